@@ -1,0 +1,161 @@
+/* Clocks, RFC 3339 and durations; see clock.h. */
+#include "common/base/clock.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t read_clock(clockid_t id, int64_t per_sec) {
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * per_sec + (int64_t)ts.tv_nsec / (1000000000 / per_sec);
+}
+
+int64_t clock_ms(void) { return read_clock(CLOCK_BOOTTIME, 1000); }
+int64_t clock_us(void) { return read_clock(CLOCK_BOOTTIME, 1000000); }
+int64_t clock_wall_ms(void) { return read_clock(CLOCK_REALTIME, 1000); }
+
+void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
+    int64_t ms = ((wall_ms % 1000) + 1000) % 1000;
+    time_t seconds = (time_t)((wall_ms - ms) / 1000);
+    struct tm tm;
+    char date[CLOCK_TEXT_BYTES];
+    if (!gmtime_r(&seconds, &tm) || !strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm))
+        date[0] = 0;
+    snprintf(out, CLOCK_TEXT_BYTES, "%.26s.%03dZ", date, (int)ms);
+}
+
+/* Reads exactly `digits` digits; -1 when there are others. */
+static int number(const char **at, const char *end, int digits) {
+    int n = 0;
+    if (end - *at < digits)
+        return -1;
+    for (int i = 0; i < digits; i++) {
+        char c = (*at)[i];
+        if (c < '0' || c > '9')
+            return -1;
+        n = n * 10 + (c - '0');
+    }
+    *at += digits;
+    return n;
+}
+
+static bool literal(const char **at, const char *end, char lower) {
+    if (*at >= end || (**at | 0x20) != (lower | 0x20))
+        return false;
+    (*at)++;
+    return true;
+}
+
+static int days_in_month(int year, int month) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+/* The part after the seconds: fraction of milliseconds, then the offset in minutes. */
+static int fraction_and_offset(const char **at, const char *end, int64_t *ms, int64_t *offset_min) {
+    *ms = 0;
+    if (*at < end && **at == '.') {
+        int64_t scale = 100;
+        const char *first = ++*at;
+        for (; *at < end && **at >= '0' && **at <= '9'; (*at)++, scale /= 10)
+            *ms += scale * (**at - '0');
+        if (*at == first)
+            return -1;
+    }
+    *offset_min = 0;
+    if (literal(at, end, 'z'))
+        return 0;
+    if (*at >= end || (**at != '+' && **at != '-'))
+        return -1;
+    int sign = *(*at)++ == '-' ? -1 : 1;
+    int hours = number(at, end, 2);
+    if (hours < 0 || hours > 23 || *at >= end || *(*at)++ != ':')
+        return -1;
+    int minutes = number(at, end, 2);
+    if (minutes < 0 || minutes > 59)
+        return -1;
+    *offset_min = sign * (hours * 60 + minutes);
+    return 0;
+}
+
+int clock_parse(const char *text, size_t len, int64_t *wall_ms) {
+    const char *at = text, *end = text + len;
+    int64_t ms, offset_min;
+    int year = number(&at, end, 4);
+    if (year < 0 || at >= end || *at++ != '-')
+        return -1;
+    int month = number(&at, end, 2);
+    if (month < 1 || month > 12 || at >= end || *at++ != '-')
+        return -1;
+    int day = number(&at, end, 2);
+    if (day < 1 || day > days_in_month(year, month) || !literal(&at, end, 't'))
+        return -1;
+    int hour = number(&at, end, 2);
+    if (hour < 0 || hour > 23 || at >= end || *at++ != ':')
+        return -1;
+    int minute = number(&at, end, 2);
+    if (minute < 0 || minute > 59 || at >= end || *at++ != ':')
+        return -1;
+    int second = number(&at, end, 2);
+    if (second < 0 || second > 60 || fraction_and_offset(&at, end, &ms, &offset_min) || at != end)
+        return -1;
+    struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+    if (wall_ms)
+        *wall_ms = ((int64_t)timegm(&tm) - offset_min * 60) * 1000 + ms;
+    return 0;
+}
+
+static const struct unit {
+    const char *name;
+    int64_t ms;
+} units[] = {{"d", 86400000}, {"h", 3600000}, {"ms", 1}, {"m", 60000}, {"s", 1000}};
+enum { UNITS = sizeof units / sizeof *units };
+
+static const struct unit *unit_at(const char *at, const char *end) {
+    for (size_t i = 0; i < UNITS; i++) {
+        size_t n = strlen(units[i].name);
+        if ((size_t)(end - at) >= n && memcmp(at, units[i].name, n) == 0)
+            return &units[i];
+    }
+    return NULL;
+}
+
+int clock_parse_duration(const char *text, size_t len, int64_t *ms) {
+    const char *at = text, *end = text + len;
+    int64_t total = 0, last_unit = INT64_MAX;
+    if (len == 1 && *text == '0') {
+        *ms = 0;
+        return 0;
+    }
+    if (len == 0)
+        return -1;
+    while (at < end) {
+        int64_t n = 0;
+        const char *first = at;
+        for (; at < end && *at >= '0' && *at <= '9' && n < 1000000000000; at++)
+            n = n * 10 + (*at - '0');
+        const struct unit *unit = unit_at(at, end);
+        if (at == first || !unit || unit->ms >= last_unit || n > INT64_MAX / 4 / unit->ms)
+            return -1;
+        at += strlen(unit->name);
+        last_unit = unit->ms;
+        total += n * unit->ms;
+    }
+    *ms = total;
+    return 0;
+}
+
+void clock_format_duration(int64_t ms, char out[CLOCK_TEXT_BYTES]) {
+    static const struct unit order[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t used = 0;
+    snprintf(out, CLOCK_TEXT_BYTES, "0");
+    for (size_t i = 0; i < UNITS && used < CLOCK_TEXT_BYTES; i++) {
+        if (ms / order[i].ms == 0)
+            continue;
+        used += (size_t)snprintf(out + used, CLOCK_TEXT_BYTES - used, "%lld%s", (long long)(ms / order[i].ms), order[i].name);
+        ms %= order[i].ms;
+    }
+}

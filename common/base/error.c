@@ -1,0 +1,40 @@
+/* Errors as printable text; see error.h. */
+#include "common/base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *err, const char *format, ...) {
+    va_list args;
+    err->field[0] = 0;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return -1;
+}
+
+int error_set_field(struct error *err, const char *field, const char *format, ...) {
+    char reason[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    snprintf(err->field, sizeof err->field, "%s", field);
+    snprintf(err->message, sizeof err->message, "%.*s: %.*s", (int)sizeof err->field, err->field,
+             (int)(sizeof err->message - sizeof err->field - 3), reason);
+    return -1;
+}
+
+int error_prefix(struct error *err, const char *format, ...) {
+    char prefix[sizeof err->message], old[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(prefix, sizeof prefix, format, args);
+    va_end(args);
+    memcpy(old, err->message, sizeof old);
+    size_t used = strnlen(prefix, sizeof prefix - 1);
+    memcpy(err->message, prefix, used);
+    snprintf(err->message + used, sizeof err->message - used, "%.*s", (int)(sizeof old - 1 - used), old);
+    return -1;
+}

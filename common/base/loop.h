@@ -1,0 +1,62 @@
+/* The one place where a daemon waits: epoll for descriptors, a heap of deadlines, signals by signalfd.
+ *
+ * Everything here belongs to the thread that runs the loop, but for loop_task's work function. Callbacks may set and
+ * clear any source, their own included: an event that was already fetched for a cleared source is not delivered. */
+#ifndef ESS_BASE_LOOP_H
+#define ESS_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+struct loop *loop_new(void); /* aborts when the kernel gives no epoll */
+void loop_free(struct loop *loop);
+
+/* Runs until loop_stop. Several runs of one loop are allowed. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* A descriptor. The struct is the caller's (embedded, all zero at first) and must stay until it is cleared. */
+struct loop_io {
+    int fd;
+    void (*ready)(void *arg, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
+    void *arg;
+    bool set;
+};
+/* Waits for `events` (level-triggered) on `fd`; replaces what the same struct waited for. */
+void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg);
+/* Call before closing the descriptor. Does nothing on one that is not set. */
+void loop_io_clear(struct loop *loop, struct loop_io *io);
+
+/* A deadline on clock_ms(). Fires once, at or after it. The struct is the caller's. */
+struct loop_timer {
+    void (*due)(void *arg);
+    void *arg;
+    int64_t at_ms;
+    size_t slot; /* in the heap, from 1; 0: not set */
+};
+void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg);
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms); /* moves one that is set */
+void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
+
+/* Called once a turn, after all callbacks and before the loop waits again; in the order of adding. When one returns
+ * true, the loop does not wait but takes another turn. */
+struct loop_hook {
+    bool (*before_wait)(void *arg);
+    void *arg;
+    struct loop_hook *next;
+};
+void loop_hook_add(struct loop *loop, struct loop_hook *hook);
+void loop_hook_remove(struct loop *loop, struct loop_hook *hook);
+
+/* SIGTERM and SIGINT are blocked and come here as events. At most one handler a loop. */
+void loop_on_signal(struct loop *loop, void (*signalled)(void *arg, int signo), void *arg);
+
+/* Runs `work(arg)` on a thread of its own, where it may block, then `done(arg)` on the loop's thread.
+ * For what libraries only offer blocking: topic administration, watermark queries, closing. The loop waits for all
+ * unfinished tasks in loop_free (their done is not called then). */
+void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg);
+
+#endif

@@ -1,0 +1,43 @@
+/* One pass over JSON bytes that decides whether they are valid and where the members of the outermost object are.
+ *
+ * RFC 8259 and UTF-8 (RFC 3629), strictly: no NaN, no single quotes, no leading zeros, no raw control characters, no
+ * overlong forms or surrogates, no byte order mark, nothing after the value. Duplicate member names (compared after
+ * unescaping) and escaped lone surrogates are refused at any depth. It allocates only to compare member names; its time
+ * is linear in the input whatever the input is (names are hashed with a random seed). Any thread. */
+#ifndef ESS_MODEL_JSON_SCAN_H
+#define ESS_MODEL_JSON_SCAN_H
+
+#include <stddef.h>
+
+#include "common/base/error.h"
+#include "common/base/span.h"
+
+enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+struct json_member {
+    struct span name;  /* between the quotes, as it stands (escapes not resolved) */
+    struct span value; /* as it stands; a string with its quotes */
+    enum json_type type;
+};
+
+enum { JSON_DEPTH_MAX = 32 };
+
+/* Checks the whole of `text`, of at most `depth_max` levels of arrays and objects. Returns 0, or -1 with a message that
+ * tells line, column and reason. */
+int json_scan(struct span text, unsigned depth_max, struct error *err);
+
+/* The same, where the outermost value must be an object; its members are stored in order. More than `members_max` of
+ * them: -1. A member whose name has escapes is stored with them. */
+int json_scan_object(struct span text, unsigned depth_max, struct json_member *members, size_t members_max, size_t *members_count,
+                     struct error *err);
+
+/* The same for an array: calls `element` for each in order (their depth counts from the element's own braces: an
+ * element may have depth_max levels itself). Stops with -1 when `element` returns -1 (it has filled err). */
+int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *arg, size_t index, struct span value, struct error *err),
+                    void *arg, struct error *err);
+
+/* Resolves a scanned string value (with its quotes) to its text. Returns its length, or -1 when it is not below
+ * `out_size` (out is then NUL-terminated within it; U+0000 counts like any other byte). */
+long json_unescape(struct span value, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,76 @@
+/* A subscriber as its owner wrote it: five lines of YAML, or the same as JSON. One validator for both.
+ * Pure (reads no file but a `secret_file`, through the caller). Any thread. */
+#ifndef ESS_MODEL_SPEC_H
+#define ESS_MODEL_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/span.h"
+#include "common/model/address.h"
+
+enum {
+    SPEC_ID_BYTES_MAX = 64,
+    SPEC_FILE_BYTES_MAX = 64 * 1024,
+    SPEC_TOPICS_MAX = 100,
+    SPEC_HEADERS_MAX = 32,
+    SPEC_URL_BYTES_MAX = 2048,
+    SPEC_SECRET_BYTES_MAX = 4096,
+    SPEC_IN_FLIGHT_MAX = 1000,
+};
+
+enum spec_ordering { SPEC_STRICT, SPEC_KEY, SPEC_NONE };
+enum spec_from { SPEC_FROM_END, SPEC_FROM_BEGINNING, SPEC_FROM_CURSOR, SPEC_FROM_TIME };
+
+struct spec_header {
+    char *name;
+    char *value;
+};
+
+struct spec {
+    char id[SPEC_ID_BYTES_MAX + 1];
+    char *url;
+    char **topics; /* patterns */
+    size_t topics_count;
+    char *secret;      /* NULL when left out */
+    char *secret_file; /* NULL when left out; files only */
+    double throttle;   /* events a second; 0: unlimited */
+    enum spec_from from;
+    int64_t from_value; /* the cursor, or milliseconds since 1970 */
+    enum spec_ordering ordering;
+    int64_t max_in_flight;
+    int64_t timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
+    int64_t max_attempts;
+    int64_t backoff_min_ms;
+    int64_t backoff_max_ms;
+    int64_t disable_after_ms;
+    struct spec_header *headers;
+    size_t headers_count;
+    char *description; /* NULL when left out */
+};
+
+/* What a spec is checked against. */
+struct spec_rules {
+    const struct cidr *allowed; /* egress.allow */
+    size_t allowed_count;
+    bool from_file; /* YAML of the folder: secret_file is allowed, id and secret are needed */
+};
+
+/* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller prefixes the file name).
+ * Anchors, aliases, tags, several documents, duplicate keys and depth above 4 are refused. */
+int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err);
+
+/* Reads a JSON object that need not have been scanned. On failure err->field names the member. */
+int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err);
+
+/* Appends the spec as a JSON object: every field that is not at its default, without secret, secret_file and from, the
+ * members in a fixed order. `headers` are written whole when `header_values`, else as a list of names. Equal specs give
+ * equal bytes. */
+void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
+
+void spec_fini(struct spec *spec); /* wipes the secret */
+
+#endif

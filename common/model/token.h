@@ -1,0 +1,62 @@
+/* The replay token: how far a subscriber's events are settled, and how its endpoint fares. One record in ess.tokens,
+ * JSON with "v", which `ess-ingest` shows as status and a dispatcher goes on from. Pure, any thread. */
+#ifndef ESS_MODEL_TOKEN_H
+#define ESS_MODEL_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/span.h"
+
+enum { TOKEN_VERSION = 1, TOKEN_ATTEMPTS_MAX = 10, TOKEN_REASON_BYTES = 256, TOKEN_EXCERPT_BYTES = 128 };
+
+enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED };
+
+/* One failed attempt. */
+struct token_attempt {
+    int64_t at_ms; /* wall */
+    int64_t cursor;
+    int64_t attempt; /* from 1 */
+    int64_t status;  /* HTTP status, or 0 and then `error` */
+    char error[128];
+    int64_t duration_ms;
+    char excerpt[TOKEN_EXCERPT_BYTES]; /* beginning of the answer's body, valid UTF-8, control characters as spaces */
+};
+
+struct token {
+    char born[37]; /* of the spec that it belongs to */
+    char feed[37];
+    int64_t position;      /* everything for it up to here is settled */
+    int64_t last;          /* the newest event for it at or below position; the position asked for before the first */
+    uint64_t last_id_hash; /* token_id_hash of that event's id; 0: none yet */
+    bool waiting;          /* was at the tail */
+    enum token_state state;
+    char reason[TOKEN_REASON_BYTES];
+    int64_t generation;    /* offset of the newest spec or command record that is in force */
+    int64_t epoch;         /* offset of the writer's claim; -1: none */
+    int64_t failing_since_ms; /* wall; 0: not failing */
+    int64_t next_attempt_ms;  /* wall; 0: none planned */
+    bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
+    int64_t refused_in_row;
+    int64_t delivered, dead_lettered;
+    struct token_attempt attempts[TOKEN_ATTEMPTS_MAX]; /* the last failed ones, oldest first */
+    int64_t attempts_count;
+};
+
+/* FNV-1a of an event's id, never 0. */
+uint64_t token_id_hash(struct span id);
+
+/* Appends `attempt`; the oldest goes when there are too many. */
+void token_add_attempt(struct token *token, const struct token_attempt *attempt);
+
+void token_to_json(const struct token *token, struct buf *out);
+
+/* Reads a record. Unknown members are ignored. Returns 0; -1 with the reason when it is not one of ours or of a newer
+ * version (`*newer` is set then). */
+int token_from_json(struct token *token, struct span text, bool *newer, struct error *err);
+
+const char *token_state_name(enum token_state state);
+
+#endif
