@@ -1,0 +1,97 @@
+/* Handles with the settings that ESS rests on; see config.h. */
+#include "common/kafka/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void (*kafka_log)(int syslog_level, const char *text);
+
+/* What the operator cannot set: order, durability and reading positions hang on these. */
+static const char *const reserved[] = {
+    "acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee", "bootstrap.servers", "metadata.broker.list",
+    "client.id", "group.id", "group.instance.id", "group.protocol", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms",
+    "partition.assignment.strategy", "auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof",
+    "isolation.level", "transactional.id", "max.in.flight", "max.in.flight.requests.per.connection", "message.timeout.ms",
+    "delivery.timeout.ms", "retries", "message.send.max.retries", "linger.ms", "queue.buffering.max.ms", "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages", "allow.auto.create.topics", "fetch.wait.max.ms", "fetch.min.bytes", "queued.max.messages.kbytes",
+    "queued.min.messages", "partitioner", "plugin.library.paths",
+};
+
+int kafka_check_rdkafka(const char *name, const char *value, struct error *err) {
+    char reason[256];
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strcmp(name, reserved[i]) == 0)
+            return error_set(err, "ESS rests on its own value of this setting; leave it out");
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, reason, sizeof reason);
+    rd_kafka_conf_destroy(conf);
+    return res == RD_KAFKA_CONF_OK ? 0 : error_set(err, "librdkafka: %s", reason);
+}
+
+void kafka_topic_name(const struct kafka_config *config, const char *name, char out[KAFKA_TOPIC_BYTES]) {
+    snprintf(out, KAFKA_TOPIC_BYTES, "%s.%s", config->prefix, name);
+}
+
+int32_t kafka_partition_of(const char *subscriber_id, int32_t partitions) {
+    return rd_kafka_msg_partitioner_murmur2(NULL, subscriber_id, strlen(subscriber_id), partitions, NULL, NULL);
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
+    (void)rk, (void)facility;
+    if (kafka_log)
+        kafka_log(level, text);
+}
+
+static const struct kafka_setting common[] = {
+    {"client.id", "ess"},
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    {"allow.auto.create.topics", "false"},
+    {"log.connection.close", "false"},
+    {"reconnect.backoff.ms", "50"}, /* a broker that comes back is found within a second */
+    {"reconnect.backoff.max.ms", "1000"},
+    {"topic.metadata.propagation.max.ms", "5000"},
+    {NULL, NULL},
+};
+
+static int apply(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err) {
+    char reason[256];
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) != RD_KAFKA_CONF_OK)
+        return error_set(err, "librdkafka: %s", reason);
+    return 0;
+}
+
+static int apply_list(rd_kafka_conf_t *conf, const struct kafka_setting *settings, struct error *err) {
+    for (; settings->name; settings++)
+        if (apply(conf, settings->name, settings->value, err))
+            return -1;
+    return 0;
+}
+
+static int apply_all(rd_kafka_conf_t *conf, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
+    struct error ignored;
+    apply(conf, "enable.metrics.push", "false", &ignored); /* only newer versions know it */
+    if (apply_list(conf, common, err) || apply(conf, "bootstrap.servers", config->brokers, err))
+        return -1;
+    for (size_t i = 0; i < config->rdkafka.count; i++)
+        if (apply(conf, config->rdkafka.names[i], config->rdkafka.values[i], err))
+            return -1;
+    return apply_list(conf, settings, err);
+}
+
+rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
+    char reason[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH);
+    if (apply_all(conf, config, settings, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_t *rk = rd_kafka_new(type, conf, reason, sizeof reason);
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        error_set(err, "librdkafka: %s", reason);
+    }
+    return rk;
+}

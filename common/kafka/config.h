@@ -1,0 +1,42 @@
+/* What every Kafka handle of ESS is made from. */
+#ifndef ESS_KAFKA_CONFIG_H
+#define ESS_KAFKA_CONFIG_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+#include "common/base/options.h"
+
+struct kafka_config {
+    char *brokers;
+    char *prefix; /* of the topics */
+    int64_t replication_factor, min_insync_replicas, replay_window_ms; /* used when a topic is created */
+    struct option_map rdkafka; /* the operator's own librdkafka settings */
+};
+
+enum { SUBSCRIBER_PARTITIONS = 64, DEAD_LETTER_PARTITIONS = 8, KAFKA_TOPIC_BYTES = 160 };
+
+/* "<prefix>.<name>". The names: events, subscribers, tokens, dlq. */
+void kafka_topic_name(const struct kafka_config *config, const char *name, char out[KAFKA_TOPIC_BYTES]);
+
+/* The partition of everything about a subscriber: murmur2 of its id, as Java clients do. */
+int32_t kafka_partition_of(const char *subscriber_id, int32_t partitions);
+
+/* A librdkafka setting that ESS rests on may not be given by kafka.rdkafka (a check for the options table). */
+int kafka_check_rdkafka(const char *name, const char *value, struct error *err);
+
+/* One setting; a list of them ends with {NULL, NULL}. */
+struct kafka_setting {
+    const char *name;
+    const char *value;
+};
+
+/* A new handle with ESS's common settings, the operator's, and then `settings`. Events come from its queues, no
+ * callbacks are used; librdkafka's own log lines go to `kafka_log` (from its threads). Returns NULL with the reason. */
+rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err);
+
+/* Where librdkafka's log lines go; set once at a program's start. NULL: nowhere. */
+extern void (*kafka_log)(int syslog_level, const char *text);
+
+#endif

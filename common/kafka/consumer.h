@@ -1,0 +1,41 @@
+/* A consumer that is told what to read: no group, no commits, no automatic resets. Its messages wake the loop. */
+#ifndef ESS_KAFKA_CONSUMER_H
+#define ESS_KAFKA_CONSUMER_H
+
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/base/span.h"
+#include "common/kafka/config.h"
+
+struct consumer;
+
+struct consumer_options {
+    const struct kafka_config *kafka;
+    int fetch_wait_ms;  /* how long the broker may park a fetch at the log's end: a jump waits for it */
+    int64_t queue_kib;  /* read ahead, at most */
+    /* Called on the loop's thread; what they get is valid until they return. They may assign anew. */
+    void (*message)(void *arg, const rd_kafka_message_t *message);
+    /* The partition's end was reached: its next record will be at `offset`. */
+    void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
+    /* A lasting fault of one partition (offset out of range, topic gone) or of the handle. May come again and again. */
+    void (*failed)(void *arg, rd_kafka_resp_err_t code, const char *reason);
+    void *arg;
+};
+
+struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err);
+
+/* Reads one partition from `offset` (RD_KAFKA_OFFSET_BEGINNING, _END or a number) instead of what was read before.
+ * What was fetched before is dropped. Does not block. */
+int consumer_assign(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset, struct error *err);
+/* The same with several; the list stays the caller's. */
+int consumer_assign_list(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list, struct error *err);
+void consumer_unassign(struct consumer *consumer);
+
+/* May block until librdkafka's threads have ended. */
+void consumer_free(struct consumer *consumer);
+
+/* The value of a record's header, {NULL, 0} when it has none of that name. */
+struct span consumer_header(const rd_kafka_message_t *message, const char *name);
+
+#endif

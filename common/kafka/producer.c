@@ -1,0 +1,250 @@
+/* The idempotent producer; see producer.h. One librdkafka handle at a time; one that went fatal is emptied (its records
+ * are reported as it knows their fate) and closed on a thread of its own, while its successor already works. */
+#include "common/kafka/producer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/kafka/queue.h"
+
+struct handle {
+    struct producer *producer;
+    rd_kafka_t *rk;
+    struct kafka_queue queue;
+    size_t pending;
+    bool retired; /* went fatal: only its last reports are waited for */
+};
+
+struct producer {
+    struct loop *loop;
+    struct producer_options options;
+    struct handle *current;
+    size_t pending;
+    enum { LINK_UNKNOWN, LINK_DOWN, LINK_UP } link;
+    struct loop_timer probe_timer;
+    bool probing;
+};
+
+static void set_link(struct producer *p, bool up) {
+    if (p->link == (up ? LINK_UP : LINK_DOWN))
+        return;
+    p->link = up ? LINK_UP : LINK_DOWN;
+    if (p->options.link)
+        p->options.link(p->options.arg, up);
+}
+
+static struct producer_report judge(const rd_kafka_message_t *message) {
+    if (!message->err && message->offset >= 0)
+        return (struct producer_report){PRODUCER_WRITTEN, message->offset, NULL};
+    /* Without an error but also without an offset: a duplicate sequence was acknowledged. */
+    const char *reason = message->err ? rd_kafka_err2str(message->err) : "acknowledged without an offset";
+    bool certain = message->err && rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+    return (struct producer_report){certain ? PRODUCER_REJECTED : PRODUCER_UNRESOLVED, -1, reason};
+}
+
+static void destroy_work(void *arg) {
+    struct handle *h = arg;
+    rd_kafka_destroy(h->rk);
+}
+
+static void report_all(struct handle *h, rd_kafka_event_t *event) {
+    struct producer *p = h->producer;
+    const rd_kafka_message_t *message;
+    while ((message = rd_kafka_event_message_next(event))) {
+        struct producer_report report = judge(message);
+        h->pending--;
+        p->pending--;
+        if (report.fate == PRODUCER_WRITTEN)
+            set_link(p, true);
+        p->options.report(p->options.arg, message->_private, &report);
+    }
+    if (h->retired && h->pending == 0) {
+        kafka_queue_close(&h->queue);
+        loop_task(p->loop, destroy_work, free, h);
+    }
+}
+
+static struct handle *handle_new(struct producer *p, struct error *err);
+
+/* A fatal handle takes nothing more. What it has not reported may be in the log or not. */
+static void replace(struct handle *h) {
+    struct producer *p = h->producer;
+    struct error err;
+    char reason[256] = "";
+    rd_kafka_fatal_error(h->rk, reason, sizeof reason);
+    struct handle *next = handle_new(p, &err);
+    if (!next)
+        abort(); /* the same settings made the first one */
+    p->current = next;
+    h->retired = true;
+    rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    if (h->pending == 0) {
+        kafka_queue_close(&h->queue);
+        loop_task(p->loop, destroy_work, free, h);
+    }
+    if (p->options.replaced)
+        p->options.replaced(p->options.arg, reason);
+}
+
+static void probe(void *arg);
+
+static void on_error(struct handle *h, rd_kafka_event_t *event) {
+    struct producer *p = h->producer;
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (h->retired)
+        return;
+    if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
+        replace(h);
+    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        set_link(p, false);
+        probe(p);
+    }
+}
+
+static void on_event(void *arg, rd_kafka_event_t *event) {
+    struct handle *h = arg;
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+        report_all(h, event);
+    else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+        on_error(h, event);
+}
+
+static struct handle *handle_new(struct producer *p, struct error *err) {
+    char timeout[24], queue_kib[24];
+    snprintf(timeout, sizeof timeout, "%" PRId64, p->options.timeout_ms);
+    snprintf(queue_kib, sizeof queue_kib, "%" PRId64, p->options.queue_bytes / 1024 > 0 ? p->options.queue_bytes / 1024 : 1);
+    const struct kafka_setting settings[] = {
+        {"acks", "all"},
+        {"enable.idempotence", "true"},
+        {"linger.ms", "0"},
+        {"message.timeout.ms", timeout},
+        {"queue.buffering.max.kbytes", queue_kib},
+        {"queue.buffering.max.messages", "1000000"},
+        {NULL, NULL},
+    };
+    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err);
+    if (!rk)
+        return NULL;
+    struct handle *h = mem_zero(sizeof *h);
+    *h = (struct handle){.producer = p, .rk = rk};
+    kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(rk), on_event, h);
+    return h;
+}
+
+/* Whether a broker answers is asked on a thread of its own, only until one does. */
+struct probe {
+    struct producer *producer;
+    rd_kafka_t *rk;
+    bool up;
+};
+
+static void probe_work(void *arg) {
+    struct probe *probe = arg;
+    const struct rd_kafka_metadata *metadata;
+    probe->up = rd_kafka_metadata(probe->rk, 0, NULL, &metadata, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (probe->up)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_destroy(probe->rk);
+}
+
+static void probe_done(void *arg) {
+    struct probe *probe = arg;
+    struct producer *p = probe->producer;
+    p->probing = false;
+    if (probe->up || p->link == LINK_UP)
+        set_link(p, true);
+    else
+        loop_timer_set(p->loop, &p->probe_timer, clock_ms() + 500);
+    free(probe);
+}
+
+static void probe(void *arg) {
+    struct producer *p = arg;
+    struct error err;
+    if (p->probing || p->link == LINK_UP)
+        return;
+    static const struct kafka_setting none[] = {{NULL, NULL}};
+    struct probe *probe = mem_zero(sizeof *probe);
+    *probe = (struct probe){.producer = p, .rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err)};
+    if (!probe->rk)
+        abort(); /* the same settings made the producer's */
+    p->probing = true;
+    loop_task(p->loop, probe_work, probe_done, probe);
+}
+
+struct producer *producer_new(struct loop *loop, const struct producer_options *options, struct error *err) {
+    struct producer *p = mem_zero(sizeof *p);
+    p->loop = loop;
+    p->options = *options;
+    loop_timer_init(&p->probe_timer, probe, p);
+    p->current = handle_new(p, err);
+    if (!p->current) {
+        free(p);
+        return NULL;
+    }
+    probe(p);
+    return p;
+}
+
+void producer_warm(struct producer *p, const char *topic) {
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(p->current->rk, topic, NULL);
+    if (rkt)
+        rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
+}
+
+static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->headers_count);
+    for (size_t i = 0; i < record->headers_count; i++)
+        rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value.data, (ssize_t)record->headers[i].value.len);
+    return headers;
+}
+
+int producer_send(struct producer *p, const struct producer_record *record, void *opaque, struct error *err) {
+    struct handle *h = p->current;
+    rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
+    rd_kafka_resp_err_t code =
+        rd_kafka_producev(h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+                          RD_KAFKA_V_KEY(record->key.data, record->key.len),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code) {
+        if (headers)
+            rd_kafka_headers_destroy(headers);
+        return error_set(err, "%s", rd_kafka_err2str(code));
+    }
+    h->pending++;
+    p->pending++;
+    return 0;
+}
+
+size_t producer_pending(const struct producer *p) { return p->pending; }
+
+void producer_free(struct producer *p, int64_t timeout_ms) {
+    if (!p)
+        return;
+    struct handle *h = p->current;
+    int64_t deadline = clock_ms() + timeout_ms;
+    rd_kafka_event_t *event;
+    bool purged = false;
+    while (h->pending && !(purged && clock_ms() > deadline + 1000)) {
+        if (!purged && clock_ms() >= deadline) {
+            rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+            purged = true;
+        }
+        if ((event = rd_kafka_queue_poll(h->queue.queue, 20))) {
+            if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+                report_all(h, event);
+            rd_kafka_event_destroy(event);
+        }
+    }
+    loop_timer_clear(p->loop, &p->probe_timer);
+    kafka_queue_close(&h->queue);
+    rd_kafka_destroy(h->rk);
+    free(h);
+    free(p);
+}
+
+void producer_break(struct producer *p) { rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test"); }

@@ -1,0 +1,72 @@
+/* The idempotent producer: acks=all, no linger, a bounded queue, and a new handle when librdkafka's goes fatal.
+ * Loop thread only; nothing blocks but producer_free. */
+#ifndef ESS_KAFKA_PRODUCER_H
+#define ESS_KAFKA_PRODUCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/base/span.h"
+#include "common/kafka/config.h"
+
+struct producer;
+
+enum producer_fate {
+    PRODUCER_WRITTEN,    /* on every in-sync replica, at `offset` */
+    PRODUCER_REJECTED,   /* certainly not in the log */
+    PRODUCER_UNRESOLVED, /* may be in the log: only reading it tells */
+};
+
+struct producer_report {
+    enum producer_fate fate;
+    int64_t offset; /* -1 unless written */
+    const char *reason; /* NULL when written */
+};
+
+struct producer_header {
+    const char *name;
+    struct span value;
+};
+
+struct producer_record {
+    const char *topic;
+    int32_t partition;
+    struct span key;
+    struct span value; /* data NULL: a tombstone */
+    const struct producer_header *headers;
+    size_t headers_count;
+};
+
+struct producer_options {
+    const struct kafka_config *kafka;
+    int64_t timeout_ms;  /* after it an unwritten record is reported as not written, or unresolved */
+    int64_t queue_bytes; /* of records not yet reported */
+    /* Every record sent is reported exactly once, in the order of its partition while nothing fails. */
+    void (*report)(void *arg, void *opaque, const struct producer_report *report);
+    /* True when the first broker answers, false when the last one is gone. At the start nothing is known. May be NULL. */
+    void (*link)(void *arg, bool up);
+    /* librdkafka's handle went fatal and was replaced. May be NULL. */
+    void (*replaced)(void *arg, const char *reason);
+    void *arg;
+};
+
+struct producer *producer_new(struct loop *loop, const struct producer_options *options, struct error *err);
+
+/* Fetches a topic's metadata now, so that its first record need not wait for it. */
+void producer_warm(struct producer *producer, const char *topic);
+
+/* Copies the record and appends it. Returns 0, and the report comes later (never from within this call); or -1 when the
+ * queue is full or the record impossible: no report follows. */
+int producer_send(struct producer *producer, const struct producer_record *record, void *opaque, struct error *err);
+
+/* Records sent and not yet reported. */
+size_t producer_pending(const struct producer *producer);
+
+/* Waits up to `timeout_ms` for what is pending (reports are made), then drops the rest as unresolved. Blocks. */
+void producer_free(struct producer *producer, int64_t timeout_ms);
+
+/* Makes the handle go fatal, as a broker's answer can. For tests. */
+void producer_break(struct producer *producer);
+
+#endif

@@ -1,0 +1,52 @@
+/* A librdkafka queue on the loop; see queue.h. After rd_kafka_queue_io_event_enable. */
+#include "common/kafka/queue.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EVENTS_A_TURN = 2000 }; /* then the loop's other sources have their turn */
+
+static void wake(struct kafka_queue *q) {
+    uint64_t one = 1;
+    if (write(q->wake_fd, &one, sizeof one) < 0)
+        return; /* EAGAIN: it is awake already */
+}
+
+static void on_ready(void *arg, uint32_t events) {
+    struct kafka_queue *q = arg;
+    uint64_t count;
+    (void)events;
+    if (read(q->wake_fd, &count, sizeof count) < 0)
+        count = 0;
+    for (int i = 0; i < EVENTS_A_TURN; i++) {
+        rd_kafka_event_t *event = q->queue ? rd_kafka_queue_poll(q->queue, 0) : NULL;
+        if (!event)
+            return;
+        q->event(q->arg, event);
+        rd_kafka_event_destroy(event);
+    }
+    wake(q); /* librdkafka only tells when an empty queue fills */
+}
+
+void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg) {
+    static const uint64_t one = 1;
+    *q = (struct kafka_queue){.loop = loop, .queue = queue, .event = event, .arg = arg};
+    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (q->wake_fd < 0)
+        abort();
+    loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);
+    rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
+    wake(q); /* for what came before */
+}
+
+void kafka_queue_close(struct kafka_queue *q) {
+    if (!q->queue)
+        return;
+    rd_kafka_queue_io_event_enable(q->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(q->queue);
+    q->queue = NULL;
+    loop_io_clear(q->loop, &q->io);
+    close(q->wake_fd);
+}

@@ -1,0 +1,23 @@
+/* A librdkafka queue on the loop: its events wake the epoll through an eventfd, nothing is polled. */
+#ifndef ESS_KAFKA_QUEUE_H
+#define ESS_KAFKA_QUEUE_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "common/base/loop.h"
+
+struct kafka_queue {
+    struct loop *loop;
+    struct loop_io io;
+    rd_kafka_queue_t *queue;
+    int wake_fd;
+    void (*event)(void *arg, rd_kafka_event_t *event); /* destroyed by the queue after the call */
+    void *arg;
+};
+
+/* Takes the queue over. Loop thread. */
+void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg);
+/* Call before the handle is destroyed. Does nothing on one that is not open. May be called from `event`. */
+void kafka_queue_close(struct kafka_queue *q);
+
+#endif

@@ -1,0 +1,39 @@
+/* A compacted topic as a table: every partition is read from its beginning to its end, and then followed. */
+#ifndef ESS_KAFKA_TABLE_H
+#define ESS_KAFKA_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/base/span.h"
+#include "common/kafka/config.h"
+
+struct table;
+
+/* One record. Valid until the callback returns. */
+struct table_record {
+    const char *topic; /* as given in the options */
+    int32_t partition;
+    int64_t offset;
+    int64_t appended_ms;
+    struct span key;
+    struct span value; /* data NULL: a tombstone */
+};
+
+struct table_options {
+    const struct kafka_config *kafka;
+    const char *const *topics; /* full names, NULL-terminated; must outlive the table */
+    int32_t partitions;        /* of each */
+    void (*record)(void *arg, const struct table_record *record);
+    void (*loaded)(void *arg); /* once: all partitions were read to their ends */
+    void (*failed)(void *arg, const char *reason);
+    void *arg;
+};
+
+/* Loop thread; does not block. */
+struct table *table_new(struct loop *loop, const struct table_options *options, struct error *err);
+bool table_loaded(const struct table *table);
+void table_free(struct table *table); /* may block until librdkafka's threads have ended */
+
+#endif

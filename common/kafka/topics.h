@@ -1,0 +1,19 @@
+/* The four topics: made by ingest when missing, checked when present. Everything here blocks: for a loop_task. */
+#ifndef ESS_KAFKA_TOPICS_H
+#define ESS_KAFKA_TOPICS_H
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/kafka/config.h"
+
+enum topics_state {
+    TOPICS_READY,
+    TOPICS_AWAY,    /* no broker answers, or (when they may not be made here) one is missing: try again; err says which */
+    TOPICS_REFUSED, /* one exists with a shape that ESS cannot work on; err says what to do */
+};
+
+/* `warnings` gets one line for each setting that differs from what ESS would have made. A few seconds at most. */
+enum topics_state topics_ensure(const struct kafka_config *config, bool create, struct buf *warnings, struct error *err);
+
+#endif
