@@ -1,0 +1,27 @@
+/* The feed's second consumer: jumps to where readers wait behind the tail, and fills chunks there. */
+#ifndef ESS_FEED_CATCHUP_H
+#define ESS_FEED_CATCHUP_H
+
+#include "common/feed/feed.h"
+
+struct chunk;
+struct consumer;
+
+struct catchup {
+    struct feed *feed;
+    struct consumer *consumer;   /* made at the first need */
+    struct feed_reader waiting;  /* the ends of a ring of waiting readers */
+    struct chunk *building;      /* NULL: idle */
+    int64_t stop;                /* the chunk being built ends here at the latest */
+    int64_t next;                /* the consumer's next offset; -1: it reads nothing */
+    unsigned in_sequence;        /* chunks since the last jump */
+};
+
+void catchup_init(struct catchup *c, struct feed *feed);
+void catchup_fini(struct catchup *c);
+
+/* The reader's `ready` is called once the cursor right above `position` is in memory. */
+void catchup_wait(struct catchup *c, struct feed_reader *reader, int64_t position);
+void catchup_forget(struct feed_reader *reader);
+
+#endif

@@ -1,0 +1,68 @@
+/* The feed reader: the log as a cache of chunks. The tail fills the newest chunk as events are appended; a reader that is
+ * behind gets the chunk at its place by a jump of a second consumer, and readers at the same place share it. Memory has
+ * one bound for all. Loop thread only; nothing blocks but feed_free. */
+#ifndef ESS_FEED_FEED_H
+#define ESS_FEED_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/feed/record.h"
+#include "common/kafka/config.h"
+
+struct feed;
+
+struct feed_options {
+    const struct kafka_config *kafka;
+    const char *feed_id; /* from the genesis record; copied */
+    int64_t start;       /* the tail begins right after this cursor: the log's end */
+    int64_t cache_bytes;
+    /* Each event as it is appended, in order. May be NULL. */
+    void (*appended)(void *arg, const struct feed_event *event);
+    /* The tail has passed `end`: called after one or more records. May be NULL. */
+    void (*advanced)(void *arg, int64_t end);
+    /* The log is not the one that was read so far, or cannot be read on. The feed stops; the caller starts over. */
+    void (*broken)(void *arg, const char *reason);
+    /* A record that ESS did not write was skipped. May be NULL. */
+    void (*foreign)(void *arg, int64_t cursor);
+    void *arg;
+};
+
+struct feed *feed_new(struct loop *loop, const struct feed_options *options, struct error *err);
+void feed_free(struct feed *feed); /* may block until librdkafka's threads have ended */
+
+/* The newest cursor that the tail has seen. */
+int64_t feed_end(const struct feed *feed);
+const char *feed_id(const struct feed *feed);
+/* Memory of all chunks, in bytes. */
+size_t feed_bytes(const struct feed *feed);
+
+/* Someone who reads on from a place. Embedded in the owner, all zero but for what feed_reader_init sets. */
+struct feed_reader {
+    bool (*wants)(void *arg, struct span topic);
+    void (*ready)(void *arg); /* after FEED_LATER: ask again */
+    void *arg;
+    /* the feed's own */
+    struct feed_reader *prev, *next; /* while it waits for a chunk */
+    int64_t waits_for;
+    uint64_t serial;       /* the chunk that `wanted` is about */
+    unsigned char *wanted; /* by topic number */
+    size_t wanted_count;
+    bool wants_any;
+};
+void feed_reader_init(struct feed_reader *reader, bool (*wants)(void *, struct span), void (*ready)(void *), void *arg);
+/* What it wants has changed. */
+void feed_reader_changed(struct feed_reader *reader);
+/* Stops waiting, too. */
+void feed_reader_fini(struct feed_reader *reader);
+
+enum feed_result {
+    FEED_EVENT, /* `event` is the next one that the reader wants above the position */
+    FEED_END,   /* there is none up to the log's end, which is `passed` */
+    FEED_LATER, /* there is none up to `passed`; reader->ready is called when the next chunk is there */
+};
+/* The next event above `position`. The event is valid until the next call for this feed or the return to the loop. */
+enum feed_result feed_next(struct feed *feed, struct feed_reader *reader, int64_t position, struct feed_event *event, int64_t *passed);
+
+#endif

@@ -1,0 +1,23 @@
+/* The log's first record, at offset 0, names the feed: "<0>genesis/<uuid>". Real cursors begin at 1. */
+#ifndef ESS_FEED_GENESIS_H
+#define ESS_FEED_GENESIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+#include "common/base/span.h"
+#include "common/kafka/topics.h"
+
+struct genesis {
+    char feed[37]; /* the uuid at offset 0 */
+    int64_t end;   /* the newest cursor when it was read; 0: none yet */
+};
+
+bool genesis_key(struct span kafka_key);
+
+/* Reads the genesis record of the events topic; writes one when the log is empty and `create`. Blocks for a few seconds
+ * at most. TOPICS_AWAY: try again; TOPICS_REFUSED: this log was not begun by ESS. */
+enum topics_state genesis_ensure(const struct kafka_config *config, bool create, struct genesis *genesis, struct error *err);
+
+#endif

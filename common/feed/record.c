@@ -1,0 +1,96 @@
+/* Events as Kafka records; see record.h. The envelope stands in headers too, for consumers that filter unparsed and because
+ * a tombstone has no value. */
+#include "common/feed/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/feed/genesis.h"
+#include "common/kafka/consumer.h"
+
+static int64_t number_of(struct span text, int64_t otherwise) {
+    int64_t n = 0;
+    if (text.len == 0 || text.len > 18)
+        return otherwise;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return otherwise;
+        n = n * 10 + (text.data[i] - '0');
+    }
+    return n;
+}
+
+static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event, struct buf *scratch) {
+    int64_t source_cursor = number_of(consumer_header(message, "ess-source-cursor"), -1);
+    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"), source_cursor, source_cursor >= 0, scratch);
+    event->stored = (struct span){scratch->data, scratch->len};
+}
+
+enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id, struct feed_event *event, struct buf *scratch) {
+    rd_kafka_timestamp_type_t type;
+    struct span version = consumer_header(message, "ess-v");
+    buf_clear(scratch);
+    if (genesis_key((struct span){message->key, message->key_len}))
+        return RECORD_GENESIS;
+    if (number_of(version, -1) < 0)
+        return RECORD_FOREIGN;
+    if (number_of(version, -1) > EVENT_VERSION)
+        return RECORD_NEWER;
+    if (!span_equal(consumer_header(message, "ess-feed"), span_of(feed_id)))
+        return RECORD_MISMATCH;
+    *event = (struct feed_event){
+        .cursor = message->offset,
+        .appended_ms = rd_kafka_message_timestamp(message, &type),
+        .topic = consumer_header(message, "ess-topic"),
+        .id = consumer_header(message, "ess-id"),
+        .key = consumer_header(message, "ess-key"),
+        .traceparent = consumer_header(message, "traceparent"),
+        .stored = {message->payload, message->len},
+    };
+    if (event->id.len == 0 || event->id.len > EVENT_ID_BYTES_MAX || event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX ||
+        event->key.len > EVENT_KEY_BYTES_MAX)
+        return RECORD_FOREIGN;
+    if (!message->payload)
+        restore_tombstone(message, event, scratch);
+    return event_stored_valid(event->stored, event->topic) ? RECORD_EVENT : RECORD_FOREIGN;
+}
+
+static void add_header(struct record_draft *draft, const char *name, struct span value) {
+    draft->headers[draft->headers_count++] = (struct producer_header){name, value};
+}
+
+void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id, const char *traceparent) {
+    *draft = (struct record_draft){.tombstone = event->tombstone};
+    event_kafka_key(event, &draft->key);
+    event_store(event, &draft->stored);
+    add_header(draft, "ess-v", span_of("1"));
+    add_header(draft, "ess-topic", span_of(event->topic));
+    add_header(draft, "ess-id", span_of(event->id));
+    if (event->has_key)
+        add_header(draft, "ess-key", (struct span){event->key, event->key_len});
+    add_header(draft, "ess-ts", span_of(event->ts));
+    if (event->has_source_cursor) {
+        snprintf(draft->source_cursor, sizeof draft->source_cursor, "%" PRId64, event->source_cursor);
+        add_header(draft, "ess-source-cursor", span_of(draft->source_cursor));
+    }
+    add_header(draft, "ess-feed", span_of(feed_id));
+    if (traceparent)
+        add_header(draft, "traceparent", span_of(traceparent));
+}
+
+struct producer_record record_draft_record(const struct record_draft *draft, const char *topic) {
+    return (struct producer_record){
+        .topic = topic,
+        .partition = 0,
+        .key = {draft->key.data, draft->key.len},
+        .value = {draft->tombstone ? NULL : draft->stored.data, draft->tombstone ? 0 : draft->stored.len},
+        .headers = draft->headers,
+        .headers_count = draft->headers_count,
+    };
+}
+
+void record_draft_fini(struct record_draft *draft) {
+    buf_fini(&draft->key);
+    buf_fini(&draft->stored);
+}

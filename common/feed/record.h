@@ -1,0 +1,46 @@
+/* An event of the log as its readers see it, and how it is read from a Kafka record and written to one. */
+#ifndef ESS_FEED_RECORD_H
+#define ESS_FEED_RECORD_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/span.h"
+#include "common/kafka/producer.h"
+#include "common/model/event.h"
+
+struct feed_event {
+    int64_t cursor;
+    int64_t appended_ms; /* the broker's time, since 1970 */
+    struct span topic, id, key, traceparent; /* key and traceparent may be empty */
+    struct span stored;                      /* the stored form; of a tombstone remade from its headers */
+};
+
+enum record_kind {
+    RECORD_EVENT,
+    RECORD_GENESIS,
+    RECORD_FOREIGN,  /* not written by ESS, or damaged: skipped by every reader */
+    RECORD_MISMATCH, /* of another feed: the log is not the one that was read so far */
+    RECORD_NEWER,    /* written by a newer version of ESS: it must not be skipped */
+};
+
+/* Reads a record. The spans point into the message, or into `scratch` (which is cleared first). */
+enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id, struct feed_event *event, struct buf *scratch);
+
+/* An event's Kafka record, ready to be sent. Embedded; its texts live as long as it and the event do. */
+enum { RECORD_HEADERS_MAX = 8 };
+struct record_draft {
+    struct producer_header headers[RECORD_HEADERS_MAX];
+    size_t headers_count;
+    char source_cursor[24];
+    struct buf key, stored;
+    bool tombstone;
+};
+/* `traceparent` may be NULL. The draft is the caller's: record_draft_fini. */
+void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id, const char *traceparent);
+struct producer_record record_draft_record(const struct record_draft *draft, const char *topic);
+void record_draft_fini(struct record_draft *draft);
+
+#endif
