@@ -1,0 +1,212 @@
+/* A subscriber's records; see subscriber.h. JSON by json-c; written in a fixed order by hand. */
+#include "common/model/subscriber.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/crypto.h>
+
+static void put_string(struct buf *out, const char *name, struct span value) {
+    buf_printf(out, ",\"%s\":", name);
+    buf_json_string(out, value.data, value.len);
+}
+
+static void put_headers(const struct spec *spec, struct buf *out) {
+    for (size_t i = 0; i < spec->headers_count; i++) {
+        buf_puts(out, i ? "," : "{");
+        buf_json_string(out, spec->headers[i].name, strlen(spec->headers[i].name));
+        buf_puts(out, ":");
+        buf_json_string(out, spec->headers[i].value, strlen(spec->headers[i].value));
+    }
+    buf_puts(out, "}");
+}
+
+static void put_sealed(struct buf *out, const char *name, const char *id, struct span secret, const struct keyring *keyring) {
+    struct buf sealed = {0};
+    seal(keyring, span_of(id), secret, &sealed);
+    put_string(out, name, (struct span){sealed.data, sealed.len});
+    buf_fini(&sealed);
+}
+
+/* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it. */
+static struct json_object *parse(struct span text, bool *newer, struct error *err) {
+    struct json_object *v = NULL;
+    struct json_tokener *tokener = json_tokener_new_ex(16);
+    struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == text.len;
+    json_tokener_free(tokener);
+    *newer = false;
+    if (whole && json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, "v", &v) &&
+        json_object_is_type(v, json_type_int)) {
+        if (json_object_get_int64(v) <= SUBSCRIBER_VERSION)
+            return object;
+        *newer = true;
+        error_set(err, "written by a newer version of ESS (v %" PRId64 ")", json_object_get_int64(v));
+    } else {
+        error_set(err, "not a record of ESS");
+    }
+    json_object_put(object);
+    return NULL;
+}
+
+static const char *get_string(struct json_object *object, const char *name) {
+    struct json_object *value;
+    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+static int get_born(struct json_object *object, char born[37], struct error *err) {
+    const char *text = get_string(object, "born");
+    if (!text || strlen(text) != 36)
+        return error_set(err, "born: missing");
+    memcpy(born, text, 37);
+    return 0;
+}
+
+static int open_sealed(struct json_object *object, const char *name, const char *id, const struct keyring *keyring, struct buf *out,
+                       bool *old_key, struct error *err) {
+    const char *sealed = get_string(object, name);
+    bool old = false;
+    if (!sealed)
+        return error_set_field(err, name, "missing");
+    if (seal_open(keyring, span_of(id), span_of(sealed), out, &old, err))
+        return -1;
+    if (old_key)
+        *old_key |= old;
+    return 0;
+}
+
+void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring, struct buf *out) {
+    struct buf headers = {0};
+    buf_puts(out, "{\"v\":1");
+    put_string(out, "born", span_of(r->born));
+    put_string(out, "source", span_of(r->source));
+    buf_printf(out, ",\"start\":%" PRId64 "%s,\"spec\":", r->start, r->removed ? ",\"removed\":true" : "");
+    spec_to_json(&r->spec, false, out);
+    if (r->spec.headers_count) {
+        put_headers(&r->spec, &headers);
+        put_sealed(out, "headers", r->spec.id, (struct span){headers.data, headers.len}, keyring);
+        OPENSSL_cleanse(headers.data, headers.cap);
+        buf_fini(&headers);
+    }
+    buf_puts(out, "}");
+}
+
+/* Puts the opened header values where the spec has their names, so that the one validator reads all. */
+static int restore_headers(struct json_object *object, struct json_object *spec, const char *id, const struct keyring *keyring, bool *old_key,
+                           struct error *err) {
+    struct buf opened = {0};
+    if (!json_object_object_get_ex(spec, "headers", NULL))
+        return 0;
+    if (open_sealed(object, "headers", id, keyring, &opened, old_key, err))
+        return -1;
+    json_object_object_add(spec, "headers", json_tokener_parse(buf_string(&opened)));
+    OPENSSL_cleanse(opened.data, opened.cap);
+    buf_fini(&opened);
+    return 0;
+}
+
+static int read_spec(struct subscriber_record *r, struct json_object *object, const char *id, const struct keyring *keyring, bool *old_key,
+                     struct error *err) {
+    /* It was checked when it was registered; which addresses may be called is decided at each connection. */
+    static const struct cidr everywhere = {.bits = 0};
+    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
+    struct json_object *spec;
+    if (!json_object_object_get_ex(object, "spec", &spec))
+        return error_set_field(err, "spec", "missing");
+    if (restore_headers(object, spec, id, keyring, old_key, err))
+        return -1;
+    const char *text = json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    if (spec_from_json(&r->spec, span_of(text), &rules, err))
+        return -1;
+    if (strcmp(r->spec.id, id) == 0)
+        return 0;
+    spec_fini(&r->spec);
+    return error_set_field(err, "id", "is not the record's key");
+}
+
+int subscriber_record_from_json(struct subscriber_record *r, const char *id, struct span text, const struct keyring *keyring, bool *newer,
+                                bool *old_key, struct error *err) {
+    struct json_object *value;
+    struct json_object *object = parse(text, newer, err);
+    *r = (struct subscriber_record){0};
+    if (!object)
+        return -1;
+    const char *source = get_string(object, "source");
+    snprintf(r->source, sizeof r->source, "%s", source ? source : "");
+    r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value) : 0;
+    r->removed = json_object_object_get_ex(object, "removed", &value) && json_object_get_boolean(value);
+    int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err) ? -1 : 0;
+    json_object_put(object);
+    return result;
+}
+
+void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id, const struct keyring *keyring, struct buf *out) {
+    buf_puts(out, "{\"v\":1");
+    put_string(out, "born", span_of(keys->born));
+    put_sealed(out, "secret", id, span_of(keys->secret), keyring);
+    buf_puts(out, "}");
+}
+
+int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text, const struct keyring *keyring, bool *newer,
+                              bool *old_key, struct error *err) {
+    struct buf secret = {0};
+    struct json_object *object = parse(text, newer, err);
+    *keys = (struct subscriber_keys){0};
+    if (!object)
+        return -1;
+    int result = get_born(object, keys->born, err) || open_sealed(object, "secret", id, keyring, &secret, old_key, err) ? -1 : 0;
+    if (result == 0)
+        keys->secret = buf_detach(&secret, NULL);
+    json_object_put(object);
+    return result;
+}
+
+void subscriber_keys_fini(struct subscriber_keys *keys) {
+    if (keys->secret)
+        OPENSSL_cleanse(keys->secret, strlen(keys->secret));
+    free(keys->secret);
+    *keys = (struct subscriber_keys){0};
+}
+
+enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_MAX + 1]) {
+    if (key.len == SUBSCRIBER_CHECK_KEY_BYTES && memcmp(key.data, SUBSCRIBER_CHECK_KEY, key.len) == 0)
+        return SUBSCRIBER_KEY_CHECK;
+    const char *slash = key.len ? memchr(key.data, '/', key.len) : NULL;
+    size_t len = slash ? (size_t)(slash - key.data) : key.len;
+    if (len == 0 || len > SPEC_ID_BYTES_MAX || key.data[0] == 0)
+        return SUBSCRIBER_KEY_OTHER;
+    memcpy(id, key.data, len);
+    id[len] = 0;
+    if (!slash)
+        return SUBSCRIBER_KEY_SPEC;
+    return span_equal((struct span){slash, key.len - len}, span_of("/keys")) ? SUBSCRIBER_KEY_KEYS : SUBSCRIBER_KEY_OTHER;
+}
+
+void subscriber_check_to_json(const struct keyring *keyring, struct buf *out) {
+    buf_puts(out, "{\"v\":1");
+    put_sealed(out, "check", "", span_of("ess"), keyring);
+    buf_puts(out, "}");
+}
+
+int subscriber_check_from_json(struct span text, const struct keyring *keyring, bool *old_key, struct error *err) {
+    struct buf opened = {0};
+    bool newer;
+    struct json_object *object = parse(text, &newer, err);
+    if (!object)
+        return -1;
+    int result = open_sealed(object, "check", "", keyring, &opened, old_key, err);
+    json_object_put(object);
+    buf_fini(&opened);
+    return result;
+}
+
+void subscriber_check_key_id(struct span text, char out[16]) {
+    struct error err;
+    bool newer;
+    struct json_object *object = parse(text, &newer, &err);
+    const char *sealed = object ? get_string(object, "check") : NULL;
+    snprintf(out, 16, "%.*s", sealed ? (int)strcspn(sealed, ":") : 0, sealed ? sealed : "");
+    json_object_put(object);
+}

@@ -1,0 +1,133 @@
+/* All options of ESS in one table; see settings.h. */
+#include "common/settings.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/base/buf.h"
+#include "common/base/log.h"
+
+enum { KIB = 1024, MIB = 1024 * 1024, SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
+
+static int check_log_level(const char *name, const char *value, struct error *err) {
+    enum log_level level;
+    (void)name;
+    return log_level_parse(value, &level) ? error_set(err, "must be debug, info, warn or error") : 0;
+}
+
+static int check_cidr(const char *name, const char *value, struct error *err) {
+    struct cidr cidr;
+    (void)name;
+    return cidr_parse(value, &cidr, err);
+}
+
+static int check_prefix(const char *name, const char *value, struct error *err) {
+    (void)name;
+    size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.");
+    if (len == 0 || len > 100 || value[len])
+        return error_set(err, "must be 1 to 100 of the characters that Kafka allows in a topic: A-Z a-z 0-9 . _ -");
+    return 0;
+}
+
+#define AT(member) offsetof(struct settings, member)
+static const struct option table[] = {
+    {"kafka.brokers", OPTION_STRING, AT(kafka.brokers), "127.0.0.1:9092", 0, 0, NULL, "Kafka's bootstrap servers, host:port, comma-separated"},
+    {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix, "prefix of the topics' names"},
+    {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "1", 1, 10, NULL, "copies of a topic, when it is created"},
+    {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "1", 1, 10, NULL, "copies an event must reach, when a topic is created"},
+    {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY, NULL,
+     "how long every event is kept, when a topic is created"},
+    {"kafka.rdkafka", OPTION_MAP, AT(kafka.rdkafka), NULL, 0, 0, kafka_check_rdkafka, "librdkafka's own settings, such as kafka.rdkafka.security.protocol"},
+    {"feed.cache", OPTION_SIZE, AT(feed_cache), "64MiB", MIB, 64LL * 1024 * MIB, NULL, "memory for parts of the log"},
+    {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "debug, info, warn or error"},
+    {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, NULL, "address:port of the HTTP API; port 0: any"},
+    {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, 900 * KIB, NULL, "largest data of one event, as sent"},
+    {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
+    {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
+    {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address), "2000", 0, 1000000, NULL,
+     "open connections of one address; 0: no limit (behind a proxy)"},
+    {"ingest.header_timeout", OPTION_DURATION, AT(ingest.header_timeout_ms), "10s", 100, HOUR, NULL, "for a request's headers to be whole"},
+    {"ingest.body_timeout", OPTION_DURATION, AT(ingest.body_timeout_ms), "30s", 100, HOUR, NULL, "for a request's body to be whole"},
+    {"ingest.queue", OPTION_SIZE, AT(ingest.queue), "64MiB", MIB, 2047LL * MIB, NULL, "events accepted and not yet in Kafka; beyond it 503"},
+    {"subscribers.dir", OPTION_LIST, AT(subscribers_dir), "subscribers", 0, 0, NULL, "folders of subscribers' YAML files; none: another ingest reads them"},
+    {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL, "listen on other than loopback addresses although everything is allowed"},
+    {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, NULL,
+     "keys that seal secrets; made by ess-ingest when missing"},
+    {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, NULL, "address:port of health and metrics; port 0: any"},
+    {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000, NULL, "webhooks under way at once"},
+    {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
+    {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},
+    {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL, "certificates to trust besides the system's, PEM"},
+    {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND, NULL, "of one attempt"},
+    {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100, 5 * 60 * SECOND, NULL, "of an attempt's connection"},
+    {"delivery.max_attempts", OPTION_INT, AT(delivery.max_attempts), "15", 1, 1000, NULL, "before an event is a dead letter"},
+    {"delivery.backoff_min", OPTION_DURATION, AT(delivery.backoff_min_ms), "1s", 10, HOUR, NULL, "wait after a first failure"},
+    {"delivery.backoff_max", OPTION_DURATION, AT(delivery.backoff_max_ms), "1h", 10, DAY, NULL, "longest wait between attempts"},
+    {"delivery.disable_after", OPTION_DURATION, AT(delivery.disable_after_ms), "5d", 60 * SECOND, 30LL * DAY, NULL,
+     "of nothing but failure a subscriber is disabled"},
+};
+enum { OPTIONS = sizeof table / sizeof *table };
+
+/* Without access tokens everything is allowed, so only this machine may ask. */
+static int check_loopback(const struct settings *s, const char *option, const char *listen, struct error *err) {
+    if (s->auth_insecure || strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0)
+        return 0;
+    return error_set_field(err, option, "%s is not a loopback address, and everything would be allowed to everyone; set auth.insecure to do so all the same",
+                           listen);
+}
+
+static int parse_allowed(struct settings *s, struct error *err) {
+    s->allowed_count = s->egress_allow.count;
+    s->allowed = mem_zero(s->allowed_count * sizeof *s->allowed);
+    for (size_t i = 0; i < s->allowed_count; i++)
+        if (cidr_parse(s->egress_allow.items[i], &s->allowed[i], err))
+            return -1;
+    return 0;
+}
+
+static int check_together(struct settings *s, struct error *err) {
+    if (check_loopback(s, "ingest.listen", s->ingest.listen, err) || check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
+        return -1;
+    if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
+        return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
+    if (s->kafka.min_insync_replicas > s->kafka.replication_factor)
+        return error_set_field(err, "kafka.min_insync_replicas", "must not be above kafka.replication_factor");
+    return parse_allowed(s, err);
+}
+
+static void raise_open_files(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void warn_unknown_variable(const char *name) { log_warn("unknown_variable", LOG_S("name", name)); }
+
+int settings_load(struct settings *s, const char *program, int argc, char **argv, char **environment, int *exit_status) {
+    struct error err;
+    enum log_level level = LOG_LEVEL_INFO;
+    *s = (struct settings){0};
+    enum options_result result = options_load(table, OPTIONS, s, program, argc, argv, environment, warn_unknown_variable, &err);
+    *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
+    if (result == OPTIONS_SHOWN)
+        return -1;
+    if (result == OPTIONS_BAD || check_together(s, &err)) {
+        log_error("bad_option", LOG_S("reason", err.message));
+        return -1;
+    }
+    log_level_parse(s->log_level, &level);
+    log_set_level(level);
+    raise_open_files();
+    return 0;
+}
+
+void settings_free(struct settings *s) {
+    free(s->allowed);
+    options_free(table, OPTIONS, s);
+}

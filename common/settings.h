@@ -1,0 +1,44 @@
+/* All options of ESS in one table. Both services read the same one, so that they can share a file; each uses its own part. */
+#ifndef ESS_SETTINGS_H
+#define ESS_SETTINGS_H
+
+#include <stdint.h>
+
+#include "common/base/options.h"
+#include "common/kafka/config.h"
+#include "common/model/address.h"
+
+struct settings {
+    struct kafka_config kafka;
+    int64_t feed_cache;
+    char *log_level;
+    struct {
+        char *listen;
+        int64_t max_event, max_body;
+        int64_t max_connections, max_connections_per_address;
+        int64_t header_timeout_ms, body_timeout_ms;
+        int64_t queue;
+    } ingest;
+    struct option_list subscribers_dir;
+    int64_t auth_insecure;
+    char *secrets_key_file;
+    struct {
+        char *listen;
+        int64_t max_connections;
+        int64_t stop_timeout_ms;
+    } dispatcher;
+    struct option_list egress_allow;
+    char *egress_ca_file;
+    struct {
+        int64_t timeout_ms, connect_timeout_ms, max_attempts, backoff_min_ms, backoff_max_ms, disable_after_ms;
+    } delivery;
+    struct cidr *allowed; /* egress_allow, parsed */
+    size_t allowed_count;
+};
+
+/* Loads the settings, sets the log's level and raises the limit of open files. Returns 0; or -1 when the program is to
+ * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help was shown). */
+int settings_load(struct settings *settings, const char *program, int argc, char **argv, char **environment, int *exit_status);
+void settings_free(struct settings *settings);
+
+#endif

@@ -1,0 +1,13 @@
+/* The folders of subscribers' YAML files: watched by inotify and by a scan (so that bind mounts work), and brought into
+ * ess.subscribers. A bad file is named and its last good version stays in force. */
+#ifndef ESS_INGEST_FOLDER_H
+#define ESS_INGEST_FOLDER_H
+
+struct folder;
+struct ingest;
+
+/* Begins to watch `subscribers.dir`; needs a loaded registry. */
+struct folder *folder_new(struct ingest *ingest);
+void folder_free(struct folder *folder);
+
+#endif

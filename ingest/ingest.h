@@ -1,0 +1,61 @@
+/* What the parts of ess-ingest share. One of it, on the loop's thread. */
+#ifndef ESS_INGEST_INGEST_H
+#define ESS_INGEST_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/feed/feed.h"
+#include "common/feed/genesis.h"
+#include "common/http/metrics.h"
+#include "common/http/server.h"
+#include "common/kafka/producer.h"
+#include "common/settings.h"
+
+struct registry;
+struct folder;
+struct keyring;
+
+enum publish_outcome { PUBLISH_CREATED, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
+
+struct ingest {
+    struct settings settings;
+    struct loop *loop;
+    struct http_server *http;
+    struct producer *producer;
+    struct genesis genesis;
+    struct feed *feed;         /* NULL until the topics are there */
+    struct registry *registry; /* likewise */
+    struct folder *folder;     /* NULL until the registry is loaded */
+    struct keyring *keyring;
+    char events_topic[KAFKA_TOPIC_BYTES];
+    char subscribers_topic[KAFKA_TOPIC_BYTES];
+    bool kafka_up;
+    bool stopping;
+    int exit_status;
+    int64_t acknowledged; /* the highest cursor that a delivery report gave */
+    int64_t readers_waiting; /* replays that wait for the tail */
+    uint64_t published[PUBLISH_OUTCOMES];
+    struct histogram publish_seconds;
+    uint64_t foreign_records;
+};
+
+/* Everything appended through ingest's producer begins with this, so that its report finds its way. */
+struct append {
+    void (*reported)(struct append *append, const struct producer_report *report);
+};
+
+/* Kafka answers, the log's tail and the subscribers are read: publishes are taken. */
+bool ingest_ready(const struct ingest *ingest);
+
+/* The newest cursor that this ingest knows of. */
+int64_t ingest_end(const struct ingest *ingest);
+
+/* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
+void ingest_refuse(struct ingest *ingest, const char *event, const char *reason);
+
+/* The log is not the one it was: forgets all and begins as at the start. May be called from any callback. */
+void ingest_start_over(struct ingest *ingest, const char *reason);
+
+#endif

@@ -1,0 +1,153 @@
+/* ess-ingest: takes events by HTTP, appends them to Kafka and answers when they are there; reads the log for those who ask;
+ * brings subscribers' files into Kafka. One thread, one loop. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/model/seal.h"
+#include "common/version.h"
+#include "ingest/ingest.h"
+#include "ingest/publish.h"
+#include "ingest/registry.h"
+#include "ingest/replay.h"
+#include "ingest/startup.h"
+#include "ingest/status.h"
+
+extern char **environ;
+
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1 };
+
+static const struct http_route routes[] = {
+    {"POST", "/ess/publish", publish_handle}, {"POST", "/publish", publish_handle}, {"GET", "/ess/replay", replay_handle},
+    {"GET", "/healthz", status_healthz},      {"GET", "/readyz", status_readyz},    {"GET", "/metrics", status_metrics},
+};
+
+bool ingest_ready(const struct ingest *ingest) { return ingest->kafka_up && ingest->folder && !ingest->stopping; }
+
+int64_t ingest_end(const struct ingest *ingest) {
+    int64_t end = ingest->feed ? feed_end(ingest->feed) : ingest->genesis.end;
+    return ingest->acknowledged > end ? ingest->acknowledged : end;
+}
+
+static void stop(struct ingest *ingest) {
+    ingest->stopping = true;
+    loop_stop(ingest->loop);
+}
+
+void ingest_refuse(struct ingest *ingest, const char *event, const char *reason) {
+    log_error(event, LOG_S("reason", reason));
+    ingest->exit_status = REFUSED_STATUS;
+    stop(ingest);
+}
+
+static struct loop_timer restart_timer;
+
+static void on_restart(void *arg) {
+    struct ingest *ingest = arg;
+    startup_undo(ingest);
+    startup_begin(ingest);
+}
+
+void ingest_start_over(struct ingest *ingest, const char *reason) {
+    if (ingest->stopping || restart_timer.slot)
+        return;
+    log_error("start_over", LOG_S("reason", reason));
+    loop_timer_set(ingest->loop, &restart_timer, clock_ms());
+}
+
+static void on_report(void *arg, void *opaque, const struct producer_report *report) {
+    struct append *append = opaque;
+    (void)arg;
+    append->reported(append, report);
+}
+
+static void on_link(void *arg, bool up) {
+    struct ingest *ingest = arg;
+    ingest->kafka_up = up;
+    if (up)
+        log_info("kafka_up", LOG_S("brokers", ingest->settings.kafka.brokers));
+    else
+        log_warn("kafka_down", LOG_S("brokers", ingest->settings.kafka.brokers));
+}
+
+static void on_replaced(void *arg, const char *reason) {
+    (void)arg;
+    log_warn("producer_replaced", LOG_S("reason", reason));
+}
+
+static void on_signal(void *arg, int signo) {
+    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"));
+    stop(arg);
+}
+
+static void on_kafka_log(int level, const char *text) {
+    (void)level;
+    log_debug("kafka", LOG_S("text", text));
+}
+
+static int open_producer(struct ingest *ingest, struct error *err) {
+    const struct producer_options options = {.kafka = &ingest->settings.kafka,
+                                             .timeout_ms = PRODUCE_TIMEOUT_MS,
+                                             .queue_bytes = ingest->settings.ingest.queue,
+                                             .report = on_report,
+                                             .link = on_link,
+                                             .replaced = on_replaced,
+                                             .arg = ingest};
+    ingest->producer = producer_new(ingest->loop, &options, err);
+    return ingest->producer ? 0 : -1;
+}
+
+static int open_http(struct ingest *ingest, struct error *err) {
+    const struct http_server_options options = {.listen = ingest->settings.ingest.listen,
+                                                .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
+                                                .max_connections = ingest->settings.ingest.max_connections,
+                                                .max_connections_per_address = ingest->settings.ingest.max_connections_per_address,
+                                                .header_timeout_ms = ingest->settings.ingest.header_timeout_ms,
+                                                .body_timeout_ms = ingest->settings.ingest.body_timeout_ms,
+                                                .routes = routes,
+                                                .routes_count = sizeof routes / sizeof *routes,
+                                                .arg = ingest};
+    ingest->http = http_server_new(ingest->loop, &options, err);
+    if (!ingest->http)
+        return -1;
+    log_info("listening", LOG_S("address", http_server_address(ingest->http)));
+    return 0;
+}
+
+/* Publishes under way get their answer before the server goes. */
+static void close_all(struct ingest *ingest) {
+    if (ingest->http)
+        http_server_quiesce(ingest->http);
+    producer_free(ingest->producer, FLUSH_MS);
+    startup_undo(ingest);
+    http_server_free(ingest->http);
+    loop_free(ingest->loop);
+    keyring_free(ingest->keyring);
+}
+
+int main(int argc, char **argv) {
+    static struct ingest ingest;
+    struct error err;
+    if (settings_load(&ingest.settings, "ess-ingest", argc, argv, environ, &ingest.exit_status))
+        return ingest.exit_status;
+    ingest.exit_status = 0;
+    kafka_log = on_kafka_log;
+    kafka_topic_name(&ingest.settings.kafka, "events", ingest.events_topic);
+    kafka_topic_name(&ingest.settings.kafka, "subscribers", ingest.subscribers_topic);
+    ingest.loop = loop_new();
+    loop_on_signal(ingest.loop, on_signal, &ingest);
+    loop_timer_init(&restart_timer, on_restart, &ingest);
+    log_info("starting", LOG_S("version", ESS_VERSION));
+    if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {
+        log_error("cannot_start", LOG_S("reason", err.message));
+        ingest.exit_status = REFUSED_STATUS;
+    } else {
+        startup_begin(&ingest);
+        loop_run(ingest.loop);
+    }
+    close_all(&ingest);
+    settings_free(&ingest.settings);
+    return ingest.exit_status;
+}

@@ -1,0 +1,67 @@
+/* Health and metrics of ess-ingest; see status.h. */
+#include "ingest/status.h"
+
+#include <stdlib.h>
+
+#include "ingest/ingest.h"
+#include "ingest/registry.h"
+
+void status_healthz(void *arg, struct http_request *request) {
+    struct buf body = {0};
+    (void)arg;
+    buf_puts(&body, "{\"status\":\"ok\"}\n");
+    http_answer(request, 200, "application/json", &body);
+    buf_fini(&body);
+}
+
+void status_readyz(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    struct buf body = {0};
+    struct error err;
+    if (ingest_ready(ingest)) {
+        buf_puts(&body, "{\"status\":\"ready\"}\n");
+        http_answer(request, 200, "application/json", &body);
+    } else {
+        error_set(&err, "%s", ingest->kafka_up ? "the log and the subscribers are being read" : "no Kafka broker answers");
+        http_problem(request, 503, &err, NULL, 1);
+    }
+    buf_fini(&body);
+}
+
+static void subscribers(struct ingest *ingest, struct buf *out) {
+    size_t active = 0, removed = 0;
+    for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e; e = e->hh.next) {
+        active += e->known && !e->removed;
+        removed += e->known && e->removed;
+    }
+    metrics_family(out, "ess_subscribers", "gauge", "Subscribers in ess.subscribers.");
+    metrics_value(out, "ess_subscribers", "state=\"registered\"", (double)active);
+    metrics_value(out, "ess_subscribers", "state=\"removed\"", (double)removed);
+}
+
+void status_metrics(void *arg, struct http_request *request) {
+    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "refused", "unavailable"};
+    struct ingest *ingest = arg;
+    struct buf out = {0}, labels = {0};
+    metrics_family(&out, "ess_publish_total", "counter", "Publish requests by outcome.");
+    for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
+        buf_clear(&labels);
+        metrics_label(&labels, "outcome", outcomes[i]);
+        metrics_value(&out, "ess_publish_total", buf_string(&labels), (double)ingest->published[i]);
+    }
+    metrics_family(&out, "ess_publish_seconds", "histogram", "From a whole request to the broker's word.");
+    metrics_histogram(&out, "ess_publish_seconds", "", &ingest->publish_seconds);
+    metrics_family(&out, "ess_kafka_up", "gauge", "1 while a Kafka broker answers.");
+    metrics_value(&out, "ess_kafka_up", "", ingest->kafka_up);
+    metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
+    metrics_value(&out, "ess_feed_cursor", "", (double)ingest_end(ingest));
+    metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
+    metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
+    metrics_family(&out, "ess_foreign_records_total", "counter", "Records of the events topic that ESS did not write.");
+    metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
+    subscribers(ingest, &out);
+    metrics_process(&out);
+    http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+    buf_fini(&labels);
+    buf_fini(&out);
+}
