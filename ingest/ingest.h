@@ -41,11 +41,6 @@ struct ingest {
     uint64_t foreign_records;
 };
 
-/* Everything appended through ingest's producer begins with this, so that its report finds its way. */
-struct append {
-    void (*reported)(struct append *append, const struct producer_report *report);
-};
-
 /* Kafka answers, the log's tail and the subscribers are read: publishes are taken. */
 bool ingest_ready(const struct ingest *ingest);
 

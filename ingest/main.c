@@ -57,12 +57,6 @@ void ingest_start_over(struct ingest *ingest, const char *reason) {
     loop_timer_set(ingest->loop, &restart_timer, clock_ms());
 }
 
-static void on_report(void *arg, void *opaque, const struct producer_report *report) {
-    struct append *append = opaque;
-    (void)arg;
-    append->reported(append, report);
-}
-
 static void on_link(void *arg, bool up) {
     struct ingest *ingest = arg;
     ingest->kafka_up = up;
@@ -91,7 +85,6 @@ static int open_producer(struct ingest *ingest, struct error *err) {
     const struct producer_options options = {.kafka = &ingest->settings.kafka,
                                              .timeout_ms = PRODUCE_TIMEOUT_MS,
                                              .queue_bytes = ingest->settings.ingest.queue,
-                                             .report = on_report,
                                              .link = on_link,
                                              .replaced = on_replaced,
                                              .arg = ingest};

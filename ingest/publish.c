@@ -98,7 +98,7 @@ static void append_event(struct ingest *ingest, struct http_request *request, co
     memcpy(p->id, event->id, sizeof p->id);
     record_draft_init(&draft, event, ingest->genesis.feed, traceparent_of(request));
     const struct producer_record record = record_draft_record(&draft, ingest->events_topic);
-    int result = producer_send(ingest->producer, &record, p, &err);
+    int result = producer_send(ingest->producer, &record, &p->append, &err);
     record_draft_fini(&draft);
     if (result) {
         free(p);

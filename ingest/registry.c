@@ -197,7 +197,7 @@ static void append_record(struct registry *r, struct registry_entry *entry, cons
                                            .partition = entry ? kafka_partition_of(id, SUBSCRIBER_PARTITIONS) : 0,
                                            .key = key,
                                            .value = {value->data, value->len}};
-    if (producer_send(r->ingest->producer, &record, a, &err)) {
+    if (producer_send(r->ingest->producer, &record, &a->append, &err)) {
         log_warn("subscriber_not_written", LOG_S("subscriber", id), LOG_S("reason", err.message));
         free(a);
     } else if (entry) {

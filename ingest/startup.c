@@ -1,47 +1,16 @@
-/* From nothing to ready; see startup.h. What blocks (topics, genesis) runs as a task; while no broker answers it is tried
- * again and said once. */
+/* From nothing to ready; see startup.h. The order is: topics and genesis, then the tail and the subscribers' records,
+ * then the key that opens them, then the files. */
 #include "ingest/startup.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/feed/begin.h"
 #include "common/model/seal.h"
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
 #include "ingest/registry.h"
 #include "ingest/replay.h"
 
-enum { RETRY_MS = 500 };
-
-struct attempt {
-    struct ingest *ingest;
-    enum topics_state state;
-    struct genesis genesis;
-    struct buf warnings;
-    struct error err;
-};
-
-static struct loop_timer retry_timer;
-static bool said_waiting;
-
-static void prepare_topics(void *arg) {
-    struct attempt *a = arg;
-    const struct kafka_config *kafka = &a->ingest->settings.kafka;
-    a->state = topics_ensure(kafka, true, &a->warnings, &a->err);
-    if (a->state == TOPICS_READY)
-        a->state = genesis_ensure(kafka, true, &a->genesis, &a->err);
-}
-
-static void log_warnings(const char *lines) {
-    for (const char *end; *lines; lines = end + 1) {
-        char line[512];
-        end = strchr(lines, '\n');
-        snprintf(line, sizeof line, "%.*s", (int)(end - lines), lines);
-        log_warn("topic_differs", LOG_S("reason", line));
-    }
-}
+static struct feed_begin *begin;
 
 static void on_advanced(void *arg, int64_t end) {
     (void)end;
@@ -120,42 +89,38 @@ static void open_log(struct ingest *ingest) {
         ingest_refuse(ingest, "kafka_handle", err.message);
 }
 
-static void on_attempt(void *arg) {
-    struct attempt *a = arg;
-    struct ingest *ingest = a->ingest;
-    if (ingest->stopping) {
-        /* nothing more is begun */
-    } else if (a->state == TOPICS_AWAY) {
-        if (!said_waiting)
-            log_warn("waiting_for_kafka", LOG_S("brokers", ingest->settings.kafka.brokers), LOG_S("reason", a->err.message));
-        said_waiting = true;
-        loop_timer_set(ingest->loop, &retry_timer, clock_ms() + RETRY_MS);
-    } else if (a->state == TOPICS_REFUSED) {
-        ingest_refuse(ingest, "bad_topic", a->err.message);
-    } else {
-        said_waiting = false;
-        log_warnings(buf_string(&a->warnings));
-        ingest->genesis = a->genesis;
-        open_log(ingest);
-    }
-    buf_fini(&a->warnings);
-    free(a);
+static void on_waiting(void *arg, const char *reason) {
+    struct ingest *ingest = arg;
+    log_warn("waiting_for_kafka", LOG_S("brokers", ingest->settings.kafka.brokers), LOG_S("reason", reason));
 }
 
-static void try_again(void *arg) {
+static void on_warning(void *arg, const char *reason) {
+    (void)arg;
+    log_warn("topic_differs", LOG_S("reason", reason));
+}
+
+static void on_refused(void *arg, const char *reason) { ingest_refuse(arg, "bad_topic", reason); }
+
+static void on_ready(void *arg, const struct genesis *genesis) {
     struct ingest *ingest = arg;
-    struct attempt *a = mem_zero(sizeof *a);
-    a->ingest = ingest;
-    loop_task(ingest->loop, prepare_topics, on_attempt, a);
+    ingest->genesis = *genesis;
+    open_log(ingest);
 }
 
 void startup_begin(struct ingest *ingest) {
-    loop_timer_init(&retry_timer, try_again, ingest);
-    try_again(ingest);
+    const struct feed_begin_options options = {.kafka = &ingest->settings.kafka,
+                                               .create = true,
+                                               .waiting = on_waiting,
+                                               .warning = on_warning,
+                                               .refused = on_refused,
+                                               .ready = on_ready,
+                                               .arg = ingest};
+    begin = feed_begin_new(ingest->loop, &options);
 }
 
 void startup_undo(struct ingest *ingest) {
-    loop_timer_clear(ingest->loop, &retry_timer);
+    feed_begin_free(begin);
+    begin = NULL;
     replay_end_all();
     folder_free(ingest->folder);
     registry_free(ingest->registry);

@@ -59,7 +59,8 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
         p->pending--;
         if (report.fate == PRODUCER_WRITTEN)
             set_link(p, true);
-        p->options.report(p->options.arg, message->_private, &report);
+        struct append *append = message->_private;
+        append->reported(append, &report);
     }
     if (h->retired && h->pending == 0) {
         kafka_queue_close(&h->queue);
@@ -202,14 +203,14 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
     return headers;
 }
 
-int producer_send(struct producer *p, const struct producer_record *record, void *opaque, struct error *err) {
+int producer_send(struct producer *p, const struct producer_record *record, struct append *append, struct error *err) {
     struct handle *h = p->current;
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
     rd_kafka_resp_err_t code =
         rd_kafka_producev(h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
                           RD_KAFKA_V_KEY(record->key.data, record->key.len),
                           RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(append), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (code) {
         if (headers)
             rd_kafka_headers_destroy(headers);

@@ -38,12 +38,16 @@ struct producer_record {
     size_t headers_count;
 };
 
+/* Begins whatever waits for a record's fate; embedded. Every record sent is reported exactly once, in the order of its
+ * partition while nothing fails. */
+struct append {
+    void (*reported)(struct append *append, const struct producer_report *report);
+};
+
 struct producer_options {
     const struct kafka_config *kafka;
     int64_t timeout_ms;  /* after it an unwritten record is reported as not written, or unresolved */
     int64_t queue_bytes; /* of records not yet reported */
-    /* Every record sent is reported exactly once, in the order of its partition while nothing fails. */
-    void (*report)(void *arg, void *opaque, const struct producer_report *report);
     /* True when the first broker answers, false when the last one is gone. At the start nothing is known. May be NULL. */
     void (*link)(void *arg, bool up);
     /* librdkafka's handle went fatal and was replaced. May be NULL. */
@@ -56,9 +60,9 @@ struct producer *producer_new(struct loop *loop, const struct producer_options *
 /* Fetches a topic's metadata now, so that its first record need not wait for it. */
 void producer_warm(struct producer *producer, const char *topic);
 
-/* Copies the record and appends it. Returns 0, and the report comes later (never from within this call); or -1 when the
- * queue is full or the record impossible: no report follows. */
-int producer_send(struct producer *producer, const struct producer_record *record, void *opaque, struct error *err);
+/* Copies the record and appends it. Returns 0, and append->reported is called later (never from within this call); or -1
+ * when the queue is full or the record impossible: no report follows. */
+int producer_send(struct producer *producer, const struct producer_record *record, struct append *append, struct error *err);
 
 /* Records sent and not yet reported. */
 size_t producer_pending(const struct producer *producer);

@@ -1,0 +1,58 @@
+/* What the parts of ess-dispatcher share. One of it, on the loop's thread. */
+#ifndef ESS_DISPATCHER_DISPATCHER_H
+#define ESS_DISPATCHER_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/feed/feed.h"
+#include "common/feed/genesis.h"
+#include "common/http/metrics.h"
+#include "common/http/server.h"
+#include "common/kafka/producer.h"
+#include "common/settings.h"
+#include "dispatcher/match.h"
+
+struct keyring;
+struct subscriber;
+struct subscribers;
+struct webhook_client;
+
+enum delivery_outcome { DELIVERY_SETTLED, DELIVERY_FAILED, DELIVERY_REFUSED, DELIVERY_GONE, DELIVERY_OUTCOMES };
+enum dead_letter_reason { DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REFUSED, DEAD_LETTER_REASONS };
+
+struct dispatcher {
+    struct settings settings;
+    struct loop *loop;
+    struct http_server *http;
+    struct producer *producer;
+    struct genesis genesis;
+    struct feed *feed;               /* NULL until the topics are there */
+    struct subscribers *subscribers; /* likewise */
+    struct match *match;
+    struct webhook_client *webhooks;
+    struct keyring *keyring;
+    char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES], dlq_topic[KAFKA_TOPIC_BYTES];
+    bool kafka_up;
+    bool stopping; /* nothing more is sent */
+    int exit_status;
+    int64_t in_flight;
+    struct subscriber *capacity_queue; /* those that wait for a free connection, in order */
+    uint64_t random; /* state of the jitter's generator */
+    uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
+    struct histogram delivery_seconds, end_to_end_seconds;
+    int64_t throttle_wait_ms;
+    uint64_t foreign_records;
+};
+
+/* Kafka answers, the subscribers are read, deliveries run. */
+bool dispatcher_ready(const struct dispatcher *d);
+/* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
+void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
+/* The log is not the one it was: forgets all and begins as at the start. May be called from any callback. */
+void dispatcher_start_over(struct dispatcher *d, const char *reason);
+/* 64 random bits for jitter (splitmix64). */
+uint64_t dispatcher_random(struct dispatcher *d);
+
+#endif

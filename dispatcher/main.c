@@ -1,0 +1,174 @@
+/* ess-dispatcher: follows the log and pushes each subscriber's events to its webhook: signed, in order, throttled, until
+ * they are settled. One thread, one loop. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/model/seal.h"
+#include "common/version.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/startup.h"
+#include "dispatcher/status.h"
+#include "dispatcher/subscribers.h"
+#include "dispatcher/webhook.h"
+
+extern char **environ;
+
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, DRAIN_LOOK_MS = 20 };
+
+static const struct http_route routes[] = {
+    {"GET", "/healthz", status_healthz}, {"GET", "/readyz", status_readyz}, {"GET", "/metrics", status_metrics}};
+
+static struct loop_timer restart_timer, drain_timer;
+static int64_t drain_until_ms;
+
+bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && subscribers_loaded(d->subscribers) && !d->stopping; }
+
+uint64_t dispatcher_random(struct dispatcher *d) {
+    uint64_t z = d->random += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason) {
+    log_error(event, LOG_S("reason", reason));
+    d->exit_status = REFUSED_STATUS;
+    d->stopping = true;
+    loop_stop(d->loop);
+}
+
+static void on_restart(void *arg) {
+    struct dispatcher *d = arg;
+    startup_undo(d, false);
+    startup_begin(d);
+}
+
+void dispatcher_start_over(struct dispatcher *d, const char *reason) {
+    if (d->stopping || restart_timer.slot)
+        return;
+    log_error("start_over", LOG_S("reason", reason));
+    loop_timer_set(d->loop, &restart_timer, clock_ms());
+}
+
+/* After SIGTERM: what is in flight may end, up to a limit. */
+static void drain(void *arg) {
+    struct dispatcher *d = arg;
+    if (d->in_flight == 0 || clock_ms() >= drain_until_ms)
+        loop_stop(d->loop);
+    else
+        loop_timer_set(d->loop, &drain_timer, clock_ms() + DRAIN_LOOK_MS);
+}
+
+static void on_signal(void *arg, int signo) {
+    struct dispatcher *d = arg;
+    if (d->stopping)
+        return;
+    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_N("in_flight", d->in_flight));
+    d->stopping = true;
+    drain_until_ms = clock_ms() + d->settings.dispatcher.stop_timeout_ms;
+    drain(d);
+}
+
+static void on_link(void *arg, bool up) {
+    struct dispatcher *d = arg;
+    d->kafka_up = up;
+    if (up)
+        log_info("kafka_up", LOG_S("brokers", d->settings.kafka.brokers));
+    else
+        log_warn("kafka_down", LOG_S("brokers", d->settings.kafka.brokers));
+}
+
+static void on_replaced(void *arg, const char *reason) {
+    (void)arg;
+    log_warn("producer_replaced", LOG_S("reason", reason));
+}
+
+static void on_kafka_log(int level, const char *text) {
+    (void)level;
+    log_debug("kafka", LOG_S("text", text));
+}
+
+static int open_producer(struct dispatcher *d, struct error *err) {
+    const struct producer_options options = {.kafka = &d->settings.kafka,
+                                             .timeout_ms = PRODUCE_TIMEOUT_MS,
+                                             .queue_bytes = PRODUCER_QUEUE_BYTES,
+                                             .link = on_link,
+                                             .replaced = on_replaced,
+                                             .arg = d};
+    d->producer = producer_new(d->loop, &options, err);
+    return d->producer ? 0 : -1;
+}
+
+static int open_http(struct dispatcher *d, struct error *err) {
+    const struct http_server_options options = {.listen = d->settings.dispatcher.listen,
+                                                .body_max_bytes = 1024,
+                                                .max_connections = 1000,
+                                                .header_timeout_ms = 10000,
+                                                .body_timeout_ms = 10000,
+                                                .routes = routes,
+                                                .routes_count = sizeof routes / sizeof *routes,
+                                                .arg = d};
+    d->http = http_server_new(d->loop, &options, err);
+    if (!d->http)
+        return -1;
+    log_info("listening", LOG_S("address", http_server_address(d->http)));
+    return 0;
+}
+
+static int open_webhooks(struct dispatcher *d, struct error *err) {
+    const struct webhook_client_options options = {.max_connections = d->settings.dispatcher.max_connections,
+                                                   .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
+                                                   .ca_file = d->settings.egress_ca_file,
+                                                   .allowed = d->settings.allowed,
+                                                   .allowed_count = d->settings.allowed_count};
+    d->webhooks = webhook_client_new(d->loop, &options, err);
+    return d->webhooks ? 0 : -1;
+}
+
+static void close_all(struct dispatcher *d) {
+    startup_undo(d, true);
+    producer_free(d->producer, FLUSH_MS);
+    webhook_client_free(d->webhooks);
+    http_server_free(d->http);
+    match_free(d->match);
+    loop_free(d->loop);
+    keyring_free(d->keyring);
+}
+
+static void name_topics(struct dispatcher *d) {
+    kafka_topic_name(&d->settings.kafka, "subscribers", d->subscribers_topic);
+    kafka_topic_name(&d->settings.kafka, "tokens", d->tokens_topic);
+    kafka_topic_name(&d->settings.kafka, "dlq", d->dlq_topic);
+}
+
+int main(int argc, char **argv) {
+    static struct dispatcher d;
+    struct error err;
+    if (settings_load(&d.settings, "ess-dispatcher", argc, argv, environ, &d.exit_status))
+        return d.exit_status;
+    d.exit_status = 0;
+    if (getrandom(&d.random, sizeof d.random, 0) != sizeof d.random)
+        abort();
+    signal(SIGPIPE, SIG_IGN);
+    kafka_log = on_kafka_log;
+    name_topics(&d);
+    d.loop = loop_new();
+    d.match = match_new();
+    loop_on_signal(d.loop, on_signal, &d);
+    loop_timer_init(&restart_timer, on_restart, &d);
+    loop_timer_init(&drain_timer, drain, &d);
+    log_info("starting", LOG_S("version", ESS_VERSION));
+    if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
+        log_error("cannot_start", LOG_S("reason", err.message));
+        d.exit_status = REFUSED_STATUS;
+    } else {
+        startup_begin(&d);
+        loop_run(d.loop);
+    }
+    close_all(&d);
+    settings_free(&d.settings);
+    return d.exit_status;
+}

@@ -1,0 +1,100 @@
+/* From nothing to ready; see startup.h. */
+#include "dispatcher/startup.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/feed/begin.h"
+#include "common/model/seal.h"
+#include "dispatcher/delivery.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/subscribers.h"
+
+enum { KEY_AGAIN_MS = 300 };
+
+static struct feed_begin *begin;
+static struct loop_timer key_timer;
+static bool said_no_key;
+
+static void on_appended(void *arg, const struct feed_event *event) { delivery_appended(arg, event); }
+
+static void on_broken(void *arg, const char *reason) { dispatcher_start_over(arg, reason); }
+
+static void on_foreign(void *arg, int64_t cursor) {
+    struct dispatcher *d = arg;
+    if (d->foreign_records++ == 0)
+        log_warn("foreign_record", LOG_N("offset", cursor), LOG_S("reason", "not written by ESS; skipped"));
+}
+
+static void open_log(struct dispatcher *d) {
+    struct error err;
+    const struct feed_options options = {.kafka = &d->settings.kafka,
+                                         .feed_id = d->genesis.feed,
+                                         .start = d->genesis.end,
+                                         .cache_bytes = d->settings.feed_cache,
+                                         .appended = on_appended,
+                                         .broken = on_broken,
+                                         .foreign = on_foreign,
+                                         .arg = d};
+    producer_warm(d->producer, d->tokens_topic);
+    producer_warm(d->producer, d->dlq_topic);
+    d->feed = feed_new(d->loop, &options, &err);
+    if (d->feed)
+        d->subscribers = subscribers_new(d, &err);
+    if (!d->subscribers)
+        dispatcher_refuse(d, "kafka_handle", err.message);
+}
+
+/* Ingest makes the key file; until it is there nothing can be signed. */
+static void load_key(void *arg) {
+    struct dispatcher *d = arg;
+    struct error err;
+    bool missing = false;
+    keyring_free(d->keyring);
+    d->keyring = keyring_load(d->settings.secrets_key_file, &missing, &err);
+    if (d->keyring) {
+        open_log(d);
+    } else if (missing) {
+        if (!said_no_key)
+            log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file), LOG_S("reason", "it does not exist; ess-ingest makes it"));
+        said_no_key = true;
+        loop_timer_set(d->loop, &key_timer, clock_ms() + KEY_AGAIN_MS);
+    } else {
+        dispatcher_refuse(d, "bad_key_file", err.message);
+    }
+}
+
+static void on_waiting(void *arg, const char *reason) {
+    struct dispatcher *d = arg;
+    log_warn("waiting_for_kafka", LOG_S("brokers", d->settings.kafka.brokers), LOG_S("reason", reason));
+}
+
+static void on_warning(void *arg, const char *reason) { (void)arg, (void)reason; } /* ess-ingest says it */
+
+static void on_refused(void *arg, const char *reason) { dispatcher_refuse(arg, "bad_topic", reason); }
+
+static void on_ready(void *arg, const struct genesis *genesis) {
+    struct dispatcher *d = arg;
+    d->genesis = *genesis;
+    load_key(d);
+}
+
+void startup_begin(struct dispatcher *d) {
+    const struct feed_begin_options options = {.kafka = &d->settings.kafka,
+                                               .waiting = on_waiting,
+                                               .warning = on_warning,
+                                               .refused = on_refused,
+                                               .ready = on_ready,
+                                               .arg = d};
+    loop_timer_init(&key_timer, load_key, d);
+    begin = feed_begin_new(d->loop, &options);
+}
+
+void startup_undo(struct dispatcher *d, bool keep) {
+    feed_begin_free(begin);
+    begin = NULL;
+    loop_timer_clear(d->loop, &key_timer);
+    subscribers_free(d->subscribers, keep);
+    d->subscribers = NULL;
+    feed_free(d->feed);
+    d->feed = NULL;
+}

@@ -1,0 +1,71 @@
+/* One subscriber as the dispatcher has it: its records, and while it runs its lane and all that the lane needs. */
+#ifndef ESS_DISPATCHER_SUBSCRIBER_H
+#define ESS_DISPATCHER_SUBSCRIBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/feed/feed.h"
+#include "common/model/subscriber.h"
+#include "common/model/token.h"
+#include "dispatcher/lane.h"
+#include "dispatcher/match.h"
+
+struct dispatcher;
+struct signer;
+struct webhook;
+struct dead_letter;
+
+struct subscriber {
+    UT_hash_handle hh;
+    struct dispatcher *dispatcher;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    /* its records */
+    bool has_record, has_keys;
+    bool blocked; /* its token cannot be read: it waits */
+    struct subscriber_record record;
+    struct subscriber_keys keys;
+    int64_t generation;  /* offset of the spec record */
+    struct token *token; /* the newest one read before it ran, or left by it; NULL: none */
+    /* while it runs */
+    bool running;
+    struct match_member member;
+    struct lane lane;
+    struct feed_reader reader;
+    struct signer *signer;
+    struct webhook *webhook; /* in flight */
+    char event_id[EVENT_ID_BYTES_MAX + 1]; /* of the event in flight */
+    int64_t event_appended_ms;
+    struct dead_letter *dead_letter; /* being written */
+    struct loop_timer due;           /* the lane's next attempt */
+    struct loop_timer token_due;     /* the token's next writing */
+    enum token_state token_state;    /* as last written */
+    struct log_limit failures;
+    bool in_capacity_queue;
+    struct subscriber *prev, *next; /* in the capacity queue */
+};
+
+struct subscriber *subscriber_new(struct dispatcher *d, const char *id);
+void subscriber_free(struct subscriber *s); /* stops it first, without a token */
+
+/* Its spec and keys are there and fit each other, and it is not removed. */
+bool subscriber_complete(const struct subscriber *s);
+
+/* Its spec, read at offset `generation`, or its keys; taken over. A running lane goes on under the new one; another `born`
+ * is another subscriber, which begins anew. Call subscriber_apply afterwards. */
+void subscriber_set_record(struct subscriber *s, struct subscriber_record *record, int64_t generation);
+void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys);
+/* Its spec is gone, or cannot be read. */
+void subscriber_clear_record(struct subscriber *s);
+
+/* Starts a lane that is complete, where the token or the record's start says; stops one that is not. `assigned`: it was
+ * there before this process; then another may have used up its throttle's window. */
+void subscriber_apply(struct subscriber *s, bool assigned);
+
+/* Stops it. With `keep`, its token is written and kept, so that it can go on. */
+void subscriber_stop(struct subscriber *s, bool keep);
+
+#endif

@@ -1,0 +1,52 @@
+/* One HTTPS POST to a subscriber, by libcurl on the loop. The body is sent once: a kept-alive connection that turns out to
+ * be dead is an attempt that failed, never a silent second one. Loop thread only; nothing blocks. */
+#ifndef ESS_DISPATCHER_WEBHOOK_H
+#define ESS_DISPATCHER_WEBHOOK_H
+
+#include <curl/curl.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/loop.h"
+#include "common/model/address.h"
+
+struct webhook;
+struct webhook_client;
+
+struct webhook_client_options {
+    int64_t max_connections;
+    int64_t connect_timeout_ms;
+    const char *ca_file;        /* "" : the system's certificates only */
+    const struct cidr *allowed; /* egress.allow; must outlive the client */
+    size_t allowed_count;
+};
+
+struct webhook_result {
+    int status;             /* 0: no whole answer, then `error` says why */
+    const char *error;      /* NULL with a status */
+    int64_t retry_after_ms; /* 0: none */
+    int64_t duration_ms;
+    const char *excerpt; /* beginning of the answer's body, control characters and broken UTF-8 as spaces */
+    struct span body;    /* what was sent */
+};
+
+struct webhook_request {
+    const char *url;
+    struct curl_slist *headers; /* taken over */
+    struct buf *body;           /* taken over, and emptied */
+    int64_t timeout_ms;
+    void (*done)(void *arg, const struct webhook_result *result); /* may send again, or cancel others */
+    void *arg;
+};
+
+struct webhook_client *webhook_client_new(struct loop *loop, const struct webhook_client_options *options, struct error *err);
+/* Cancels what is under way. */
+void webhook_client_free(struct webhook_client *client);
+
+/* Never calls `done` from within. */
+struct webhook *webhook_send(struct webhook_client *client, const struct webhook_request *request);
+/* Closes its connection; `done` is not called. */
+void webhook_cancel(struct webhook *webhook);
+
+#endif
