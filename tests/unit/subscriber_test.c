@@ -1,0 +1,143 @@
+/* A subscriber's records: what is written is read again, and secrets only with the key and for the id they were sealed for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/model/subscriber.h"
+
+static struct keyring *keyring;
+
+static int make_keyring(void **state) {
+    char path[] = "/tmp/ess-subscriber-test-XXXXXX";
+    struct error err;
+    (void)state;
+    if (!mkdtemp(path))
+        return -1;
+    char file[64];
+    snprintf(file, sizeof file, "%s/key", path);
+    int result = keyring_create(file, &err);
+    keyring = keyring_load(file, NULL, &err);
+    unlink(file);
+    rmdir(path);
+    return result || !keyring ? -1 : 0;
+}
+
+static int free_keyring(void **state) {
+    (void)state;
+    keyring_free(keyring);
+    return 0;
+}
+
+static const struct cidr everywhere = {.bits = 0};
+static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
+#define BORN "0190b6a0-0000-4000-8000-000000000001"
+
+static struct subscriber_record make_record(void) {
+    struct subscriber_record record = {.born = BORN, .source = "subscribers/mmis.yml", .start = 42};
+    struct error err;
+    assert_int_equal(spec_from_json(&record.spec,
+                                    span_of("{\"id\":\"md-mm1\",\"url\":\"https://127.0.0.1/hook\",\"topics\":[\"drug.*\"],\"throttle\":5,"
+                                            "\"headers\":{\"X-Key\":\"pl4nted\"}}"),
+                                    &rules, &err),
+                     0);
+    return record;
+}
+
+static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void **state) {
+    struct subscriber_record record = make_record(), read;
+    struct buf text = {0};
+    struct error err;
+    bool newer, old_key = false;
+    (void)state;
+    subscriber_record_to_json(&record, keyring, &text);
+    assert_null(strstr(text.data, "pl4nted"));
+    assert_int_equal(subscriber_record_from_json(&read, "md-mm1", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), 0);
+    assert_string_equal(read.born, BORN);
+    assert_string_equal(read.source, "subscribers/mmis.yml");
+    assert_int_equal(read.start, 42);
+    assert_false(read.removed);
+    assert_false(old_key);
+    assert_string_equal(read.spec.headers[0].value, "pl4nted");
+    assert_true(read.spec.throttle == 5);
+    spec_fini(&read.spec);
+    assert_int_equal(subscriber_record_from_json(&read, "other", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), -1);
+    spec_fini(&record.spec);
+    buf_fini(&text);
+}
+
+static void test_keys_open_only_for_their_own_subscriber(void **state) {
+    struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, read;
+    struct buf text = {0};
+    struct error err;
+    bool newer, old_key = false;
+    (void)state;
+    subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
+    assert_null(strstr(text.data, "s3cr3t"));
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), 0);
+    assert_string_equal(read.secret, "s3cr3t");
+    subscriber_keys_fini(&read);
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), -1);
+    buf_fini(&text);
+}
+
+static void test_garbage_and_newer_records_are_told_apart(void **state) {
+    static const char *const garbage[] = {"", "{", "null", "[]", "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" BORN "\"}"};
+    struct subscriber_record read;
+    struct error err;
+    bool newer, old_key;
+    (void)state;
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        assert_int_equal(subscriber_record_from_json(&read, "a", span_of(garbage[i]), keyring, &newer, &old_key, &err), -1);
+        assert_false(newer);
+    }
+    assert_int_equal(subscriber_record_from_json(&read, "a", span_of("{\"v\":2}"), keyring, &newer, &old_key, &err), -1);
+    assert_true(newer);
+}
+
+static void test_kafka_keys_are_told_apart(void **state) {
+    char id[SPEC_ID_BYTES_MAX + 1];
+    (void)state;
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1"), id), SUBSCRIBER_KEY_SPEC);
+    assert_string_equal(id, "md-mm1");
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/keys"), id), SUBSCRIBER_KEY_KEYS);
+    assert_string_equal(id, "md-mm1");
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/1"), id), SUBSCRIBER_KEY_OTHER);
+    assert_int_equal(subscriber_key_parse((struct span){SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES}, id), SUBSCRIBER_KEY_CHECK);
+    assert_int_equal(subscriber_key_parse((struct span){"\0claim", 6}, id), SUBSCRIBER_KEY_OTHER);
+    assert_int_equal(subscriber_key_parse(span_of(""), id), SUBSCRIBER_KEY_OTHER);
+}
+
+static void test_the_check_record_opens_only_with_its_key(void **state) {
+    struct keyring *mine = keyring;
+    struct buf text = {0};
+    struct error err;
+    bool old_key = false;
+    char id[16];
+    subscriber_check_to_json(mine, &text);
+    struct span check = {text.data, text.len};
+    assert_int_equal(subscriber_check_from_json(check, mine, &old_key, &err), 0);
+    subscriber_check_key_id(check, id);
+    assert_string_equal(id, keyring_id(mine));
+    assert_int_equal(make_keyring(state), 0);
+    assert_int_equal(subscriber_check_from_json(check, keyring, &old_key, &err), -1);
+    keyring_free(keyring);
+    keyring = mine;
+    buf_fini(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_record_is_read_as_it_was_written_and_hides_header_values),
+        cmocka_unit_test(test_keys_open_only_for_their_own_subscriber),
+        cmocka_unit_test(test_garbage_and_newer_records_are_told_apart),
+        cmocka_unit_test(test_kafka_keys_are_told_apart),
+        cmocka_unit_test(test_the_check_record_opens_only_with_its_key),
+    };
+    return cmocka_run_group_tests(tests, make_keyring, free_keyring);
+}
