@@ -1,60 +1,115 @@
-# make          build the two services          make test     unit and system tests
-# make run      the whole thing on this machine make lint     warnings, banned functions, shell, formatting
-# make SANITIZE=address,undefined unit          make help     all targets
-BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
+# `make` builds the services, `make help` lists the rest. What a target needs and the machine lacks is installed by deploy/setup.
+#   make SANITIZE=address,undefined unit     a build of its own in build/sanitize-address-undefined
+#   make WERROR=1, make CC=clang, make CFLAGS=-O0     what was built with other flags is built again; V=1 shows commands
 comma := ,
 BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
-PACKAGES := rdkafka libmicrohttpd libcurl libcrypto json-c yaml-0.1
+# All cores, unless -j says otherwise or another make has called this one.
+ifeq ($(MAKELEVEL)$(findstring -j,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+PACKAGES := rdkafka libmicrohttpd libcurl libcares libcrypto json-c yaml-0.1
+# Remade, and so the machine set up, before anything else is looked at; it holds what pkg-config says.
+ifneq ($(filter-out help clean distclean,$(or $(MAKECMDGOALS),all)),)
+include build/packages.mk
+endif
+build/packages.mk: deploy/setup Makefile
+	@mkdir -p build
+	@deploy/setup run
+	@{ echo "PACKAGE_CFLAGS := $$(pkg-config --cflags $(PACKAGES))"; echo "PACKAGE_LIBS := $$(pkg-config --libs $(PACKAGES))"; } >$@
+
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
             -Wundef -Wvla -Wimplicit-fallthrough $(if $(WERROR),-Werror)
 # The OpenSSF compiler hardening guide's set; a sanitizer brings its own checks instead of _FORTIFY_SOURCE.
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow -fno-delete-null-pointer-checks -fPIE \
              $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full)
+SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(HARDENING) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
-             $(CFLAGS) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
+quiet = $(if $(V),,@echo "$(1) $@";)
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(SANITIZE),-fno-omit-frame-pointer) \
+          $(PACKAGE_CFLAGS) $(CFLAGS)
+LINK = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZER) $(LDFLAGS)
+LIBS = $(PACKAGE_LIBS) -lm -pthread
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(call objects,$(wildcard common/*.c common/*/*.c))
 INGEST := $(call objects,$(filter-out ingest/main.c,$(wildcard ingest/*.c)))
 DISPATCHER := $(call objects,$(filter-out dispatcher/main.c,$(wildcard dispatcher/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+SYSTEM_TESTS ?= tests/system
 
 .PHONY: all
-all: $(BUILD)/ess-ingest $(BUILD)/ess-dispatcher
+all: $(BUILD)/ess-ingest $(BUILD)/ess-dispatcher ## the two services, build/ess-ingest and build/ess-dispatcher
 
-$(BUILD)/libcommon.a: $(COMMON)
-$(BUILD)/libingest.a: $(INGEST)
-$(BUILD)/libdispatcher.a: $(DISPATCHER)
+# A folder is named so that a removed file leaves its library too.
+$(BUILD)/libcommon.a: $(COMMON) $(wildcard common common/*/)
+$(BUILD)/libingest.a: $(INGEST) $(wildcard ingest)
+$(BUILD)/libdispatcher.a: $(DISPATCHER) $(wildcard dispatcher)
 $(BUILD)/lib%.a:
+	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,archive)$(AR) rcs $@ $(filter %.o,$^)
 
 $(BUILD)/ess-ingest: $(BUILD)/obj/ingest/main.o $(BUILD)/libingest.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS)
 $(BUILD)/ess-dispatcher: $(BUILD)/obj/dispatcher/main.o $(BUILD)/libdispatcher.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS)
 
 # A unit test is tests/unit/<file>_test.c and may use every part but the main files.
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libdispatcher.a $(BUILD)/libingest.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka $(UNIT_LIBS_$*)
+	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS) -lcmocka $(UNIT_LIBS_$*)
 UNIT_LIBS_json_scan_test := -ljansson -lyajl
+$(call objects,$(wildcard tests/unit/*.c)): | setup-test
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,compile)$(COMPILE) -MMD -MP -c -o $@ $<
 .SECONDARY:
-
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# Changes when the flags do.
+$(BUILD)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' >$@
+.PHONY: force
+force:
+
+.PHONY: setup-test
+setup-test:
+	@deploy/setup test
+
+.PHONY: run
+run: all ## the whole thing on this machine, until Ctrl-C
+	@deploy/demo/run
+
 .PHONY: unit
-unit: $(UNIT_TESTS)
-	@set -e; for t in $^; do $$t; done
+unit: $(UNIT_TESTS) ## unit tests
+	@tests/run $^
+
+.PHONY: test
+test: all $(UNIT_TESTS) setup-test ## unit and system tests; SYSTEM_TESTS=tests/system/test_x.py for some
+	@tests/run --system $(SYSTEM_TESTS) $(UNIT_TESTS)
+
+.PHONY: objects
+objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
+
+.PHONY: lint
+lint: ## warnings of gcc and clang, banned functions, lengths, layers, shellcheck, cppcheck
+	@deploy/setup lint
+	@$(MAKE) --silent CC=gcc WERROR=1 BUILD=build/lint-gcc objects
+	@$(MAKE) --silent CC=clang WERROR=1 BUILD=build/lint-clang objects
+	@tests/lint
 
 .PHONY: clean
-clean:
+clean: ## remove what was built; Kafka's jars and Python's venv stay
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name 'kafka*' ! -name 'venv*' -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: ## remove build/ wholly; end the local broker before
 	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
