@@ -1,0 +1,319 @@
+/* The event loop; see loop.h. Model: beanstalkd's one wait point and heap of deadlines. */
+#include "common/base/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+
+enum { BATCH = 64 };
+
+/* A piece of blocking work on a thread of its own. */
+struct task {
+    struct loop *loop;
+    void (*work)(void *);
+    void (*done)(void *);
+    void *arg;
+    pthread_t thread;
+    struct task *next; /* among the finished */
+};
+
+struct loop {
+    int epoll;
+    bool stopped;
+    struct epoll_event batch[BATCH]; /* fetched, and from `batch_at` on not yet delivered */
+    int batch_at, batch_count;
+    struct loop_timer **heap; /* from 1 */
+    size_t heap_count, heap_cap;
+    struct loop_hook *hooks;
+    struct loop_io signal_io;
+    void (*signalled)(void *, int);
+    void *signal_arg;
+    struct loop_io task_io;
+    size_t tasks_running;
+    pthread_mutex_t task_lock;
+    struct task *tasks_done; /* under the lock */
+};
+
+/* --- descriptors */
+
+void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg) {
+    struct epoll_event event = {.events = events, .data.ptr = io};
+    int op = EPOLL_CTL_MOD;
+    if (io->set && io->fd != fd)
+        loop_io_clear(loop, io);
+    if (!io->set)
+        op = EPOLL_CTL_ADD;
+    io->fd = fd;
+    io->ready = ready;
+    io->arg = arg;
+    io->set = true;
+    if (epoll_ctl(loop->epoll, op, fd, &event) != 0)
+        abort(); /* a descriptor that is closed or cannot be waited for: our own mistake */
+}
+
+void loop_io_clear(struct loop *loop, struct loop_io *io) {
+    if (!io->set)
+        return;
+    io->set = false;
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, io->fd, NULL);
+    for (int i = loop->batch_at; i < loop->batch_count; i++)
+        if (loop->batch[i].data.ptr == io)
+            loop->batch[i].data.ptr = NULL;
+}
+
+/* --- deadlines: a binary heap */
+
+static void place(struct loop *loop, struct loop_timer *timer, size_t slot) {
+    loop->heap[slot] = timer;
+    timer->slot = slot;
+}
+
+static void sift_up(struct loop *loop, size_t slot) {
+    struct loop_timer *timer = loop->heap[slot];
+    for (; slot > 1 && loop->heap[slot / 2]->at_ms > timer->at_ms; slot /= 2)
+        place(loop, loop->heap[slot / 2], slot);
+    place(loop, timer, slot);
+}
+
+static void sift_down(struct loop *loop, size_t slot) {
+    struct loop_timer *timer = loop->heap[slot];
+    for (size_t child; (child = slot * 2) <= loop->heap_count; slot = child) {
+        if (child < loop->heap_count && loop->heap[child + 1]->at_ms < loop->heap[child]->at_ms)
+            child++;
+        if (loop->heap[child]->at_ms >= timer->at_ms)
+            break;
+        place(loop, loop->heap[child], slot);
+    }
+    place(loop, timer, slot);
+}
+
+void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) { *timer = (struct loop_timer){.due = due, .arg = arg}; }
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms) {
+    timer->at_ms = at_ms;
+    if (timer->slot == 0) {
+        if (loop->heap_count + 2 > loop->heap_cap) {
+            loop->heap_cap = loop->heap_cap ? loop->heap_cap * 2 : 64;
+            loop->heap = mem_resize(loop->heap, loop->heap_cap * sizeof *loop->heap);
+        }
+        place(loop, timer, ++loop->heap_count);
+    }
+    sift_up(loop, timer->slot);
+    sift_down(loop, timer->slot);
+}
+
+void loop_timer_clear(struct loop *loop, struct loop_timer *timer) {
+    size_t slot = timer->slot;
+    if (slot == 0)
+        return;
+    timer->slot = 0;
+    struct loop_timer *last = loop->heap[loop->heap_count--];
+    if (last == timer)
+        return;
+    place(loop, last, slot);
+    sift_up(loop, slot);
+    sift_down(loop, last->slot);
+}
+
+/* Those that are due now, but none that a callback sets for now: those have their turn after the descriptors. */
+static void run_timers(struct loop *loop) {
+    int64_t now = clock_ms();
+    size_t turns = loop->heap_count;
+    while (turns-- && loop->heap_count && loop->heap[1]->at_ms <= now && !loop->stopped) {
+        struct loop_timer *timer = loop->heap[1];
+        loop_timer_clear(loop, timer);
+        timer->due(timer->arg);
+    }
+}
+
+/* --- hooks */
+
+void loop_hook_add(struct loop *loop, struct loop_hook *hook) {
+    struct loop_hook **end = &loop->hooks;
+    while (*end)
+        end = &(*end)->next;
+    hook->next = NULL;
+    *end = hook;
+}
+
+void loop_hook_remove(struct loop *loop, struct loop_hook *hook) {
+    for (struct loop_hook **p = &loop->hooks; *p; p = &(*p)->next) {
+        if (*p == hook) {
+            *p = hook->next;
+            return;
+        }
+    }
+}
+
+static bool run_hooks(struct loop *loop) {
+    bool again = false;
+    for (struct loop_hook *hook = loop->hooks, *next; hook; hook = next) {
+        next = hook->next;
+        again |= hook->before_wait(hook->arg);
+    }
+    return again;
+}
+
+/* --- signals */
+
+static void on_signal(void *arg, uint32_t events) {
+    struct loop *loop = arg;
+    struct signalfd_siginfo info;
+    (void)events;
+    if (read(loop->signal_io.fd, &info, sizeof info) == (ssize_t)sizeof info)
+        loop->signalled(loop->signal_arg, (int)info.ssi_signo);
+}
+
+void loop_on_signal(struct loop *loop, void (*signalled)(void *, int), void *arg) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    loop->signalled = signalled;
+    loop->signal_arg = arg;
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        abort();
+    loop_io_set(loop, &loop->signal_io, fd, EPOLLIN, on_signal, loop);
+}
+
+/* --- tasks */
+
+static void *run_task(void *arg) {
+    struct task *task = arg;
+    struct loop *loop = task->loop;
+    const uint64_t one = 1;
+    task->work(task->arg);
+    pthread_mutex_lock(&loop->task_lock);
+    task->next = loop->tasks_done;
+    loop->tasks_done = task;
+    if (write(loop->task_io.fd, &one, sizeof one) < 0)
+        abort(); /* an eventfd takes 2^64 - 2 of them */
+    pthread_mutex_unlock(&loop->task_lock);
+    return NULL;
+}
+
+static struct task *take_finished(struct loop *loop) {
+    pthread_mutex_lock(&loop->task_lock);
+    struct task *task = loop->tasks_done;
+    if (task)
+        loop->tasks_done = task->next;
+    pthread_mutex_unlock(&loop->task_lock);
+    return task;
+}
+
+static void end_task(struct loop *loop, struct task *task) {
+    pthread_join(task->thread, NULL);
+    loop->tasks_running--;
+    free(task);
+}
+
+static void on_tasks_done(void *arg, uint32_t events) {
+    struct loop *loop = arg;
+    struct task *task;
+    uint64_t count;
+    (void)events;
+    if (read(loop->task_io.fd, &count, sizeof count) < 0)
+        return;
+    while ((task = take_finished(loop))) {
+        void (*done)(void *) = task->done;
+        void *done_arg = task->arg;
+        end_task(loop, task);
+        done(done_arg);
+    }
+}
+
+/* The thread takes no signals: they are the loop's. */
+void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg) {
+    sigset_t all, before;
+    struct task *task = mem_zero(sizeof *task);
+    *task = (struct task){.loop = loop, .work = work, .done = done, .arg = arg};
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (pthread_create(&task->thread, NULL, run_task, task) != 0)
+        abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    loop->tasks_running++;
+}
+
+static void await_tasks(struct loop *loop) {
+    struct epoll_event event;
+    while (loop->tasks_running) {
+        struct task *task = take_finished(loop);
+        if (task)
+            end_task(loop, task);
+        else
+            epoll_wait(loop->epoll, &event, 1, 10);
+    }
+}
+
+/* --- the loop */
+
+struct loop *loop_new(void) {
+    struct loop *loop = mem_zero(sizeof *loop);
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->epoll < 0 || fd < 0)
+        abort();
+    pthread_mutex_init(&loop->task_lock, NULL);
+    loop_io_set(loop, &loop->task_io, fd, EPOLLIN, on_tasks_done, loop);
+    return loop;
+}
+
+void loop_free(struct loop *loop) {
+    if (!loop)
+        return;
+    await_tasks(loop);
+    close(loop->task_io.fd);
+    if (loop->signal_io.set)
+        close(loop->signal_io.fd);
+    close(loop->epoll);
+    pthread_mutex_destroy(&loop->task_lock);
+    free(loop->heap);
+    free(loop);
+}
+
+/* How long epoll may wait. */
+static int patience_ms(const struct loop *loop) {
+    enum { LONGEST_MS = 60 * 60 * 1000 };
+    if (loop->heap_count == 0)
+        return -1;
+    int64_t left = loop->heap[1]->at_ms - clock_ms();
+    return left <= 0 ? 0 : left > LONGEST_MS ? LONGEST_MS : (int)left;
+}
+
+static void run_batch(struct loop *loop) {
+    while (loop->batch_at < loop->batch_count && !loop->stopped) {
+        const struct epoll_event *event = &loop->batch[loop->batch_at++];
+        struct loop_io *io = event->data.ptr;
+        if (io)
+            io->ready(io->arg, event->events);
+    }
+    loop->batch_at = loop->batch_count = 0;
+}
+
+void loop_run(struct loop *loop) {
+    loop->stopped = false;
+    while (!loop->stopped) {
+        bool again = run_hooks(loop);
+        if (loop->stopped)
+            break;
+        int count = epoll_wait(loop->epoll, loop->batch, BATCH, again ? 0 : patience_ms(loop));
+        loop->batch_at = 0;
+        loop->batch_count = count > 0 ? count : 0;
+        run_timers(loop);
+        run_batch(loop);
+    }
+}
+
+void loop_stop(struct loop *loop) { loop->stopped = true; }
