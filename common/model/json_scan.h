@@ -12,12 +12,12 @@
 #include "common/base/error.h"
 #include "common/base/span.h"
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_NUMBER, JSON_IS_STRING, JSON_IS_ARRAY, JSON_IS_OBJECT };
 
 struct json_member {
     struct span name;  /* between the quotes, as it stands (escapes not resolved) */
     struct span value; /* as it stands; a string with its quotes */
-    enum json_type type;
+    enum json_kind kind;
 };
 
 enum { JSON_DEPTH_MAX = 32 };

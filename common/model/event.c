@@ -1,0 +1,249 @@
+/* The event, from a publisher's bytes to the stored and the delivered ones; see event.h. */
+#include "common/model/event.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/base/clock.h"
+#include "common/model/json_scan.h"
+#include "common/model/pattern.h"
+
+#define STORED_BEGIN "{\"topic\":\""
+enum { STORED_BEGIN_BYTES = sizeof STORED_BEGIN - 1, MEMBERS_MAX = 32, NAME_BYTES = 64 };
+
+/* --- parsing */
+
+static int take_string(const struct json_member *member, const char *field, char *out, size_t out_size, size_t *len, struct error *err) {
+    if (member->kind != JSON_IS_STRING)
+        return error_set_field(err, field, "must be a string");
+    long length = json_unescape(member->value, out, out_size);
+    if (length < 0)
+        return error_set_field(err, field, "must not be longer than %zu bytes", out_size - 1);
+    if (memchr(out, 0, (size_t)length))
+        return error_set_field(err, field, "must not hold U+0000");
+    *len = (size_t)length;
+    return 0;
+}
+
+static int take_topic(struct event *event, const struct json_member *member, struct error *err) {
+    struct error reason;
+    size_t len;
+    if (take_string(member, "topic", event->topic, sizeof event->topic, &len, err))
+        return -1;
+    return topic_check((struct span){event->topic, len}, &reason) ? error_set_field(err, "topic", "%s", reason.message) : 0;
+}
+
+static int take_id(struct event *event, const struct json_member *member, struct error *err) {
+    size_t len;
+    if (take_string(member, "id", event->id, sizeof event->id, &len, err))
+        return -1;
+    if (len == 0)
+        return error_set_field(err, "id", "must not be empty");
+    if (strncmp(event->id, "ess-", 4) == 0)
+        return error_set_field(err, "id", "must not begin with ess-, which is for ESS itself");
+    for (size_t i = 0; i < len; i++)
+        if (event->id[i] < 0x21 || event->id[i] > 0x7e || event->id[i] == '.')
+            return error_set_field(err, "id", "may hold only printable ASCII without spaces and dots");
+    event->has_own_id = true;
+    return 0;
+}
+
+static int take_key(struct event *event, const struct json_member *member, struct error *err) {
+    if (take_string(member, "key", event->key, sizeof event->key, &event->key_len, err))
+        return -1;
+    if (event->key_len == 0)
+        return error_set_field(err, "key", "must not be empty");
+    event->has_key = true;
+    return 0;
+}
+
+static int take_ts(struct event *event, const struct json_member *member, struct error *err) {
+    size_t len;
+    if (take_string(member, "ts", event->ts, sizeof event->ts, &len, err))
+        return -1;
+    if (clock_parse(event->ts, len, NULL))
+        return error_set_field(err, "ts", "must be a date and time after RFC 3339, such as 2024-05-07T14:03:11Z");
+    return 0;
+}
+
+static int take_cursor(struct event *event, const struct json_member *member, struct error *err) {
+    const char *text = member->value.data;
+    size_t len = member->value.len;
+    int64_t n = 0;
+    bool whole = member->kind == JSON_IS_NUMBER && len <= 18;
+    for (size_t i = 0; whole && i < len; i++) {
+        whole = text[i] >= '0' && text[i] <= '9';
+        n = n * 10 + (text[i] - '0');
+    }
+    if (!whole)
+        return error_set_field(err, "cursor", "must be a whole number from 0 to 999999999999999999");
+    event->source_cursor = n;
+    event->has_source_cursor = true;
+    return 0;
+}
+
+static int take_data(struct event *event, const struct json_member *member, size_t data_max, bool *too_large, struct error *err) {
+    event->data = member->value;
+    if (member->value.len <= data_max)
+        return 0;
+    *too_large = true;
+    return error_set_field(err, "data", "is %zu bytes, and at most %zu are taken: publish a link to large data instead", member->value.len,
+                           data_max);
+}
+
+static int take_member(struct event *event, const struct json_member *member, size_t data_max, bool *too_large, struct error *err) {
+    char name[NAME_BYTES];
+    const struct span quoted = {member->name.data - 1, member->name.len + 2};
+    if (json_unescape(quoted, name, sizeof name) < 0)
+        return error_set_field(err, name, "is no field of an event");
+    if (strcmp(name, "topic") == 0)
+        return take_topic(event, member, err);
+    if (strcmp(name, "data") == 0)
+        return take_data(event, member, data_max, too_large, err);
+    if (strcmp(name, "id") == 0)
+        return take_id(event, member, err);
+    if (strcmp(name, "key") == 0)
+        return take_key(event, member, err);
+    if (strcmp(name, "ts") == 0)
+        return take_ts(event, member, err);
+    if (strcmp(name, "cursor") == 0)
+        return take_cursor(event, member, err);
+    return error_set_field(err, name, "is no field of an event; they are topic, data, key, id, cursor, ts");
+}
+
+/* What the publisher left out. A cursor of its own makes the id, so that sending it again is a repeat. */
+static void fill_in(struct event *event, const char *made_id, const char *made_ts) {
+    if (!event->has_own_id && event->has_source_cursor) {
+        snprintf(event->id, sizeof event->id, "%s:%" PRId64, event->topic, event->source_cursor);
+        for (char *p = event->id; *p; p++)
+            *p = *p == '.' ? '/' : *p;
+        event->has_own_id = true;
+    } else if (!event->has_own_id) {
+        snprintf(event->id, sizeof event->id, "%s", made_id);
+    }
+    if (!*event->ts)
+        snprintf(event->ts, sizeof event->ts, "%s", made_ts);
+}
+
+int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
+                struct error *err) {
+    struct json_member members[MEMBERS_MAX];
+    size_t count;
+    *event = (struct event){.data = {NULL, 0}};
+    *too_large = false;
+    if (json_scan_object(body, JSON_DEPTH_MAX, members, MEMBERS_MAX, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (take_member(event, &members[i], data_max, too_large, err))
+            return -1;
+    if (!*event->topic)
+        return error_set_field(err, "topic", "is missing");
+    if (!event->data.data)
+        return error_set_field(err, "data", "is missing");
+    event->tombstone = event->has_key && span_equal(event->data, span_of("null"));
+    fill_in(event, made_id, made_ts);
+    return 0;
+}
+
+/* --- storing */
+
+static void put_text(struct buf *out, const char *name, struct span text) {
+    buf_printf(out, "\"%s\":", name);
+    buf_json_string(out, text.data, text.len);
+    buf_puts(out, ",");
+}
+
+static void put_envelope(struct buf *out, struct span topic, struct span id, struct span key, struct span ts) {
+    buf_puts(out, "{");
+    put_text(out, "topic", topic);
+    put_text(out, "id", id);
+    if (key.len)
+        put_text(out, "key", key);
+    if (ts.len)
+        put_text(out, "ts", ts);
+}
+
+/* No string holds a raw line break, so each one stands between tokens. */
+static void put_data(struct buf *out, struct span data) {
+    size_t begin = out->len;
+    buf_append(out, data.data, data.len);
+    for (char *p = out->data + begin; p < out->data + out->len; p++)
+        *p = *p == '\n' || *p == '\r' ? ' ' : *p;
+}
+
+void event_store(const struct event *event, struct buf *out) {
+    put_envelope(out, span_of(event->topic), span_of(event->id), (struct span){event->key, event->key_len}, span_of(event->ts));
+    if (event->has_source_cursor)
+        buf_printf(out, "\"source_cursor\":%" PRId64 ",", event->source_cursor);
+    buf_puts(out, "\"data\":");
+    put_data(out, event->data);
+    buf_puts(out, "}");
+}
+
+void event_kafka_key(const struct event *event, struct buf *out) {
+    buf_puts(out, event->topic);
+    if (event->has_key) {
+        buf_puts(out, "/");
+        buf_append(out, event->key, event->key_len);
+    }
+}
+
+void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor, bool has_source_cursor,
+                           struct buf *out) {
+    put_envelope(out, topic, id, key, ts);
+    if (has_source_cursor && source_cursor >= 0)
+        buf_printf(out, "\"source_cursor\":%" PRId64 ",", source_cursor);
+    buf_puts(out, "\"data\":null}");
+}
+
+/* --- delivering */
+
+bool event_stored_valid(struct span stored, struct span topic) {
+    size_t prefix = STORED_BEGIN_BYTES + topic.len + 2;
+    return stored.len > prefix && stored.data[stored.len - 1] == '}' && memcmp(stored.data, STORED_BEGIN, STORED_BEGIN_BYTES) == 0 &&
+           memcmp(stored.data + STORED_BEGIN_BYTES, topic.data, topic.len) == 0 && memcmp(stored.data + prefix - 2, "\",", 2) == 0;
+}
+
+void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor, bool compacted, struct buf *out) {
+    size_t prefix = STORED_BEGIN_BYTES + topic_len + 2;
+    buf_reserve(out, stored.len + 80);
+    buf_append(out, stored.data, prefix);
+    if (cursor >= 0)
+        buf_printf(out, "\"cursor\":%" PRId64 ",", cursor);
+    if (cursor >= 0 && prev_cursor >= 0)
+        buf_printf(out, "\"prev_cursor\":%" PRId64 ",", prev_cursor);
+    if (compacted)
+        buf_puts(out, "\"compacted\":true,");
+    buf_append(out, stored.data + prefix, stored.len - prefix);
+}
+
+/* --- UUIDs (RFC 9562) */
+
+static void format_uuid(unsigned char bytes[16], unsigned version, char out[37]) {
+    char *p = out;
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        p += snprintf(p, 3, "%02x", bytes[i]);
+    }
+}
+
+void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]) {
+    unsigned char bytes[16];
+    for (int i = 0; i < 6; i++)
+        bytes[i] = (unsigned char)((uint64_t)wall_ms >> (40 - 8 * i));
+    memcpy(bytes + 6, random, 10);
+    format_uuid(bytes, 7, out);
+}
+
+void uuid_v4(char out[37]) {
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        abort();
+    format_uuid(bytes, 4, out);
+}

@@ -1,0 +1,500 @@
+/* The JSON scanner; see json_scan.h. Recursive descent, one function a production of RFC 8259. It is ESS's own, because
+ * json-c takes what is not JSON (NaN, single quotes, `1.`, overlong UTF-8), and bytes are checked before they are kept. */
+#include "common/model/json_scan.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "common/base/buf.h"
+
+/* A member name that was seen, for finding it again. */
+struct seen {
+    uint64_t hash;
+    struct span name; /* as it stands */
+    bool escaped;
+};
+
+/* What is done at the outermost level. */
+struct top {
+    struct json_member *members;
+    size_t members_max, members_count;
+    int (*element)(void *arg, size_t index, struct span value, struct error *err);
+    void *arg;
+};
+
+struct scan {
+    const char *begin, *p, *end;
+    unsigned depth, depth_max;
+    struct error *err;
+    struct top *top; /* NULL within */
+    struct seen *names; /* a stack: each object's are above its parent's */
+    size_t names_count, names_cap;
+    uint64_t seed;
+};
+
+static int fail(const struct scan *s, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(const struct scan *s, const char *at, const char *format, ...) {
+    char reason[160];
+    size_t line = 1, column = 1;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    for (const char *p = s->begin; p < at; p++) {
+        column++;
+        if (*p == '\n') {
+            line++;
+            column = 1;
+        }
+    }
+    return error_set(s->err, "not valid JSON at line %zu, column %zu: %s", line, column, reason);
+}
+
+static void skip_space(struct scan *s) {
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
+        s->p++;
+}
+
+static bool take(struct scan *s, char c) {
+    if (s->p == s->end || *s->p != c)
+        return false;
+    s->p++;
+    return true;
+}
+
+/* --- strings */
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The code unit of four hex digits at p, or -1. */
+static int code_unit(const char *p, const char *end) {
+    int unit = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(p[i]);
+        if (digit < 0)
+            return -1;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+/* After a backslash. */
+static int scan_escape(struct scan *s) {
+    const char *at = s->p - 1;
+    if (s->p == s->end)
+        return fail(s, at, "the text ends within a string");
+    char c = *s->p++;
+    if (c != 'u')
+        return memchr("\"\\/bfnrt", c, 8) ? 0 : fail(s, at, "an unknown escape");
+    int unit = code_unit(s->p, s->end);
+    if (unit < 0)
+        return fail(s, at, "\\u needs four hex digits");
+    s->p += 4;
+    if (unit < 0xd800 || unit > 0xdfff)
+        return 0;
+    if (unit > 0xdbff || s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u')
+        return fail(s, at, "a lone surrogate");
+    int low = code_unit(s->p + 2, s->end);
+    if (low < 0xdc00 || low > 0xdfff)
+        return fail(s, at, "a lone surrogate");
+    s->p += 6;
+    return 0;
+}
+
+/* How many bytes the UTF-8 character at p has (RFC 3629, section 4), 0 when it is none. p points to a byte above 0x7f. */
+static size_t utf8_length(const unsigned char *p, size_t left) {
+    unsigned char low = 0x80, high = 0xbf;
+    size_t length;
+    if (p[0] >= 0xc2 && p[0] <= 0xdf)
+        length = 2;
+    else if ((p[0] & 0xf0) == 0xe0)
+        length = 3;
+    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+        length = 4;
+    else
+        return 0;
+    low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : low;
+    high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : high;
+    if (left < length || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* After the opening quote. `inner` is what stands between the quotes. */
+static int scan_string(struct scan *s, struct span *inner, bool *escaped) {
+    const char *begin = s->p;
+    *escaped = false;
+    while (s->p < s->end) {
+        unsigned char c = (unsigned char)*s->p;
+        if (c == '"') {
+            *inner = (struct span){begin, (size_t)(s->p - begin)};
+            s->p++;
+            return 0;
+        }
+        if (c == '\\') {
+            *escaped = true;
+            s->p++;
+            if (scan_escape(s))
+                return -1;
+        } else if (c < 0x20) {
+            return fail(s, s->p, "a control character in a string must be escaped");
+        } else if (c < 0x80) {
+            s->p++;
+        } else {
+            size_t length = utf8_length((const unsigned char *)s->p, (size_t)(s->end - s->p));
+            if (length == 0)
+                return fail(s, s->p, "not UTF-8");
+            s->p += length;
+        }
+    }
+    return fail(s, s->p, "the text ends within a string");
+}
+
+/* --- duplicate names */
+
+/* One byte after another of a name with its escapes resolved. */
+struct unescaper {
+    const char *p, *end;
+    unsigned char rest[4];
+    int rest_at, rest_count;
+};
+
+static void put_utf8(struct unescaper *u, unsigned code) {
+    u->rest_at = 0;
+    u->rest_count = 0;
+    if (code < 0x80) {
+        u->rest[u->rest_count++] = (unsigned char)code;
+        return;
+    }
+    if (code < 0x800) {
+        u->rest[u->rest_count++] = (unsigned char)(0xc0 | (code >> 6));
+    } else {
+        if (code < 0x10000) {
+            u->rest[u->rest_count++] = (unsigned char)(0xe0 | (code >> 12));
+        } else {
+            u->rest[u->rest_count++] = (unsigned char)(0xf0 | (code >> 18));
+            u->rest[u->rest_count++] = (unsigned char)(0x80 | ((code >> 12) & 0x3f));
+        }
+        u->rest[u->rest_count++] = (unsigned char)(0x80 | ((code >> 6) & 0x3f));
+    }
+    u->rest[u->rest_count++] = (unsigned char)(0x80 | (code & 0x3f));
+}
+
+static void unescape_one(struct unescaper *u) {
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    char c = u->p[1];
+    u->p += 2;
+    if (c != 'u') {
+        put_utf8(u, (unsigned char)to[strchr(from, c) - from]);
+        return;
+    }
+    unsigned code = (unsigned)code_unit(u->p, u->end);
+    u->p += 4;
+    if (code >= 0xd800 && code <= 0xdbff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned)code_unit(u->p + 2, u->end) - 0xdc00);
+        u->p += 6;
+    }
+    put_utf8(u, code);
+}
+
+/* The next byte, or -1 at the end. */
+static int next_byte(struct unescaper *u) {
+    if (u->rest_at < u->rest_count)
+        return u->rest[u->rest_at++];
+    if (u->p == u->end)
+        return -1;
+    if (*u->p != '\\')
+        return (unsigned char)*u->p++;
+    unescape_one(u);
+    return u->rest[u->rest_at++];
+}
+
+static struct unescaper unescaper_of(struct span inner) { return (struct unescaper){.p = inner.data, .end = inner.data + inner.len}; }
+
+static bool names_equal(const struct seen *a, const struct seen *b) {
+    if (a->hash != b->hash)
+        return false;
+    if (!a->escaped && !b->escaped)
+        return span_equal(a->name, b->name);
+    struct unescaper ua = unescaper_of(a->name), ub = unescaper_of(b->name);
+    for (;;) {
+        int ca = next_byte(&ua), cb = next_byte(&ub);
+        if (ca != cb)
+            return false;
+        if (ca < 0)
+            return true;
+    }
+}
+
+/* FNV-1a from a random seed, mixed at the end, so that nobody can prepare names that collide. */
+static uint64_t hash_name(const struct scan *s, struct span name) {
+    struct unescaper u = unescaper_of(name);
+    uint64_t hash = s->seed;
+    for (int c = next_byte(&u); c >= 0; c = next_byte(&u)) {
+        hash = (hash ^ (uint64_t)c) * 0x100000001b3;
+        hash ^= hash >> 29;
+    }
+    return hash ^ (hash >> 32);
+}
+
+static int by_hash(const void *a, const void *b) {
+    const struct seen *x = a, *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+static int refuse_twice(const struct scan *s, struct span name) {
+    return fail(s, name.data, "the member \"%.*s\" is there twice", (int)(name.len < 60 ? name.len : 60), name.data);
+}
+
+/* Looks for equal names among those from `first` on: few by comparing all, many by sorting their hashes. */
+static int check_names(struct scan *s, size_t first) {
+    enum { FEW = 16 };
+    size_t count = s->names_count - first;
+    struct seen *names = s->names + first;
+    if (count > FEW)
+        qsort(names, count, sizeof *names, by_hash);
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = i; j-- > 0;) {
+            if (count > FEW && names[j].hash != names[i].hash)
+                break;
+            if (names_equal(&names[i], &names[j]))
+                return refuse_twice(s, names[i].name.data > names[j].name.data ? names[i].name : names[j].name);
+        }
+    }
+    return 0;
+}
+
+static void push_name(struct scan *s, struct span name, bool escaped) {
+    if (s->names_count == s->names_cap) {
+        s->names_cap = s->names_cap ? s->names_cap * 2 : 32;
+        s->names = mem_resize(s->names, s->names_cap * sizeof *s->names);
+    }
+    s->names[s->names_count++] = (struct seen){.hash = hash_name(s, name), .name = name, .escaped = escaped};
+}
+
+/* --- values */
+
+static int scan_value(struct scan *s, enum json_kind *kind);
+
+static size_t skip_digits(struct scan *s) {
+    const char *begin = s->p;
+    while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+        s->p++;
+    return (size_t)(s->p - begin);
+}
+
+static int scan_number(struct scan *s) {
+    take(s, '-');
+    const char *begin = s->p;
+    size_t digits = skip_digits(s);
+    if (digits == 0)
+        return fail(s, s->p, "a digit is expected");
+    if (digits > 1 && *begin == '0')
+        return fail(s, begin, "a number must not begin with 0");
+    if (take(s, '.') && skip_digits(s) == 0)
+        return fail(s, s->p, "a digit must follow the decimal point");
+    if (take(s, 'e') || take(s, 'E')) {
+        if (!take(s, '+'))
+            take(s, '-');
+        if (skip_digits(s) == 0)
+            return fail(s, s->p, "a digit is expected in the exponent");
+    }
+    return 0;
+}
+
+static int scan_word(struct scan *s, const char *word) {
+    size_t len = strlen(word);
+    if ((size_t)(s->end - s->p) < len || memcmp(s->p, word, len) != 0)
+        return fail(s, s->p, "a value is expected");
+    s->p += len;
+    return 0;
+}
+
+static int enter(struct scan *s) {
+    if (++s->depth > s->depth_max)
+        return fail(s, s->p - 1, "more than %u levels of arrays and objects", s->depth_max);
+    return 0;
+}
+
+static int note_member(struct scan *s, struct top *top, struct span name, struct span value, enum json_kind kind) {
+    if (!top || !top->members)
+        return 0;
+    if (top->members_count == top->members_max)
+        return error_set(s->err, "more than %zu members", top->members_max);
+    top->members[top->members_count++] = (struct json_member){name, value, kind};
+    return 0;
+}
+
+static int scan_member(struct scan *s, struct top *top) {
+    struct span name;
+    bool escaped;
+    enum json_kind kind;
+    skip_space(s);
+    if (!take(s, '"'))
+        return fail(s, s->p, "a member's name in double quotes is expected");
+    if (scan_string(s, &name, &escaped))
+        return -1;
+    push_name(s, name, escaped);
+    skip_space(s);
+    if (!take(s, ':'))
+        return fail(s, s->p, "a colon is expected");
+    skip_space(s);
+    const char *begin = s->p;
+    if (scan_value(s, &kind))
+        return -1;
+    return note_member(s, top, name, (struct span){begin, (size_t)(s->p - begin)}, kind);
+}
+
+static int scan_object(struct scan *s) {
+    struct top *top = s->top;
+    size_t first = s->names_count;
+    s->top = NULL;
+    if (enter(s))
+        return -1;
+    skip_space(s);
+    if (!take(s, '}')) {
+        do {
+            if (scan_member(s, top))
+                return -1;
+            skip_space(s);
+        } while (take(s, ','));
+        if (!take(s, '}'))
+            return fail(s, s->p, "a comma or } is expected");
+    }
+    if (check_names(s, first))
+        return -1;
+    s->names_count = first;
+    s->depth--;
+    return 0;
+}
+
+static int scan_array(struct scan *s) {
+    struct top *top = s->top;
+    enum json_kind kind;
+    size_t index = 0;
+    s->top = NULL;
+    if (enter(s))
+        return -1;
+    skip_space(s);
+    if (take(s, ']')) {
+        s->depth--;
+        return 0;
+    }
+    do {
+        skip_space(s);
+        const char *begin = s->p;
+        if (scan_value(s, &kind))
+            return -1;
+        if (top && top->element && top->element(top->arg, index++, (struct span){begin, (size_t)(s->p - begin)}, s->err))
+            return -1;
+        skip_space(s);
+    } while (take(s, ','));
+    s->depth--;
+    return take(s, ']') ? 0 : fail(s, s->p, "a comma or ] is expected");
+}
+
+static int scan_value(struct scan *s, enum json_kind *kind) {
+    struct span inner;
+    bool escaped;
+    if (s->p == s->end)
+        return fail(s, s->p, "the text ends where a value is expected");
+    switch (*s->p) {
+    case '{':
+        *kind = JSON_IS_OBJECT;
+        s->p++;
+        return scan_object(s);
+    case '[':
+        *kind = JSON_IS_ARRAY;
+        s->p++;
+        return scan_array(s);
+    case '"':
+        *kind = JSON_IS_STRING;
+        s->p++;
+        return scan_string(s, &inner, &escaped);
+    case 't':
+        *kind = JSON_IS_BOOL;
+        return scan_word(s, "true");
+    case 'f':
+        *kind = JSON_IS_BOOL;
+        return scan_word(s, "false");
+    case 'n':
+        *kind = JSON_IS_NULL;
+        return scan_word(s, "null");
+    default:
+        *kind = JSON_IS_NUMBER;
+        return scan_number(s);
+    }
+}
+
+static uint64_t process_seed(void) {
+    static uint64_t seed; /* two threads may both make one: either does */
+    if (seed == 0 && getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        abort();
+    return seed;
+}
+
+static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {
+    struct scan s = {.begin = text.data, .p = text.data, .end = text.data + text.len, .depth_max = depth_max, .err = err, .top = top,
+                     .seed = process_seed()};
+    skip_space(&s);
+    int result = scan_value(&s, kind);
+    skip_space(&s);
+    if (result == 0 && s.p != s.end)
+        result = fail(&s, s.p, "nothing may follow the value");
+    free(s.names);
+    return result;
+}
+
+int json_scan(struct span text, unsigned depth_max, struct error *err) {
+    enum json_kind kind;
+    return scan_text(text, depth_max, NULL, &kind, err);
+}
+
+int json_scan_object(struct span text, unsigned depth_max, struct json_member *members, size_t members_max, size_t *members_count,
+                     struct error *err) {
+    struct top top = {.members = members, .members_max = members_max};
+    enum json_kind kind;
+    *members_count = 0;
+    if (scan_text(text, depth_max, &top, &kind, err))
+        return -1;
+    *members_count = top.members_count;
+    return kind == JSON_IS_OBJECT ? 0 : error_set(err, "must be a JSON object");
+}
+
+int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *, size_t, struct span, struct error *), void *arg,
+                    struct error *err) {
+    struct top top = {.element = element, .arg = arg};
+    enum json_kind kind;
+    if (scan_text(text, depth_max + 1, &top, &kind, err))
+        return -1;
+    return kind == JSON_IS_ARRAY ? 0 : error_set(err, "must be a JSON array");
+}
+
+long json_unescape(struct span value, char *out, size_t out_size) {
+    struct unescaper u = unescaper_of((struct span){value.data + 1, value.len - 2});
+    size_t len = 0;
+    for (int c = next_byte(&u); c >= 0; c = next_byte(&u)) {
+        if (len + 1 >= out_size) {
+            out[len] = 0;
+            return -1;
+        }
+        out[len++] = (char)c;
+    }
+    out[len] = 0;
+    return (long)len;
+}

@@ -1,0 +1,206 @@
+/* Secrets at rest; see seal.h. */
+#include "common/model/seal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEY_BYTES = 32, KEYS_MAX = 16, NONCE_BYTES = 12, TAG_BYTES = 16, ID_CHARS = 8, FILE_BYTES_MAX = 4096 };
+
+struct key {
+    unsigned char bytes[KEY_BYTES];
+    char id[ID_CHARS + 1];
+};
+
+struct keyring {
+    struct key keys[KEYS_MAX];
+    size_t count;
+};
+
+static int hex_value(char c) {
+    const char *digits = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+static int parse_key(struct keyring *ring, const char *line, size_t len) {
+    struct key *key = &ring->keys[ring->count];
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    if (len != 2 * KEY_BYTES || ring->count == KEYS_MAX)
+        return -1;
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        int high = hex_value(line[2 * i]), low = hex_value(line[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        key->bytes[i] = (unsigned char)(high * 16 + low);
+    }
+    SHA256(key->bytes, KEY_BYTES, digest);
+    for (int i = 0; i < ID_CHARS / 2; i++)
+        snprintf(key->id + 2 * i, 3, "%02x", digest[i]);
+    ring->count++;
+    return 0;
+}
+
+static int parse_file(struct keyring *ring, const char *path, const char *text, struct error *err) {
+    for (int line = 1; *text; line++) {
+        size_t len = strcspn(text, "\n"), trimmed = len;
+        while (trimmed && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\r' || text[trimmed - 1] == '\t'))
+            trimmed--;
+        if (trimmed && parse_key(ring, text, trimmed))
+            return error_set(err, "%s:%d: must be a key of 64 hex digits (at most %d keys)", path, line, KEYS_MAX);
+        text += len + (text[len] == '\n');
+    }
+    return ring->count ? 0 : error_set(err, "%s: holds no key", path);
+}
+
+static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], struct error *err) {
+    struct stat st;
+    size_t len = 0;
+    ssize_t n;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return error_set(err, "%s: is not a file", path);
+    if (st.st_mode & 077)
+        return error_set(err, "%s: others than its owner may read it; chmod 600 it, and make a new key if it was exposed", path);
+    while (len < FILE_BYTES_MAX && (n = read(fd, text + len, FILE_BYTES_MAX - len)) > 0)
+        len += (size_t)n;
+    text[len] = 0;
+    return len < FILE_BYTES_MAX ? 0 : error_set(err, "%s: is too large for a key file", path);
+}
+
+struct keyring *keyring_load(const char *path, bool *missing, struct error *err) {
+    char text[FILE_BYTES_MAX + 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (missing)
+        *missing = fd < 0 && errno == ENOENT;
+    if (fd < 0) {
+        error_set(err, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct keyring *ring = mem_zero(sizeof *ring);
+    if (read_file(fd, path, text, err) || parse_file(ring, path, text, err)) {
+        keyring_free(ring);
+        ring = NULL;
+    }
+    OPENSSL_cleanse(text, sizeof text);
+    close(fd);
+    return ring;
+}
+
+static int write_all(int fd, const char *text, size_t len) {
+    return write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 ? 0 : -1;
+}
+
+/* Written aside and linked into place: a file that is there is never replaced, and no half one is ever seen. */
+int keyring_create(const char *path, struct error *err) {
+    unsigned char key[KEY_BYTES];
+    char text[2 * KEY_BYTES + 2], aside[4096], folder[4096];
+    const char *slash = strrchr(path, '/');
+    if (RAND_bytes(key, KEY_BYTES) != 1)
+        return error_set(err, "no randomness for a key");
+    for (int i = 0; i < KEY_BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", key[i]);
+    text[2 * KEY_BYTES] = '\n';
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 0, path);
+    if (*folder && mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return error_set(err, "%s: %s", folder, strerror(errno));
+    snprintf(aside, sizeof aside, "%s.%d.new", path, (int)getpid());
+    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int result = fd < 0 || write_all(fd, text, 2 * KEY_BYTES + 1) || link(aside, path) != 0
+                     ? error_set(err, "%s cannot be made: %s", path, strerror(errno))
+                     : 0;
+    if (fd >= 0) {
+        close(fd);
+        unlink(aside);
+    }
+    OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(text, sizeof text);
+    return result;
+}
+
+void keyring_free(struct keyring *ring) {
+    if (ring)
+        OPENSSL_cleanse(ring, sizeof *ring);
+    free(ring);
+}
+
+const char *keyring_id(const struct keyring *ring) { return ring->keys[0].id; }
+
+static void put_base64(struct buf *out, const unsigned char *data, size_t len) {
+    char *to = buf_reserve(out, 4 * ((len + 2) / 3) + 1);
+    out->len += (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len);
+}
+
+/* Aborts where OpenSSL fails: only for want of memory. */
+void seal(const struct keyring *ring, struct span additional, struct span secret, struct buf *out) {
+    const struct key *key = &ring->keys[0];
+    size_t total = NONCE_BYTES + secret.len + TAG_BYTES;
+    unsigned char *sealed = mem_alloc(total);
+    int len = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (!ctx || RAND_bytes(sealed, NONCE_BYTES) != 1 || EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
+        EVP_EncryptUpdate(ctx, NULL, &len, (const unsigned char *)additional.data, (int)additional.len) != 1 ||
+        EVP_EncryptUpdate(ctx, sealed + NONCE_BYTES, &len, (const unsigned char *)secret.data, (int)secret.len) != 1 ||
+        EVP_EncryptFinal_ex(ctx, sealed + NONCE_BYTES + len, &len) != 1 ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, sealed + NONCE_BYTES + secret.len) != 1)
+        abort();
+    EVP_CIPHER_CTX_free(ctx);
+    buf_printf(out, "%s:", key->id);
+    put_base64(out, sealed, total);
+    free(sealed);
+}
+
+static const struct key *find_key(const struct keyring *ring, struct span id) {
+    for (size_t i = 0; i < ring->count; i++)
+        if (span_equal(id, span_of(ring->keys[i].id)))
+            return &ring->keys[i];
+    return NULL;
+}
+
+static int decrypt(const struct key *key, struct span additional, unsigned char *sealed, size_t len, struct buf *out) {
+    size_t secret_len = len - NONCE_BYTES - TAG_BYTES;
+    char *to = buf_reserve(out, secret_len + 1);
+    int n = 0, good = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (!ctx || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
+        EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)additional.data, (int)additional.len) != 1 ||
+        EVP_DecryptUpdate(ctx, (unsigned char *)to, &n, sealed + NONCE_BYTES, (int)secret_len) != 1 ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, sealed + len - TAG_BYTES) != 1)
+        abort();
+    good = EVP_DecryptFinal_ex(ctx, (unsigned char *)to + n, &n);
+    EVP_CIPHER_CTX_free(ctx);
+    if (good != 1) {
+        OPENSSL_cleanse(to, secret_len);
+        return -1;
+    }
+    out->len += secret_len;
+    out->data[out->len] = 0;
+    return 0;
+}
+
+int seal_open(const struct keyring *ring, struct span additional, struct span text, struct buf *out, bool *old_key, struct error *err) {
+    const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
+    size_t id_len = colon ? (size_t)(colon - text.data) : 0, base64_len = text.len - id_len - 1;
+    const struct key *key = find_key(ring, (struct span){text.data, id_len});
+    if (!colon || base64_len % 4 || base64_len < 40 || base64_len > 1024 * 1024)
+        return error_set(err, "not a sealed text");
+    if (!key)
+        return error_set(err, "sealed with key %.*s, which the key file does not hold", id_len > 16 ? 16 : (int)id_len, text.data);
+    unsigned char *sealed = mem_alloc(base64_len);
+    int len = EVP_DecodeBlock(sealed, (const unsigned char *)colon + 1, (int)base64_len);
+    len -= (text.data[text.len - 1] == '=') + (text.data[text.len - 2] == '=');
+    int result = len < NONCE_BYTES + TAG_BYTES ? -1 : decrypt(key, additional, sealed, (size_t)len, out);
+    free(sealed);
+    if (result)
+        return error_set(err, "the sealed text was changed, or belongs to another subscriber");
+    if (old_key)
+        *old_key = key != &ring->keys[0];
+    return 0;
+}

@@ -1,0 +1,441 @@
+/* A subscriber's spec: one validator for YAML and JSON (both come as json-c's tree), and the writing of it; see spec.h. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/clock.h"
+#include "common/model/json_scan.h"
+#include "common/model/pattern.h"
+#include "common/model/signature.h"
+#include "common/model/spec_internal.h"
+
+enum { DESCRIPTION_BYTES_MAX = 1024, HEADERS_BYTES_MAX = 8192, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+
+/* --- texts */
+
+/* A text without NUL of 1 to `max` bytes; NULL with the reason else. */
+static const char *text_of(const char *field, struct json_object *value, size_t max, struct error *err) {
+    if (!json_object_is_type(value, json_type_string)) {
+        error_set_field(err, field, "must be text (a value that looks like a number needs quotes)");
+        return NULL;
+    }
+    size_t len = (size_t)json_object_get_string_len(value);
+    const char *text = json_object_get_string(value);
+    if (len == 0 || len > max || strlen(text) != len) {
+        error_set_field(err, field, len ? "must not be longer than %zu bytes, nor hold U+0000" : "must not be empty", max);
+        return NULL;
+    }
+    return text;
+}
+
+static int take_text(const char *field, struct json_object *value, size_t max, char **out, struct error *err) {
+    const char *text = text_of(field, value, max, err);
+    *out = text ? mem_copy_string(text, strlen(text)) : NULL;
+    return text ? 0 : -1;
+}
+
+static int take_id(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = text_of("id", value, SPEC_ID_BYTES_MAX, err);
+    if (!text)
+        return -1;
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-')
+            return error_set_field(err, "id", "may hold only A-Z a-z 0-9 _ -");
+    snprintf(spec->id, sizeof spec->id, "%s", text);
+    return 0;
+}
+
+static int take_secret(struct spec *spec, struct json_object *value, struct error *err) {
+    struct buf whsec = {0};
+    if (take_text("secret", value, SPEC_SECRET_BYTES_MAX, &spec->secret, err))
+        return -1;
+    int result = signature_whsec(spec->secret, &whsec, err);
+    if (whsec.data)
+        OPENSSL_cleanse(whsec.data, whsec.cap);
+    buf_fini(&whsec);
+    return result;
+}
+
+/* --- url */
+
+static bool loopback_allowed(const struct spec_rules *rules) {
+    const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    return address_allowed((const struct sockaddr *)&v4, rules->allowed, rules->allowed_count) ||
+           address_allowed((const struct sockaddr *)&v6, rules->allowed, rules->allowed_count);
+}
+
+static bool is_localhost(const char *host) {
+    size_t len = strlen(host);
+    if (len && host[len - 1] == '.')
+        len--;
+    return len >= 9 && strncasecmp(host + len - 9, "localhost", 9) == 0 && (len == 9 || host[len - 10] == '.');
+}
+
+static int check_host(const char *host, const struct spec_rules *rules, struct error *err) {
+    struct sockaddr_storage address;
+    if (is_localhost(host) && !loopback_allowed(rules))
+        return error_set_field(err, "url", "%s is this machine itself, which egress.allow does not allow", host);
+    if (address_from_literal(host, &address) && !address_allowed((struct sockaddr *)&address, rules->allowed, rules->allowed_count))
+        return error_set_field(err, "url", "%s is not a public address, and egress.allow does not allow it", host);
+    return 0;
+}
+
+static int check_parts(CURLU *url, const struct spec_rules *rules, struct error *err) {
+    char *scheme = NULL, *user = NULL, *password = NULL, *fragment = NULL, *host = NULL;
+    int result = -1;
+    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    curl_url_get(url, CURLUPART_USER, &user, 0);
+    curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
+    curl_url_get(url, CURLUPART_FRAGMENT, &fragment, 0);
+    curl_url_get(url, CURLUPART_HOST, &host, 0);
+    if (!scheme || strcasecmp(scheme, "https") != 0)
+        error_set_field(err, "url", "must begin with https://; nothing is sent in clear");
+    else if (user || password)
+        error_set_field(err, "url", "must not hold credentials; use headers");
+    else if (fragment)
+        error_set_field(err, "url", "must not have a fragment (#…)");
+    else if (!host || !*host)
+        error_set_field(err, "url", "has no host");
+    else
+        result = check_host(host, rules, err);
+    curl_free(scheme);
+    curl_free(user);
+    curl_free(password);
+    curl_free(fragment);
+    curl_free(host);
+    return result;
+}
+
+static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules, struct error *err) {
+    if (take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
+        return -1;
+    for (const char *p = spec->url; *p; p++)
+        if (*p <= ' ' || *p == 0x7f || *p == '\\')
+            return error_set_field(err, "url", "may hold only printable ASCII without spaces and backslashes; encode others with %%");
+    CURLU *url = curl_url();
+    if (!url)
+        abort();
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, spec->url, CURLU_NON_SUPPORT_SCHEME);
+    int result = code ? error_set_field(err, "url", "is not a URL such as https://vendor.example/hook: %s", curl_url_strerror(code))
+                      : check_parts(url, rules, err);
+    curl_url_cleanup(url);
+    return result;
+}
+
+/* --- lists, numbers, durations */
+
+static int take_topics(struct spec *spec, struct json_object *value, struct error *err) {
+    struct error reason;
+    size_t count = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+    if (count == 0 || count > SPEC_TOPICS_MAX)
+        return error_set_field(err, "topics", "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]", SPEC_TOPICS_MAX);
+    spec->topics = mem_zero(count * sizeof *spec->topics);
+    for (size_t i = 0; i < count; i++) {
+        char *topic;
+        if (take_text("topics", json_object_array_get_idx(value, i), TOPIC_BYTES_MAX, &topic, err))
+            return -1;
+        spec->topics[spec->topics_count++] = topic;
+        if (pattern_check(span_of(topic), &reason))
+            return error_set_field(err, "topics", "\"%s\" %s", topic, reason.message);
+    }
+    return 0;
+}
+
+static int take_throttle(struct spec *spec, struct json_object *value, struct error *err) {
+    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    double rate = number ? json_object_get_double(value) : 0;
+    if (!number || !(rate >= 0.01 && rate <= 10000))
+        return error_set_field(err, "throttle", "must be a number of events a second from 0.01 to 10000");
+    spec->throttle = rate;
+    return 0;
+}
+
+static int take_integer(const char *field, struct json_object *value, int64_t min, int64_t max, int64_t *out, struct error *err) {
+    int64_t n = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : min - 1;
+    if (n < min || n > max)
+        return error_set_field(err, field, "must be a whole number from %" PRId64 " to %" PRId64, min, max);
+    *out = n;
+    return 0;
+}
+
+static int take_duration(const char *field, struct json_object *value, int64_t min, int64_t max, int64_t *out, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    char min_text[CLOCK_TEXT_BYTES], max_text[CLOCK_TEXT_BYTES];
+    int64_t ms;
+    clock_format_duration(min, min_text);
+    clock_format_duration(max, max_text);
+    if (clock_parse_duration(text, strlen(text), &ms) || ms < min || ms > max)
+        return error_set_field(err, field, "must be a duration such as 15s, from %s to %s", min_text, max_text);
+    *out = ms;
+    return 0;
+}
+
+static int take_from(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    if (json_object_is_type(value, json_type_int)) {
+        spec->from = SPEC_FROM_CURSOR;
+        return take_integer("from", value, 0, INT64_MAX, &spec->from_value, err);
+    }
+    if (strcmp(text, "end") == 0)
+        spec->from = SPEC_FROM_END;
+    else if (strcmp(text, "beginning") == 0)
+        spec->from = SPEC_FROM_BEGINNING;
+    else if (clock_parse(text, strlen(text), &spec->from_value) == 0)
+        spec->from = SPEC_FROM_TIME;
+    else
+        return error_set_field(err, "from", "must be end, beginning, a cursor, or a time such as 2024-05-07T14:03:11Z");
+    return 0;
+}
+
+static const char *const orderings[] = {[SPEC_STRICT] = "strict", [SPEC_KEY] = "key", [SPEC_NONE] = "none"};
+
+static int take_ordering(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    for (int i = SPEC_STRICT; i <= SPEC_NONE; i++) {
+        if (strcmp(text, orderings[i]) == 0) {
+            spec->ordering = (enum spec_ordering)i;
+            return 0;
+        }
+    }
+    return error_set_field(err, "ordering", "must be strict, key or none");
+}
+
+/* --- headers */
+
+/* What ESS, HTTP or the connection sets itself. A name that ends in - is a prefix. */
+static bool header_is_reserved(const char *name) {
+    static const char *const reserved[] = {"Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Host", "Connection",
+                                           "Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
+                                           "traceparent", "X-ESS-", "webhook-", "Proxy-"};
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+        size_t len = strlen(reserved[i]);
+        bool prefix = reserved[i][len - 1] == '-';
+        if (strncasecmp(name, reserved[i], len) == 0 && (prefix || name[len] == 0))
+            return true;
+    }
+    return false;
+}
+
+static int check_header(const struct spec *spec, const char *name, const char *value, struct error *err) {
+    size_t len = strlen(value);
+    if (!*name || strlen(name) > 128 || name[strspn(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")])
+        return error_set_field(err, "headers", "\"%.64s\" is not a header's name", name);
+    if (header_is_reserved(name))
+        return error_set_field(err, "headers", "%s is set by ESS itself", name);
+    for (const char *p = value; *p; p++)
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+            return error_set_field(err, "headers", "the value of %s may hold only printable ASCII", name);
+    if (len && (value[0] == ' ' || value[len - 1] == ' '))
+        return error_set_field(err, "headers", "the value of %s must not begin or end with a space", name);
+    for (size_t i = 0; i < spec->headers_count; i++)
+        if (strcasecmp(spec->headers[i].name, name) == 0)
+            return error_set_field(err, "headers", "%s is there twice", name);
+    return 0;
+}
+
+static int take_headers(struct spec *spec, struct json_object *value, struct error *err) {
+    size_t bytes = 0;
+    if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) > SPEC_HEADERS_MAX)
+        return error_set_field(err, "headers", "must be a map of at most %d names with values", SPEC_HEADERS_MAX);
+    spec->headers = mem_zero(SPEC_HEADERS_MAX * sizeof *spec->headers);
+    json_object_object_foreach(value, name, member) {
+        const char *text = text_of("headers", member, HEADERS_BYTES_MAX, err);
+        if (!text || check_header(spec, name, text, err))
+            return -1;
+        bytes += strlen(name) + strlen(text) + 4;
+        if (bytes > HEADERS_BYTES_MAX)
+            return error_set_field(err, "headers", "must not have more than %d bytes in all", HEADERS_BYTES_MAX);
+        spec->headers[spec->headers_count++] =
+            (struct spec_header){mem_copy_string(name, strlen(name)), mem_copy_string(text, strlen(text))};
+    }
+    return 0;
+}
+
+/* --- the whole */
+
+static int take_limits(struct spec *spec, const char *field, struct json_object *value, struct error *err) {
+    if (strcmp(field, "max_in_flight") == 0)
+        return take_integer(field, value, 1, SPEC_IN_FLIGHT_MAX, &spec->max_in_flight, err);
+    if (strcmp(field, "max_attempts") == 0)
+        return take_integer(field, value, 1, 1000, &spec->max_attempts, err);
+    if (strcmp(field, "timeout") == 0)
+        return take_duration(field, value, 100, 5 * MINUTE, &spec->timeout_ms, err);
+    if (strcmp(field, "backoff_min") == 0)
+        return take_duration(field, value, 10, HOUR, &spec->backoff_min_ms, err);
+    if (strcmp(field, "backoff_max") == 0)
+        return take_duration(field, value, 10, DAY, &spec->backoff_max_ms, err);
+    if (strcmp(field, "disable_after") == 0)
+        return take_duration(field, value, MINUTE, 30LL * DAY, &spec->disable_after_ms, err);
+    return error_set_field(err, field, "is no field of a subscriber");
+}
+
+static int take_field(struct spec *spec, const char *field, struct json_object *value, const struct spec_rules *rules, struct error *err) {
+    if (strcmp(field, "id") == 0)
+        return take_id(spec, value, err);
+    if (strcmp(field, "url") == 0)
+        return take_url(spec, value, rules, err);
+    if (strcmp(field, "topics") == 0)
+        return take_topics(spec, value, err);
+    if (strcmp(field, "secret") == 0)
+        return take_secret(spec, value, err);
+    if (strcmp(field, "secret_file") == 0 && rules->from_file)
+        return take_text(field, value, 4095, &spec->secret_file, err);
+    if (strcmp(field, "throttle") == 0)
+        return take_throttle(spec, value, err);
+    if (strcmp(field, "from") == 0)
+        return take_from(spec, value, err);
+    if (strcmp(field, "ordering") == 0)
+        return take_ordering(spec, value, err);
+    if (strcmp(field, "headers") == 0)
+        return take_headers(spec, value, err);
+    if (strcmp(field, "description") == 0)
+        return take_text(field, value, DESCRIPTION_BYTES_MAX, &spec->description, err);
+    return take_limits(spec, field, value, err);
+}
+
+/* What no field tells alone. */
+static int check_together(struct spec *spec, const struct spec_rules *rules, struct error *err) {
+    if (rules->from_file && !*spec->id)
+        return error_set_field(err, "id", "is missing");
+    if (!spec->url)
+        return error_set_field(err, "url", "is missing");
+    if (!spec->topics_count)
+        return error_set_field(err, "topics", "is missing");
+    if (spec->secret && spec->secret_file)
+        return error_set_field(err, "secret_file", "must not stand beside secret");
+    if (rules->from_file && !spec->secret && !spec->secret_file)
+        return error_set_field(err, "secret", "is missing (secret or secret_file)");
+    if (spec->ordering == SPEC_STRICT && spec->max_in_flight > 1)
+        return error_set_field(err, "max_in_flight", "must be 1 while ordering is strict");
+    if (spec->backoff_min_ms >= 0 && spec->backoff_max_ms >= 0 && spec->backoff_max_ms < spec->backoff_min_ms)
+        return error_set_field(err, "backoff_max", "must not be below backoff_min");
+    if (spec->max_in_flight == 0)
+        spec->max_in_flight = spec->ordering == SPEC_STRICT ? 1 : 16;
+    return 0;
+}
+
+int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules, struct error *err) {
+    *spec = (struct spec){.timeout_ms = -1, .max_attempts = -1, .backoff_min_ms = -1, .backoff_max_ms = -1, .disable_after_ms = -1};
+    json_object_object_foreach(tree, field, value) {
+        if (take_field(spec, field, value, rules, err)) {
+            spec_fini(spec);
+            return -1;
+        }
+    }
+    if (check_together(spec, rules, err) == 0)
+        return 0;
+    spec_fini(spec);
+    return -1;
+}
+
+int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err) {
+    enum { DEPTH_MAX = 4, MEMBERS_MAX = 64 };
+    struct json_member members[MEMBERS_MAX];
+    size_t count;
+    if (text.len > SPEC_FILE_BYTES_MAX)
+        return error_set(err, "must not be larger than %d bytes", SPEC_FILE_BYTES_MAX);
+    if (json_scan_object(text, DEPTH_MAX, members, MEMBERS_MAX, &count, err))
+        return -1;
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX + 1);
+    struct json_object *tree = json_tokener_parse_ex(tokener, text.data, (int)text.len);
+    json_tokener_free(tokener);
+    int result = tree ? spec_from_tree(spec, tree, rules, err) : error_set(err, "is not valid JSON");
+    json_object_put(tree);
+    return result;
+}
+
+static void put_text(struct buf *out, const char *name, const char *text) {
+    buf_printf(out, ",\"%s\":", name);
+    buf_json_string(out, text, strlen(text));
+}
+
+static void put_duration(struct buf *out, const char *name, int64_t ms) {
+    char text[CLOCK_TEXT_BYTES];
+    if (ms < 0)
+        return;
+    clock_format_duration(ms, text);
+    put_text(out, name, text);
+}
+
+static void put_headers(const struct spec *spec, bool values, struct buf *out) {
+    buf_puts(out, values ? ",\"headers\":{" : ",\"headers\":[");
+    for (size_t i = 0; i < spec->headers_count; i++) {
+        buf_puts(out, i ? "," : "");
+        buf_json_string(out, spec->headers[i].name, strlen(spec->headers[i].name));
+        if (values) {
+            buf_puts(out, ":");
+            buf_json_string(out, spec->headers[i].value, strlen(spec->headers[i].value));
+        }
+    }
+    buf_puts(out, values ? "}" : "]");
+}
+
+static void put_throttle(struct buf *out, double rate) {
+    char text[32];
+    for (int digits = 1; digits <= 17; digits++) { /* the shortest that reads as the same */
+        snprintf(text, sizeof text, "%.*g", digits, rate);
+        if (fabs(strtod(text, NULL) - rate) <= 0)
+            break;
+    }
+    buf_printf(out, ",\"throttle\":%s", text);
+}
+
+void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) {
+    buf_puts(out, "{\"id\":");
+    buf_json_string(out, spec->id, strlen(spec->id));
+    put_text(out, "url", spec->url);
+    buf_puts(out, ",\"topics\":[");
+    for (size_t i = 0; i < spec->topics_count; i++) {
+        buf_puts(out, i ? "," : "");
+        buf_json_string(out, spec->topics[i], strlen(spec->topics[i]));
+    }
+    buf_puts(out, "]");
+    if (spec->throttle > 0)
+        put_throttle(out, spec->throttle);
+    if (spec->ordering != SPEC_STRICT)
+        put_text(out, "ordering", orderings[spec->ordering]);
+    if (spec->max_in_flight != (spec->ordering == SPEC_STRICT ? 1 : 16))
+        buf_printf(out, ",\"max_in_flight\":%" PRId64, spec->max_in_flight);
+    put_duration(out, "timeout", spec->timeout_ms);
+    if (spec->max_attempts >= 0)
+        buf_printf(out, ",\"max_attempts\":%" PRId64, spec->max_attempts);
+    put_duration(out, "backoff_min", spec->backoff_min_ms);
+    put_duration(out, "backoff_max", spec->backoff_max_ms);
+    put_duration(out, "disable_after", spec->disable_after_ms);
+    if (spec->headers_count)
+        put_headers(spec, header_values, out);
+    if (spec->description)
+        put_text(out, "description", spec->description);
+    buf_puts(out, "}");
+}
+
+static void wipe(char *text) {
+    if (text)
+        OPENSSL_cleanse(text, strlen(text));
+    free(text);
+}
+
+void spec_fini(struct spec *spec) {
+    for (size_t i = 0; i < spec->topics_count; i++)
+        free(spec->topics[i]);
+    for (size_t i = 0; i < spec->headers_count; i++) {
+        free(spec->headers[i].name);
+        wipe(spec->headers[i].value);
+    }
+    free(spec->topics);
+    free(spec->headers);
+    free(spec->url);
+    wipe(spec->secret);
+    free(spec->secret_file);
+    free(spec->description);
+    *spec = (struct spec){0};
+}

@@ -1,0 +1,173 @@
+/* The replay token as a record; see token.h. Read by json-c, written in a fixed order by hand. */
+#include "common/model/token.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
+
+const char *token_state_name(enum token_state state) { return state_names[state]; }
+
+uint64_t token_id_hash(struct span id) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < id.len; i++)
+        hash = (hash ^ (unsigned char)id.data[i]) * 0x100000001b3;
+    return hash ? hash : 1;
+}
+
+void token_add_attempt(struct token *token, const struct token_attempt *attempt) {
+    if (token->attempts_count == TOKEN_ATTEMPTS_MAX) {
+        memmove(token->attempts, token->attempts + 1, (TOKEN_ATTEMPTS_MAX - 1) * sizeof *attempt);
+        token->attempts_count--;
+    }
+    token->attempts[token->attempts_count++] = *attempt;
+}
+
+static void put_string(struct buf *out, const char *name, const char *text) {
+    buf_printf(out, ",\"%s\":", name);
+    buf_json_string(out, text, strlen(text));
+}
+
+static void put_number(struct buf *out, const char *name, int64_t n) { buf_printf(out, ",\"%s\":%" PRId64, name, n); }
+
+static void put_attempt(struct buf *out, const struct token_attempt *a) {
+    buf_printf(out, "{\"at\":%" PRId64, a->at_ms);
+    put_number(out, "cursor", a->cursor);
+    put_number(out, "attempt", a->attempt);
+    if (a->status)
+        put_number(out, "status", a->status);
+    else
+        put_string(out, "error", a->error);
+    put_number(out, "duration_ms", a->duration_ms);
+    if (*a->excerpt)
+        put_string(out, "excerpt", a->excerpt);
+    buf_puts(out, "}");
+}
+
+void token_to_json(const struct token *t, struct buf *out) {
+    char hash[20];
+    buf_printf(out, "{\"v\":%d", TOKEN_VERSION);
+    put_string(out, "born", t->born);
+    put_string(out, "feed", t->feed);
+    put_number(out, "position", t->position);
+    put_number(out, "last", t->last);
+    snprintf(hash, sizeof hash, "%016" PRIx64, t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
+    put_string(out, "last_id_hash", hash);
+    buf_printf(out, ",\"waiting\":%s", t->waiting ? "true" : "false");
+    put_string(out, "state", token_state_name(t->state));
+    if (*t->reason)
+        put_string(out, "reason", t->reason);
+    put_number(out, "generation", t->generation);
+    put_number(out, "epoch", t->epoch);
+    put_number(out, "failing_since", t->failing_since_ms);
+    put_number(out, "next_attempt", t->next_attempt_ms);
+    buf_printf(out, ",\"given_up\":%s", t->given_up ? "true" : "false");
+    put_number(out, "refused_in_row", t->refused_in_row);
+    put_number(out, "delivered", t->delivered);
+    put_number(out, "dead_lettered", t->dead_lettered);
+    buf_puts(out, ",\"attempts\":[");
+    for (int64_t i = 0; i < t->attempts_count; i++) {
+        buf_puts(out, i ? "," : "");
+        put_attempt(out, &t->attempts[i]);
+    }
+    buf_puts(out, "]}");
+}
+
+/* --- reading */
+
+static struct json_object *member(struct json_object *object, const char *name, enum json_type type) {
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type) ? value : NULL;
+}
+
+static int64_t number(struct json_object *object, const char *name, int64_t otherwise) {
+    struct json_object *value = member(object, name, json_type_int);
+    return value ? json_object_get_int64(value) : otherwise;
+}
+
+static bool truth(struct json_object *object, const char *name) {
+    struct json_object *value = member(object, name, json_type_boolean);
+    return value && json_object_get_boolean(value);
+}
+
+static void text(struct json_object *object, const char *name, char *out, size_t out_size) {
+    struct json_object *value = member(object, name, json_type_string);
+    snprintf(out, out_size, "%s", value ? json_object_get_string(value) : "");
+}
+
+static void read_attempts(struct token *t, struct json_object *object) {
+    struct json_object *list = member(object, "attempts", json_type_array);
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        struct token_attempt a = {0};
+        if (!json_object_is_type(one, json_type_object))
+            continue;
+        a.at_ms = number(one, "at", 0);
+        a.cursor = number(one, "cursor", 0);
+        a.attempt = number(one, "attempt", 0);
+        a.status = number(one, "status", 0);
+        a.duration_ms = number(one, "duration_ms", 0);
+        text(one, "error", a.error, sizeof a.error);
+        text(one, "excerpt", a.excerpt, sizeof a.excerpt);
+        token_add_attempt(t, &a);
+    }
+}
+
+static int read_state(struct token *t, struct json_object *object, struct error *err) {
+    char name[16];
+    text(object, "state", name, sizeof name);
+    for (int i = TOKEN_ACTIVE; i <= TOKEN_DISABLED; i++) {
+        if (strcmp(name, state_names[i]) == 0) {
+            t->state = (enum token_state)i;
+            return 0;
+        }
+    }
+    return error_set_field(err, "state", "missing or unknown");
+}
+
+static int read_members(struct token *t, struct json_object *object, struct error *err) {
+    char hash[20];
+    text(object, "born", t->born, sizeof t->born);
+    text(object, "feed", t->feed, sizeof t->feed);
+    t->position = number(object, "position", -1);
+    t->last = number(object, "last", -1);
+    if (strlen(t->born) != 36 || strlen(t->feed) != 36 || t->position < 0 || t->last < 0 || t->last > t->position)
+        return error_set(err, "not a replay token: born, feed, position or last is missing or out of range");
+    text(object, "last_id_hash", hash, sizeof hash);
+    t->last_id_hash = strtoull(hash, NULL, 16);
+    t->waiting = truth(object, "waiting");
+    text(object, "reason", t->reason, sizeof t->reason);
+    t->generation = number(object, "generation", 0);
+    t->epoch = number(object, "epoch", -1);
+    t->failing_since_ms = number(object, "failing_since", 0);
+    t->next_attempt_ms = number(object, "next_attempt", 0);
+    t->given_up = truth(object, "given_up");
+    t->refused_in_row = number(object, "refused_in_row", 0);
+    t->delivered = number(object, "delivered", 0);
+    t->dead_lettered = number(object, "dead_lettered", 0);
+    read_attempts(t, object);
+    return read_state(t, object, err);
+}
+
+int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {
+    struct json_tokener *tokener = json_tokener_new_ex(8);
+    struct json_object *object = json_tokener_parse_ex(tokener, record.data, (int)record.len);
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == record.len;
+    int result = -1;
+    json_tokener_free(tokener);
+    *t = (struct token){.epoch = -1};
+    *newer = false;
+    if (!whole || !json_object_is_type(object, json_type_object) || number(object, "v", 0) < 1) {
+        error_set(err, "not a record of ESS");
+    } else if (number(object, "v", 0) > TOKEN_VERSION) {
+        *newer = true;
+        error_set(err, "written by a newer version of ESS (v %" PRId64 ")", number(object, "v", 0));
+    } else {
+        result = read_members(t, object, err);
+    }
+    json_object_put(object);
+    return result;
+}
