@@ -24,6 +24,8 @@
  * and every one → DISABLED. */
 enum lane_state { LANE_WAITING, LANE_READY, LANE_IN_FLIGHT, LANE_BACKOFF, LANE_BURYING, LANE_DISABLED, LANE_STATES };
 
+enum { LANE_REFUSED_MAX = 20 };
+
 struct lane_policy {
     double throttle_per_sec; /* 0: unlimited */
     int64_t max_attempts;
@@ -89,8 +91,8 @@ struct lane_outcome {
     const char *excerpt; /* beginning of the answer's body, printable; NULL: none */
 };
 /* IN_FLIGHT → READY (settled: position has moved), BACKOFF, BURYING (the caller writes the dead letter and then calls
- * lane_buried) or DISABLED. After an event that was given up for its attempts, or 20 refused in a row, nothing more is
- * buried before a 2xx: the lane waits, the log is its queue. */
+ * lane_buried) or DISABLED. After an event that was given up for its attempts no other is given up before a 2xx, and after
+ * LANE_REFUSED_MAX refused in a row nothing at all is: the lane waits, the log is its queue. */
 void lane_finish(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms, uint64_t random);
 /* IN_FLIGHT → READY without an outcome: the attempt was called off by us. It counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t now_ms);

@@ -4,14 +4,16 @@
 #ifndef ESS_DISPATCHER_THROTTLE_H
 #define ESS_DISPATCHER_THROTTLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct throttle {
-    double per_sec; /* 0: unlimited, and then nothing else is used */
+    double per_sec; /* 0: unlimited; then only the newest attempt is kept, for throttle_set_rate */
     int64_t window_ms;
     uint32_t burst;        /* ceil(per_sec) */
     int64_t *finished_ms;  /* ring by attempt number; INT64_MAX while in flight */
     uint64_t started;      /* attempts so far = the number of the next one */
+    bool has_unknown;      /* some slots hang on the next throttle_finish, see throttle_set_rate */
 };
 
 void throttle_init(struct throttle *throttle, double per_sec);
