@@ -28,7 +28,7 @@ struct top {
 
 struct scan {
     const char *begin, *p, *end;
-    unsigned depth, depth_max;
+    int depth, depth_max;
     struct error *err;
     struct top *top; /* NULL within */
     struct seen *names; /* a stack: each object's are above its parent's */
@@ -327,7 +327,7 @@ static int scan_word(struct scan *s, const char *word) {
 
 static int enter(struct scan *s) {
     if (++s->depth > s->depth_max)
-        return fail(s, s->p - 1, "more than %u levels of arrays and objects", s->depth_max);
+        return fail(s, s->p - 1, "more than %d levels of arrays and objects", s->depth_max);
     return 0;
 }
 
@@ -449,8 +449,8 @@ static uint64_t process_seed(void) {
 }
 
 static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {
-    struct scan s = {.begin = text.data, .p = text.data, .end = text.data + text.len, .depth_max = depth_max, .err = err, .top = top,
-                     .seed = process_seed()};
+    const int begin = top && top->element ? -1 : 0; /* a batch's own brackets do not count */
+    struct scan s = {text.data, text.data, text.data + text.len, begin, (int)depth_max, err, top, .seed = process_seed()};
     skip_space(&s);
     int result = scan_value(&s, kind);
     skip_space(&s);
@@ -480,7 +480,7 @@ int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *,
                     struct error *err) {
     struct top top = {.element = element, .arg = arg};
     enum json_kind kind;
-    if (scan_text(text, depth_max + 1, &top, &kind, err))
+    if (scan_text(text, depth_max, &top, &kind, err))
         return -1;
     return kind == JSON_IS_ARRAY ? 0 : error_set(err, "must be a JSON array");
 }
