@@ -56,7 +56,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         {"fetch.min.bytes", "1"},
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", queue_kib},
-        {"coordinator.query.interval.ms", "3600000"},
+        {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an int: more would mean without a pause */
         {NULL, NULL},
     };
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_CONSUMER, options->kafka, settings, err);
