@@ -17,6 +17,23 @@ static const struct kafka_setting reader[] = {
 
 bool genesis_key(struct span key) { return key.len > KEY_PREFIX_BYTES && memcmp(key.data, KEY_PREFIX, KEY_PREFIX_BYTES) == 0; }
 
+/* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it would only time out.) */
+static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    int64_t deadline = clock_ms() + CALL_TIMEOUT_MS;
+    const rd_kafka_message_t *report = NULL;
+    while (!report && clock_ms() < deadline) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 100);
+        if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR && (report = rd_kafka_event_message_next(event)))
+            code = report->err;
+        if (event)
+            rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    return code;
+}
+
 /* Appends a genesis record and waits for it. Two ingests may do so at once: the one at offset 0 counts. */
 static int write_genesis(const struct kafka_config *config, const char *topic, struct error *err) {
     char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES], value[80];
@@ -32,7 +49,7 @@ static int write_genesis(const struct kafka_config *config, const char *topic, s
                           RD_KAFKA_V_VALUE(value, (size_t)len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADER("ess-v", "1", 1),
                           RD_KAFKA_V_HEADER("ess-feed", uuid, UUID_BYTES), RD_KAFKA_V_END);
     if (!code)
-        code = rd_kafka_flush(rk, CALL_TIMEOUT_MS);
+        code = await_report(rk);
     rd_kafka_destroy(rk);
     return code ? error_set(err, "the first record of %s cannot be written: %s", topic, rd_kafka_err2str(code)) : 0;
 }
