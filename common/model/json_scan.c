@@ -66,174 +66,26 @@ static bool take(struct scan *s, char c) {
     return true;
 }
 
-/* --- strings */
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The code unit of four hex digits at p, or -1. */
-static int code_unit(const char *p, const char *end) {
-    int unit = 0;
-    if (end - p < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-        if (digit < 0)
-            return -1;
-        unit = unit * 16 + digit;
-    }
-    return unit;
-}
-
-/* After a backslash. */
-static int scan_escape(struct scan *s) {
-    const char *at = s->p - 1;
-    if (s->p == s->end)
-        return fail(s, at, "the text ends within a string");
-    char c = *s->p++;
-    if (c != 'u')
-        return memchr("\"\\/bfnrt", c, 8) ? 0 : fail(s, at, "an unknown escape");
-    int unit = code_unit(s->p, s->end);
-    if (unit < 0)
-        return fail(s, at, "\\u needs four hex digits");
-    s->p += 4;
-    if (unit < 0xd800 || unit > 0xdfff)
-        return 0;
-    if (unit > 0xdbff || s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u')
-        return fail(s, at, "a lone surrogate");
-    int low = code_unit(s->p + 2, s->end);
-    if (low < 0xdc00 || low > 0xdfff)
-        return fail(s, at, "a lone surrogate");
-    s->p += 6;
-    return 0;
-}
-
-/* How many bytes the UTF-8 character at p has (RFC 3629, section 4), 0 when it is none. p points to a byte above 0x7f. */
-static size_t utf8_length(const unsigned char *p, size_t left) {
-    unsigned char low = 0x80, high = 0xbf;
-    size_t length;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        length = 2;
-    else if ((p[0] & 0xf0) == 0xe0)
-        length = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        length = 4;
-    else
-        return 0;
-    low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : low;
-    high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : high;
-    if (left < length || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 /* After the opening quote. `inner` is what stands between the quotes. */
 static int scan_string(struct scan *s, struct span *inner, bool *escaped) {
-    const char *begin = s->p;
-    *escaped = false;
-    while (s->p < s->end) {
-        unsigned char c = (unsigned char)*s->p;
-        if (c == '"') {
-            *inner = (struct span){begin, (size_t)(s->p - begin)};
-            s->p++;
-            return 0;
-        }
-        if (c == '\\') {
-            *escaped = true;
-            s->p++;
-            if (scan_escape(s))
-                return -1;
-        } else if (c < 0x20) {
-            return fail(s, s->p, "a control character in a string must be escaped");
-        } else if (c < 0x80) {
-            s->p++;
-        } else {
-            size_t length = utf8_length((const unsigned char *)s->p, (size_t)(s->end - s->p));
-            if (length == 0)
-                return fail(s, s->p, "not UTF-8");
-            s->p += length;
-        }
-    }
-    return fail(s, s->p, "the text ends within a string");
+    inner->data = s->p;
+    const char *reason = json_string_scan(&s->p, s->end, escaped);
+    inner->len = (size_t)(s->p - inner->data) - 1;
+    return reason ? fail(s, s->p, "%s", reason) : 0;
 }
 
 /* --- duplicate names */
-
-/* One byte after another of a name with its escapes resolved. */
-struct unescaper {
-    const char *p, *end;
-    unsigned char rest[4];
-    int rest_at, rest_count;
-};
-
-static void put_utf8(struct unescaper *u, unsigned code) {
-    u->rest_at = 0;
-    u->rest_count = 0;
-    if (code < 0x80) {
-        u->rest[u->rest_count++] = (unsigned char)code;
-        return;
-    }
-    if (code < 0x800) {
-        u->rest[u->rest_count++] = (unsigned char)(0xc0 | (code >> 6));
-    } else {
-        if (code < 0x10000) {
-            u->rest[u->rest_count++] = (unsigned char)(0xe0 | (code >> 12));
-        } else {
-            u->rest[u->rest_count++] = (unsigned char)(0xf0 | (code >> 18));
-            u->rest[u->rest_count++] = (unsigned char)(0x80 | ((code >> 12) & 0x3f));
-        }
-        u->rest[u->rest_count++] = (unsigned char)(0x80 | ((code >> 6) & 0x3f));
-    }
-    u->rest[u->rest_count++] = (unsigned char)(0x80 | (code & 0x3f));
-}
-
-static void unescape_one(struct unescaper *u) {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char c = u->p[1];
-    u->p += 2;
-    if (c != 'u') {
-        put_utf8(u, (unsigned char)to[strchr(from, c) - from]);
-        return;
-    }
-    unsigned code = (unsigned)code_unit(u->p, u->end);
-    u->p += 4;
-    if (code >= 0xd800 && code <= 0xdbff) {
-        code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned)code_unit(u->p + 2, u->end) - 0xdc00);
-        u->p += 6;
-    }
-    put_utf8(u, code);
-}
-
-/* The next byte, or -1 at the end. */
-static int next_byte(struct unescaper *u) {
-    if (u->rest_at < u->rest_count)
-        return u->rest[u->rest_at++];
-    if (u->p == u->end)
-        return -1;
-    if (*u->p != '\\')
-        return (unsigned char)*u->p++;
-    unescape_one(u);
-    return u->rest[u->rest_at++];
-}
-
-static struct unescaper unescaper_of(struct span inner) { return (struct unescaper){.p = inner.data, .end = inner.data + inner.len}; }
 
 static bool names_equal(const struct seen *a, const struct seen *b) {
     if (a->hash != b->hash)
         return false;
     if (!a->escaped && !b->escaped)
         return span_equal(a->name, b->name);
-    struct unescaper ua = unescaper_of(a->name), ub = unescaper_of(b->name);
+    struct json_string_reader ra, rb;
+    json_string_reader_init(&ra, a->name);
+    json_string_reader_init(&rb, b->name);
     for (;;) {
-        int ca = next_byte(&ua), cb = next_byte(&ub);
+        int ca = json_string_reader_next(&ra), cb = json_string_reader_next(&rb);
         if (ca != cb)
             return false;
         if (ca < 0)
@@ -243,9 +95,10 @@ static bool names_equal(const struct seen *a, const struct seen *b) {
 
 /* FNV-1a from a random seed, mixed at the end, so that nobody can prepare names that collide. */
 static uint64_t hash_name(const struct scan *s, struct span name) {
-    struct unescaper u = unescaper_of(name);
+    struct json_string_reader reader;
     uint64_t hash = s->seed;
-    for (int c = next_byte(&u); c >= 0; c = next_byte(&u)) {
+    json_string_reader_init(&reader, name);
+    for (int c = json_string_reader_next(&reader); c >= 0; c = json_string_reader_next(&reader)) {
         hash = (hash ^ (uint64_t)c) * 0x100000001b3;
         hash ^= hash >> 29;
     }
@@ -258,7 +111,12 @@ static int by_hash(const void *a, const void *b) {
 }
 
 static int refuse_twice(const struct scan *s, struct span name) {
-    return fail(s, name.data, "the member \"%.*s\" is there twice", (int)(name.len < 60 ? name.len : 60), name.data);
+    size_t shown = name.len < 60 ? name.len : 60;
+    while (shown && shown < name.len && (name.data[shown] & 0xc0) == 0x80) /* not in the middle of a character */
+        shown--;
+    fail(s, name.data, "the member \"%.*s\" is there twice", (int)shown, name.data);
+    snprintf(s->err->field, sizeof s->err->field, "%.*s", (int)shown, name.data);
+    return -1;
 }
 
 /* Looks for equal names among those from `first` on: few by comparing all, many by sorting their hashes. */
@@ -437,15 +295,16 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
         return scan_word(s, "null");
     default:
         *kind = JSON_IS_NUMBER;
-        return scan_number(s);
+        return *s->p == '-' || (*s->p >= '0' && *s->p <= '9') ? scan_number(s) : fail(s, s->p, "a value is expected");
     }
 }
 
 static uint64_t process_seed(void) {
-    static uint64_t seed; /* two threads may both make one: either does */
+    static _Atomic uint64_t made; /* two threads may both make one: either does */
+    uint64_t seed = made;
     if (seed == 0 && getrandom(&seed, sizeof seed, 0) != sizeof seed)
         abort();
-    return seed;
+    return made = seed;
 }
 
 static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {
@@ -483,18 +342,4 @@ int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *,
     if (scan_text(text, depth_max, &top, &kind, err))
         return -1;
     return kind == JSON_IS_ARRAY ? 0 : error_set(err, "must be a JSON array");
-}
-
-long json_unescape(struct span value, char *out, size_t out_size) {
-    struct unescaper u = unescaper_of((struct span){value.data + 1, value.len - 2});
-    size_t len = 0;
-    for (int c = next_byte(&u); c >= 0; c = next_byte(&u)) {
-        if (len + 1 >= out_size) {
-            out[len] = 0;
-            return -1;
-        }
-        out[len++] = (char)c;
-    }
-    out[len] = 0;
-    return (long)len;
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/json_string.h" /* json_unescape */
 
 enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_NUMBER, JSON_IS_STRING, JSON_IS_ARRAY, JSON_IS_OBJECT };
 
@@ -23,7 +24,7 @@ struct json_member {
 enum { JSON_DEPTH_MAX = 32 };
 
 /* Checks the whole of `text`, of at most `depth_max` levels of arrays and objects. Returns 0, or -1 with a message that
- * tells line, column and reason. */
+ * tells line, column (in bytes, from 1) and reason, and with the name in err->field when a member is there twice. */
 int json_scan(struct span text, unsigned depth_max, struct error *err);
 
 /* The same, where the outermost value must be an object; its members are stored in order. More than `members_max` of
@@ -35,9 +36,5 @@ int json_scan_object(struct span text, unsigned depth_max, struct json_member *m
  * element may have depth_max levels itself). Stops with -1 when `element` returns -1 (it has filled err). */
 int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *arg, size_t index, struct span value, struct error *err),
                     void *arg, struct error *err);
-
-/* Resolves a scanned string value (with its quotes) to its text. Returns its length, or -1 when it is not below
- * `out_size` (out is then NUL-terminated within it; U+0000 counts like any other byte). */
-long json_unescape(struct span value, char *out, size_t out_size);
 
 #endif
