@@ -19,7 +19,7 @@ extern char **environ;
 enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, DRAIN_LOOK_MS = 20 };
 
 static const struct http_route routes[] = {
-    {"GET", "/healthz", status_healthz}, {"GET", "/readyz", status_readyz}, {"GET", "/metrics", status_metrics}};
+    {"GET", "/healthz", status_healthz, false, 0}, {"GET", "/readyz", status_readyz, false, 0}, {"GET", "/metrics", status_metrics, false, 0}};
 
 static struct loop_timer restart_timer, drain_timer;
 static int64_t drain_until_ms;
@@ -104,7 +104,6 @@ static int open_producer(struct dispatcher *d, struct error *err) {
 
 static int open_http(struct dispatcher *d, struct error *err) {
     const struct http_server_options options = {.listen = d->settings.dispatcher.listen,
-                                                .body_max_bytes = 1024,
                                                 .max_connections = 1000,
                                                 .header_timeout_ms = 10000,
                                                 .body_timeout_ms = 10000,

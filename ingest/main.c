@@ -20,8 +20,9 @@ extern char **environ;
 enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1 };
 
 static const struct http_route routes[] = {
-    {"POST", "/ess/publish", publish_handle}, {"POST", "/publish", publish_handle}, {"GET", "/ess/replay", replay_handle},
-    {"GET", "/healthz", status_healthz},      {"GET", "/readyz", status_readyz},    {"GET", "/metrics", status_metrics},
+    {"POST", "/ess/publish", publish_handle, true, 0}, {"POST", "/publish", publish_handle, true, 0},
+    {"GET", "/ess/replay", replay_handle, false, 0},   {"GET", "/healthz", status_healthz, false, 0},
+    {"GET", "/readyz", status_readyz, false, 0},       {"GET", "/metrics", status_metrics, false, 0},
 };
 
 bool ingest_ready(const struct ingest *ingest) { return ingest->kafka_up && ingest->folder && !ingest->stopping; }

@@ -22,12 +22,13 @@ struct http_route {
     const char *path; /* "/ess/subscribers/{id}/pause": a segment in braces takes any one, see http_request_segment */
     /* Called once the body is whole. Must answer, or keep the request and answer later from the loop's thread. */
     void (*handle)(void *arg, struct http_request *request);
-    size_t body_max_bytes; /* 0: 64 KiB */
-    int access;            /* the service's own, for `admit` */
+    bool large_body; /* its body may have options.body_max_bytes; any other's 64 KiB */
+    int access;      /* the service's own, for `admit` */
 };
 
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
+    size_t body_max_bytes;
     int64_t max_connections;             /* 0: no limit */
     int64_t max_connections_per_address; /* 0: no limit */
     int64_t header_timeout_ms, body_timeout_ms; /* absolute */

@@ -1,0 +1,107 @@
+/* What server.c, request.c and stream.c share. Nobody else includes it. */
+#ifndef ESS_HTTP_INTERNAL_H
+#define ESS_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "common/http/server.h"
+
+enum {
+    HTTP_SEGMENTS_MAX = 4,
+    HTTP_SEGMENT_BYTES = 128,
+    HTTP_ANSWER_HEADERS_MAX = 8,
+    HTTP_QUERY_MAX = 16,
+    HTTP_ID_BYTES = 65,
+    HTTP_BODY_BYTES_DEFAULT = 64 * 1024,
+};
+
+/* An open connection. */
+struct http_connection {
+    struct http_server *server;
+    int fd;
+    struct loop_timer deadline; /* of the headers, the body, or the idleness that it is in */
+    struct http_connection *prev, *next;
+};
+
+struct http_parameter {
+    const char *name, *value;
+    bool has_nul;
+};
+
+struct http_request {
+    struct http_server *server;
+    struct http_connection *connection;
+    struct MHD_Connection *mhd;
+    const struct http_route *route; /* NULL until it is known */
+    const char *path;
+    char segments[HTTP_SEGMENTS_MAX][HTTP_SEGMENT_BYTES];
+    char id[HTTP_ID_BYTES];
+    struct http_parameter query[HTTP_QUERY_MAX];
+    size_t query_count;
+    struct buf body;
+    void *data;
+    void (*free_data)(void *);
+    bool begun;     /* its headers were looked at */
+    bool nul_path;  /* the path holds %00 */
+    bool too_large; /* the body went beyond the limit: the rest is not kept */
+    bool handled;   /* the handler was called, or is not to be */
+    bool suspended;
+    bool answered;  /* the service has no more to do with it */
+    bool dead;      /* its client has gone, or it is to be cut off */
+    bool closing;   /* the connection ends with the answer */
+    /* the answer */
+    struct MHD_Response *response; /* made and not yet queued */
+    unsigned status;
+    char *headers[HTTP_ANSWER_HEADERS_MAX]; /* "Name\0value" */
+    size_t headers_count;
+    void (*gone)(void *arg);
+    void *gone_arg;
+    struct loop_io watch;
+    /* of a stream */
+    bool streaming, in_drained;
+    struct buf out;
+    size_t out_taken;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    struct http_request *drained_next;
+    struct http_request *prev, *next; /* among the server's begun requests */
+};
+
+struct http_server {
+    struct loop *loop;
+    struct http_server_options options;
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    char address[80];
+    bool quiescing;
+    struct loop_io io;
+    struct loop_timer timer; /* libmicrohttpd's own time-outs */
+    struct loop_hook hook;
+    struct http_connection *connections;
+    size_t connections_count;
+    struct http_request *requests; /* begun and not completed */
+    struct http_request *drained;  /* whose callback is due */
+};
+
+/* The request line was read: `uri` is as it was sent. */
+struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri);
+/* libmicrohttpd is done with it. */
+void http_request_free(struct http_request *request);
+/* The headers are whole. Fills path, query and route. False: it has been answered. */
+bool http_request_begin(struct http_request *request, const char *url, const char *method, const char *version);
+/* Bytes that its body may have. */
+size_t http_request_body_max(const struct http_request *request);
+/* Puts its headers into r->response. */
+void http_request_add_headers(struct http_request *request, const char *content_type);
+/* Gives libmicrohttpd the answer that was made. */
+enum MHD_Result http_request_queue(struct http_request *request);
+/* Lets libmicrohttpd go on with a suspended request. */
+void http_request_resume(struct http_request *request);
+/* Tells the service, once, that the request is no more. */
+void http_request_tell_gone(struct http_request *request);
+
+/* Calls the services of streams whose clients have taken all. */
+void http_stream_call_drained(struct http_server *server);
+void http_stream_forget(struct http_request *request);
+
+#endif

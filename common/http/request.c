@@ -1,0 +1,355 @@
+/* One request: what is refused before a handler sees it, its parameters, its answer; see server.h. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <utlist.h>
+
+#include "common/http/http_internal.h"
+
+struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri) {
+    struct http_request *r = mem_zero(sizeof *r);
+    r->server = server;
+    r->mhd = mhd;
+    r->connection = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    const char *nul = strstr(uri, "%00");
+    r->nul_path = nul && (size_t)(nul - uri) < strcspn(uri, "?");
+    DL_APPEND(server->requests, r);
+    return r;
+}
+
+void http_request_tell_gone(struct http_request *r) {
+    void (*gone)(void *) = r->gone;
+    r->gone = NULL;
+    if (gone)
+        gone(r->gone_arg);
+}
+
+void http_request_free(struct http_request *r) {
+    if (!r->answered)
+        http_request_tell_gone(r);
+    http_stream_forget(r);
+    loop_io_clear(r->server->loop, &r->watch);
+    DL_DELETE(r->server->requests, r);
+    if (r->response)
+        MHD_destroy_response(r->response);
+    for (size_t i = 0; i < r->headers_count; i++)
+        free(r->headers[i]);
+    if (r->free_data)
+        r->free_data(r->data);
+    buf_fini(&r->body);
+    buf_fini(&r->out);
+    free(r);
+}
+
+/* --- the guard: what nginx refuses and libmicrohttpd lets through */
+
+struct guard {
+    unsigned hosts, lengths, codings;
+    bool chunked;
+    const char *fault;
+};
+
+static bool token_character(unsigned char c) { return isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c)); }
+
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
+    struct guard *g = cls;
+    (void)kind;
+    for (size_t i = 0; i < name_len; i++)
+        if (!token_character((unsigned char)name[i]))
+            g->fault = "a header's name holds a character that it must not";
+    for (size_t i = 0; value && i < value_len; i++)
+        if ((unsigned char)value[i] < 0x20 ? value[i] != '\t' : value[i] == 0x7f)
+            g->fault = "a header's value holds a control character";
+    if (name_len == 0)
+        g->fault = "a header has no name";
+    g->hosts += strcasecmp(name, "Host") == 0;
+    if (strcasecmp(name, "Content-Length") == 0) {
+        g->lengths++;
+        if (!value || !*value || value[strspn(value, "0123456789")])
+            g->fault = "Content-Length must be a number";
+    }
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        g->codings++;
+        g->chunked = value && strcasecmp(value, "chunked") == 0;
+    }
+    return MHD_YES;
+}
+
+static const char *find_fault(struct http_request *r, const char *version, struct guard *g) {
+    *g = (struct guard){0};
+    MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, look_at_header, g);
+    bool old = strcmp(version, "HTTP/1.0") == 0;
+    if (g->fault)
+        return g->fault;
+    if (!old && strcmp(version, "HTTP/1.1") != 0)
+        return "only HTTP/1.1 and HTTP/1.0 are spoken here";
+    if (g->hosts > 1 || (g->hosts == 0 && !old))
+        return "there must be one Host header";
+    if (g->lengths > 1)
+        return "there must be at most one Content-Length";
+    if (g->codings > 1 || (g->codings && (!g->chunked || old)))
+        return "the only transfer coding is chunked, once, in HTTP/1.1";
+    if (g->codings && g->lengths)
+        return "Content-Length and Transfer-Encoding exclude each other";
+    return r->nul_path ? "the path holds a NUL" : NULL;
+}
+
+/* --- path and query */
+
+static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
+    struct http_request *r = cls;
+    (void)kind;
+    if (r->query_count == HTTP_QUERY_MAX)
+        return MHD_NO;
+    bool has_nul = strlen(name) != name_len || (value && strlen(value) != value_len);
+    r->query[r->query_count++] = (struct http_parameter){name, value ? value : "", has_nul};
+    return MHD_YES;
+}
+
+int http_request_query_check(const struct http_request *r, const char *const *known, struct error *err) {
+    for (size_t i = 0; i < r->query_count; i++) {
+        const struct http_parameter *p = &r->query[i];
+        const char *const *k = known;
+        while (*k && strcmp(*k, p->name) != 0)
+            k++;
+        char name[64]; /* the client's own bytes: only printable ones are said again */
+        snprintf(name, sizeof name, "%s", p->name);
+        for (char *c = name; *c; c++)
+            *c = *c >= 0x20 && *c < 0x7f ? *c : '?';
+        if (!*k)
+            return error_set_field(err, name, "is no parameter of this call");
+        if (p->has_nul)
+            return error_set_field(err, name, "must not hold a NUL");
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(r->query[j].name, p->name) == 0)
+                return error_set_field(err, name, "is given twice");
+    }
+    return 0;
+}
+
+const char *http_request_query(const struct http_request *r, const char *name) {
+    for (size_t i = 0; i < r->query_count; i++)
+        if (strcmp(r->query[i].name, name) == 0)
+            return r->query[i].value;
+    return NULL;
+}
+
+/* The path of "http://host/path", the form that a proxy may send. */
+static const char *path_of(const char *url) {
+    size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+    const char *slash = scheme ? strchr(url + scheme, '/') : url;
+    return slash ? slash : "/";
+}
+
+static bool path_matches(struct http_request *r, const char *pattern) {
+    const char *path = r->path;
+    size_t segments = 0;
+    while (*pattern) {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++)
+                return false;
+            continue;
+        }
+        size_t len = strcspn(path, "/");
+        if (len == 0 || len >= HTTP_SEGMENT_BYTES || segments == HTTP_SEGMENTS_MAX)
+            return false;
+        snprintf(r->segments[segments++], HTTP_SEGMENT_BYTES, "%.*s", (int)len, path);
+        path += len;
+        pattern += strcspn(pattern, "}") + 1;
+    }
+    return *path == 0;
+}
+
+/* The route for path and method; else the answer, which names the methods that the path takes. */
+static bool find_route(struct http_request *r, const char *method) {
+    const struct http_server_options *o = &r->server->options;
+    struct buf allow = {0};
+    struct error err;
+    for (const struct http_route *route = o->routes; route < o->routes + o->routes_count; route++) {
+        if (!path_matches(r, route->path))
+            continue;
+        if (strcmp(route->method, method) == 0) {
+            r->route = route;
+            buf_fini(&allow);
+            return true;
+        }
+        buf_printf(&allow, "%s%s", allow.len ? ", " : "", route->method);
+    }
+    if (allow.len)
+        http_answer_header(r, "Allow", buf_string(&allow));
+    error_set(&err, allow.len ? "this path takes %s" : "there is nothing here", buf_string(&allow));
+    http_problem(r, allow.len ? 405 : 404, &err, NULL, 0);
+    buf_fini(&allow);
+    return false;
+}
+
+/* --- the beginning */
+
+static void name_request(struct http_request *r) {
+    const char *given = http_request_header(r, "X-Request-Id");
+    size_t len = given ? strspn(given, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") : 0;
+    unsigned char random[16];
+    if (len && !given[len] && len < HTTP_ID_BYTES) {
+        memcpy(r->id, given, len);
+        return;
+    }
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        abort();
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(r->id + 2 * i, 3, "%02x", random[i]);
+}
+
+size_t http_request_body_max(const struct http_request *r) {
+    return r->route->large_body ? r->server->options.body_max_bytes : HTTP_BODY_BYTES_DEFAULT;
+}
+
+static bool length_fits(struct http_request *r) {
+    const char *length = http_request_header(r, "Content-Length");
+    size_t max = http_request_body_max(r);
+    struct error err;
+    if (!length || (strlen(length) < 19 && strtoull(length, NULL, 10) <= max))
+        return true;
+    error_set(&err, "the body is larger than the %zu bytes that this call takes", max);
+    http_problem(r, 413, &err, NULL, 0);
+    return false;
+}
+
+bool http_request_begin(struct http_request *r, const char *url, const char *method, const char *version) {
+    struct guard guard;
+    struct error err;
+    const struct http_server_options *o = &r->server->options;
+    r->begun = true;
+    name_request(r);
+    const char *fault = find_fault(r, version, &guard);
+    /* What follows in the connection may be the rest of this request: it is not looked at. */
+    r->closing = fault || guard.codings || (guard.lengths && strcmp(http_request_header(r, "Content-Length"), "0") != 0);
+    if (fault) {
+        error_set(&err, "%s", fault);
+        http_problem(r, 400, &err, NULL, 0);
+        return false;
+    }
+    r->path = path_of(url);
+    MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, add_parameter, r);
+    if (!find_route(r, method) || (o->admit && !o->admit(o->arg, r)) || !length_fits(r))
+        return false;
+    r->closing = false;
+    return true;
+}
+
+const struct http_route *http_request_route(const struct http_request *r) { return r->route; }
+struct span http_request_body(const struct http_request *r) { return (struct span){buf_string(&r->body), r->body.len}; }
+const char *http_request_path(const struct http_request *r) { return r->path; }
+const char *http_request_id(const struct http_request *r) { return r->id; }
+const char *http_request_segment(const struct http_request *r, size_t number) { return number < HTTP_SEGMENTS_MAX ? r->segments[number] : ""; }
+const char *http_request_header(const struct http_request *r, const char *name) {
+    return MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
+}
+
+void http_request_set_data(struct http_request *r, void *data, void (*free_data)(void *)) {
+    r->data = data;
+    r->free_data = free_data;
+}
+void *http_request_data(const struct http_request *r) { return r->data; }
+
+/* --- clients that go away */
+
+void http_request_on_gone(struct http_request *r, void (*gone)(void *), void *arg) {
+    r->gone = gone;
+    r->gone_arg = arg;
+}
+
+static void on_watched(void *arg, uint32_t events) {
+    struct http_request *r = arg;
+    (void)events;
+    loop_io_clear(r->server->loop, &r->watch);
+    r->dead = true;
+    http_request_tell_gone(r);
+    http_request_resume(r);
+}
+
+void http_request_watch(struct http_request *r) {
+    loop_io_set(r->server->loop, &r->watch, r->connection->fd, EPOLLRDHUP, on_watched, r);
+}
+
+void http_request_resume(struct http_request *r) {
+    if (!r->suspended)
+        return;
+    r->suspended = false;
+    MHD_resume_connection(r->mhd);
+}
+
+/* --- answers */
+
+void http_answer_header(struct http_request *r, const char *name, const char *value) {
+    size_t name_len = strlen(name), value_len = strlen(value);
+    if (r->headers_count == HTTP_ANSWER_HEADERS_MAX)
+        abort(); /* our own mistake */
+    char *pair = mem_alloc(name_len + value_len + 2);
+    memcpy(pair, name, name_len + 1);
+    memcpy(pair + name_len + 1, value, value_len + 1);
+    r->headers[r->headers_count++] = pair;
+}
+
+void http_request_add_headers(struct http_request *r, const char *content_type) {
+    MHD_add_response_header(r->response, "Content-Type", content_type);
+    MHD_add_response_header(r->response, "X-Request-Id", r->id);
+    for (size_t i = 0; i < r->headers_count; i++)
+        MHD_add_response_header(r->response, r->headers[i], r->headers[i] + strlen(r->headers[i]) + 1);
+    if (r->closing || r->server->quiescing)
+        MHD_add_response_header(r->response, "Connection", "close");
+}
+
+enum MHD_Result http_request_queue(struct http_request *r) {
+    enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
+    MHD_destroy_response(r->response); /* the connection has its own reference */
+    r->response = NULL;
+    return result;
+}
+
+void http_answer(struct http_request *r, unsigned status, const char *content_type, struct buf *body) {
+    size_t len;
+    char *data = buf_detach(body, &len);
+    r->response = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+    if (!r->response)
+        abort();
+    r->status = status;
+    r->answered = true;
+    http_request_add_headers(r, content_type);
+    loop_io_clear(r->server->loop, &r->watch);
+    http_request_resume(r);
+}
+
+static const char *title_of(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *title;
+    } titles[] = {{400, "Bad Request"}, {401, "Unauthorized"},         {403, "Forbidden"}, {404, "Not Found"},           {405, "Method Not Allowed"},
+                  {409, "Conflict"},    {413, "Content Too Large"},    {422, "Unprocessable Content"}, {429, "Too Many Requests"},
+                  {500, "Internal Server Error"}, {503, "Service Unavailable"}};
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        if (titles[i].status == status)
+            return titles[i].title;
+    return "Error";
+}
+
+void http_problem(struct http_request *r, unsigned status, const struct error *err, const char *extra, int64_t retry_after_s) {
+    struct buf body = {0};
+    char seconds[24];
+    buf_printf(&body, "{\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status), status);
+    buf_json_string(&body, err->message, strlen(err->message));
+    if (*err->field) {
+        buf_puts(&body, ",\"field\":");
+        buf_json_string(&body, err->field, strlen(err->field));
+    }
+    buf_printf(&body, "%s}\n", extra ? extra : "");
+    if (retry_after_s) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
+        http_answer_header(r, "Retry-After", seconds);
+    }
+    http_answer(r, status, "application/problem+json", &body);
+    buf_fini(&body);
+}

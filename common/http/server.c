@@ -1,0 +1,294 @@
+/* The HTTP server; see server.h. libmicrohttpd without threads of its own: its epoll descriptor is in the loop's, and it
+ * runs when that is ready, when a request was resumed, or when one of its time-outs is due. */
+#include "common/http/server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/http/http_internal.h"
+
+enum {
+    BACKLOG = 1024,
+    CONNECTION_MEMORY_BYTES = 16 * 1024, /* headers must fit; a suspended stream holds it */
+    INACTIVE_S = 60,                     /* an answer that its client does not take, a connection that says nothing */
+    IDLE_MS = 60 * 1000,                 /* a kept-alive connection until its next request's headers are whole */
+    CLOSE_MS = 1000,                     /* for the last answers when the server goes */
+    CLOSE_LOOK_MS = 5,
+};
+
+/* --- connections and their deadlines */
+
+static void on_deadline(void *arg) {
+    struct http_connection *c = arg;
+    shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees an end and closes it */
+}
+
+static void set_deadline(struct http_connection *c, int64_t wait_ms) { loop_timer_set(c->server->loop, &c->deadline, clock_ms() + wait_ms); }
+
+static void connection_open(struct http_server *server, struct MHD_Connection *mhd, void **context) {
+    struct http_connection *c = mem_zero(sizeof *c);
+    c->server = server;
+    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    loop_timer_init(&c->deadline, on_deadline, c);
+    set_deadline(c, server->options.header_timeout_ms);
+    DL_APPEND(server->connections, c);
+    server->connections_count++;
+    *context = c;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what) {
+    struct http_server *server = cls;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection_open(server, mhd, context);
+        return;
+    }
+    struct http_connection *c = *context;
+    loop_timer_clear(server->loop, &c->deadline);
+    DL_DELETE(server->connections, c);
+    server->connections_count--;
+    free(c);
+}
+
+/* --- requests */
+
+static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd) { return http_request_new(cls, mhd, uri); }
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how) {
+    struct http_request *request = *context;
+    (void)cls, (void)mhd, (void)how;
+    if (!request)
+        return;
+    set_deadline(request->connection, IDLE_MS);
+    http_request_free(request);
+    *context = NULL;
+}
+
+static void take_body(struct http_request *request, const char *data, size_t len) {
+    if (request->too_large || len > http_request_body_max(request) - request->body.len) {
+        request->too_large = true; /* an answer can only be given at the end; the body's deadline bounds the wait */
+        buf_fini(&request->body);
+        return;
+    }
+    buf_append(&request->body, data, len);
+}
+
+static void handle(struct http_request *request) {
+    struct error err;
+    request->handled = true;
+    loop_timer_clear(request->server->loop, &request->connection->deadline);
+    if (!request->too_large) {
+        request->route->handle(request->server->options.arg, request);
+        return;
+    }
+    error_set(&err, "the body is larger than this call takes");
+    http_problem(request, 413, &err, NULL, 0);
+}
+
+static enum MHD_Result go_on(struct http_request *request) {
+    if (request->dead)
+        return MHD_NO;
+    if (request->response)
+        return http_request_queue(request);
+    request->suspended = true;
+    MHD_suspend_connection(request->mhd);
+    return MHD_YES;
+}
+
+/* libmicrohttpd calls it with the headers, with each piece of the body, at its end, and again after a resume. */
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+                                  const char *data, size_t *len, void **context) {
+    struct http_server *server = cls;
+    struct http_request *request = *context;
+    (void)mhd;
+    if (!request->begun) {
+        set_deadline(request->connection, server->options.body_timeout_ms);
+        return http_request_begin(request, url, method, version) ? MHD_YES : http_request_queue(request);
+    }
+    if (*len) {
+        take_body(request, data, *len);
+        *len = 0;
+        return MHD_YES;
+    }
+    if (!request->handled)
+        handle(request);
+    return go_on(request);
+}
+
+/* --- on the loop */
+
+static bool due_now(struct http_server *server) {
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
+        return false;
+    if (wait_ms > 0)
+        loop_timer_set(server->loop, &server->timer, clock_ms() + (int64_t)wait_ms);
+    return wait_ms == 0;
+}
+
+static bool before_wait(void *arg) {
+    struct http_server *server = arg;
+    http_stream_call_drained(server);
+    if (!due_now(server))
+        return false;
+    MHD_run(server->daemon);
+    return server->drained || due_now(server);
+}
+
+static void on_timer(void *arg) {
+    struct http_server *server = arg;
+    MHD_run(server->daemon);
+}
+
+static void on_ready(void *arg, uint32_t events) {
+    (void)events;
+    on_timer(arg);
+}
+
+/* --- listening */
+
+/* "127.0.0.1:8080" or "[::1]:0" to its two parts. */
+static int split_address(const char *listen, char host[64], char port[8], struct error *err) {
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    bool brackets = len > 2 && listen[0] == '[' && listen[len - 1] == ']';
+    if (brackets) {
+        listen++;
+        len -= 2;
+    }
+    if (len == 0 || len >= 64 || !colon[1] || strlen(colon + 1) > 5 || (!brackets && memchr(listen, ':', len)))
+        return error_set(err, "must be address:port, such as 127.0.0.1:8080 or [::1]:0");
+    snprintf(host, 64, "%.*s", (int)len, listen);
+    snprintf(port, 8, "%s", colon + 1);
+    return 0;
+}
+
+static int bind_one(const struct addrinfo *address, struct error *err) {
+    static const int on = 1;
+    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    if (fd < 0)
+        return error_set(err, "%s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    error_set(err, "%s", errno == EADDRINUSE ? "the port is taken by another program" : strerror(errno));
+    close(fd);
+    return -1;
+}
+
+static int open_listener(const char *listen, struct error *err) {
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    char host[64], port[8];
+    if (split_address(listen, host, port, err))
+        return error_prefix(err, "%s: ", listen);
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code)
+        return error_set(err, "%s: %s", listen, gai_strerror(code));
+    int fd = bind_one(found, err);
+    freeaddrinfo(found);
+    return fd >= 0 ? fd : error_prefix(err, "%s cannot be listened on: ", listen);
+}
+
+static void name_address(struct http_server *server) {
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    char host[64] = "", port[8] = "";
+    getsockname(server->listen_fd, (struct sockaddr *)&address, &len);
+    getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    bool v6 = address.ss_family == AF_INET6;
+    snprintf(server->address, sizeof server->address, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+static int start_daemon(struct http_server *server, struct error *err) {
+    const struct http_server_options *o = &server->options;
+    unsigned limit = o->max_connections ? (unsigned)o->max_connections : (unsigned)sysconf(_SC_OPEN_MAX);
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->max_connections_per_address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_END);
+    if (!server->daemon)
+        return error_set(err, "libmicrohttpd does not start");
+    int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    loop_io_set(server->loop, &server->io, epoll, EPOLLIN, on_ready, server);
+    return 0;
+}
+
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options, struct error *err) {
+    int fd = open_listener(options->listen, err);
+    if (fd < 0)
+        return NULL;
+    struct http_server *server = mem_zero(sizeof *server);
+    *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd, .hook = {.before_wait = before_wait, .arg = server}};
+    loop_timer_init(&server->timer, on_timer, server);
+    name_address(server);
+    if (start_daemon(server, err)) {
+        close(fd);
+        free(server);
+        return NULL;
+    }
+    loop_hook_add(loop, &server->hook);
+    return server;
+}
+
+const char *http_server_address(const struct http_server *server) { return server->address; }
+size_t http_server_connections(const struct http_server *server) { return server->connections_count; }
+
+size_t http_server_pending(const struct http_server *server) {
+    size_t count = 0;
+    for (const struct http_request *r = server->requests; r; r = r->next)
+        count += r->handled && !r->answered;
+    return count;
+}
+
+/* --- the end */
+
+void http_server_quiesce(struct http_server *server) {
+    if (server->quiescing)
+        return;
+    server->quiescing = true;
+    MHD_quiesce_daemon(server->daemon);
+    close(server->listen_fd);
+}
+
+static void answer_the_last(struct http_server *server) {
+    struct http_request *r, *next;
+    struct error err;
+    error_set(&err, "this server is stopping; try again");
+    DL_FOREACH_SAFE(server->requests, r, next) {
+        if (!r->handled || r->answered)
+            continue;
+        http_request_tell_gone(r);
+        if (r->streaming)
+            http_stream_end(r);
+        else
+            http_problem(r, 503, &err, NULL, 1);
+    }
+}
+
+void http_server_free(struct http_server *server) {
+    if (!server)
+        return;
+    int64_t until_ms = clock_ms() + CLOSE_MS;
+    http_server_quiesce(server);
+    answer_the_last(server);
+    MHD_run(server->daemon);
+    while (server->requests && clock_ms() < until_ms) {
+        usleep(CLOSE_LOOK_MS * 1000);
+        MHD_run(server->daemon);
+    }
+    loop_hook_remove(server->loop, &server->hook);
+    loop_io_clear(server->loop, &server->io);
+    MHD_stop_daemon(server->daemon);
+    loop_timer_clear(server->loop, &server->timer);
+    free(server);
+}

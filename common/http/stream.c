@@ -1,0 +1,99 @@
+/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; when there are none, the connection is
+ * suspended until more is written. */
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/http/http_internal.h"
+
+enum { BLOCK_BYTES = 16 * 1024, KEPT_BYTES = 64 * 1024 };
+
+size_t http_stream_backlog(const struct http_request *r) { return r->out.len - r->out_taken; }
+
+static void note_drained(struct http_request *r) {
+    if (r->in_drained || r->answered || !r->drained)
+        return;
+    r->in_drained = true;
+    LL_APPEND2(r->server->drained, r, drained_next);
+}
+
+void http_stream_forget(struct http_request *r) {
+    if (r->in_drained)
+        LL_DELETE2(r->server->drained, r, drained_next);
+    r->in_drained = false;
+}
+
+void http_stream_call_drained(struct http_server *server) {
+    struct http_request *last = server->drained; /* those that come meanwhile have their turn later */
+    while (last && last->drained_next)
+        last = last->drained_next;
+    for (bool more = last; more && server->drained;) {
+        struct http_request *r = server->drained;
+        more = r != last;
+        http_stream_forget(r);
+        if (!r->answered && !r->dead)
+            r->drained(r->drained_arg);
+    }
+}
+
+static ssize_t on_read(void *cls, uint64_t position, char *to, size_t max) {
+    struct http_request *r = cls;
+    size_t n = http_stream_backlog(r) < max ? http_stream_backlog(r) : max;
+    (void)position;
+    if (r->dead)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (n == 0 && r->answered)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (n == 0) {
+        r->suspended = true; /* must be before the return */
+        MHD_suspend_connection(r->mhd);
+        return 0;
+    }
+    memcpy(to, r->out.data + r->out_taken, n);
+    r->out_taken += n;
+    if (http_stream_backlog(r) == 0) {
+        r->out_taken = 0;
+        if (r->out.cap > KEPT_BYTES)
+            buf_fini(&r->out);
+        else
+            buf_clear(&r->out);
+        note_drained(r);
+    }
+    return (ssize_t)n;
+}
+
+void http_stream_begin(struct http_request *r, unsigned status, const char *content_type, void (*drained)(void *), void *arg) {
+    r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, r, NULL);
+    if (!r->response)
+        abort();
+    r->streaming = true;
+    r->status = status;
+    r->drained = drained;
+    r->drained_arg = arg;
+    http_request_add_headers(r, content_type);
+    http_request_resume(r);
+}
+
+void http_stream_write(struct http_request *r, const void *data, size_t len) {
+    if (r->out_taken > KEPT_BYTES) { /* what was taken makes room */
+        memmove(r->out.data, r->out.data + r->out_taken, http_stream_backlog(r));
+        r->out.len -= r->out_taken;
+        r->out_taken = 0;
+    }
+    buf_append(&r->out, data, len);
+    http_request_resume(r);
+}
+
+static void end(struct http_request *r) {
+    r->answered = true;
+    http_stream_forget(r);
+    loop_io_clear(r->server->loop, &r->watch);
+    http_request_resume(r);
+}
+
+void http_stream_end(struct http_request *r) { end(r); }
+
+void http_stream_cut(struct http_request *r) {
+    r->dead = true;
+    end(r);
+}
