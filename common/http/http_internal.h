@@ -74,6 +74,7 @@ struct http_server {
     int listen_fd;
     char address[80];
     bool quiescing;
+    bool resumed; /* libmicrohttpd must run: its own wake-up does not always reach the loop */
     struct loop_io io;
     struct loop_timer timer; /* libmicrohttpd's own time-outs */
     struct loop_hook hook;

@@ -279,6 +279,7 @@ void http_request_resume(struct http_request *r) {
     if (!r->suspended)
         return;
     r->suspended = false;
+    r->server->resumed = true;
     MHD_resume_connection(r->mhd);
 }
 

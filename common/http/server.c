@@ -133,23 +133,25 @@ static bool due_now(struct http_server *server) {
     return wait_ms == 0;
 }
 
+static void run(struct http_server *server) {
+    server->resumed = false;
+    MHD_run(server->daemon);
+}
+
 static bool before_wait(void *arg) {
     struct http_server *server = arg;
     http_stream_call_drained(server);
-    if (!due_now(server))
+    if (!server->resumed && !due_now(server))
         return false;
-    MHD_run(server->daemon);
-    return server->drained || due_now(server);
+    run(server);
+    return server->drained || server->resumed || due_now(server);
 }
 
-static void on_timer(void *arg) {
-    struct http_server *server = arg;
-    MHD_run(server->daemon);
-}
+static void on_timer(void *arg) { run(arg); }
 
 static void on_ready(void *arg, uint32_t events) {
     (void)events;
-    on_timer(arg);
+    run(arg);
 }
 
 /* --- listening */
