@@ -116,9 +116,11 @@ class Broker:
             records, ended, deadline = [], set(), time.monotonic() + PATIENCE_S
             while len(ended) < len(partitions) and time.monotonic() < deadline:
                 message = consumer.poll(1)
-                if message and not message.error():
+                if message is None:
+                    continue
+                if not message.error():
                     records.append(message)
-                elif message and message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                elif message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
             assert len(ended) == len(partitions), f"{topic} could not be read"
             return sorted(records, key=lambda m: (m.partition(), m.offset()))
