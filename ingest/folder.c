@@ -84,7 +84,7 @@ static int read_all(const char *path, size_t max, struct buf *out, struct error 
     do {
         n = read(fd, buf_reserve(out, 4096), 4096);
         if (n > 0)
-            out->len += (size_t)n;
+            buf_commit(out, (size_t)n);
     } while (n > 0 && out->len <= max);
     int failed = errno;
     close(fd);

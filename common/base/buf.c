@@ -2,8 +2,11 @@
 #include "common/base/buf.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "common/base/utf8.h"
 
 void *mem_resize(void *old, size_t bytes) {
     void *p = realloc(old, bytes ? bytes : 1);
@@ -23,7 +26,8 @@ void *mem_zero(size_t bytes) {
 
 char *mem_copy_string(const char *text, size_t len) {
     char *copy = mem_alloc(len + 1);
-    memcpy(copy, text, len);
+    if (len)
+        memcpy(copy, text, len);
     copy[len] = 0;
     return copy;
 }
@@ -50,16 +54,21 @@ char *buf_reserve(struct buf *b, size_t more) {
             cap *= 2;
         b->data = mem_resize(b->data, cap);
         b->cap = cap;
+        b->data[b->len] = 0;
     }
     return b->data + b->len;
+}
+
+void buf_commit(struct buf *b, size_t len) {
+    b->len += len;
+    b->data[b->len] = 0;
 }
 
 void buf_append(struct buf *b, const void *data, size_t len) {
     char *to = buf_reserve(b, len);
     if (len)
         memcpy(to, data, len);
-    b->len += len;
-    b->data[b->len] = 0;
+    buf_commit(b, len);
 }
 
 void buf_puts(struct buf *b, const char *text) { buf_append(b, text, strlen(text)); }
@@ -75,38 +84,48 @@ void buf_printf(struct buf *b, const char *format, ...) {
     va_start(args, format);
     vsnprintf(to, (size_t)need + 1, format, args);
     va_end(args);
-    b->len += (size_t)need;
+    buf_commit(b, (size_t)need);
 }
 
-static void append_escaped(struct buf *b, unsigned char c) {
+static void append_escaped(struct buf *b, unsigned code) {
     static const char short_form[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    if (c == '"' || c == '\\')
-        buf_printf(b, "\\%c", c);
-    else if (c < sizeof short_form && short_form[c])
-        buf_printf(b, "\\%c", short_form[c]);
+    if (code == '"' || code == '\\')
+        buf_printf(b, "\\%c", (int)code);
+    else if (code < sizeof short_form && short_form[code])
+        buf_printf(b, "\\%c", short_form[code]);
     else
-        buf_printf(b, "\\u%04x", c);
+        buf_printf(b, "\\u%04x", code);
 }
+
+static bool is_control(unsigned code) { return code < 0x20 || (code >= 0x7f && code <= 0x9f); }
 
 void buf_json_string(struct buf *b, const char *text, size_t len) {
-    size_t start = 0;
+    size_t start = 0, length;
     buf_append(b, "\"", 1);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+    for (size_t i = 0; i < len; i += length) {
+        unsigned code = (unsigned char)text[i];
+        length = utf8_length(text + i, len - i);
+        if (length == 2 && code == 0xc2)
+            code = (unsigned char)text[i + 1];
+        if (length && !is_control(code) && code != '"' && code != '\\')
             continue;
         buf_append(b, text + start, i - start);
-        append_escaped(b, c);
-        start = i + 1;
+        if (length)
+            append_escaped(b, code);
+        else
+            buf_puts(b, "\xef\xbf\xbd");
+        length += !length;
+        start = i + length;
     }
-    buf_append(b, text + start, len - start);
+    if (start < len)
+        buf_append(b, text + start, len - start);
     buf_append(b, "\"", 1);
 }
 
 const char *buf_string(const struct buf *b) { return b->data ? b->data : ""; }
 
 char *buf_detach(struct buf *b, size_t *len) {
-    buf_reserve(b, 0)[0] = 0;
+    buf_reserve(b, 0);
     char *data = b->data;
     if (len)
         *len = b->len;

@@ -135,7 +135,7 @@ const char *keyring_id(const struct keyring *ring) { return ring->keys[0].id; }
 
 static void put_base64(struct buf *out, const unsigned char *data, size_t len) {
     char *to = buf_reserve(out, 4 * ((len + 2) / 3) + 1);
-    out->len += (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len);
+    buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
 }
 
 /* Aborts where OpenSSL fails: only for want of memory. */
@@ -180,8 +180,7 @@ static int decrypt(const struct key *key, struct span additional, unsigned char 
         OPENSSL_cleanse(to, secret_len);
         return -1;
     }
-    out->len += secret_len;
-    out->data[out->len] = 0;
+    buf_commit(out, secret_len);
     return 0;
 }
 

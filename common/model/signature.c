@@ -20,7 +20,7 @@ struct signer {
 
 static void put_base64(struct buf *out, const unsigned char *data, size_t len) {
     char *to = buf_reserve(out, 4 * ((len + 2) / 3) + 1);
-    out->len += (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len);
+    buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
 }
 
 /* Strictly: the alphabet, and padding only at the end. Returns the number of bytes, or -1. */
