@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: RFC 3339 goes no further. */
+static const int64_t FIRST_MS = -62167219200000, LAST_MS = 253402300799999;
+
 static int64_t read_clock(clockid_t id, int64_t per_sec) {
     struct timespec ts;
     clock_gettime(id, &ts);
@@ -16,14 +19,15 @@ int64_t clock_ms(void) { return read_clock(CLOCK_BOOTTIME, 1000); }
 int64_t clock_us(void) { return read_clock(CLOCK_BOOTTIME, 1000000); }
 int64_t clock_wall_ms(void) { return read_clock(CLOCK_REALTIME, 1000); }
 
+/* strftime does not pad the year. */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
-    int64_t ms = ((wall_ms % 1000) + 1000) % 1000;
+    wall_ms = wall_ms < FIRST_MS ? FIRST_MS : wall_ms > LAST_MS ? LAST_MS : wall_ms;
+    int ms = (int)(((wall_ms % 1000) + 1000) % 1000);
     time_t seconds = (time_t)((wall_ms - ms) / 1000);
-    struct tm tm;
-    char date[CLOCK_TEXT_BYTES];
-    if (!gmtime_r(&seconds, &tm) || !strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm))
-        date[0] = 0;
-    snprintf(out, CLOCK_TEXT_BYTES, "%.26s.%03dZ", date, (int)ms);
+    struct tm tm = {0};
+    gmtime_r(&seconds, &tm);
+    snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+             tm.tm_sec, ms);
 }
 
 /* Reads exactly `digits` digits; -1 when there are others. */
@@ -81,6 +85,14 @@ static int fraction_and_offset(const char **at, const char *end, int64_t *ms, in
     return 0;
 }
 
+/* Leap seconds are added at the end of a month, UTC (RFC 3339, appendix D): the second after one begins a month. */
+static bool follows_leap_second(int64_t seconds) {
+    time_t t = (time_t)seconds;
+    struct tm tm = {0};
+    gmtime_r(&t, &tm);
+    return tm.tm_mday == 1 && tm.tm_hour == 0 && tm.tm_min == 0 && tm.tm_sec == 0;
+}
+
 int clock_parse(const char *text, size_t len, int64_t *wall_ms) {
     const char *at = text, *end = text + len;
     int64_t ms, offset_min;
@@ -103,8 +115,11 @@ int clock_parse(const char *text, size_t len, int64_t *wall_ms) {
     if (second < 0 || second > 60 || fraction_and_offset(&at, end, &ms, &offset_min) || at != end)
         return -1;
     struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+    int64_t seconds = (int64_t)timegm(&tm) - offset_min * 60;
+    if (second == 60 && !follows_leap_second(seconds))
+        return -1;
     if (wall_ms)
-        *wall_ms = ((int64_t)timegm(&tm) - offset_min * 60) * 1000 + ms;
+        *wall_ms = seconds * 1000 + ms;
     return 0;
 }
 
@@ -135,14 +150,15 @@ int clock_parse_duration(const char *text, size_t len, int64_t *ms) {
     while (at < end) {
         int64_t n = 0;
         const char *first = at;
-        for (; at < end && *at >= '0' && *at <= '9' && n < 1000000000000; at++)
-            n = n * 10 + (*at - '0');
+        for (; at < end && *at >= '0' && *at <= '9'; at++)
+            if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *at - '0', &n))
+                return -1;
         const struct unit *unit = unit_at(at, end);
-        if (at == first || !unit || unit->ms >= last_unit || n > INT64_MAX / 4 / unit->ms)
+        if (at == first || !unit || unit->ms >= last_unit || __builtin_mul_overflow(n, unit->ms, &n) ||
+            __builtin_add_overflow(total, n, &total))
             return -1;
         at += strlen(unit->name);
         last_unit = unit->ms;
-        total += n * unit->ms;
     }
     *ms = total;
     return 0;
