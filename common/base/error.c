@@ -15,15 +15,12 @@ int error_set(struct error *err, const char *format, ...) {
 }
 
 int error_set_field(struct error *err, const char *field, const char *format, ...) {
-    char reason[sizeof err->message];
     va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
     snprintf(err->field, sizeof err->field, "%s", field);
-    snprintf(err->message, sizeof err->message, "%.*s: %.*s", (int)sizeof err->field, err->field,
-             (int)(sizeof err->message - sizeof err->field - 3), reason);
-    return -1;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return error_prefix(err, "%s: ", err->field);
 }
 
 int error_prefix(struct error *err, const char *format, ...) {

@@ -9,7 +9,8 @@ struct error {
     char message[416]; /* complete sentence part, truncated to fit; never a secret */
 };
 
-/* Fills `err` (never NULL) without a field. Returns -1, so that a caller can `return error_set(...)`. */
+/* Fills `err` (never NULL) without a field. Returns -1, so that a caller can `return error_set(...)`. The arguments must
+ * not be in `err`, here and for a field; error_prefix takes them from anywhere. */
 int error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, blaming `field`, which is also put before the message: "throttle: must be above 0". */
