@@ -1,8 +1,9 @@
-/* One logfmt line an event; see log.h. The line is built whole and written by one write(2), so that lines of two threads
- * never mix. */
+/* One logfmt line an event; see log.h. The line is built whole and written by one write(2) of at most PIPE_BUF bytes, so
+ * that lines of two threads, or of two programs on one pipe, never mix. */
 #include "common/base/log.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-enum { VALUE_BYTES_MAX = 2048 };
+#define CUT " cut=1" /* and what is left out before it */
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static _Atomic enum log_level least = LOG_LEVEL_INFO;
@@ -27,31 +28,38 @@ int log_level_parse(const char *text, enum log_level *level) {
     return -1;
 }
 
-static bool is_plain(const char *text) {
-    for (const char *p = text; *p; p++)
-        if (*p <= ' ' || *p == '"' || *p == '=' || *p == '\\' || *p == 0x7f)
+static bool is_plain(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '=' || text[i] == '\\')
             return false;
-    return *text != 0;
+    return len > 0;
 }
 
 static void add_value(struct buf *line, const char *text) {
-    if (is_plain(text) && strlen(text) <= VALUE_BYTES_MAX) {
-        buf_puts(line, text);
+    size_t len = strnlen(text, LOG_VALUE_BYTES_MAX + 1);
+    bool cut = len > LOG_VALUE_BYTES_MAX;
+    if (!cut && is_plain(text, len)) {
+        buf_append(line, text, len);
         return;
     }
-    buf_puts(line, "\"");
-    for (const char *p = text; *p && p - text < VALUE_BYTES_MAX; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '"' || c == '\\')
-            buf_printf(line, "\\%c", c);
-        else if (c == '\n')
-            buf_puts(line, "\\n");
-        else if (c < ' ' || c == 0x7f)
-            buf_printf(line, "\\x%02x", c);
-        else
-            buf_append(line, p, 1);
+    if (cut)
+        len = LOG_VALUE_BYTES_MAX;
+    while (cut && len && (text[len] & 0xc0) == 0x80) /* within a character */
+        len--;
+    buf_json_string(line, text, len);
+    if (cut) {
+        line->len--;
+        buf_puts(line, "…\"");
     }
-    buf_puts(line, "\"");
+}
+
+static void add_field(struct buf *line, const struct log_field *field) {
+    if (field->type == LOG_FIELD_NUMBER) {
+        buf_printf(line, " %s=%" PRId64, field->name, field->number);
+    } else if (field->string) {
+        buf_printf(line, " %s=", field->name);
+        add_value(line, field->string);
+    }
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields) {
@@ -62,11 +70,12 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     clock_format(clock_wall_ms(), now);
     buf_printf(&line, "ts=%s level=%s event=%s", now, names[level], event);
     for (const struct log_field *f = fields; f->type != LOG_FIELD_END; f++) {
-        if (f->type == LOG_FIELD_NUMBER) {
-            buf_printf(&line, " %s=%" PRId64, f->name, f->number);
-        } else if (f->string) {
-            buf_printf(&line, " %s=", f->name);
-            add_value(&line, f->string);
+        size_t before = line.len;
+        add_field(&line, f);
+        if (line.len > PIPE_BUF - sizeof CUT) {
+            line.len = before;
+            buf_puts(&line, CUT);
+            break;
         }
     }
     buf_puts(&line, "\n");

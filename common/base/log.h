@@ -14,14 +14,18 @@ enum log_field_type { LOG_FIELD_END, LOG_FIELD_STRING, LOG_FIELD_NUMBER };
 struct log_field {
     enum log_field_type type;
     const char *name;
-    const char *string; /* quoted and escaped where logfmt needs it; NULL fields are left out */
+    const char *string; /* quoted and escaped, as JSON strings are, where logfmt needs it; NULL fields are left out */
     int64_t number;
 };
 
 #define LOG_S(name, value) ((struct log_field){LOG_FIELD_STRING, (name), (value), 0})
 #define LOG_N(name, value) ((struct log_field){LOG_FIELD_NUMBER, (name), NULL, (int64_t)(value)})
 
-/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)); any thread, one write(2) a line. */
+enum { LOG_VALUE_BYTES_MAX = 1024 }; /* of a string; the rest is cut off, and the value ends with … */
+
+/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)); any thread, one write(2) a line. It blocks while nobody
+ * takes what was written before. Names and events are the program's own words, and not escaped. A line is at most PIPE_BUF
+ * long: the fields that do not fit are left out, and it ends with cut=1. */
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
