@@ -22,8 +22,8 @@ struct replay {
     int64_t position, previous, until, limit, count;
     int64_t end;           /* as of the request: the tail must have come this far */
     struct buf body;
-    struct loop_timer timer; /* the next piece, or the tail's deadline */
-    bool at_tail;
+    struct loop_timer turn;     /* the next piece of the answer */
+    struct loop_timer deadline; /* set while the tail has not come as far as `end` */
     struct replay *prev, *next; /* of all that are being answered */
 };
 
@@ -32,7 +32,8 @@ static struct replay *replays;
 static void replay_free(struct replay *r) {
     DL_DELETE(replays, r);
     feed_reader_fini(&r->reader);
-    loop_timer_clear(r->ingest->loop, &r->timer);
+    loop_timer_clear(r->ingest->loop, &r->turn);
+    loop_timer_clear(r->ingest->loop, &r->deadline);
     buf_fini(&r->body);
     free(r->topics);
     free(r);
@@ -91,27 +92,23 @@ static void step(void *arg) {
                 answer(r, r->position < r->end && r->position < r->until);
                 return;
             }
-        } else if (result == FEED_EVENT || r->position == r->until || (result == FEED_END && passed >= r->end)) {
+        } else if (result == FEED_EVENT || r->position == r->until || result == FEED_END) {
             answer(r, false);
-            return;
-        } else if (result == FEED_END) {
-            r->at_tail = true;
             return;
         } else if (result == FEED_LATER) {
             return;
         }
     }
-    loop_timer_set(r->ingest->loop, &r->timer, clock_ms());
+    loop_timer_set(r->ingest->loop, &r->turn, clock_ms());
 }
 
 void replay_wake(struct ingest *ingest) {
     struct replay *r, *next;
     DL_FOREACH_SAFE(replays, r, next) {
-        if (!r->at_tail || feed_end(ingest->feed) < r->end)
+        if (r->deadline.slot == 0 || feed_end(ingest->feed) < r->end)
             continue;
-        r->at_tail = false;
-        loop_timer_init(&r->timer, step, r);
-        loop_timer_set(ingest->loop, &r->timer, clock_ms());
+        loop_timer_clear(ingest->loop, &r->deadline);
+        loop_timer_set(ingest->loop, &r->turn, clock_ms());
     }
 }
 
@@ -186,7 +183,8 @@ void replay_handle(void *arg, struct http_request *request) {
     struct replay *r = mem_zero(sizeof *r);
     *r = (struct replay){.ingest = ingest, .request = request};
     DL_APPEND(replays, r);
-    loop_timer_init(&r->timer, on_tail_deadline, r);
+    loop_timer_init(&r->turn, step, r);
+    loop_timer_init(&r->deadline, on_tail_deadline, r);
     feed_reader_init(&r->reader, wants, step, r);
     if (parse(r, &err)) {
         http_problem(request, 400, &err, NULL, 0);
@@ -197,12 +195,9 @@ void replay_handle(void *arg, struct http_request *request) {
         buf_puts(&r->body, "{\"events\":[");
         http_request_on_gone(request, on_gone, r);
         r->end = ingest_end(ingest) > r->position ? ingest_end(ingest) : r->position;
-        if (feed_end(ingest->feed) < r->end) {
-            loop_timer_set(ingest->loop, &r->timer, clock_ms() + APPEAR_MS);
-            r->at_tail = true;
-        } else {
-            loop_timer_init(&r->timer, step, r);
+        if (feed_end(ingest->feed) < r->end)
+            loop_timer_set(ingest->loop, &r->deadline, clock_ms() + APPEAR_MS);
+        else
             step(r);
-        }
     }
 }

@@ -315,6 +315,7 @@ class Daemon:
     def __init__(self, name, program, options, folder):
         self.name, self.program, self.options, self.folder = name, program, options, folder
         self.log, self.process, self.address = folder / f"{name}.log", None, None
+        self.ended = True  # by the test's will
 
     def command(self):
         return [BUILD / self.program, *(f"--{name}={value}" for name, value in self.options.items())]
@@ -325,6 +326,7 @@ class Daemon:
         before = len(self.lines("listening"))
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
+        self.ended = False
         self.address = wait_for(lambda: self.lines("listening")[before:] or not self.running())
         assert self.running(), f"{self.name} ended with {self.process.returncode}"
         self.address = self.address[0]["address"]
@@ -340,7 +342,9 @@ class Daemon:
 
     def wait_exit(self, timeout=PATIENCE_S):
         """Its exit status."""
-        return self.process.wait(timeout)
+        status = self.process.wait(timeout)
+        self.ended = True
+        return status
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -488,17 +492,18 @@ class Ess:
     def close(self):
         """Ends everything, and says what was not as it must be."""
         wrong = []
-        for daemon in self.daemons:
-            if daemon.running():
-                daemon.signal(signal.SIGCONT)
-                daemon.signal(signal.SIGTERM)
-        for daemon in self.daemons:
+        left = [daemon for daemon in self.daemons if not daemon.ended]
+        for daemon in left:
+            daemon.signal(signal.SIGCONT)
+            daemon.signal(signal.SIGTERM)
+        for daemon in left:
             try:
-                if daemon.process and daemon.process.poll() is None and daemon.wait_exit() != 0:
-                    wrong.append(f"{daemon.name} ended with {daemon.process.returncode} at SIGTERM")
+                if daemon.wait_exit() != 0:
+                    wrong.append(f"{daemon.name} ended with {daemon.process.returncode}")
             except subprocess.TimeoutExpired:
                 wrong.append(f"{daemon.name} did not end at SIGTERM")
                 daemon.kill9()
+        for daemon in self.daemons:
             wrong += [f"{daemon.name}: {line}" for line in daemon.text().splitlines() if self._unexpected(line)]
         for receiver in self.receivers:
             receiver.stop()
