@@ -3,9 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/model/json_scan.h"
@@ -97,7 +95,8 @@ static int take_data(struct event *event, const struct json_member *member, size
 static int take_member(struct event *event, const struct json_member *member, size_t data_max, bool *too_large, struct error *err) {
     char name[NAME_BYTES];
     const struct span quoted = {member->name.data - 1, member->name.len + 2};
-    if (json_unescape(quoted, name, sizeof name) < 0)
+    long len = json_unescape(quoted, name, sizeof name);
+    if (len < 0 || memchr(name, 0, (size_t)len)) /* what is behind a U+0000 counts too */
         return error_set_field(err, name, "is no field of an event");
     if (strcmp(name, "topic") == 0)
         return take_topic(event, member, err);
@@ -218,32 +217,4 @@ void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t 
     if (compacted)
         buf_puts(out, "\"compacted\":true,");
     buf_append(out, stored.data + prefix, stored.len - prefix);
-}
-
-/* --- UUIDs (RFC 9562) */
-
-static void format_uuid(unsigned char bytes[16], unsigned version, char out[37]) {
-    char *p = out;
-    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
-    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        p += snprintf(p, 3, "%02x", bytes[i]);
-    }
-}
-
-void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]) {
-    unsigned char bytes[16];
-    for (int i = 0; i < 6; i++)
-        bytes[i] = (unsigned char)((uint64_t)wall_ms >> (40 - 8 * i));
-    memcpy(bytes + 6, random, 10);
-    format_uuid(bytes, 7, out);
-}
-
-void uuid_v4(char out[37]) {
-    unsigned char bytes[16];
-    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-        abort();
-    format_uuid(bytes, 4, out);
 }

@@ -13,6 +13,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/uuid.h" /* for made ids */
 
 enum {
     EVENT_VERSION = 1, /* header ess-v */
@@ -60,10 +61,5 @@ bool event_stored_valid(struct span stored, struct span topic);
 
 /* Appends the delivered form. `prev_cursor` below 0 leaves that member out; `cursor` below 0 leaves both out. */
 void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor, bool compacted, struct buf *out);
-
-/* A new UUIDv7 (RFC 9562) from the wall clock and 10 random bytes, as text. */
-void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]);
-/* A new random UUIDv4 from the system's randomness. */
-void uuid_v4(char out[37]);
 
 #endif

@@ -1,0 +1,33 @@
+/* UUIDs; see uuid.h. */
+#include "common/model/uuid.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static void format_uuid(unsigned char bytes[16], unsigned version, char out[37]) {
+    char *p = out;
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        p += snprintf(p, 3, "%02x", bytes[i]);
+    }
+}
+
+void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]) {
+    unsigned char bytes[16];
+    for (int i = 0; i < 6; i++)
+        bytes[i] = (unsigned char)((uint64_t)wall_ms >> (40 - 8 * i));
+    memcpy(bytes + 6, random, 10);
+    format_uuid(bytes, 7, out);
+}
+
+void uuid_v4(char out[37]) {
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        abort();
+    format_uuid(bytes, 4, out);
+}
