@@ -83,6 +83,11 @@ int consumer_assign(struct consumer *c, const char *topic, int32_t partition, in
     return result;
 }
 
+bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message) {
+    int64_t low, high;
+    return !rd_kafka_get_watermark_offsets(c->rk, rd_kafka_topic_name(message->rkt), message->partition, &low, &high) && message->offset + 1 >= high;
+}
+
 void consumer_unassign(struct consumer *c) { rd_kafka_assign(c->rk, NULL); }
 
 void consumer_free(struct consumer *c) {

@@ -2,6 +2,7 @@
 #ifndef ESS_KAFKA_CONSUMER_H
 #define ESS_KAFKA_CONSUMER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/loop.h"
@@ -30,6 +31,8 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
 int consumer_assign(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset, struct error *err);
 /* The same with several; the list stays the caller's. */
 int consumer_assign_list(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list, struct error *err);
+/* Whether this record is the newest of its partition that the broker has told of so far. */
+bool consumer_at_end(const struct consumer *consumer, const rd_kafka_message_t *message);
 void consumer_unassign(struct consumer *consumer);
 
 /* May block until librdkafka's threads have ended. */

@@ -21,6 +21,17 @@ static size_t topic_number(const struct table *t, const char *topic) {
     return i;
 }
 
+static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
+    struct table *t = arg;
+    bool *ended = &t->ended[topic_number(t, topic) * (size_t)t->options.partitions + (size_t)partition];
+    (void)offset;
+    if (*ended)
+        return;
+    *ended = true;
+    if (--t->to_end == 0)
+        t->options.loaded(t->options.arg);
+}
+
 static void on_message(void *arg, const rd_kafka_message_t *message) {
     struct table *t = arg;
     rd_kafka_timestamp_type_t type;
@@ -33,17 +44,8 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
         .value = {message->payload, message->len},
     };
     t->options.record(t->options.arg, &record);
-}
-
-static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
-    struct table *t = arg;
-    bool *ended = &t->ended[topic_number(t, topic) * (size_t)t->options.partitions + (size_t)partition];
-    (void)offset;
-    if (*ended)
-        return;
-    *ended = true;
-    if (--t->to_end == 0)
-        t->options.loaded(t->options.arg);
+    if (t->to_end && consumer_at_end(t->consumer, message)) /* the end itself is told only after a fetch that waited */
+        on_end(t, record.topic, message->partition, message->offset + 1);
 }
 
 static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
@@ -56,7 +58,7 @@ static int assign_all(struct table *t, struct error *err) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * 2);
     for (size_t i = 0; t->options.topics[i]; i++)
         for (int32_t p = 0; p < t->options.partitions; p++)
-            rd_kafka_topic_partition_list_add(list, t->options.topics[i], p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+            rd_kafka_topic_partition_list_add(list, t->options.topics[i], p)->offset = 0; /* BEGINNING is asked for partition by partition */
     t->to_end = list->cnt;
     t->ended = mem_zero((size_t)list->cnt * sizeof *t->ended);
     int result = consumer_assign_list(t->consumer, list, err);
