@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,6 +24,21 @@ static int check_cidr(const char *name, const char *value, struct error *err) {
     struct cidr cidr;
     (void)name;
     return cidr_parse(value, &cidr, err);
+}
+
+/* An address with or without a port: "127.0.0.1:53", "[::1]:53", "fd00::53". */
+static int check_server(const char *name, const char *value, struct error *err) {
+    const char *close = *value == '[' ? strchr(value, ']') : NULL, *colon = strrchr(value, ':');
+    const char *port = close ? (close[1] == ':' ? close + 2 : NULL) : colon && strchr(value, ':') == colon ? colon + 1 : NULL;
+    const char *end = close ? close : port ? port - 1 : value + strlen(value);
+    char address[64];
+    struct cidr cidr;
+    (void)name;
+    snprintf(address, sizeof address, "%.*s", (int)(end - value - (close != NULL)), value + (close != NULL));
+    bool port_good = port ? *port && strlen(port) <= 5 && !port[strspn(port, "0123456789")] : !close || !close[1];
+    if (strchr(address, '/') || !port_good || cidr_parse(address, &cidr, err))
+        return error_set(err, "must be the address of a name server, such as 127.0.0.1:53 or [::1]:53");
+    return 0;
 }
 
 static int check_prefix(const char *name, const char *value, struct error *err) {
@@ -62,6 +78,7 @@ static const struct option table[] = {
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},
     {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL, "certificates to trust besides the system's, PEM"},
+    {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server, "name servers to ask, addr:port; none: the system's"},
     {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND, NULL, "of one attempt"},
     {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100, 5 * 60 * SECOND, NULL, "of an attempt's connection"},
     {"delivery.max_attempts", OPTION_INT, AT(delivery.max_attempts), "15", 1, 1000, NULL, "before an event is a dead letter"},

@@ -27,7 +27,7 @@ struct settings {
         int64_t max_connections;
         int64_t stop_timeout_ms;
     } dispatcher;
-    struct option_list egress_allow;
+    struct option_list egress_allow, egress_dns;
     char *egress_ca_file;
     struct {
         int64_t timeout_ms, connect_timeout_ms, max_attempts, backoff_min_ms, backoff_max_ms, disable_after_ms;

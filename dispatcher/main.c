@@ -121,6 +121,7 @@ static int open_webhooks(struct dispatcher *d, struct error *err) {
     const struct webhook_client_options options = {.max_connections = d->settings.dispatcher.max_connections,
                                                    .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
                                                    .ca_file = d->settings.egress_ca_file,
+                                                   .name_servers = &d->settings.egress_dns,
                                                    .allowed = d->settings.allowed,
                                                    .allowed_count = d->settings.allowed_count};
     d->webhooks = webhook_client_new(d->loop, &options, err);

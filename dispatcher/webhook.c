@@ -1,6 +1,7 @@
 /* HTTPS POSTs by libcurl; see webhook.h. After curl's multi_socket_action examples. */
 #include "dispatcher/webhook.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,24 @@
 
 #include "common/base/clock.h"
 #include "common/version.h"
+#include "dispatcher/resolver.h"
 
 enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024, SPARE_HANDLES_MAX = 64 };
 
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 
+static const char not_public[] = "the address is not public; egress.allow does not allow it";
+
 struct webhook {
     struct webhook_client *client;
     CURL *easy;
-    struct curl_slist *headers;
+    char *url, *host, *port;
+    struct curl_slist *headers, *pins;
+    struct resolve resolve;
+    struct loop_timer timer;  /* while its name is resolved: how long at most; or a failure is to be told */
+    const char *failure;      /* why it is not even tried; NULL else */
+    int64_t timeout_ms;
+    bool added;               /* curl has it */
     struct buf body;
     size_t sent;
     void (*done)(void *, const struct webhook_result *);
@@ -36,6 +46,7 @@ struct webhook_client {
     struct loop *loop;
     struct webhook_client_options options;
     CURLM *multi;
+    struct resolver *resolver;
     struct loop_timer timer;
     CURL *spare[SPARE_HANDLES_MAX]; /* keep their buffers */
     size_t spare_count;
@@ -49,6 +60,9 @@ struct watched {
 };
 
 static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
+
+/* What is left of a time-out; never 0, which is "none" to curl. */
+static long left_of(int64_t timeout_ms, long spent_ms) { return spent_ms < timeout_ms ? (long)timeout_ms - spent_ms : 1; }
 
 static void collect(struct webhook_client *client) {
     CURLMsg *message;
@@ -151,47 +165,59 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg) {
 static void webhook_free(struct webhook *w) {
     struct webhook_client *client = w->client;
     DL_DELETE(client->under_way, w);
-    curl_multi_remove_handle(client->multi, w->easy);
+    resolver_forget(&w->resolve);
+    loop_timer_clear(client->loop, &w->timer);
+    if (w->added)
+        curl_multi_remove_handle(client->multi, w->easy);
     curl_easy_reset(w->easy);
     if (client->spare_count < SPARE_HANDLES_MAX)
         client->spare[client->spare_count++] = w->easy;
     else
         curl_easy_cleanup(w->easy);
     curl_slist_free_all(w->headers);
+    curl_slist_free_all(w->pins);
+    curl_free(w->host);
+    curl_free(w->port);
+    free(w->url);
     buf_fini(&w->body);
     free(w);
+}
+
+/* `status` 0: no whole answer, because of `error`. */
+static void complete(struct webhook *w, int status, const char *error, int64_t retry_after_ms) {
+    const struct webhook_result result = {
+        .status = status,
+        .error = status ? NULL : error,
+        .retry_after_ms = retry_after_ms,
+        .duration_ms = clock_ms() - w->began_ms,
+        .excerpt = w->excerpt_len ? w->excerpt : NULL,
+        .body = {w->body.data, w->body.len},
+    };
+    w->done(w->arg, &result);
+    webhook_free(w);
 }
 
 static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     char *private = NULL;
     long status = 0;
     curl_off_t retry_after_s = 0;
-    (void)client;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
     struct webhook *w = (struct webhook *)(void *)private;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool whole = code == CURLE_OK || (code == CURLE_WRITE_ERROR && w->answer_bytes > ANSWER_BYTES_MAX);
-    const char *error = w->refused && !whole ? "the address is not public; egress.allow does not allow it"
-                        : *w->reason         ? w->reason
-                                             : curl_easy_strerror(code);
-    struct webhook_result result = {
-        .status = whole ? (int)status : 0,
-        .error = whole ? NULL : error,
-        .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,
-        .duration_ms = clock_ms() - w->began_ms,
-        .excerpt = w->excerpt_len ? w->excerpt : NULL,
-        .body = {w->body.data, w->body.len},
-    };
+    const char *error = w->refused ? not_public : *w->reason ? w->reason : curl_easy_strerror(code);
     curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
-    w->done(w->arg, &result);
-    webhook_free(w);
+    w->added = false;
+    complete(w, whole ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
 }
 
-static void configure(struct webhook *w, const struct webhook_request *request) {
+static void configure(struct webhook *w) {
     const struct webhook_client_options *o = &w->client->options;
     CURL *easy = w->easy;
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    long spent_ms = (long)(clock_ms() - w->began_ms);
+    curl_easy_setopt(easy, CURLOPT_URL, w->url);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* also against the environment's: only the address itself is checked */
@@ -199,8 +225,8 @@ static void configure(struct webhook *w, const struct webhook_request *request) 
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
     curl_easy_setopt(easy, CURLOPT_CAINFO, *o->ca_file ? o->ca_file : NULL);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(o->connect_timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -218,18 +244,115 @@ static void configure(struct webhook *w, const struct webhook_request *request) 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, w);
 }
 
+static void launch(struct webhook *w) {
+    configure(w);
+    if (curl_multi_add_handle(w->client->multi, w->easy) != CURLM_OK)
+        abort(); /* only out of memory, or a handle that is in it already */
+    w->added = true;
+}
+
+/* --- names */
+
+static void on_failed(void *arg) {
+    struct webhook *w = arg;
+    complete(w, 0, w->failure, 0);
+}
+
+/* The caller of webhook_send is never called back from within. */
+static void fail_soon(struct webhook *w, const char *failure) {
+    w->failure = failure;
+    loop_timer_set(w->client->loop, &w->timer, clock_ms());
+}
+
+static void add_address(struct buf *list, const struct sockaddr *address) {
+    char text[INET6_ADDRSTRLEN];
+    bool v6 = address->sa_family == AF_INET6;
+    const void *bytes = v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+                           : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    inet_ntop(address->sa_family, bytes, text, sizeof text);
+    buf_printf(list, "%s%s%s%s", list->len ? "," : "", v6 ? "[" : "", text, v6 ? "]" : "");
+}
+
+/* Tells curl the addresses of the name, so that it asks nobody. curl may look it up without the dot at its end. */
+static void pin(struct webhook *w, const char *addresses) {
+    struct buf line = {0};
+    size_t len = strlen(w->host);
+    buf_printf(&line, "+%s:%s:%s", w->host, w->port, addresses);
+    w->pins = curl_slist_append(w->pins, buf_string(&line));
+    if (len && w->host[len - 1] == '.') {
+        buf_clear(&line);
+        buf_printf(&line, "+%.*s:%s:%s", (int)len - 1, w->host, w->port, addresses);
+        w->pins = curl_slist_append(w->pins, buf_string(&line));
+    }
+    buf_fini(&line);
+}
+
+/* Of the name's addresses those that may be called are called. */
+static void use_answer(struct webhook *w, const struct resolver_answer *answer) {
+    const struct webhook_client_options *o = &w->client->options;
+    struct buf addresses = {0};
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct sockaddr *address = (const struct sockaddr *)&answer->addresses[i];
+        if (address_allowed(address, o->allowed, o->allowed_count))
+            add_address(&addresses, address);
+    }
+    if (addresses.len) {
+        pin(w, buf_string(&addresses));
+        launch(w);
+    } else {
+        fail_soon(w, answer->count ? not_public : answer->error);
+    }
+    buf_fini(&addresses);
+}
+
+static void on_resolved(void *arg, const struct resolver_answer *answer) {
+    struct webhook *w = arg;
+    loop_timer_clear(w->client->loop, &w->timer);
+    use_answer(w, answer);
+}
+
+static void split_url(struct webhook *w) {
+    CURLU *url = curl_url();
+    if (!url || curl_url_set(url, CURLUPART_URL, w->url, 0) || curl_url_get(url, CURLUPART_HOST, &w->host, 0) ||
+        curl_url_get(url, CURLUPART_PORT, &w->port, CURLU_DEFAULT_PORT))
+        abort(); /* it was checked when it was registered */
+    curl_url_cleanup(url);
+}
+
+static void resolve(struct webhook *w) {
+    struct sockaddr_storage literal;
+    split_url(w);
+    if (address_from_literal(w->host, &literal)) {
+        launch(w);
+        return;
+    }
+    w->resolve = (struct resolve){.done = on_resolved, .arg = w};
+    const struct resolver_answer *answer = resolver_find(w->client->resolver, &w->resolve, w->host);
+    if (answer) {
+        use_answer(w, answer);
+        return;
+    }
+    w->failure = "its name could not be resolved in time";
+    loop_timer_set(w->client->loop, &w->timer, w->began_ms + w->client->options.connect_timeout_ms);
+}
+
 struct webhook *webhook_send(struct webhook_client *client, const struct webhook_request *request) {
     struct webhook *w = mem_zero(sizeof *w);
-    *w = (struct webhook){.client = client, .headers = request->headers, .done = request->done, .arg = request->arg, .began_ms = clock_ms()};
+    *w = (struct webhook){.client = client,
+                          .url = mem_copy_string(request->url, strlen(request->url)),
+                          .headers = request->headers,
+                          .timeout_ms = request->timeout_ms,
+                          .done = request->done,
+                          .arg = request->arg,
+                          .began_ms = clock_ms()};
+    loop_timer_init(&w->timer, on_failed, w);
     w->body = *request->body;
     buf_init(request->body);
     w->easy = client->spare_count ? client->spare[--client->spare_count] : curl_easy_init();
     if (!w->easy)
         abort();
     DL_APPEND(client->under_way, w);
-    configure(w, request);
-    if (curl_multi_add_handle(client->multi, w->easy) != CURLM_OK)
-        abort(); /* only out of memory, or a handle that is in it already */
+    resolve(w);
     return w;
 }
 
@@ -242,8 +365,11 @@ struct webhook_client *webhook_client_new(struct loop *loop, const struct webhoo
     }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
+    struct resolver *resolver = resolver_new(loop, options->name_servers, err);
+    if (!resolver)
+        return NULL;
     struct webhook_client *client = mem_zero(sizeof *client);
-    *client = (struct webhook_client){.loop = loop, .options = *options, .multi = curl_multi_init()};
+    *client = (struct webhook_client){.loop = loop, .options = *options, .multi = curl_multi_init(), .resolver = resolver};
     if (!client->multi)
         abort();
     loop_timer_init(&client->timer, on_timeout, client);
@@ -263,6 +389,7 @@ void webhook_client_free(struct webhook_client *client) {
     for (size_t i = 0; i < client->spare_count; i++)
         curl_easy_cleanup(client->spare[i]);
     curl_multi_cleanup(client->multi);
+    resolver_free(client->resolver);
     loop_timer_clear(client->loop, &client->timer);
     free(client);
     curl_global_cleanup();

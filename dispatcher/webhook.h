@@ -1,4 +1,5 @@
-/* One HTTPS POST to a subscriber, by libcurl on the loop. The body is sent once: a kept-alive connection that turns out to
+/* One HTTPS POST to a subscriber, by libcurl on the loop. Its host's name is resolved first; the addresses that may be called
+ * are pinned, and the real one is checked again when its socket is opened. The body is sent once: a kept-alive connection that turns out to
  * be dead is an attempt that failed, never a silent second one. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_WEBHOOK_H
 #define ESS_DISPATCHER_WEBHOOK_H
@@ -9,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/loop.h"
+#include "common/base/options.h"
 #include "common/model/address.h"
 
 struct webhook;
@@ -18,6 +20,7 @@ struct webhook_client_options {
     int64_t max_connections;
     int64_t connect_timeout_ms;
     const char *ca_file;        /* "" : the system's certificates only */
+    const struct option_list *name_servers; /* empty: the system's */
     const struct cidr *allowed; /* egress.allow; must outlive the client */
     size_t allowed_count;
 };
@@ -32,7 +35,7 @@ struct webhook_result {
 };
 
 struct webhook_request {
-    const char *url;
+    const char *url; /* copied */
     struct curl_slist *headers; /* taken over */
     struct buf *body;           /* taken over, and emptied */
     int64_t timeout_ms;
