@@ -236,15 +236,15 @@ class Receiver:
         receiver.answer = lambda request: Answer(delay=random.uniform(0, 0.15))
     """
 
-    def __init__(self, certificate, port=0):
+    def __init__(self, certificate, port=0, host="127.0.0.1"):
         self.certificate, self.requests, self.connections = certificate, [], []
         self.answer = lambda request: Answer()
-        self._lock, self._released, self._port = threading.Lock(), threading.Event(), port
+        self._lock, self._released, self._host, self._port = threading.Lock(), threading.Event(), host, port
         self.start()
 
     def start(self):
         self._released.clear()
-        self._server = _Server(("127.0.0.1", self._port), _Handler)
+        self._server = _Server((self._host, self._port), _Handler)
         self._server.receiver = self
         self._server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._server.tls.load_cert_chain(*self.certificate)
