@@ -19,15 +19,15 @@ int64_t clock_ms(void) { return read_clock(CLOCK_BOOTTIME, 1000); }
 int64_t clock_us(void) { return read_clock(CLOCK_BOOTTIME, 1000000); }
 int64_t clock_wall_ms(void) { return read_clock(CLOCK_REALTIME, 1000); }
 
-/* strftime does not pad the year. */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
     wall_ms = wall_ms < FIRST_MS ? FIRST_MS : wall_ms > LAST_MS ? LAST_MS : wall_ms;
     int ms = (int)(((wall_ms % 1000) + 1000) % 1000);
     time_t seconds = (time_t)((wall_ms - ms) / 1000);
     struct tm tm = {0};
+    char rest[sizeof "-05-07T14:03:11"];
     gmtime_r(&seconds, &tm);
-    snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-             tm.tm_sec, ms);
+    strftime(rest, sizeof rest, "-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, CLOCK_TEXT_BYTES, "%04d%s.%03dZ", tm.tm_year + 1900, rest, ms); /* %Y does not pad */
 }
 
 /* Reads exactly `digits` digits; -1 when there are others. */

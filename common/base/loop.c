@@ -1,7 +1,7 @@
 /* The event loop; see loop.h. Model: beanstalkd's one wait point and heap of deadlines. */
 #include "common/base/loop.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -33,7 +33,9 @@ struct loop {
     int batch_at, batch_count;
     struct loop_timer **heap; /* from 1 */
     size_t heap_count, heap_cap;
-    struct loop_hook *hooks;
+    uint64_t timers_set;
+    int64_t round_ms; /* while due timers run: those up to then; else 0 */
+    struct loop_hook *hooks, *next_hook;
     struct loop_io signal_io;
     void (*signalled)(void *, int);
     void *signal_arg;
@@ -44,6 +46,15 @@ struct loop {
 };
 
 /* --- descriptors */
+
+/* Of what was fetched for `io` and is not yet delivered, only `events` may be. */
+static void keep_fetched(struct loop *loop, const struct loop_io *io, uint32_t events) {
+    for (int i = loop->batch_at; i < loop->batch_count; i++) {
+        struct epoll_event *fetched = &loop->batch[i];
+        if (fetched->data.ptr == io && (fetched->events &= events) == 0)
+            fetched->data.ptr = NULL;
+    }
+}
 
 void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg) {
     struct epoll_event event = {.events = events, .data.ptr = io};
@@ -58,6 +69,7 @@ void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events,
     io->set = true;
     if (epoll_ctl(loop->epoll, op, fd, &event) != 0)
         abort(); /* a descriptor that is closed or cannot be waited for: our own mistake */
+    keep_fetched(loop, io, events | EPOLLERR | EPOLLHUP);
 }
 
 void loop_io_clear(struct loop *loop, struct loop_io *io) {
@@ -65,12 +77,14 @@ void loop_io_clear(struct loop *loop, struct loop_io *io) {
         return;
     io->set = false;
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, io->fd, NULL);
-    for (int i = loop->batch_at; i < loop->batch_count; i++)
-        if (loop->batch[i].data.ptr == io)
-            loop->batch[i].data.ptr = NULL;
+    keep_fetched(loop, io, 0);
 }
 
 /* --- deadlines: a binary heap */
+
+static bool before(const struct loop_timer *a, const struct loop_timer *b) {
+    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
+}
 
 static void place(struct loop *loop, struct loop_timer *timer, size_t slot) {
     loop->heap[slot] = timer;
@@ -79,7 +93,7 @@ static void place(struct loop *loop, struct loop_timer *timer, size_t slot) {
 
 static void sift_up(struct loop *loop, size_t slot) {
     struct loop_timer *timer = loop->heap[slot];
-    for (; slot > 1 && loop->heap[slot / 2]->at_ms > timer->at_ms; slot /= 2)
+    for (; slot > 1 && before(timer, loop->heap[slot / 2]); slot /= 2)
         place(loop, loop->heap[slot / 2], slot);
     place(loop, timer, slot);
 }
@@ -87,9 +101,9 @@ static void sift_up(struct loop *loop, size_t slot) {
 static void sift_down(struct loop *loop, size_t slot) {
     struct loop_timer *timer = loop->heap[slot];
     for (size_t child; (child = slot * 2) <= loop->heap_count; slot = child) {
-        if (child < loop->heap_count && loop->heap[child + 1]->at_ms < loop->heap[child]->at_ms)
+        if (child < loop->heap_count && before(loop->heap[child + 1], loop->heap[child]))
             child++;
-        if (loop->heap[child]->at_ms >= timer->at_ms)
+        if (before(timer, loop->heap[child]))
             break;
         place(loop, loop->heap[child], slot);
     }
@@ -99,7 +113,8 @@ static void sift_down(struct loop *loop, size_t slot) {
 void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) { *timer = (struct loop_timer){.due = due, .arg = arg}; }
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms) {
-    timer->at_ms = at_ms;
+    timer->at_ms = at_ms < loop->round_ms ? loop->round_ms : at_ms; /* behind all that are due in this round */
+    timer->order = ++loop->timers_set;
     if (timer->slot == 0) {
         if (loop->heap_count + 2 > loop->heap_cap) {
             loop->heap_cap = loop->heap_cap ? loop->heap_cap * 2 : 64;
@@ -124,15 +139,18 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer) {
     sift_down(loop, last->slot);
 }
 
-/* Those that are due now, but none that a callback sets for now: those have their turn after the descriptors. */
+/* Those that are due now, but none that is set while they run: so nobody who sets himself again for now starves the others. */
 static void run_timers(struct loop *loop) {
-    int64_t now = clock_ms();
-    size_t turns = loop->heap_count;
-    while (turns-- && loop->heap_count && loop->heap[1]->at_ms <= now && !loop->stopped) {
+    const uint64_t set_before = loop->timers_set;
+    loop->round_ms = clock_ms();
+    while (loop->heap_count && !loop->stopped) {
         struct loop_timer *timer = loop->heap[1];
+        if (timer->at_ms > loop->round_ms || timer->order > set_before)
+            break;
         loop_timer_clear(loop, timer);
         timer->due(timer->arg);
     }
+    loop->round_ms = 0;
 }
 
 /* --- hooks */
@@ -146,6 +164,8 @@ void loop_hook_add(struct loop *loop, struct loop_hook *hook) {
 }
 
 void loop_hook_remove(struct loop *loop, struct loop_hook *hook) {
+    if (loop->next_hook == hook)
+        loop->next_hook = hook->next;
     for (struct loop_hook **p = &loop->hooks; *p; p = &(*p)->next) {
         if (*p == hook) {
             *p = hook->next;
@@ -156,8 +176,8 @@ void loop_hook_remove(struct loop *loop, struct loop_hook *hook) {
 
 static bool run_hooks(struct loop *loop) {
     bool again = false;
-    for (struct loop_hook *hook = loop->hooks, *next; hook; hook = next) {
-        next = hook->next;
+    for (struct loop_hook *hook = loop->hooks; hook; hook = loop->next_hook) {
+        loop->next_hook = hook->next;
         again |= hook->before_wait(hook->arg);
     }
     return again;
@@ -247,13 +267,14 @@ void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), vo
 }
 
 static void await_tasks(struct loop *loop) {
-    struct epoll_event event;
+    struct pollfd finished = {.fd = loop->task_io.fd, .events = POLLIN};
     while (loop->tasks_running) {
         struct task *task = take_finished(loop);
+        uint64_t count;
         if (task)
             end_task(loop, task);
-        else
-            epoll_wait(loop->epoll, &event, 1, 10);
+        else if (poll(&finished, 1, -1) == 1 && read(finished.fd, &count, sizeof count) < 0)
+            abort(); /* an eventfd that poll says can be read */
     }
 }
 
@@ -283,9 +304,9 @@ void loop_free(struct loop *loop) {
     free(loop);
 }
 
-/* How long epoll may wait. */
+/* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does: hence a longest one. */
 static int patience_ms(const struct loop *loop) {
-    enum { LONGEST_MS = 60 * 60 * 1000 };
+    enum { LONGEST_MS = 60 * 1000 };
     if (loop->heap_count == 0)
         return -1;
     int64_t left = loop->heap[1]->at_ms - clock_ms();
@@ -303,7 +324,6 @@ static void run_batch(struct loop *loop) {
 }
 
 void loop_run(struct loop *loop) {
-    loop->stopped = false;
     while (!loop->stopped) {
         bool again = run_hooks(loop);
         if (loop->stopped)
@@ -314,6 +334,7 @@ void loop_run(struct loop *loop) {
         run_timers(loop);
         run_batch(loop);
     }
+    loop->stopped = false;
 }
 
 void loop_stop(struct loop *loop) { loop->stopped = true; }

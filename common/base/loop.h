@@ -14,7 +14,7 @@ struct loop;
 struct loop *loop_new(void); /* aborts when the kernel gives no epoll */
 void loop_free(struct loop *loop);
 
-/* Runs until loop_stop. Several runs of one loop are allowed. */
+/* Runs until loop_stop; not at all when that was called before. What is ready and due then waits for a further run. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
@@ -25,24 +25,27 @@ struct loop_io {
     void *arg;
     bool set;
 };
-/* Waits for `events` (level-triggered) on `fd`; replaces what the same struct waited for. */
+/* Waits for `events` (level-triggered) on `fd`; replaces what the same struct waited for. Aborts on a descriptor that is
+ * not open, that epoll does not take, or that another struct waits for. */
 void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg);
 /* Call before closing the descriptor. Does nothing on one that is not set. */
 void loop_io_clear(struct loop *loop, struct loop_io *io);
 
-/* A deadline on clock_ms(). Fires once, at or after it. The struct is the caller's. */
+/* A deadline on clock_ms(). Fires once, at or after it; the earlier first, equal ones in the order of setting. One that a
+ * timer's callback sets for now or the past fires after the descriptors had their turn. The struct is the caller's. */
 struct loop_timer {
     void (*due)(void *arg);
     void *arg;
     int64_t at_ms;
-    size_t slot; /* in the heap, from 1; 0: not set */
+    size_t slot;    /* in the heap, from 1; 0: not set */
+    uint64_t order; /* of setting */
 };
 void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms); /* moves one that is set */
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 
-/* Called once a turn, after all callbacks and before the loop waits again; in the order of adding. When one returns
- * true, the loop does not wait but takes another turn. */
+/* Called once a turn, before the loop waits and so after all callbacks of the turn before (but not after a stop); in the
+ * order of adding. When one returns true, the loop does not wait but takes another turn. */
 struct loop_hook {
     bool (*before_wait)(void *arg);
     void *arg;
