@@ -16,7 +16,7 @@ include build/packages.mk
 endif
 build/packages.mk: deploy/setup Makefile
 	@mkdir -p build
-	@deploy/setup run
+	@deploy/setup build
 	@{ echo "PACKAGE_CFLAGS := $$(pkg-config --cflags $(PACKAGES))"; echo "PACKAGE_LIBS := $$(pkg-config --libs $(PACKAGES))"; } >$@
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
@@ -82,6 +82,7 @@ setup-test:
 
 .PHONY: run
 run: all ## the whole thing on this machine, until Ctrl-C
+	@deploy/setup run
 	@deploy/demo/run
 
 .PHONY: unit
