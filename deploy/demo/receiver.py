@@ -199,7 +199,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Takes webhooks by HTTPS on 127.0.0.1, verifies them and prints a line for each.")
+    parser = argparse.ArgumentParser(description="Takes webhooks by HTTPS, verifies them and prints a line for each.")
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any")
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--key", required=True)
@@ -207,15 +208,15 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        server = Server(("127.0.0.1", options.port), Handler)
+        server = Server((options.address, options.port), Handler)
         server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.tls.load_cert_chain(options.certificate, options.key)
     except OSError as wrong:
-        sys.exit(f"receiver: port {options.port}, certificate {options.certificate}: {wrong}")
+        sys.exit(f"receiver: {options.address}:{options.port}, certificate {options.certificate}: {wrong}")
     keys = Keys(options.secrets)
     keys.read()
     server.desk = Desk(keys)
-    show(f"receiver: listening on https://127.0.0.1:{server.server_address[1]}")
+    show(f"receiver: listening on https://{options.address}:{server.server_address[1]}")
     server.serve_forever()
 
 
