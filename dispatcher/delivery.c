@@ -78,11 +78,11 @@ static struct curl_slist *make_headers(struct subscriber *s, const struct feed_e
     return list;
 }
 
-static void log_failure(struct subscriber *s, const struct webhook_result *result, int64_t cursor) {
+static void log_failure(struct subscriber *s, const struct webhook_result *result, int64_t cursor, int64_t attempt) {
     int64_t held_back, now = clock_ms(), wait = lane_due_ms(&s->lane) == INT64_MAX ? 0 : lane_due_ms(&s->lane) - now;
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
-    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", cursor), LOG_N("attempt", s->lane.attempts),
+    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", cursor), LOG_N("attempt", attempt),
              LOG_N("status", result->status), LOG_S("error", result->error), LOG_N("retry_in_ms", wait), LOG_N("held_back", held_back));
 }
 
@@ -100,7 +100,7 @@ static void count(struct subscriber *s, const struct webhook_result *result) {
 static void on_done(void *arg, const struct webhook_result *result) {
     struct subscriber *s = arg;
     struct dispatcher *d = s->dispatcher;
-    int64_t cursor = s->lane.current;
+    int64_t cursor = s->lane.current, attempt = s->lane.attempts; /* the lane forgets them when it is done with the event */
     const struct lane_outcome outcome = {.status = result->status,
                                          .error = result->error,
                                          .retry_after_ms = result->retry_after_ms,
@@ -111,7 +111,7 @@ static void on_done(void *arg, const struct webhook_result *result) {
     count(s, result);
     lane_finish(&s->lane, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(d));
     if (retry_judge(result->status) != RETRY_SETTLED)
-        log_failure(s, result, cursor);
+        log_failure(s, result, cursor, attempt);
     if (s->lane.state == LANE_DISABLED)
         log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", s->lane.reason));
     if (s->lane.state == LANE_BURYING)

@@ -137,8 +137,15 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     s->running = false;
 }
 
-void subscriber_clear_record(struct subscriber *s) {
+/* Its record or keys are not there any more. */
+static void halt(struct subscriber *s) {
+    if (s->running)
+        log_info("subscriber_stopped", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
     subscriber_stop(s, true);
+}
+
+void subscriber_clear_record(struct subscriber *s) {
+    halt(s);
     if (s->has_record)
         spec_fini(&s->record.spec);
     s->has_record = false;
@@ -191,11 +198,8 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys) {
 void subscriber_apply(struct subscriber *s, bool assigned) {
     if (!s->dispatcher->feed || s->dispatcher->stopping)
         return;
-    if (!subscriber_complete(s)) {
-        if (s->running)
-            log_info("subscriber_stopped", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
-        subscriber_stop(s, true);
-    } else if (!s->running) {
+    if (!subscriber_complete(s))
+        halt(s);
+    else if (!s->running)
         start(s, assigned);
-    }
 }
