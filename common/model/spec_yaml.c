@@ -23,11 +23,14 @@ static int fail(const yaml_mark_t *mark, struct error *err, const char *reason) 
 }
 
 static int next(struct reader *r, yaml_event_t *event, struct error *err) {
-    if (!yaml_parser_parse(&r->parser, event))
-        return fail(&r->parser.problem_mark, err, r->parser.problem ? r->parser.problem : "is not YAML");
+    static const char no_aliases[] = "aliases (*name) are not allowed; text that begins with * needs quotes";
+    if (!yaml_parser_parse(&r->parser, event)) {
+        bool is_alias = r->parser.context && strcmp(r->parser.context, "while scanning an alias") == 0; /* topics: [*] */
+        return fail(&r->parser.problem_mark, err, is_alias ? no_aliases : r->parser.problem ? r->parser.problem : "is not YAML");
+    }
     const char *refused = NULL;
     if (event->type == YAML_ALIAS_EVENT)
-        refused = "aliases (*name) are not allowed; text that begins with * needs quotes";
+        refused = no_aliases;
     else if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor) ||
              (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.anchor) ||
              (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.anchor))
