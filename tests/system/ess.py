@@ -108,11 +108,11 @@ class Broker:
 
     def records(self, topic):
         """All records of a topic as they stand now, by partition and offset."""
-        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "test", "enable.partition.eof": True,
-                                             "auto.offset.reset": "earliest", "enable.auto.commit": False, "log_level": 0})
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "test", "enable.partition.eof": True, "log_level": 0,
+                                             "auto.offset.reset": "earliest", "enable.auto.commit": False, "fetch.wait.max.ms": 10})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            consumer.assign([confluent_kafka.TopicPartition(topic, n, confluent_kafka.OFFSET_BEGINNING) for n in partitions])
+            consumer.assign([confluent_kafka.TopicPartition(topic, n, 0) for n in partitions])
             records, ended, deadline = [], set(), time.monotonic() + PATIENCE_S
             while len(ended) < len(partitions) and time.monotonic() < deadline:
                 message = consumer.poll(1)
