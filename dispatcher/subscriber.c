@@ -188,6 +188,10 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
 }
 
 void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys) {
+    if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 && strcmp(keys->born, s->record.born) != 0) {
+        subscriber_keys_fini(keys); /* of another registration: void */
+        return;
+    }
     subscriber_keys_fini(&s->keys);
     s->keys = *keys;
     s->has_keys = true;

@@ -233,7 +233,7 @@ static void write_spec(struct registry *r, struct registry_entry *entry, const s
 
 /* The record of an entry as it is, with another spec and source. The spec stays the caller's. */
 static struct subscriber_record record_of(const struct registry_entry *entry, const struct spec *spec, const char *source, bool removed) {
-    struct subscriber_record record = {.start = entry->start, .removed = removed, .spec = *spec};
+    struct subscriber_record record = {.start = entry->start, .registered = -1, .removed = removed, .spec = *spec};
     memcpy(record.born, entry->born, sizeof record.born);
     snprintf(record.source, sizeof record.source, "%s", source);
     return record;

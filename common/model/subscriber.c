@@ -82,7 +82,10 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     buf_puts(out, "{\"v\":1");
     put_string(out, "born", span_of(r->born));
     put_string(out, "source", span_of(r->source));
-    buf_printf(out, ",\"start\":%" PRId64 "%s,\"spec\":", r->start, r->removed ? ",\"removed\":true" : "");
+    buf_printf(out, ",\"start\":%" PRId64, r->start);
+    if (r->registered >= 0)
+        buf_printf(out, ",\"registered\":%" PRId64, r->registered);
+    buf_printf(out, "%s,\"spec\":", r->removed ? ",\"removed\":true" : "");
     spec_to_json(&r->spec, false, out);
     if (r->spec.headers_count) {
         put_headers(&r->spec, &headers);
@@ -136,52 +139,133 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
     const char *source = get_string(object, "source");
     snprintf(r->source, sizeof r->source, "%s", source ? source : "");
     r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value) : 0;
+    r->registered = json_object_object_get_ex(object, "registered", &value) ? json_object_get_int64(value) : -1;
     r->removed = json_object_object_get_ex(object, "removed", &value) && json_object_get_boolean(value);
     int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err) ? -1 : 0;
     json_object_put(object);
     return result;
 }
 
+bool subscriber_record_void(const struct subscriber_record *record, int64_t offset, const char *born, int64_t registered) {
+    return strcmp(record->born, born) != 0 && (record->registered >= 0 ? record->registered : offset) >= registered;
+}
+
+/* --- keys */
+
 void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id, const struct keyring *keyring, struct buf *out) {
     buf_puts(out, "{\"v\":1");
     put_string(out, "born", span_of(keys->born));
     put_sealed(out, "secret", id, span_of(keys->secret), keyring);
+    for (size_t i = 0; i < keys->old_count; i++) {
+        buf_printf(out, "%s\"until\":%" PRId64, i ? ",{" : ",\"old\":[{", keys->old[i].until_ms);
+        put_sealed(out, "secret", id, span_of(keys->old[i].secret), keyring);
+        buf_puts(out, i + 1 < keys->old_count ? "}" : "}]");
+    }
+    if (*keys->token)
+        put_string(out, "token", span_of(keys->token));
     buf_puts(out, "}");
+}
+
+static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring, char **out, bool *old_key, struct error *err) {
+    struct buf secret = {0};
+    if (open_sealed(object, "secret", id, keyring, &secret, old_key, err))
+        return -1;
+    *out = buf_detach(&secret, NULL);
+    return 0;
+}
+
+static int read_old_secrets(struct subscriber_keys *keys, struct json_object *object, const char *id, const struct keyring *keyring, bool *old_key,
+                            struct error *err) {
+    struct json_object *list, *until;
+    size_t count = json_object_object_get_ex(object, "old", &list) && json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < count && i < SUBSCRIBER_OLD_SECRETS_MAX; i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        struct subscriber_old_secret *old = &keys->old[i];
+        if (!json_object_is_type(one, json_type_object) || !json_object_object_get_ex(one, "until", &until))
+            return error_set_field(err, "old", "is no list of secrets with their ends");
+        if (read_secret(one, id, keyring, &old->secret, old_key, err))
+            return -1;
+        old->until_ms = json_object_get_int64(until);
+        keys->old_count++;
+    }
+    return 0;
 }
 
 int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text, const struct keyring *keyring, bool *newer,
                               bool *old_key, struct error *err) {
-    struct buf secret = {0};
     struct json_object *object = parse(text, newer, err);
     *keys = (struct subscriber_keys){0};
     if (!object)
         return -1;
-    int result = get_born(object, keys->born, err) || open_sealed(object, "secret", id, keyring, &secret, old_key, err) ? -1 : 0;
-    if (result == 0)
-        keys->secret = buf_detach(&secret, NULL);
+    const char *token = get_string(object, "token");
+    snprintf(keys->token, sizeof keys->token, "%s", token ? token : "");
+    int result = get_born(object, keys->born, err) || read_secret(object, id, keyring, &keys->secret, old_key, err) ||
+                         read_old_secrets(keys, object, id, keyring, old_key, err)
+                     ? -1
+                     : 0;
+    if (result)
+        subscriber_keys_fini(keys);
     json_object_put(object);
     return result;
 }
 
+static void wipe(char *secret) {
+    if (secret)
+        OPENSSL_cleanse(secret, strlen(secret));
+    free(secret);
+}
+
 void subscriber_keys_fini(struct subscriber_keys *keys) {
-    if (keys->secret)
-        OPENSSL_cleanse(keys->secret, strlen(keys->secret));
-    free(keys->secret);
+    wipe(keys->secret);
+    for (size_t i = 0; i < keys->old_count; i++)
+        wipe(keys->old[i].secret);
     *keys = (struct subscriber_keys){0};
 }
 
+/* --- wanted state */
+
+void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out) {
+    buf_printf(out, "{\"v\":1,\"born\":\"%s\",\"paused\":%s}", want->born, want->paused ? "true" : "false");
+}
+
+int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer, struct error *err) {
+    struct json_object *paused = NULL, *object = parse(text, newer, err);
+    int result = -1;
+    *want = (struct subscriber_want){0};
+    if (!object)
+        return -1;
+    if (!json_object_object_get_ex(object, "paused", &paused) || !json_object_is_type(paused, json_type_boolean))
+        error_set_field(err, "paused", "must be true or false");
+    else
+        result = get_born(object, want->born, err);
+    want->paused = result == 0 && json_object_get_boolean(paused);
+    json_object_put(object);
+    return result;
+}
+
+/* --- Kafka keys */
+
 enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_MAX + 1]) {
+    static const char command[] = "/cmd/";
+    id[0] = 0;
     if (key.len == SUBSCRIBER_CHECK_KEY_BYTES && memcmp(key.data, SUBSCRIBER_CHECK_KEY, key.len) == 0)
         return SUBSCRIBER_KEY_CHECK;
     const char *slash = key.len ? memchr(key.data, '/', key.len) : NULL;
     size_t len = slash ? (size_t)(slash - key.data) : key.len;
-    if (len == 0 || len > SPEC_ID_BYTES_MAX || key.data[0] == 0)
+    struct span rest = {slash, key.len - len};
+    enum subscriber_key kind = SUBSCRIBER_KEY_OTHER;
+    if (len == 0 || len > SPEC_ID_BYTES_MAX || memchr(key.data, 0, len))
         return SUBSCRIBER_KEY_OTHER;
-    memcpy(id, key.data, len);
-    id[len] = 0;
     if (!slash)
-        return SUBSCRIBER_KEY_SPEC;
-    return span_equal((struct span){slash, key.len - len}, span_of("/keys")) ? SUBSCRIBER_KEY_KEYS : SUBSCRIBER_KEY_OTHER;
+        kind = SUBSCRIBER_KEY_SPEC;
+    else if (span_equal(rest, span_of("/keys")))
+        kind = SUBSCRIBER_KEY_KEYS;
+    else if (span_equal(rest, span_of("/want")))
+        kind = SUBSCRIBER_KEY_WANT;
+    else if (rest.len > sizeof command - 1 && memcmp(rest.data, command, sizeof command - 1) == 0)
+        kind = SUBSCRIBER_KEY_COMMAND;
+    snprintf(id, SPEC_ID_BYTES_MAX + 1, "%.*s", kind == SUBSCRIBER_KEY_OTHER ? 0 : (int)len, key.data);
+    return kind;
 }
 
 void subscriber_check_to_json(const struct keyring *keyring, struct buf *out) {

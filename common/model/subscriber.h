@@ -1,5 +1,10 @@
-/* A subscriber's records in ess.subscribers: "<id>" is the spec, "<id>/keys" its sealed secret. Dispatchers need no files:
- * Kafka is the one truth. Pure, any thread. */
+/* A subscriber's records in ess.subscribers: "<id>" is the spec, "<id>/keys" its sealed secrets and the hash of its access
+ * token, "<id>/want" its wanted state; its commands are command.h's. Dispatchers need no files: Kafka is the one truth.
+ * Pure, any thread.
+ *
+ * Every record carries the `born` of its registration. One of another `born` than the spec in force is void. Two ingests may
+ * register one id at the same moment, and compaction keeps only the newer spec: so a spec says where its registration stands
+ * in the log, and the lower one counts (subscriber_record_void). */
 #ifndef ESS_MODEL_SUBSCRIBER_H
 #define ESS_MODEL_SUBSCRIBER_H
 
@@ -12,13 +17,14 @@
 #include "common/model/seal.h"
 #include "common/model/spec.h"
 
-enum { SUBSCRIBER_VERSION = 1, SUBSCRIBER_SOURCE_BYTES = 512 };
+enum { SUBSCRIBER_VERSION = 1, SUBSCRIBER_SOURCE_BYTES = 512, SUBSCRIBER_OLD_SECRETS_MAX = 4, SUBSCRIBER_TOKEN_HASH_BYTES = 65 };
 
 /* The spec record. */
 struct subscriber_record {
     char born[37]; /* made at registration, kept through every later spec; records of another are void */
     char source[SUBSCRIBER_SOURCE_BYTES]; /* "api", or the file */
     int64_t start;                        /* the cursor that `from` was resolved to: delivery begins above it */
+    int64_t registered;                   /* offset of the spec record that began it; -1: this is the one */
     bool removed;                         /* its file was taken away; put back, it goes on where it stopped */
     struct spec spec;                     /* without its secret; of a removed one too */
 };
@@ -30,18 +36,44 @@ void subscriber_record_to_json(const struct subscriber_record *record, const str
 int subscriber_record_from_json(struct subscriber_record *record, const char *id, struct span text, const struct keyring *keyring, bool *newer,
                                 bool *old_key, struct error *err);
 
+/* Whether a spec record, read at `offset`, is void beside the one in force (read before it, and no tombstone between), whose
+ * registration stands at `registered`: it is of another registration, and of one that does not stand before. */
+bool subscriber_record_void(const struct subscriber_record *record, int64_t offset, const char *born, int64_t registered);
+
 /* The keys record. */
+struct subscriber_old_secret {
+    char *secret;
+    int64_t until_ms; /* wall: it signs beside the new one before */
+};
 struct subscriber_keys {
     char born[37];
     char *secret; /* in clear; never logged */
+    struct subscriber_old_secret old[SUBSCRIBER_OLD_SECRETS_MAX]; /* newest first */
+    size_t old_count;
+    char token[SUBSCRIBER_TOKEN_HASH_BYTES]; /* hex SHA-256 of its access token; "" for none */
 };
 void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id, const struct keyring *keyring, struct buf *out);
 int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text, const struct keyring *keyring, bool *newer,
                               bool *old_key, struct error *err);
-void subscriber_keys_fini(struct subscriber_keys *keys); /* wipes the secret */
+void subscriber_keys_fini(struct subscriber_keys *keys); /* wipes the secrets */
 
-/* What a Kafka key of ess.subscribers is about. */
-enum subscriber_key { SUBSCRIBER_KEY_SPEC, SUBSCRIBER_KEY_KEYS, SUBSCRIBER_KEY_CHECK, SUBSCRIBER_KEY_OTHER };
+/* The record of the wanted state. */
+struct subscriber_want {
+    char born[37];
+    bool paused;
+};
+void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out);
+int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer, struct error *err);
+
+/* What a Kafka key of ess.subscribers is about. `id` is "" for CHECK and OTHER. */
+enum subscriber_key {
+    SUBSCRIBER_KEY_SPEC,
+    SUBSCRIBER_KEY_KEYS,
+    SUBSCRIBER_KEY_WANT,
+    SUBSCRIBER_KEY_COMMAND, /* "<id>/cmd/<uuid>" */
+    SUBSCRIBER_KEY_CHECK,
+    SUBSCRIBER_KEY_OTHER,
+};
 enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_MAX + 1]);
 
 /* The sealed check record proves that a key file fits what is in Kafka. Its key, and partition 0. */

@@ -1,0 +1,182 @@
+/* Commands as records; see command.h. Written and read by hand over json_scan, so that a test's data stays byte for byte. */
+#include "common/model/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/model/event.h"
+#include "common/model/json_scan.h"
+
+enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
+
+static const char *const names[COMMAND_KINDS] = {"rewind", "resume", "replay", "redrive", "test", "end_job"};
+
+const char *command_name(enum command_kind kind) { return names[kind]; }
+
+void command_key(const char *id, char out[COMMAND_KEY_BYTES]) {
+    char uuid[37];
+    uuid_v4(uuid);
+    snprintf(out, COMMAND_KEY_BYTES, "%s/cmd/%s", id, uuid);
+}
+
+/* --- writing */
+
+static void put_cursors(const struct command *c, struct buf *out) {
+    if (!c->cursors)
+        return;
+    buf_puts(out, ",\"cursors\":[");
+    for (size_t i = 0; i < c->cursors_count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", c->cursors[i]);
+    buf_puts(out, "]");
+}
+
+void command_to_json(const struct command *c, struct buf *out) {
+    buf_printf(out, "{\"v\":%d,\"born\":\"%s\",\"command\":\"%s\"", COMMAND_VERSION, c->born, names[c->kind]);
+    switch (c->kind) {
+    case COMMAND_REWIND:
+        buf_printf(out, ",\"cursor\":%" PRId64, c->cursor);
+        break;
+    case COMMAND_REPLAY:
+        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64, c->from, c->to);
+        break;
+    case COMMAND_REDRIVE:
+        put_cursors(c, out);
+        break;
+    case COMMAND_TEST:
+        buf_printf(out, ",\"topic\":\"%s\",\"data\":%s", c->topic, c->data);
+        break;
+    case COMMAND_END_JOB:
+        buf_printf(out, ",\"job\":%" PRId64, c->job);
+        break;
+    case COMMAND_RESUME:
+    case COMMAND_KINDS:
+        break;
+    }
+    buf_puts(out, "}");
+}
+
+/* --- reading */
+
+struct record {
+    struct json_member members[MEMBERS_MAX];
+    size_t count;
+};
+
+static const struct json_member *find(const struct record *r, const char *name, enum json_kind kind) {
+    for (size_t i = 0; i < r->count; i++)
+        if (r->members[i].kind == kind && span_equal(r->members[i].name, span_of(name)))
+            return &r->members[i];
+    return NULL;
+}
+
+/* A whole number that is not negative; -1 else. */
+static int64_t number_of(struct span text) {
+    char digits[20];
+    if (text.len == 0 || text.len >= sizeof digits)
+        return -1;
+    memcpy(digits, text.data, text.len);
+    digits[text.len] = 0;
+    return digits[strspn(digits, "0123456789")] || text.len > 18 ? -1 : strtoll(digits, NULL, 10);
+}
+
+static int take_number(const struct record *r, const char *name, int64_t *out, struct error *err) {
+    const struct json_member *member = find(r, name, JSON_IS_NUMBER);
+    *out = member ? number_of(member->value) : -1;
+    return *out < 0 ? error_set_field(err, name, "must be a whole number that is not negative") : 0;
+}
+
+static int add_cursor(void *arg, size_t index, struct span value, struct error *err) {
+    struct command *c = arg;
+    int64_t cursor = number_of(value);
+    if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
+        return error_set_field(err, "cursors", "must be a list of at most %d cursors", COMMAND_CURSORS_MAX);
+    c->cursors[c->cursors_count++] = cursor;
+    return 0;
+}
+
+static int take_cursors(const struct record *r, struct command *c, struct error *err) {
+    const struct json_member *member = find(r, "cursors", JSON_IS_ARRAY);
+    if (!member)
+        return 0;
+    c->cursors = mem_zero(COMMAND_CURSORS_MAX * sizeof *c->cursors);
+    return json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, c, err);
+}
+
+static int take_test(const struct record *r, struct command *c, struct error *err) {
+    const struct json_member *topic = find(r, "topic", JSON_IS_STRING);
+    struct error reason;
+    if (!topic || json_unescape(topic->value, c->topic, sizeof c->topic) < 0 || topic_check(span_of(c->topic), &reason))
+        return error_set_field(err, "topic", "must be a topic");
+    for (size_t i = 0; i < r->count; i++)
+        if (span_equal(r->members[i].name, span_of("data")))
+            c->data = mem_copy_string(r->members[i].value.data, r->members[i].value.len);
+    return c->data ? 0 : error_set_field(err, "data", "is missing");
+}
+
+static int take_members(const struct record *r, struct command *c, struct error *err) {
+    switch (c->kind) {
+    case COMMAND_REWIND:
+        return take_number(r, "cursor", &c->cursor, err);
+    case COMMAND_REPLAY:
+        if (take_number(r, "from", &c->from, err) || take_number(r, "to", &c->to, err))
+            return -1;
+        return c->from <= c->to ? 0 : error_set_field(err, "to", "must not be below from");
+    case COMMAND_REDRIVE:
+        return take_cursors(r, c, err);
+    case COMMAND_TEST:
+        return take_test(r, c, err);
+    case COMMAND_END_JOB:
+        return take_number(r, "job", &c->job, err);
+    case COMMAND_RESUME:
+    case COMMAND_KINDS:
+        break;
+    }
+    return 0;
+}
+
+static int take_kind(const struct record *r, struct command *c, struct error *err) {
+    const struct json_member *member = find(r, "command", JSON_IS_STRING);
+    char name[16] = "";
+    if (member)
+        json_unescape(member->value, name, sizeof name);
+    for (int i = 0; i < COMMAND_KINDS; i++) {
+        if (strcmp(names[i], name) == 0) {
+            c->kind = (enum command_kind)i;
+            return 0;
+        }
+    }
+    return error_set_field(err, "command", "missing or unknown");
+}
+
+static int take_all(const struct record *r, struct command *c, bool *newer, struct error *err) {
+    const struct json_member *born = find(r, "born", JSON_IS_STRING);
+    int64_t v;
+    if (take_number(r, "v", &v, err) || v < 1)
+        return error_set(err, "not a record of ESS");
+    *newer = v > COMMAND_VERSION;
+    if (*newer)
+        return error_set(err, "written by a newer version of ESS (v %" PRId64 ")", v);
+    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES)
+        return error_set_field(err, "born", "missing");
+    return take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
+}
+
+int command_from_json(struct command *c, struct span text, bool *newer, struct error *err) {
+    struct record r;
+    *c = (struct command){0};
+    *newer = false;
+    if (json_scan_object(text, JSON_DEPTH_MAX, r.members, MEMBERS_MAX, &r.count, err))
+        return error_set(err, "not a record of ESS");
+    if (take_all(&r, c, newer, err) == 0)
+        return 0;
+    command_fini(c);
+    return -1;
+}
+
+void command_fini(struct command *c) {
+    free(c->cursors);
+    free(c->data);
+    *c = (struct command){0};
+}
