@@ -2,43 +2,41 @@
 #include "common/model/address.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast. */
+/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is within 2000::/3, the only
+ * global unicast space that is given out. */
 static const char *const not_public[] = {
-    "0.0.0.0/8",      "10.0.0.0/8",      "100.64.0.0/10",   "127.0.0.0/8",    "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.0.2.0/24",   "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
-    "198.18.0.0/15",  "198.51.100.0/24", "203.0.113.0/24",  "224.0.0.0/4",    "240.0.0.0/4",
-    "::/128",         "::1/128",         "64:ff9b:1::/48",  "100::/64",       "100:0:0:1::/64", "2001::/23",     "2001:db8::/32",
-    "2620:4f:8000::/48", "3fff::/20",    "5f00::/16",       "fc00::/7",       "fe80::/10",      "fec0::/10",     "ff00::/8",
+    "0.0.0.0/8",      "10.0.0.0/8",      "100.64.0.0/10",   "127.0.0.0/8",    "169.254.0.0/16", "172.16.0.0/12",    "192.0.0.0/24",
+    "192.0.2.0/24",   "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",  "198.18.0.0/15",
+    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",     "240.0.0.0/4",    "2001::/23",      "2001:db8::/32",    "2620:4f:8000::/48",
+    "3fff::/20",
 };
 enum { NOT_PUBLIC = sizeof not_public / sizeof *not_public };
+static struct cidr special[NOT_PUBLIC];
+static pthread_once_t special_once = PTHREAD_ONCE_INIT;
 
-/* Where an IPv6 address carries an IPv4 one. */
+static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff}, nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
+
+/* Where an IPv6 address carries an IPv4 one (a mapped one is that IPv4 address). */
 static const struct {
-    unsigned char prefix[12];
+    const unsigned char *prefix;
     unsigned prefix_bytes, at;
     bool inverted;
 } carriers[] = {
-    {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12, false}, /* mapped */
-    {{0}, 12, 12, false},                                        /* compatible (also :: and ::1, which are refused before) */
-    {{0, 0x64, 0xff, 0x9b}, 12, 12, false},                      /* NAT64, 64:ff9b::/96 */
-    {{0x20, 0x02}, 2, 2, false},                                 /* 6to4 */
-    {{0x20, 0x01, 0, 0}, 4, 12, true},                           /* Teredo: the client's, inverted */
-    {{0x20, 0x01, 0, 0}, 4, 4, false},                           /* Teredo: the server's */
+    {nat64_prefix, sizeof nat64_prefix, 12, false},
+    {(const unsigned char[]){0x20, 0x02}, 2, 2, false},       /* 6to4 */
+    {(const unsigned char[]){0x20, 0x01, 0, 0}, 4, 12, true}, /* Teredo: the client's, inverted */
+    {(const unsigned char[]){0x20, 0x01, 0, 0}, 4, 4, false}, /* Teredo: the server's */
 };
 
 static void map_ipv4(const unsigned char ipv4[4], unsigned char out[16]) {
-    memset(out, 0, 10);
-    memset(out + 10, 0xff, 2);
+    memcpy(out, mapped_prefix, sizeof mapped_prefix);
     memcpy(out + 12, ipv4, 4);
 }
-
-static bool is_mapped(const unsigned char bytes[16]) { return memcmp(bytes, carriers[0].prefix, 12) == 0; }
 
 static bool contains(const struct cidr *cidr, const unsigned char bytes[16]) {
     unsigned whole = cidr->bits / 8, rest = cidr->bits % 8;
@@ -78,21 +76,24 @@ static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, s
     return false;
 }
 
-static bool is_special(const unsigned char bytes[16]) {
-    static struct cidr parsed[NOT_PUBLIC];
-    static bool ready;
+static void parse_special(void) {
     struct error err;
-    if (!ready) {
-        for (size_t i = 0; i < NOT_PUBLIC; i++)
-            if (cidr_parse(not_public[i], &parsed[i], &err))
-                abort();
-        ready = true;
-    }
-    return in_list(bytes, parsed, NOT_PUBLIC);
+    for (size_t i = 0; i < NOT_PUBLIC; i++)
+        if (cidr_parse(not_public[i], &special[i], &err))
+            abort();
+}
+
+/* Whether it is not public by itself, whatever it carries. */
+static bool is_special(const unsigned char bytes[16]) {
+    bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0, nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
+    if (!ipv4 && !nat64 && (bytes[0] & 0xe0) != 0x20)
+        return true;
+    pthread_once(&special_once, parse_special);
+    return in_list(bytes, special, NOT_PUBLIC);
 }
 
 static bool carried_allowed(const unsigned char bytes[16], const struct cidr *allowed, size_t count) {
-    for (size_t i = 1; i < sizeof carriers / sizeof *carriers; i++) {
+    for (size_t i = 0; i < sizeof carriers / sizeof *carriers; i++) {
         unsigned char ipv4[4], mapped[16];
         if (memcmp(bytes, carriers[i].prefix, carriers[i].prefix_bytes) != 0)
             continue;
@@ -118,17 +119,11 @@ bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
     } else {
         return false;
     }
-    bool listed = in_list(bytes, allowed, allowed_count);
-    if (is_mapped(bytes))
-        return listed || !is_special(bytes);
-    static const unsigned char loopback[16] = {[15] = 1};
-    if (memcmp(bytes, loopback, 16) == 0) /* not an IPv4-compatible address */
-        return listed;
-    return (listed || !is_special(bytes)) && carried_allowed(bytes, allowed, allowed_count);
+    return (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) && carried_allowed(bytes, allowed, allowed_count);
 }
 
 bool address_from_literal(const char *host, struct sockaddr_storage *out) {
-    char inner[64];
+    char inner[256]; /* more than a host name may have */
     size_t len = strlen(host);
     memset(out, 0, sizeof *out);
     if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {

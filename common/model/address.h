@@ -1,8 +1,8 @@
 /* Which network addresses ESS may call: public ones, and those that the operator's CIDRs allow.
  *
  * Not public: loopback, private, link-local, shared (RFC 6598), documentation, benchmarking, multicast, reserved,
- * unspecified, unique local; and IPv6 forms that carry such an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo).
- * After the IANA special-purpose registries (RFC 6890). Pure, any thread. */
+ * unspecified; of IPv6 everything outside of 2000::/3 and the NAT64 prefix 64:ff9b::/96; and IPv6 forms that carry such an
+ * IPv4 address (mapped, NAT64, 6to4, Teredo). After the IANA special-purpose registries (RFC 6890). Pure, any thread. */
 #ifndef ESS_MODEL_ADDRESS_H
 #define ESS_MODEL_ADDRESS_H
 
