@@ -190,8 +190,8 @@ void event_kafka_key(const struct event *event, struct buf *out) {
     }
 }
 
-void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor, bool has_source_cursor,
-                           struct buf *out) {
+void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor,
+                           bool has_source_cursor, struct buf *out) {
     put_envelope(out, topic, id, key, ts);
     if (has_source_cursor && source_cursor >= 0)
         buf_printf(out, "\"source_cursor\":%" PRId64 ",", source_cursor);

@@ -53,8 +53,8 @@ void event_store(const struct event *event, struct buf *out);
 void event_kafka_key(const struct event *event, struct buf *out);
 
 /* Remakes the stored form of a tombstone from its headers; an empty key, ts or negative source_cursor is left out. */
-void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor, bool has_source_cursor,
-                           struct buf *out);
+void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor,
+                           bool has_source_cursor, struct buf *out);
 
 /* Whether stored bytes begin as event_store makes them for this topic, so that event_splice is safe. */
 bool event_stored_valid(struct span stored, struct span topic);

@@ -1,7 +1,5 @@
 /* A subscriber's spec: one validator for YAML and JSON (both come as json-c's tree), and the writing of it; see spec.h. */
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <curl/curl.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <math.h>
@@ -16,7 +14,9 @@
 #include "common/model/pattern.h"
 #include "common/model/signature.h"
 #include "common/model/spec_internal.h"
+#include "common/model/url.h"
 
+#define CURSOR_MAX INT64_C(999999999999999999) /* json-c cuts what is above int64 without a word */
 enum { DESCRIPTION_BYTES_MAX = 1024, HEADERS_BYTES_MAX = 8192, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
 /* --- texts */
@@ -64,71 +64,10 @@ static int take_secret(struct spec *spec, struct json_object *value, struct erro
     return result;
 }
 
-/* --- url */
-
-static bool loopback_allowed(const struct spec_rules *rules) {
-    const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    return address_allowed((const struct sockaddr *)&v4, rules->allowed, rules->allowed_count) ||
-           address_allowed((const struct sockaddr *)&v6, rules->allowed, rules->allowed_count);
-}
-
-static bool is_localhost(const char *host) {
-    size_t len = strlen(host);
-    if (len && host[len - 1] == '.')
-        len--;
-    return len >= 9 && strncasecmp(host + len - 9, "localhost", 9) == 0 && (len == 9 || host[len - 10] == '.');
-}
-
-static int check_host(const char *host, const struct spec_rules *rules, struct error *err) {
-    struct sockaddr_storage address;
-    if (is_localhost(host) && !loopback_allowed(rules))
-        return error_set_field(err, "url", "%s is this machine itself, which egress.allow does not allow", host);
-    if (address_from_literal(host, &address) && !address_allowed((struct sockaddr *)&address, rules->allowed, rules->allowed_count))
-        return error_set_field(err, "url", "%s is not a public address, and egress.allow does not allow it", host);
-    return 0;
-}
-
-static int check_parts(CURLU *url, const struct spec_rules *rules, struct error *err) {
-    char *scheme = NULL, *user = NULL, *password = NULL, *fragment = NULL, *host = NULL;
-    int result = -1;
-    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-    curl_url_get(url, CURLUPART_USER, &user, 0);
-    curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
-    curl_url_get(url, CURLUPART_FRAGMENT, &fragment, 0);
-    curl_url_get(url, CURLUPART_HOST, &host, 0);
-    if (!scheme || strcasecmp(scheme, "https") != 0)
-        error_set_field(err, "url", "must begin with https://; nothing is sent in clear");
-    else if (user || password)
-        error_set_field(err, "url", "must not hold credentials; use headers");
-    else if (fragment)
-        error_set_field(err, "url", "must not have a fragment (#…)");
-    else if (!host || !*host)
-        error_set_field(err, "url", "has no host");
-    else
-        result = check_host(host, rules, err);
-    curl_free(scheme);
-    curl_free(user);
-    curl_free(password);
-    curl_free(fragment);
-    curl_free(host);
-    return result;
-}
-
 static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules, struct error *err) {
     if (take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
         return -1;
-    for (const char *p = spec->url; *p; p++)
-        if (*p <= ' ' || *p == 0x7f || *p == '\\')
-            return error_set_field(err, "url", "may hold only printable ASCII without spaces and backslashes; encode others with %%");
-    CURLU *url = curl_url();
-    if (!url)
-        abort();
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, spec->url, CURLU_NON_SUPPORT_SCHEME);
-    int result = code ? error_set_field(err, "url", "is not a URL such as https://vendor.example/hook: %s", curl_url_strerror(code))
-                      : check_parts(url, rules, err);
-    curl_url_cleanup(url);
-    return result;
+    return url_check(spec->url, rules->allowed, rules->allowed_count, err);
 }
 
 /* --- lists, numbers, durations */
@@ -137,7 +76,8 @@ static int take_topics(struct spec *spec, struct json_object *value, struct erro
     struct error reason;
     size_t count = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
     if (count == 0 || count > SPEC_TOPICS_MAX)
-        return error_set_field(err, "topics", "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]", SPEC_TOPICS_MAX);
+        return error_set_field(err, "topics", "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]",
+                               SPEC_TOPICS_MAX);
     spec->topics = mem_zero(count * sizeof *spec->topics);
     for (size_t i = 0; i < count; i++) {
         char *topic;
@@ -183,7 +123,7 @@ static int take_from(struct spec *spec, struct json_object *value, struct error 
     const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     if (json_object_is_type(value, json_type_int)) {
         spec->from = SPEC_FROM_CURSOR;
-        return take_integer("from", value, 0, INT64_MAX, &spec->from_value, err);
+        return take_integer("from", value, 0, CURSOR_MAX, &spec->from_value, err);
     }
     if (strcmp(text, "end") == 0)
         spec->from = SPEC_FROM_END;
@@ -228,7 +168,7 @@ static bool header_is_reserved(const char *name) {
 static int check_header(const struct spec *spec, const char *name, const char *value, struct error *err) {
     size_t len = strlen(value);
     if (!*name || strlen(name) > 128 || name[strspn(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")])
-        return error_set_field(err, "headers", "\"%.64s\" is not a header's name", name);
+        return error_set_field(err, "headers", "must have names of letters, digits and hyphens, not \"%s\"", name);
     if (header_is_reserved(name))
         return error_set_field(err, "headers", "%s is set by ESS itself", name);
     for (const char *p = value; *p; p++)
@@ -242,6 +182,12 @@ static int check_header(const struct spec *spec, const char *name, const char *v
     return 0;
 }
 
+static int by_name(const void *a, const void *b) {
+    const struct spec_header *x = a, *y = b;
+    return strcasecmp(x->name, y->name);
+}
+
+/* Sorted, so that equal specs are written as equal bytes. */
 static int take_headers(struct spec *spec, struct json_object *value, struct error *err) {
     size_t bytes = 0;
     if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) > SPEC_HEADERS_MAX)
@@ -257,6 +203,7 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
         spec->headers[spec->headers_count++] =
             (struct spec_header){mem_copy_string(name, strlen(name)), mem_copy_string(text, strlen(text))};
     }
+    qsort(spec->headers, spec->headers_count, sizeof *spec->headers, by_name);
     return 0;
 }
 
@@ -337,6 +284,18 @@ int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spe
     return -1;
 }
 
+/* json-c cuts a name at U+0000, and would find the rest equal to another. */
+static bool holds_zero_character(struct span text) {
+    for (size_t i = 0; i + 6 <= text.len; i++) {
+        if (text.data[i] != '\\')
+            continue;
+        if (memcmp(text.data + i, "\\u0000", 6) == 0)
+            return true;
+        i++; /* what is escaped */
+    }
+    return false;
+}
+
 int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err) {
     enum { DEPTH_MAX = 4, MEMBERS_MAX = 64 };
     struct json_member members[MEMBERS_MAX];
@@ -345,6 +304,8 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
         return error_set(err, "must not be larger than %d bytes", SPEC_FILE_BYTES_MAX);
     if (json_scan_object(text, DEPTH_MAX, members, MEMBERS_MAX, &count, err))
         return -1;
+    if (holds_zero_character(text))
+        return error_set(err, "must not hold U+0000");
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX + 1);
     struct json_object *tree = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     json_tokener_free(tokener);

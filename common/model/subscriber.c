@@ -53,7 +53,8 @@ static struct json_object *parse(struct span text, bool *newer, struct error *er
 
 static const char *get_string(struct json_object *object, const char *name) {
     struct json_object *value;
-    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+    bool found = json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string);
+    return found ? json_object_get_string(value) : NULL;
 }
 
 static int get_born(struct json_object *object, char born[37], struct error *err) {
@@ -97,8 +98,8 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
 }
 
 /* Puts the opened header values where the spec has their names, so that the one validator reads all. */
-static int restore_headers(struct json_object *object, struct json_object *spec, const char *id, const struct keyring *keyring, bool *old_key,
-                           struct error *err) {
+static int restore_headers(struct json_object *object, struct json_object *spec, const char *id, const struct keyring *keyring,
+                           bool *old_key, struct error *err) {
     struct buf opened = {0};
     if (!json_object_object_get_ex(spec, "headers", NULL))
         return 0;

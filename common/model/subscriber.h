@@ -33,8 +33,8 @@ struct subscriber_record {
 void subscriber_record_to_json(const struct subscriber_record *record, const struct keyring *keyring, struct buf *out);
 /* Reads one. `*newer` (a higher v) comes with -1. `*old_key` tells that an older key sealed it. The spec is the caller's:
  * spec_fini. */
-int subscriber_record_from_json(struct subscriber_record *record, const char *id, struct span text, const struct keyring *keyring, bool *newer,
-                                bool *old_key, struct error *err);
+int subscriber_record_from_json(struct subscriber_record *record, const char *id, struct span text, const struct keyring *keyring,
+                                bool *newer, bool *old_key, struct error *err);
 
 /* Whether a spec record, read at `offset`, is void beside the one in force (read before it, and no tombstone between), whose
  * registration stands at `registered`: it is of another registration, and of one that does not stand before. */

@@ -324,9 +324,8 @@ static void test_a_long_unknown_name_is_cut_between_characters(void **state) {
             buf_puts(&text, "\u20ac");
         buf_puts(&text, "':1}");
         assert_int_equal(parse(text.data), -1);
-        buf_clear(&text);
-        buf_json_string(&text, err.message, strlen(err.message));
-        assert_int_equal(json_scan(content(&text), JSON_DEPTH_MAX, &err), 0);
+        assert_true(strlen(err.field) > 40);
+        assert_int_equal(strlen(err.field) % strlen("\u20ac"), shift);
     }
     buf_fini(&text);
 }

@@ -248,10 +248,9 @@ static void test_a_long_name_is_cut_between_characters(void **state) {
         buf_clear(&text);
         buf_printf(&text, "{\"%s\":1,\"%s\":2}", name, name);
         assert_int_equal(json_scan(content(&text), JSON_DEPTH_MAX, &err), -1);
-        buf_clear(&text);
-        buf_json_string(&text, err.message, strlen(err.message));
-        assert_true(jansson_takes(content(&text), 0));
-        assert_int_equal(strlen(err.field) % 4, shift);
+        assert_true(strlen(err.field) > 40);
+        assert_int_equal(strlen(err.field) % strlen("\U0001F600"), shift);
+        assert_non_null(strstr(err.message, err.field));
     }
     buf_fini(&text);
 }
