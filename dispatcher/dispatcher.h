@@ -11,8 +11,8 @@
 #include "common/http/metrics.h"
 #include "common/http/server.h"
 #include "common/kafka/producer.h"
+#include "common/model/match.h"
 #include "common/settings.h"
-#include "dispatcher/match.h"
 
 struct keyring;
 struct subscriber;

@@ -9,10 +9,10 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/feed/feed.h"
+#include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
 #include "dispatcher/lane.h"
-#include "dispatcher/match.h"
 
 struct dispatcher;
 struct signer;

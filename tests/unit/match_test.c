@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "common/model/match.h"
 #include "common/model/pattern.h"
-#include "dispatcher/match.h"
 
 enum { MEMBERS = 25, PATTERNS_EACH = 4, PATTERN_BYTES = 64 };
 

@@ -1,7 +1,7 @@
 /* From a topic to those who want it: a trie of pattern segments, so that an event costs what it matches, not what is
  * registered. Pure, one thread. */
-#ifndef ESS_DISPATCHER_MATCH_H
-#define ESS_DISPATCHER_MATCH_H
+#ifndef ESS_MODEL_MATCH_H
+#define ESS_MODEL_MATCH_H
 
 #include <stdint.h>
 

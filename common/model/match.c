@@ -1,5 +1,5 @@
 /* The trie of patterns; see match.h. A node is a place in a topic, after so many segments. */
-#include "dispatcher/match.h"
+#include "common/model/match.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
