@@ -200,7 +200,7 @@ void lane_finish(struct lane *lane, const struct lane_outcome *outcome, int64_t 
     note_failed(lane, outcome, wall_ms);
     if (verdict == RETRY_GONE)
         lane_disable(lane, "gone (410)");
-    else if (verdict == RETRY_REFUSED && lane->refused_in_row < LANE_REFUSED_MAX)
+    else if (verdict == RETRY_REFUSED && !lane->given_up && lane->refused_in_row < LANE_REFUSED_MAX)
         bury(lane, "refused");
     else
         fail(lane, outcome, now_ms, wall_ms, random);
