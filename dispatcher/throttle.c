@@ -30,13 +30,20 @@ void throttle_fini(struct throttle *t) {
 /* The slot of the attempt `back` before the next one, from 1 to burst. */
 static uint32_t slot_before(const struct throttle *t, uint32_t back) { return (uint32_t)((t->started % t->burst + t->burst - back) % t->burst); }
 
+/* When the attempt `back` before the next one was finished, or a time that is no earlier where the ring does not tell. */
+static int64_t finished_before(const struct throttle *t, uint32_t back) {
+    if (back > t->started && !t->filled)
+        return 0; /* there was none */
+    int64_t known = t->finished_ms[slot_before(t, back < t->burst ? back : t->burst)];
+    return back > t->burst && known == INT64_MAX ? UNKNOWN : known;
+}
+
 void throttle_set_rate(struct throttle *t, double per_sec) {
     struct throttle old = *t;
     set_window(t, per_sec);
     t->finished_ms = mem_zero(t->burst * sizeof *t->finished_ms);
-    int64_t oldest = old.finished_ms[slot_before(&old, old.burst)];
     for (uint32_t back = 1; back <= t->burst; back++) {
-        int64_t known = back <= old.burst ? old.finished_ms[slot_before(&old, back)] : oldest == INT64_MAX ? UNKNOWN : oldest;
+        int64_t known = finished_before(&old, back);
         t->finished_ms[slot_before(t, back)] = known;
         t->has_unknown |= known == UNKNOWN;
     }
@@ -44,6 +51,7 @@ void throttle_set_rate(struct throttle *t, double per_sec) {
 }
 
 void throttle_fill(struct throttle *t, int64_t now_ms) {
+    t->filled = true;
     for (uint32_t i = 0; i < t->burst; i++)
         if (t->finished_ms[i] < now_ms + 1)
             t->finished_ms[i] = now_ms + 1;

@@ -13,13 +13,15 @@ struct throttle {
     uint32_t burst;        /* ceil(per_sec) */
     int64_t *finished_ms;  /* ring by attempt number; INT64_MAX while in flight */
     uint64_t started;      /* attempts so far = the number of the next one */
+    bool filled;           /* others may have made attempts before the first one known here */
     bool has_unknown;      /* some slots hang on the next throttle_finish, see throttle_set_rate */
 };
 
 void throttle_init(struct throttle *throttle, double per_sec);
 void throttle_fini(struct throttle *throttle);
 
-/* Changes the rate and keeps what is known of the newest attempts, so that an edit never opens a second window. */
+/* Changes the rate and keeps what is known of the newest attempts, so that an edit never opens a second window: over an edit
+ * from one whole number to another no second holds more than the larger one. */
 void throttle_set_rate(struct throttle *throttle, double per_sec);
 
 /* Counts the window as full from `now_ms` on: another process may have used it up. */
