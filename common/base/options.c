@@ -130,7 +130,8 @@ static int set_number(const struct option *o, int64_t *member, const char *text,
 static int set_string(const struct option *o, char **member, const char *text, struct error *err) {
     if (strcmp(text, "none") == 0)
         text = "";
-    if (o->check && *text && o->check(o->name, text, err))
+    bool may_be_empty = !o->initial || !*o->initial;
+    if (o->check && (*text || !may_be_empty) && o->check(o->name, text, err))
         return -1;
     free(*member);
     *member = mem_copy_string(text, strlen(text));
@@ -140,7 +141,8 @@ static int set_string(const struct option *o, char **member, const char *text, s
 static int set_list(const struct option *o, struct option_list *member, const struct option_list *items, struct error *err) {
     struct option_list copy = {.items = mem_zero((items->count + 1) * sizeof(char *))};
     for (size_t i = 0; i < items->count; i++) {
-        if (o->check && o->check(o->name, items->items[i], err)) {
+        bool empty = !*items->items[i] && error_set(err, "an item must not be empty");
+        if (empty || (o->check && o->check(o->name, items->items[i], err))) {
             clear_list(&copy);
             return -1;
         }
@@ -224,8 +226,11 @@ static size_t edit_distance(const char *a, const char *b) {
 
 int option_unknown(const struct options_context *c, const char *name, struct error *err) {
     const struct option *nearest = NULL;
-    size_t best = HINT_DISTANCE_MAX + 1;
+    size_t best = HINT_DISTANCE_MAX + 1, len = strlen(name);
     for (const struct option *o = c->table; o < c->table + c->count; o++) {
+        bool map = o->type == OPTION_MAP;
+        if (len && strncmp(o->name, name, len) == 0 && (o->name[len] == '.' || (map && o->name[len] == 0)))
+            return error_set(err, "is no option itself; options are below it, such as %s%s", o->name, map ? ".<name>" : "");
         size_t distance = edit_distance(name, o->name);
         if (distance < best) {
             best = distance;
@@ -322,10 +327,11 @@ static int read_environment(const struct options_context *c, char **environment,
     for (char **entry = environment; *entry; entry++) {
         char variable[NAME_BYTES], below[NAME_BYTES];
         const char *equals = strchr(*entry, '=');
-        if (!equals || strncmp(*entry, "ESS_", 4) != 0 || equals - *entry >= NAME_BYTES)
+        if (!equals || strncmp(*entry, "ESS_", 4) != 0)
             continue;
         snprintf(variable, sizeof variable, "%.*s", (int)(equals - *entry), *entry);
-        const struct option *o = find_by_variable(c, variable, below);
+        bool fits = equals - *entry < NAME_BYTES;
+        const struct option *o = fits ? find_by_variable(c, variable, below) : NULL;
         if (o && set_text(o, c->target, below, equals + 1, err))
             return error_prefix(err, "%s: ", variable);
         if (!o && unknown && strcmp(variable, "ESS_CONFIG") != 0)
@@ -345,7 +351,7 @@ static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], 
     snprintf(name, NAME_BYTES, "%.*s", (int)len, arg + 2);
     if (arg[2 + len] == '=')
         *value = arg + 2 + len + 1;
-    else if (*i + 1 < argc)
+    else if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
         *value = argv[++*i];
     else
         *value = NULL;
@@ -372,9 +378,10 @@ static int read_arguments(const struct options_context *c, int argc, char **argv
     return 0;
 }
 
-/* The file to read, by command line or environment. */
-static int find_file(int argc, char **argv, char **environment, const char **path, struct error *err) {
+/* The file to read, by command line or environment, and which of them named it. */
+static int find_file(int argc, char **argv, char **environment, const char **path, const char **named_by, struct error *err) {
     *path = NULL;
+    *named_by = "ESS_CONFIG";
     for (char **entry = environment; *entry; entry++)
         if (strncmp(*entry, "ESS_CONFIG=", 11) == 0 && (*entry)[11])
             *path = *entry + 11;
@@ -388,6 +395,7 @@ static int find_file(int argc, char **argv, char **environment, const char **pat
         if (!value || !*value)
             return error_set(err, "--config: needs a file: --config=ess.yml");
         *path = value;
+        *named_by = "--config";
     }
     return 0;
 }
@@ -402,8 +410,9 @@ void options_help(const struct option *table, size_t count, const char *program,
     fprintf(out, "  --config=FILE\n        YAML file of options (ESS_CONFIG)\n  --help, --version\n");
     for (const struct option *o = table; o < table + count; o++) {
         fprintf(out, "  --%s%s (%s", o->name, o->type == OPTION_MAP ? ".<name>=" : "=", types[o->type]);
+        const char *nothing = o->type == OPTION_STRING || o->type == OPTION_LIST ? "none" : "0";
         if (o->type != OPTION_MAP)
-            fprintf(out, ", default %s", o->initial && *o->initial ? o->initial : "none");
+            fprintf(out, ", default %s", o->initial && *o->initial ? o->initial : nothing);
         if (o->type == OPTION_INT || o->type == OPTION_SIZE || o->type == OPTION_DURATION) {
             char min[CLOCK_TEXT_BYTES], max[CLOCK_TEXT_BYTES];
             format_number(o->type, o->min, min);
@@ -431,10 +440,10 @@ static bool shown(const struct options_context *c, const char *program, int argc
 enum options_result options_load(const struct option *table, size_t count, void *target, const char *program, int argc, char **argv,
                                  char **environment, void (*unknown_variable)(const char *), struct error *err) {
     const struct options_context c = {.table = table, .count = count, .target = target};
-    const char *path;
+    const char *path, *named_by;
     if (shown(&c, program, argc, argv))
         return OPTIONS_SHOWN;
-    if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, err) || (path && options_read_file(&c, path, err)) ||
+    if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, &named_by, err) || (path && options_read_file(&c, path, named_by, err)) ||
         read_environment(&c, environment, unknown_variable, err) || read_arguments(&c, argc, argv, err))
         return OPTIONS_BAD;
     return OPTIONS_READY;

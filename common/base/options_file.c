@@ -1,8 +1,9 @@
 /* Options from a YAML file, nested or dotted, by libyaml's events. Refused, because nobody needs them here and they hide
- * what is meant: anchors, aliases, tags, a name given twice. */
+ * what is meant: anchors, aliases, tags, an option given twice. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <yaml.h>
 
 #include "common/base/buf.h"
@@ -13,6 +14,7 @@ enum { DEPTH_MAX = 12, NAME_BYTES = 256, NAMES_MAX = 1000, FILE_BYTES_MAX = 1024
 struct reader {
     const struct options_context *context;
     const char *path;
+    const char *text;
     yaml_parser_t parser;
     char name[NAME_BYTES]; /* of the section or option that is being read */
     char *seen[NAMES_MAX];
@@ -24,16 +26,27 @@ static int fail(const struct reader *r, const yaml_mark_t *mark, struct error *e
                     : error_prefix(err, "%s:%zu: ", r->path, mark->line + 1);
 }
 
-static int next(struct reader *r, yaml_event_t *event, struct error *err) {
-    if (!yaml_parser_parse(&r->parser, event)) {
-        const char *problem = r->parser.problem ? r->parser.problem : "is not YAML";
-        return error_set(err, "%s:%zu: %s", r->path, r->parser.problem_mark.line + 1, problem);
+static int fail_yaml(const struct reader *r, struct error *err) {
+    const yaml_parser_t *p = &r->parser;
+    size_t line = p->problem_mark.line + 1;
+    if (p->error == YAML_READER_ERROR) { /* these have no mark */
+        line = 1;
+        for (size_t i = 0; i < p->problem_offset; i++)
+            line += r->text[i] == '\n';
     }
+    return error_set(err, "%s:%zu: %s", r->path, line, p->problem ? p->problem : "is not YAML");
+}
+
+static int next(struct reader *r, yaml_event_t *event, struct error *err) {
+    if (!yaml_parser_parse(&r->parser, event))
+        return fail_yaml(r, err);
     const char *refused = NULL;
     if (event->type == YAML_ALIAS_EVENT)
         refused = "aliases are not allowed";
     else if (event->type == YAML_SCALAR_EVENT && (event->data.scalar.anchor || event->data.scalar.tag))
         refused = "anchors and tags are not allowed";
+    else if (event->type == YAML_SCALAR_EVENT && strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
+        refused = "a NUL is not allowed";
     else if (event->type == YAML_SEQUENCE_START_EVENT && (event->data.sequence_start.anchor || event->data.sequence_start.tag))
         refused = "anchors and tags are not allowed";
     else if (event->type == YAML_MAPPING_START_EVENT && (event->data.mapping_start.anchor || event->data.mapping_start.tag))
@@ -49,7 +62,11 @@ static int next(struct reader *r, yaml_event_t *event, struct error *err) {
 static const char *text_of(const yaml_event_t *event) {
     const char *text = (const char *)event->data.scalar.value;
     bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    return plain && (strcmp(text, "~") == 0 || strcmp(text, "null") == 0) ? "" : text;
+    return plain && (strcmp(text, "~") == 0 || strcasecmp(text, "null") == 0) ? "" : text;
+}
+
+static bool is_null(const yaml_event_t *event) {
+    return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !*text_of(event);
 }
 
 static int note_name(struct reader *r, struct error *err) {
@@ -91,25 +108,45 @@ out:
 
 static int read_mapping(struct reader *r, unsigned depth, struct error *err);
 
-/* The value of r->name. */
-static int read_value(struct reader *r, unsigned depth, struct error *err) {
+static int read_scalar(struct reader *r, const yaml_event_t *event, struct error *err) {
+    const char *below;
+    if (is_null(event) && option_is_section(r->context, r->name) && !option_find(r->context, r->name, &below))
+        return 0; /* a section whose options are all commented out */
+    if (note_name(r, err) || option_set(r->context, r->name, text_of(event), err))
+        return fail(r, &event->start_mark, err);
+    return 0;
+}
+
+/* The value of r->name, which stands at `mark`. */
+static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth, struct error *err) {
     yaml_event_t event;
+    const char *below;
     int result;
     if (next(r, &event, err))
         return -1;
-    yaml_mark_t mark = event.start_mark;
     if (event.type == YAML_SCALAR_EVENT) {
-        result = note_name(r, err) || option_set(r->context, r->name, text_of(&event), err) ? fail(r, &mark, err) : 0;
+        result = read_scalar(r, &event, err);
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
-        result = read_list(r, &mark, err);
+        result = read_list(r, &event.start_mark, err);
+    } else if (option_find(r->context, r->name, &below) && !*below) {
+        error_set(err, "takes a value, not names below it");
+        result = fail(r, mark, err);
     } else if (!option_is_section(r->context, r->name)) {
         option_unknown(r->context, r->name, err);
-        result = fail(r, &mark, err);
+        result = fail(r, mark, err);
     } else {
         result = read_mapping(r, depth + 1, err);
     }
     yaml_event_delete(&event);
     return result;
+}
+
+/* r->name from now on: the first `prefix` bytes of it, and `name`. */
+static int name_value(struct reader *r, size_t prefix, const char *name, unsigned depth, struct error *err) {
+    int len = snprintf(r->name + prefix, sizeof r->name - prefix, "%s%s", prefix ? "." : "", name);
+    if ((size_t)len >= sizeof r->name - prefix)
+        return error_set(err, "the name is too long");
+    return depth > DEPTH_MAX ? error_set(err, "nested too deeply") : 0;
 }
 
 /* What stands below r->name, up to the mapping's end. */
@@ -121,16 +158,15 @@ static int read_mapping(struct reader *r, unsigned depth, struct error *err) {
             return -1;
         yaml_mark_t mark = event.start_mark;
         bool end = event.type == YAML_MAPPING_END_EVENT, scalar = event.type == YAML_SCALAR_EVENT;
-        if (scalar)
-            snprintf(r->name + prefix, sizeof r->name - prefix, "%s%s", prefix ? "." : "", (const char *)event.data.scalar.value);
+        int bad = end      ? 0
+                  : scalar ? name_value(r, prefix, (const char *)event.data.scalar.value, depth, err)
+                           : error_set(err, "a name must be plain text");
         yaml_event_delete(&event);
         if (end)
             return 0;
-        if (!scalar || depth > DEPTH_MAX) {
-            error_set(err, scalar ? "nested too deeply" : "a name must be plain text");
+        if (bad)
             return fail(r, &mark, err);
-        }
-        if (read_value(r, depth, err))
+        if (read_value(r, &mark, depth, err))
             return -1;
         r->name[prefix] = 0;
     }
@@ -157,18 +193,19 @@ static int read_document(struct reader *r, struct error *err) {
     return 0;
 }
 
-int options_read_file(const struct options_context *c, const char *path, struct error *err) {
+int options_read_file(const struct options_context *c, const char *path, const char *named_by, struct error *err) {
     struct reader *r = mem_zero(sizeof *r);
     char *text = mem_alloc(FILE_BYTES_MAX + 1);
     int result = -1;
     r->context = c;
     r->path = path;
+    r->text = text;
     FILE *file = fopen(path, "re");
     size_t len = file ? fread(text, 1, FILE_BYTES_MAX + 1, file) : 0;
     if (!file || ferror(file)) {
-        error_set(err, "--config: %s cannot be read: %s", path, strerror(errno));
+        error_set(err, "%s: %s cannot be read: %s", named_by, path, strerror(errno));
     } else if (len > FILE_BYTES_MAX) {
-        error_set(err, "--config: %s is larger than 1 MiB", path);
+        error_set(err, "%s: %s is larger than 1 MiB", named_by, path);
     } else if (!yaml_parser_initialize(&r->parser)) {
         abort();
     } else {

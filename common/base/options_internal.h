@@ -21,7 +21,7 @@ int option_unknown(const struct options_context *c, const char *name, struct err
 int option_set(const struct options_context *c, const char *name, const char *text, struct error *err);
 int option_set_list(const struct options_context *c, const char *name, const struct option_list *items, struct error *err);
 
-/* Sets what a YAML file says. Errors name file, line and option. */
-int options_read_file(const struct options_context *c, const char *path, struct error *err);
+/* Sets what a YAML file says. Errors name file, line and option; or, when it cannot be read, what named it. */
+int options_read_file(const struct options_context *c, const char *path, const char *named_by, struct error *err);
 
 #endif
