@@ -12,6 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/log.h"
 
+enum { HOST_BYTES = 64 };
 enum { KIB = 1024, MIB = 1024 * 1024, SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
 
 static int check_log_level(const char *name, const char *value, struct error *err) {
@@ -41,6 +42,30 @@ static int check_server(const char *name, const char *value, struct error *err) 
     return 0;
 }
 
+static int check_given(const char *name, const char *value, struct error *err) {
+    (void)name;
+    return *value ? 0 : error_set(err, "must not be empty");
+}
+
+/* What stands before the port, without the brackets of IPv6. Returns -1 when it is not address:port. */
+static int split_listen(const char *value, char host[HOST_BYTES]) {
+    const char *colon = strrchr(value, ':');
+    size_t len = colon ? (size_t)(colon - value) : 0, digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    bool brackets = len > 2 && value[0] == '[' && value[len - 1] == ']';
+    if (len == 0 || len >= HOST_BYTES || (!brackets && strcspn(value, ":[]") < len))
+        return -1;
+    if (digits == 0 || digits > 5 || colon[1 + digits] || strtol(colon + 1, NULL, 10) > 65535)
+        return -1;
+    snprintf(host, HOST_BYTES, "%.*s", (int)(brackets ? len - 2 : len), value + brackets);
+    return 0;
+}
+
+static int check_listen(const char *name, const char *value, struct error *err) {
+    char host[HOST_BYTES];
+    (void)name;
+    return split_listen(value, host) ? error_set(err, "'%s' is not address:port, such as 127.0.0.1:8080 or [::1]:8080", value) : 0;
+}
+
 static int check_prefix(const char *name, const char *value, struct error *err) {
     (void)name;
     size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.");
@@ -51,7 +76,8 @@ static int check_prefix(const char *name, const char *value, struct error *err) 
 
 #define AT(member) offsetof(struct settings, member)
 static const struct option table[] = {
-    {"kafka.brokers", OPTION_STRING, AT(kafka.brokers), "127.0.0.1:9092", 0, 0, NULL, "Kafka's bootstrap servers, host:port, comma-separated"},
+    {"kafka.brokers", OPTION_STRING, AT(kafka.brokers), "127.0.0.1:9092", 0, 0, check_given,
+     "Kafka's bootstrap servers, host:port, comma-separated"},
     {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix, "prefix of the topics' names"},
     {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "1", 1, 10, NULL, "copies of a topic, when it is created"},
     {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "1", 1, 10, NULL, "copies an event must reach, when a topic is created"},
@@ -60,7 +86,7 @@ static const struct option table[] = {
     {"kafka.rdkafka", OPTION_MAP, AT(kafka.rdkafka), NULL, 0, 0, kafka_check_rdkafka, "librdkafka's own settings, such as kafka.rdkafka.security.protocol"},
     {"feed.cache", OPTION_SIZE, AT(feed_cache), "64MiB", MIB, 64LL * 1024 * MIB, NULL, "memory for parts of the log"},
     {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "debug, info, warn or error"},
-    {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, NULL, "address:port of the HTTP API; port 0: any"},
+    {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, check_listen, "address:port of the HTTP API; port 0: any"},
     {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, 900 * KIB, NULL, "largest data of one event, as sent"},
     {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
@@ -71,9 +97,9 @@ static const struct option table[] = {
     {"ingest.queue", OPTION_SIZE, AT(ingest.queue), "64MiB", MIB, 2047LL * MIB, NULL, "events accepted and not yet in Kafka; beyond it 503"},
     {"subscribers.dir", OPTION_LIST, AT(subscribers_dir), "subscribers", 0, 0, NULL, "folders of subscribers' YAML files; none: another ingest reads them"},
     {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL, "listen on other than loopback addresses although everything is allowed"},
-    {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, NULL,
+    {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
      "keys that seal secrets; made by ess-ingest when missing"},
-    {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, NULL, "address:port of health and metrics; port 0: any"},
+    {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen, "address:port of health and metrics; port 0: any"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000, NULL, "webhooks under way at once"},
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},
@@ -91,7 +117,14 @@ enum { OPTIONS = sizeof table / sizeof *table };
 
 /* Without access tokens everything is allowed, so only this machine may ask. */
 static int check_loopback(const struct settings *s, const char *option, const char *listen, struct error *err) {
-    if (s->auth_insecure || strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0)
+    char host[HOST_BYTES];
+    struct in_addr ipv4;
+    struct in6_addr ipv6;
+    split_listen(listen, host);
+    bool loopback = inet_pton(AF_INET, host, &ipv4) == 1    ? ntohl(ipv4.s_addr) >> 24 == 127
+                    : inet_pton(AF_INET6, host, &ipv6) == 1 ? IN6_IS_ADDR_LOOPBACK(&ipv6)
+                                                            : strcmp(host, "localhost") == 0;
+    if (s->auth_insecure || loopback)
         return 0;
     return error_set_field(err, option, "%s is not a loopback address, and everything would be allowed to everyone; set auth.insecure to do so all the same",
                            listen);
@@ -133,9 +166,10 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
     enum options_result result = options_load(table, OPTIONS, s, program, argc, argv, environment, warn_unknown_variable, &err);
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)
-        return -1;
+        return -1; /* before anything was set */
     if (result == OPTIONS_BAD || check_together(s, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
+        settings_free(s);
         return -1;
     }
     log_level_parse(s->log_level, &level);
@@ -146,5 +180,6 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
 
 void settings_free(struct settings *s) {
     free(s->allowed);
+    s->allowed = NULL;
     options_free(table, OPTIONS, s);
 }

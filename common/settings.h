@@ -37,7 +37,8 @@ struct settings {
 };
 
 /* Loads the settings, sets the log's level and raises the limit of open files. Returns 0; or -1 when the program is to
- * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help was shown). */
+ * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was shown), and there is
+ * nothing to free. An unknown ESS_ variable is a warning on stderr. */
 int settings_load(struct settings *settings, const char *program, int argc, char **argv, char **environment, int *exit_status);
 void settings_free(struct settings *settings);
 
