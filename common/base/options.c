@@ -405,7 +405,8 @@ void options_help(const struct option *table, size_t count, const char *program,
                                         [OPTION_SIZE] = "size",     [OPTION_DURATION] = "duration", [OPTION_LIST] = "list, comma-separated",
                                         [OPTION_MAP] = "name=value"};
     fprintf(out, "usage: %s [--config=FILE] [--OPTION=VALUE]...\n\n", program);
-    fprintf(out, "Options come from the YAML file, the environment (kafka.brokers is ESS_KAFKA_BROKERS) and the command line; the last wins.\n");
+    fprintf(out, "Options come from the YAML file, the environment (kafka.brokers is ESS_KAFKA_BROKERS) and the command line, and the\n"
+                 "last wins. ");
     fprintf(out, "Sizes are bytes or 256KiB, 8MiB, 1GiB; durations 250ms, 15s, 1h30m, 7d.\n\n");
     fprintf(out, "  --config=FILE\n        YAML file of options (ESS_CONFIG)\n  --help, --version\n");
     for (const struct option *o = table; o < table + count; o++) {
@@ -443,8 +444,9 @@ enum options_result options_load(const struct option *table, size_t count, void 
     const char *path, *named_by;
     if (shown(&c, program, argc, argv))
         return OPTIONS_SHOWN;
-    if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, &named_by, err) || (path && options_read_file(&c, path, named_by, err)) ||
-        read_environment(&c, environment, unknown_variable, err) || read_arguments(&c, argc, argv, err))
+    if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, &named_by, err) ||
+        (path && options_read_file(&c, path, named_by, err)) || read_environment(&c, environment, unknown_variable, err) ||
+        read_arguments(&c, argc, argv, err))
         return OPTIONS_BAD;
     return OPTIONS_READY;
 }
