@@ -25,16 +25,26 @@ static void on_foreign(void *arg, int64_t cursor) {
         log_warn("foreign_record", LOG_S("topic", ingest->events_topic), LOG_N("offset", cursor), LOG_S("reason", "not written by ESS; skipped"));
 }
 
+/* There was no key file: one is made where nothing is sealed yet. Of ingests that start at once, one makes it and the others take it. */
+static int make_key(struct ingest *ingest, bool wanted, struct error *err) {
+    struct error reading;
+    const char *path = ingest->settings.secrets_key_file;
+    bool missing = false, made = wanted && keyring_create(path, err) == 0;
+    ingest->keyring = keyring_load(path, &missing, &reading);
+    if (ingest->keyring && made)
+        log_info("key_file_made", LOG_S("file", path), LOG_S("key", keyring_id(ingest->keyring)));
+    if (!ingest->keyring && !missing)
+        *err = reading;
+    return ingest->keyring || (missing && !wanted) ? 0 : -1;
+}
+
 /* The registry is loaded. Does the key file open what was sealed? */
 static int check_key(struct ingest *ingest, bool *old_key, struct error *err) {
     struct span check = registry_check(ingest->registry);
     const char *path = ingest->settings.secrets_key_file;
     char id[16];
-    if (!check.data && !ingest->keyring) {
-        if (keyring_create(path, err) || !(ingest->keyring = keyring_load(path, NULL, err)))
-            return -1;
-        log_info("key_file_made", LOG_S("file", path), LOG_S("key", keyring_id(ingest->keyring)));
-    }
+    if (!ingest->keyring && make_key(ingest, !check.data, err))
+        return -1;
     if (!check.data)
         return 0;
     subscriber_check_key_id(check, id);
