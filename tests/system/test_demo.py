@@ -1,92 +1,13 @@
-"""`make run` as one who types it sees it, in a folder of its own and on ports of its own."""
-import os
-import pathlib
-import pty
+"""`make run` as one who types it sees it."""
 import re
-import shutil
-import signal
 import socket
-import subprocess
-import threading
 
 import pytest
 
-from ess import BUILD, ENVIRONMENT, ROOT, free_port, wait_for
+from demo import PORTS, Demo
+from ess import wait_for
 
-PORTS = ("KAFKA_PORT", "INGEST_PORT", "DISPATCHER_PORT", "RECEIVER_PORT")
-WEBHOOK = re.compile(r"^[0-9:.]+ +(demo-\S+) +(\S+) +cursor (\d+) +signature ok +(\d+) ms$", re.M)
 WRONG = re.compile(r"WRONG|GAP|ODD|unknown|ended with status|cannot_start|level=error")
-
-
-class Terminal:
-    """deploy/demo/run at a terminal of its own, where Ctrl-C can be typed."""
-
-    def __init__(self, folder, environment):
-        self.master, slave = pty.openpty()
-        self.shown = ""
-        self.process = subprocess.Popen(["setsid", "--ctty", "--wait", folder / "deploy/demo/run"], stdin=slave, stdout=slave, stderr=slave,
-                                        env=environment)
-        os.close(slave)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        try:
-            while part := os.read(self.master, 65536):
-                self.shown += part.decode(errors="replace").replace("\r\n", "\n")
-        except OSError:
-            pass  # the terminal's other end is closed: it has ended
-
-    def webhooks(self, subscriber):
-        """Cursors of the verified webhooks to a subscriber that it has shown."""
-        return [int(cursor) for id, _, cursor, _ in WEBHOOK.findall(self.shown) if id == subscriber]
-
-    def wait_webhooks(self, subscriber, count):
-        wait_for(lambda: len(self.webhooks(subscriber)) >= count, 60, lambda: self.shown)
-
-    def ctrl_c(self):
-        os.write(self.master, b"\x03")
-
-    def wait(self):
-        status = self.process.wait(60)
-        os.close(self.master)
-        return status
-
-
-class Demo:
-    def __init__(self, folder):
-        self.folder = folder
-        self.environment = {**ENVIRONMENT, **{name: str(free_port()) for name in PORTS}, "DEMO_OF": str(folder)}
-        shutil.copytree(ROOT / "deploy", folder / "deploy")
-        (folder / "build").mkdir()
-        for path in (BUILD / "ess-ingest", BUILD / "ess-dispatcher", *(ROOT / "build").glob("kafka-[0-9]*")):
-            (folder / "build" / path.name).symlink_to(path)
-        self.terminals = []
-
-    def start(self):
-        self.terminals.append(Terminal(self.folder, self.environment))
-        return self.terminals[-1]
-
-    def run(self, **environment):
-        """Another one, that ends by itself."""
-        return subprocess.run([self.folder / "deploy/demo/run"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-                              env={**self.environment, **environment})
-
-    def processes(self):
-        """Command lines of what it started and has not ended."""
-        found = []
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                if f"DEMO_OF={self.folder}\0".encode() in (entry / "environ").read_bytes():
-                    found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200]))
-            except OSError:
-                continue
-        return found
-
-    def end(self):
-        for terminal in self.terminals:
-            terminal.process.kill()
-        for pid, _ in self.processes():
-            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -123,10 +44,10 @@ def test_webhooks_arrive_verified_and_a_second_run_goes_on_where_the_first_stopp
 
 @pytest.mark.parametrize("name", PORTS)
 def test_a_port_that_is_taken_is_named(demo, name):
-    with socket.create_server(("127.0.0.1", int(demo.environment[name]))):
+    with socket.create_server(("127.0.0.1", demo.ports[name])):
         done = demo.run()
     assert done.returncode == 1
-    assert f"port {demo.environment[name]}," in done.stderr and f"{name}=" in done.stderr
+    assert f"port {demo.ports[name]}," in done.stderr and f"{name}=" in done.stderr
     assert demo.processes() == []
 
 
