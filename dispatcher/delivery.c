@@ -121,14 +121,17 @@ static void on_done(void *arg, const struct webhook_result *result) {
     serve_queue(d);
 }
 
-static void send_event(struct subscriber *s, const struct feed_event *event) {
+/* `compacted`: right before it, above the lane's position, records are missing. What a first attempt said of it stays said. */
+static void send_event(struct subscriber *s, const struct feed_event *event, bool compacted) {
     struct dispatcher *d = s->dispatcher;
     struct buf body = {0};
     int64_t previous = s->lane.last;
     snprintf(s->event_id, sizeof s->event_id, "%.*s", (int)event->id.len, event->id.data);
     s->event_appended_ms = event->appended_ms;
+    if (event->cursor != s->lane.current)
+        s->event_compacted = s->lane.compacted || compacted;
     int64_t attempt = lane_start(&s->lane, event->cursor, token_id_hash(event->id));
-    event_splice(event->stored, event->topic.len, event->cursor, previous, false, &body);
+    event_splice(event->stored, event->topic.len, event->cursor, previous, s->event_compacted, &body);
     const struct spec *spec = &s->record.spec;
     const struct webhook_request request = {
         .url = spec->url,
@@ -145,18 +148,20 @@ static void send_event(struct subscriber *s, const struct feed_event *event) {
 /* The lane may start an attempt now: with which event? */
 static void advance(struct subscriber *s) {
     struct feed_event event;
-    int64_t passed;
+    struct feed_passed passed;
     switch (feed_next(s->dispatcher->feed, &s->reader, s->lane.position, &event, &passed)) {
     case FEED_EVENT:
-        send_event(s, &event);
+        send_event(s, &event, passed.compacted);
         break;
     case FEED_END:
-        lane_wait(&s->lane, passed);
+        s->lane.compacted |= passed.compacted;
+        lane_wait(&s->lane, passed.to);
         progress_made(s);
         break;
     case FEED_LATER:
-        if (passed > s->lane.position)
-            lane_pass(&s->lane, passed);
+        s->lane.compacted |= passed.compacted;
+        if (passed.to > s->lane.position)
+            lane_pass(&s->lane, passed.to);
         break;
     }
 }
@@ -183,6 +188,7 @@ static void wake(void *arg, struct match_member *member) {
     struct subscriber *s = (struct subscriber *)(void *)((char *)member - offsetof(struct subscriber, member));
     if (s->lane.state != LANE_WAITING)
         return; /* it is behind, and will come to it */
+    s->lane.compacted |= feed_hole_above(s->dispatcher->feed, s->lane.position);
     lane_wake(&s->lane, event->cursor - 1);
     delivery_step(s);
 }

@@ -33,6 +33,7 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, c
     lane_init(lane, policy, token->position);
     lane->last = token->last;
     lane->last_id_hash = token->last_id_hash;
+    lane->compacted = token->compacted;
     lane->failing_since_ms = token->failing_since_ms;
     lane->given_up = token->given_up;
     lane->refused_in_row = token->refused_in_row;
@@ -57,6 +58,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->position = lane->position;
     token->last = lane->last;
     token->last_id_hash = lane->last_id_hash;
+    token->compacted = lane->compacted;
     token->waiting = lane->state == LANE_WAITING;
     token->state = lane_token_state(lane);
     snprintf(token->reason, sizeof token->reason, "%s", lane->reason);
@@ -154,6 +156,7 @@ static void settle(struct lane *lane) {
     move_to(lane, lane->current);
     lane->last = lane->current;
     lane->last_id_hash = lane->current_id_hash;
+    lane->compacted = false;
     forget_current(lane);
     set_state(lane, LANE_READY);
 }

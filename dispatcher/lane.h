@@ -40,6 +40,7 @@ struct lane {
     int64_t position;      /* settled up to here */
     int64_t last;          /* newest event for it at or below position; or the position asked for */
     uint64_t last_id_hash; /* 0: none yet */
+    bool compacted;        /* between last and position the owner met cursors without a record */
     int64_t current;       /* the event in flight, in backoff or being buried; -1: none */
     uint64_t current_id_hash;
     int64_t attempts;      /* made for `current` */

@@ -39,6 +39,7 @@ struct subscriber {
     struct webhook *webhook; /* in flight */
     char event_id[EVENT_ID_BYTES_MAX + 1]; /* of the event in flight */
     int64_t event_appended_ms;
+    bool event_compacted; /* of the event that the lane is at, as its first attempt said it */
     struct dead_letter *dead_letter; /* being written */
     struct loop_timer due;           /* the lane's next attempt */
     struct loop_timer token_due;     /* the token's next writing */

@@ -22,6 +22,7 @@ struct replay {
     int64_t position, previous, until, limit, count;
     int64_t end;           /* as of the request: the tail must have come this far */
     struct buf body;
+    bool compacted;        /* between previous and position */
     struct loop_timer turn;     /* the next piece of the answer */
     struct loop_timer deadline; /* set while the tail has not come as far as `end` */
     struct replay *prev, *next; /* of all that are being answered */
@@ -72,7 +73,8 @@ static bool add(struct replay *r, const struct feed_event *event) {
     if (r->count && r->body.len + event->stored.len > ANSWER_BYTES_MAX - 256)
         return false;
     buf_append(&r->body, ",", r->count != 0);
-    event_splice(event->stored, event->topic.len, event->cursor, r->previous, false, &r->body);
+    event_splice(event->stored, event->topic.len, event->cursor, r->previous, r->compacted, &r->body);
+    r->compacted = false;
     r->position = r->previous = event->cursor;
     r->count++;
     return true;
@@ -82,11 +84,12 @@ static bool add(struct replay *r, const struct feed_event *event) {
 static void step(void *arg) {
     struct replay *r = arg;
     struct feed_event event;
-    int64_t passed;
+    struct feed_passed passed;
     size_t began = r->body.len;
     while (r->body.len - began < PIECE_BYTES) {
         enum feed_result result = feed_next(r->ingest->feed, &r->reader, r->position, &event, &passed);
-        r->position = passed < r->until ? passed : r->until;
+        r->compacted |= passed.compacted;
+        r->position = passed.to < r->until ? passed.to : r->until;
         if (result == FEED_EVENT && event.cursor <= r->until) {
             if (!add(r, &event) || r->count == r->limit) {
                 answer(r, r->position < r->end && r->position < r->until);

@@ -1,15 +1,21 @@
 /* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that follows it in sequence
- * goes first for a while, since that costs no jump. */
+ * goes first for a while, since that costs no jump. What librdkafka has read ahead is kept for a moment for the same reason.
+ * A record of another feed may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
+ * mean that the log is another: the genesis record tells, and is read again. */
 #include "common/feed/catchup.h"
 
+#include "common/base/clock.h"
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { IN_SEQUENCE_MAX = 16 };
+enum { IN_SEQUENCE_MAX = 16, IDLE_MS = 200 };
+
+static void on_idle(void *arg);
 
 void catchup_init(struct catchup *c, struct feed *feed) {
-    *c = (struct catchup){.feed = feed, .next = -1};
+    *c = (struct catchup){.feed = feed, .next = -1, .doubted = -1, .stray = -1};
     c->waiting.next = c->waiting.prev = &c->waiting;
+    loop_timer_init(&c->idle, on_idle, c);
 }
 
 void catchup_forget(struct feed_reader *r) {
@@ -30,6 +36,7 @@ static void append(struct feed_reader *ring, struct feed_reader *r) {
 void catchup_fini(struct catchup *c) {
     while (c->waiting.next != &c->waiting)
         catchup_forget(c->waiting.next);
+    loop_timer_clear(c->feed->loop, &c->idle);
     chunk_free(c->building);
     consumer_free(c->consumer);
 }
@@ -56,32 +63,77 @@ static void wake_readers(struct catchup *c) {
 static void finish(struct catchup *c) {
     struct chunk *chunk = c->building;
     c->building = NULL;
-    feed_insert(c->feed, chunk);
-    feed_account(c->feed, chunk);
+    feed_keep(c->feed, chunk);
     wake_readers(c);
     start_next(c);
 }
 
+static void jump(struct catchup *c, int64_t to) {
+    struct error err;
+    c->next = to;
+    if (consumer_assign(c->consumer, c->feed->topic, 0, to, &err))
+        feed_break(c->feed, err.message);
+}
+
+/* False: it is not taken yet. */
+static bool take(struct catchup *c, const rd_kafka_message_t *message) {
+    struct feed_event event;
+    enum record_kind kind = feed_take(c->feed, message, c->building, &event);
+    if (kind == RECORD_MISMATCH && message->offset != c->stray) {
+        c->doubted = message->offset;
+        jump(c, 0);
+        return false;
+    }
+    if (kind == RECORD_MISMATCH) {
+        chunk_pass(c->building, message->offset);
+        if (c->feed->options.foreign)
+            c->feed->options.foreign(c->feed->options.arg, message->offset);
+    } else if (kind == RECORD_NEWER) {
+        feed_break_at(c->feed, kind, message->offset);
+        return false;
+    }
+    return true;
+}
+
+/* The log's first record was read because of one of another feed. */
+static void settle_doubt(struct catchup *c, const rd_kafka_message_t *first) {
+    struct feed_event event;
+    if (first->offset != 0 || record_read(first, c->feed->id, &event, &c->feed->scratch) != RECORD_GENESIS) {
+        feed_break_at(c->feed, RECORD_MISMATCH, c->doubted);
+        return;
+    }
+    c->stray = c->doubted;
+    c->doubted = -1;
+    jump(c, c->stray);
+}
+
 static void on_message(void *arg, const rd_kafka_message_t *message) {
     struct catchup *c = arg;
-    struct feed_event event;
     if (!c->building || message->offset < c->next || c->feed->stopped)
         return;
+    if (c->doubted >= 0) {
+        settle_doubt(c, message);
+        return;
+    }
     c->next = message->offset + 1;
-    if (message->offset <= c->stop)
-        feed_take(c->feed, message, c->building, &event);
+    if (message->offset <= c->stop && !take(c, message))
+        return;
     if (message->offset >= c->stop) /* what lies between was taken by compaction */
         chunk_extend(c->building, c->stop);
-    if (c->building->to >= c->stop || chunk_bytes(c->building) >= c->feed->chunk_bytes)
+    if (c->building->to >= c->stop || chunk_is_full(c->building, c->feed->chunk_bytes))
         finish(c);
 }
 
 static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
     struct catchup *c = arg;
     (void)topic, (void)partition;
-    if (!c->building || offset < c->next)
+    if (!c->building || offset < c->next || c->doubted >= 0)
         return;
-    chunk_extend(c->building, offset - 1 < c->stop ? offset - 1 : c->stop);
+    if (offset <= c->stop) {
+        feed_break_end(c->feed, offset - 1, c->stop);
+        return;
+    }
+    chunk_extend(c->building, c->stop);
     finish(c);
 }
 
@@ -114,14 +166,30 @@ static struct feed_reader *choose(struct catchup *c) {
     return c->waiting.next;
 }
 
+static void forget_place(struct catchup *c) {
+    loop_timer_clear(c->feed->loop, &c->idle);
+    if (c->next >= 0)
+        consumer_unassign(c->consumer);
+    c->next = c->doubted = -1;
+    if (c->consumer)
+        consumer_hold(c->consumer, false); /* what it has fetched is dropped */
+}
+
+static void on_idle(void *arg) { forget_place(arg); }
+
+/* Nobody waits: the next one may well go on from here. */
+static void pause_reading(struct catchup *c) {
+    if (c->next < 0)
+        return;
+    consumer_hold(c->consumer, true);
+    loop_timer_set(c->feed->loop, &c->idle, clock_ms() + IDLE_MS);
+}
+
 static void start_next(struct catchup *c) {
-    struct error err;
-    if (c->building || c->feed->stopped)
+    if (c->building || c->feed->stopped || c->halted)
         return;
     if (c->waiting.next == &c->waiting) {
-        if (c->next >= 0)
-            consumer_unassign(c->consumer);
-        c->next = -1;
+        pause_reading(c);
         return;
     }
     if (!open_consumer(c))
@@ -129,14 +197,14 @@ static void start_next(struct catchup *c) {
     int64_t position = choose(c)->waits_for;
     c->building = chunk_new(position, ++c->feed->serial);
     c->stop = feed_gap_end(c->feed, position);
+    loop_timer_clear(c->feed->loop, &c->idle);
+    consumer_hold(c->consumer, false);
     if (position + 1 == c->next) {
         c->in_sequence++;
-        return;
+    } else {
+        c->in_sequence = 0;
+        jump(c, position + 1);
     }
-    c->in_sequence = 0;
-    c->next = position + 1;
-    if (consumer_assign(c->consumer, c->feed->topic, 0, c->next, &err))
-        feed_break(c->feed, err.message);
 }
 
 void catchup_wait(struct catchup *c, struct feed_reader *r, int64_t position) {
@@ -145,3 +213,17 @@ void catchup_wait(struct catchup *c, struct feed_reader *r, int64_t position) {
     append(&c->waiting, r);
     start_next(c);
 }
+
+void catchup_halt(struct catchup *c) {
+    c->halted = true;
+    chunk_free(c->building);
+    c->building = NULL;
+    forget_place(c);
+}
+
+void catchup_go_on(struct catchup *c) {
+    c->halted = false;
+    start_next(c);
+}
+
+size_t catchup_bytes(const struct catchup *c) { return c->building ? chunk_bytes(c->building) : 0; }

@@ -9,12 +9,16 @@ struct consumer;
 
 struct catchup {
     struct feed *feed;
-    struct consumer *consumer;   /* made at the first need */
-    struct feed_reader waiting;  /* the ends of a ring of waiting readers */
-    struct chunk *building;      /* NULL: idle */
-    int64_t stop;                /* the chunk being built ends here at the latest */
-    int64_t next;                /* the consumer's next offset; -1: it reads nothing */
-    unsigned in_sequence;        /* chunks since the last jump */
+    struct consumer *consumer;  /* made at the first need */
+    struct feed_reader waiting; /* the ends of a ring of waiting readers */
+    struct chunk *building;     /* NULL: idle */
+    int64_t stop;               /* the chunk being built ends here at the latest */
+    int64_t next;               /* the consumer's next offset; -1: it reads nothing */
+    unsigned in_sequence;       /* chunks since the last jump */
+    bool halted;
+    int64_t doubted; /* a record of another feed, on whose account the genesis record is being read; -1: none */
+    int64_t stray;   /* the last one that turned out to be alone in this feed; -1: none */
+    struct loop_timer idle;
 };
 
 void catchup_init(struct catchup *c, struct feed *feed);
@@ -23,5 +27,12 @@ void catchup_fini(struct catchup *c);
 /* The reader's `ready` is called once the cursor right above `position` is in memory. */
 void catchup_wait(struct catchup *c, struct feed_reader *reader, int64_t position);
 void catchup_forget(struct feed_reader *reader);
+
+/* Nothing is read before catchup_go_on: the log may be another. */
+void catchup_halt(struct catchup *c);
+void catchup_go_on(struct catchup *c);
+
+/* Memory of the chunk that is being built. */
+size_t catchup_bytes(const struct catchup *c);
 
 #endif

@@ -21,6 +21,11 @@ struct chunk_record {
     uint16_t id_len, key_len, trace_len;
 };
 
+/* No record has a cursor within from..to. */
+struct chunk_hole {
+    int64_t from, to;
+};
+
 struct chunk *chunk_new(int64_t from, uint64_t serial) {
     struct chunk *chunk = mem_zero(sizeof *chunk);
     chunk->from = chunk->to = from;
@@ -38,6 +43,7 @@ void chunk_free(struct chunk *chunk) {
     }
     free(chunk->topics);
     free(chunk->records);
+    free(chunk->holes);
     buf_fini(&chunk->texts);
     free(chunk);
 }
@@ -79,24 +85,41 @@ void chunk_add(struct chunk *chunk, const struct feed_event *event) {
     buf_append(&chunk->texts, event->key.data, event->key.len);
     buf_append(&chunk->texts, event->traceparent.data, event->traceparent.len);
     buf_append(&chunk->texts, event->stored.data, event->stored.len);
-    chunk_extend(chunk, event->cursor);
+    chunk_pass(chunk, event->cursor);
+}
+
+void chunk_pass(struct chunk *chunk, int64_t cursor) {
+    chunk_extend(chunk, cursor - 1);
+    chunk->to = cursor;
 }
 
 void chunk_extend(struct chunk *chunk, int64_t to) {
-    if (to > chunk->to)
-        chunk->to = to;
+    if (to <= chunk->to)
+        return;
+    if (chunk->holes_count == chunk->holes_cap) {
+        chunk->holes_cap = chunk->holes_cap ? chunk->holes_cap * 2 : 4;
+        chunk->holes = mem_resize(chunk->holes, chunk->holes_cap * sizeof *chunk->holes);
+    }
+    chunk->holes[chunk->holes_count++] = (struct chunk_hole){chunk->to + 1, to};
+    chunk->to = to;
 }
 
 void chunk_seal(struct chunk *chunk) {
     chunk->records = mem_resize(chunk->records, chunk->count * sizeof *chunk->records);
     chunk->cap = chunk->count;
+    chunk->holes = mem_resize(chunk->holes, chunk->holes_count * sizeof *chunk->holes);
+    chunk->holes_cap = chunk->holes_count;
     chunk->texts.data = mem_resize(chunk->texts.data, chunk->texts.len + 1);
     chunk->texts.cap = chunk->texts.len + 1;
     chunk->texts.data[chunk->texts.len] = 0;
 }
 
+bool chunk_is_full(const struct chunk *chunk, size_t bytes) {
+    return chunk->count * sizeof *chunk->records + chunk->texts.len + chunk->holes_count * sizeof *chunk->holes >= bytes;
+}
+
 size_t chunk_bytes(const struct chunk *chunk) {
-    return sizeof *chunk + chunk->cap * sizeof *chunk->records + chunk->texts.cap +
+    return sizeof *chunk + chunk->cap * sizeof *chunk->records + chunk->texts.cap + chunk->holes_cap * sizeof *chunk->holes +
            chunk->topics_count * (sizeof(struct chunk_topic) + 40);
 }
 
@@ -110,6 +133,18 @@ size_t chunk_find(const struct chunk *chunk, int64_t cursor) {
             high = middle;
     }
     return low;
+}
+
+bool chunk_has_hole(const struct chunk *chunk, int64_t above, int64_t below) {
+    size_t low = 0, high = chunk->holes_count; /* the first hole that ends above `above` */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chunk->holes[middle].to <= above)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < chunk->holes_count && chunk->holes[low].from < below && above + 1 < below;
 }
 
 uint32_t chunk_topic_of(const struct chunk *chunk, size_t number) { return chunk->records[number].topic; }

@@ -1,6 +1,7 @@
 /* The feed reader; see feed.h. Chunks stand in one array sorted by place and never overlap; the last one is the tail. */
 #include "common/feed/feed.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,15 +10,18 @@
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024, FEW_RECORDS = 16 };
+enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024 };
 
 static struct chunk *tail_of(const struct feed *feed) { return feed->chunks[feed->chunks_count - 1]; }
 
 int64_t feed_end(const struct feed *feed) { return tail_of(feed)->to; }
+bool feed_sure(const struct feed *feed) { return !feed->unsure; }
+bool feed_hole_above(const struct feed *feed, int64_t cursor) { return feed->newest_hole > cursor; }
+bool feed_is_tail(const struct feed *feed, const struct chunk *chunk) { return chunk == tail_of(feed); }
 const char *feed_id(const struct feed *feed) { return feed->id; }
 
 size_t feed_bytes(const struct feed *feed) {
-    size_t bytes = 0;
+    size_t bytes = catchup_bytes(&feed->catchup);
     for (size_t i = 0; i < feed->chunks_count; i++)
         bytes += chunk_bytes(feed->chunks[i]);
     return bytes;
@@ -53,9 +57,10 @@ static void drop_chunk(struct feed *feed, size_t number) {
         feed->chunks[i] = feed->chunks[i + 1];
 }
 
-/* Frees the chunks that were not used for longest, but never the tail or the newest one. */
+/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must be room for the one that
+ * is built next, too. */
 static void evict(struct feed *feed) {
-    while (feed->bytes + chunk_bytes(tail_of(feed)) > feed->cache_bytes) {
+    while (feed->bytes + chunk_bytes(tail_of(feed)) + feed->chunk_bytes > feed->cache_bytes) {
         size_t oldest = feed->chunks_count;
         for (size_t i = 0; i + 1 < feed->chunks_count; i++)
             if (feed->chunks[i]->used != feed->clock && (oldest == feed->chunks_count || feed->chunks[i]->used < feed->chunks[oldest]->used))
@@ -66,7 +71,7 @@ static void evict(struct feed *feed) {
     }
 }
 
-void feed_insert(struct feed *feed, struct chunk *chunk) {
+static void insert(struct feed *feed, struct chunk *chunk) {
     size_t at = chunk_above(feed, chunk->from);
     feed->chunks = mem_resize(feed->chunks, (feed->chunks_count + 1) * sizeof *feed->chunks);
     for (size_t i = feed->chunks_count; i > at; i--)
@@ -75,18 +80,17 @@ void feed_insert(struct feed *feed, struct chunk *chunk) {
     feed->chunks_count++;
 }
 
-/* The sealed chunk counts for the memory bound from now on, as the one that was used last. */
-void feed_account(struct feed *feed, struct chunk *chunk) {
+/* The full chunk counts for the memory bound from now on. */
+static void account(struct feed *feed, struct chunk *chunk) {
     chunk_seal(chunk);
     chunk->used = ++feed->clock;
     feed->bytes += chunk_bytes(chunk);
     evict(feed);
 }
 
-static void roll_tail(struct feed *feed) {
-    struct chunk *full = tail_of(feed);
-    feed_insert(feed, chunk_new(full->to, ++feed->serial));
-    feed_account(feed, full);
+void feed_keep(struct feed *feed, struct chunk *chunk) {
+    insert(feed, chunk);
+    account(feed, chunk);
 }
 
 void feed_break(struct feed *feed, const char *reason) {
@@ -97,40 +101,99 @@ void feed_break(struct feed *feed, const char *reason) {
     feed->options.broken(feed->options.arg, reason);
 }
 
-bool feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event) {
+void feed_break_at(struct feed *feed, enum record_kind kind, int64_t cursor) {
     char reason[160];
-    switch (record_read(message, feed->id, event, &feed->scratch)) {
-    case RECORD_EVENT:
+    if (kind == RECORD_NEWER)
+        snprintf(reason, sizeof reason, "the event at cursor %" PRId64 " was written by a newer version of ESS", cursor);
+    else
+        snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not one of feed %s", cursor, feed->id);
+    feed_break(feed, reason);
+}
+
+void feed_break_end(struct feed *feed, int64_t end, int64_t seen) {
+    char reason[128];
+    snprintf(reason, sizeof reason, "the log ends at cursor %" PRId64 ", but cursor %" PRId64 " was seen", end, seen);
+    feed_break(feed, reason);
+}
+
+enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event) {
+    enum record_kind kind = record_read(message, feed->id, event, &feed->scratch);
+    if (kind == RECORD_EVENT)
         chunk_add(chunk, event);
-        return true;
-    case RECORD_FOREIGN:
-        if (feed->options.foreign)
-            feed->options.foreign(feed->options.arg, message->offset);
-        break;
-    case RECORD_GENESIS:
-        break;
-    case RECORD_MISMATCH:
-        snprintf(reason, sizeof reason, "the event at cursor %lld is of another feed than %s", (long long)message->offset, feed->id);
+    else if (kind == RECORD_GENESIS || kind == RECORD_FOREIGN)
+        chunk_pass(chunk, message->offset);
+    if (kind == RECORD_FOREIGN && feed->options.foreign)
+        feed->options.foreign(feed->options.arg, message->offset);
+    return kind;
+}
+
+/* --- the tail */
+
+static void be_sure(struct feed *feed) {
+    if (!feed->unsure)
+        return;
+    feed->unsure = false;
+    catchup_go_on(&feed->catchup);
+}
+
+static void read_tail_from(struct feed *feed, int64_t cursor) {
+    struct error err;
+    if (consumer_assign(feed->tail, feed->topic, 0, cursor, &err))
+        feed_break(feed, err.message);
+}
+
+/* Whatever comes next may come from another log: a restored backup, or the copy of a broker that had fallen behind. */
+static void on_tail_lost(void *arg) {
+    struct feed *feed = arg;
+    if (feed->stopped)
+        return;
+    feed->unsure = true;
+    catchup_halt(&feed->catchup);
+    read_tail_from(feed, feed_end(feed));
+}
+
+/* The newest record was read again, or for the first time. */
+static void compare_newest(struct feed *feed, const rd_kafka_message_t *message) {
+    struct feed_event event;
+    uint64_t identity = record_identity(message);
+    bool other_genesis = message->offset == 0 && record_read(message, feed->id, &event, &feed->scratch) != RECORD_GENESIS;
+    char reason[128];
+    if (other_genesis || (feed->newest && feed->newest != identity)) {
+        snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not the one that was read before", message->offset);
         feed_break(feed, reason);
-        return false;
-    case RECORD_NEWER:
-        snprintf(reason, sizeof reason, "the event at cursor %lld was written by a newer version of ESS", (long long)message->offset);
-        feed_break(feed, reason);
-        return false;
+        return;
     }
-    chunk_extend(chunk, message->offset);
-    return false;
+    feed->newest = identity;
+    be_sure(feed);
+}
+
+static void roll_tail(struct feed *feed) {
+    struct chunk *full = tail_of(feed);
+    insert(feed, chunk_new(full->to, ++feed->serial));
+    account(feed, full);
 }
 
 static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
     struct feed *feed = arg;
     struct feed_event event;
-    if (feed->stopped || message->offset <= feed_end(feed))
+    if (feed->stopped || message->offset < feed_end(feed))
         return;
-    if (chunk_bytes(tail_of(feed)) > feed->chunk_bytes)
+    if (message->offset == feed_end(feed)) {
+        compare_newest(feed, message);
+        return;
+    }
+    be_sure(feed); /* the newest record went by compaction, long after it was read */
+    if (chunk_is_full(tail_of(feed), feed->chunk_bytes))
         roll_tail(feed);
-    bool is_event = feed_take(feed, message, tail_of(feed), &event);
-    if (is_event && feed->options.appended)
+    if (message->offset > feed_end(feed) + 1)
+        feed->newest_hole = message->offset - 1;
+    enum record_kind kind = feed_take(feed, message, tail_of(feed), &event);
+    if (kind == RECORD_MISMATCH || kind == RECORD_NEWER) {
+        feed_break_at(feed, kind, message->offset);
+        return;
+    }
+    feed->newest = record_identity(message);
+    if (kind == RECORD_EVENT && feed->options.appended)
         feed->options.appended(feed->options.arg, &event);
     if (feed->options.advanced && !feed->stopped)
         feed->options.advanced(feed->options.arg, feed_end(feed));
@@ -138,12 +201,11 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
 
 static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
     struct feed *feed = arg;
-    char reason[160];
     (void)topic, (void)partition;
     if (offset > feed_end(feed))
-        return;
-    snprintf(reason, sizeof reason, "the log ends at cursor %lld, but cursor %lld was seen", (long long)offset - 1, (long long)feed_end(feed));
-    feed_break(feed, reason);
+        be_sure(feed);
+    else
+        feed_break_end(feed, offset - 1, feed_end(feed));
 }
 
 static void on_tail_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
@@ -152,6 +214,8 @@ static void on_tail_failed(void *arg, rd_kafka_resp_err_t code, const char *reas
         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__FATAL)
         feed_break(feed, reason);
 }
+
+/* --- life */
 
 struct feed *feed_new(struct loop *loop, const struct feed_options *options, struct error *err) {
     struct feed *feed = mem_zero(sizeof *feed);
@@ -165,7 +229,9 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     snprintf(feed->id, sizeof feed->id, "%s", options->feed_id);
     kafka_topic_name(options->kafka, "events", feed->topic);
     feed->loop = loop;
-    feed_insert(feed, chunk_new(options->start, ++feed->serial));
+    feed->newest_hole = -1;
+    feed->unsure = true;
+    insert(feed, chunk_new(options->start, ++feed->serial));
     catchup_init(&feed->catchup, feed);
     const struct consumer_options tail = {.kafka = options->kafka,
                                           .fetch_wait_ms = 500,
@@ -173,9 +239,10 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
                                           .message = on_tail_message,
                                           .end = on_tail_end,
                                           .failed = on_tail_failed,
+                                          .lost = on_tail_lost,
                                           .arg = feed};
     feed->tail = consumer_new(loop, &tail, err);
-    if (!feed->tail || consumer_assign(feed->tail, feed->topic, 0, options->start + 1, err)) {
+    if (!feed->tail || consumer_assign(feed->tail, feed->topic, 0, options->start, err)) {
         feed_free(feed);
         return NULL;
     }
@@ -192,76 +259,4 @@ void feed_free(struct feed *feed) {
     free(feed->chunks);
     buf_fini(&feed->scratch);
     free(feed);
-}
-
-void feed_reader_init(struct feed_reader *r, bool (*wants)(void *, struct span), void (*ready)(void *), void *arg) {
-    *r = (struct feed_reader){.wants = wants, .ready = ready, .arg = arg};
-}
-
-void feed_reader_changed(struct feed_reader *r) {
-    free(r->wanted);
-    r->wanted = NULL;
-    r->wanted_count = 0;
-    r->serial = 0;
-}
-
-void feed_reader_fini(struct feed_reader *r) {
-    catchup_forget(r);
-    feed_reader_changed(r);
-}
-
-/* Asks once a chunk for each of its topics, so that passing its events costs a look at a byte each. */
-static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
-    if (r->serial != chunk->serial) {
-        feed_reader_changed(r);
-        r->serial = chunk->serial;
-        r->wants_any = false;
-    }
-    if (r->wanted_count == chunk->topics_count)
-        return;
-    r->wanted = mem_resize(r->wanted, chunk->topics_count);
-    for (; r->wanted_count < chunk->topics_count; r->wanted_count++) {
-        r->wanted[r->wanted_count] = r->wants(r->arg, chunk_topic_text(chunk, (uint32_t)r->wanted_count));
-        r->wants_any |= r->wanted[r->wanted_count];
-    }
-}
-
-/* The number of the next wanted event above `position`; the chunk's count when it has none. */
-static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position) {
-    size_t i = chunk_find(chunk, position);
-    if (chunk->count - i <= FEW_RECORDS) {
-        while (i < chunk->count && !r->wants(r->arg, chunk_topic_text(chunk, chunk_topic_of(chunk, i))))
-            i++;
-        return i;
-    }
-    learn_topics(r, chunk);
-    if (!r->wants_any)
-        return chunk->count;
-    while (i < chunk->count && !r->wanted[chunk_topic_of(chunk, i)])
-        i++;
-    return i;
-}
-
-enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position, struct feed_event *event, int64_t *passed) {
-    struct chunk *chunk;
-    while ((chunk = feed_chunk_at(feed, position))) {
-        size_t i = find_wanted(r, chunk, position);
-        if (chunk != tail_of(feed))
-            chunk->used = ++feed->clock;
-        if (i < chunk->count) {
-            chunk_get(chunk, i, event);
-            *passed = event->cursor - 1;
-            return FEED_EVENT;
-        }
-        if (chunk->to > position)
-            position = chunk->to;
-        *passed = position;
-        if (chunk == tail_of(feed)) {
-            feed_reader_changed(r); /* at the tail it needs no memory */
-            return FEED_END;
-        }
-    }
-    *passed = position;
-    catchup_wait(&feed->catchup, r, position);
-    return FEED_LATER;
 }

@@ -24,7 +24,7 @@ struct feed_options {
     void (*advanced)(void *arg, int64_t end);
     /* The log is not the one that was read so far, or cannot be read on. The feed stops; the caller starts over. */
     void (*broken)(void *arg, const char *reason);
-    /* A record that ESS did not write was skipped. May be NULL. */
+    /* A record that ESS did not write, or of another feed, was skipped. May be NULL. */
     void (*foreign)(void *arg, int64_t cursor);
     void *arg;
 };
@@ -34,6 +34,11 @@ void feed_free(struct feed *feed); /* may block until librdkafka's threads have 
 
 /* The newest cursor that the tail has seen. */
 int64_t feed_end(const struct feed *feed);
+/* Whether the log is known to be the one that was read so far. False from the start, and from every lost broker on, until
+ * the tail has read its newest record again. */
+bool feed_sure(const struct feed *feed);
+/* Whether the tail has met a cursor above this one that has no record. */
+bool feed_hole_above(const struct feed *feed, int64_t cursor);
 const char *feed_id(const struct feed *feed);
 /* Memory of all chunks, in bytes. */
 size_t feed_bytes(const struct feed *feed);
@@ -59,10 +64,15 @@ void feed_reader_fini(struct feed_reader *reader);
 
 enum feed_result {
     FEED_EVENT, /* `event` is the next one that the reader wants above the position */
-    FEED_END,   /* there is none up to the log's end, which is `passed` */
-    FEED_LATER, /* there is none up to `passed`; reader->ready is called when the next chunk is there */
+    FEED_END,   /* there is none up to the log's end, which is passed.to */
+    FEED_LATER, /* there is none up to passed.to; reader->ready is called when the next chunk is there */
+};
+/* How far the reader came, from its position, without meeting what it wants. */
+struct feed_passed {
+    int64_t to;
+    bool compacted; /* on the way there was a cursor without a record: compaction took superseded events */
 };
 /* The next event above `position`. The event is valid until the next call for this feed or the return to the loop. */
-enum feed_result feed_next(struct feed *feed, struct feed_reader *reader, int64_t position, struct feed_event *event, int64_t *passed);
+enum feed_result feed_next(struct feed *feed, struct feed_reader *reader, int64_t position, struct feed_event *event, struct feed_passed *passed);
 
 #endif

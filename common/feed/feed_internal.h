@@ -1,4 +1,4 @@
-/* What feed.c and catchup.c share. Nobody else includes it. */
+/* What feed.c, reader.c and catchup.c share. Nobody else includes it. */
 #ifndef ESS_FEED_INTERNAL_H
 #define ESS_FEED_INTERNAL_H
 
@@ -18,19 +18,26 @@ struct feed {
     size_t bytes; /* of all but the tail */
     size_t cache_bytes, chunk_bytes;
     uint64_t serial, clock;
+    uint64_t newest; /* record_identity of the record at feed_end; 0: not known */
+    bool unsure;     /* that record is to be read (again) before anything else is taken */
+    int64_t newest_hole; /* -1: none */
     struct buf scratch;
     bool stopped;
 };
 
 /* The chunk with the cursor right above `position`, or NULL when it is not in memory. */
 struct chunk *feed_chunk_at(const struct feed *feed, int64_t position);
+bool feed_is_tail(const struct feed *feed, const struct chunk *chunk);
 /* Where the chunk above a position that is not in memory begins. */
 int64_t feed_gap_end(const struct feed *feed, int64_t position);
-/* Puts a chunk in its place. */
-void feed_insert(struct feed *feed, struct chunk *chunk);
-void feed_account(struct feed *feed, struct chunk *chunk);
-/* Adds a record to a chunk. True: it was an event. May stop the feed. */
-bool feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event);
+/* A chunk that nothing more is added to: puts it in its place, as the one that was used last. */
+void feed_keep(struct feed *feed, struct chunk *chunk);
+/* Adds a record to a chunk, but not one that must not be skipped (mismatch, newer). */
+enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event);
 void feed_break(struct feed *feed, const char *reason);
+/* Because the log ends before a cursor that was there. */
+void feed_break_end(struct feed *feed, int64_t end, int64_t seen);
+/* Because of a record that must not be skipped. */
+void feed_break_at(struct feed *feed, enum record_kind kind, int64_t cursor);
 
 #endif

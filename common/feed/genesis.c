@@ -17,6 +17,10 @@ static const struct kafka_setting reader[] = {
 
 bool genesis_key(struct span key) { return key.len > KEY_PREFIX_BYTES && memcmp(key.data, KEY_PREFIX, KEY_PREFIX_BYTES) == 0; }
 
+bool genesis_names(struct span key, const char *feed) {
+    return span_equal((struct span){key.data + KEY_PREFIX_BYTES, key.len - KEY_PREFIX_BYTES}, span_of(feed));
+}
+
 /* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it would only time out.) */
 static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);

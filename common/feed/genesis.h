@@ -15,6 +15,8 @@ struct genesis {
 };
 
 bool genesis_key(struct span kafka_key);
+/* Whether a genesis record's key names this feed. */
+bool genesis_names(struct span kafka_key, const char *feed);
 
 /* Reads the genesis record of the events topic; writes one when the log is empty and `create`. Blocks for a few seconds
  * at most. TOPICS_AWAY: try again; TOPICS_REFUSED: this log was not begun by ESS. */

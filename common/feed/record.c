@@ -8,6 +8,7 @@
 
 #include "common/feed/genesis.h"
 #include "common/kafka/consumer.h"
+#include "common/model/token.h"
 
 static int64_t number_of(struct span text, int64_t otherwise) {
     int64_t n = 0;
@@ -32,7 +33,7 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
     struct span version = consumer_header(message, "ess-v");
     buf_clear(scratch);
     if (genesis_key((struct span){message->key, message->key_len}))
-        return RECORD_GENESIS;
+        return message->offset > 0 || genesis_names((struct span){message->key, message->key_len}, feed_id) ? RECORD_GENESIS : RECORD_MISMATCH;
     if (number_of(version, -1) < 0)
         return RECORD_FOREIGN;
     if (number_of(version, -1) > EVENT_VERSION)
@@ -54,6 +55,11 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
     if (!message->payload)
         restore_tombstone(message, event, scratch);
     return event_stored_valid(event->stored, event->topic) ? RECORD_EVENT : RECORD_FOREIGN;
+}
+
+uint64_t record_identity(const rd_kafka_message_t *message) {
+    uint64_t identity = token_id_hash((struct span){message->key, message->key_len}) * 31 + token_id_hash(consumer_header(message, "ess-id"));
+    return identity ? identity : 1;
 }
 
 static void add_header(struct record_draft *draft, const char *name, struct span value) {

@@ -22,12 +22,15 @@ enum record_kind {
     RECORD_EVENT,
     RECORD_GENESIS,
     RECORD_FOREIGN,  /* not written by ESS, or damaged: skipped by every reader */
-    RECORD_MISMATCH, /* of another feed: the log is not the one that was read so far */
+    RECORD_MISMATCH, /* of another feed, or the genesis record of one: the log is not the one that was read so far */
     RECORD_NEWER,    /* written by a newer version of ESS: it must not be skipped */
 };
 
 /* Reads a record. The spans point into the message, or into `scratch` (which is cleared first). */
 enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id, struct feed_event *event, struct buf *scratch);
+
+/* Tells a record from another one at its place: a hash of its key and its event's id, never 0. */
+uint64_t record_identity(const rd_kafka_message_t *message);
 
 /* An event's Kafka record, ready to be sent. Embedded; its texts live as long as it and the event do. */
 enum { RECORD_HEADERS_MAX = 8 };

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void (*kafka_log)(int syslog_level, const char *text);
 
@@ -79,11 +80,27 @@ static int apply_all(rd_kafka_conf_t *conf, const struct kafka_config *config, c
     return apply_list(conf, settings, err);
 }
 
+static int on_socket_done(int fd, void *opaque) {
+    const struct kafka_watch *watch = opaque;
+    int result = close(fd);
+    watch->lost(watch->arg);
+    return result;
+}
+
 rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
+    return kafka_handle_new_watched(type, config, settings, NULL, err);
+}
+
+rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
+                                     const struct kafka_watch *watch, struct error *err) {
     char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH);
+    if (watch) {
+        rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)watch);
+        rd_kafka_conf_set_closesocket_cb(conf, on_socket_done);
+    }
     if (apply_all(conf, config, settings, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;

@@ -2,17 +2,52 @@
 #include "common/kafka/consumer.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/kafka/queue.h"
 
 struct consumer {
+    struct loop *loop;
     struct consumer_options options;
     rd_kafka_t *rk;
     struct kafka_queue queue;
+    /* for options.lost */
+    struct kafka_watch watch;
+    atomic_bool lost;
+    int lost_fd;
+    struct loop_io lost_io;
 };
+
+/* librdkafka's thread: its next connection comes after this. */
+static void on_connection_lost(void *arg) {
+    struct consumer *c = arg;
+    const uint64_t one = 1;
+    atomic_store(&c->lost, true);
+    if (write(c->lost_fd, &one, sizeof one) < 0)
+        return; /* EAGAIN: the loop is awake already */
+}
+
+/* True: what was fetched before is not to be taken. */
+static bool tell_lost(struct consumer *c) {
+    if (!atomic_load(&c->lost) || !atomic_exchange(&c->lost, false))
+        return false;
+    c->options.lost(c->options.arg);
+    return true;
+}
+
+static void on_lost_fd(void *arg, uint32_t events) {
+    struct consumer *c = arg;
+    uint64_t count;
+    (void)events;
+    if (read(c->lost_fd, &count, sizeof count) > 0)
+        tell_lost(c);
+}
 
 /* What librdkafka reports on the way to its own cure. */
 static bool transient(rd_kafka_resp_err_t code) {
@@ -35,11 +70,27 @@ static void on_error(struct consumer *c, rd_kafka_event_t *event) {
 static void on_event(void *arg, rd_kafka_event_t *event) {
     struct consumer *c = arg;
     const rd_kafka_message_t *message;
+    if (tell_lost(c))
+        return;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
         on_error(c, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH)
         while ((message = rd_kafka_event_message_next(event)))
             c->options.message(c->options.arg, message);
+}
+
+static void watch_connections(struct consumer *c) {
+    c->watch = (struct kafka_watch){on_connection_lost, c};
+    c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->lost_fd < 0)
+        abort();
+    loop_io_set(c->loop, &c->lost_io, c->lost_fd, EPOLLIN, on_lost_fd, c);
+}
+
+static void unwatch_connections(struct consumer *c) {
+    loop_io_clear(c->loop, &c->lost_io);
+    if (c->lost_fd >= 0)
+        close(c->lost_fd);
 }
 
 struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err) {
@@ -59,12 +110,18 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an int: more would mean without a pause */
         {NULL, NULL},
     };
-    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_CONSUMER, options->kafka, settings, err);
-    if (!rk)
-        return NULL;
     struct consumer *c = mem_zero(sizeof *c);
+    c->loop = loop;
     c->options = *options;
-    c->rk = rk;
+    c->lost_fd = -1;
+    if (options->lost)
+        watch_connections(c);
+    rd_kafka_t *rk = c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, options->lost ? &c->watch : NULL, err);
+    if (!rk) {
+        unwatch_connections(c);
+        free(c);
+        return NULL;
+    }
     rd_kafka_poll_set_consumer(rk);
     kafka_queue_open(&c->queue, loop, rd_kafka_queue_get_consumer(rk), on_event, c);
     return c;
@@ -90,11 +147,14 @@ bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message
 
 void consumer_unassign(struct consumer *c) { rd_kafka_assign(c->rk, NULL); }
 
+void consumer_hold(struct consumer *c, bool held) { kafka_queue_hold(&c->queue, held); }
+
 void consumer_free(struct consumer *c) {
     if (!c)
         return;
     kafka_queue_close(&c->queue);
     rd_kafka_destroy(c->rk);
+    unwatch_connections(c);
     free(c);
 }
 

@@ -3,6 +3,7 @@
 #define ESS_KAFKA_CONSUMER_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/loop.h"
@@ -21,6 +22,9 @@ struct consumer_options {
     void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
     /* A lasting fault of one partition (offset out of range, topic gone) or of the handle. May come again and again. */
     void (*failed)(void *arg, rd_kafka_resp_err_t code, const char *reason);
+    /* A connection to a broker was lost, or could not be made: comes before anything that was read over a later one. It may
+     * come for a connection that nothing was read over. May be NULL. */
+    void (*lost)(void *arg);
     void *arg;
 };
 
@@ -34,6 +38,8 @@ int consumer_assign_list(struct consumer *consumer, const rd_kafka_topic_partiti
 /* Whether this record is the newest of its partition that the broker has told of so far. */
 bool consumer_at_end(const struct consumer *consumer, const rd_kafka_message_t *message);
 void consumer_unassign(struct consumer *consumer);
+/* While held, what was fetched stays where it is, and no callback but `lost` comes. May be called from a callback. */
+void consumer_hold(struct consumer *consumer, bool held);
 
 /* May block until librdkafka's threads have ended. */
 void consumer_free(struct consumer *consumer);

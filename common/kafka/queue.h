@@ -3,6 +3,7 @@
 #define ESS_KAFKA_QUEUE_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 
 #include "common/base/loop.h"
 
@@ -11,12 +12,15 @@ struct kafka_queue {
     struct loop_io io;
     rd_kafka_queue_t *queue;
     int wake_fd;
+    bool held;
     void (*event)(void *arg, rd_kafka_event_t *event); /* destroyed by the queue after the call */
     void *arg;
 };
 
 /* Takes the queue over. Loop thread. */
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg);
+/* While held, nothing is taken from it. May be called from `event`: then that one was the last. */
+void kafka_queue_hold(struct kafka_queue *q, bool held);
 /* Call before the handle is destroyed. Does nothing on one that is not open. May be called from `event`. */
 void kafka_queue_close(struct kafka_queue *q);
 

@@ -56,7 +56,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "last", t->last);
     snprintf(hash, sizeof hash, "%016" PRIx64, t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
     put_string(out, "last_id_hash", hash);
-    buf_printf(out, ",\"waiting\":%s", t->waiting ? "true" : "false");
+    buf_printf(out, ",\"compacted\":%s,\"waiting\":%s", t->compacted ? "true" : "false", t->waiting ? "true" : "false");
     put_string(out, "state", token_state_name(t->state));
     if (*t->reason)
         put_string(out, "reason", t->reason);
@@ -138,6 +138,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
         return error_set(err, "not a replay token: born, feed, position or last is missing or out of range");
     text(object, "last_id_hash", hash, sizeof hash);
     t->last_id_hash = strtoull(hash, NULL, 16);
+    t->compacted = truth(object, "compacted");
     t->waiting = truth(object, "waiting");
     text(object, "reason", t->reason, sizeof t->reason);
     t->generation = number(object, "generation", 0);

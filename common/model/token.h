@@ -31,6 +31,7 @@ struct token {
     int64_t position;      /* everything for it up to here is settled */
     int64_t last;          /* the newest event for it at or below position; the position asked for before the first */
     uint64_t last_id_hash; /* token_id_hash of that event's id; 0: none yet */
+    bool compacted;        /* between last and position compaction had taken records */
     bool waiting;          /* was at the tail */
     enum token_state state;
     char reason[TOKEN_REASON_BYTES];

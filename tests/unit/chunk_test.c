@@ -84,11 +84,58 @@ static void test_a_thousand_events_keep_their_texts_while_memory_grows(void **st
     chunk_free(chunk);
 }
 
+static void test_holes_are_known_between_any_two_cursors(void **state) {
+    struct chunk *chunk = chunk_new(10, 1);
+    (void)state;
+    add(chunk, 11, "t", "a");
+    add(chunk, 14, "t", "b"); /* 12 and 13 are missing */
+    chunk_pass(chunk, 15);    /* a record, though no event */
+    add(chunk, 16, "t", "c");
+    chunk_pass(chunk, 20); /* 17 to 19 are missing */
+    chunk_extend(chunk, 22);
+    chunk_seal(chunk);
+    for (int64_t above = 10; above <= 22; above++) {
+        for (int64_t below = above + 1; below <= 23; below++) {
+            bool hole = false;
+            for (int64_t c = above + 1; c < below; c++)
+                hole |= c == 12 || c == 13 || (c >= 17 && c <= 19) || c >= 21;
+            assert_int_equal(chunk_has_hole(chunk, above, below), hole);
+        }
+    }
+    chunk_free(chunk);
+}
+
+static void test_a_chunk_without_holes_has_none_and_pays_for_none(void **state) {
+    struct chunk *chunk = chunk_new(0, 1);
+    (void)state;
+    for (int i = 1; i <= 100; i++)
+        add(chunk, i, "t", "x");
+    chunk_extend(chunk, 100);
+    assert_false(chunk_has_hole(chunk, 0, 101));
+    assert_int_equal(chunk->holes_count, 0);
+    chunk_free(chunk);
+}
+
+static void test_a_chunk_is_full_by_what_it_holds_not_by_its_room(void **state) {
+    struct chunk *chunk = chunk_new(0, 1);
+    (void)state;
+    assert_false(chunk_is_full(chunk, 1));
+    for (int i = 1; !chunk_is_full(chunk, 64 * 1024); i++)
+        add(chunk, i, "t", "x");
+    chunk_seal(chunk);
+    assert_true(chunk_bytes(chunk) >= 64 * 1024);
+    assert_true(chunk_bytes(chunk) < 66 * 1024);
+    chunk_free(chunk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_added_is_found_again_in_order),
         cmocka_unit_test(test_find_gives_the_first_event_above_a_cursor_also_in_a_hole),
         cmocka_unit_test(test_a_thousand_events_keep_their_texts_while_memory_grows),
+        cmocka_unit_test(test_holes_are_known_between_any_two_cursors),
+        cmocka_unit_test(test_a_chunk_without_holes_has_none_and_pays_for_none),
+        cmocka_unit_test(test_a_chunk_is_full_by_what_it_holds_not_by_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

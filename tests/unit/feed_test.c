@@ -1,0 +1,228 @@
+/* The feed on librdkafka's mock broker: the tail, readers, and the bound of memory. */
+#include "feed_world.h"
+
+enum { MIB = 1024 * 1024, EVENTS = 3000, EVENT_BYTES = 1000 };
+
+static void write_log(struct world *w) {
+    write_genesis(w, FEED_A);
+    for (int i = 0; i < EVENTS; i++)
+        write_event(w, FEED_A, i % 10 == 3 ? "rare" : "often", EVENT_BYTES);
+}
+
+static void a_reader_from_the_beginning_gets_every_event_in_order_and_then_the_end(void **state) {
+    struct world w;
+    struct party p;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, 64 * MIB);
+    party_init(&p, &w, 0, NULL);
+    party_step(&p);
+    run_until(&w, party_ended, &p);
+    assert_int_equal(p.events, EVENTS);
+    assert_int_equal(p.position, EVENTS);
+    assert_int_equal(feed_end(w.feed), EVENTS);
+    assert_false(p.compacted);
+    assert_int_equal(w.broken, 0);
+    feed_reader_fini(&p.reader);
+    teardown(&w);
+}
+
+static void a_reader_of_one_topic_gets_its_events_and_passes_all_others(void **state) {
+    struct world w;
+    struct party rare, none;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, 64 * MIB);
+    party_init(&rare, &w, 0, "rare");
+    party_init(&none, &w, 0, "nothing");
+    party_step(&rare);
+    party_step(&none);
+    run_until(&w, party_ended, &rare);
+    run_until(&w, party_ended, &none);
+    assert_int_equal(rare.events, EVENTS / 10);
+    assert_int_equal(none.events, 0);
+    assert_int_equal(none.position, EVENTS);
+    feed_reader_fini(&rare.reader);
+    feed_reader_fini(&none.reader);
+    teardown(&w);
+}
+
+static void readers_at_one_place_share_its_chunks_and_the_second_waits_for_none(void **state) {
+    struct world w;
+    struct party first, second;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, 64 * MIB);
+    party_init(&first, &w, 0, NULL);
+    party_step(&first);
+    run_until(&w, party_ended, &first);
+    size_t bytes = feed_bytes(w.feed);
+    party_init(&second, &w, 1234, NULL);
+    party_step(&second);
+    assert_true(second.ended);
+    assert_int_equal(second.waits, 0);
+    assert_int_equal(second.events, EVENTS - 1234);
+    assert_int_equal(feed_bytes(w.feed), bytes);
+    feed_reader_fini(&first.reader);
+    feed_reader_fini(&second.reader);
+    teardown(&w);
+}
+
+struct bound {
+    struct party *parties;
+    size_t count, most;
+    struct world *world;
+};
+
+static bool all_ended_within_the_bound(void *arg) {
+    struct bound *b = arg;
+    bool ended = true;
+    size_t bytes = feed_bytes(b->world->feed);
+    b->most = bytes > b->most ? bytes : b->most;
+    for (size_t i = 0; i < b->count; i++)
+        ended &= b->parties[i].ended;
+    return ended || b->world->broken;
+}
+
+static void many_readers_at_many_places_stay_within_one_bound_of_memory(void **state) {
+    enum { PARTIES = 40 };
+    struct world w;
+    struct party parties[PARTIES];
+    struct bound bound = {.parties = parties, .count = PARTIES, .world = &w};
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    for (int i = 0; i < PARTIES; i++) {
+        party_init(&parties[i], &w, (i * 7919) % EVENTS, NULL);
+        party_step(&parties[i]);
+    }
+    run_until(&w, all_ended_within_the_bound, &bound);
+    for (int i = 0; i < PARTIES; i++) {
+        assert_int_equal(parties[i].events, EVENTS - (i * 7919) % EVENTS);
+        feed_reader_fini(&parties[i].reader);
+    }
+    assert_true(bound.most > MIB / 4);
+    assert_true(bound.most < MIB + 128 * 1024);
+    teardown(&w);
+}
+
+struct both {
+    struct party *party;
+    struct world *world;
+};
+
+static bool reader_ended_and_tail_caught_up(void *arg) {
+    struct both *b = arg;
+    return party_ended(b->party) && world_caught_up(b->world);
+}
+
+static void the_tail_goes_on_while_a_reader_comes_from_far_behind(void **state) {
+    struct world w;
+    struct party p;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    party_init(&p, &w, 0, NULL);
+    party_step(&p);
+    for (int i = 0; i < 100; i++)
+        write_event(&w, FEED_A, "new", 10);
+    flush(&w);
+    run_until(&w, reader_ended_and_tail_caught_up, &(struct both){&p, &w});
+    assert_int_equal(w.appended, 100);
+    assert_int_equal(w.last_appended, EVENTS + 100);
+    p.ended = false;
+    party_step(&p);
+    assert_true(p.ended);
+    assert_int_equal(p.events, EVENTS + 100);
+    feed_reader_fini(&p.reader);
+    teardown(&w);
+}
+
+static void an_event_of_another_feed_at_the_tail_breaks_it(void **state) {
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    write_event(&w, FEED_A, "t", 10);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    write_event(&w, FEED_B, "t", 10);
+    run_until(&w, world_broken, &w);
+    assert_int_equal(w.appended, 0);
+    assert_non_null(strstr(w.reason, "cursor 2"));
+    teardown(&w);
+}
+
+static void an_empty_log_that_another_genesis_began_breaks_it(void **state) {
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_B);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_broken, &w);
+    teardown(&w);
+}
+
+static void what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail(void **state) {
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    write_genesis(&w, FEED_B);
+    write_record(&w, span_of("key"), "hello", 5, rd_kafka_headers_new(1));
+    write_event(&w, FEED_A, "t", 10);
+    flush(&w);
+    run_until(&w, world_caught_up, &w);
+    assert_int_equal(w.appended, 1);
+    assert_int_equal(w.last_appended, 3);
+    assert_int_equal(w.foreign, 1);
+    assert_int_equal(w.broken, 0);
+    teardown(&w);
+}
+
+static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again(void **state) {
+    struct world w;
+    struct party p;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    rd_kafka_mock_broker_set_down(w.mock, 1);
+    run_until(&w, world_unsure, &w);
+    party_init(&p, &w, 0, NULL); /* nothing may be read before it is sure */
+    party_step(&p);
+    assert_int_equal(p.events, 0);
+    rd_kafka_mock_broker_set_up(w.mock, 1);
+    run_until(&w, world_sure, &w);
+    write_event(&w, FEED_A, "t", 10);
+    flush(&w);
+    run_until(&w, reader_ended_and_tail_caught_up, &(struct both){&p, &w});
+    assert_int_equal(w.appended, 1);
+    assert_int_equal(w.broken, 0);
+    feed_reader_fini(&p.reader);
+    teardown(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_from_the_beginning_gets_every_event_in_order_and_then_the_end),
+        cmocka_unit_test(a_reader_of_one_topic_gets_its_events_and_passes_all_others),
+        cmocka_unit_test(readers_at_one_place_share_its_chunks_and_the_second_waits_for_none),
+        cmocka_unit_test(many_readers_at_many_places_stay_within_one_bound_of_memory),
+        cmocka_unit_test(the_tail_goes_on_while_a_reader_comes_from_far_behind),
+        cmocka_unit_test(an_event_of_another_feed_at_the_tail_breaks_it),
+        cmocka_unit_test(an_empty_log_that_another_genesis_began_breaks_it),
+        cmocka_unit_test(what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail),
+        cmocka_unit_test(a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
