@@ -174,13 +174,21 @@ void loop_hook_remove(struct loop *loop, struct loop_hook *hook) {
     }
 }
 
-static bool run_hooks(struct loop *loop) {
+static bool run_hooks_before(struct loop *loop) {
     bool again = false;
     for (struct loop_hook *hook = loop->hooks; hook; hook = loop->next_hook) {
         loop->next_hook = hook->next;
-        again |= hook->before_wait(hook->arg);
+        again |= hook->before_wait && hook->before_wait(hook->arg);
     }
     return again;
+}
+
+static void run_hooks_after(struct loop *loop) {
+    for (struct loop_hook *hook = loop->hooks; hook; hook = loop->next_hook) {
+        loop->next_hook = hook->next;
+        if (hook->after_wait)
+            hook->after_wait(hook->arg);
+    }
 }
 
 /* --- signals */
@@ -325,12 +333,13 @@ static void run_batch(struct loop *loop) {
 
 void loop_run(struct loop *loop) {
     while (!loop->stopped) {
-        bool again = run_hooks(loop);
+        bool again = run_hooks_before(loop);
         if (loop->stopped)
             break;
         int count = epoll_wait(loop->epoll, loop->batch, BATCH, again ? 0 : patience_ms(loop));
         loop->batch_at = 0;
         loop->batch_count = count > 0 ? count : 0;
+        run_hooks_after(loop);
         run_timers(loop);
         run_batch(loop);
     }

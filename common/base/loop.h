@@ -44,10 +44,12 @@ void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms); /* moves one that is set */
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 
-/* Called once a turn, before the loop waits and so after all callbacks of the turn before (but not after a stop); in the
- * order of adding. When one returns true, the loop does not wait but takes another turn. */
+/* Called once a turn, in the order of adding. before_wait: before the loop waits and so after all callbacks of the turn
+ * before (but not after a stop); when one returns true, the loop does not wait but takes another turn. after_wait: at every
+ * wake-up, before any callback. Either may be NULL. */
 struct loop_hook {
     bool (*before_wait)(void *arg);
+    void (*after_wait)(void *arg);
     void *arg;
     struct loop_hook *next;
 };

@@ -103,6 +103,32 @@ static void hooks_run_once_a_turn_in_their_order_around_the_callbacks(void **sta
     end_fini(&e);
 }
 
+static void note_wake_up(void *arg) {
+    struct step *s = arg;
+    s->trace[strlen(s->trace)] = (char)(s->letter - 'a' + 'A');
+}
+
+static void a_hook_after_the_wait_comes_before_all_callbacks(void **state) {
+    (void)state;
+    char trace[32] = "";
+    struct step steps[3];
+    struct loop_timer timer;
+    struct end e;
+    end_init(&e, "x");
+    steps_init(steps, 3, trace);
+    for (int i = 0; i < 3; i++) {
+        steps[i].hook.after_wait = i == 1 ? NULL : note_wake_up;
+        loop_hook_add(loop, &steps[i].hook);
+    }
+    steps[2].hook.before_wait = NULL;
+    loop_timer_init(&timer, note_timer, trace);
+    loop_timer_set(loop, &timer, clock_ms());
+    loop_io_set(loop, &e.io, e.fds[0], EPOLLIN, note_io, trace);
+    turn_once();
+    assert_string_equal(trace, "abACttab");
+    end_fini(&e);
+}
+
 static void a_removed_hook_is_not_called(void **state) {
     (void)state;
     char trace[32] = "";
@@ -342,6 +368,7 @@ int main(void) {
         loop_test(a_stop_before_the_run_is_not_lost),
         cmocka_unit_test(no_loop_can_be_freed),
         loop_test(hooks_run_once_a_turn_in_their_order_around_the_callbacks),
+        loop_test(a_hook_after_the_wait_comes_before_all_callbacks),
         loop_test(a_removed_hook_is_not_called),
         loop_test(a_hook_may_remove_itself_and_others_and_add_one),
         loop_test(a_hook_that_returns_true_keeps_the_loop_from_waiting),
