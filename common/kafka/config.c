@@ -96,7 +96,8 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
     char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE |
+                                       RD_KAFKA_EVENT_OFFSET_COMMIT);
     if (watch) {
         rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)watch);
         rd_kafka_conf_set_closesocket_cb(conf, on_socket_done);

@@ -14,20 +14,31 @@ static void wake(struct kafka_queue *q) {
         return; /* EAGAIN: it is awake already */
 }
 
+/* False: there may be more. */
+static bool drain(struct kafka_queue *q) {
+    for (int i = 0; i < EVENTS_A_TURN; i++) {
+        rd_kafka_event_t *event = q->queue && !q->held ? rd_kafka_queue_poll(q->queue, 0) : NULL;
+        if (!event)
+            return true;
+        q->event(q->arg, event);
+        rd_kafka_event_destroy(event);
+    }
+    return false;
+}
+
 static void on_ready(void *arg, uint32_t events) {
     struct kafka_queue *q = arg;
     uint64_t count;
     (void)events;
     if (read(q->wake_fd, &count, sizeof count) < 0)
         count = 0;
-    for (int i = 0; i < EVENTS_A_TURN; i++) {
-        rd_kafka_event_t *event = q->queue && !q->held ? rd_kafka_queue_poll(q->queue, 0) : NULL;
-        if (!event)
-            return;
-        q->event(q->arg, event);
-        rd_kafka_event_destroy(event);
-    }
-    wake(q); /* librdkafka only tells when an empty queue fills */
+    if (!drain(q))
+        wake(q); /* librdkafka only tells when an empty queue fills */
+}
+
+void kafka_queue_drain(struct kafka_queue *q) {
+    if (!drain(q))
+        wake(q);
 }
 
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg) {

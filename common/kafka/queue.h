@@ -19,6 +19,8 @@ struct kafka_queue {
 
 /* Takes the queue over. Loop thread. */
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg);
+/* Hands over now whatever is in it, without waiting for the loop. */
+void kafka_queue_drain(struct kafka_queue *q);
 /* While held, nothing is taken from it. May be called from `event`: then that one was the last. */
 void kafka_queue_hold(struct kafka_queue *q, bool held);
 /* Call before the handle is destroyed. Does nothing on one that is not open. May be called from `event`. */
