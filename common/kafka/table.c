@@ -7,10 +7,17 @@
 #include "common/base/buf.h"
 #include "common/kafka/consumer.h"
 
+/* A partition of a topic. */
+struct place {
+    bool chosen, ended;
+    int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by partition */
+};
+
 struct table {
     struct table_options options;
     struct consumer *consumer;
-    bool *ended; /* [topic][partition] */
+    size_t topics;
+    struct place *places; /* [topic][partition] */
     int64_t to_end;
 };
 
@@ -21,31 +28,49 @@ static size_t topic_number(const struct table *t, const char *topic) {
     return i;
 }
 
-static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
-    struct table *t = arg;
-    bool *ended = &t->ended[topic_number(t, topic) * (size_t)t->options.partitions + (size_t)partition];
-    (void)offset;
-    if (*ended)
+static struct place *place_of(const struct table *t, size_t topic, int32_t partition) {
+    return &t->places[topic * (size_t)t->options.partitions + (size_t)partition];
+}
+
+static void reach_end(struct table *t, size_t topic, int32_t partition) {
+    struct place *place = place_of(t, topic, partition);
+    if (place->ended)
         return;
-    *ended = true;
-    if (--t->to_end == 0)
+    place->ended = true;
+    t->to_end--;
+    if (t->options.ended)
+        t->options.ended(t->options.arg, t->options.topics[topic], partition);
+    if (t->to_end == 0 && t->options.loaded)
         t->options.loaded(t->options.arg);
 }
 
 static void on_message(void *arg, const rd_kafka_message_t *message) {
     struct table *t = arg;
+    size_t topic = topic_number(t, rd_kafka_topic_name(message->rkt));
+    struct place *place = place_of(t, topic, message->partition);
     rd_kafka_timestamp_type_t type;
-    struct table_record record = {
-        .topic = t->options.topics[topic_number(t, rd_kafka_topic_name(message->rkt))],
+    const struct table_record record = {
+        .topic = t->options.topics[topic],
         .partition = message->partition,
         .offset = message->offset,
         .appended_ms = rd_kafka_message_timestamp(message, &type),
         .key = {message->key, message->key_len},
         .value = {message->payload, message->len},
     };
+    if (!place->chosen || message->offset < place->next)
+        return;
+    place->next = message->offset + 1;
     t->options.record(t->options.arg, &record);
-    if (t->to_end && consumer_at_end(t->consumer, message)) /* the end itself is told only after a fetch that waited */
-        on_end(t, record.topic, message->partition, message->offset + 1);
+    if (!place->ended && consumer_at_end(t->consumer, message)) /* the end itself is told only after a fetch that waited */
+        reach_end(t, topic, message->partition);
+}
+
+static void on_end(void *arg, const char *name, int32_t partition, int64_t offset) {
+    struct table *t = arg;
+    size_t topic = topic_number(t, name);
+    const struct place *place = place_of(t, topic, partition);
+    if (place->chosen && offset >= place->next)
+        reach_end(t, topic, partition);
 }
 
 static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
@@ -54,25 +79,40 @@ static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
     t->options.failed(t->options.arg, reason);
 }
 
-static int assign_all(struct table *t, struct error *err) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * 2);
-    for (size_t i = 0; t->options.topics[i]; i++)
-        for (int32_t p = 0; p < t->options.partitions; p++)
-            rd_kafka_topic_partition_list_add(list, t->options.topics[i], p)->offset = 0; /* BEGINNING is asked for partition by partition */
+int table_choose(struct table *t, const bool *chosen, struct error *err) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * (int)t->topics);
+    for (size_t topic = 0; topic < t->topics; topic++) {
+        for (int32_t i = 0; i < t->options.partitions; i++) {
+            struct place *place = place_of(t, topic, i);
+            *place = (struct place){.chosen = chosen[i], .next = place->chosen && chosen[i] ? place->next : 0};
+            if (chosen[i])
+                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset = place->next;
+        }
+    }
     t->to_end = list->cnt;
-    t->ended = mem_zero((size_t)list->cnt * sizeof *t->ended);
     int result = consumer_assign_list(t->consumer, list, err);
     rd_kafka_topic_partition_list_destroy(list);
+    return result;
+}
+
+static int choose_all(struct table *t, struct error *err) {
+    bool *all = mem_alloc((size_t)t->options.partitions);
+    memset(all, true, (size_t)t->options.partitions);
+    int result = table_choose(t, all, err);
+    free(all);
     return result;
 }
 
 struct table *table_new(struct loop *loop, const struct table_options *options, struct error *err) {
     struct table *t = mem_zero(sizeof *t);
     t->options = *options;
+    while (options->topics[t->topics])
+        t->topics++;
+    t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
     const struct consumer_options consumer = {
         .kafka = options->kafka, .fetch_wait_ms = 500, .queue_kib = 4096, .message = on_message, .end = on_end, .failed = on_failed, .arg = t};
     t->consumer = consumer_new(loop, &consumer, err);
-    if (!t->consumer || assign_all(t, err)) {
+    if (!t->consumer || (!options->chosen && choose_all(t, err))) {
         table_free(t);
         return NULL;
     }
@@ -85,6 +125,6 @@ void table_free(struct table *t) {
     if (!t)
         return;
     consumer_free(t->consumer);
-    free(t->ended);
+    free(t->places);
     free(t);
 }

@@ -1,4 +1,5 @@
-/* A compacted topic as a table: every partition is read from its beginning to its end, and then followed. */
+/* Compacted topics as a table: partitions are read from their beginnings to their ends, and then followed. All of them, or
+ * those that are chosen. */
 #ifndef ESS_KAFKA_TABLE_H
 #define ESS_KAFKA_TABLE_H
 
@@ -25,14 +26,20 @@ struct table_options {
     const struct kafka_config *kafka;
     const char *const *topics; /* full names, NULL-terminated; must outlive the table */
     int32_t partitions;        /* of each */
+    bool chosen;               /* nothing is read before table_choose */
     void (*record)(void *arg, const struct table_record *record);
-    void (*loaded)(void *arg); /* once: all partitions were read to their ends */
+    void (*loaded)(void *arg); /* once: all partitions were read to their ends. May be NULL */
+    void (*ended)(void *arg, const char *topic, int32_t partition); /* this one was read to its end. May be NULL */
     void (*failed)(void *arg, const char *reason);
     void *arg;
 };
 
 /* Loop thread; does not block. */
 struct table *table_new(struct loop *loop, const struct table_options *options, struct error *err);
+/* Reads these partitions of each topic from now on, and no others: those that were read before go on where they stand, the
+ * others begin at their beginnings. `ended` is called for each (again), once it has reached what is its end after this. */
+int table_choose(struct table *table, const bool *chosen, struct error *err);
+/* All that is read was read to its end. */
 bool table_loaded(const struct table *table);
 void table_free(struct table *table); /* may block until librdkafka's threads have ended */
 
