@@ -4,6 +4,7 @@
 #include "dispatcher/ownership.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { ASKS_A_SESSION = 4 };
 
@@ -70,7 +71,7 @@ void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t 
     let_go(o);
     set_phase(o, OWNERSHIP_IN);
     o->assignment++;
-    o->outstanding = 0;
+    memset(o->asks, 0, sizeof o->asks);
     o->owned = count;
     o->next_ask_ms = now_ms;
     o->read_due = true;
@@ -109,17 +110,20 @@ void ownership_stop(struct ownership *o, int64_t deadline_ms) {
     o->deadline_ms = deadline_ms;
 }
 
-void ownership_answered(struct ownership *o, const struct ownership_ticket *ticket, bool granted, int64_t now_ms) {
-    int64_t until = ticket->sent_ms + o->session_ms;
-    if (ticket->assignment != o->assignment || o->phase == OWNERSHIP_OUT)
-        return;
-    o->outstanding--;
-    if (!granted || until <= now_ms)
+void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t now_ms) {
+    int64_t until = INT64_MIN;
+    for (int i = 0; i < OWNERSHIP_ASKS_MAX; i++) {
+        if (o->asks[i].number != ask)
+            continue;
+        until = o->asks[i].sent_ms + o->session_ms;
+        o->asks[i].number = 0;
+    }
+    if (!granted || until <= now_ms || o->phase == OWNERSHIP_OUT)
         return;
     if (o->lease_until_ms < until)
         o->lease_until_ms = until;
     for (int32_t i = 0; i < o->partitions; i++)
-        if (o->partition[i].state == PARTITION_ASKING && ticket->number > o->partition[i].ask_after)
+        if (o->partition[i].state == PARTITION_ASKING && ask > o->partition[i].ask_after)
             set_state(&o->partition[i], PARTITION_CLAIMING);
 }
 
@@ -216,12 +220,19 @@ static struct ownership_step suspend(struct ownership *o) {
     return (struct ownership_step){.act = OWNERSHIP_SUSPEND};
 }
 
-static bool may_ask(const struct ownership *o) { return o->phase != OWNERSHIP_OUT && o->owned && o->outstanding < OWNERSHIP_ASKS_MAX; }
+/* A place for one more ask; -1 when there may be none. */
+static int free_ask(const struct ownership *o) {
+    for (int i = 0; o->phase != OWNERSHIP_OUT && o->owned && i < OWNERSHIP_ASKS_MAX; i++)
+        if (o->asks[i].number == 0)
+            return i;
+    return -1;
+}
 
-static struct ownership_step ask(struct ownership *o, int64_t now_ms) {
-    o->outstanding++;
+static struct ownership_step ask(struct ownership *o, int place, int64_t now_ms) {
+    o->asks[place].number = ++o->asked;
+    o->asks[place].sent_ms = now_ms;
     o->next_ask_ms = now_ms + o->session_ms / ASKS_A_SESSION;
-    return (struct ownership_step){.act = OWNERSHIP_ASK, .ticket = {.number = ++o->asked, .assignment = o->assignment, .sent_ms = now_ms}};
+    return (struct ownership_step){.act = OWNERSHIP_ASK, .ask = o->asked};
 }
 
 /* Out of what is assigned, with or without the last tokens. */
@@ -279,13 +290,14 @@ struct ownership_step ownership_next(struct ownership *o, const struct ownership
         o->read_due = false;
         return (struct ownership_step){.act = OWNERSHIP_READ};
     }
-    if (may_ask(o) && view->now_ms >= o->next_ask_ms)
-        return ask(o, view->now_ms);
+    int place = view->now_ms >= o->next_ask_ms ? free_ask(o) : -1;
+    if (place >= 0)
+        return ask(o, place, view->now_ms);
     return o->phase == OWNERSHIP_IN ? next_of_partitions(o, view->now_ms) : leave(o, view);
 }
 
 int64_t ownership_due_ms(const struct ownership *o) {
-    int64_t due = may_ask(o) ? o->next_ask_ms : INT64_MAX;
+    int64_t due = free_ask(o) >= 0 ? o->next_ask_ms : INT64_MAX;
     if (o->phase != OWNERSHIP_OUT && !o->suspended && any_started(o) && o->lease_until_ms < due)
         due = o->lease_until_ms;
     if ((o->phase == OWNERSHIP_LEAVING || o->phase == OWNERSHIP_WRITING) && o->deadline_ms < due)

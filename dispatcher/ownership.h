@@ -33,7 +33,7 @@ struct ownership_partition {
     bool specs_ended;     /* its specs were read to their end under this assignment */
     bool claim_due;       /* CLAIMING: CLAIM is to be given */
     bool window_known;    /* nobody else can have sent since our lanes last did */
-    uint64_t ask_after;   /* ASKING: a ticket with a higher number is to be granted */
+    uint64_t ask_after;   /* ASKING: an ask with a higher number is to be granted */
     int64_t newest_claim; /* offset of the newest one read; -1: none */
     int64_t epoch;        /* offset of our claim in force; -1: none */
 };
@@ -58,8 +58,11 @@ struct ownership {
     int32_t owned;       /* partitions of the present one */
     int64_t lease_until_ms;
     int64_t next_ask_ms;
-    uint64_t asked;    /* tickets given out, ever */
-    int outstanding;   /* those of this assignment without an answer */
+    uint64_t asked; /* asks ever made: the number of the newest one */
+    struct {
+        uint64_t number; /* 0: free */
+        int64_t sent_ms;
+    } asks[OWNERSHIP_ASKS_MAX]; /* of this assignment, without an answer */
     struct ownership_partition partition[OWNERSHIP_PARTITIONS_MAX];
 };
 
@@ -76,12 +79,8 @@ void ownership_revoked(struct ownership *o, bool lost, int64_t now_ms);
 /* The process is to end; what is in flight may do so until `deadline_ms`. */
 void ownership_stop(struct ownership *o, int64_t deadline_ms);
 
-/* An ask to the group, and its answer. */
-struct ownership_ticket {
-    uint64_t number, assignment;
-    int64_t sent_ms;
-};
-void ownership_answered(struct ownership *o, const struct ownership_ticket *ticket, bool granted, int64_t now_ms);
+/* The group's answer to the ask of that number. One of an earlier assignment is passed over. */
+void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t now_ms);
 
 /* The claim of CLAIM could not be appended, or nobody knows. (That it was is learned by reading it.) */
 void ownership_claim_failed(struct ownership *o, int32_t partition, uint64_t assignment);
@@ -105,7 +104,7 @@ bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t 
 enum ownership_act {
     OWNERSHIP_NOTHING,
     OWNERSHIP_READ,    /* read the partitions that are not OTHERS, to their ends, and forget all others */
-    OWNERSHIP_ASK,     /* commit to the group, and tell ownership_answered with this ticket */
+    OWNERSHIP_ASK,     /* commit to the group, and tell ownership_answered with this ask's number */
     OWNERSHIP_CLAIM,   /* append a claim to the partition's tokens, with `owner` and this assignment */
     OWNERSHIP_START,   /* start the partition's lanes; `window_full`: another may have used up their throttles' windows */
     OWNERSHIP_RESUME,  /* they may go on; with `rewrite`, write all their tokens anew first */
@@ -117,7 +116,7 @@ struct ownership_step {
     enum ownership_act act;
     int32_t partition;
     bool window_full, rewrite;
-    struct ownership_ticket ticket;
+    uint64_t ask;
 };
 
 /* The world as it is now. */

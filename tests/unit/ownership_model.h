@@ -48,7 +48,7 @@ struct message {
     uint64_t member, generation;
     enum { OK, REBALANCE, REFUSED } answer;
     unsigned mask; /* JOINED */
-    struct ownership_ticket ticket;
+    uint64_t ask; /* COMMIT */
     int partition;
     bool unknown; /* PRODUCE: written, but reported as failed */
     struct record record;
@@ -202,7 +202,7 @@ static inline void on_ask(const struct message *m) {
     struct message *answer = send(m->kind == COMMIT ? COMMIT_ANSWER : HEARTBEAT_ANSWER, m->process, network_ms());
     answer->life = m->life;
     answer->member = m->member;
-    answer->ticket = m->ticket;
+    answer->ask = m->ask;
     answer->answer = !member || m->generation != w.generation ? REFUSED : w.preparing && m->kind == HEARTBEAT ? REBALANCE : OK;
     if (answer->answer != REFUSED)
         member->expires_ms = w.now + SESSION_MS;

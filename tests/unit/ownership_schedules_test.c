@@ -113,7 +113,7 @@ static void do_step(struct process *p, const struct ownership_step *step) {
         m = send(COMMIT, (int)(p - w.processes), network_ms());
         m->member = p->member;
         m->generation = p->generation;
-        m->ticket = step->ticket;
+        m->ask = step->ask;
         if (w.faults && chance(5))
             stop(p); /* so that its answer is read long after */
         break;
@@ -280,7 +280,7 @@ static void arrive(struct message *slot) {
     else if (m->kind == HEARTBEAT_ANSWER)
         on_heartbeat_answer(p, m);
     else if (m->kind == COMMIT_ANSWER)
-        ownership_answered(&p->o, &m->ticket, m->answer == OK, w.now);
+        ownership_answered(&p->o, m->ask, m->answer == OK, w.now);
     else if (m->kind == REPORT)
         on_report(p, m);
 }

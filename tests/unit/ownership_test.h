@@ -43,7 +43,7 @@ static inline struct ownership_step expect_of(enum ownership_act act, int32_t pa
 
 static inline void expect_nothing(void) { expect(OWNERSHIP_NOTHING); }
 
-static inline void answer(const struct ownership_step *ask, bool granted) { ownership_answered(&o, &ask->ticket, granted, now); }
+static inline void answer(const struct ownership_step *ask, bool granted) { ownership_answered(&o, ask->ask, granted, now); }
 
 static inline void assign(int32_t first, int32_t count) {
     int32_t list[OWNERSHIP_PARTITIONS_MAX] = {0};

@@ -1,0 +1,33 @@
+/* Claims as records; see claim.h. Numbers are hexadecimal texts: JSON's lose bits above 2^53. */
+#include "dispatcher/claim.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+
+enum { CLAIM_VERSION = 1 };
+
+void claim_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
+    buf_printf(out, "{\"v\":%d,\"owner\":\"%016" PRIx64 "\",\"assignment\":\"%016" PRIx64 "\"}", CLAIM_VERSION, owner, assignment);
+}
+
+static uint64_t number(struct json_object *object, const char *name) {
+    struct json_object *value;
+    char *end;
+    if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+        return 0;
+    errno = 0;
+    uint64_t n = strtoull(json_object_get_string(value), &end, 16);
+    return errno || *end ? 0 : n;
+}
+
+void claim_from_json(struct span text, uint64_t *owner, uint64_t *assignment) {
+    struct json_tokener *tokener = json_tokener_new_ex(4);
+    struct json_object *object = text.data ? json_tokener_parse_ex(tokener, text.data, (int)text.len) : NULL;
+    bool readable = json_object_is_type(object, json_type_object);
+    *owner = readable ? number(object, "owner") : 0;
+    *assignment = readable ? number(object, "assignment") : 0;
+    json_object_put(object);
+    json_tokener_free(tokener);
+}
