@@ -106,6 +106,8 @@ static const struct option table[] = {
      "keys that seal secrets; made by ess-ingest when missing"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,
      "address:port of health and metrics; port 0: any"},
+    {"dispatcher.group", OPTION_STRING, AT(dispatcher.group), NULL, 0, 0, check_prefix,
+     "consumer group of the dispatchers that share the subscribers; default <prefix>-dispatcher"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000, NULL, "webhooks under way at once"},
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},

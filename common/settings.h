@@ -24,6 +24,7 @@ struct settings {
     char *secrets_key_file;
     struct {
         char *listen;
+        char *group;
         int64_t max_connections;
         int64_t stop_timeout_ms;
     } dispatcher;

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
 #include "dispatcher/subscriber.h"
 
@@ -23,6 +24,7 @@ struct dead_letter {
 };
 
 static void dead_letter_free(struct dead_letter *letter) {
+    letter->dispatcher->dead_letters_pending--;
     loop_timer_clear(letter->dispatcher->loop, &letter->again);
     buf_fini(&letter->value);
     free(letter);
@@ -40,7 +42,8 @@ static void append_letter(void *arg) {
                                            .key = span_of(id),
                                            .value = {letter->value.data, letter->value.len}};
     letter->append.reported = on_reported;
-    letter->on_its_way = producer_send(d->producer, &record, &letter->append, &err) == 0;
+    letter->on_its_way = partitions_may_write(d->partitions, letter->subscriber->partition) &&
+                         producer_send(d->producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
         loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
 }
@@ -83,6 +86,7 @@ void dead_letter_write(struct subscriber *s, const struct webhook_result *result
     buf_append(&letter->value, result->body.data, result->body.len);
     buf_puts(&letter->value, "}");
     s->dead_letter = letter;
+    s->dispatcher->dead_letters_pending++;
     append_letter(letter);
 }
 

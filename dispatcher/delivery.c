@@ -10,6 +10,7 @@
 #include "common/model/signature.h"
 #include "dispatcher/dead_letter.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
 #include "dispatcher/retry.h"
 #include "dispatcher/subscriber.h"
@@ -169,7 +170,7 @@ static void advance(struct subscriber *s) {
 void delivery_step(struct subscriber *s) {
     struct dispatcher *d = s->dispatcher;
     int64_t due = lane_due_ms(&s->lane), now = clock_ms();
-    if (!s->running || d->stopping || due == INT64_MAX)
+    if (!s->running || due == INT64_MAX || !partitions_may_start(d->partitions, s->partition))
         return;
     if (due > now) {
         if (s->lane.state == LANE_READY && s->due.slot == 0)

@@ -15,6 +15,7 @@
 #include "common/settings.h"
 
 struct keyring;
+struct partitions;
 struct subscriber;
 struct subscribers;
 struct webhook_client;
@@ -30,14 +31,17 @@ struct dispatcher {
     struct genesis genesis;
     struct feed *feed;               /* NULL until the topics are there */
     struct subscribers *subscribers; /* likewise */
+    struct partitions *partitions;   /* from then on */
     struct match *match;
     struct webhook_client *webhooks;
     struct keyring *keyring;
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES], dlq_topic[KAFKA_TOPIC_BYTES];
+    char group[KAFKA_TOPIC_BYTES];
     bool kafka_up;
-    bool stopping; /* nothing more is sent */
+    bool stopping; /* nothing more is begun */
     int exit_status;
     int64_t in_flight;
+    int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     struct subscriber *capacity_queue; /* those that wait for a free connection, in order */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];

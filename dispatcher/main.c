@@ -1,6 +1,7 @@
 /* ess-dispatcher: follows the log and pushes each subscriber's events to its webhook: signed, in order, throttled, until
  * they are settled. One thread, one loop. */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -9,22 +10,21 @@
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/startup.h"
 #include "dispatcher/status.h"
-#include "dispatcher/subscribers.h"
 #include "dispatcher/webhook.h"
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, DRAIN_LOOK_MS = 20 };
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1 };
 
 static const struct http_route routes[] = {
     {"GET", "/healthz", status_healthz, false, 0}, {"GET", "/readyz", status_readyz, false, 0}, {"GET", "/metrics", status_metrics, false, 0}};
 
-static struct loop_timer restart_timer, drain_timer;
-static int64_t drain_until_ms;
+static struct loop_timer restart_timer;
 
-bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && subscribers_loaded(d->subscribers) && !d->stopping; }
+bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && partitions_settled(d->partitions) && !d->stopping; }
 
 uint64_t dispatcher_random(struct dispatcher *d) {
     uint64_t z = d->random += 0x9e3779b97f4a7c15;
@@ -42,7 +42,7 @@ void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reas
 
 static void on_restart(void *arg) {
     struct dispatcher *d = arg;
-    startup_undo(d, false);
+    startup_undo(d);
     startup_begin(d);
 }
 
@@ -53,23 +53,16 @@ void dispatcher_start_over(struct dispatcher *d, const char *reason) {
     loop_timer_set(d->loop, &restart_timer, clock_ms());
 }
 
-/* After SIGTERM: what is in flight may end, up to a limit. */
-static void drain(void *arg) {
-    struct dispatcher *d = arg;
-    if (d->in_flight == 0 || clock_ms() >= drain_until_ms)
-        loop_stop(d->loop);
-    else
-        loop_timer_set(d->loop, &drain_timer, clock_ms() + DRAIN_LOOK_MS);
-}
-
 static void on_signal(void *arg, int signo) {
     struct dispatcher *d = arg;
     if (d->stopping)
         return;
     log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_N("in_flight", d->in_flight));
     d->stopping = true;
-    drain_until_ms = clock_ms() + d->settings.dispatcher.stop_timeout_ms;
-    drain(d);
+    if (d->partitions)
+        partitions_stop(d->partitions, clock_ms() + d->settings.dispatcher.stop_timeout_ms);
+    else
+        loop_stop(d->loop);
 }
 
 static void on_link(void *arg, bool up) {
@@ -129,7 +122,9 @@ static int open_webhooks(struct dispatcher *d, struct error *err) {
 }
 
 static void close_all(struct dispatcher *d) {
-    startup_undo(d, true);
+    startup_undo(d);
+    partitions_free(d->partitions);
+    d->partitions = NULL;
     producer_free(d->producer, FLUSH_MS);
     webhook_client_free(d->webhooks);
     http_server_free(d->http);
@@ -138,10 +133,15 @@ static void close_all(struct dispatcher *d) {
     keyring_free(d->keyring);
 }
 
-static void name_topics(struct dispatcher *d) {
+static void name_things(struct dispatcher *d) {
+    const char *group = d->settings.dispatcher.group;
     kafka_topic_name(&d->settings.kafka, "subscribers", d->subscribers_topic);
     kafka_topic_name(&d->settings.kafka, "tokens", d->tokens_topic);
     kafka_topic_name(&d->settings.kafka, "dlq", d->dlq_topic);
+    if (*group)
+        snprintf(d->group, sizeof d->group, "%s", group);
+    else
+        snprintf(d->group, sizeof d->group, "%s-dispatcher", d->settings.kafka.prefix);
 }
 
 int main(int argc, char **argv) {
@@ -154,12 +154,11 @@ int main(int argc, char **argv) {
         abort();
     signal(SIGPIPE, SIG_IGN);
     kafka_log = on_kafka_log;
-    name_topics(&d);
+    name_things(&d);
     d.loop = loop_new();
     d.match = match_new();
     loop_on_signal(d.loop, on_signal, &d);
     loop_timer_init(&restart_timer, on_restart, &d);
-    loop_timer_init(&drain_timer, drain, &d);
     log_info("starting", LOG_S("version", ESS_VERSION));
     if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));

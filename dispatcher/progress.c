@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
 
@@ -27,51 +28,106 @@ void progress_token(const struct subscriber *s, struct token *token) {
     memcpy(token->born, s->record.born, sizeof token->born);
     memcpy(token->feed, d->genesis.feed, sizeof token->feed);
     token->generation = s->generation;
-    token->epoch = -1;
+    token->epoch = partitions_epoch(d->partitions, s->partition);
 }
 
 static void on_reported(struct append *append, const struct producer_report *report) {
     struct token_append *a = (struct token_append *)append;
     struct subscriber *s = report->fate == PRODUCER_WRITTEN ? NULL : subscribers_find(a->dispatcher->subscribers, a->id);
+    a->dispatcher->tokens_pending--;
     if (s && s->running)
         loop_timer_set(s->dispatcher->loop, &s->token_due, clock_ms() + AGAIN_MS);
+    else if (s)
+        s->choice.rewrite = true;
     free(a);
 }
 
-void progress_write(struct subscriber *s) {
+static int append_token(struct subscriber *s, const struct token *token) {
     struct dispatcher *d = s->dispatcher;
-    struct token token;
     struct buf value = {0};
     struct error err;
     struct token_append *a = mem_zero(sizeof *a);
     *a = (struct token_append){.append.reported = on_reported, .dispatcher = d};
     memcpy(a->id, s->id, sizeof a->id);
-    progress_token(s, &token);
-    token_to_json(&token, &value);
-    const struct producer_record record = {.topic = d->tokens_topic,
-                                           .partition = kafka_partition_of(s->id, SUBSCRIBER_PARTITIONS),
-                                           .key = span_of(s->id),
-                                           .value = {value.data, value.len}};
+    token_to_json(token, &value);
+    const struct producer_record record = {
+        .topic = d->tokens_topic, .partition = s->partition, .key = span_of(s->id), .value = {value.data, value.len}};
     int result = producer_send(d->producer, &record, &a->append, &err);
-    s->token_state = token.state;
-    loop_timer_set(d->loop, &s->token_due, clock_ms() + (result ? AGAIN_MS : PASSING_MS / 2 + (int64_t)(dispatcher_random(d) % (PASSING_MS / 2))));
     if (result)
         free(a);
+    else
+        d->tokens_pending++;
     buf_fini(&value);
+    return result;
+}
+
+static void set_due(struct subscriber *s, int64_t wait_ms) { loop_timer_set(s->dispatcher->loop, &s->token_due, clock_ms() + wait_ms); }
+
+/* Spread, so that lanes that started together don't write together. */
+static void set_due_for_passing(struct subscriber *s) {
+    set_due(s, PASSING_MS / 2 + (int64_t)(dispatcher_random(s->dispatcher) % (PASSING_MS / 2)));
+}
+
+void progress_write(struct subscriber *s) {
+    struct token token;
+    progress_token(s, &token);
+    if (!partitions_may_write(s->dispatcher->partitions, s->partition) || append_token(s, &token)) {
+        set_due(s, AGAIN_MS);
+        return;
+    }
+    s->choice.rewrite = false;
+    s->token_state = token.state;
+    s->token_position = token.position;
+    set_due_for_passing(s);
 }
 
 static void on_due(void *arg) { progress_write(arg); }
 
-void progress_begin(struct subscriber *s) {
+static bool due_soon(const struct subscriber *s) { return s->token_due.slot && s->token_due.at_ms <= clock_ms() + AGAIN_MS; }
+
+void progress_hand_over(struct subscriber *s) {
+    struct token token;
+    progress_token(s, &token);
+    if (due_soon(s) || token.position != s->token_position || token.state != s->token_state)
+        progress_write(s);
+}
+
+void progress_rewrite(struct subscriber *s) {
+    struct token token;
+    struct error err;
+    bool newer;
+    if (s->running) {
+        progress_write(s);
+    } else if (s->token && token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) == 0) {
+        token.epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
+        s->choice.rewrite = append_token(s, &token) != 0;
+    }
+}
+
+void progress_keep(struct subscriber *s) {
+    struct token token;
+    struct buf text = {0};
+    progress_write(s);
+    progress_token(s, &token);
+    token_to_json(&token, &text);
+    subscriber_keep_token(s, (struct span){text.data, text.len});
+    s->choice.kept = CHOICE_VALID;
+    buf_fini(&text);
+}
+
+void progress_begin(struct subscriber *s, bool written) {
     s->token_state = lane_token_state(&s->lane);
+    s->token_position = s->lane.position;
     loop_timer_init(&s->token_due, on_due, s);
-    loop_timer_set(s->dispatcher->loop, &s->token_due, clock_ms() + WITHIN_MS);
+    if (written)
+        set_due_for_passing(s);
+    else
+        set_due(s, WITHIN_MS);
 }
 
 void progress_made(struct subscriber *s) {
-    int64_t soon = clock_ms() + WITHIN_MS;
     if (lane_token_state(&s->lane) != s->token_state)
         progress_write(s);
-    else if (s->token_due.slot == 0 || s->token_due.at_ms > soon)
-        loop_timer_set(s->dispatcher->loop, &s->token_due, soon);
+    else if (s->token_due.slot == 0 || s->token_due.at_ms > clock_ms() + WITHIN_MS)
+        set_due(s, WITHIN_MS);
 }

@@ -9,10 +9,16 @@ struct subscriber;
 
 /* The lane has moved, or its state has changed. */
 void progress_made(struct subscriber *s);
-/* The subscriber begins to run. */
-void progress_begin(struct subscriber *s);
-/* Writes the token now. */
+/* The subscriber begins to run. `written`: the log has its token as it is. */
+void progress_begin(struct subscriber *s, bool written);
+/* Writes the token now; later where it may not be written now. */
 void progress_write(struct subscriber *s);
+/* Its partition is given away: writes the token, unless the log has it as it is. */
+void progress_hand_over(struct subscriber *s);
+/* The log's newest token is void: writes the running lane's, or the one that counts, under the epoch in force. */
+void progress_rewrite(struct subscriber *s);
+/* The lane is to stop: writes its token, and keeps it for its next one. */
+void progress_keep(struct subscriber *s);
 /* The token as it would be written. */
 void progress_token(const struct subscriber *s, struct token *token);
 

@@ -4,15 +4,19 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/feed/begin.h"
+#include "common/kafka/table.h"
 #include "common/model/seal.h"
+#include "common/model/subscriber.h"
 #include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/subscribers.h"
 
 enum { KEY_AGAIN_MS = 300 };
 
 static struct feed_begin *begin;
-static struct loop_timer key_timer;
+static struct table *check; /* while it is read */
+static struct loop_timer key_timer, checked_timer;
 static bool said_no_key;
 
 static void on_appended(void *arg, const struct feed_event *event) { delivery_appended(arg, event); }
@@ -23,6 +27,13 @@ static void on_foreign(void *arg, int64_t cursor) {
     struct dispatcher *d = arg;
     if (d->foreign_records++ == 0)
         log_warn("foreign_record", LOG_N("offset", cursor), LOG_S("reason", "not written by ESS; skipped"));
+}
+
+static int open_subscribers(struct dispatcher *d, struct error *err) {
+    d->subscribers = subscribers_new(d);
+    if (!d->partitions)
+        d->partitions = partitions_new(d, err);
+    return d->partitions ? partitions_open(d->partitions, err) : -1;
 }
 
 static void open_log(struct dispatcher *d) {
@@ -38,9 +49,44 @@ static void open_log(struct dispatcher *d) {
     producer_warm(d->producer, d->tokens_topic);
     producer_warm(d->producer, d->dlq_topic);
     d->feed = feed_new(d->loop, &options, &err);
-    if (d->feed)
-        d->subscribers = subscribers_new(d, &err);
-    if (!d->subscribers)
+    if (!d->feed || open_subscribers(d, &err))
+        dispatcher_refuse(d, "kafka_handle", err.message);
+}
+
+/* --- does the key fit what is in Kafka? The sealed check record is in partition 0, whoever that may be assigned to. */
+
+static void on_check_record(void *arg, const struct table_record *record) {
+    char id[SPEC_ID_BYTES_MAX + 1];
+    if (subscriber_key_parse(record->key, id) == SUBSCRIBER_KEY_CHECK)
+        subscribers_check_key(arg, record);
+}
+
+static void on_checked(void *arg) {
+    struct dispatcher *d = arg;
+    loop_timer_set(d->loop, &checked_timer, clock_ms()); /* a table cannot be freed from its own callback */
+}
+
+static void go_on(void *arg) {
+    struct dispatcher *d = arg;
+    table_free(check);
+    check = NULL;
+    if (!d->stopping)
+        open_log(d);
+}
+
+static void read_check(struct dispatcher *d) {
+    static const char *topics[2];
+    struct error err;
+    topics[0] = d->subscribers_topic;
+    const struct table_options options = {.kafka = &d->settings.kafka,
+                                          .topics = topics,
+                                          .partitions = 1,
+                                          .record = on_check_record,
+                                          .loaded = on_checked,
+                                          .failed = on_broken,
+                                          .arg = d};
+    check = table_new(d->loop, &options, &err);
+    if (!check)
         dispatcher_refuse(d, "kafka_handle", err.message);
 }
 
@@ -52,7 +98,7 @@ static void load_key(void *arg) {
     keyring_free(d->keyring);
     d->keyring = keyring_load(d->settings.secrets_key_file, &missing, &err);
     if (d->keyring) {
-        open_log(d);
+        read_check(d);
     } else if (missing) {
         if (!said_no_key)
             log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file), LOG_S("reason", "it does not exist; ess-ingest makes it"));
@@ -86,14 +132,19 @@ void startup_begin(struct dispatcher *d) {
                                                .ready = on_ready,
                                                .arg = d};
     loop_timer_init(&key_timer, load_key, d);
+    loop_timer_init(&checked_timer, go_on, d);
     begin = feed_begin_new(d->loop, &options);
 }
 
-void startup_undo(struct dispatcher *d, bool keep) {
+void startup_undo(struct dispatcher *d) {
     feed_begin_free(begin);
     begin = NULL;
     loop_timer_clear(d->loop, &key_timer);
-    subscribers_free(d->subscribers, keep);
+    loop_timer_clear(d->loop, &checked_timer);
+    table_free(check);
+    check = NULL;
+    partitions_close(d->partitions);
+    subscribers_free(d->subscribers);
     d->subscribers = NULL;
     feed_free(d->feed);
     d->feed = NULL;

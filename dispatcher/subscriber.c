@@ -11,6 +11,7 @@
 #include "dispatcher/dead_letter.h"
 #include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
 
 static bool wants(void *arg, struct span topic) {
@@ -24,9 +25,10 @@ static bool wants(void *arg, struct span topic) {
 static void on_chunk_ready(void *arg) { delivery_step(arg); }
 static void on_due(void *arg) { delivery_step(arg); }
 
-struct subscriber *subscriber_new(struct dispatcher *d, const char *id) {
+struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
+    s->partition = partition;
     snprintf(s->id, sizeof s->id, "%s", id);
     loop_timer_init(&s->due, on_due, s);
     return s;
@@ -37,8 +39,16 @@ void subscriber_free(struct subscriber *s) {
     if (s->has_record)
         spec_fini(&s->record.spec);
     subscriber_keys_fini(&s->keys);
+    if (s->has_throttle)
+        throttle_fini(&s->throttle);
     free(s->token);
     free(s);
+}
+
+void subscriber_keep_token(struct subscriber *s, struct span text) {
+    free(s->token);
+    s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
+    s->token_bytes = text.len;
 }
 
 bool subscriber_complete(const struct subscriber *s) {
@@ -63,23 +73,46 @@ static struct lane_policy policy_of(const struct subscriber *s) {
 }
 
 /* A token from another log, or from beyond this one's end: nothing can be said of what was delivered. */
-static const char *mismatch(const struct subscriber *s) {
-    if (strcmp(s->token->feed, s->dispatcher->genesis.feed) != 0)
+static const char *mismatch(const struct subscriber *s, const struct token *token) {
+    if (strcmp(token->feed, s->dispatcher->genesis.feed) != 0)
         return "log went back: its replay token is of another feed";
-    if (s->token->position > feed_end(s->dispatcher->feed))
+    if (token->position > feed_end(s->dispatcher->feed))
         return "log went back: its replay token is beyond the end";
     return NULL;
 }
 
-static void init_lane(struct subscriber *s) {
+/* Returns whether the token in the log says all that the lane would write. */
+static bool init_lane(struct subscriber *s) {
     struct lane_policy policy = policy_of(s);
-    if (!s->token || strcmp(s->token->born, s->record.born) != 0) {
+    struct token token;
+    struct error err;
+    bool newer;
+    if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) || strcmp(token.born, s->record.born) != 0) {
         lane_init(&s->lane, &policy, s->record.start);
-        return;
+        return false;
     }
-    lane_init_from_token(&s->lane, &policy, s->token);
-    if (mismatch(s))
-        lane_disable(&s->lane, mismatch(s));
+    lane_init_from_token(&s->lane, &policy, &token);
+    const char *reason = mismatch(s, &token);
+    if (reason)
+        lane_disable(&s->lane, reason);
+    return !reason && token.generation == s->generation;
+}
+
+/* What its lane sent before counts for the throttle, and what another may have sent. */
+static void take_window(struct subscriber *s) {
+    if (s->has_throttle) {
+        throttle_fini(&s->lane.throttle);
+        s->lane.throttle = s->throttle;
+        s->has_throttle = false;
+        throttle_set_rate(&s->lane.throttle, s->lane.policy.throttle_per_sec);
+    }
+    throttle_fill(&s->lane.throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
+}
+
+static void leave_window(struct subscriber *s) {
+    s->throttle = s->lane.throttle;
+    s->has_throttle = true;
+    s->lane.throttle.finished_ms = NULL;
 }
 
 static int renew_signer(struct subscriber *s) {
@@ -104,17 +137,16 @@ static void remove_patterns(struct subscriber *s) {
         match_remove(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
 }
 
-static void start(struct subscriber *s, bool assigned) {
+static void start(struct subscriber *s, enum log_level level) {
     if (renew_signer(s))
         return;
-    init_lane(s);
-    if (assigned)
-        throttle_fill(&s->lane.throttle, clock_ms());
+    bool written = init_lane(s);
+    take_window(s);
     feed_reader_init(&s->reader, wants, on_chunk_ready, s);
     s->running = true;
     add_patterns(s);
-    progress_begin(s);
-    log_info("subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation), LOG_N("position", s->lane.position));
+    progress_begin(s, written);
+    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation), LOG_N("position", s->lane.position));
     delivery_step(s);
 }
 
@@ -123,14 +155,12 @@ void subscriber_stop(struct subscriber *s, bool keep) {
         return;
     delivery_cancel(s);
     dead_letter_forget(s);
-    if (keep) {
-        progress_write(s);
-        s->token = s->token ? s->token : mem_zero(sizeof *s->token);
-        progress_token(s, s->token);
-    }
+    if (keep)
+        progress_keep(s);
     loop_timer_clear(s->dispatcher->loop, &s->token_due);
     remove_patterns(s);
     feed_reader_fini(&s->reader);
+    leave_window(s);
     lane_fini(&s->lane);
     signer_free(s->signer);
     s->signer = NULL;
@@ -175,8 +205,7 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
     s->generation = generation;
     if (s->has_record && strcmp(s->record.born, record->born) != 0) {
         subscriber_stop(s, false);
-        free(s->token);
-        s->token = NULL;
+        subscriber_keep_token(s, (struct span){NULL, 0});
     }
     if (s->running && !record->removed) {
         replace_record(s, record);
@@ -199,11 +228,11 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys) {
         renew_signer(s);
 }
 
-void subscriber_apply(struct subscriber *s, bool assigned) {
+void subscriber_apply(struct subscriber *s, enum log_level level) {
     if (!s->dispatcher->feed || s->dispatcher->stopping)
         return;
     if (!subscriber_complete(s))
         halt(s);
     else if (!s->running)
-        start(s, assigned);
+        start(s, level);
 }

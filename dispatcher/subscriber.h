@@ -13,6 +13,7 @@
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
 #include "dispatcher/lane.h"
+#include "dispatcher/ownership.h"
 
 struct dispatcher;
 struct signer;
@@ -23,13 +24,19 @@ struct subscriber {
     UT_hash_handle hh;
     struct dispatcher *dispatcher;
     char id[SPEC_ID_BYTES_MAX + 1];
+    int32_t partition; /* of everything about it */
+    struct subscriber *partition_prev, *partition_next;
     /* its records */
     bool has_record, has_keys;
     bool blocked; /* its token cannot be read: it waits */
     struct subscriber_record record;
     struct subscriber_keys keys;
-    int64_t generation;  /* offset of the spec record */
-    struct token *token; /* the newest one read before it ran, or left by it; NULL: none */
+    int64_t generation; /* offset of the spec record */
+    char *token;        /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none */
+    size_t token_bytes;
+    struct ownership_choice choice; /* of tokens, while the log is read */
+    struct throttle throttle;       /* what its lane left of it, so that a new one cannot overdo it */
+    bool has_throttle;
     /* while it runs */
     bool running;
     struct match_member member;
@@ -43,13 +50,14 @@ struct subscriber {
     struct dead_letter *dead_letter; /* being written */
     struct loop_timer due;           /* the lane's next attempt */
     struct loop_timer token_due;     /* the token's next writing */
-    enum token_state token_state;    /* as last written */
+    enum token_state token_state;    /* as last written, and */
+    int64_t token_position;
     struct log_limit failures;
     bool in_capacity_queue;
     struct subscriber *prev, *next; /* in the capacity queue */
 };
 
-struct subscriber *subscriber_new(struct dispatcher *d, const char *id);
+struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition);
 void subscriber_free(struct subscriber *s); /* stops it first, without a token */
 
 /* Its spec and keys are there and fit each other, and it is not removed. */
@@ -62,9 +70,12 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys);
 /* Its spec is gone, or cannot be read. */
 void subscriber_clear_record(struct subscriber *s);
 
-/* Starts a lane that is complete, where the token or the record's start says; stops one that is not. `assigned`: it was
- * there before this process; then another may have used up its throttle's window. */
-void subscriber_apply(struct subscriber *s, bool assigned);
+/* The token that counts from now on, as JSON; copied. {NULL, 0}: none. */
+void subscriber_keep_token(struct subscriber *s, struct span text);
+
+/* Its partition is held: starts a lane that is complete, where the token or the record's start says; stops one that is not.
+ * `level`: of the line that says that it was started. */
+void subscriber_apply(struct subscriber *s, enum log_level level);
 
 /* Stops it. With `keep`, its token is written and kept, so that it can go on. */
 void subscriber_stop(struct subscriber *s, bool keep);

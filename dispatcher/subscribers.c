@@ -1,18 +1,25 @@
-/* All subscribers; see subscribers.h. Nothing runs before every record is read; then each record counts at once. */
+/* All subscribers; see subscribers.h. By id in one table, and by partition in a list each. */
 #include "dispatcher/subscribers.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
+#include "common/base/clock.h"
 #include "common/kafka/table.h"
 #include "common/model/seal.h"
+#include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/partitions.h"
+#include "dispatcher/progress.h"
 #include "dispatcher/subscriber.h"
+
+enum { SAID_MAX = 100 };
 
 struct subscribers {
     struct dispatcher *dispatcher;
-    struct table *table;
-    const char *topics[3];
+    int said; /* lines of starts since the last stop: at a take-over there may be thousands */
     struct subscriber *all;
+    struct subscriber *of[SUBSCRIBER_PARTITIONS];
 };
 
 struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
@@ -24,17 +31,19 @@ struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
 
 struct subscriber *subscribers_first(struct subscribers *all) { return all ? all->all : NULL; }
 
-static struct subscriber *find_or_add(struct subscribers *all, const char *id) {
+static struct subscriber *find_or_add(struct subscribers *all, const char *id, int32_t partition) {
     struct subscriber *s = subscribers_find(all, id);
     if (s)
         return s;
-    s = subscriber_new(all->dispatcher, id);
+    s = subscriber_new(all->dispatcher, id, partition);
     HASH_ADD_STR(all->all, id, s);
+    DL_APPEND2(all->of[s->partition], s, partition_prev, partition_next);
     return s;
 }
 
 static void drop(struct subscribers *all, struct subscriber *s) {
     HASH_DEL(all->all, s);
+    DL_DELETE2(all->of[s->partition], s, partition_prev, partition_next);
     subscriber_free(s);
 }
 
@@ -53,7 +62,7 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
             drop(all, s);
         return;
     }
-    s = find_or_add(all, id);
+    s = find_or_add(all, id, record->partition);
     if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
         if (s->has_record && subscriber_record_void(&parsed, record->offset, s->record.born, s->record.registered)) {
             spec_fini(&parsed.spec); /* the loser of two registrations of one id */
@@ -75,102 +84,143 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
     if (!record->value.data)
         return;
     if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0)
-        subscriber_set_keys(find_or_add(all, id), &keys);
+        subscriber_set_keys(find_or_add(all, id, record->partition), &keys);
     else
         log_bad(record, id, &err);
 }
 
-/* A running subscriber's token is its own; one that is read then was written by this process. */
-static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
-    struct subscriber *s = record->value.data ? find_or_add(all, id) : subscribers_find(all, id);
-    struct error err;
-    bool newer;
-    if (!s || s->running)
-        return;
-    s->blocked = false;
-    free(s->token);
-    s->token = NULL;
-    if (!record->value.data)
-        return;
-    s->token = mem_zero(sizeof *s->token);
-    if (token_from_json(s->token, record->value, &newer, &err) == 0)
-        return;
-    log_bad(record, id, &err);
-    free(s->token);
-    s->token = NULL;
+/* What cannot be read may say anything: its subscriber waits, and the record stays. */
+static void block(struct subscriber *s, const struct table_record *record, const struct error *err) {
+    log_bad(record, s->id, err);
+    subscriber_stop(s, false);
+    subscriber_keep_token(s, (struct span){NULL, 0});
     s->blocked = true;
 }
 
-static void check_key(struct subscribers *all, const struct table_record *record) {
+static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
+    const struct partitions *partitions = all->dispatcher->partitions;
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
+    struct token token;
     struct error err;
-    bool old_key;
-    if (record->value.data && subscriber_check_from_json(record->value, all->dispatcher->keyring, &old_key, &err)) {
-        error_prefix(&err, "%s does not fit the secrets in Kafka: ", all->dispatcher->settings.secrets_key_file);
-        dispatcher_refuse(all->dispatcher, "bad_key_file", err.message);
-    }
-}
-
-static void on_record(void *arg, const struct table_record *record) {
-    struct subscribers *all = arg;
-    char id[SPEC_ID_BYTES_MAX + 1];
-    enum subscriber_key kind = subscriber_key_parse(record->key, id);
-    if (record->topic == all->topics[1]) {
-        if (kind == SUBSCRIBER_KEY_SPEC)
-            read_token(all, id, record);
+    bool newer;
+    if (!s)
+        return;
+    if (record->value.data && token_from_json(&token, record->value, &newer, &err)) {
+        block(s, record, &err);
         return;
     }
-    if (kind == SUBSCRIBER_KEY_CHECK)
-        check_key(all, record);
+    s->blocked = false;
+    if (!record->value.data) {
+        subscriber_keep_token(s, record->value);
+        s->choice = (struct ownership_choice){0};
+    } else if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice)) {
+        subscriber_keep_token(s, record->value);
+    }
+    if (s->choice.rewrite && partitions_may_write(partitions, s->partition))
+        progress_rewrite(s);
+}
+
+void subscribers_check_key(struct dispatcher *d, const struct table_record *record) {
+    struct error err;
+    bool old_key;
+    if (record->value.data && subscriber_check_from_json(record->value, d->keyring, &old_key, &err)) {
+        error_prefix(&err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
+        dispatcher_refuse(d, "bad_key_file", err.message);
+    }
+}
+
+void subscribers_read(struct subscribers *all, const struct table_record *record) {
+    struct dispatcher *d = all->dispatcher;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    enum subscriber_key kind = subscriber_key_parse(record->key, id);
+    bool token = strcmp(record->topic, d->tokens_topic) == 0;
+    struct error err;
+    if (kind == SUBSCRIBER_KEY_CHECK && !token)
+        subscribers_check_key(d, record);
+    if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
+        return;
+    if (kafka_partition_of(id, SUBSCRIBER_PARTITIONS) != record->partition) {
+        error_set(&err, "it belongs into partition %d", (int)kafka_partition_of(id, SUBSCRIBER_PARTITIONS));
+        log_bad(record, id, &err);
+        return;
+    }
+    if (kind == SUBSCRIBER_KEY_SPEC && token)
+        read_token(all, id, record);
     else if (kind == SUBSCRIBER_KEY_SPEC)
         read_spec(all, id, record);
-    else if (kind == SUBSCRIBER_KEY_KEYS)
+    else if (kind == SUBSCRIBER_KEY_KEYS && !token)
         read_keys(all, id, record);
+    else
+        return;
     struct subscriber *s = subscribers_find(all, id);
-    if (s && kind != SUBSCRIBER_KEY_OTHER && kind != SUBSCRIBER_KEY_CHECK && table_loaded(all->table))
-        subscriber_apply(s, false);
+    if (s && partitions_started(d->partitions, s->partition))
+        subscriber_apply(s, LOG_LEVEL_INFO);
 }
 
-static void on_loaded(void *arg) {
-    struct subscribers *all = arg;
-    for (struct subscriber *s = all->all; s; s = s->hh.next)
-        subscriber_apply(s, true);
-    log_info("ready", LOG_S("feed", all->dispatcher->genesis.feed), LOG_N("end", feed_end(all->dispatcher->feed)),
-             LOG_N("subscribers", HASH_COUNT(all->all)));
-}
-
-static void on_failed(void *arg, const char *reason) {
-    struct subscribers *all = arg;
-    dispatcher_start_over(all->dispatcher, reason);
-}
-
-struct subscribers *subscribers_new(struct dispatcher *d, struct error *err) {
-    struct subscribers *all = mem_zero(sizeof *all);
-    *all = (struct subscribers){.dispatcher = d, .topics = {d->subscribers_topic, d->tokens_topic, NULL}};
-    const struct table_options options = {.kafka = &d->settings.kafka,
-                                          .topics = all->topics,
-                                          .partitions = SUBSCRIBER_PARTITIONS,
-                                          .record = on_record,
-                                          .loaded = on_loaded,
-                                          .failed = on_failed,
-                                          .arg = all};
-    all->table = table_new(d->loop, &options, err);
-    if (!all->table) {
-        free(all);
-        return NULL;
+void subscribers_start(struct subscribers *all, int32_t partition) {
+    struct subscriber *s;
+    DL_FOREACH2(all->of[partition], s, partition_next) {
+        subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+        if (s->choice.rewrite)
+            progress_rewrite(s);
     }
+}
+
+void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
+    int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
+    struct subscriber *s;
+    DL_FOREACH2(all->of[partition], s, partition_next) {
+        if (rewrite)
+            progress_rewrite(s);
+        if (!s->running)
+            continue;
+        throttle_fill(&s->lane.throttle, window_ms);
+        delivery_step(s);
+    }
+}
+
+void subscribers_close(struct subscribers *all) {
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        if (s->running)
+            delivery_cancel(s);
+}
+
+void subscribers_write(struct subscribers *all) {
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        if (s->running)
+            progress_hand_over(s);
+}
+
+void subscribers_stop(struct subscribers *all) {
+    if (!all)
+        return;
+    all->said = 0;
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        subscriber_stop(s, false);
+}
+
+void subscribers_forget(struct subscribers *all, int32_t partition) {
+    struct subscriber *s, *next;
+    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
+}
+
+size_t subscribers_count(const struct subscribers *all) {
+    size_t count = 0;
+    for (const struct subscriber *s = all->all; s; s = s->hh.next)
+        count += s->running;
+    return count;
+}
+
+struct subscribers *subscribers_new(struct dispatcher *d) {
+    struct subscribers *all = mem_zero(sizeof *all);
+    all->dispatcher = d;
     return all;
 }
 
-void subscribers_free(struct subscribers *all, bool keep) {
-    struct subscriber *s, *next;
+void subscribers_free(struct subscribers *all) {
     if (!all)
         return;
-    table_free(all->table);
-    HASH_ITER(hh, all->all, s, next) {
-        subscriber_stop(s, keep);
-        drop(all, s);
-    }
+    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS; i++)
+        subscribers_forget(all, i);
     free(all);
 }
-
-bool subscribers_loaded(const struct subscribers *all) { return all && table_loaded(all->table); }

@@ -1,21 +1,40 @@
-/* All subscribers: read from ess.subscribers and ess.tokens, started, and kept as their records change. */
+/* All subscribers of the partitions that are read: made from their records, and run while their partition is held. */
 #ifndef ESS_DISPATCHER_SUBSCRIBERS_H
 #define ESS_DISPATCHER_SUBSCRIBERS_H
 
 #include <stdbool.h>
-
-#include "common/base/error.h"
+#include <stddef.h>
+#include <stdint.h>
 
 struct dispatcher;
 struct subscriber;
 struct subscribers;
+struct table_record;
 
-/* Begins to read. NULL with the reason when librdkafka refuses. */
-struct subscribers *subscribers_new(struct dispatcher *d, struct error *err);
-/* Stops all; with `keep` their tokens are written. Frees everything. */
-void subscribers_free(struct subscribers *all, bool keep);
+struct subscribers *subscribers_new(struct dispatcher *d);
+/* Stops all and writes nothing. */
+void subscribers_free(struct subscribers *all);
 
-bool subscribers_loaded(const struct subscribers *all);
+/* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it counts at once. */
+void subscribers_read(struct subscribers *all, const struct table_record *record);
+
+/* The sealed check record: a keyring that cannot open it ends the program. */
+void subscribers_check_key(struct dispatcher *d, const struct table_record *record);
+
+/* Starts those of a partition, whose records were all read; tokens that are void in the log are written again. */
+void subscribers_start(struct subscribers *all, int32_t partition);
+/* Those of a partition that run go on after they were held up; with `rewrite`, their tokens are void. */
+void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite);
+/* Closes what is in flight. The lanes stay, and may be resumed. */
+void subscribers_close(struct subscribers *all);
+/* Writes the tokens that are not in the log as they stand. */
+void subscribers_write(struct subscribers *all);
+/* Stops all and writes nothing. Their records are kept. NULL is nothing. */
+void subscribers_stop(struct subscribers *all);
+/* Forgets those of a partition, which do not run. */
+void subscribers_forget(struct subscribers *all, int32_t partition);
+
+size_t subscribers_count(const struct subscribers *all); /* those that run */
 struct subscriber *subscribers_find(struct subscribers *all, const char *id);
 struct subscriber *subscribers_first(struct subscribers *all); /* then s->hh.next */
 
