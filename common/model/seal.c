@@ -13,7 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY_BYTES = 32, KEYS_MAX = 16, NONCE_BYTES = 12, TAG_BYTES = 16, ID_CHARS = 8, FILE_BYTES_MAX = 4096 };
+#include "common/model/base64.h"
+
+enum { KEY_BYTES = 32, KEYS_MAX = 16, NONCE_BYTES = 12, TAG_BYTES = 16, ID_CHARS = 8 };
+enum { FILE_BYTES_MAX = 4096, SEALED_BYTES_MAX = 1024 * 1024 };
 
 struct key {
     unsigned char bytes[KEY_BYTES];
@@ -64,7 +67,7 @@ static int parse_file(struct keyring *ring, const char *path, const char *text, 
 static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], struct error *err) {
     struct stat st;
     size_t len = 0;
-    ssize_t n;
+    ssize_t n = 1;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, "%s: is not a file", path);
     if (st.st_mode & 077)
@@ -72,12 +75,16 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     while (len < FILE_BYTES_MAX && (n = read(fd, text + len, FILE_BYTES_MAX - len)) > 0)
         len += (size_t)n;
     text[len] = 0;
+    if (n < 0)
+        return error_set(err, "%s: %s", path, strerror(errno));
+    if (strlen(text) != len)
+        return error_set(err, "%s: must be a key of 64 hex digits a line, and holds zero bytes", path);
     return len < FILE_BYTES_MAX ? 0 : error_set(err, "%s: is too large for a key file", path);
 }
 
 struct keyring *keyring_load(const char *path, bool *missing, struct error *err) {
     char text[FILE_BYTES_MAX + 1];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* waits for no writer of a pipe */
     if (missing)
         *missing = fd < 0 && errno == ENOENT;
     if (fd < 0) {
@@ -94,34 +101,45 @@ struct keyring *keyring_load(const char *path, bool *missing, struct error *err)
     return ring;
 }
 
-static int write_all(int fd, const char *text, size_t len) {
-    return write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 ? 0 : -1;
+static void random_hex(char text[2 * KEY_BYTES]) {
+    unsigned char key[KEY_BYTES];
+    static const char digits[] = "0123456789abcdef";
+    if (RAND_bytes(key, KEY_BYTES) != 1)
+        abort();
+    for (int i = 0; i < KEY_BYTES; i++) {
+        text[2 * i] = digits[key[i] >> 4];
+        text[2 * i + 1] = digits[key[i] & 15];
+    }
+    OPENSSL_cleanse(key, sizeof key);
+}
+
+/* A name that is not on the disk is lost with the power, and every secret with it. */
+static int sync_folder(const char *folder) {
+    int fd = open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    return result;
 }
 
 /* Written aside and linked into place: a file that is there is never replaced, and no half one is ever seen. */
 int keyring_create(const char *path, struct error *err) {
-    unsigned char key[KEY_BYTES];
-    char text[2 * KEY_BYTES + 2], aside[4096], folder[4096];
+    char text[2 * KEY_BYTES + 1], aside[4096], folder[4096];
     const char *slash = strrchr(path, '/');
-    if (RAND_bytes(key, KEY_BYTES) != 1)
-        return error_set(err, "no randomness for a key");
-    for (int i = 0; i < KEY_BYTES; i++)
-        snprintf(text + 2 * i, 3, "%02x", key[i]);
-    text[2 * KEY_BYTES] = '\n';
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 0, path);
     if (*folder && mkdir(folder, 0700) != 0 && errno != EEXIST)
         return error_set(err, "%s: %s", folder, strerror(errno));
-    snprintf(aside, sizeof aside, "%s.%d.new", path, (int)getpid());
-    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int result = fd < 0 || write_all(fd, text, 2 * KEY_BYTES + 1) || link(aside, path) != 0
-                     ? error_set(err, "%s cannot be made: %s", path, strerror(errno))
-                     : 0;
-    if (fd >= 0) {
-        close(fd);
-        unlink(aside);
-    }
-    OPENSSL_cleanse(key, sizeof key);
+    snprintf(aside, sizeof aside, "%s.XXXXXX", path);
+    int fd = mkostemp(aside, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0)
+        return error_set(err, "%s cannot be made: %s", path, strerror(errno));
+    random_hex(text);
+    text[2 * KEY_BYTES] = '\n';
+    bool made = write(fd, text, sizeof text) == sizeof text && fsync(fd) == 0 && link(aside, path) == 0 && sync_folder(folder) == 0;
+    int result = made ? 0 : error_set(err, "%s cannot be made: %s", path, strerror(errno));
     OPENSSL_cleanse(text, sizeof text);
+    close(fd);
+    unlink(aside);
     return result;
 }
 
@@ -132,11 +150,6 @@ void keyring_free(struct keyring *ring) {
 }
 
 const char *keyring_id(const struct keyring *ring) { return ring->keys[0].id; }
-
-static void put_base64(struct buf *out, const unsigned char *data, size_t len) {
-    char *to = buf_reserve(out, 4 * ((len + 2) / 3) + 1);
-    buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
-}
 
 /* Aborts where OpenSSL fails: only for want of memory. */
 void seal(const struct keyring *ring, struct span additional, struct span secret, struct buf *out) {
@@ -153,7 +166,7 @@ void seal(const struct keyring *ring, struct span additional, struct span secret
         abort();
     EVP_CIPHER_CTX_free(ctx);
     buf_printf(out, "%s:", key->id);
-    put_base64(out, sealed, total);
+    base64_put(out, sealed, total);
     free(sealed);
 }
 
@@ -164,40 +177,39 @@ static const struct key *find_key(const struct keyring *ring, struct span id) {
     return NULL;
 }
 
-static int decrypt(const struct key *key, struct span additional, unsigned char *sealed, size_t len, struct buf *out) {
+/* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag does not fit. */
+static long decrypt(const struct key *key, struct span additional, unsigned char *sealed, size_t len, unsigned char *to) {
     size_t secret_len = len - NONCE_BYTES - TAG_BYTES;
-    char *to = buf_reserve(out, secret_len + 1);
-    int n = 0, good = 0;
+    int n = 0, good;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     if (!ctx || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
         EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)additional.data, (int)additional.len) != 1 ||
-        EVP_DecryptUpdate(ctx, (unsigned char *)to, &n, sealed + NONCE_BYTES, (int)secret_len) != 1 ||
+        EVP_DecryptUpdate(ctx, to, &n, sealed + NONCE_BYTES, (int)secret_len) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, sealed + len - TAG_BYTES) != 1)
         abort();
-    good = EVP_DecryptFinal_ex(ctx, (unsigned char *)to + n, &n);
+    good = EVP_DecryptFinal_ex(ctx, to + n, &n);
     EVP_CIPHER_CTX_free(ctx);
-    if (good != 1) {
-        OPENSSL_cleanse(to, secret_len);
-        return -1;
-    }
-    buf_commit(out, secret_len);
-    return 0;
+    return good == 1 ? (long)secret_len : -1;
 }
 
 int seal_open(const struct keyring *ring, struct span additional, struct span text, struct buf *out, bool *old_key, struct error *err) {
     const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
-    size_t id_len = colon ? (size_t)(colon - text.data) : 0, base64_len = text.len - id_len - 1;
-    const struct key *key = find_key(ring, (struct span){text.data, id_len});
-    if (!colon || base64_len % 4 || base64_len < 40 || base64_len > 1024 * 1024)
+    size_t id_len = colon ? (size_t)(colon - text.data) : 0;
+    if (!colon || text.len > SEALED_BYTES_MAX)
         return error_set(err, "not a sealed text");
+    const struct span id = {text.data, id_len}, base64 = {colon + 1, text.len - id_len - 1};
+    const struct key *key = find_key(ring, id);
     if (!key)
         return error_set(err, "sealed with key %.*s, which the key file does not hold", id_len > 16 ? 16 : (int)id_len, text.data);
-    unsigned char *sealed = mem_alloc(base64_len);
-    int len = EVP_DecodeBlock(sealed, (const unsigned char *)colon + 1, (int)base64_len);
-    len -= (text.data[text.len - 1] == '=') + (text.data[text.len - 2] == '=');
-    int result = len < NONCE_BYTES + TAG_BYTES ? -1 : decrypt(key, additional, sealed, (size_t)len, out);
+    unsigned char *sealed = mem_alloc(base64.len), *secret = mem_alloc(base64.len);
+    long len = base64_decode(base64, sealed);
+    len = len < NONCE_BYTES + TAG_BYTES ? -1 : decrypt(key, additional, sealed, (size_t)len, secret);
+    if (len >= 0)
+        buf_append(out, secret, (size_t)len);
+    OPENSSL_cleanse(secret, base64.len);
+    free(secret);
     free(sealed);
-    if (result)
+    if (len < 0)
         return error_set(err, "the sealed text was changed, or belongs to another subscriber");
     if (old_key)
         *old_key = key != &ring->keys[0];

@@ -25,8 +25,8 @@ const char *keyring_id(const struct keyring *keyring);
 /* Appends the sealed text (not NUL in it). */
 void seal(const struct keyring *keyring, struct span additional, struct span secret, struct buf *out);
 
-/* Appends the secret. Returns -1 when no key of the ring has the id (err names the id) or the text was tampered with.
- * `*old_key` (may be NULL) tells that another than the first key opened it. */
+/* Appends the secret. Returns -1 and appends nothing when no key of the ring has the id (err names the id) or the text was
+ * tampered with. `*old_key` (may be NULL) tells that another than the first key opened it. */
 int seal_open(const struct keyring *keyring, struct span additional, struct span sealed, struct buf *out, bool *old_key, struct error *err);
 
 #endif

@@ -11,26 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/model/base64.h"
+
 #define WHSEC "whsec_"
 enum { WHSEC_BYTES = sizeof WHSEC - 1, MAC_BYTES = 32, MADE_BYTES = 32 };
 
 struct signer {
     EVP_MAC_CTX *context;
 };
-
-static void put_base64(struct buf *out, const unsigned char *data, size_t len) {
-    char *to = buf_reserve(out, 4 * ((len + 2) / 3) + 1);
-    buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
-}
-
-/* Strictly: the alphabet, and padding only at the end. Returns the number of bytes, or -1. */
-static int decode_base64(const char *text, unsigned char *out) {
-    size_t len = strlen(text), plain = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
-    size_t padding = len - plain;
-    if (len == 0 || len % 4 || padding > 2 || strspn(text + plain, "=") != padding)
-        return -1;
-    return EVP_DecodeBlock(out, (const unsigned char *)text, (int)len) - (int)padding;
-}
 
 /* The key's bytes. Returns their number, or -1. */
 static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX], struct error *err) {
@@ -43,8 +31,8 @@ static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX]
         memcpy(key, secret, len);
         return (int)len;
     }
-    int decoded = decode_base64(secret + WHSEC_BYTES, key);
-    return decoded > 0 ? decoded : error_set_field(err, "secret", "what follows whsec_ must be base64");
+    long decoded = base64_decode(span_of(secret + WHSEC_BYTES), key);
+    return decoded > 0 ? (int)decoded : error_set_field(err, "secret", "what follows whsec_ must be base64");
 }
 
 struct signer *signer_new(const char *secret, struct error *err) {
@@ -118,7 +106,7 @@ int signature_whsec(const char *secret, struct buf *out, struct error *err) {
     if (len < 0)
         return -1;
     buf_puts(out, WHSEC);
-    put_base64(out, key, (size_t)len);
+    base64_put(out, key, (size_t)len);
     OPENSSL_cleanse(key, sizeof key);
     return 0;
 }
@@ -128,6 +116,6 @@ void signature_make_secret(struct buf *out) {
     if (RAND_bytes(key, sizeof key) != 1)
         abort();
     buf_puts(out, WHSEC);
-    put_base64(out, key, sizeof key);
+    base64_put(out, key, sizeof key);
     OPENSSL_cleanse(key, sizeof key);
 }

@@ -1,0 +1,16 @@
+/* Base64 (RFC 4648, section 4), with padding. Any thread. */
+#ifndef ESS_MODEL_BASE64_H
+#define ESS_MODEL_BASE64_H
+
+#include <stddef.h>
+
+#include "common/base/buf.h"
+#include "common/base/span.h"
+
+void base64_put(struct buf *out, const unsigned char *data, size_t len);
+
+/* Decodes what is nothing but base64: the alphabet, padding at the end, no white space, not empty. `out` has room for
+ * three bytes of each four characters. Returns the number of bytes, or -1. */
+long base64_decode(struct span text, unsigned char *out);
+
+#endif
