@@ -19,11 +19,22 @@ uint64_t token_id_hash(struct span id) {
 }
 
 void token_add_attempt(struct token *token, const struct token_attempt *attempt) {
+    if (!token->attempts)
+        token->attempts = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *attempt);
     if (token->attempts_count == TOKEN_ATTEMPTS_MAX) {
         memmove(token->attempts, token->attempts + 1, (TOKEN_ATTEMPTS_MAX - 1) * sizeof *attempt);
         token->attempts_count--;
     }
     token->attempts[token->attempts_count++] = *attempt;
+}
+
+void token_fini(struct token *t) {
+    for (int64_t i = 0; i < t->jobs_count; i++)
+        free(t->jobs[i].cursors);
+    free(t->jobs);
+    free(t->settled);
+    free(t->attempts);
+    *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
 }
 
 static void put_string(struct buf *out, const char *name, const char *text) {
@@ -47,6 +58,45 @@ static void put_attempt(struct buf *out, const struct token_attempt *a) {
     buf_puts(out, "}");
 }
 
+static void put_attempts(struct buf *out, const struct token *t) {
+    buf_puts(out, ",\"attempts\":[");
+    for (int64_t i = 0; i < t->attempts_count; i++) {
+        buf_puts(out, i ? "," : "");
+        put_attempt(out, &t->attempts[i]);
+    }
+    buf_puts(out, "]");
+}
+
+static void put_settled(struct buf *out, const struct token *t) {
+    buf_puts(out, t->settled_count ? ",\"settled\":[" : "");
+    for (int64_t i = 0; i < t->settled_count; i++)
+        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", t->settled[i].from, t->settled[i].to);
+    buf_puts(out, t->settled_count ? "]" : "");
+}
+
+static void put_job(struct buf *out, const struct token_job *job) {
+    buf_printf(out, "{\"job\":%" PRId64 ",\"redrive\":%s", job->job, job->redrive ? "true" : "false");
+    put_number(out, "from", job->from);
+    put_number(out, "to", job->to);
+    put_number(out, "position", job->position);
+    put_number(out, "last", job->last);
+    buf_puts(out, job->cursors_count ? ",\"cursors\":[" : "");
+    for (int64_t i = 0; i < job->cursors_count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", job->cursors[i]);
+    buf_puts(out, job->cursors_count ? "]}" : "}");
+}
+
+static void put_jobs(struct buf *out, const struct token *t) {
+    buf_puts(out, t->jobs_count ? ",\"jobs\":[" : "");
+    for (int64_t i = 0; i < t->jobs_count; i++) {
+        buf_puts(out, i ? "," : "");
+        put_job(out, &t->jobs[i]);
+    }
+    buf_puts(out, t->jobs_count ? "]" : "");
+}
+
+static void put_truth(struct buf *out, const char *name, bool truth) { buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false"); }
+
 void token_to_json(const struct token *t, struct buf *out) {
     char hash[20];
     buf_printf(out, "{\"v\":%d", TOKEN_VERSION);
@@ -56,24 +106,25 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "last", t->last);
     snprintf(hash, sizeof hash, "%016" PRIx64, t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
     put_string(out, "last_id_hash", hash);
-    buf_printf(out, ",\"compacted\":%s,\"waiting\":%s", t->compacted ? "true" : "false", t->waiting ? "true" : "false");
+    put_truth(out, "compacted", t->compacted);
+    put_truth(out, "waiting", t->waiting);
     put_string(out, "state", token_state_name(t->state));
     if (*t->reason)
         put_string(out, "reason", t->reason);
     put_number(out, "generation", t->generation);
+    put_number(out, "applied", t->applied);
     put_number(out, "epoch", t->epoch);
     put_number(out, "failing_since", t->failing_since_ms);
     put_number(out, "next_attempt", t->next_attempt_ms);
-    buf_printf(out, ",\"given_up\":%s", t->given_up ? "true" : "false");
+    put_truth(out, "given_up", t->given_up);
     put_number(out, "refused_in_row", t->refused_in_row);
     put_number(out, "delivered", t->delivered);
     put_number(out, "dead_lettered", t->dead_lettered);
-    buf_puts(out, ",\"attempts\":[");
-    for (int64_t i = 0; i < t->attempts_count; i++) {
-        buf_puts(out, i ? "," : "");
-        put_attempt(out, &t->attempts[i]);
-    }
-    buf_puts(out, "]}");
+    put_number(out, "redriven", t->redriven);
+    put_attempts(out, t);
+    put_settled(out, t);
+    put_jobs(out, t);
+    buf_puts(out, "}");
 }
 
 /* --- reading */
@@ -116,6 +167,60 @@ static void read_attempts(struct token *t, struct json_object *object) {
     }
 }
 
+static void read_settled(struct token *t, struct json_object *object) {
+    struct json_object *list = member(object, "settled", json_type_array);
+    size_t count = list ? json_object_array_length(list) : 0;
+    int64_t above = t->position;
+    if (count == 0 || count > TOKEN_SETTLED_MAX)
+        return; /* without it, events are sent once more */
+    t->settled = mem_zero(count * sizeof *t->settled);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *pair = json_object_array_get_idx(list, i);
+        bool is_pair = json_object_is_type(pair, json_type_array) && json_object_array_length(pair) == 2;
+        int64_t from = is_pair ? json_object_get_int64(json_object_array_get_idx(pair, 0)) : -1;
+        int64_t to = is_pair ? json_object_get_int64(json_object_array_get_idx(pair, 1)) : -1;
+        if (from <= above || to < from)
+            return;
+        t->settled[t->settled_count++] = (struct token_range){from, to};
+        above = to;
+    }
+}
+
+static void read_job_cursors(struct token_job *job, struct json_object *object) {
+    struct json_object *list = member(object, "cursors", json_type_array);
+    size_t count = list ? json_object_array_length(list) : 0;
+    if (count == 0 || count > TOKEN_JOB_CURSORS_MAX)
+        return;
+    job->cursors = mem_zero(count * sizeof *job->cursors);
+    for (; (size_t)job->cursors_count < count; job->cursors_count++)
+        job->cursors[job->cursors_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)job->cursors_count));
+}
+
+static int read_jobs(struct token *t, struct json_object *object, struct error *err) {
+    struct json_object *list = member(object, "jobs", json_type_array);
+    size_t count = list ? json_object_array_length(list) : 0;
+    if (count > TOKEN_JOBS_MAX)
+        return error_set_field(err, "jobs", "more than %d of them", TOKEN_JOBS_MAX);
+    t->jobs = count ? mem_zero(count * sizeof *t->jobs) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        struct token_job *job = &t->jobs[t->jobs_count];
+        if (!json_object_is_type(one, json_type_object))
+            return error_set_field(err, "jobs", "not a list of objects");
+        *job = (struct token_job){.job = number(one, "job", -1),
+                                  .redrive = truth(one, "redrive"),
+                                  .from = number(one, "from", -1),
+                                  .to = number(one, "to", -1),
+                                  .position = number(one, "position", -1),
+                                  .last = number(one, "last", -1)};
+        if (job->job < 0 || job->to < job->from || job->position < job->from)
+            return error_set_field(err, "jobs", "out of range");
+        read_job_cursors(job, one);
+        t->jobs_count++;
+    }
+    return 0;
+}
+
 static int read_state(struct token *t, struct json_object *object, struct error *err) {
     char name[16];
     text(object, "state", name, sizeof name);
@@ -138,7 +243,6 @@ static int read_members(struct token *t, struct json_object *object, struct erro
         return error_set(err, "not a replay token: born, feed, position or last is missing or out of range");
     text(object, "last_id_hash", hash, sizeof hash);
     t->last_id_hash = strtoull(hash, NULL, 16);
-    t->compacted = truth(object, "compacted");
     t->waiting = truth(object, "waiting");
     text(object, "reason", t->reason, sizeof t->reason);
     t->generation = number(object, "generation", 0);
@@ -149,8 +253,12 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->refused_in_row = number(object, "refused_in_row", 0);
     t->delivered = number(object, "delivered", 0);
     t->dead_lettered = number(object, "dead_lettered", 0);
+    t->compacted = truth(object, "compacted");
+    t->applied = number(object, "applied", -1);
+    t->redriven = number(object, "redriven", -1);
     read_attempts(t, object);
-    return read_state(t, object, err);
+    read_settled(t, object);
+    return read_jobs(t, object, err) ? -1 : read_state(t, object, err);
 }
 
 int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {
@@ -159,7 +267,7 @@ int token_from_json(struct token *t, struct span record, bool *newer, struct err
     bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == record.len;
     int result = -1;
     json_tokener_free(tokener);
-    *t = (struct token){.epoch = -1};
+    *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
     *newer = false;
     if (!whole || !json_object_is_type(object, json_type_object) || number(object, "v", 0) < 1) {
         error_set(err, "not a record of ESS");
@@ -169,6 +277,8 @@ int token_from_json(struct token *t, struct span record, bool *newer, struct err
     } else {
         result = read_members(t, object, err);
     }
+    if (result)
+        token_fini(t);
     json_object_put(object);
     return result;
 }

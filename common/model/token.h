@@ -10,7 +10,15 @@
 #include "common/base/error.h"
 #include "common/base/span.h"
 
-enum { TOKEN_VERSION = 1, TOKEN_ATTEMPTS_MAX = 10, TOKEN_REASON_BYTES = 256, TOKEN_EXCERPT_BYTES = 128 };
+enum {
+    TOKEN_VERSION = 1,
+    TOKEN_ATTEMPTS_MAX = 10,
+    TOKEN_REASON_BYTES = 256,
+    TOKEN_EXCERPT_BYTES = 128,
+    TOKEN_SETTLED_MAX = 4096, /* events settled above the position */
+    TOKEN_JOBS_MAX = 16,
+    TOKEN_JOB_CURSORS_MAX = 1000,
+};
 
 enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED };
 
@@ -25,6 +33,23 @@ struct token_attempt {
     char excerpt[TOKEN_EXCERPT_BYTES]; /* beginning of the answer's body, valid UTF-8, control characters as spaces */
 };
 
+/* Cursors from..to: the subscriber's events among them are settled. */
+struct token_range {
+    int64_t from, to;
+};
+
+/* A replay of the cursors in (from, to], or a redrive of the subscriber's dead letters at the offsets in (from, to] of their
+ * partition. */
+struct token_job {
+    int64_t job; /* the offset of its command */
+    bool redrive;
+    int64_t from, to;
+    int64_t position; /* settled up to here */
+    int64_t last;     /* of a replay: the newest event for it at or below position, or from */
+    int64_t *cursors; /* of a redrive: only these; NULL: all */
+    int64_t cursors_count;
+};
+
 struct token {
     char born[37]; /* of the spec that it belongs to */
     char feed[37];
@@ -35,16 +60,25 @@ struct token {
     bool waiting;          /* was at the tail */
     enum token_state state;
     char reason[TOKEN_REASON_BYTES];
-    int64_t generation;    /* offset of the newest spec or command record that is in force */
+    int64_t generation;    /* offset of the newest spec, keys, wanted state or command record that is in force */
+    int64_t applied;       /* offset of the newest command that was applied; -1: none */
     int64_t epoch;         /* offset of the writer's claim; -1: none */
     int64_t failing_since_ms; /* wall; 0: not failing */
     int64_t next_attempt_ms;  /* wall; 0: none planned */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
     int64_t refused_in_row;
     int64_t delivered, dead_lettered;
-    struct token_attempt attempts[TOKEN_ATTEMPTS_MAX]; /* the last failed ones, oldest first */
+    int64_t redriven; /* dead letters up to this offset of their partition were redriven; -1: none */
+    /* on the heap, each NULL when empty */
+    struct token_attempt *attempts; /* the last failed ones, oldest first */
     int64_t attempts_count;
+    struct token_range *settled; /* above position, ascending */
+    int64_t settled_count;
+    struct token_job *jobs; /* in order of their commands */
+    int64_t jobs_count;
 };
+
+void token_fini(struct token *token);
 
 /* FNV-1a of an event's id, never 0. */
 uint64_t token_id_hash(struct span id);
@@ -54,8 +88,8 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
 
 void token_to_json(const struct token *token, struct buf *out);
 
-/* Reads a record. Unknown members are ignored. Returns 0; -1 with the reason when it is not one of ours or of a newer
- * version (`*newer` is set then). */
+/* Reads a record into a token that holds nothing; token_fini it afterwards. Unknown members are ignored. Returns 0; -1 with the reason when it is not one of ours or of a newer
+ * version (`*newer` is set then); then nothing is left to free. */
 int token_from_json(struct token *token, struct span text, bool *newer, struct error *err);
 
 const char *token_state_name(enum token_state state);
