@@ -26,3 +26,14 @@ int kafka_offset_at(const struct kafka_config *config, const char *topic, int64_
     rd_kafka_destroy(rk);
     return result;
 }
+
+int kafka_end_of(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *end, struct error *err) {
+    static const struct kafka_setting none[] = {{NULL, NULL}};
+    int64_t low;
+    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_CONSUMER, config, none, err);
+    if (!rk)
+        return -1;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(rk, topic, partition, &low, end, CALL_TIMEOUT_MS);
+    rd_kafka_destroy(rk);
+    return code ? error_set(err, "%s", rd_kafka_err2str(code)) : 0;
+}
