@@ -1,0 +1,32 @@
+/* A subscriber's secrets in force: the current one, and during a rotation the old ones until their ends. */
+#ifndef ESS_DISPATCHER_SIGNING_H
+#define ESS_DISPATCHER_SIGNING_H
+
+#include <curl/curl.h>
+#include <stdint.h>
+
+#include "common/model/subscriber.h"
+
+struct signer;
+
+struct signing {
+    struct signer *current; /* NULL: nothing can be signed */
+    struct {
+        struct signer *signer;
+        int64_t until_ms; /* wall */
+    } old[SUBSCRIBER_OLD_SECRETS_MAX]; /* newest first */
+    size_t old_count;
+};
+
+/* Takes the keys' secrets. Returns -1 with the reason, and then nothing has changed. */
+int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
+void signing_fini(struct signing *signing);
+
+/* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id, webhook-timestamp and webhook-signature
+ * (Standard Webhooks: one entry a secret). */
+struct curl_slist *signing_headers(const struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body);
+
+/* Appends "name: value". */
+struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value);
+
+#endif
