@@ -4,23 +4,27 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
-#include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/partitions.h"
-#include "dispatcher/progress.h"
+#include "dispatcher/sender.h"
 #include "dispatcher/subscriber.h"
 
 enum { AGAIN_MS = 1000 };
 
 struct dead_letter {
     struct append append;
-    struct subscriber *subscriber; /* NULL: forgotten */
+    struct sender *sender; /* NULL: forgotten */
     struct dispatcher *dispatcher;
+    int64_t flight; /* in the lane */
+    int64_t cursor; /* in the log */
+    bool gave_up;
     struct buf value;
     struct loop_timer again;
     bool on_its_way;
+    struct dead_letter *prev, *next; /* of the sender */
 };
 
 static void dead_letter_free(struct dead_letter *letter) {
@@ -35,47 +39,50 @@ static void on_reported(struct append *append, const struct producer_report *rep
 static void append_letter(void *arg) {
     struct dead_letter *letter = arg;
     struct dispatcher *d = letter->dispatcher;
-    const char *id = letter->subscriber->id;
+    const struct subscriber *s = letter->sender->subscriber;
     struct error err;
     const struct producer_record record = {.topic = d->dlq_topic,
-                                           .partition = kafka_partition_of(id, DEAD_LETTER_PARTITIONS),
-                                           .key = span_of(id),
+                                           .partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS),
+                                           .key = span_of(s->id),
                                            .value = {letter->value.data, letter->value.len}};
     letter->append.reported = on_reported;
-    letter->on_its_way = partitions_may_write(d->partitions, letter->subscriber->partition) &&
-                         producer_send(d->producer, &record, &letter->append, &err) == 0;
+    letter->on_its_way = partitions_may_write(d->partitions, s->partition) && producer_send(d->producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
         loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
 }
 
 static void on_reported(struct append *append, const struct producer_report *report) {
     struct dead_letter *letter = (struct dead_letter *)append;
-    struct subscriber *s = letter->subscriber;
+    struct sender *sender = letter->sender;
+    struct dispatcher *d = letter->dispatcher;
     letter->on_its_way = false;
-    if (s && report->fate != PRODUCER_WRITTEN) {
-        log_warn("dead_letter_not_written", LOG_S("subscriber", s->id), LOG_S("reason", report->reason));
-        loop_timer_set(letter->dispatcher->loop, &letter->again, clock_ms() + AGAIN_MS);
+    if (sender && report->fate != PRODUCER_WRITTEN) {
+        log_warn("dead_letter_not_written", LOG_S("subscriber", sender->subscriber->id), LOG_S("reason", report->reason));
+        loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
         return;
     }
+    int64_t flight = letter->flight, cursor = letter->cursor;
+    bool gave_up = letter->gave_up;
+    if (sender)
+        DL_DELETE(sender->letters, letter);
     dead_letter_free(letter);
-    if (!s)
+    if (!sender)
         return;
-    s->dead_letter = NULL;
-    s->dispatcher->dead_letters[strcmp(s->lane.bury_reason, "refused") == 0 ? DEAD_LETTER_REFUSED : DEAD_LETTER_ATTEMPTS]++;
-    log_warn("dead_letter", LOG_S("subscriber", s->id), LOG_N("cursor", s->lane.current), LOG_S("reason", s->lane.bury_reason));
-    lane_buried(&s->lane);
-    progress_made(s);
-    delivery_step(s);
+    d->dead_letters[gave_up ? DEAD_LETTER_ATTEMPTS : DEAD_LETTER_REFUSED]++;
+    log_warn("dead_letter", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor), LOG_S("reason", gave_up ? "attempts" : "refused"));
+    sender_buried(sender, flight, gave_up);
 }
 
-void dead_letter_write(struct subscriber *s, const struct webhook_result *result) {
+void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor, const struct webhook_result *result) {
     char at[CLOCK_TEXT_BYTES];
+    struct subscriber *s = sender->subscriber;
     struct dead_letter *letter = mem_zero(sizeof *letter);
-    *letter = (struct dead_letter){.subscriber = s, .dispatcher = s->dispatcher};
+    *letter = (struct dead_letter){
+        .sender = sender, .dispatcher = s->dispatcher, .flight = flight->cursor, .cursor = cursor, .gave_up = flight->gave_up};
     loop_timer_init(&letter->again, append_letter, letter);
     clock_format(clock_wall_ms(), at);
-    buf_printf(&letter->value, "{\"v\":1,\"subscriber\":\"%s\",\"cursor\":%" PRId64 ",\"at\":\"%s\",\"reason\":\"%s\",\"attempts\":%" PRId64, s->id,
-               s->lane.current, at, s->lane.bury_reason, s->lane.attempts);
+    buf_printf(&letter->value, "{\"v\":1,\"subscriber\":\"%s\",\"born\":\"%s\",\"cursor\":%" PRId64 ",\"at\":\"%s\",\"reason\":\"%s\",\"attempts\":%" PRId64,
+               s->id, s->record.born, cursor, at, flight->gave_up ? "attempts" : "refused", flight->attempts);
     if (result->status)
         buf_printf(&letter->value, ",\"status\":%d", result->status);
     if (result->error) {
@@ -85,18 +92,18 @@ void dead_letter_write(struct subscriber *s, const struct webhook_result *result
     buf_puts(&letter->value, ",\"event\":");
     buf_append(&letter->value, result->body.data, result->body.len);
     buf_puts(&letter->value, "}");
-    s->dead_letter = letter;
+    DL_APPEND(sender->letters, letter);
     s->dispatcher->dead_letters_pending++;
     append_letter(letter);
 }
 
-void dead_letter_forget(struct subscriber *s) {
-    struct dead_letter *letter = s->dead_letter;
-    s->dead_letter = NULL;
-    if (!letter)
-        return;
-    letter->subscriber = NULL;
-    loop_timer_clear(letter->dispatcher->loop, &letter->again);
-    if (!letter->on_its_way)
-        dead_letter_free(letter);
+void dead_letters_forget(struct sender *sender) {
+    struct dead_letter *letter, *next;
+    DL_FOREACH_SAFE(sender->letters, letter, next) {
+        DL_DELETE(sender->letters, letter);
+        letter->sender = NULL;
+        loop_timer_clear(letter->dispatcher->loop, &letter->again);
+        if (!letter->on_its_way)
+            dead_letter_free(letter);
+    }
 }

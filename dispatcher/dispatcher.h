@@ -13,6 +13,7 @@
 #include "common/kafka/producer.h"
 #include "common/model/match.h"
 #include "common/settings.h"
+#include "dispatcher/capacity.h"
 
 struct keyring;
 struct partitions;
@@ -40,9 +41,8 @@ struct dispatcher {
     bool kafka_up;
     bool stopping; /* nothing more is begun */
     int exit_status;
-    int64_t in_flight;
+    struct capacity capacity; /* of webhooks under way */
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
-    struct subscriber *capacity_queue; /* those that wait for a free connection, in order */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
     struct histogram delivery_seconds, end_to_end_seconds;

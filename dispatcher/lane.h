@@ -1,32 +1,51 @@
-/* One subscriber's delivery: where it stands in the log, its attempt under way, its retries, its throttle.
+/* One subscriber's delivery: where it stands in the log, its attempts under way, its retries.
  *
- * A state machine without I/O, memory of events, or a clock: it knows cursors only. Its owner asks lane_due_ms when an
- * attempt may start, finds the next event for the subscriber above lane->position, tells lane_start, makes the attempt,
- * and tells lane_finish, which says what follows. Strict order: one event at a time, the next only when this one is
- * settled (a 2xx, or a dead letter that is in Kafka). A retry finds its event again by the same search, so that the
- * lane holds no bytes. */
+ * A state machine without I/O, memory of events, or a clock: it knows cursors only. Its owner asks lane_next what to do;
+ * it looks in the log for the next event that the subscriber wants (lane_found, lane_passed, lane_at_end), makes the attempts
+ * that lane_start counts, and tells their outcomes by lane_finish. A retry finds its event again by its cursor.
+ *
+ * The window holds every event above `position` that was found: from the oldest that is not settled. Everything up to
+ * `position` is settled (a 2xx, or a dead letter that is in Kafka); everything up to `scanned` was found or passed.
+ * A replay job is a lane with an `until`, beside the subscriber's own, whose throttle it shares. */
 #ifndef ESS_DISPATCHER_LANE_H
 #define ESS_DISPATCHER_LANE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "common/model/spec.h"
 #include "common/model/token.h"
 #include "dispatcher/throttle.h"
 
-/*                    from → to
- *   LANE_WAITING     READY                                  everything up to the log's end is settled
- *   LANE_READY       WAITING IN_FLIGHT                      the next event is to be looked for
- *   LANE_IN_FLIGHT   READY BACKOFF BURYING                  an attempt is under way
- *   LANE_BACKOFF     READY IN_FLIGHT                        an attempt failed; due_ms says when the next may start
- *   LANE_BURYING     READY                                  its dead letter is being written
- *   LANE_DISABLED    READY                                  nothing is sent until it is resumed
- * and every one → DISABLED. */
-enum lane_state { LANE_WAITING, LANE_READY, LANE_IN_FLIGHT, LANE_BACKOFF, LANE_BURYING, LANE_DISABLED, LANE_STATES };
+enum { LANE_REFUSED_MAX = 20, LANE_WINDOW_MAX = TOKEN_SETTLED_MAX };
 
-enum { LANE_REFUSED_MAX = 20 };
+/* An event in the window.
+ *                     from → to
+ *   FLIGHT_BLOCKED    QUEUED                            waits for an earlier one of its key
+ *   FLIGHT_QUEUED     IN_FLIGHT SETTLED BLOCKED         may start
+ *   FLIGHT_IN_FLIGHT  SETTLED BACKOFF BURYING QUEUED    an attempt is under way
+ *   FLIGHT_BACKOFF    IN_FLIGHT SETTLED QUEUED          an attempt failed
+ *   FLIGHT_BURYING    SETTLED                           its dead letter is being written
+ *   FLIGHT_SETTLED                                      only what stands before it keeps it in the window */
+enum flight_state { FLIGHT_BLOCKED, FLIGHT_QUEUED, FLIGHT_IN_FLIGHT, FLIGHT_BACKOFF, FLIGHT_BURYING, FLIGHT_SETTLED, FLIGHT_STATES };
+
+struct flight {
+    enum flight_state state;
+    bool compacted;          /* compaction took records between prev and cursor */
+    bool gave_up;       /* while BURYING: for its attempts, else because it was refused */
+    int64_t cursor;
+    int64_t prev;       /* the subscriber's own event before it, its prev_cursor */
+    uint64_t id_hash;
+    uint64_t key_hash;
+    int64_t attempts;   /* made so far */
+    int64_t retry_at_ms;
+    uint64_t throttle_slot;
+};
 
 struct lane_policy {
+    enum spec_ordering ordering;
+    int64_t max_in_flight; /* 1 for strict */
     double throttle_per_sec; /* 0: unlimited */
     int64_t max_attempts;
     int64_t backoff_min_ms, backoff_max_ms;
@@ -34,55 +53,69 @@ struct lane_policy {
 };
 
 struct lane {
-    enum lane_state state;
     struct lane_policy policy;
-    struct throttle throttle;
-    int64_t position;      /* settled up to here */
-    int64_t last;          /* newest event for it at or below position; or the position asked for */
-    uint64_t last_id_hash; /* 0: none yet */
-    bool compacted;        /* between last and position the owner met cursors without a record */
-    int64_t current;       /* the event in flight, in backoff or being buried; -1: none */
-    uint64_t current_id_hash;
-    int64_t attempts;      /* made for `current` */
-    uint64_t throttle_slot;
-    int64_t retry_at_ms;
+    struct throttle *throttle; /* the subscriber's; its jobs share it */
+    bool paused, disabled;
+    char reason[TOKEN_REASON_BYTES]; /* why it is disabled; "" else */
+    int64_t position, scanned, until; /* until: INT64_MAX, or the last cursor of a job */
+    bool at_end;              /* nothing more is in the log: lane_wake tells of the next event */
+    int64_t last;             /* newest event for it at or below position; or the position asked for */
+    uint64_t last_id_hash;    /* 0: none yet */
+    int64_t newest;           /* newest event found; or the position asked for */
+    bool compacted, last_compacted;     /* compaction took records between newest and scanned; between last and position */
+    struct flight *window;    /* a ring, oldest first */
+    size_t window_at, window_count, window_cap;
+    size_t in_flight, waiting; /* in FLIGHT_IN_FLIGHT; in QUEUED or BACKOFF */
+    struct token_range *settled; /* of the token: events found among these are settled; ascending */
+    int64_t settled_count;
+    int64_t endpoint_until_ms; /* the endpoint itself is backed off until then */
+    int64_t endpoint_failures; /* in a row */
+    bool probing;             /* one attempt at a time until a 2xx */
     int64_t failing_since_ms; /* wall; 0: not failing */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
+    size_t giving_up;         /* in BURYING for their attempts */
     int64_t refused_in_row;
     int64_t delivered, dead_lettered;
-    const char *bury_reason;  /* "attempts" or "refused", while LANE_BURYING */
-    char reason[TOKEN_REASON_BYTES]; /* why it is disabled; "" else */
     struct token_attempt *failed; /* the last failed attempts, oldest first; NULL until there was one */
     int64_t failed_count;
 };
 
-/* A lane that has everything up to `position`. Its state is READY. */
-void lane_init(struct lane *lane, const struct lane_policy *policy, int64_t position);
-/* Goes on where the token stands (born and feed were compared by the caller). READY or DISABLED; attempts count anew. */
-void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, const struct token *token);
+/* A lane that has everything up to `position`. `throttle` stays the caller's. */
+void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, int64_t position);
+/* Goes on where the token stands (born and feed were compared by the caller); attempts count anew. */
+void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, const struct token *token);
 void lane_fini(struct lane *lane);
 
-/* Writes the lane's part of a token: all but born, feed, generation and epoch. `wall_ms - now_ms` turns its deadline
- * into the wall's time. */
+/* Writes the lane's part of a token that holds nothing: all but born, feed, generation, applied, epoch, redriven and jobs.
+ * `wall_ms - now_ms` turns its deadline into the wall's time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
 
-/* Replaces the policy; the throttle keeps its history. A lane in backoff keeps its deadline. */
+/* Replaces the policy; what waits keeps its deadline. The throttle is the caller's to change. */
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy);
 
-/* When the next attempt may start (in READY and BACKOFF, by throttle and backoff): a time, which may have passed, or
- * INT64_MAX in every other state. */
-int64_t lane_due_ms(const struct lane *lane);
+/* --- what to do */
 
-/* WAITING → READY: the next event for it stands right after `passed`, up to which there was none. */
+enum lane_todo {
+    LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
+    LANE_SEND,    /* start the event at *cursor, which stands in the window: fetch it, then lane_start or lane_missing */
+    LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end */
+};
+enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
+
+/* The next event above `scanned` stands at `cursor`; `compacted` when records between are missing. Returns true when it may start
+ * now (lane_start), false when it was settled before or must wait. */
+bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash, bool compacted);
+/* There is nothing for it up to `cursor`. */
+void lane_passed(struct lane *lane, int64_t cursor, bool compacted);
+/* The same, and `cursor` is the log's end. */
+void lane_at_end(struct lane *lane, int64_t cursor, bool compacted);
+/* The next event for it stands right after `passed`, up to which there was none. Only while at_end. */
 void lane_wake(struct lane *lane, int64_t passed);
-/* READY or BACKOFF: there is nothing for it up to `cursor`. A backoff whose event is not there any more ends. */
-void lane_pass(struct lane *lane, int64_t cursor);
-/* The same, and `cursor` is the log's end: → WAITING. */
-void lane_wait(struct lane *lane, int64_t cursor);
 
-/* READY or BACKOFF → IN_FLIGHT with the next event for it above position. Another event than the one that failed starts
- * counting at 1. Returns the attempt's number. lane->last is the prev_cursor to send. */
-int64_t lane_start(struct lane *lane, int64_t cursor, uint64_t id_hash);
+/* An attempt at an event that lane_next or lane_found gave. Returns it, with the attempt counted; valid until the next call. */
+const struct flight *lane_start(struct lane *lane, int64_t cursor);
+/* The event is in the log no more (compaction took it): settled. */
+void lane_missing(struct lane *lane, int64_t cursor);
 
 struct lane_outcome {
     int status;             /* HTTP status; 0: no whole answer, then `error` says why */
@@ -91,20 +124,35 @@ struct lane_outcome {
     int64_t duration_ms;
     const char *excerpt; /* beginning of the answer's body, printable; NULL: none */
 };
-/* IN_FLIGHT → READY (settled: position has moved), BACKOFF, BURYING (the caller writes the dead letter and then calls
- * lane_buried) or DISABLED. After an event that was given up for its attempts no other is given up before a 2xx, and after
- * LANE_REFUSED_MAX refused in a row nothing at all is: the lane waits, the log is its queue. */
-void lane_finish(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms, uint64_t random);
-/* IN_FLIGHT → READY without an outcome: the attempt was called off by us. It counts for the throttle only. */
-void lane_abort(struct lane *lane, int64_t now_ms);
-/* BURYING → READY: the dead letter is in Kafka; the event is settled. */
-void lane_buried(struct lane *lane);
+/* Returns the state that the event is in now. FLIGHT_BURYING: the caller writes the dead letter ("attempts" if gave_up, else
+ * "refused") and then calls lane_buried. After an event that was given up for its attempts, or LANE_REFUSED_MAX refused in
+ * a row, nothing more is given up before a 2xx: the lane waits, the log is its queue. */
+enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                              uint64_t random);
+/* Keeps a failed attempt for the token's list. */
+void lane_note_failed(struct lane *lane, int64_t cursor, int64_t attempt, const struct lane_outcome *outcome, int64_t wall_ms);
+/* The attempt was called off by us. It counts for the throttle only. */
+void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
+/* The dead letter is in Kafka; the event is settled. */
+void lane_buried(struct lane *lane, int64_t cursor);
 
+/* The event at a cursor of the window; NULL when it is not (any more) in it. */
+const struct flight *lane_flight(const struct lane *lane, int64_t cursor);
+
+/* --- what its operator wants */
+
+void lane_pause(struct lane *lane, bool paused);
 void lane_disable(struct lane *lane, const char *reason);
-/* DISABLED → READY, with clean counts. Does nothing in another state but end a backoff. */
+/* A disabled lane goes on with clean counts; any back-off ends. */
 void lane_resume(struct lane *lane);
+/* Everything up to `position` counts as settled and nothing above it. No attempt may be under way: lane_abort them. */
+void lane_rewind(struct lane *lane, int64_t position);
 
-/* "active", "retrying" or "disabled", as status shows it. */
+/* Nothing is under way or waits, and the log holds nothing more for it. */
+bool lane_idle(const struct lane *lane);
+/* A job's: everything up to `until` is settled. */
+bool lane_done(const struct lane *lane);
+/* As status shows it: disabled, else paused, else retrying or active. */
 enum token_state lane_token_state(const struct lane *lane);
 
 #endif

@@ -57,7 +57,7 @@ static void on_signal(void *arg, int signo) {
     struct dispatcher *d = arg;
     if (d->stopping)
         return;
-    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_N("in_flight", d->in_flight));
+    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_N("in_flight", d->capacity.in_flight));
     d->stopping = true;
     if (d->partitions)
         partitions_stop(d->partitions, clock_ms() + d->settings.dispatcher.stop_timeout_ms);
@@ -150,6 +150,7 @@ int main(int argc, char **argv) {
     if (settings_load(&d.settings, "ess-dispatcher", argc, argv, environ, &d.exit_status))
         return d.exit_status;
     d.exit_status = 0;
+    d.capacity.max = d.settings.dispatcher.max_connections;
     if (getrandom(&d.random, sizeof d.random, 0) != sizeof d.random)
         abort();
     signal(SIGPIPE, SIG_IGN);

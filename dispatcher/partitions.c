@@ -149,7 +149,7 @@ static void run(struct partitions *p) {
     struct ownership_step step;
     do {
         const struct ownership_view view = {
-            .now_ms = clock_ms(), .in_flight = d->in_flight + d->dead_letters_pending, .unwritten = d->tokens_pending};
+            .now_ms = clock_ms(), .in_flight = d->capacity.in_flight + d->dead_letters_pending, .unwritten = d->tokens_pending};
         step = ownership_next(o, &view);
         carry_out(p, &step);
     } while (step.act != OWNERSHIP_NOTHING);
@@ -202,7 +202,7 @@ static void on_revoked(void *arg, bool lost) {
     if (lost)
         log_warn("partitions_lost", LOG_S("reason", "the group has taken this member for gone"));
     else
-        log_info("revoked", LOG_N("in_flight", p->dispatcher->in_flight));
+        log_info("revoked", LOG_N("in_flight", p->dispatcher->capacity.in_flight));
     ownership_revoked(&p->ownership, lost, clock_ms());
     run(p);
 }

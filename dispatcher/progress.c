@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/job.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
@@ -21,13 +22,13 @@ struct token_append {
 
 void progress_token(const struct subscriber *s, struct token *token) {
     const struct dispatcher *d = s->dispatcher;
-    memset(token, 0, sizeof *token);
-    lane_to_token(&s->lane, clock_ms(), clock_wall_ms(), token);
-    if (s->lane.state == LANE_WAITING && feed_end(d->feed) > token->position)
+    *token = (struct token){.applied = s->applied, .redriven = s->redriven, .generation = s->generation};
+    lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
+    if (token->waiting && feed_end(d->feed) > token->position)
         token->position = feed_end(d->feed); /* what it wants would have woken it */
+    jobs_to_token(s, token);
     memcpy(token->born, s->record.born, sizeof token->born);
     memcpy(token->feed, d->genesis.feed, sizeof token->feed);
-    token->generation = s->generation;
     token->epoch = partitions_epoch(d->partitions, s->partition);
 }
 
@@ -42,24 +43,30 @@ static void on_reported(struct append *append, const struct producer_report *rep
     free(a);
 }
 
-static int append_token(struct subscriber *s, const struct token *token) {
+static int append_value(struct subscriber *s, struct span value) {
     struct dispatcher *d = s->dispatcher;
-    struct buf value = {0};
     struct error err;
     struct token_append *a = mem_zero(sizeof *a);
     *a = (struct token_append){.append.reported = on_reported, .dispatcher = d};
     memcpy(a->id, s->id, sizeof a->id);
-    token_to_json(token, &value);
-    const struct producer_record record = {
-        .topic = d->tokens_topic, .partition = s->partition, .key = span_of(s->id), .value = {value.data, value.len}};
+    const struct producer_record record = {.topic = d->tokens_topic, .partition = s->partition, .key = span_of(s->id), .value = value};
     int result = producer_send(d->producer, &record, &a->append, &err);
     if (result)
         free(a);
     else
         d->tokens_pending++;
+    return result;
+}
+
+static int append_token(struct subscriber *s, const struct token *token) {
+    struct buf value = {0};
+    token_to_json(token, &value);
+    int result = append_value(s, (struct span){value.data, value.len});
     buf_fini(&value);
     return result;
 }
+
+void progress_erase(struct subscriber *s) { append_value(s, (struct span){NULL, 0}); }
 
 static void set_due(struct subscriber *s, int64_t wait_ms) { loop_timer_set(s->dispatcher->loop, &s->token_due, clock_ms() + wait_ms); }
 
@@ -71,14 +78,15 @@ static void set_due_for_passing(struct subscriber *s) {
 void progress_write(struct subscriber *s) {
     struct token token;
     progress_token(s, &token);
-    if (!partitions_may_write(s->dispatcher->partitions, s->partition) || append_token(s, &token)) {
+    if (partitions_may_write(s->dispatcher->partitions, s->partition) && append_token(s, &token) == 0) {
+        s->choice.rewrite = false;
+        s->token_state = token.state;
+        s->token_position = token.position;
+        set_due_for_passing(s);
+    } else {
         set_due(s, AGAIN_MS);
-        return;
     }
-    s->choice.rewrite = false;
-    s->token_state = token.state;
-    s->token_position = token.position;
-    set_due_for_passing(s);
+    token_fini(&token);
 }
 
 static void on_due(void *arg) { progress_write(arg); }
@@ -90,6 +98,7 @@ void progress_hand_over(struct subscriber *s) {
     progress_token(s, &token);
     if (due_soon(s) || token.position != s->token_position || token.state != s->token_state)
         progress_write(s);
+    token_fini(&token);
 }
 
 void progress_rewrite(struct subscriber *s) {
@@ -101,6 +110,7 @@ void progress_rewrite(struct subscriber *s) {
     } else if (s->token && token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) == 0) {
         token.epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
         s->choice.rewrite = append_token(s, &token) != 0;
+        token_fini(&token);
     }
 }
 
@@ -112,12 +122,13 @@ void progress_keep(struct subscriber *s) {
     token_to_json(&token, &text);
     subscriber_keep_token(s, (struct span){text.data, text.len});
     s->choice.kept = CHOICE_VALID;
+    token_fini(&token);
     buf_fini(&text);
 }
 
 void progress_begin(struct subscriber *s, bool written) {
-    s->token_state = lane_token_state(&s->lane);
-    s->token_position = s->lane.position;
+    s->token_state = lane_token_state(&s->live.lane);
+    s->token_position = s->live.lane.position;
     loop_timer_init(&s->token_due, on_due, s);
     if (written)
         set_due_for_passing(s);
@@ -125,9 +136,14 @@ void progress_begin(struct subscriber *s, bool written) {
         set_due(s, WITHIN_MS);
 }
 
-void progress_made(struct subscriber *s) {
-    if (lane_token_state(&s->lane) != s->token_state)
-        progress_write(s);
-    else if (s->token_due.slot == 0 || s->token_due.at_ms > clock_ms() + WITHIN_MS)
+void progress_soon(struct subscriber *s) {
+    if (s->token_due.slot == 0 || s->token_due.at_ms > clock_ms() + WITHIN_MS)
         set_due(s, WITHIN_MS);
+}
+
+void progress_made(struct subscriber *s) {
+    if (lane_token_state(&s->live.lane) != s->token_state)
+        progress_write(s);
+    else
+        progress_soon(s);
 }

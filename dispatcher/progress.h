@@ -7,7 +7,7 @@
 
 struct subscriber;
 
-/* The lane has moved, or its state has changed. */
+/* The lane or its jobs have moved, or its state has changed. */
 void progress_made(struct subscriber *s);
 /* The subscriber begins to run. `written`: the log has its token as it is. */
 void progress_begin(struct subscriber *s, bool written);
@@ -17,9 +17,13 @@ void progress_write(struct subscriber *s);
 void progress_hand_over(struct subscriber *s);
 /* The log's newest token is void: writes the running lane's, or the one that counts, under the epoch in force. */
 void progress_rewrite(struct subscriber *s);
+/* The subscriber was deleted: takes its token out of the log. */
+void progress_erase(struct subscriber *s);
 /* The lane is to stop: writes its token, and keeps it for its next one. */
 void progress_keep(struct subscriber *s);
-/* The token as it would be written. */
+/* The token is to say something new, within a second. */
+void progress_soon(struct subscriber *s);
+/* The token as it would be written; token_fini it. */
 void progress_token(const struct subscriber *s, struct token *token);
 
 #endif

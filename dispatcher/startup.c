@@ -7,7 +7,6 @@
 #include "common/kafka/table.h"
 #include "common/model/seal.h"
 #include "common/model/subscriber.h"
-#include "dispatcher/delivery.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/subscribers.h"
@@ -19,7 +18,7 @@ static struct table *check; /* while it is read */
 static struct loop_timer key_timer, checked_timer;
 static bool said_no_key;
 
-static void on_appended(void *arg, const struct feed_event *event) { delivery_appended(arg, event); }
+static void on_appended(void *arg, const struct feed_event *event) { subscribers_appended(arg, event); }
 
 static void on_broken(void *arg, const char *reason) { dispatcher_start_over(arg, reason); }
 

@@ -44,11 +44,11 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_throttle_wait_seconds_total", "counter", "Time for which events waited for their throttle.");
     metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
     metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
-    metrics_value(out, "ess_in_flight", "", (double)d->in_flight);
+    metrics_value(out, "ess_in_flight", "", (double)d->capacity.in_flight);
 }
 
 static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
-    return s->lane.state == LANE_WAITING ? 0 : feed_end(d->feed) - s->lane.position;
+    return lane_idle(&s->live.lane) ? 0 : feed_end(d->feed) - s->live.lane.position;
 }
 
 static void subscribers(const struct dispatcher *d, struct buf *out) {
@@ -67,7 +67,7 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
             continue;
         buf_clear(&labels);
         metrics_label(&labels, "subscriber", s->id);
-        metrics_label(&labels, "state", token_state_name(lane_token_state(&s->lane)));
+        metrics_label(&labels, "state", token_state_name(lane_token_state(&s->live.lane)));
         metrics_value(out, "ess_subscriber_state", buf_string(&labels), 1);
     }
     buf_fini(&labels);

@@ -6,31 +6,35 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/model/pattern.h"
-#include "common/model/signature.h"
-#include "dispatcher/dead_letter.h"
-#include "dispatcher/delivery.h"
+#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/job.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
 
-static bool wants(void *arg, struct span topic) {
-    struct subscriber *s = arg;
-    for (size_t i = 0; i < s->record.spec.topics_count; i++)
-        if (pattern_matches(span_of(s->record.spec.topics[i]), topic))
-            return true;
-    return false;
-}
+static void on_commands_due(void *arg) { commands_apply(arg); }
 
-static void on_chunk_ready(void *arg) { delivery_step(arg); }
-static void on_due(void *arg) { delivery_step(arg); }
+/* The job that ran has done all of it. */
+static void on_job_due(void *arg) {
+    struct subscriber *s = arg;
+    if (!s->job_sender || !lane_done(&s->job_sender->lane))
+        return;
+    const struct token_job *job = &s->jobs[0];
+    if (job->redrive && job->cursors_count == 0)
+        s->redriven = job->to;
+    log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", job->job));
+    job_end(s, job->job);
+    commands_apply(s); /* one may have waited for room */
+}
 
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
     s->partition = partition;
+    s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
-    loop_timer_init(&s->due, on_due, s);
+    loop_timer_init(&s->job_due, on_job_due, s);
+    loop_timer_init(&s->commands_due, on_commands_due, s);
     return s;
 }
 
@@ -41,6 +45,7 @@ void subscriber_free(struct subscriber *s) {
     subscriber_keys_fini(&s->keys);
     if (s->has_throttle)
         throttle_fini(&s->throttle);
+    commands_free(s);
     free(s->token);
     free(s);
 }
@@ -61,6 +66,8 @@ static struct lane_policy policy_of(const struct subscriber *s) {
     const struct spec *spec = &s->record.spec;
     const struct settings *defaults = &s->dispatcher->settings;
     struct lane_policy policy = {
+        .ordering = spec->ordering,
+        .max_in_flight = spec->max_in_flight,
         .throttle_per_sec = spec->throttle,
         .max_attempts = or_default(spec->max_attempts, defaults->delivery.max_attempts),
         .backoff_min_ms = or_default(spec->backoff_min_ms, defaults->delivery.backoff_min_ms),
@@ -81,51 +88,54 @@ static const char *mismatch(const struct subscriber *s, const struct token *toke
     return NULL;
 }
 
-/* Returns whether the token in the log says all that the lane would write. */
-static bool init_lane(struct subscriber *s) {
+/* Where its lane and jobs begin. Returns whether the token in the log says all that would be written. */
+static bool take_token(struct subscriber *s) {
     struct lane_policy policy = policy_of(s);
+    struct lane *lane = &s->live.lane;
     struct token token;
     struct error err;
     bool newer;
-    if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) || strcmp(token.born, s->record.born) != 0) {
-        lane_init(&s->lane, &policy, s->record.start);
+    s->applied = s->redriven = -1;
+    if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
+        lane_init(lane, &policy, &s->throttle, s->record.start);
         return false;
     }
-    lane_init_from_token(&s->lane, &policy, &token);
     const char *reason = mismatch(s, &token);
-    if (reason)
-        lane_disable(&s->lane, reason);
-    return !reason && token.generation == s->generation;
+    bool own = strcmp(token.born, s->record.born) == 0, written = own && !reason && token.generation == s->generation;
+    if (own) {
+        lane_init_from_token(lane, &policy, &s->throttle, &token);
+        s->applied = token.applied;
+        s->redriven = token.redriven;
+        s->generation = s->applied > s->generation ? s->applied : s->generation;
+        jobs_from_token(s, &token);
+    } else {
+        lane_init(lane, &policy, &s->throttle, s->record.start);
+    }
+    if (own && reason)
+        lane_disable(lane, reason);
+    token_fini(&token);
+    return written;
 }
 
-/* What its lane sent before counts for the throttle, and what another may have sent. */
+/* What was sent before counts, and what another may have sent. */
 static void take_window(struct subscriber *s) {
-    if (s->has_throttle) {
-        throttle_fini(&s->lane.throttle);
-        s->lane.throttle = s->throttle;
-        s->has_throttle = false;
-        throttle_set_rate(&s->lane.throttle, s->lane.policy.throttle_per_sec);
-    }
-    throttle_fill(&s->lane.throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
-}
-
-static void leave_window(struct subscriber *s) {
-    s->throttle = s->lane.throttle;
+    if (!s->has_throttle)
+        throttle_init(&s->throttle, s->record.spec.throttle);
+    else
+        throttle_set_rate(&s->throttle, s->record.spec.throttle);
     s->has_throttle = true;
-    s->lane.throttle.finished_ms = NULL;
+    throttle_fill(&s->throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
 }
 
-static int renew_signer(struct subscriber *s) {
+static int renew_signing(struct subscriber *s) {
     struct error err;
-    struct signer *signer = signer_new(s->keys.secret, &err);
-    if (!signer) {
-        log_error("bad_secret", LOG_S("subscriber", s->id), LOG_S("reason", err.message));
-        return -1;
-    }
-    signer_free(s->signer);
-    s->signer = signer;
-    return 0;
+    if (signing_set(&s->signing, &s->keys, &err) == 0)
+        return 0;
+    log_error("bad_secret", LOG_S("subscriber", s->id), LOG_S("reason", err.message));
+    return -1;
 }
+
+static bool wants_pause(const struct subscriber *s) { return s->want.paused && strcmp(s->want.born, s->record.born) == 0; }
 
 static void add_patterns(struct subscriber *s) {
     for (size_t i = 0; i < s->record.spec.topics_count; i++)
@@ -138,32 +148,45 @@ static void remove_patterns(struct subscriber *s) {
 }
 
 static void start(struct subscriber *s, enum log_level level) {
-    if (renew_signer(s))
+    if (renew_signing(s))
         return;
-    bool written = init_lane(s);
     take_window(s);
-    feed_reader_init(&s->reader, wants, on_chunk_ready, s);
+    sender_init(&s->live, s, -1, NULL);
+    bool written = take_token(s);
+    lane_pause(&s->live.lane, wants_pause(s));
     s->running = true;
     add_patterns(s);
     progress_begin(s, written);
-    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation), LOG_N("position", s->lane.position));
-    delivery_step(s);
+    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
+    if (s->choice.kept == CHOICE_VALID)
+        commands_settled(s, s->applied);
+    commands_apply(s);
+    job_run_next(s);
+    sender_step(&s->live);
+}
+
+void subscriber_close(struct subscriber *s) {
+    commands_stop(s);
+    sender_cancel(&s->live);
+    if (s->job_sender)
+        sender_cancel(s->job_sender);
 }
 
 void subscriber_stop(struct subscriber *s, bool keep) {
     if (!s->running)
         return;
-    delivery_cancel(s);
-    dead_letter_forget(s);
+    commands_stop(s);
+    sender_cancel(&s->live);
+    jobs_stop(s);
     if (keep)
         progress_keep(s);
     loop_timer_clear(s->dispatcher->loop, &s->token_due);
+    loop_timer_clear(s->dispatcher->loop, &s->job_due);
+    loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     remove_patterns(s);
-    feed_reader_fini(&s->reader);
-    leave_window(s);
-    lane_fini(&s->lane);
-    signer_free(s->signer);
-    s->signer = NULL;
+    sender_fini(&s->live);
+    jobs_free(s);
+    signing_fini(&s->signing);
     s->running = false;
 }
 
@@ -181,28 +204,56 @@ void subscriber_clear_record(struct subscriber *s) {
     s->has_record = false;
 }
 
+void subscriber_clear_keys(struct subscriber *s) {
+    halt(s);
+    subscriber_keys_fini(&s->keys);
+    s->has_keys = false;
+}
+
+static void renew_policy(struct subscriber *s) {
+    struct lane_policy policy = policy_of(s);
+    lane_set_policy(&s->live.lane, &policy);
+    if (s->job_sender && !s->jobs[0].redrive)
+        lane_set_policy(&s->job_sender->lane, &policy);
+    throttle_set_rate(&s->throttle, s->record.spec.throttle);
+}
+
+static void step_all(struct subscriber *s) {
+    sender_step(&s->live);
+    if (s->job_sender)
+        sender_step(s->job_sender);
+}
+
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */
 static void replace_record(struct subscriber *s, struct subscriber_record *record) {
-    struct lane_policy policy;
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
     remove_patterns(s);
-    if (s->lane.state == LANE_WAITING)
-        lane_wake(&s->lane, feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
+    if (s->live.lane.at_end)
+        lane_wake(&s->live.lane, feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
     spec_fini(&s->record.spec);
     s->record = *record;
     add_patterns(s);
-    feed_reader_changed(&s->reader);
-    policy = policy_of(s);
-    lane_set_policy(&s->lane, &policy);
+    sender_topics_changed(&s->live);
+    if (s->job_sender)
+        sender_topics_changed(s->job_sender);
+    renew_policy(s);
     if (new_url)
-        lane_resume(&s->lane);
+        subscriber_resume(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
     progress_made(s);
-    delivery_step(s);
+    step_all(s);
+}
+
+static void take_generation(struct subscriber *s, int64_t generation) {
+    if (generation <= s->generation)
+        return;
+    s->generation = generation;
+    if (s->running)
+        progress_soon(s);
 }
 
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record, int64_t generation) {
-    s->generation = generation;
+    take_generation(s, generation);
     if (s->has_record && strcmp(s->record.born, record->born) != 0) {
         subscriber_stop(s, false);
         subscriber_keep_token(s, (struct span){NULL, 0});
@@ -216,7 +267,7 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
     s->has_record = true;
 }
 
-void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys) {
+void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation) {
     if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 && strcmp(keys->born, s->record.born) != 0) {
         subscriber_keys_fini(keys); /* of another registration: void */
         return;
@@ -225,7 +276,37 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys) {
     s->keys = *keys;
     s->has_keys = true;
     if (s->running && strcmp(s->record.born, s->keys.born) == 0)
-        renew_signer(s);
+        renew_signing(s);
+    take_generation(s, generation);
+}
+
+void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want, int64_t generation) {
+    s->want = *want;
+    take_generation(s, generation);
+    if (!s->running)
+        return;
+    lane_pause(&s->live.lane, wants_pause(s));
+    progress_made(s);
+    step_all(s);
+}
+
+bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
+    if (!s->running || !partitions_may_start(s->dispatcher->partitions, s->partition))
+        return false;
+    return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
+}
+
+void subscriber_disable(struct subscriber *s, const char *reason) {
+    if (!s->live.lane.disabled)
+        lane_disable(&s->live.lane, reason);
+    log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
+}
+
+void subscriber_resume(struct subscriber *s) {
+    lane_resume(&s->live.lane);
+    if (s->job_sender)
+        lane_resume(&s->job_sender->lane);
+    step_all(s);
 }
 
 void subscriber_apply(struct subscriber *s, enum log_level level) {

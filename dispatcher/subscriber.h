@@ -8,17 +8,16 @@
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "common/feed/feed.h"
 #include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
-#include "dispatcher/lane.h"
 #include "dispatcher/ownership.h"
+#include "dispatcher/sender.h"
+#include "dispatcher/signing.h"
 
 struct dispatcher;
-struct signer;
-struct webhook;
-struct dead_letter;
+struct pending_command;
+struct test_delivery;
 
 struct subscriber {
     UT_hash_handle hh;
@@ -31,30 +30,34 @@ struct subscriber {
     bool blocked; /* its token cannot be read: it waits */
     struct subscriber_record record;
     struct subscriber_keys keys;
-    int64_t generation; /* offset of the spec record */
+    struct subscriber_want want; /* "" as born: none */
+    struct pending_command *commands; /* in the order of their offsets */
+    int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
     char *token;        /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none */
     size_t token_bytes;
     struct ownership_choice choice; /* of tokens, while the log is read */
-    struct throttle throttle;       /* what its lane left of it, so that a new one cannot overdo it */
+    struct throttle throttle;       /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
     /* while it runs */
     bool running;
     struct match_member member;
-    struct lane lane;
-    struct feed_reader reader;
-    struct signer *signer;
-    struct webhook *webhook; /* in flight */
-    char event_id[EVENT_ID_BYTES_MAX + 1]; /* of the event in flight */
-    int64_t event_appended_ms;
-    bool event_compacted; /* of the event that the lane is at, as its first attempt said it */
-    struct dead_letter *dead_letter; /* being written */
-    struct loop_timer due;           /* the lane's next attempt */
-    struct loop_timer token_due;     /* the token's next writing */
-    enum token_state token_state;    /* as last written, and */
+    struct sender live;
+    struct sender *job_sender; /* of jobs[0]; NULL: none runs */
+    struct token_job *jobs;
+    int64_t jobs_count;
+    struct loop_timer job_due; /* the job that ran is done */
+    struct signing signing;
+    int64_t applied, redriven;  /* as in the token */
+    struct loop_timer token_due; /* the token's next writing */
+    enum token_state token_state; /* as last written, and */
     int64_t token_position;
     struct log_limit failures;
-    bool in_capacity_queue;
-    struct subscriber *prev, *next; /* in the capacity queue */
+    /* of the command that waits */
+    struct test_delivery *test;
+    int64_t tested;                       /* the test that was made last */
+    int64_t looking_up;                   /* the redrive for which the end of the dead letters is asked; -1: none */
+    int64_t letters_end_of, letters_end;  /* the redrive for which it is known, and the newest letter's offset */
+    struct loop_timer commands_due;       /* when it failed */
 };
 
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition);
@@ -63,12 +66,14 @@ void subscriber_free(struct subscriber *s); /* stops it first, without a token *
 /* Its spec and keys are there and fit each other, and it is not removed. */
 bool subscriber_complete(const struct subscriber *s);
 
-/* Its spec, read at offset `generation`, or its keys; taken over. A running lane goes on under the new one; another `born`
+/* Its spec, keys or wanted state, read at offset `generation`; taken over. A running lane goes on under the new one; another `born`
  * is another subscriber, which begins anew. Call subscriber_apply afterwards. */
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record, int64_t generation);
-void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys);
-/* Its spec is gone, or cannot be read. */
+void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation);
+void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want, int64_t generation);
+/* Its spec is gone, or it or the keys cannot be read. */
 void subscriber_clear_record(struct subscriber *s);
+void subscriber_clear_keys(struct subscriber *s);
 
 /* The token that counts from now on, as JSON; copied. {NULL, 0}: none. */
 void subscriber_keep_token(struct subscriber *s, struct span text);
@@ -77,7 +82,16 @@ void subscriber_keep_token(struct subscriber *s, struct span text);
  * `level`: of the line that says that it was started. */
 void subscriber_apply(struct subscriber *s, enum log_level level);
 
+/* Closes what is in flight; its lanes stay. */
+void subscriber_close(struct subscriber *s);
 /* Stops it. With `keep`, its token is written and kept, so that it can go on. */
 void subscriber_stop(struct subscriber *s, bool keep);
+
+/* One of its senders may start a webhook now, as far as ownership and its operator are concerned. */
+bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
+/* Nothing more is sent, until it is resumed. */
+void subscriber_disable(struct subscriber *s, const char *reason);
+/* Ends that, and every back-off. */
+void subscriber_resume(struct subscriber *s);
 
 #endif

@@ -1,13 +1,14 @@
 /* All subscribers; see subscribers.h. By id in one table, and by partition in a list each. */
 #include "dispatcher/subscribers.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/kafka/table.h"
 #include "common/model/seal.h"
-#include "dispatcher/delivery.h"
+#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
@@ -47,6 +48,16 @@ static void drop(struct subscribers *all, struct subscriber *s) {
     subscriber_free(s);
 }
 
+/* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing anyway.) */
+static void bury(struct subscribers *all, struct subscriber *s) {
+    if (partitions_may_write(all->dispatcher->partitions, s->partition)) {
+        subscriber_stop(s, false);
+        commands_settled(s, INT64_MAX);
+        progress_erase(s);
+    }
+    drop(all, s);
+}
+
 static void log_bad(const struct table_record *record, const char *id, const struct error *err) {
     log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
               LOG_S("subscriber", id), LOG_S("reason", err->message));
@@ -59,7 +70,7 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
     bool newer;
     if (!record->value.data) {
         if (s)
-            drop(all, s);
+            bury(all, s);
         return;
     }
     s = find_or_add(all, id, record->partition);
@@ -84,9 +95,30 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
     if (!record->value.data)
         return;
     if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0)
-        subscriber_set_keys(find_or_add(all, id, record->partition), &keys);
-    else
+        subscriber_set_keys(find_or_add(all, id, record->partition), &keys, record->offset);
+    else {
         log_bad(record, id, &err);
+        subscriber_clear_keys(find_or_add(all, id, record->partition));
+    }
+}
+
+static void read_want(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber_want want = {.paused = false};
+    struct error err;
+    bool newer;
+    if (record->value.data && subscriber_want_from_json(&want, record->value, &newer, &err)) {
+        log_bad(record, id, &err);
+        return;
+    }
+    subscriber_set_want(find_or_add(all, id, record->partition), &want, record->offset);
+}
+
+static void read_command(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
+    if (!s)
+        return;
+    commands_read(s, record->key, record->value, record->offset);
+    commands_apply(s);
 }
 
 /* What cannot be read may say anything: its subscriber waits, and the record stays. */
@@ -113,8 +145,12 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
     if (!record->value.data) {
         subscriber_keep_token(s, record->value);
         s->choice = (struct ownership_choice){0};
-    } else if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice)) {
-        subscriber_keep_token(s, record->value);
+    } else {
+        if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice))
+            subscriber_keep_token(s, record->value);
+        if (s->running && s->choice.kept == CHOICE_VALID && token.epoch == partitions_epoch(partitions, s->partition))
+            commands_settled(s, token.applied);
+        token_fini(&token);
     }
     if (s->choice.rewrite && partitions_may_write(partitions, s->partition))
         progress_rewrite(s);
@@ -150,6 +186,10 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
         read_spec(all, id, record);
     else if (kind == SUBSCRIBER_KEY_KEYS && !token)
         read_keys(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_WANT && !token)
+        read_want(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_COMMAND && !token)
+        read_command(all, id, record);
     else
         return;
     struct subscriber *s = subscribers_find(all, id);
@@ -174,15 +214,18 @@ void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite
             progress_rewrite(s);
         if (!s->running)
             continue;
-        throttle_fill(&s->lane.throttle, window_ms);
-        delivery_step(s);
+        throttle_fill(&s->throttle, window_ms);
+        commands_apply(s);
+        sender_step(&s->live);
+        if (s->job_sender)
+            sender_step(s->job_sender);
     }
 }
 
 void subscribers_close(struct subscribers *all) {
     for (struct subscriber *s = all->all; s; s = s->hh.next)
         if (s->running)
-            delivery_cancel(s);
+            subscriber_close(s);
 }
 
 void subscribers_write(struct subscribers *all) {
@@ -202,6 +245,20 @@ void subscribers_stop(struct subscribers *all) {
 void subscribers_forget(struct subscribers *all, int32_t partition) {
     struct subscriber *s, *next;
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
+}
+
+static void wake(void *arg, struct match_member *member) {
+    const struct feed_event *event = arg;
+    struct subscriber *s = (struct subscriber *)(void *)((char *)member - offsetof(struct subscriber, member));
+    if (!s->live.lane.at_end)
+        return; /* it is behind, and will come to it */
+    lane_wake(&s->live.lane, event->cursor - 1);
+    sender_step(&s->live);
+}
+
+void subscribers_appended(struct dispatcher *d, const struct feed_event *event) {
+    struct feed_event copy = *event;
+    match_each(d->match, event->topic, wake, &copy);
 }
 
 size_t subscribers_count(const struct subscribers *all) {

@@ -10,6 +10,7 @@ struct dispatcher;
 struct subscriber;
 struct subscribers;
 struct table_record;
+struct feed_event;
 
 struct subscribers *subscribers_new(struct dispatcher *d);
 /* Stops all and writes nothing. */
@@ -33,6 +34,9 @@ void subscribers_write(struct subscribers *all);
 void subscribers_stop(struct subscribers *all);
 /* Forgets those of a partition, which do not run. */
 void subscribers_forget(struct subscribers *all, int32_t partition);
+
+/* An event was appended: wakes the lanes that wait for it. */
+void subscribers_appended(struct dispatcher *d, const struct feed_event *event);
 
 size_t subscribers_count(const struct subscribers *all); /* those that run */
 struct subscriber *subscribers_find(struct subscribers *all, const char *id);

@@ -1,0 +1,133 @@
+/* Jobs; see job.h. Only the first of the list has a sender. */
+#include "dispatcher/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/progress.h"
+#include "dispatcher/redrive.h"
+#include "dispatcher/sender.h"
+#include "dispatcher/subscriber.h"
+
+/* What the sender has settled of its job. */
+static void note_progress(struct subscriber *s) {
+    if (!s->job_sender)
+        return;
+    s->jobs[0].position = s->job_sender->lane.position;
+    s->jobs[0].last = s->job_sender->lane.last;
+}
+
+void jobs_stop(struct subscriber *s) {
+    if (!s->job_sender)
+        return;
+    note_progress(s);
+    sender_fini(s->job_sender);
+    free(s->job_sender);
+    s->job_sender = NULL;
+}
+
+static void remove_at(struct subscriber *s, int64_t number) {
+    free(s->jobs[number].cursors);
+    s->jobs_count--;
+    memmove(s->jobs + number, s->jobs + number + 1, (size_t)(s->jobs_count - number) * sizeof *s->jobs);
+}
+
+void jobs_free(struct subscriber *s) {
+    jobs_stop(s);
+    while (s->jobs_count)
+        remove_at(s, s->jobs_count - 1);
+    free(s->jobs);
+    s->jobs = NULL;
+}
+
+int job_add(struct subscriber *s, const struct token_job *job) {
+    if (s->jobs_count == TOKEN_JOBS_MAX)
+        return -1;
+    if (!s->jobs)
+        s->jobs = mem_zero(TOKEN_JOBS_MAX * sizeof *s->jobs);
+    s->jobs[s->jobs_count++] = *job;
+    job_run_next(s);
+    return 0;
+}
+
+static void begin_lane(struct subscriber *s, const struct token_job *job) {
+    struct lane *lane = &s->job_sender->lane;
+    struct lane_policy policy = s->live.lane.policy;
+    if (job->redrive) { /* dead letters come one by one, in the order in which they were given up */
+        policy.ordering = SPEC_STRICT;
+        policy.max_in_flight = 1;
+    }
+    lane_init(lane, &policy, &s->throttle, job->position);
+    lane->until = job->to;
+    if (!job->redrive)
+        lane->last = lane->newest = job->last;
+}
+
+static void on_letter_ready(void *arg) {
+    struct subscriber *s = arg;
+    if (s->job_sender)
+        sender_step(s->job_sender);
+}
+
+void job_run_next(struct subscriber *s) {
+    struct redrive *redrive = NULL;
+    struct error err;
+    if (!s->running || s->job_sender || s->jobs_count == 0)
+        return;
+    const struct token_job *job = &s->jobs[0];
+    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job, on_letter_ready, s, &err))) {
+        log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_S("reason", err.message));
+        return; /* the next start of the subscriber tries again */
+    }
+    s->job_sender = mem_zero(sizeof *s->job_sender);
+    sender_init(s->job_sender, s, job->job, redrive);
+    begin_lane(s, job);
+    log_info("job_running", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_N("from", job->position), LOG_N("to", job->to));
+    sender_step(s->job_sender);
+}
+
+void job_end(struct subscriber *s, int64_t job) {
+    int64_t i = 0;
+    while (i < s->jobs_count && s->jobs[i].job != job)
+        i++;
+    if (i == s->jobs_count)
+        return;
+    if (i == 0)
+        jobs_stop(s);
+    remove_at(s, i);
+    progress_made(s);
+    job_run_next(s);
+}
+
+/* The sender is in the middle of a step: its end comes from the loop. */
+void job_ended(struct subscriber *s) { loop_timer_set(s->dispatcher->loop, &s->job_due, 0); }
+
+void jobs_from_token(struct subscriber *s, struct token *token) {
+    jobs_free(s);
+    if (!token->jobs_count)
+        return;
+    s->jobs = mem_resize(token->jobs, TOKEN_JOBS_MAX * sizeof *s->jobs);
+    s->jobs_count = token->jobs_count;
+    token->jobs = NULL;
+    token->jobs_count = 0;
+}
+
+void jobs_to_token(const struct subscriber *s, struct token *token) {
+    if (s->jobs_count == 0)
+        return;
+    token->jobs = mem_zero((size_t)s->jobs_count * sizeof *token->jobs);
+    for (; token->jobs_count < s->jobs_count; token->jobs_count++) {
+        struct token_job *job = &token->jobs[token->jobs_count];
+        *job = s->jobs[token->jobs_count];
+        if (token->jobs_count == 0 && s->job_sender) {
+            job->position = s->job_sender->lane.position;
+            job->last = s->job_sender->lane.last;
+        }
+        if (!job->cursors_count)
+            continue;
+        job->cursors = mem_alloc((size_t)job->cursors_count * sizeof *job->cursors);
+        memcpy(job->cursors, s->jobs[token->jobs_count].cursors, (size_t)job->cursors_count * sizeof *job->cursors);
+    }
+}

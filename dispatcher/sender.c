@@ -1,0 +1,323 @@
+/* Moves one lane; see sender.h. Every way by which a lane may go on leads to sender_step. */
+#include "dispatcher/sender.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/model/pattern.h"
+#include "dispatcher/dead_letter.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/job.h"
+#include "dispatcher/partitions.h"
+#include "dispatcher/progress.h"
+#include "dispatcher/redrive.h"
+#include "dispatcher/retry.h"
+#include "dispatcher/subscriber.h"
+#include "dispatcher/webhook.h"
+
+enum { FAILURE_LOG_PERIOD_MS = 10000, STARTS_A_TURN = 64, JOB_LOOK_MS = 200 };
+
+/* One webhook under way. */
+struct attempt {
+    struct sender *sender;
+    struct webhook *webhook;
+    int64_t flight;      /* the lane's name for the event */
+    int64_t cursor;      /* the log's */
+    int64_t appended_ms; /* 0: not known */
+    int64_t number;
+    struct attempt *prev, *next;
+};
+
+/* An event that is about to be sent. */
+struct letter {
+    int64_t flight, cursor, appended_ms;
+    struct span topic, id, traceparent;
+    struct buf body;
+};
+
+static bool wants(void *arg, struct span topic) {
+    const struct sender *sender = arg;
+    const struct spec *spec = &sender->subscriber->record.spec;
+    for (size_t i = 0; i < spec->topics_count; i++)
+        if (pattern_matches(span_of(spec->topics[i]), topic))
+            return true;
+    return false;
+}
+
+static void on_turn(void *arg) { sender_step(arg); }
+
+void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job, struct redrive *redrive) {
+    *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive, .user = {.served = on_turn, .arg = sender}};
+    feed_reader_init(&sender->scanner, wants, on_turn, sender);
+    feed_reader_init(&sender->finder, wants, on_turn, sender);
+    loop_timer_init(&sender->due, on_turn, sender);
+}
+
+void sender_topics_changed(struct sender *sender) {
+    feed_reader_changed(&sender->scanner);
+    feed_reader_changed(&sender->finder);
+}
+
+static void attempt_end(struct attempt *a) {
+    DL_DELETE(a->sender->attempts, a);
+    capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
+    free(a);
+}
+
+void sender_cancel(struct sender *sender) {
+    struct attempt *a, *next;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    capacity_leave(&d->capacity, &sender->user);
+    loop_timer_clear(d->loop, &sender->due);
+    DL_FOREACH_SAFE(sender->attempts, a, next) {
+        webhook_cancel(a->webhook);
+        lane_abort(&sender->lane, a->flight, clock_ms());
+        attempt_end(a);
+    }
+}
+
+void sender_fini(struct sender *sender) {
+    sender_cancel(sender);
+    dead_letters_forget(sender);
+    feed_reader_fini(&sender->scanner);
+    feed_reader_fini(&sender->finder);
+    redrive_free(sender->redrive);
+    lane_fini(&sender->lane);
+}
+
+/* --- an attempt */
+
+static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter, int64_t attempt) {
+    const struct subscriber *s = sender->subscriber;
+    char text[EVENT_TRACEPARENT_BYTES_MAX + 1];
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
+    list = signing_add(list, "X-ESS-Subscriber", s->id);
+    snprintf(text, sizeof text, "%.*s", (int)letter->topic.len, letter->topic.data);
+    list = signing_add(list, "X-ESS-Topic", text);
+    snprintf(text, sizeof text, "%" PRId64, letter->cursor);
+    list = signing_add(list, "X-ESS-Cursor", text);
+    snprintf(text, sizeof text, "%" PRId64, attempt);
+    list = signing_add(list, "X-ESS-Attempt", text);
+    if (sender->job >= 0) {
+        snprintf(text, sizeof text, "%" PRId64, sender->job);
+        list = signing_add(list, "X-ESS-Replay", text);
+    }
+    snprintf(text, sizeof text, "%.*s", (int)letter->id.len, letter->id.data);
+    list = signing_headers(&s->signing, list, text, clock_wall_ms(), (struct span){letter->body.data, letter->body.len});
+    if (letter->traceparent.len) {
+        snprintf(text, sizeof text, "%.*s", (int)letter->traceparent.len, letter->traceparent.data);
+        list = signing_add(list, "traceparent", text);
+    }
+    for (size_t i = 0; i < s->record.spec.headers_count; i++)
+        list = signing_add(list, s->record.spec.headers[i].name, s->record.spec.headers[i].value);
+    return list;
+}
+
+static void log_failure(const struct attempt *a, const struct webhook_result *result) {
+    struct sender *sender = a->sender;
+    struct subscriber *s = sender->subscriber;
+    const struct flight *flight = lane_flight(&sender->lane, a->flight);
+    int64_t held_back, now = clock_ms();
+    int64_t wait = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled ? flight->retry_at_ms - now : 0;
+    if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
+        return;
+    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor), LOG_N("attempt", a->number),
+             LOG_N("status", result->status), LOG_S("error", result->error), LOG_N("retry_in_ms", wait), LOG_N("held_back", held_back));
+}
+
+static void count(struct dispatcher *d, const struct attempt *a, const struct webhook_result *result) {
+    static const enum delivery_outcome outcomes[] = {
+        [RETRY_SETTLED] = DELIVERY_SETTLED, [RETRY_LATER] = DELIVERY_FAILED, [RETRY_REFUSED] = DELIVERY_REFUSED, [RETRY_GONE] = DELIVERY_GONE};
+    enum delivery_outcome outcome = outcomes[retry_judge(result->status)];
+    d->deliveries[outcome]++;
+    histogram_observe_us(&d->delivery_seconds, result->duration_ms * 1000);
+    if (outcome == DELIVERY_SETTLED && a->appended_ms && a->sender->job < 0)
+        histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
+}
+
+static void on_done(void *arg, const struct webhook_result *result) {
+    struct attempt *a = arg;
+    struct sender *sender = a->sender;
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    const struct lane_outcome outcome = {.status = result->status,
+                                         .error = result->error,
+                                         .retry_after_ms = result->retry_after_ms,
+                                         .duration_ms = result->duration_ms,
+                                         .excerpt = result->excerpt};
+    bool was_disabled = sender->lane.disabled;
+    count(d, a, result);
+    enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(d));
+    if (now != FLIGHT_SETTLED)
+        log_failure(a, result);
+    if (now == FLIGHT_BURYING)
+        dead_letter_write(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
+    attempt_end(a);
+    if (sender->lane.disabled && !was_disabled)
+        subscriber_disable(s, sender->lane.reason);
+    progress_made(s);
+    capacity_serve(&d->capacity);
+    sender_step(sender);
+}
+
+static void send_letter(struct sender *sender, struct letter *letter) {
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    const struct flight *flight = lane_flight(&sender->lane, letter->flight);
+    struct attempt *a = mem_zero(sizeof *a);
+    *a = (struct attempt){.sender = sender,
+                          .flight = letter->flight,
+                          .cursor = letter->cursor,
+                          .appended_ms = letter->appended_ms,
+                          .number = flight->attempts};
+    const struct spec *spec = &s->record.spec;
+    const struct webhook_request request = {
+        .url = spec->url,
+        .headers = make_headers(sender, letter, flight->attempts),
+        .body = &letter->body,
+        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : d->settings.delivery.timeout_ms,
+        .done = on_done,
+        .arg = a,
+    };
+    capacity_take(&d->capacity, &sender->user);
+    DL_APPEND(sender->attempts, a);
+    a->webhook = webhook_send(d->webhooks, &request);
+}
+
+static void send_event(struct sender *sender, const struct feed_event *event) {
+    const struct flight *flight = lane_start(&sender->lane, event->cursor);
+    struct letter letter = {.flight = event->cursor,
+                            .cursor = event->cursor,
+                            .appended_ms = event->appended_ms,
+                            .topic = event->topic,
+                            .id = event->id,
+                            .traceparent = event->traceparent};
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted, &letter.body);
+    send_letter(sender, &letter);
+}
+
+static void send_dead_letter(struct sender *sender, const struct redrive_letter *found) {
+    struct letter letter = {.flight = found->offset, .cursor = found->cursor, .topic = found->topic, .id = found->id};
+    lane_start(&sender->lane, found->offset);
+    buf_append(&letter.body, found->body.data, found->body.len);
+    send_letter(sender, &letter);
+}
+
+/* --- what to send. Each returns false when something must be waited for, of which the sender will be told. */
+
+static uint64_t key_hash(const struct feed_event *event) { return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0); }
+
+static bool scan(struct sender *sender) {
+    struct lane *lane = &sender->lane;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    struct feed_event event;
+    struct feed_passed passed;
+    switch (feed_next(d->feed, &sender->scanner, lane->scanned, &event, &passed)) {
+    case FEED_EVENT:
+        if (event.cursor > lane->until)
+            lane_passed(lane, lane->until, passed.compacted);
+        else if (lane_found(lane, event.cursor, token_id_hash(event.id), key_hash(&event), passed.compacted))
+            send_event(sender, &event);
+        return true;
+    case FEED_END:
+        if (sender->job < 0)
+            lane_at_end(lane, passed.to, passed.compacted);
+        else
+            lane_passed(lane, passed.to, passed.compacted);
+        progress_made(sender->subscriber);
+        if (sender->job >= 0 && passed.to < lane->until) { /* another process has seen more of the log than this one */
+            loop_timer_set(d->loop, &sender->due, clock_ms() + JOB_LOOK_MS);
+            return false;
+        }
+        return true;
+    case FEED_LATER:
+        lane_passed(lane, passed.to, passed.compacted);
+        return false;
+    }
+    return false;
+}
+
+static bool fetch_again(struct sender *sender, int64_t cursor) {
+    struct feed_event event;
+    struct feed_passed passed;
+    enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder, cursor - 1, &event, &passed);
+    if (result == FEED_LATER)
+        return false;
+    if (result == FEED_EVENT && event.cursor == cursor)
+        send_event(sender, &event);
+    else
+        lane_missing(&sender->lane, cursor); /* compaction took it, or it is not wanted any more */
+    return true;
+}
+
+static bool find_dead_letter(struct sender *sender, bool again, int64_t offset) {
+    struct lane *lane = &sender->lane;
+    struct redrive_letter letter;
+    int64_t passed;
+    switch (redrive_next(sender->redrive, again ? offset - 1 : lane->scanned, &letter, &passed)) {
+    case REDRIVE_LETTER:
+        if (again || lane_found(lane, letter.offset, token_id_hash(letter.id), 0, false))
+            send_dead_letter(sender, &letter);
+        return true;
+    case REDRIVE_END:
+        lane_passed(lane, passed, false);
+        return true;
+    case REDRIVE_LATER:
+        return false;
+    }
+    return false;
+}
+
+static bool go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+    if (sender->redrive)
+        return find_dead_letter(sender, todo == LANE_SEND, cursor);
+    return todo == LANE_SEND ? fetch_again(sender, cursor) : scan(sender);
+}
+
+/* Nothing can be done before `due_ms`. */
+static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    if (due_ms == INT64_MAX)
+        return;
+    if (sender->due.slot == 0 && sender->lane.throttle && due_ms == throttle_next_ms(sender->lane.throttle))
+        d->throttle_wait_ms += due_ms - now_ms;
+    loop_timer_set(d->loop, &sender->due, due_ms);
+}
+
+void sender_step(struct sender *sender) {
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    int64_t cursor = 0, due_ms;
+    for (int starts = 0; subscriber_may_send(s, sender); starts++) {
+        int64_t now_ms = clock_ms();
+        enum lane_todo todo = lane_next(&sender->lane, now_ms, &cursor, &due_ms);
+        if (todo == LANE_NOTHING) {
+            wait_until(sender, due_ms, now_ms);
+            break;
+        }
+        if (starts == STARTS_A_TURN) { /* others have their turn */
+            loop_timer_set(d->loop, &sender->due, now_ms);
+            break;
+        }
+        if (!capacity_ask(&d->capacity, &sender->user))
+            break;
+        if (!go_on(sender, todo, cursor)) {
+            if (sender->due.slot == 0)
+                wait_until(sender, due_ms > now_ms ? due_ms : INT64_MAX, now_ms);
+            break;
+        }
+    }
+    if (sender->job >= 0 && lane_done(&sender->lane))
+        job_ended(s);
+}
+
+void sender_buried(struct sender *sender, int64_t flight, bool gave_up) {
+    (void)gave_up;
+    lane_buried(&sender->lane, flight);
+    progress_made(sender->subscriber);
+    sender_step(sender);
+}
