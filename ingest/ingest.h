@@ -16,6 +16,7 @@
 struct registry;
 struct folder;
 struct keyring;
+struct waiters;
 
 enum publish_outcome { PUBLISH_CREATED, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
 
@@ -26,6 +27,7 @@ struct ingest {
     struct producer *producer;
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */
+    struct waiters *waiters;   /* likewise */
     struct registry *registry; /* likewise */
     struct folder *folder;     /* NULL until the registry is loaded */
     struct keyring *keyring;
@@ -33,9 +35,9 @@ struct ingest {
     char subscribers_topic[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping;
+    bool starting_over; /* the log is another: what was known is to be forgotten */
     int exit_status;
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
-    int64_t readers_waiting; /* replays that wait for the tail */
     uint64_t published[PUBLISH_OUTCOMES];
     struct histogram publish_seconds;
     uint64_t foreign_records;

@@ -9,23 +9,31 @@
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "ingest/ingest.h"
+#include "ingest/page.h"
 #include "ingest/publish.h"
 #include "ingest/registry.h"
-#include "ingest/replay.h"
 #include "ingest/startup.h"
 #include "ingest/status.h"
+#include "ingest/stream.h"
 
 extern char **environ;
 
 enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1 };
 
 static const struct http_route routes[] = {
-    {"POST", "/ess/publish", publish_handle, true, 0}, {"POST", "/publish", publish_handle, true, 0},
-    {"GET", "/ess/replay", replay_handle, false, 0},   {"GET", "/healthz", status_healthz, false, 0},
-    {"GET", "/readyz", status_readyz, false, 0},       {"GET", "/metrics", status_metrics, false, 0},
+    {"POST", "/ess/publish", publish_handle, true, 0},
+    {"POST", "/publish", publish_handle, true, 0},
+    {"GET", "/ess/replay", page_replay, false, 0},
+    {"GET", "/ess/poll", page_poll, false, 0},
+    {"GET", "/ess/stream", stream_events, false, 0},
+    {"GET", "/healthz", status_healthz, false, 0},
+    {"GET", "/readyz", status_readyz, false, 0},
+    {"GET", "/metrics", status_metrics, false, 0},
 };
 
-bool ingest_ready(const struct ingest *ingest) { return ingest->kafka_up && ingest->folder && !ingest->stopping; }
+bool ingest_ready(const struct ingest *ingest) {
+    return ingest->kafka_up && ingest->folder && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
+}
 
 int64_t ingest_end(const struct ingest *ingest) {
     int64_t end = ingest->feed ? feed_end(ingest->feed) : ingest->genesis.end;
@@ -48,6 +56,7 @@ static struct loop_timer restart_timer;
 static void on_restart(void *arg) {
     struct ingest *ingest = arg;
     startup_undo(ingest);
+    ingest->starting_over = false;
     startup_begin(ingest);
 }
 
@@ -55,6 +64,7 @@ void ingest_start_over(struct ingest *ingest, const char *reason) {
     if (ingest->stopping || restart_timer.slot)
         return;
     log_error("start_over", LOG_S("reason", reason));
+    ingest->starting_over = true;
     loop_timer_set(ingest->loop, &restart_timer, clock_ms());
 }
 

@@ -7,14 +7,20 @@
 #include "common/model/seal.h"
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
+#include "ingest/pull.h"
 #include "ingest/registry.h"
-#include "ingest/replay.h"
+#include "ingest/waiters.h"
 
 static struct feed_begin *begin;
 
+static void on_appended(void *arg, const struct feed_event *event) {
+    struct ingest *ingest = arg;
+    waiters_appended(ingest->waiters, event);
+}
+
 static void on_advanced(void *arg, int64_t end) {
     (void)end;
-    replay_wake(arg);
+    pull_advanced(arg);
 }
 
 static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, reason); }
@@ -82,6 +88,7 @@ static void open_log(struct ingest *ingest) {
                                          .feed_id = ingest->genesis.feed,
                                          .start = ingest->genesis.end,
                                          .cache_bytes = ingest->settings.feed_cache,
+                                         .appended = on_appended,
                                          .advanced = on_advanced,
                                          .broken = on_broken,
                                          .foreign = on_foreign,
@@ -92,6 +99,7 @@ static void open_log(struct ingest *ingest) {
         ingest_refuse(ingest, "bad_key_file", err.message);
         return;
     }
+    ingest->waiters = waiters_new(ingest->loop);
     ingest->feed = feed_new(ingest->loop, &options, &err);
     if (ingest->feed)
         ingest->registry = registry_new(ingest, on_registry_loaded, &err);
@@ -131,10 +139,12 @@ void startup_begin(struct ingest *ingest) {
 void startup_undo(struct ingest *ingest) {
     feed_begin_free(begin);
     begin = NULL;
-    replay_end_all();
+    pull_end_all();
+    waiters_free(ingest->waiters);
     folder_free(ingest->folder);
     registry_free(ingest->registry);
     feed_free(ingest->feed);
+    ingest->waiters = NULL;
     ingest->folder = NULL;
     ingest->registry = NULL;
     ingest->feed = NULL;

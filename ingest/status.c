@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ingest/ingest.h"
+#include "ingest/pull.h"
 #include "ingest/registry.h"
 
 void status_healthz(void *arg, struct http_request *request) {
@@ -57,6 +58,8 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_feed_cursor", "", (double)ingest_end(ingest));
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
+    metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
+    metrics_value(&out, "ess_readers", "", (double)pull_count());
     metrics_family(&out, "ess_foreign_records_total", "counter", "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
     subscribers(ingest, &out);

@@ -2,11 +2,15 @@
  * suspended until more is written. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "common/http/http_internal.h"
 
-enum { BLOCK_BYTES = 16 * 1024, KEPT_BYTES = 64 * 1024 };
+enum {
+    BLOCK_BYTES = 4 * 1024, /* libmicrohttpd's own buffer, which only answers to HTTP/1.0 go through */
+    KEPT_BYTES = 1024,      /* of a stream whose client has taken all: thousands may be idle */
+};
 
 size_t http_stream_backlog(const struct http_request *r) { return r->out.len - r->out_taken; }
 
@@ -75,7 +79,7 @@ void http_stream_begin(struct http_request *r, unsigned status, const char *cont
 }
 
 void http_stream_write(struct http_request *r, const void *data, size_t len) {
-    if (r->out_taken > KEPT_BYTES) { /* what was taken makes room */
+    if (r->out_taken > http_stream_backlog(r)) { /* what was taken makes room */
         memmove(r->out.data, r->out.data + r->out_taken, http_stream_backlog(r));
         r->out.len -= r->out_taken;
         r->out_taken = 0;
@@ -95,5 +99,6 @@ void http_stream_end(struct http_request *r) { end(r); }
 
 void http_stream_cut(struct http_request *r) {
     r->dead = true;
+    shutdown(r->connection->fd, SHUT_RDWR); /* its client may not be taking what libmicrohttpd has in hand */
     end(r);
 }
