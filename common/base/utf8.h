@@ -30,4 +30,13 @@ static inline size_t utf8_length(const char *text, size_t left) {
     return length;
 }
 
+/* How much of `len` bytes of UTF-8 fits into `max` bytes without cutting a character. */
+static inline size_t utf8_fit(const char *text, size_t len, size_t max) {
+    if (len <= max)
+        return len;
+    while (max && (text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
 #endif

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "common/base/buf.h"
+#include "common/base/utf8.h"
 
 /* A member name that was seen, for finding it again. */
 struct seen {
@@ -111,9 +112,7 @@ static int by_hash(const void *a, const void *b) {
 }
 
 static int refuse_twice(const struct scan *s, struct span name) {
-    size_t shown = name.len < 60 ? name.len : 60;
-    while (shown && shown < name.len && (name.data[shown] & 0xc0) == 0x80) /* not in the middle of a character */
-        shown--;
+    size_t shown = utf8_fit(name.data, name.len, 60);
     fail(s, name.data, "the member \"%.*s\" is there twice", (int)shown, name.data);
     snprintf(s->err->field, sizeof s->err->field, "%.*s", (int)shown, name.data);
     return -1;

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
+#include "common/model/json_scan.h"
+
 static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
@@ -146,7 +149,14 @@ static bool truth(struct json_object *object, const char *name) {
 
 static void text(struct json_object *object, const char *name, char *out, size_t out_size) {
     struct json_object *value = member(object, name, json_type_string);
-    snprintf(out, out_size, "%s", value ? json_object_get_string(value) : "");
+    const char *whole = value ? json_object_get_string(value) : "";
+    snprintf(out, out_size, "%.*s", (int)utf8_fit(whole, strlen(whole), out_size - 1), whole);
+}
+
+static bool uuid(struct json_object *object, const char *name, char out[37]) {
+    struct json_object *value = member(object, name, json_type_string);
+    text(object, name, out, 37);
+    return value && strlen(out) == 36 && json_object_get_string_len(value) == 36;
 }
 
 static void read_attempts(struct token *t, struct json_object *object) {
@@ -235,11 +245,10 @@ static int read_state(struct token *t, struct json_object *object, struct error 
 
 static int read_members(struct token *t, struct json_object *object, struct error *err) {
     char hash[20];
-    text(object, "born", t->born, sizeof t->born);
-    text(object, "feed", t->feed, sizeof t->feed);
+    bool named = uuid(object, "born", t->born) && uuid(object, "feed", t->feed);
     t->position = number(object, "position", -1);
     t->last = number(object, "last", -1);
-    if (strlen(t->born) != 36 || strlen(t->feed) != 36 || t->position < 0 || t->last < 0 || t->last > t->position)
+    if (!named || t->position < 0 || t->last < 0 || t->last > t->position)
         return error_set(err, "not a replay token: born, feed, position or last is missing or out of range");
     text(object, "last_id_hash", hash, sizeof hash);
     t->last_id_hash = strtoull(hash, NULL, 16);
@@ -262,7 +271,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
 }
 
 int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {
-    struct json_tokener *tokener = json_tokener_new_ex(8);
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
     struct json_object *object = json_tokener_parse_ex(tokener, record.data, (int)record.len);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == record.len;
     int result = -1;

@@ -70,6 +70,16 @@ static void a_character_is_none_when_another_begins_within_it(void **state) {
     assert_int_equal(utf8_length("\xf0\x9f\xc3\xa4", 4), 0);
 }
 
+static void what_fits_ends_with_a_whole_character(void **state) {
+    (void)state;
+    static const size_t fits[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10}; /* of a, 2, 3 and 4 bytes */
+    for (size_t max = 0; max <= 10; max++)
+        assert_int_equal(utf8_fit("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 10, max), fits[max]);
+    assert_int_equal(utf8_fit("a\xc3\xa4", 3, 100), 3);
+    assert_int_equal(utf8_fit("", 0, 0), 0);
+    assert_int_equal(utf8_fit("\xa4\xa4\xa4", 3, 2), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character_but_surrogates_has_its_length),
@@ -77,6 +87,7 @@ int main(void) {
         cmocka_unit_test(overlong_forms_are_refused),
         cmocka_unit_test(a_character_that_is_cut_off_is_none),
         cmocka_unit_test(a_character_is_none_when_another_begins_within_it),
+        cmocka_unit_test(what_fits_ends_with_a_whole_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,270 @@
+/* The replay token as a record: what is written is read again, what is missing or unknown does no harm, what is not ours
+ * is told from what is newer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/model/json_scan.h"
+#include "common/model/token.h"
+
+#define BORN "0190b6a0-0000-4000-8000-000000000001"
+#define FEED "0190b6a0-0000-4000-8000-000000000002"
+#define NEEDED "'born':'" BORN "','feed':'" FEED "','position':1842,'last':1837,'state':'active'"
+
+static struct token token;
+static struct error err;
+static bool newer;
+
+/* JSON in these tests is written with single quotes. */
+static int read_token(const char *text) {
+    size_t len = strlen(text);
+    char *copy = memcpy(mem_alloc(len), text, len); /* so that a sanitizer sees a step beyond its end */
+    for (size_t i = 0; i < len; i++)
+        copy[i] = copy[i] == '\'' ? '"' : copy[i];
+    newer = true;
+    int result = token_from_json(&token, (struct span){copy, len}, &newer, &err);
+    free(copy);
+    return result;
+}
+
+static struct token full_token(void) {
+    struct token t = {
+        .born = BORN,
+        .feed = FEED,
+        .position = INT64_MAX,
+        .last = INT64_MAX - 1,
+        .last_id_hash = UINT64_MAX - 1,
+        .compacted = true,
+        .waiting = true,
+        .state = TOKEN_RETRYING,
+        .reason = "\"503\"\n\\ \u00e9\x01",
+        .generation = 7,
+        .epoch = 0,
+        .failing_since_ms = 1715090591123,
+        .next_attempt_ms = 1715090592123,
+        .given_up = true,
+        .refused_in_row = 19,
+        .delivered = INT64_MAX,
+        .dead_lettered = 3,
+    };
+    for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
+        struct token_attempt attempt = {.at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
+        attempt.status = i % 2 ? 503 : 0;
+        snprintf(attempt.error, sizeof attempt.error, "%s", i % 2 ? "" : "connection \"refused\"");
+        snprintf(attempt.excerpt, sizeof attempt.excerpt, "%s", i % 2 ? "try \\ later \u20ac" : "");
+        token_add_attempt(&t, &attempt);
+    }
+    return t;
+}
+
+static void assert_same(const struct token *a, const struct token *b) {
+    struct buf one = {0}, other = {0};
+    token_to_json(a, &one);
+    token_to_json(b, &other);
+    assert_string_equal(one.data, other.data);
+    buf_fini(&one);
+    buf_fini(&other);
+}
+
+static void test_a_token_is_read_as_it_was_written(void **state) {
+    struct token written = full_token();
+    struct buf text = {0};
+    (void)state;
+    token_to_json(&written, &text);
+    assert_int_equal(json_scan((struct span){text.data, text.len}, JSON_DEPTH_MAX, &err), 0);
+    assert_null(strchr(text.data, '\n'));
+    assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+    assert_false(newer);
+    assert_same(&token, &written);
+    assert_string_equal(token.born, BORN);
+    assert_string_equal(token.feed, FEED);
+    assert_true(token.position == INT64_MAX && token.last == INT64_MAX - 1 && token.last_id_hash == UINT64_MAX - 1);
+    assert_true(token.compacted && token.waiting && token.given_up && token.state == TOKEN_RETRYING);
+    assert_string_equal(token.reason, written.reason);
+    assert_true(token.generation == 7 && token.epoch == 0 && token.refused_in_row == 19);
+    assert_true(token.failing_since_ms == 1715090591123 && token.next_attempt_ms == 1715090592123);
+    assert_true(token.delivered == INT64_MAX && token.dead_lettered == 3 && token.attempts_count == TOKEN_ATTEMPTS_MAX);
+    for (int64_t i = 0; i < token.attempts_count; i++) {
+        const struct token_attempt *a = &token.attempts[i], *b = &written.attempts[i];
+        assert_true(a->at_ms == b->at_ms && a->cursor == b->cursor && a->attempt == b->attempt && a->status == b->status);
+        assert_int_equal(a->duration_ms, b->duration_ms);
+        assert_string_equal(a->error, b->error);
+        assert_string_equal(a->excerpt, b->excerpt);
+    }
+    buf_fini(&text);
+}
+
+static void test_every_state_has_its_name_and_comes_back(void **state) {
+    static const char *const names[] = {"active", "retrying", "paused", "disabled"};
+    (void)state;
+    for (int i = TOKEN_ACTIVE; i <= TOKEN_DISABLED; i++) {
+        struct token written = full_token();
+        struct buf text = {0};
+        written.state = (enum token_state)i;
+        assert_string_equal(token_state_name(written.state), names[i]);
+        token_to_json(&written, &text);
+        assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+        assert_int_equal(token.state, i);
+        buf_fini(&text);
+    }
+}
+
+static void test_a_hash_keeps_all_its_64_bits(void **state) {
+    static const uint64_t hashes[] = {0, 1, 0x7fffffffffffffff, 0x8000000000000000, 0xfedcba9876543210, UINT64_MAX};
+    (void)state;
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
+        struct token written = full_token();
+        struct buf text = {0};
+        written.last_id_hash = hashes[i];
+        token_to_json(&written, &text);
+        assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+        assert_true(token.last_id_hash == hashes[i]);
+        buf_fini(&text);
+    }
+}
+
+static void test_members_that_are_not_known_are_ignored_at_any_place_and_depth(void **state) {
+    (void)state;
+    assert_int_equal(read_token("{'v':1,'later':{'a':[[[[[[[[[[{}]]]]]]]]]]}," NEEDED ",'jobs':[{'job':1}],"
+                                "'attempts':[{'at':5,'cursor':42,'attempt':1,'status':503,'duration_ms':2,'later':true}]}"),
+                     0);
+    assert_false(newer);
+    assert_int_equal(token.position, 1842);
+    assert_int_equal(token.attempts_count, 1);
+    assert_int_equal(token.attempts[0].cursor, 42);
+}
+
+static void test_members_that_are_missing_have_their_defaults(void **state) {
+    (void)state;
+    assert_int_equal(read_token("{'v':1," NEEDED "}"), 0);
+    assert_int_equal(token.epoch, -1);
+    assert_string_equal(token.reason, "");
+    assert_true(token.last_id_hash == 0 && token.generation == 0 && token.failing_since_ms == 0 && token.next_attempt_ms == 0);
+    assert_true(token.delivered == 0 && token.dead_lettered == 0 && token.refused_in_row == 0 && token.attempts_count == 0);
+    assert_false(token.waiting || token.given_up || token.compacted);
+}
+
+static void test_members_of_another_type_count_as_missing(void **state) {
+    (void)state;
+    assert_int_equal(read_token("{'v':1," NEEDED ",'epoch':'7','waiting':1,'reason':5,'generation':null,'delivered':1.5,'attempts':{},"
+                                "'last_id_hash':12,'given_up':'true'}"),
+                     0);
+    assert_true(token.epoch == -1 && !token.waiting && !*token.reason && token.generation == 0 && token.delivered == 0);
+    assert_true(token.attempts_count == 0 && token.last_id_hash == 0 && !token.given_up);
+    assert_int_equal(read_token("{'v':1," NEEDED ",'attempts':[1,null,'a',[],{'cursor':'x'}]}"), 0);
+    assert_int_equal(token.attempts_count, 1);
+    assert_int_equal(token.attempts[0].cursor, 0);
+}
+
+static void test_a_newer_version_is_told_apart(void **state) {
+    (void)state;
+    assert_int_equal(read_token("{'v':2}"), -1);
+    assert_true(newer);
+    assert_non_null(strstr(err.message, "newer version of ESS (v 2)"));
+    assert_int_equal(read_token("{'v':9007199254740993,'position':{'all':'new'}}"), -1);
+    assert_true(newer);
+}
+
+static void test_what_is_not_a_token_is_refused_and_not_called_newer(void **state) {
+    static const char *const others[] = {
+        "", " ", "{", "null", "[]", "1", "'a'", "{}", "{'v':0," NEEDED "}", "{'v':-1," NEEDED "}", "{'v':'1'," NEEDED "}",
+        "{'v':1.0," NEEDED "}",
+        "{" NEEDED "}", "{'v':1}", "{'v':1," NEEDED "", "{'v':1," NEEDED "}}", "{'v':1," NEEDED "} x", "\xff\xfe",
+        "{'v':1,'feed':'" FEED "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'short','feed':'" FEED "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "0','feed':'" FEED "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','last':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':-1,'last':-1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':2,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':'1','last':1,'state':'active'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1,'state':'asleep'}",
+        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1,'state':0}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (read_token(others[i]) == 0)
+            fail_msg("%s", others[i]);
+        assert_false(newer);
+        assert_true(strlen(err.message) > 0);
+    }
+}
+
+static void test_only_the_newest_ten_attempts_are_kept_oldest_first(void **state) {
+    struct token t = {0};
+    (void)state;
+    for (int64_t i = 1; i <= 25; i++) {
+        token_add_attempt(&t, &(struct token_attempt){.attempt = i});
+        assert_int_equal(t.attempts_count, i < TOKEN_ATTEMPTS_MAX ? i : TOKEN_ATTEMPTS_MAX);
+        assert_int_equal(t.attempts[t.attempts_count - 1].attempt, i);
+        assert_int_equal(t.attempts[0].attempt, i - t.attempts_count + 1);
+    }
+}
+
+static void test_of_a_record_with_more_attempts_the_newest_ten_are_read(void **state) {
+    struct buf text = {0};
+    (void)state;
+    buf_puts(&text, "{'v':1," NEEDED ",'attempts':[");
+    for (int i = 1; i <= 30; i++)
+        buf_printf(&text, "%s{'attempt':%d,'status':500}", i > 1 ? "," : "", i);
+    buf_puts(&text, "]}");
+    assert_int_equal(read_token(text.data), 0);
+    assert_int_equal(token.attempts_count, TOKEN_ATTEMPTS_MAX);
+    assert_int_equal(token.attempts[0].attempt, 21);
+    assert_int_equal(token.attempts[9].attempt, 30);
+    buf_fini(&text);
+}
+
+static void test_texts_too_long_are_cut_between_characters(void **state) {
+    struct buf text = {0};
+    (void)state;
+    buf_puts(&text, "{'v':1," NEEDED ",'reason':'");
+    for (int i = 0; i < 200; i++)
+        buf_puts(&text, "\u20ac");
+    buf_puts(&text, "'}");
+    assert_int_equal(read_token(text.data), 0);
+    assert_int_equal(strlen(token.reason), TOKEN_REASON_BYTES - 1);
+    assert_int_equal((TOKEN_REASON_BYTES - 1) % 3, 0);
+    buf_fini(&text);
+    buf_puts(&text, "{'v':1," NEEDED ",'attempts':[{'error':'");
+    for (int i = 0; i < 200; i++)
+        buf_puts(&text, "\u20ac");
+    buf_puts(&text, "'}]}");
+    assert_int_equal(read_token(text.data), 0);
+    assert_int_equal(strlen(token.attempts[0].error), 126); /* 127 would end within one */
+    buf_fini(&text);
+}
+
+static void test_the_hash_of_an_id_is_fnv_1a_and_never_zero(void **state) {
+    (void)state;
+    assert_true(token_id_hash(span_of("")) == 0xcbf29ce484222325);
+    assert_true(token_id_hash(span_of("a")) == 0xaf63dc4c8601ec8c);
+    assert_true(token_id_hash(span_of("foobar")) == 0x85944171f73967e8);
+    /* the one text of 8 bytes of this form whose FNV-1a is 0 */
+    assert_true(token_id_hash((struct span){"\xd5\x6b\xb9\x53\x42\x87\x08\x36", 8}) == 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_token_is_read_as_it_was_written),
+        cmocka_unit_test(test_every_state_has_its_name_and_comes_back),
+        cmocka_unit_test(test_a_hash_keeps_all_its_64_bits),
+        cmocka_unit_test(test_members_that_are_not_known_are_ignored_at_any_place_and_depth),
+        cmocka_unit_test(test_members_that_are_missing_have_their_defaults),
+        cmocka_unit_test(test_members_of_another_type_count_as_missing),
+        cmocka_unit_test(test_a_newer_version_is_told_apart),
+        cmocka_unit_test(test_what_is_not_a_token_is_refused_and_not_called_newer),
+        cmocka_unit_test(test_only_the_newest_ten_attempts_are_kept_oldest_first),
+        cmocka_unit_test(test_of_a_record_with_more_attempts_the_newest_ten_are_read),
+        cmocka_unit_test(test_texts_too_long_are_cut_between_characters),
+        cmocka_unit_test(test_the_hash_of_an_id_is_fnv_1a_and_never_zero),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
