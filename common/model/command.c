@@ -87,9 +87,9 @@ static int take_number(const struct record *r, const char *name, int64_t *out, s
     return *out < 0 ? error_set_field(err, name, "must be a whole number that is not negative") : 0;
 }
 
-static int add_cursor(void *arg, size_t index, struct span value, struct error *err) {
+static int add_cursor(void *arg, size_t index, const struct json_element *element, struct error *err) {
     struct command *c = arg;
-    int64_t cursor = number_of(value);
+    int64_t cursor = number_of(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
         return error_set_field(err, "cursors", "must be a list of at most %d cursors", COMMAND_CURSORS_MAX);
     c->cursors[c->cursors_count++] = cursor;

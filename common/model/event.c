@@ -10,7 +10,7 @@
 #include "common/model/pattern.h"
 
 #define STORED_BEGIN "{\"topic\":\""
-enum { STORED_BEGIN_BYTES = sizeof STORED_BEGIN - 1, MEMBERS_MAX = 32, NAME_BYTES = 64 };
+enum { STORED_BEGIN_BYTES = sizeof STORED_BEGIN - 1, NAME_BYTES = 64 };
 
 /* --- parsing */
 
@@ -127,14 +127,10 @@ static void fill_in(struct event *event, const char *made_id, const char *made_t
         snprintf(event->ts, sizeof event->ts, "%s", made_ts);
 }
 
-int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
-                struct error *err) {
-    struct json_member members[MEMBERS_MAX];
-    size_t count;
+int event_take(struct event *event, const struct json_member *members, size_t count, size_t data_max, const char *made_id, const char *made_ts,
+               bool *too_large, struct error *err) {
     *event = (struct event){.data = {NULL, 0}};
     *too_large = false;
-    if (json_scan_object(body, JSON_DEPTH_MAX, members, MEMBERS_MAX, &count, err))
-        return -1;
     for (size_t i = 0; i < count; i++)
         if (take_member(event, &members[i], data_max, too_large, err))
             return -1;
@@ -145,6 +141,16 @@ int event_parse(struct event *event, struct span body, size_t data_max, const ch
     event->tombstone = event->has_key && span_equal(event->data, span_of("null"));
     fill_in(event, made_id, made_ts);
     return 0;
+}
+
+int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
+                struct error *err) {
+    struct json_member members[JSON_ELEMENT_MEMBERS_MAX];
+    size_t count;
+    *too_large = false;
+    if (json_scan_object(body, JSON_DEPTH_MAX, members, JSON_ELEMENT_MEMBERS_MAX, &count, err))
+        return -1;
+    return event_take(event, members, count, data_max, made_id, made_ts, too_large, err);
 }
 
 /* --- storing */
@@ -196,6 +202,34 @@ void event_store_tombstone(struct span topic, struct span id, struct span key, s
     if (has_source_cursor && source_cursor >= 0)
         buf_printf(out, "\"source_cursor\":%" PRId64 ",", source_cursor);
     buf_puts(out, "\"data\":null}");
+}
+
+/* Behind a member's name, colon, value and comma; NULL where they don't stand as event_store puts them. */
+static const char *skip_member(const char *p, const char *end) {
+    bool escaped;
+    if (*p++ != '"' || json_string_scan(&p, end, &escaped) || p == end || *p++ != ':' || p == end)
+        return NULL;
+    if (*p == '"') {
+        p++;
+        if (json_string_scan(&p, end, &escaped))
+            return NULL;
+    } else {
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+    }
+    return p < end && *p == ',' ? p + 1 : NULL;
+}
+
+struct span event_stored_data(struct span stored) {
+    static const char name[] = "\"data\":";
+    const size_t name_len = sizeof name - 1;
+    const char *end = stored.data + stored.len, *p = stored.len ? stored.data + 1 : NULL;
+    while (p && p < end) {
+        if ((size_t)(end - p) > name_len && memcmp(p, name, name_len) == 0)
+            return (struct span){p + name_len, (size_t)(end - p) - name_len - 1};
+        p = skip_member(p, end);
+    }
+    return (struct span){NULL, 0};
 }
 
 /* --- delivering */

@@ -13,6 +13,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/json_scan.h"
 #include "common/model/uuid.h" /* for made ids */
 
 enum {
@@ -45,6 +46,10 @@ struct event {
 int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
                 struct error *err);
 
+/* The same of an object whose members were scanned already. */
+int event_take(struct event *event, const struct json_member *members, size_t members_count, size_t data_max, const char *made_id,
+               const char *made_ts, bool *too_large, struct error *err);
+
 /* Appends the stored form. CR and LF between data's tokens become spaces. (Also made for a tombstone, whose Kafka
  * value is null, as readers show it.) */
 void event_store(const struct event *event, struct buf *out);
@@ -58,6 +63,9 @@ void event_store_tombstone(struct span topic, struct span id, struct span key, s
 
 /* Whether stored bytes begin as event_store makes them for this topic, so that event_splice is safe. */
 bool event_stored_valid(struct span stored, struct span topic);
+
+/* The value of `data` in stored bytes that are valid; {NULL, 0} where nobody stored them so. */
+struct span event_stored_data(struct span stored);
 
 /* Appends the delivered form. `prev_cursor` below 0 leaves that member out; `cursor` below 0 leaves both out. */
 void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor, bool compacted, struct buf *out);

@@ -23,7 +23,7 @@ struct seen {
 struct top {
     struct json_member *members;
     size_t members_max, members_count;
-    int (*element)(void *arg, size_t index, struct span value, struct error *err);
+    int (*take)(void *arg, size_t index, const struct json_element *element, struct error *err);
     void *arg;
 };
 
@@ -240,6 +240,20 @@ static int scan_object(struct scan *s) {
     return 0;
 }
 
+/* An element of the outermost array, with its members where it is an object. */
+static int scan_element(struct scan *s, const struct top *array, size_t index) {
+    struct json_member members[JSON_ELEMENT_MEMBERS_MAX];
+    struct top top = {.members = members, .members_max = JSON_ELEMENT_MEMBERS_MAX};
+    struct json_element element = {.value.data = s->p, .members = members};
+    s->top = &top;
+    if (scan_value(s, &element.kind))
+        return -1;
+    s->top = NULL;
+    element.value.len = (size_t)(s->p - element.value.data);
+    element.members_count = top.members_count;
+    return array->take(array->arg, index, &element, s->err);
+}
+
 static int scan_array(struct scan *s) {
     struct top *top = s->top;
     enum json_kind kind;
@@ -254,10 +268,7 @@ static int scan_array(struct scan *s) {
     }
     do {
         skip_space(s);
-        const char *begin = s->p;
-        if (scan_value(s, &kind))
-            return -1;
-        if (top && top->element && top->element(top->arg, index++, (struct span){begin, (size_t)(s->p - begin)}, s->err))
+        if (top && top->take ? scan_element(s, top, index++) : scan_value(s, &kind))
             return -1;
         skip_space(s);
     } while (take(s, ','));
@@ -307,7 +318,7 @@ static uint64_t process_seed(void) {
 }
 
 static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {
-    const int begin = top && top->element ? -1 : 0; /* a batch's own brackets do not count */
+    const int begin = top && top->take ? -1 : 0; /* a batch's own brackets do not count */
     struct scan s = {text.data, text.data, text.data + text.len, begin, (int)depth_max, err, top, .seed = process_seed()};
     skip_space(&s);
     int result = scan_value(&s, kind);
@@ -334,9 +345,9 @@ int json_scan_object(struct span text, unsigned depth_max, struct json_member *m
     return kind == JSON_IS_OBJECT ? 0 : error_set(err, "must be a JSON object");
 }
 
-int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *, size_t, struct span, struct error *), void *arg,
-                    struct error *err) {
-    struct top top = {.element = element, .arg = arg};
+int json_scan_array(struct span text, unsigned depth_max,
+                    int (*take_element)(void *, size_t, const struct json_element *, struct error *), void *arg, struct error *err) {
+    struct top top = {.take = take_element, .arg = arg};
     enum json_kind kind;
     if (scan_text(text, depth_max, &top, &kind, err))
         return -1;

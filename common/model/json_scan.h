@@ -32,9 +32,20 @@ int json_scan(struct span text, unsigned depth_max, struct error *err);
 int json_scan_object(struct span text, unsigned depth_max, struct json_member *members, size_t members_max, size_t *members_count,
                      struct error *err);
 
-/* The same for an array: calls `element` for each in order (their depth counts from the element's own braces: an
- * element may have depth_max levels itself). Stops with -1 when `element` returns -1 (it has filled err). */
-int json_scan_array(struct span text, unsigned depth_max, int (*element)(void *arg, size_t index, struct span value, struct error *err),
-                    void *arg, struct error *err);
+/* What an array holds. */
+struct json_element {
+    struct span value;
+    enum json_kind kind;
+    const struct json_member *members; /* of an object, in order */
+    size_t members_count;
+};
+
+enum { JSON_ELEMENT_MEMBERS_MAX = 32 };
+
+/* The same for an array: calls `take` for each element in order (their depth counts from the element's own braces: an
+ * element may have depth_max levels itself). An object of more than JSON_ELEMENT_MEMBERS_MAX members is refused. Stops with
+ * -1 when `take` returns -1 (it has filled err). */
+int json_scan_array(struct span text, unsigned depth_max,
+                    int (*take)(void *arg, size_t index, const struct json_element *element, struct error *err), void *arg, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* The JSON scanner: what is JSON and what is not, judged beside two independent parsers on tests/unit/json/corpus.txt;
- * where the members are; batches; and that no input makes it slow. */
+ * where the members are; and that no input makes it slow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -392,88 +392,6 @@ static void test_a_name_that_is_there_twice_is_found_among_a_hundred_thousand(vo
     }
 }
 
-/* --- batches */
-
-struct elements {
-    size_t count, bytes;
-    int refuse_at; /* -1: none */
-};
-
-static int take_element(void *arg, size_t index, struct span value, struct error *err) {
-    struct elements *seen = arg;
-    assert_int_equal(index, seen->count);
-    assert_int_equal(json_scan(value, JSON_DEPTH_MAX, err), 0);
-    if ((int)index == seen->refuse_at)
-        return error_set_field(err, "topic", "is refused");
-    seen->count++;
-    seen->bytes += value.len;
-    return 0;
-}
-
-static void test_a_batch_of_one_to_a_thousand_events_may_each_be_32_levels_deep(void **state) {
-    (void)state;
-    for (size_t events = 1; events <= 1000; events += events < 10 ? 1 : 90) {
-        struct elements seen = {.refuse_at = -1};
-        struct buf text = {0};
-        struct error err;
-        for (size_t i = 0; i < events; i++) {
-            buf_puts(&text, i ? " , " : "[ ");
-            put_nested(&text, JSON_DEPTH_MAX);
-        }
-        buf_puts(&text, "]");
-        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err), 0);
-        assert_int_equal(seen.count, events);
-        assert_int_equal(seen.bytes, events * (6 + 2 * (JSON_DEPTH_MAX - 1)));
-        buf_fini(&text);
-    }
-}
-
-static void test_an_event_33_levels_deep_is_refused_at_any_place_of_a_batch(void **state) {
-    (void)state;
-    for (size_t deep = 0; deep < 3; deep++) {
-        struct elements seen = {.refuse_at = -1};
-        struct buf text = {0};
-        struct error err;
-        for (size_t i = 0; i < 3; i++) {
-            buf_puts(&text, i ? "," : "[");
-            put_nested(&text, i == deep ? JSON_DEPTH_MAX + 1 : JSON_DEPTH_MAX);
-        }
-        buf_puts(&text, "]");
-        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
-        assert_int_equal(seen.count, deep);
-        assert_non_null(strstr(err.message, "more than 32 levels"));
-        buf_fini(&text);
-    }
-}
-
-static void test_an_element_that_is_refused_ends_a_batch_with_its_own_reason(void **state) {
-    struct elements seen = {.refuse_at = 1};
-    struct error err;
-    (void)state;
-    assert_int_equal(json_scan_array(span_of("[{},{},{}]"), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
-    assert_int_equal(seen.count, 1);
-    assert_string_equal(err.field, "topic");
-}
-
-static void test_a_batch_must_be_an_array(void **state) {
-    static const char *const others[] = {"{}", "1", "\"[]\"", "null"};
-    struct error err;
-    (void)state;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        struct elements seen = {.refuse_at = -1};
-        assert_int_equal(json_scan_array(span_of(others[i]), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
-        assert_non_null(strstr(err.message, "must be a JSON array"));
-        assert_int_equal(seen.count, 0);
-    }
-}
-
-static void test_an_empty_batch_has_no_elements(void **state) {
-    struct elements seen = {.refuse_at = 0};
-    struct error err;
-    (void)state;
-    assert_int_equal(json_scan_array(span_of(" [ ] "), JSON_DEPTH_MAX, take_element, &seen, &err), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_scanner_and_two_other_parsers_judge_the_corpus_as_its_groups_say),
@@ -489,11 +407,6 @@ int main(void) {
         cmocka_unit_test(test_the_depth_that_is_allowed_is_the_callers),
         cmocka_unit_test(test_the_time_grows_with_the_input_only),
         cmocka_unit_test(test_a_name_that_is_there_twice_is_found_among_a_hundred_thousand),
-        cmocka_unit_test(test_a_batch_of_one_to_a_thousand_events_may_each_be_32_levels_deep),
-        cmocka_unit_test(test_an_event_33_levels_deep_is_refused_at_any_place_of_a_batch),
-        cmocka_unit_test(test_an_element_that_is_refused_ends_a_batch_with_its_own_reason),
-        cmocka_unit_test(test_a_batch_must_be_an_array),
-        cmocka_unit_test(test_an_empty_batch_has_no_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
