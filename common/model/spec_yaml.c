@@ -11,6 +11,7 @@ enum { DEPTH_MAX = 4, FIELDS_MAX = 64 };
 
 struct reader {
     yaml_parser_t parser;
+    struct span text;
     struct {
         char *name;
         size_t line;
@@ -22,12 +23,24 @@ static int fail(const yaml_mark_t *mark, struct error *err, const char *reason) 
     return error_set(err, "%zu: %s", mark->line + 1, reason);
 }
 
-static int next(struct reader *r, yaml_event_t *event, struct error *err) {
-    static const char no_aliases[] = "aliases (*name) are not allowed; text that begins with * needs quotes";
-    if (!yaml_parser_parse(&r->parser, event)) {
-        bool is_alias = r->parser.context && strcmp(r->parser.context, "while scanning an alias") == 0; /* topics: [*] */
-        return fail(&r->parser.problem_mark, err, is_alias ? no_aliases : r->parser.problem ? r->parser.problem : "is not YAML");
+static const char no_aliases[] = "aliases (*name) are not allowed; text that begins with * needs quotes";
+
+/* What libyaml did not understand. Of bytes that are no text it tells the offset, else the line. */
+static int fail_parse(const struct reader *r, struct error *err) {
+    yaml_mark_t mark = r->parser.problem_mark;
+    if (r->parser.error == YAML_READER_ERROR) {
+        mark.line = 0;
+        for (size_t i = 0; i < r->parser.problem_offset && i < r->text.len; i++)
+            mark.line += r->text.data[i] == '\n';
     }
+    if (r->parser.context && strcmp(r->parser.context, "while scanning an alias") == 0) /* topics: [*] */
+        return fail(&mark, err, no_aliases);
+    return fail(&mark, err, r->parser.problem ? r->parser.problem : "is not YAML");
+}
+
+static int next(struct reader *r, yaml_event_t *event, struct error *err) {
+    if (!yaml_parser_parse(&r->parser, event))
+        return fail_parse(r, err);
     const char *refused = NULL;
     if (event->type == YAML_ALIAS_EVENT)
         refused = no_aliases;
@@ -59,8 +72,8 @@ static struct json_object *scalar(const yaml_event_t *event) {
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return json_object_new_boolean(text[0] == 't');
     size_t sign = text[0] == '-' || text[0] == '+', digits = strspn(text + sign, "0123456789");
-    if (digits && digits <= 18 && !text[sign + digits])
-        return json_object_new_int64(strtoll(text, NULL, 10));
+    if (digits && !text[sign + digits])
+        return json_object_new_int64(strtoll(text, NULL, 10)); /* at int64's end when too large, as json-c reads it */
     if (text[strspn(text, "0123456789+-.eE")] == 0 && text[strcspn(text, "0123456789")]) {
         double number = strtod(text, &end);
         if (!*end)
@@ -179,7 +192,10 @@ int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules 
     struct json_object *tree;
     if (text.len > SPEC_FILE_BYTES_MAX)
         return error_set(err, "1: must not be larger than %d bytes", SPEC_FILE_BYTES_MAX);
+    if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, as some editors put */
+        text = (struct span){text.data + 3, text.len - 3};
     struct reader *r = mem_zero(sizeof *r);
+    r->text = text;
     if (!yaml_parser_initialize(&r->parser))
         abort();
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
