@@ -2,15 +2,19 @@
 #include "common/kafka/consumer.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/kafka/queue.h"
+
+enum { DESTROY_PATIENCE_S = 2 };
 
 struct consumer {
     struct loop *loop;
@@ -149,11 +153,28 @@ void consumer_unassign(struct consumer *c) { rd_kafka_assign(c->rk, NULL); }
 
 void consumer_hold(struct consumer *c, bool held) { kafka_queue_hold(&c->queue, held); }
 
+static void *destroy(void *rk) {
+    rd_kafka_destroy(rk);
+    return NULL;
+}
+
+/* librdkafka (2.0.2) never ends a handle with a partition whose topic was deleted: such a one is left behind, and with it
+ * what its threads still use. */
 void consumer_free(struct consumer *c) {
+    pthread_t thread;
+    struct timespec until;
     if (!c)
         return;
     kafka_queue_close(&c->queue);
-    rd_kafka_destroy(c->rk);
+    loop_io_clear(c->loop, &c->lost_io);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DESTROY_PATIENCE_S;
+    if (pthread_create(&thread, NULL, destroy, c->rk) != 0)
+        abort();
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+        pthread_detach(thread);
+        return;
+    }
     unwatch_connections(c);
     free(c);
 }
