@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CALL_TIMEOUT_MS = 4000, HOUR_MS = 3600 * 1000, SETTINGS_MAX = 8 };
 
@@ -74,6 +75,7 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
     return event;
 }
 
+/* 1: made; 0: another one was faster; -1: no. */
 static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
     struct settings s;
@@ -95,8 +97,8 @@ static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *s
     size_t count;
     const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
     rd_kafka_resp_err_t code = count ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    int result = 0;
-    if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) /* another ingest was faster */
+    int result = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         result = error_set(err, "topic %s cannot be made: %s", topic, rd_kafka_topic_result_error_string(results[0]));
     rd_kafka_event_destroy(event);
     return result;
@@ -158,20 +160,35 @@ static int partitions_of(rd_kafka_t *rk, const char *topic, struct error *err) {
     return result;
 }
 
+/* A topic that exists may be known to a broker a little later. */
+static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err) {
+    enum { LOOKS = 40, LOOK_MS = 50 };
+    int partitions = 0;
+    for (int i = 0; i < LOOKS && partitions == 0; i++) {
+        usleep(LOOK_MS * 1000);
+        partitions = partitions_of(rk, topic, err);
+    }
+    return partitions ? partitions : error_set(err, "topic %s exists, but no broker tells of it", topic);
+}
+
 static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
                                     bool may_create, struct buf *warnings, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
     enum topics_state state = TOPICS_AWAY;
     kafka_topic_name(config, shape->name, topic);
     int partitions = partitions_of(rk, topic, err);
+    if (partitions == 0 && may_create) {
+        int made = create(rk, queue, shape, config, err);
+        if (made)
+            return made > 0 ? TOPICS_READY : TOPICS_AWAY;
+        partitions = await_partitions(rk, topic, err);
+    }
     if (partitions < 0)
         return TOPICS_AWAY;
-    if (partitions == 0 && !may_create) {
+    if (partitions == 0) {
         error_set(err, "topic %s does not exist yet; ess-ingest makes it", topic);
         return TOPICS_AWAY;
     }
-    if (partitions == 0)
-        return create(rk, queue, shape, config, err) ? TOPICS_AWAY : TOPICS_READY;
     if (partitions != shape->partitions) {
         error_set(err, "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
                   topic, partitions, shape->partitions);
