@@ -111,8 +111,11 @@ static bool take_token(struct subscriber *s) {
     } else {
         lane_init(lane, &policy, &s->throttle, s->record.start);
     }
-    if (own && reason)
+    if (own && reason) {
+        if (!lane->disabled)
+            log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
         lane_disable(lane, reason);
+    }
     token_fini(&token);
     return written;
 }
