@@ -100,9 +100,23 @@ class Broker:
         admin = self.admin()
         admin.create_topics([topic])[name].result()
 
-    def delete_topics(self, prefix):
+    def alter_topic(self, name, **config):
+        kafka, admin = confluent_kafka.admin, self.admin()
+        entries = [kafka.ConfigEntry(k.replace("_", "."), v, incremental_operation=kafka.AlterConfigOpType.SET) for k, v in config.items()]
+        resource = kafka.ConfigResource(kafka.ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+        admin.incremental_alter_configs([resource])[resource].result()
+
+    def topic_config(self, name):
+        admin, resource = self.admin(), confluent_kafka.admin.ConfigResource(confluent_kafka.admin.ConfigResource.Type.TOPIC, name)
+        return {entry.name: entry.value for entry in admin.describe_configs([resource])[resource].result().values()}
+
+    def topic_partitions(self, name):
+        return len(self.admin().list_topics(name, timeout=10).topics[name].partitions)
+
+    def delete_topics(self, name):
+        """The topic, or all of the prefix."""
         admin = self.admin()
-        names = [name for name in admin.list_topics(timeout=10).topics if name.startswith(f"{prefix}.")]
+        names = [found for found in admin.list_topics(timeout=10).topics if found == name or found.startswith(f"{name}.")]
         for future in admin.delete_topics(names).values() if names else []:
             future.result()
 
@@ -327,9 +341,9 @@ class Daemon:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
         self.ended = False
-        self.address = wait_for(lambda: self.lines("listening")[before:] or not self.running())
-        assert self.running(), f"{self.name} ended with {self.process.returncode}"
-        self.address = self.address[0]["address"]
+        lines = wait_for(lambda: self.lines("listening")[before:] or not self.running() and [None])
+        assert lines[0], f"{self.name} ended with {self.process.returncode}"
+        self.address = lines[0]["address"]
         if ready:
             self.wait_ready()
         return self
