@@ -20,6 +20,7 @@ struct partitions;
 struct subscriber;
 struct subscribers;
 struct webhook_client;
+struct lookout;
 
 enum delivery_outcome { DELIVERY_SETTLED, DELIVERY_FAILED, DELIVERY_REFUSED, DELIVERY_GONE, DELIVERY_OUTCOMES };
 enum dead_letter_reason { DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REFUSED, DEAD_LETTER_REASONS };
@@ -41,6 +42,7 @@ struct dispatcher {
     bool kafka_up;
     bool stopping; /* nothing more is begun */
     int exit_status;
+    struct lookout *lookout;         /* as long as the feed is there */
     struct capacity capacity; /* of webhooks under way */
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     uint64_t random; /* state of the jitter's generator */

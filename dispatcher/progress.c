@@ -22,7 +22,7 @@ struct token_append {
 
 void progress_token(const struct subscriber *s, struct token *token) {
     const struct dispatcher *d = s->dispatcher;
-    *token = (struct token){.applied = s->applied, .redriven = s->redriven, .generation = s->generation};
+    *token = (struct token){.applied = s->applied, .redriven = s->redriven, .generation = s->generation, .oldest_ms = s->oldest_ms};
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
     if (token->waiting && feed_end(d->feed) > token->position)
         token->position = feed_end(d->feed); /* what it wants would have woken it */

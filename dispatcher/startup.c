@@ -8,6 +8,7 @@
 #include "common/model/seal.h"
 #include "common/model/subscriber.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/lookout.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/subscribers.h"
 
@@ -50,6 +51,8 @@ static void open_log(struct dispatcher *d) {
     d->feed = feed_new(d->loop, &options, &err);
     if (!d->feed || open_subscribers(d, &err))
         dispatcher_refuse(d, "kafka_handle", err.message);
+    else
+        d->lookout = lookout_new(d);
 }
 
 /* --- does the key fit what is in Kafka? The sealed check record is in partition 0, whoever that may be assigned to. */
@@ -139,6 +142,8 @@ void startup_undo(struct dispatcher *d) {
     feed_begin_free(begin);
     begin = NULL;
     loop_timer_clear(d->loop, &key_timer);
+    lookout_free(d->lookout);
+    d->lookout = NULL;
     loop_timer_clear(d->loop, &checked_timer);
     table_free(check);
     check = NULL;

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/lookout.h"
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
 
@@ -51,16 +52,41 @@ static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
     return lane_idle(&s->live.lane) ? 0 : feed_end(d->feed) - s->live.lane.position;
 }
 
-static void subscribers(const struct dispatcher *d, struct buf *out) {
+static double lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
+    return lane_idle(&s->live.lane) || !s->oldest_ms ? 0 : (double)(wall_ms - s->oldest_ms) / 1000;
+}
+
+/* One sample for each that runs. */
+static void each(const struct dispatcher *d, struct buf *out, const char *name, const char *help,
+                 double (*value)(const struct dispatcher *, const struct subscriber *)) {
     struct buf labels = {0};
-    metrics_family(out, "ess_subscriber_lag_events", "gauge", "Cursors between a subscriber's settled position and the end.");
+    metrics_family(out, name, "gauge", help);
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
         if (!s->running)
             continue;
         buf_clear(&labels);
         metrics_label(&labels, "subscriber", s->id);
-        metrics_value(out, "ess_subscriber_lag_events", buf_string(&labels), (double)lag_of(d, s));
+        metrics_value(out, name, buf_string(&labels), value(d, s));
     }
+    buf_fini(&labels);
+}
+
+static double lag_events(const struct dispatcher *d, const struct subscriber *s) { return (double)lag_of(d, s); }
+static double lag_seconds(const struct dispatcher *d, const struct subscriber *s) {
+    (void)d;
+    return lag_seconds_of(s, clock_wall_ms());
+}
+static double lag_nears_window(const struct dispatcher *d, const struct subscriber *s) {
+    (void)d;
+    return lookout_lag_nears_window(s, clock_wall_ms());
+}
+static double fails_long(const struct dispatcher *d, const struct subscriber *s) {
+    (void)d;
+    return lookout_fails_long(s, clock_wall_ms());
+}
+
+static void states(const struct dispatcher *d, struct buf *out) {
+    struct buf labels = {0};
     metrics_family(out, "ess_subscriber_state", "gauge", "1 for the state that a subscriber is in.");
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
         if (!s->running)
@@ -71,6 +97,14 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
         metrics_value(out, "ess_subscriber_state", buf_string(&labels), 1);
     }
     buf_fini(&labels);
+}
+
+static void subscribers(const struct dispatcher *d, struct buf *out) {
+    each(d, out, "ess_subscriber_lag_events", "Cursors between a subscriber's settled position and the end.", lag_events);
+    each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits, looked at once a minute.", lag_seconds);
+    each(d, out, "ess_subscriber_lag_nears_window", "1: that age nears the replay window.", lag_nears_window);
+    each(d, out, "ess_subscriber_fails_long", "1: nothing but failure for an hour.", fails_long);
+    states(d, out);
 }
 
 void status_metrics(void *arg, struct http_request *request) {

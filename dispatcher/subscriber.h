@@ -52,6 +52,8 @@ struct subscriber {
     enum token_state token_state; /* as last written, and */
     int64_t token_position;
     struct log_limit failures;
+    int64_t oldest_ms;                      /* wall: when the oldest event that waits was appended; 0: none, or not known */
+    struct log_limit lag_warning, failing_warning;
     /* of the command that waits */
     struct test_delivery *test;
     int64_t tested;                       /* the test that was made last */

@@ -119,6 +119,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "epoch", t->epoch);
     put_number(out, "failing_since", t->failing_since_ms);
     put_number(out, "next_attempt", t->next_attempt_ms);
+    put_number(out, "oldest", t->oldest_ms);
     put_truth(out, "given_up", t->given_up);
     put_number(out, "refused_in_row", t->refused_in_row);
     put_number(out, "delivered", t->delivered);
@@ -258,6 +259,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->epoch = number(object, "epoch", -1);
     t->failing_since_ms = number(object, "failing_since", 0);
     t->next_attempt_ms = number(object, "next_attempt", 0);
+    t->oldest_ms = number(object, "oldest", 0);
     t->given_up = truth(object, "given_up");
     t->refused_in_row = number(object, "refused_in_row", 0);
     t->delivered = number(object, "delivered", 0);
