@@ -197,14 +197,22 @@ static void read_settled(struct token *t, struct json_object *object) {
     }
 }
 
-static void read_job_cursors(struct token_job *job, struct json_object *object) {
-    struct json_object *list = member(object, "cursors", json_type_array);
-    size_t count = list ? json_object_array_length(list) : 0;
+/* A list that cannot be must not be read as none, which means all. */
+static int read_job_cursors(struct token_job *job, struct json_object *object) {
+    struct json_object *list, *cursor;
+    if (!json_object_object_get_ex(object, "cursors", &list))
+        return 0;
+    size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     if (count == 0 || count > TOKEN_JOB_CURSORS_MAX)
-        return;
+        return -1;
     job->cursors = mem_zero(count * sizeof *job->cursors);
-    for (; (size_t)job->cursors_count < count; job->cursors_count++)
-        job->cursors[job->cursors_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)job->cursors_count));
+    for (; (size_t)job->cursors_count < count; job->cursors_count++) {
+        cursor = json_object_array_get_idx(list, (size_t)job->cursors_count);
+        if (!json_object_is_type(cursor, json_type_int))
+            return -1;
+        job->cursors[job->cursors_count] = json_object_get_int64(cursor);
+    }
+    return 0;
 }
 
 static int read_jobs(struct token *t, struct json_object *object, struct error *err) {
@@ -224,10 +232,9 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
                                   .to = number(one, "to", -1),
                                   .position = number(one, "position", -1),
                                   .last = number(one, "last", -1)};
-        if (job->job < 0 || job->to < job->from || job->position < job->from)
-            return error_set_field(err, "jobs", "out of range");
-        read_job_cursors(job, one);
         t->jobs_count++;
+        if (job->job < 0 || job->to < job->from || job->position < job->from || read_job_cursors(job, one))
+            return error_set_field(err, "jobs", "out of range");
     }
     return 0;
 }

@@ -89,8 +89,8 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
 
 void token_to_json(const struct token *token, struct buf *out);
 
-/* Reads a record into a token that holds nothing; token_fini it afterwards. Unknown members are ignored. Returns 0; -1 with the reason when it is not one of ours or of a newer
- * version (`*newer` is set then); then nothing is left to free. */
+/* Reads a record into a token that holds nothing; token_fini it afterwards. Unknown members are ignored. Returns 0; -1 with
+ * the reason when it is not one of ours or of a newer version (`*newer` is set then), and then nothing is left to free. */
 int token_from_json(struct token *token, struct span text, bool *newer, struct error *err);
 
 const char *token_state_name(enum token_state state);

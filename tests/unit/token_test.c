@@ -20,6 +20,17 @@ static struct token token;
 static struct error err;
 static bool newer;
 
+static int read_bytes(struct span text) {
+    token_fini(&token);
+    return token_from_json(&token, text, &newer, &err);
+}
+
+static int free_token(void **state) {
+    (void)state;
+    token_fini(&token);
+    return 0;
+}
+
 /* JSON in these tests is written with single quotes. */
 static int read_token(const char *text) {
     size_t len = strlen(text);
@@ -27,7 +38,7 @@ static int read_token(const char *text) {
     for (size_t i = 0; i < len; i++)
         copy[i] = copy[i] == '\'' ? '"' : copy[i];
     newer = true;
-    int result = token_from_json(&token, (struct span){copy, len}, &newer, &err);
+    int result = read_bytes((struct span){copy, len});
     free(copy);
     return result;
 }
@@ -36,8 +47,8 @@ static struct token full_token(void) {
     struct token t = {
         .born = BORN,
         .feed = FEED,
-        .position = INT64_MAX,
-        .last = INT64_MAX - 1,
+        .position = 1842,
+        .last = 1837,
         .last_id_hash = UINT64_MAX - 1,
         .compacted = true,
         .waiting = true,
@@ -51,7 +62,20 @@ static struct token full_token(void) {
         .refused_in_row = 19,
         .delivered = INT64_MAX,
         .dead_lettered = 3,
+        .applied = 6,
+        .redriven = 2,
+        .settled = mem_zero(2 * sizeof(struct token_range)),
+        .settled_count = 2,
+        .jobs = mem_zero(2 * sizeof(struct token_job)),
+        .jobs_count = 2,
     };
+    t.settled[0] = (struct token_range){1844, 1844};
+    t.settled[1] = (struct token_range){1850, 1900};
+    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49};
+    t.jobs[1] = (struct token_job){.job = 5, .redrive = true, .to = 7, .position = 1, .cursors = mem_zero(2 * sizeof(int64_t)),
+                                   .cursors_count = 2};
+    t.jobs[1].cursors[0] = 12;
+    t.jobs[1].cursors[1] = 99;
     for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
         struct token_attempt attempt = {.at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
         attempt.status = i % 2 ? 503 : 0;
@@ -78,12 +102,12 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     token_to_json(&written, &text);
     assert_int_equal(json_scan((struct span){text.data, text.len}, JSON_DEPTH_MAX, &err), 0);
     assert_null(strchr(text.data, '\n'));
-    assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+    assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
     assert_false(newer);
     assert_same(&token, &written);
     assert_string_equal(token.born, BORN);
     assert_string_equal(token.feed, FEED);
-    assert_true(token.position == INT64_MAX && token.last == INT64_MAX - 1 && token.last_id_hash == UINT64_MAX - 1);
+    assert_true(token.position == 1842 && token.last == 1837 && token.last_id_hash == UINT64_MAX - 1);
     assert_true(token.compacted && token.waiting && token.given_up && token.state == TOKEN_RETRYING);
     assert_string_equal(token.reason, written.reason);
     assert_true(token.generation == 7 && token.epoch == 0 && token.refused_in_row == 19);
@@ -95,6 +119,94 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
         assert_int_equal(a->duration_ms, b->duration_ms);
         assert_string_equal(a->error, b->error);
         assert_string_equal(a->excerpt, b->excerpt);
+    }
+    token_fini(&written);
+    buf_fini(&text);
+}
+
+static void test_settled_ranges_and_jobs_come_back(void **state) {
+    struct token written = full_token();
+    struct buf text = {0};
+    (void)state;
+    token_to_json(&written, &text);
+    assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
+    assert_true(token.applied == 6 && token.redriven == 2 && token.settled_count == 2 && token.jobs_count == 2);
+    assert_true(token.settled[0].from == 1844 && token.settled[0].to == 1844);
+    assert_true(token.settled[1].from == 1850 && token.settled[1].to == 1900);
+    const struct token_job *replay = &token.jobs[0], *redrive = &token.jobs[1];
+    assert_true(replay->job == 3 && !replay->redrive && replay->from == 42 && replay->to == 99);
+    assert_true(replay->position == 50 && replay->last == 49);
+    assert_null(replay->cursors);
+    assert_true(redrive->job == 5 && redrive->redrive && redrive->from == 0 && redrive->to == 7 && redrive->position == 1);
+    assert_true(redrive->cursors_count == 2 && redrive->cursors[0] == 12 && redrive->cursors[1] == 99);
+    token_fini(&written);
+    buf_fini(&text);
+}
+
+/* Ranges that cannot be are left out: then those events are sent once more. */
+static void test_of_settled_ranges_only_ascending_ones_above_the_position_count(void **state) {
+    static const struct {
+        const char *ranges;
+        int64_t count;
+    } cases[] = {
+        {"[]", 0},      {"[[1843,1843]]", 1}, {"[[1842,1843]]", 0}, {"[[1850,1849]]", 0}, {"[[1844,1850],[1850,1860]]", 1},
+        {"[1844]", 0},  {"[[1844]]", 0},      {"[null]", 0},        {"{}", 0},            {"[[1844,1850],[1852,1860],[1,2]]", 2},
+        {"[[1844,1845,1846]]", 0},
+    };
+    struct buf text = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf_clear(&text);
+        buf_printf(&text, "{'v':1," NEEDED ",'settled':%s}", cases[i].ranges);
+        assert_int_equal(read_token(text.data), 0);
+        assert_int_equal(token.settled_count, cases[i].count);
+    }
+    for (int count = TOKEN_SETTLED_MAX; count <= TOKEN_SETTLED_MAX + 1; count++) {
+        buf_clear(&text);
+        buf_puts(&text, "{'v':1," NEEDED ",'settled':[");
+        for (int i = 0; i < count; i++)
+            buf_printf(&text, "%s[%d,%d]", i ? "," : "", 1844 + 2 * i, 1844 + 2 * i);
+        buf_puts(&text, "]}");
+        assert_int_equal(read_token(text.data), 0);
+        assert_int_equal(token.settled_count, count <= TOKEN_SETTLED_MAX ? count : 0);
+    }
+    buf_fini(&text);
+}
+
+/* A job that cannot be read must not become another one: the token is refused, and its subscriber waits. */
+static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
+    static const char *const bad[] = {
+        "[1]", "[null]", "[{}]", "[{'job':-1,'from':1,'to':2,'position':1}]", "[{'job':1,'from':3,'to':2,'position':3}]",
+        "[{'job':1,'from':3,'to':5,'position':2}]", "[{'job':1,'from':3,'to':5}]",
+        "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':[]}]",
+        "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':['x']}]",
+        "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':5}]",
+    };
+    struct buf text = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        buf_clear(&text);
+        buf_printf(&text, "{'v':1," NEEDED ",'attempts':[{'at':1}],'settled':[[1844,1844]],'jobs':%s}", bad[i]);
+        if (read_token(text.data) == 0)
+            fail_msg("%s", bad[i]);
+        assert_string_equal(err.field, "jobs");
+        assert_false(newer);
+    }
+    for (int count = TOKEN_JOBS_MAX; count <= TOKEN_JOBS_MAX + 1; count++) {
+        buf_clear(&text);
+        buf_puts(&text, "{'v':1," NEEDED ",'jobs':[");
+        for (int i = 0; i < count; i++)
+            buf_printf(&text, "%s{'job':%d,'from':1,'to':5,'position':1,'last':1}", i ? "," : "", i);
+        buf_puts(&text, "]}");
+        assert_int_equal(read_token(text.data), count <= TOKEN_JOBS_MAX ? 0 : -1);
+    }
+    for (int count = TOKEN_JOB_CURSORS_MAX; count <= TOKEN_JOB_CURSORS_MAX + 1; count++) {
+        buf_clear(&text);
+        buf_puts(&text, "{'v':1," NEEDED ",'jobs':[{'job':1,'redrive':true,'from':0,'to':5,'position':0,'cursors':[");
+        for (int i = 0; i < count; i++)
+            buf_printf(&text, "%s%d", i ? "," : "", i);
+        buf_puts(&text, "]}]}");
+        assert_int_equal(read_token(text.data), count <= TOKEN_JOB_CURSORS_MAX ? 0 : -1);
     }
     buf_fini(&text);
 }
@@ -108,8 +220,9 @@ static void test_every_state_has_its_name_and_comes_back(void **state) {
         written.state = (enum token_state)i;
         assert_string_equal(token_state_name(written.state), names[i]);
         token_to_json(&written, &text);
-        assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+        assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
         assert_int_equal(token.state, i);
+        token_fini(&written);
         buf_fini(&text);
     }
 }
@@ -122,15 +235,16 @@ static void test_a_hash_keeps_all_its_64_bits(void **state) {
         struct buf text = {0};
         written.last_id_hash = hashes[i];
         token_to_json(&written, &text);
-        assert_int_equal(token_from_json(&token, (struct span){text.data, text.len}, &newer, &err), 0);
+        assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
         assert_true(token.last_id_hash == hashes[i]);
+        token_fini(&written);
         buf_fini(&text);
     }
 }
 
 static void test_members_that_are_not_known_are_ignored_at_any_place_and_depth(void **state) {
     (void)state;
-    assert_int_equal(read_token("{'v':1,'later':{'a':[[[[[[[[[[{}]]]]]]]]]]}," NEEDED ",'jobs':[{'job':1}],"
+    assert_int_equal(read_token("{'v':1,'later':{'a':[[[[[[[[[[{}]]]]]]]]]]}," NEEDED ",'attempt':[{'job':1}],"
                                 "'attempts':[{'at':5,'cursor':42,'attempt':1,'status':503,'duration_ms':2,'later':true}]}"),
                      0);
     assert_false(newer);
@@ -142,7 +256,7 @@ static void test_members_that_are_not_known_are_ignored_at_any_place_and_depth(v
 static void test_members_that_are_missing_have_their_defaults(void **state) {
     (void)state;
     assert_int_equal(read_token("{'v':1," NEEDED "}"), 0);
-    assert_int_equal(token.epoch, -1);
+    assert_true(token.epoch == -1 && token.applied == -1 && token.redriven == -1 && token.settled_count == 0 && token.jobs_count == 0);
     assert_string_equal(token.reason, "");
     assert_true(token.last_id_hash == 0 && token.generation == 0 && token.failing_since_ms == 0 && token.next_attempt_ms == 0);
     assert_true(token.delivered == 0 && token.dead_lettered == 0 && token.refused_in_row == 0 && token.attempts_count == 0);
@@ -206,6 +320,7 @@ static void test_only_the_newest_ten_attempts_are_kept_oldest_first(void **state
         assert_int_equal(t.attempts[t.attempts_count - 1].attempt, i);
         assert_int_equal(t.attempts[0].attempt, i - t.attempts_count + 1);
     }
+    token_fini(&t);
 }
 
 static void test_of_a_record_with_more_attempts_the_newest_ten_are_read(void **state) {
@@ -254,6 +369,9 @@ static void test_the_hash_of_an_id_is_fnv_1a_and_never_zero(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_token_is_read_as_it_was_written),
+        cmocka_unit_test(test_settled_ranges_and_jobs_come_back),
+        cmocka_unit_test(test_of_settled_ranges_only_ascending_ones_above_the_position_count),
+        cmocka_unit_test(test_a_job_that_cannot_be_makes_the_token_unreadable),
         cmocka_unit_test(test_every_state_has_its_name_and_comes_back),
         cmocka_unit_test(test_a_hash_keeps_all_its_64_bits),
         cmocka_unit_test(test_members_that_are_not_known_are_ignored_at_any_place_and_depth),
@@ -266,5 +384,5 @@ int main(void) {
         cmocka_unit_test(test_texts_too_long_are_cut_between_characters),
         cmocka_unit_test(test_the_hash_of_an_id_is_fnv_1a_and_never_zero),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, free_token);
 }
