@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "ingest/ingest.h"
 #include "ingest/registry.h"
@@ -75,24 +76,6 @@ static void file_drop(struct folder *f, struct file *file) {
     free(file);
 }
 
-/* Reads a whole file of at most `max` bytes. */
-static int read_all(const char *path, size_t max, struct buf *out, struct error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return error_set(err, "%s", strerror(errno));
-    ssize_t n;
-    do {
-        n = read(fd, buf_reserve(out, 4096), 4096);
-        if (n > 0)
-            buf_commit(out, (size_t)n);
-    } while (n > 0 && out->len <= max);
-    int failed = errno;
-    close(fd);
-    if (n < 0)
-        return error_set(err, "%s", strerror(failed));
-    return out->len > max ? error_set(err, "larger than %zu bytes", max) : 0;
-}
-
 /* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
 static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
     char path[4096];
@@ -100,7 +83,7 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
     const char *slash = strrchr(yaml_path, '/');
     int folder_len = slash && spec->secret_file[0] != '/' ? (int)(slash - yaml_path + 1) : 0;
     snprintf(path, sizeof path, "%.*s%s", folder_len, yaml_path, spec->secret_file);
-    int result = read_all(path, SPEC_SECRET_BYTES_MAX, &text, err);
+    int result = file_read(path, SPEC_SECRET_BYTES_MAX, &text, err);
     size_t len = strcspn(buf_string(&text), "\r\n");
     if (result == 0 && (len == 0 || strspn(buf_string(&text) + len, "\r\n") != text.len - len))
         result = error_set(err, "must hold one line");
@@ -117,7 +100,7 @@ static int parse_file(struct folder *f, const char *path, struct spec *spec, str
     const struct settings *s = &f->ingest->settings;
     const struct spec_rules rules = {.allowed = s->allowed, .allowed_count = s->allowed_count, .from_file = true};
     struct buf text = {0};
-    int result = read_all(path, SPEC_FILE_BYTES_MAX, &text, err);
+    int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
     if (result == 0)
         result = spec_from_yaml(spec, (struct span){buf_string(&text), text.len}, &rules, err);
     explicit_bzero(text.data, text.data ? text.cap : 0);

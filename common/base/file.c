@@ -1,0 +1,74 @@
+/* Files that people write; see file.h. A watch compares bytes: times of change are too coarse to trust, and small files are
+ * cheap to read. */
+#include "common/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+
+enum { PIECE_BYTES = 4096 };
+
+int file_read(const char *path, size_t max, struct buf *out, struct error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    size_t before = out->len;
+    ssize_t n;
+    if (fd < 0)
+        return error_set(err, "%s", strerror(errno));
+    do {
+        n = read(fd, buf_reserve(out, PIECE_BYTES), PIECE_BYTES);
+        if (n > 0)
+            buf_commit(out, (size_t)n);
+    } while (n > 0 && out->len - before <= max);
+    int failed = errno;
+    close(fd);
+    if (n < 0)
+        return error_set(err, "%s", strerror(failed));
+    return out->len - before > max ? error_set(err, "larger than %zu bytes", max) : 0;
+}
+
+static void wipe(struct buf *b) {
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+    buf_fini(b);
+}
+
+static void look(void *arg) {
+    struct file_watch *w = arg;
+    struct buf now = {0};
+    struct error err;
+    loop_timer_set(w->loop, &w->timer, clock_ms() + FILE_WATCH_MS);
+    if (file_read(w->path, w->max, &now, &err)) {
+        wipe(&now);
+        if (strcmp(w->error.message, err.message) == 0)
+            return;
+        w->error = err;
+        w->changed(w->arg, (struct span){"", 0}, &err);
+        return;
+    }
+    bool same = !*w->error.message && span_equal((struct span){now.data, now.len}, (struct span){w->content.data, w->content.len});
+    wipe(&w->content);
+    w->content = now;
+    w->error = (struct error){0};
+    if (!same)
+        w->changed(w->arg, (struct span){buf_string(&w->content), w->content.len}, NULL);
+}
+
+void file_watch_init(struct file_watch *w, struct loop *loop, const char *path, size_t max, struct span content,
+                     void (*changed)(void *, struct span, const struct error *), void *arg) {
+    *w = (struct file_watch){.loop = loop, .path = path, .max = max, .changed = changed, .arg = arg};
+    buf_append(&w->content, content.data, content.len);
+    loop_timer_init(&w->timer, look, w);
+    loop_timer_set(loop, &w->timer, clock_ms() + FILE_WATCH_MS);
+}
+
+void file_watch_fini(struct file_watch *w) {
+    if (!w->loop)
+        return;
+    loop_timer_clear(w->loop, &w->timer);
+    wipe(&w->content);
+    *w = (struct file_watch){0};
+}

@@ -1,0 +1,156 @@
+/* Files: read whole up to a limit, and watched. A look is what the watch's timer does, done at once. */
+#include "loop_fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/base/file.h"
+
+static char folder[32], path[64], aside[64];
+static int told;
+static char content[64], reason[64];
+
+static int make_all(void **state) {
+    snprintf(folder, sizeof folder, "/tmp/ess-file-test-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(aside, sizeof aside, "%s/aside", folder);
+    told = 0;
+    return make_loop(state);
+}
+
+static int remove_all(void **state) {
+    unlink(path);
+    unlink(aside);
+    rmdir(folder);
+    return free_loop(state);
+}
+
+static void write_file(const char *where, const char *text) {
+    FILE *file = fopen(where, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_a_file_is_read_whole_up_to_the_limit(void **state) {
+    struct buf text = {0};
+    struct error err;
+    (void)state;
+    write_file(path, "12345");
+    assert_int_equal(file_read(path, 5, &text, &err), 0);
+    assert_string_equal(buf_string(&text), "12345");
+    assert_int_equal(file_read(path, 5, &text, &err), 0); /* appends */
+    assert_int_equal(text.len, 10);
+    assert_int_equal(file_read(path, 4, &text, &err), -1);
+    assert_string_equal(err.message, "larger than 4 bytes");
+    buf_fini(&text);
+    for (int i = 0; i < 2; i++) {
+        char *large = mem_alloc(100001);
+        memset(large, 'x', 100000);
+        large[100000] = 0;
+        write_file(path, large);
+        assert_int_equal(file_read(path, (size_t)100000 - (size_t)i, &text, &err), i ? -1 : 0);
+        buf_fini(&text);
+        free(large);
+    }
+}
+
+static void test_what_cannot_be_read_is_told_and_never_waited_for(void **state) {
+    struct buf text = {0};
+    struct error err;
+    (void)state;
+    assert_int_equal(file_read(path, 5, &text, &err), -1);
+    assert_string_equal(err.message, "No such file or directory");
+    assert_int_equal(file_read(folder, 5, &text, &err), -1);
+    assert_string_equal(err.message, "Is a directory");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(file_read(path, 5, &text, &err), 0);
+    assert_int_equal(text.len, 0);
+    buf_fini(&text);
+}
+
+static void on_changed(void *arg, struct span now, const struct error *err) {
+    assert_ptr_equal(arg, &told);
+    told++;
+    snprintf(content, sizeof content, "%.*s", (int)now.len, now.data);
+    snprintf(reason, sizeof reason, "%.63s", err ? err->message : "");
+}
+
+static void look(struct file_watch *watch) { watch->timer.due(watch->timer.arg); }
+
+static void test_a_change_is_told_once_however_it_came_about(void **state) {
+    struct file_watch watch;
+    (void)state;
+    write_file(path, "one");
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    look(&watch);
+    assert_int_equal(told, 0);
+    write_file(path, "two"); /* in place, of the same length, maybe within the same tick of the clock */
+    look(&watch);
+    look(&watch);
+    assert_int_equal(told, 1);
+    assert_string_equal(content, "two");
+    write_file(aside, "three");
+    assert_int_equal(rename(aside, path), 0);
+    look(&watch);
+    assert_int_equal(told, 2);
+    assert_string_equal(content, "three");
+    write_file(path, "three"); /* touched only */
+    look(&watch);
+    assert_int_equal(told, 2);
+    file_watch_fini(&watch);
+}
+
+static void test_a_file_that_went_is_told_once_and_again_when_it_is_back(void **state) {
+    struct file_watch watch;
+    (void)state;
+    write_file(path, "one");
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    unlink(path);
+    look(&watch);
+    look(&watch);
+    assert_int_equal(told, 1);
+    assert_string_equal(reason, "No such file or directory");
+    assert_string_equal(content, "");
+    write_file(path, "far too large");
+    look(&watch);
+    assert_int_equal(told, 2);
+    assert_string_equal(reason, "larger than 10 bytes");
+    write_file(path, "one");
+    look(&watch);
+    assert_int_equal(told, 3);
+    assert_string_equal(reason, "");
+    assert_string_equal(content, "one");
+    file_watch_fini(&watch);
+    file_watch_fini(&watch); /* and one that was never begun */
+}
+
+static void test_a_watch_looks_by_itself_until_it_ends(void **state) {
+    struct file_watch watch;
+    (void)state;
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    assert_true(watch.timer.slot != 0);
+    loop_timer_set(loop, &watch.timer, clock_ms());
+    turn_once();
+    turn_once();
+    assert_int_equal(told, 1);
+    assert_true(watch.timer.slot != 0 && watch.timer.at_ms > clock_ms());
+    file_watch_fini(&watch);
+    assert_int_equal(watch.timer.slot, 0);
+}
+
+#define file_test(f) cmocka_unit_test_setup_teardown(f, make_all, remove_all)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        file_test(test_a_file_is_read_whole_up_to_the_limit),
+        file_test(test_what_cannot_be_read_is_told_and_never_waited_for),
+        file_test(test_a_change_is_told_once_however_it_came_about),
+        file_test(test_a_file_that_went_is_told_once_and_again_when_it_is_back),
+        file_test(test_a_watch_looks_by_itself_until_it_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
