@@ -100,6 +100,8 @@ static const struct option table[] = {
      "events accepted and not yet in Kafka; beyond it 503"},
     {"subscribers.dir", OPTION_LIST, AT(subscribers_dir), "subscribers", 0, 0, NULL,
      "folders of subscribers' YAML files; none: another ingest reads them"},
+    {"auth.file", OPTION_STRING, AT(auth_file), NULL, 0, 0, NULL,
+     "access tokens and their scopes, YAML; none: everything is allowed, and only loopback addresses are listened on"},
     {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL,
      "listen on other than loopback addresses although everything is allowed"},
     {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
@@ -133,11 +135,11 @@ static int check_loopback(const struct settings *s, const char *option, const ch
     bool loopback = inet_pton(AF_INET, host, &ipv4) == 1    ? ntohl(ipv4.s_addr) >> 24 == 127
                     : inet_pton(AF_INET6, host, &ipv6) == 1 ? IN6_IS_ADDR_LOOPBACK(&ipv6)
                                                             : strcmp(host, "localhost") == 0;
-    if (s->auth_insecure || loopback)
+    if (s->auth_insecure || *s->auth_file || loopback)
         return 0;
     return error_set_field(err, option,
                            "%s is not a loopback address, and everything would be allowed to everyone; "
-                           "set auth.insecure to do so all the same",
+                           "name the access tokens in auth.file, or set auth.insecure to do so all the same",
                            listen);
 }
 

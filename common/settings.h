@@ -20,6 +20,7 @@ struct settings {
         int64_t queue;
     } ingest;
     struct option_list subscribers_dir;
+    char *auth_file;
     int64_t auth_insecure;
     char *secrets_key_file;
     struct {

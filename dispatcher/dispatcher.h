@@ -15,6 +15,7 @@
 #include "common/settings.h"
 #include "dispatcher/capacity.h"
 
+struct bearer;
 struct keyring;
 struct partitions;
 struct subscriber;
@@ -29,6 +30,7 @@ struct dispatcher {
     struct settings settings;
     struct loop *loop;
     struct http_server *http;
+    struct bearer *bearer;
     struct producer *producer;
     struct genesis genesis;
     struct feed *feed;               /* NULL until the topics are there */

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/http/bearer.h"
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "dispatcher/dispatcher.h"
@@ -17,10 +18,13 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1 };
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
-    {"GET", "/healthz", status_healthz, false, 0}, {"GET", "/readyz", status_readyz, false, 0}, {"GET", "/metrics", status_metrics, false, 0}};
+    {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
+    {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
+    {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
+};
 
 static struct loop_timer restart_timer;
 
@@ -95,6 +99,25 @@ static int open_producer(struct dispatcher *d, struct error *err) {
     return d->producer ? 0 : -1;
 }
 
+static void on_auth_file(void *arg, size_t tokens, const struct error *err) {
+    (void)arg;
+    if (err)
+        log_error("bad_auth_file", LOG_S("reason", err->message), LOG_N("tokens_in_force", tokens));
+    else
+        log_info("auth_file_read", LOG_N("tokens", tokens));
+}
+
+static int open_auth(struct dispatcher *d, struct error *err) {
+    const struct bearer_options options = {.loop = d->loop, .file = d->settings.auth_file, .reloaded = on_auth_file};
+    d->bearer = bearer_new(&options, err);
+    return d->bearer ? 0 : -1;
+}
+
+static bool admit(void *arg, struct http_request *request) {
+    struct dispatcher *d = arg;
+    return bearer_admit(d->bearer, request);
+}
+
 static int open_http(struct dispatcher *d, struct error *err) {
     const struct http_server_options options = {.listen = d->settings.dispatcher.listen,
                                                 .max_connections = 1000,
@@ -102,6 +125,7 @@ static int open_http(struct dispatcher *d, struct error *err) {
                                                 .body_timeout_ms = 10000,
                                                 .routes = routes,
                                                 .routes_count = sizeof routes / sizeof *routes,
+                                                .admit = admit,
                                                 .arg = d};
     d->http = http_server_new(d->loop, &options, err);
     if (!d->http)
@@ -128,6 +152,7 @@ static void close_all(struct dispatcher *d) {
     producer_free(d->producer, FLUSH_MS);
     webhook_client_free(d->webhooks);
     http_server_free(d->http);
+    bearer_free(d->bearer);
     match_free(d->match);
     loop_free(d->loop);
     keyring_free(d->keyring);
@@ -161,7 +186,10 @@ int main(int argc, char **argv) {
     loop_on_signal(d.loop, on_signal, &d);
     loop_timer_init(&restart_timer, on_restart, &d);
     log_info("starting", LOG_S("version", ESS_VERSION));
-    if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
+    if (open_auth(&d, &err)) {
+        log_error("bad_auth_file", LOG_S("reason", err.message));
+        d.exit_status = BAD_OPTION_STATUS;
+    } else if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));
         d.exit_status = REFUSED_STATUS;
     } else {

@@ -13,6 +13,7 @@
 #include "common/kafka/producer.h"
 #include "common/settings.h"
 
+struct bearer;
 struct registry;
 struct folder;
 struct keyring;
@@ -24,6 +25,7 @@ struct ingest {
     struct settings settings;
     struct loop *loop;
     struct http_server *http;
+    struct bearer *bearer;
     struct producer *producer;
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */

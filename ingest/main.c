@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/model/seal.h"
 #include "common/version.h"
+#include "ingest/auth.h"
 #include "ingest/ingest.h"
 #include "ingest/page.h"
 #include "ingest/publish.h"
@@ -18,17 +19,17 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1 };
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
-    {"POST", "/ess/publish", publish_handle, true, 0},
-    {"POST", "/publish", publish_handle, true, 0},
-    {"GET", "/ess/replay", page_replay, false, 0},
-    {"GET", "/ess/poll", page_poll, false, 0},
-    {"GET", "/ess/stream", stream_events, false, 0},
-    {"GET", "/healthz", status_healthz, false, 0},
-    {"GET", "/readyz", status_readyz, false, 0},
-    {"GET", "/metrics", status_metrics, false, 0},
+    {"POST", "/ess/publish", publish_handle, true, AUTH_PUBLISH},
+    {"POST", "/publish", publish_handle, true, AUTH_PUBLISH},
+    {"GET", "/ess/replay", page_replay, false, AUTH_READ},
+    {"GET", "/ess/poll", page_poll, false, AUTH_READ},
+    {"GET", "/ess/stream", stream_events, false, AUTH_READ},
+    {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
+    {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
+    {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
 };
 
 bool ingest_ready(const struct ingest *ingest) {
@@ -112,6 +113,7 @@ static int open_http(struct ingest *ingest, struct error *err) {
                                                 .body_timeout_ms = ingest->settings.ingest.body_timeout_ms,
                                                 .routes = routes,
                                                 .routes_count = sizeof routes / sizeof *routes,
+                                                .admit = auth_admit,
                                                 .arg = ingest};
     ingest->http = http_server_new(ingest->loop, &options, err);
     if (!ingest->http)
@@ -127,6 +129,7 @@ static void close_all(struct ingest *ingest) {
     producer_free(ingest->producer, FLUSH_MS);
     startup_undo(ingest);
     http_server_free(ingest->http);
+    auth_close(ingest);
     loop_free(ingest->loop);
     keyring_free(ingest->keyring);
 }
@@ -144,7 +147,10 @@ int main(int argc, char **argv) {
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&restart_timer, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));
-    if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {
+    if (auth_open(&ingest, &err)) {
+        log_error("bad_auth_file", LOG_S("reason", err.message));
+        ingest.exit_status = BAD_OPTION_STATUS;
+    } else if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));
         ingest.exit_status = REFUSED_STATUS;
     } else {

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/feed/record.h"
 #include "common/model/event.h"
+#include "ingest/auth.h"
 #include "ingest/ingest.h"
 
 enum { ANSWER_WITHIN_MS = 2000, RETRY_AFTER_S = 1 };
@@ -131,6 +132,9 @@ void publish_handle(void *arg, struct http_request *request) {
         event_parse(&event, http_request_body(request), (size_t)ingest->settings.ingest.max_event, id, ts, &too_large, &err)) {
         ingest->published[PUBLISH_REFUSED]++;
         http_problem(request, too_large ? 413 : 400, &err, NULL, 0);
+    } else if (auth_publish(ingest, request, span_of(event.topic), &err)) {
+        ingest->published[PUBLISH_REFUSED]++;
+        bearer_refuse(request, &err);
     } else if (!ingest_ready(ingest)) {
         answer_unavailable(ingest, request, event.id, "Kafka is away, or its log is not read yet");
     } else {

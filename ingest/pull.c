@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/model/event.h"
 #include "common/model/pattern.h"
+#include "ingest/auth.h"
 
 enum { APPEAR_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
 
@@ -167,6 +168,12 @@ void pull_advanced(struct ingest *ingest) {
 }
 
 void pull_begin(struct pull *p) {
+    struct error err;
+    if (auth_read(p->ingest, p->request, &p->patterns, &p->patterns_count, &err)) {
+        bearer_refuse(p->request, &err);
+        p->kind->free(p);
+        return;
+    }
     if (!ingest_ready(p->ingest)) {
         p->kind->abandon(p);
         return;

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "ingest/auth.h"
 #include "ingest/pull.h"
 
 enum { PIECE_BYTES = 64 * 1024, LIMIT_MAX = 10000, BEAT_MS = 15000, PATIENCE_MS = 60000 };
@@ -69,6 +70,11 @@ static void write_reached(struct stream *s) {
 
 static void on_beat(void *arg) {
     struct stream *s = arg;
+    if (!bearer_in_force(s->pull.ingest->bearer, s->pull.request)) {
+        log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)), LOG_S("reason", "its access token is no longer in force"));
+        abandon(&s->pull);
+        return;
+    }
     if (http_stream_backlog(s->pull.request) == 0)
         write_reached(s);
     loop_timer_set(s->pull.ingest->loop, &s->beat, clock_ms() + BEAT_MS);

@@ -201,6 +201,8 @@ static void without_access_tokens_only_this_machine_may_ask(void **state) {
             assert_refused(word, reason);
             assert_int_equal(load(WORDS(word, "--auth.insecure=true")), 0);
             settings_free(&settings);
+            assert_int_equal(load(WORDS(word, "--auth.file=auth.yml")), 0);
+            settings_free(&settings);
         }
     }
 }

@@ -1,0 +1,100 @@
+/* Authorisation; see auth.h. */
+#include "ingest/auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/model/spec.h"
+#include "ingest/ingest.h"
+
+static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
+    (void)arg;
+    if (err)
+        log_error("bad_auth_file", LOG_S("reason", err->message), LOG_N("tokens_in_force", tokens));
+    else
+        log_info("auth_file_read", LOG_N("tokens", tokens));
+}
+
+int auth_open(struct ingest *ingest, struct error *err) {
+    const struct bearer_options options = {
+        .loop = ingest->loop, .file = ingest->settings.auth_file, .reloaded = on_reloaded, .arg = ingest};
+    ingest->bearer = bearer_new(&options, err);
+    return ingest->bearer ? 0 : -1;
+}
+
+void auth_close(struct ingest *ingest) {
+    bearer_free(ingest->bearer);
+    ingest->bearer = NULL;
+}
+
+/* --- by the route */
+
+static bool lacks(struct http_request *request, enum scope_kind kind) {
+    struct error err;
+    bearer_lacks(kind, span_of("<pattern>"), &err);
+    bearer_refuse(request, &err);
+    return false;
+}
+
+/* A subscriber's own token may not even learn whether there is another. */
+static bool admit_own(struct http_request *request, const struct grant *grant, int access) {
+    const char *id = http_request_segment(request, 0);
+    struct error err;
+    if (access == AUTH_READ)
+        return true;
+    if ((access == AUTH_SUBSCRIBER || access == AUTH_REPLACE) && strcmp(grant->subscriber, id) != 0) {
+        error_set(&err, "there is no subscriber %s", id);
+        http_problem(request, 404, &err, NULL, 0);
+        return false;
+    }
+    return access == AUTH_SUBSCRIBER || lacks(request, access == AUTH_PUBLISH ? SCOPE_PUBLISH : SCOPE_REGISTER);
+}
+
+bool auth_admit(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    int access = http_request_route(request)->access;
+    if (!bearer_admit(ingest->bearer, request))
+        return false;
+    const struct grant *grant = bearer_grant(request);
+    if (!grant || access < BEARER_OWN)
+        return true;
+    if (*grant->subscriber)
+        return admit_own(request, grant, access);
+    enum scope_kind kind = access == AUTH_PUBLISH ? SCOPE_PUBLISH : access == AUTH_READ ? SCOPE_READ : SCOPE_REGISTER;
+    return scopes_have(grant->scopes, grant->scopes_count, kind) || lacks(request, kind);
+}
+
+/* --- by what the call is about */
+
+bool auth_is_admin(const struct ingest *ingest, const struct http_request *request) {
+    return bearer_allows(ingest->bearer, request, SCOPE_ADMIN, span_of("*"));
+}
+
+int auth_publish(const struct ingest *ingest, const struct http_request *request, struct span topic, struct error *err) {
+    return bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, topic) ? 0 : bearer_lacks(SCOPE_PUBLISH, topic, err);
+}
+
+int auth_read(const struct ingest *ingest, const struct http_request *request, struct span **patterns, size_t *count, struct error *err) {
+    const struct grant *grant = bearer_grant(request);
+    for (size_t i = 0; i < *count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_READ, (*patterns)[i]))
+            return bearer_lacks(SCOPE_READ, (*patterns)[i], err);
+    if (*count || bearer_allows(ingest->bearer, request, SCOPE_READ, span_of("*")))
+        return 0;
+    if (!grant)
+        return bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+    free(*patterns);
+    *patterns = mem_alloc(grant->scopes_count * sizeof **patterns);
+    for (size_t i = 0; i < grant->scopes_count; i++)
+        if (grant->scopes[i].kind == SCOPE_READ)
+            (*patterns)[(*count)++] = span_of(grant->scopes[i].pattern);
+    return *count ? 0 : bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+}
+
+int auth_register(const struct ingest *ingest, const struct http_request *request, const struct spec *spec, struct error *err) {
+    for (size_t i = 0; i < spec->topics_count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER, span_of(spec->topics[i])))
+            return bearer_lacks(SCOPE_REGISTER, span_of(spec->topics[i]), err);
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* Who may do what in ess-ingest: each route's rule, decided before any of the body is read (auth_admit), and what handlers ask
+ * once they know which topics or which subscriber a call is about. Without auth.file everything is allowed. Loop thread only.
+ *
+ * A handler answers what is not allowed by bearer_refuse(request, &err): 403, and the scope that is missing. */
+#ifndef ESS_INGEST_AUTH_H
+#define ESS_INGEST_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/error.h"
+#include "common/base/span.h"
+#include "common/http/bearer.h"
+
+struct http_request;
+struct ingest;
+struct registry_entry;
+struct spec;
+
+/* http_route.access; BEARER_OPEN and BEARER_ADMIN beside these. What the bearer must have, and what the handler must ask then: */
+enum auth_access {
+    AUTH_PUBLISH = BEARER_OWN, /* a publish scope; auth_publish of each topic */
+    AUTH_READ,                 /* a read scope, or a subscriber's own token; auth_read */
+    AUTH_REGISTER,             /* a register scope; auth_register, or auth_sees of each that is listed */
+    AUTH_SUBSCRIBER,           /* a register scope or the own token of the subscriber {id}; auth_sees */
+    AUTH_REPLACE,              /* a register scope; auth_sees, and auth_register of what it is to become */
+};
+
+/* Reads auth.file. Returns 0, or -1 with file, line and field. */
+int auth_open(struct ingest *ingest, struct error *err);
+void auth_close(struct ingest *ingest);
+
+/* The server's `admit`. */
+bool auth_admit(void *arg, struct http_request *request);
+
+/* Whether the bearer may do everything. */
+bool auth_is_admin(const struct ingest *ingest, const struct http_request *request);
+
+/* Whether it may publish to a checked topic. Returns 0, or -1 with the scope that is missing. */
+int auth_publish(const struct ingest *ingest, const struct http_request *request, struct span topic, struct error *err);
+
+/* Whether it may read these checked patterns. None at all (`*count` 0) means all that it may read: then `*patterns` becomes
+ * those, a new array of the caller's, of texts that live as long as the request; it stays as it is when that is everything.
+ * Returns 0, or -1 with the scope that is missing. */
+int auth_read(const struct ingest *ingest, const struct http_request *request, struct span **patterns, size_t *count, struct error *err);
+
+/* Whether it may register a subscriber with this spec: every pattern of it is within a register scope. Returns 0, or -1 with
+ * the scope that is missing. */
+int auth_register(const struct ingest *ingest, const struct http_request *request, const struct spec *spec, struct error *err);
+
+#endif
