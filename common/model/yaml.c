@@ -194,7 +194,7 @@ static int read_file(struct reader *r, struct error *err) {
         else if (type == YAML_MAPPING_START_EVENT)
             result = read_node(r, &event, 1, root, err);
         else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT)
-            result = fail(&event.start_mark, err, "must be names with values, such as \"id: md-mm1\"");
+            result = fail(&event.start_mark, err, "must be fields such as \"name: value\"");
         yaml_event_delete(&event);
         if (result)
             return -1;

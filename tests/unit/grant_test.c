@@ -67,7 +67,7 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         const char *text, *reason;
     } bad[] = {
         {"", "1: is empty"},
-        {"- a\n", "1: must be names with values"},
+        {"- a\n", "1: must be fields such as"},
         {"tokens: none\n", "1: tokens: must be a list"},
         {"tokens:\n", "1: tokens: must be a list"},
         {"# a comment\ntoken: []\n", "2: token: is unknown"},
