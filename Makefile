@@ -93,6 +93,12 @@ unit: $(UNIT_TESTS) ## unit tests
 test: all $(UNIT_TESTS) setup-test ## unit and system tests; SYSTEM_TESTS=tests/system/test_x.py for some
 	@tests/run --system $(SYSTEM_TESTS) $(UNIT_TESTS)
 
+.PHONY: test-compose
+test-compose: setup-test ## images, both compose files and make run on a bare Debian, in a real container engine; needs root where none runs
+	@tests/compose/engine start bookworm
+	@tests/run --system $(COMPOSE_TESTS)
+COMPOSE_TESTS ?= tests/compose
+
 .PHONY: objects
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
 
