@@ -38,7 +38,7 @@ class Stack:
     def compose(self, *words, check=True, timeout=UP_S):
         done = subprocess.run(["docker", "compose", *words], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
-        assert not check or done.returncode == 0, f"docker compose {' '.join(words)}: {done.returncode}\n{done.stdout}\n{self.logs()[-20000:]}"
+        assert not check or done.returncode == 0, f"docker compose {' '.join(words)}: {done.returncode}\n{done.stdout[-5000:]}\n{self.last_words()}"
         return done if not check else CONTROL.sub("", done.stdout)
 
     def up(self, *words):
@@ -46,6 +46,10 @@ class Stack:
 
     def logs(self, *services):
         return CONTROL.sub("", self.compose("logs", "--no-color", *services, check=False).stdout)
+
+    def last_words(self):
+        """Of each service, for a failure's report."""
+        return "\n".join(line[:300] for line in self.logs("--tail", "20").splitlines())
 
     def wait_logs(self, service, pattern):
         """The first match of a pattern in the lines of a service, over all its containers."""
