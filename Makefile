@@ -63,6 +63,11 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libdispatcher.a $(BUILD)/l
 UNIT_LIBS_json_scan_test := -ljansson -lyajl
 $(call objects,$(wildcard tests/unit/*.c)): | setup-test
 
+# A benchmark's load and limit: tests/bench/<file>.c.
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS)
+
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,compile)$(COMPILE) -MMD -MP -c -o $@ $<
@@ -98,6 +103,10 @@ test-compose: setup-test ## images, both compose files and make run on a bare De
 	@tests/compose/engine start bookworm
 	@tests/run --system $(COMPOSE_TESTS)
 COMPOSE_TESTS ?= tests/compose
+
+.PHONY: bench-delivery
+bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
+	@build/venv/bin/python tests/bench/delivery.py
 
 .PHONY: objects
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
