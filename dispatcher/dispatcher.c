@@ -1,0 +1,41 @@
+/* What every part of ess-dispatcher may ask of the whole: is it ready, begin anew, give up; see dispatcher.h. */
+#include "dispatcher/dispatcher.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "dispatcher/partitions.h"
+#include "dispatcher/startup.h"
+
+enum { REFUSED_STATUS = 1 };
+
+static struct loop_timer restart_timer;
+
+bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && partitions_settled(d->partitions) && !d->stopping; }
+
+uint64_t dispatcher_random(struct dispatcher *d) {
+    uint64_t z = d->random += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason) {
+    log_error(event, LOG_S("reason", reason));
+    d->exit_status = REFUSED_STATUS;
+    d->stopping = true;
+    loop_stop(d->loop);
+}
+
+static void on_restart(void *arg) {
+    struct dispatcher *d = arg;
+    startup_undo(d);
+    startup_begin(d);
+}
+
+void dispatcher_start_over(struct dispatcher *d, const char *reason) {
+    if (d->stopping || restart_timer.slot)
+        return;
+    log_error("start_over", LOG_S("reason", reason));
+    loop_timer_init(&restart_timer, on_restart, d);
+    loop_timer_set(d->loop, &restart_timer, clock_ms());
+}
