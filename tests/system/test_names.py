@@ -33,7 +33,7 @@ class Trap:
 def named(ess):
     """ESS whose dispatcher asks a name server of the test's and may call 127.0.0.2 only, and a receiver there."""
     server = NameServer()
-    receiver = Receiver(ess.ca.certificate(names="DNS:hook.test,DNS:other.test"), host="127.0.0.2")
+    receiver = Receiver(ess.ca.certificate("hook", "DNS:hook.test,DNS:other.test"), host="127.0.0.2")
     ess.receivers.append(receiver)
     options = {"egress.allow": "127.0.0.2/32", "egress.dns": server.address}
     ess.ingest(options)

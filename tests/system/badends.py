@@ -1,0 +1,92 @@
+"""Endpoints that misbehave on purpose, on loopback, a thread a connection. Each way is a method that gets the connection."""
+import socket
+import ssl
+import struct
+import threading
+import time
+
+
+class BadEnd:
+    """`way` is one of the methods below. Counts its connections."""
+
+    def __init__(self, certificate, way):
+        self.connections, self._open = 0, True
+        self._way = getattr(self, way)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(*certificate)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = "https://127.0.0.1:%d/hook" % self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._open = False
+        self._socket.close()
+
+    def _accept(self):
+        while self._open:
+            try:
+                connection = self._socket.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        connection.settimeout(60)
+        try:
+            self._way(connection)
+        except (OSError, ssl.SSLError):
+            pass
+        finally:
+            connection.close()
+
+    def _request(self, connection):
+        """The TLS connection, once its request has begun to come."""
+        tls = self._tls.wrap_socket(connection, server_side=True)
+        tls.recv(65536)
+        return tls
+
+    def _wait(self):
+        while self._open:
+            time.sleep(0.1)
+
+    def says_nothing_in_the_handshake(self, connection):
+        connection.recv(1)
+        self._wait()
+
+    def says_nothing_to_a_request(self, connection):
+        tls = self._request(connection)
+        self._wait()
+        tls.close()
+
+    def drips(self, connection):
+        tls = self._request(connection)
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000:
+            if not self._open:
+                return
+            tls.sendall(bytes([byte]))
+            time.sleep(1)
+
+    def resets(self, connection):
+        self._request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def sends_endless_headers(self, connection):
+        tls = self._request(connection)
+        tls.sendall(b"HTTP/1.1 200 OK\r\n")
+        while self._open:
+            tls.sendall(b"X-More: %s\r\n" % (b"x" * 1000))
+
+    def sends_an_endless_body(self, connection):
+        tls = self._request(connection)
+        tls.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while self._open:
+            tls.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+    def redirects(self, connection):
+        tls = self._request(connection)
+        tls.sendall(b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:1/elsewhere\r\nContent-Length: 0\r\n\r\n")
+
+    def speaks_no_tls(self, connection):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        connection.recv(65536)
