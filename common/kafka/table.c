@@ -19,6 +19,7 @@ struct table {
     size_t topics;
     struct place *places; /* [topic][partition] */
     int64_t to_end;
+    bool began; /* something of it was read, be it an end */
 };
 
 static size_t topic_number(const struct table *t, const char *topic) {
@@ -49,6 +50,7 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
     size_t topic = topic_number(t, rd_kafka_topic_name(message->rkt));
     struct place *place = place_of(t, topic, message->partition);
     rd_kafka_timestamp_type_t type;
+    t->began = true;
     const struct table_record record = {
         .topic = t->options.topics[topic],
         .partition = message->partition,
@@ -69,13 +71,16 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
     struct table *t = arg;
     size_t topic = topic_number(t, name);
     const struct place *place = place_of(t, topic, partition);
+    t->began = true;
     if (place->chosen && offset >= place->next)
         reach_end(t, topic, partition);
 }
 
 static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
     struct table *t = arg;
-    (void)code;
+    bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    if (unknown && !t->began)
+        return; /* it was made just now, and will be known in a moment */
     t->options.failed(t->options.arg, reason);
 }
 
