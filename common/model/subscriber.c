@@ -167,7 +167,8 @@ void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
     buf_puts(out, "}");
 }
 
-static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring, char **out, bool *old_key, struct error *err) {
+static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring, char **out, bool *old_key,
+                       struct error *err) {
     struct buf secret = {0};
     if (open_sealed(object, "secret", id, keyring, &secret, old_key, err))
         return -1;
@@ -175,10 +176,11 @@ static int read_secret(struct json_object *object, const char *id, const struct 
     return 0;
 }
 
-static int read_old_secrets(struct subscriber_keys *keys, struct json_object *object, const char *id, const struct keyring *keyring, bool *old_key,
-                            struct error *err) {
+static int read_old_secrets(struct subscriber_keys *keys, struct json_object *object, const char *id, const struct keyring *keyring,
+                            bool *old_key, struct error *err) {
     struct json_object *list, *until;
-    size_t count = json_object_object_get_ex(object, "old", &list) && json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    bool is_list = json_object_object_get_ex(object, "old", &list) && json_object_is_type(list, json_type_array);
+    size_t count = is_list ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < count && i < SUBSCRIBER_OLD_SECRETS_MAX; i++) {
         struct json_object *one = json_object_array_get_idx(list, i);
         struct subscriber_old_secret *old = &keys->old[i];

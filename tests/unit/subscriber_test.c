@@ -131,7 +131,8 @@ static void test_the_wanted_state_is_read_as_it_was_written(void **state) {
 }
 
 static void test_of_two_registrations_the_one_that_stands_lower_in_the_log_counts(void **state) {
-    struct subscriber_record other = {.born = "0190b6a0-0000-4000-8000-000000000002", .registered = -1}, same = {.born = BORN, .registered = -1};
+    struct subscriber_record same = {.born = BORN, .registered = -1};
+    struct subscriber_record other = {.born = "0190b6a0-0000-4000-8000-000000000002", .registered = -1};
     (void)state;
     assert_false(subscriber_record_void(&same, 9, BORN, 5)); /* a change of the one in force */
     assert_true(subscriber_record_void(&other, 6, BORN, 5)); /* it came second */
