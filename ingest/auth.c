@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
+#include "ingest/registry.h"
 
 static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
     (void)arg;
@@ -97,4 +98,20 @@ int auth_register(const struct ingest *ingest, const struct http_request *reques
         if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER, span_of(spec->topics[i])))
             return bearer_lacks(SCOPE_REGISTER, span_of(spec->topics[i]), err);
     return 0;
+}
+
+bool auth_sees(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry) {
+    const struct grant *grant = bearer_grant(request);
+    struct error ignored;
+    struct spec spec;
+    if (auth_is_admin(ingest, request))
+        return true;
+    if (grant && *grant->subscriber)
+        return strcmp(grant->subscriber, entry->id) == 0;
+    if (!entry->readable || registry_is_file(entry))
+        return false;
+    registry_spec(entry, &spec);
+    bool within = auth_register(ingest, request, &spec, &ignored) == 0;
+    spec_fini(&spec);
+    return within;
 }

@@ -48,4 +48,8 @@ int auth_read(const struct ingest *ingest, const struct http_request *request, s
  * the scope that is missing. */
 int auth_register(const struct ingest *ingest, const struct http_request *request, const struct spec *spec, struct error *err);
 
+/* Whether it may know of this subscriber, and command it: it is its own, or was made by the API and all its topics are within a
+ * register scope. Whoever may not is told 404. */
+bool auth_sees(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry);
+
 #endif

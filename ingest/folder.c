@@ -1,164 +1,75 @@
 /* The folders of subscribers' YAML files; see folder.h. Every scan compares all files with the log and writes what differs:
- * what a crash or an outage prevented is made good by the next scan. */
+ * what a crash or an outage prevented is made good by the next scan. A file that was found equal is not compared again before it
+ * or its records change, so that 10,000 of them cost a stat each. */
 #include "ingest/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #include "common/base/clock.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
+#include "ingest/change.h"
 #include "ingest/ingest.h"
+#include "ingest/places.h"
+#include "ingest/records.h"
+#include "ingest/registration.h"
 #include "ingest/registry.h"
+#include "ingest/subscriber_file.h"
 
-enum { SCAN_MS = 1500, SETTLE_MS = 50, SCANS_UNTIL_REMOVED = 2, FILES_MAX = 100000 };
-
-/* A file as it was last read. */
-struct file {
-    UT_hash_handle hh;
-    char *path; /* "subscribers/mmis.yml" */
-    struct timespec modified;
-    off_t size;
-    ino_t inode;
-    bool seen;      /* in this scan */
-    bool good;      /* `spec` is its content */
-    bool again;     /* read it again although it looks the same: a secret_file may have changed, or reading failed */
-    struct spec spec;
-    char *complaint; /* what was last logged about it, so that it is said once */
-};
+enum { WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR };
+enum { SCAN_MS = 2500, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 };
 
 struct directory {
     const char *path;
-    ino_t inode;     /* 0: never seen with files in it */
-    bool healthy;    /* there, readable, and not suddenly empty */
-    int watch;
-    char *complaint;
+    ino_t inode;  /* 0: never seen with files in it */
+    bool healthy; /* there, readable, and not suddenly empty */
+    struct complaint complaint;
 };
 
 struct folder {
     struct ingest *ingest;
     struct directory *directories;
     size_t count;
-    struct file *files; /* by path, sorted */
+    struct subscriber_file *files;  /* by path */
+    struct subscriber_file **by_id; /* the good ones, by id and then path */
+    size_t by_id_count;
+    bool stale;   /* by_id is to be made anew */
+    bool missing; /* a file is gone: look again soon */
     struct loop_timer timer;
     struct loop_io io;
     int inotify;
 };
 
-static void complain(char **last, const char *event, const char *path, const char *reason) {
-    if (*last && strcmp(*last, reason) == 0)
-        return;
-    free(*last);
-    *last = mem_copy_string(reason, strlen(reason));
-    log_error(event, LOG_S("file", path), LOG_S("reason", reason));
-}
+static void look_again(struct folder *f, int64_t wait_ms) { loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms); }
 
-static void withdraw_complaint(struct file *file) {
-    free(file->complaint);
-    file->complaint = NULL;
-}
-
-static void file_drop(struct folder *f, struct file *file) {
-    HASH_DEL(f->files, file);
-    if (file->good)
-        spec_fini(&file->spec);
-    free(file->complaint);
-    free(file->path);
-    free(file);
-}
-
-/* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
-static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
-    char path[4096];
-    struct buf text = {0};
-    const char *slash = strrchr(yaml_path, '/');
-    int folder_len = slash && spec->secret_file[0] != '/' ? (int)(slash - yaml_path + 1) : 0;
-    snprintf(path, sizeof path, "%.*s%s", folder_len, yaml_path, spec->secret_file);
-    int result = file_read(path, SPEC_SECRET_BYTES_MAX, &text, err);
-    size_t len = strcspn(buf_string(&text), "\r\n");
-    if (result == 0 && (len == 0 || strspn(buf_string(&text) + len, "\r\n") != text.len - len))
-        result = error_set(err, "must hold one line");
-    if (result)
-        error_prefix(err, "secret_file: %s: ", spec->secret_file);
-    else
-        spec->secret = mem_copy_string(text.data, len);
-    explicit_bzero(text.data, text.data ? text.cap : 0);
-    buf_fini(&text);
-    return result;
-}
-
-static int parse_file(struct folder *f, const char *path, struct spec *spec, struct error *err) {
-    const struct settings *s = &f->ingest->settings;
-    const struct spec_rules rules = {.allowed = s->allowed, .allowed_count = s->allowed_count, .from_file = true};
-    struct buf text = {0};
-    int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
-    if (result == 0)
-        result = spec_from_yaml(spec, (struct span){buf_string(&text), text.len}, &rules, err);
-    explicit_bzero(text.data, text.data ? text.cap : 0);
-    buf_fini(&text);
-    if (result == 0 && spec->secret_file && read_secret(path, spec, err)) {
-        spec_fini(spec);
-        result = -1;
-    }
-    return result;
-}
-
-static bool unchanged(const struct file *file, const struct stat *now) {
-    return !file->again && file->size == now->st_size && file->inode == now->st_ino && file->modified.tv_sec == now->st_mtim.tv_sec &&
-           file->modified.tv_nsec == now->st_mtim.tv_nsec;
-}
-
-static void load_file(struct folder *f, struct file *file, const struct stat *now) {
-    struct spec spec;
-    struct error err;
-    char reason[sizeof err.message + 4096];
-    file->modified = now->st_mtim;
-    file->size = now->st_size;
-    file->inode = now->st_ino;
-    if (parse_file(f, file->path, &spec, &err)) {
-        snprintf(reason, sizeof reason, "%s:%s; %s", file->path, err.message,
-                 file->good ? "its last good version stays in force" : "it is not in force");
-        file->again = true;
-        complain(&file->complaint, "bad_subscriber_file", file->path, reason);
-        return;
-    }
-    if (file->good)
-        spec_fini(&file->spec);
-    withdraw_complaint(file);
-    file->spec = spec;
-    file->good = true;
-    file->again = spec.secret_file != NULL;
-}
+/* --- what is there */
 
 static bool yaml_name(const char *name) {
     size_t len = strlen(name);
     return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".yml") == 0) || (len > 5 && strcmp(name + len - 5, ".yaml") == 0));
 }
 
-static void visit_file(struct folder *f, const char *path) {
+static void visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
     struct stat now;
-    struct file *file;
-    if (stat(path, &now) || !S_ISREG(now.st_mode))
+    struct subscriber_file *file;
+    const struct settings *s = &f->ingest->settings;
+    if (fstatat(folder_fd, name, &now, 0) || !S_ISREG(now.st_mode))
         return;
     HASH_FIND_STR(f->files, path, file);
     if (!file) {
-        file = mem_zero(sizeof *file);
-        file->path = mem_copy_string(path, strlen(path));
-        file->again = true;
+        file = subscriber_file_new(path);
         HASH_ADD_KEYPTR(hh, f->files, file->path, strlen(file->path), file);
     }
     file->seen = true;
-    if (!unchanged(file, &now))
-        load_file(f, file, &now);
+    f->stale |= subscriber_file_load(file, &now, s->allowed, s->allowed_count);
 }
 
 static bool in_directory(const char *path, const char *directory) {
@@ -174,126 +85,262 @@ static bool defines_some(struct folder *f, const struct directory *d) {
     return false;
 }
 
-static void visit_directory(struct folder *f, struct directory *d) {
+static void visit_files(struct folder *f, struct directory *d, DIR *dir, size_t *files) {
     char path[4096];
     struct dirent *entry;
+    for (*files = 0; *files < FILES_MAX && (entry = readdir(dir));) {
+        if (!yaml_name(entry->d_name))
+            continue;
+        ++*files;
+        snprintf(path, sizeof path, "%s/%s", d->path, entry->d_name);
+        visit_file(f, dirfd(dir), entry->d_name, path);
+    }
+}
+
+static void visit_directory(struct folder *f, struct directory *d) {
     struct stat now;
-    size_t files = 0;
+    size_t files;
     DIR *dir = opendir(d->path);
     d->healthy = dir && fstat(dirfd(dir), &now) == 0;
     if (!d->healthy) {
-        complain(&d->complaint, "subscribers_folder", d->path, strerror(errno));
+        complain(&d->complaint, "subscribers_folder", d->path, 0, strerror(errno));
         if (dir)
             closedir(dir);
         return;
     }
-    while ((entry = readdir(dir)) && files < FILES_MAX) {
-        if (!yaml_name(entry->d_name))
-            continue;
-        files++;
-        snprintf(path, sizeof path, "%s/%s", d->path, entry->d_name);
-        visit_file(f, path);
-    }
+    visit_files(f, d, dir, &files);
     closedir(dir);
     if (files == 0 && d->inode != now.st_ino && defines_some(f, d)) {
         d->healthy = false;
-        complain(&d->complaint, "subscribers_folder", d->path, "is empty, but subscribers of it are in force: nothing is removed");
+        complain(&d->complaint, "subscribers_folder", d->path, 0, "is empty, but subscribers of it are in force: nothing is removed");
         return;
     }
     d->inode = now.st_ino;
-    free(d->complaint);
-    d->complaint = NULL;
+    complaint_clear(&d->complaint);
     if (f->inotify >= 0)
-        d->watch = inotify_add_watch(f->inotify, d->path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR);
+        inotify_add_watch(f->inotify, d->path, WATCHED);
 }
 
-static int by_path(struct file *a, struct file *b) { return strcmp(a->path, b->path); }
+static bool may_still_be_there(const struct folder *f, const struct subscriber_file *file) {
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->directories[i].healthy && in_directory(file->path, f->directories[i].path))
+            return true;
+    return false;
+}
 
-/* Of several files with one id the one in force goes first, else the first by name; the others are named. */
-static struct file *owner_of(struct folder *f, const char *id) {
-    struct registry_entry *entry = registry_find(f->ingest->registry, id);
-    struct file *first = NULL;
-    for (struct file *file = f->files; file; file = file->hh.next) {
-        if (!file->good || strcmp(file->spec.id, id) != 0)
-            continue;
-        if (entry && entry->known && entry->readable && !entry->removed && strcmp(entry->source, file->path) == 0)
-            return file;
-        if (!first)
-            first = file;
+/* Files that are not there any more are forgotten; but those of a folder that cannot be read may still be. */
+static void forget_files(struct folder *f) {
+    struct subscriber_file *file, *next;
+    HASH_ITER(hh, f->files, file, next) {
+        if (!file->seen && !may_still_be_there(f, file)) {
+            HASH_DEL(f->files, file);
+            subscriber_file_free(file);
+            f->stale = true;
+        } else {
+            file->seen = false;
+        }
     }
-    return first;
 }
 
-/* A file that is good in itself may still not come into force; then that is said. */
-static void put_file(struct folder *f, struct file *file) {
-    struct registry_entry *entry = registry_find(f->ingest->registry, file->spec.id);
-    struct file *owner = owner_of(f, file->spec.id);
-    struct error err;
-    char reason[1024];
-    if (owner != file)
-        snprintf(reason, sizeof reason, "%s: id: %s is defined by %s already", file->path, file->spec.id, owner->path);
-    else if (entry && entry->known && entry->readable && !entry->removed && strcmp(entry->source, "api") == 0)
-        snprintf(reason, sizeof reason, "%s: id: %s was registered through the API", file->path, file->spec.id);
-    else if (registry_put(f->ingest->registry, &file->spec, file->path, &err) < 0)
-        snprintf(reason, sizeof reason, "%s: %s", file->path, err.message);
-    else {
-        if (!file->again)
-            withdraw_complaint(file);
+static int by_id_and_path(const void *a, const void *b) {
+    const struct subscriber_file *x = *(struct subscriber_file *const *)a, *y = *(struct subscriber_file *const *)b;
+    int order = strcmp(x->spec.id, y->spec.id);
+    return order ? order : strcmp(x->path, y->path);
+}
+
+static void sort_files(struct folder *f) {
+    if (!f->stale)
+        return;
+    f->stale = false;
+    f->by_id = mem_resize(f->by_id, HASH_COUNT(f->files) * sizeof *f->by_id);
+    f->by_id_count = 0;
+    for (struct subscriber_file *file = f->files; file; file = file->hh.next)
+        if (file->good)
+            f->by_id[f->by_id_count++] = file;
+    qsort(f->by_id, f->by_id_count, sizeof *f->by_id, by_id_and_path);
+}
+
+/* --- from files to records */
+
+/* What is wrong with a file that is good in itself; one that is not has said so. */
+static void complain_of(struct subscriber_file *file, const char *error) {
+    if (!file->bad)
+        complain(&file->complaint, "bad_subscriber_file", file->path, 0, error);
+}
+
+static void on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
+    struct ingest *ingest = arg;
+    if (outcome == REGISTRATION_FAILED)
+        log_warn("subscriber_not_written", LOG_S("reason", reason));
+    if (ingest->folder)
+        look_again(ingest->folder, SCAN_MS);
+}
+
+static void begin(struct folder *f, const struct subscriber_file *file, int64_t start) {
+    registration_begin(f->ingest, &file->spec, file->path, "", start, on_registered, f->ingest);
+}
+
+/* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is known. */
+struct lookup {
+    struct ingest *ingest;
+    char *path;
+};
+
+static void on_start(void *arg, const struct place *places, const struct error *refused) {
+    struct lookup *l = arg;
+    struct folder *f = l->ingest->folder;
+    struct subscriber_file *file = NULL;
+    if (f)
+        HASH_FIND_STR(f->files, l->path, file);
+    if (file)
+        file->asking = false;
+    if (file && refused)
+        complain_of(file, refused->message);
+    else if (file && file->good && !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
+        begin(f, file, places[0].value);
+    free(l->path);
+    free(l);
+}
+
+static void register_file(struct folder *f, struct subscriber_file *file) {
+    const struct place place = {.field = "from", .is_time = file->spec.from == SPEC_FROM_TIME, .value = file->spec.from_value};
+    if (file->spec.from == SPEC_FROM_END || file->spec.from == SPEC_FROM_BEGINNING) {
+        begin(f, file, file->spec.from == SPEC_FROM_END ? ingest_end(f->ingest) : 0);
         return;
     }
-    complain(&file->complaint, "bad_subscriber_file", file->path, reason);
+    struct lookup *l = mem_zero(sizeof *l);
+    *l = (struct lookup){.ingest = f->ingest, .path = mem_copy_string(file->path, strlen(file->path))};
+    file->asking = true;
+    places_resolve(f->ingest, &place, 1, on_start, l);
+}
+
+static void register_or_update(struct folder *f, struct subscriber_file *file, struct registry_entry *entry) {
+    if (change_pending(f->ingest, file->spec.id))
+        return;
+    if (!entry || !entry->known) {
+        register_file(f, file);
+    } else if (!records_update(f->ingest, entry, &file->spec, file->path)) {
+        file->generation = entry->generation;
+        file->keys_offset = entry->keys_offset;
+    }
+}
+
+/* Brings the log to what the file says. */
+static void put_file(struct folder *f, struct subscriber_file *file, struct registry_entry *entry) {
+    char error[SPEC_ID_BYTES_MAX + 64];
+    if (file->asking)
+        return;
+    if (entry && entry->known && !entry->readable) {
+        complain_of(file, entry->bad[REGISTRY_SPEC]);
+    } else if (registry_in_force(entry) && !registry_is_file(entry)) {
+        snprintf(error, sizeof error, "id: %s was registered through the API", file->spec.id);
+        complain_of(file, error);
+    } else {
+        if (!file->bad && (registry_in_force(entry) || file->spec.from == SPEC_FROM_END || file->spec.from == SPEC_FROM_BEGINNING))
+            complaint_clear(&file->complaint);
+        register_or_update(f, file, entry);
+    }
+}
+
+static bool is_settled(const struct subscriber_file *file, const struct registry_entry *entry) {
+    return entry && file->generation >= 0 && file->generation == entry->generation && file->keys_offset == entry->keys_offset &&
+           (file->bad || !file->complaint.error);
+}
+
+/* Of several files with one id the one in force counts, else the first by name; the others are named. */
+static struct subscriber_file *choose(struct subscriber_file **files, size_t count, const struct registry_entry *entry) {
+    if (entry && entry->readable && !entry->removed)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(entry->source, files[i]->path) == 0)
+                return files[i];
+    return files[0];
+}
+
+static void put_all(struct folder *f) {
+    for (size_t i = 0, count; i < f->by_id_count; i += count) {
+        const char *id = f->by_id[i]->spec.id;
+        for (count = 1; i + count < f->by_id_count && strcmp(f->by_id[i + count]->spec.id, id) == 0; count++)
+            ;
+        struct registry_entry *entry = registry_find(f->ingest->registry, id);
+        if (count == 1 && is_settled(f->by_id[i], entry))
+            continue;
+        struct subscriber_file *chosen = choose(&f->by_id[i], count, entry);
+        for (size_t j = i; j < i + count; j++) {
+            char error[4200];
+            snprintf(error, sizeof error, "id: %s is defined by %s already", id, chosen->path);
+            if (f->by_id[j] != chosen)
+                complain_of(f->by_id[j], error);
+        }
+        put_file(f, chosen, entry);
+    }
+}
+
+/* --- what is gone */
+
+static bool has_file(const struct folder *f, const char *id) {
+    size_t low = 0, high = f->by_id_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(f->by_id[middle]->spec.id, id);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
 }
 
 /* Whether a subscriber in force is defined by nothing any more. A file that is there but bad defines what it did. */
-static bool is_gone(struct folder *f, const struct registry_entry *entry) {
-    struct file *file;
-    if (!entry->known || !entry->readable || entry->removed || strcmp(entry->source, "api") == 0 || owner_of(f, entry->id))
+static bool is_gone(const struct folder *f, const struct registry_entry *entry) {
+    struct subscriber_file *file;
+    if (!entry->readable || entry->removed || !registry_is_file(entry) || has_file(f, entry->id))
         return false;
     HASH_FIND_STR(f->files, entry->source, file);
-    if (file && !file->good)
-        return false;
+    return !file || file->good;
+}
+
+static bool all_healthy(const struct folder *f) {
     for (size_t i = 0; i < f->count; i++)
         if (!f->directories[i].healthy)
             return false;
     return true;
 }
 
+/* Editors take a file away and put it back: only one that stays away is gone. */
 static void remove_missing(struct folder *f) {
+    int64_t now = clock_ms();
+    bool healthy = all_healthy(f);
+    f->missing = false;
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
-        if (!is_gone(f, e))
-            e->missing_scans = 0;
-        else if (++e->missing_scans >= SCANS_UNTIL_REMOVED)
-            registry_remove(f->ingest->registry, e);
+        if (!healthy || !is_gone(f, e)) {
+            e->missing_since_ms = 0;
+            continue;
+        }
+        f->missing = true;
+        if (e->missing_since_ms == 0)
+            e->missing_since_ms = now;
+        else if (now - e->missing_since_ms >= GONE_AFTER_MS && !change_pending(f->ingest, e->id))
+            records_remove(f->ingest, e);
     }
 }
 
-/* Files that are not there any more are forgotten; but those of a folder that cannot be read may still be. */
-static void forget_files(struct folder *f) {
-    struct file *file, *next;
-    HASH_ITER(hh, f->files, file, next) {
-        bool unsure = false;
-        for (size_t i = 0; i < f->count; i++)
-            unsure |= !f->directories[i].healthy && in_directory(file->path, f->directories[i].path);
-        if (!file->seen && !unsure)
-            file_drop(f, file);
-        else
-            file->seen = false;
-    }
-}
+/* --- the whole */
 
 static void scan(void *arg) {
     struct folder *f = arg;
-    loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + SCAN_MS);
+    look_again(f, SCAN_MS);
     if (!f->ingest->kafka_up)
         return;
     for (size_t i = 0; i < f->count; i++)
         visit_directory(f, &f->directories[i]);
     forget_files(f);
-    HASH_SORT(f->files, by_path);
-    for (struct file *file = f->files; file; file = file->hh.next)
-        if (file->good)
-            put_file(f, file);
+    sort_files(f);
+    put_all(f);
     remove_missing(f);
+    if (f->missing)
+        look_again(f, GONE_AFTER_MS);
 }
 
 static void on_inotify(void *arg, uint32_t events) {
@@ -302,7 +349,26 @@ static void on_inotify(void *arg, uint32_t events) {
     (void)events;
     while (read(f->inotify, ignored, sizeof ignored) > 0)
         ;
-    loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + SETTLE_MS);
+    look_again(f, SETTLE_MS);
+}
+
+static void put_error(const char *path, const struct complaint *c, bool *first, struct buf *out) {
+    if (!c->error)
+        return;
+    buf_puts(out, *first ? "{\"file\":" : ",{\"file\":");
+    buf_json_string(out, path, strlen(path));
+    buf_printf(out, ",\"line\":%" PRId64 ",\"error\":", c->line ? c->line : 1);
+    buf_json_string(out, c->error, strlen(c->error));
+    buf_puts(out, "}");
+    *first = false;
+}
+
+void folder_errors(const struct folder *f, struct buf *out) {
+    bool first = true;
+    for (size_t i = 0; i < f->count; i++)
+        put_error(f->directories[i].path, &f->directories[i].complaint, &first, out);
+    for (const struct subscriber_file *file = f->files; file; file = file->hh.next)
+        put_error(file->path, &file->complaint, &first, out);
 }
 
 struct folder *folder_new(struct ingest *ingest) {
@@ -325,16 +391,20 @@ struct folder *folder_new(struct ingest *ingest) {
 }
 
 void folder_free(struct folder *f) {
+    struct subscriber_file *file, *next;
     if (!f)
         return;
     loop_timer_clear(f->ingest->loop, &f->timer);
     loop_io_clear(f->ingest->loop, &f->io);
     if (f->inotify >= 0)
         close(f->inotify);
-    while (f->files)
-        file_drop(f, f->files);
+    HASH_ITER(hh, f->files, file, next) {
+        HASH_DEL(f->files, file);
+        subscriber_file_free(file);
+    }
     for (size_t i = 0; i < f->count; i++)
-        free(f->directories[i].complaint);
+        complaint_clear(&f->directories[i].complaint);
+    free(f->by_id);
     free(f->directories);
     free(f);
 }

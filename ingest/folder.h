@@ -3,11 +3,15 @@
 #ifndef ESS_INGEST_FOLDER_H
 #define ESS_INGEST_FOLDER_H
 
+struct buf;
 struct folder;
 struct ingest;
 
 /* Begins to watch `subscribers.dir`; needs a loaded registry. */
 struct folder *folder_new(struct ingest *ingest);
 void folder_free(struct folder *folder);
+
+/* Appends what is wrong with files and folders: {"file","line","error"},… */
+void folder_errors(const struct folder *folder, struct buf *out);
 
 #endif

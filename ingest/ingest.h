@@ -14,10 +14,13 @@
 #include "common/settings.h"
 
 struct bearer;
+struct change;
 struct registry;
+struct registry_entry;
 struct folder;
 struct keyring;
 struct waiters;
+struct statuses;
 
 enum publish_outcome { PUBLISH_CREATED, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
 
@@ -31,10 +34,12 @@ struct ingest {
     struct feed *feed;         /* NULL until the topics are there */
     struct waiters *waiters;   /* likewise */
     struct registry *registry; /* likewise */
+    struct statuses *statuses; /* likewise; the registry's */
+    struct change *changes;    /* records about subscribers on their way */
     struct folder *folder;     /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
-    char subscribers_topic[KAFKA_TOPIC_BYTES];
+    char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping;
     bool starting_over; /* the log is another: what was known is to be forgotten */

@@ -9,13 +9,18 @@
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "ingest/auth.h"
+#include "ingest/commands.h"
+#include "ingest/dead_letters.h"
 #include "ingest/ingest.h"
+#include "ingest/keys.h"
 #include "ingest/page.h"
 #include "ingest/publish.h"
+#include "ingest/register.h"
 #include "ingest/registry.h"
 #include "ingest/startup.h"
 #include "ingest/status.h"
 #include "ingest/stream.h"
+#include "ingest/subscribers.h"
 
 extern char **environ;
 
@@ -30,6 +35,23 @@ static const struct http_route routes[] = {
     {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
     {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
     {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
+    {"POST", "/register", register_handle, false, AUTH_REGISTER},
+    {"POST", "/ess/subscribers", register_handle, false, AUTH_REGISTER},
+    {"GET", "/ess/subscribers", subscribers_list, false, AUTH_REGISTER},
+    {"GET", "/ess/subscribers/{id}", subscribers_show, false, AUTH_SUBSCRIBER},
+    {"PUT", "/ess/subscribers/{id}", subscribers_replace, false, AUTH_REPLACE},
+    {"DELETE", "/ess/subscribers/{id}", subscribers_delete, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/pause", commands_pause, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/resume", commands_resume, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/rewind", commands_rewind, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/replay", commands_replay, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/redrive", commands_redrive, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/test", commands_test, false, AUTH_SUBSCRIBER},
+    {"DELETE", "/ess/subscribers/{id}/jobs/{job}", commands_end_job, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/rotate", keys_rotate, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/token", keys_token, false, AUTH_SUBSCRIBER},
+    {"GET", "/ess/subscribers/{id}/attempts", subscribers_attempts, false, AUTH_SUBSCRIBER},
+    {"GET", "/ess/subscribers/{id}/dead-letters", dead_letters_handle, false, AUTH_SUBSCRIBER},
 };
 
 bool ingest_ready(const struct ingest *ingest) {
@@ -143,6 +165,7 @@ int main(int argc, char **argv) {
     kafka_log = on_kafka_log;
     kafka_topic_name(&ingest.settings.kafka, "events", ingest.events_topic);
     kafka_topic_name(&ingest.settings.kafka, "subscribers", ingest.subscribers_topic);
+    kafka_topic_name(&ingest.settings.kafka, "tokens", ingest.tokens_topic);
     ingest.loop = loop_new();
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&restart_timer, on_restart, &ingest);

@@ -1,5 +1,8 @@
-/* The subscribers as ess.subscribers has them, and the writing of new ones. Kafka is the truth: what is written counts once
- * it was read back. */
+/* The subscribers as ess.subscribers has them. Kafka is the truth: what is written counts once it was read back.
+ *
+ * Of two registrations of one id the one that stands first in the log counts, and records of another `born` are void
+ * (subscriber.h). A void record that is the newest under its key is alone what compaction leaves: whoever wrote it writes
+ * what it hides once more (records_repair), and so does an ingest that finds one when it has loaded. */
 #ifndef ESS_INGEST_REGISTRY_H
 #define ESS_INGEST_REGISTRY_H
 
@@ -13,44 +16,57 @@
 struct ingest;
 struct registry;
 
+enum registry_record { REGISTRY_SPEC, REGISTRY_KEYS, REGISTRY_WANT, REGISTRY_RECORDS };
+
 struct registry_entry {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
-    bool known;    /* its spec record was read (else it is only being written) */
-    bool readable; /* and understood */
+    /* its spec record */
+    bool known;    /* one is there (else only other records are) */
+    bool readable; /* and was understood: all of these hold */
+    bool removed;  /* its file is gone */
     char born[37];
     char *source; /* "api", or the file */
     int64_t start;
-    bool removed;
+    int64_t registered; /* offset of the record that began it */
     int64_t generation; /* offset of the spec record */
     char *content;      /* the spec with its header values, as spec_to_json writes it */
-    char *secret;
-    char keys_born[37];
-    bool old_key;            /* sealed by an older key of the file */
-    int64_t written;         /* offset of our last spec record, to be read back; -1: none */
-    unsigned pending;        /* records of ours not yet reported */
-    unsigned missing_scans;  /* the folder's: how often its file was not there */
+    /* its keys; void unless they are of the same born, see registry_keys */
+    struct subscriber_keys *keys; /* NULL: none */
+    UT_hash_handle by_token;      /* while the keys have an access token */
+    int64_t keys_offset;          /* -1: none */
+    struct subscriber_want want;  /* born is "" when there is none */
+    char *bad[REGISTRY_RECORDS];  /* where the record stands that cannot be read, and why; NULL: it can */
+    bool newer;                   /* the spec was written by a newer version of ESS */
+    bool old_key;                 /* something is sealed by an older key of the file */
+    bool hidden;                  /* a void record stands above what is in force */
+    int64_t missing_since_ms;     /* the folder's: when its file was first found to be gone; 0: it is there */
 };
 
-/* Begins to read. `loaded` is called once all is there; NULL with the reason when librdkafka refuses. */
+/* Begins to read ess.subscribers and ess.tokens. `loaded` is called once all is there; NULL with the reason when librdkafka
+ * refuses. */
 struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *ingest), struct error *err);
 void registry_free(struct registry *registry);
 bool registry_loaded(const struct registry *registry);
 
 struct registry_entry *registry_first(struct registry *registry); /* then entry->hh.next */
+size_t registry_count(const struct registry *registry);
 struct registry_entry *registry_find(struct registry *registry, const char *id);
+
+/* The subscriber in force whose access token has this hash (64 lower-case hex digits); NULL: none. */
+struct registry_entry *registry_find_token(struct registry *registry, const char *hash);
+
+/* Its spec is there, understood or not, and it was not removed: the id is taken. `entry` may be NULL. */
+bool registry_in_force(const struct registry_entry *entry);
+/* Its keys, NULL when there are none of its registration. */
+struct subscriber_keys *registry_keys(const struct registry_entry *entry);
+/* API's, with its wanted state. */
+bool registry_is_file(const struct registry_entry *entry);
+bool registry_paused(const struct registry_entry *entry);
+/* Its spec; the caller's: spec_fini. The entry must be readable. */
+void registry_spec(const struct registry_entry *entry, struct spec *spec);
 
 /* The value of the sealed check record; {NULL, 0} when there is none. */
 struct span registry_check(const struct registry *registry);
-/* Appends a new check record, sealed by the ring's first key. */
-void registry_write_check(struct registry *registry);
-
-/* Brings the log to this spec (with its secret) when it differs; a new one's `from` is resolved now. Returns 1 when
- * something is being written (or an earlier write is not yet read back), 0 when all is as wanted, -1 with the reason. */
-int registry_put(struct registry *registry, const struct spec *spec, const char *source, struct error *err);
-/* Marks a subscriber of a file as removed. */
-void registry_remove(struct registry *registry, struct registry_entry *entry);
-/* Seals anew what an older key sealed. */
-void registry_reseal(struct registry *registry);
 
 #endif

@@ -8,6 +8,7 @@
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
 #include "ingest/pull.h"
+#include "ingest/records.h"
 #include "ingest/registry.h"
 #include "ingest/waiters.h"
 
@@ -69,8 +70,8 @@ static void on_registry_loaded(struct ingest *ingest) {
         return;
     }
     if (!registry_check(ingest->registry).data || old_key)
-        registry_write_check(ingest->registry);
-    registry_reseal(ingest->registry);
+        records_write_check(ingest);
+    records_tidy(ingest);
     ingest->folder = folder_new(ingest);
     log_info("ready", LOG_S("feed", ingest->genesis.feed), LOG_N("end", ingest_end(ingest)));
 }

@@ -1,0 +1,206 @@
+/* Records on their way; see change.h. What was sent is known again by its bytes: keys and registrations hold what nobody else
+ * could have made, a command has a key of its own. */
+#include "ingest/change.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/kafka/table.h"
+#include "ingest/ingest.h"
+#include "ingest/registry.h"
+
+enum { RECORDS_MAX = 6, LATE_MS = 5000, GIVE_UP_MS = 30000 };
+
+struct record {
+    struct append append;
+    struct change *change; /* NULL: it has ended before the report */
+    char *key, *value;
+    size_t value_len;
+    bool tombstone, reported, rejected, read;
+};
+
+struct change {
+    struct change *prev, *next;
+    struct ingest *ingest;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    char born[37];
+    int64_t keys_base;
+    struct record *records[RECORDS_MAX];
+    size_t count;
+    struct record *found; /* between change_find and change_was_read */
+    struct change_result result;
+    struct error err; /* why, should it fail */
+    bool is_late;
+    struct loop_timer timer;
+    void (*late)(void *arg);
+    void (*done)(void *arg, const struct change_result *result);
+    void *arg;
+};
+
+struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base) {
+    struct change *c = mem_zero(sizeof *c);
+    *c = (struct change){.ingest = ingest, .keys_base = keys_base, .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
+    snprintf(c->id, sizeof c->id, "%s", id);
+    snprintf(c->born, sizeof c->born, "%s", born);
+    error_set(&c->err, "Kafka did not confirm it in time");
+    return c;
+}
+
+static void record_free(struct record *r) {
+    free(r->key);
+    free(r->value);
+    free(r);
+}
+
+/* Those without a report yet are freed by it. */
+static void change_free(struct change *c) {
+    DL_DELETE(c->ingest->changes, c);
+    loop_timer_clear(c->ingest->loop, &c->timer);
+    for (size_t i = 0; i < c->count; i++) {
+        c->records[i]->change = NULL;
+        if (c->records[i]->reported)
+            record_free(c->records[i]);
+    }
+    free(c);
+}
+
+static void finish(struct change *c, enum change_fate fate) {
+    c->result.fate = fate;
+    c->result.reason = fate == CHANGE_READ ? NULL : c->err.message;
+    c->done(c->arg, &c->result);
+    change_free(c);
+}
+
+/* Once nothing is to be waited for any more. */
+static void settle(struct change *c) {
+    size_t read = 0, reported = 0, rejected = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        read += c->records[i]->read;
+        reported += c->records[i]->reported;
+        rejected += c->records[i]->rejected;
+    }
+    if (read == c->count)
+        finish(c, CHANGE_READ);
+    else if (rejected && reported == c->count)
+        finish(c, CHANGE_FAILED);
+}
+
+static void on_timer(void *arg) {
+    struct change *c = arg;
+    size_t rejected = 0;
+    for (size_t i = 0; i < c->count; i++)
+        rejected += c->records[i]->rejected;
+    if (rejected == c->count) {
+        finish(c, CHANGE_FAILED);
+    } else if (c->is_late) {
+        finish(c, CHANGE_UNKNOWN);
+    } else {
+        c->is_late = true;
+        loop_timer_set(c->ingest->loop, &c->timer, clock_ms() + GIVE_UP_MS);
+        if (c->late)
+            c->late(c->arg);
+    }
+}
+
+static void on_reported(struct append *append, const struct producer_report *report) {
+    struct record *r = (struct record *)append;
+    struct change *c = r->change;
+    r->reported = true;
+    r->rejected = report->fate == PRODUCER_REJECTED;
+    if (!c) {
+        record_free(r);
+        return;
+    }
+    if (report->reason)
+        error_set(&c->err, "%s", report->reason);
+    settle(c);
+}
+
+void change_add(struct change *c, const char *key, struct span value) {
+    struct record *r = mem_zero(sizeof *r);
+    *r = (struct record){.append.reported = on_reported, .change = c, .key = mem_copy_string(key, strlen(key)), .tombstone = !value.data};
+    r->value = mem_copy_string(value.data, value.len);
+    r->value_len = value.len;
+    if (c->count == RECORDS_MAX)
+        abort(); /* our own mistake */
+    c->records[c->count++] = r;
+}
+
+static void append(struct change *c, struct record *r) {
+    const struct producer_record record = {.topic = c->ingest->subscribers_topic,
+                                           .partition = kafka_partition_of(c->id, SUBSCRIBER_PARTITIONS),
+                                           .key = span_of(r->key),
+                                           .value = {r->tombstone ? NULL : r->value, r->value_len}};
+    if (producer_send(c->ingest->producer, &record, &r->append, &c->err) == 0)
+        return;
+    r->reported = r->rejected = true;
+    loop_timer_set(c->ingest->loop, &c->timer, clock_ms());
+}
+
+void change_send(struct change *c, void (*late)(void *), void (*done)(void *, const struct change_result *), void *arg) {
+    c->late = late;
+    c->done = done;
+    c->arg = arg;
+    DL_APPEND(c->ingest->changes, c);
+    loop_timer_init(&c->timer, on_timer, c);
+    loop_timer_set(c->ingest->loop, &c->timer, clock_ms() + LATE_MS);
+    for (size_t i = 0; i < c->count; i++)
+        append(c, c->records[i]);
+}
+
+bool change_pending(const struct ingest *ingest, const char *id) {
+    for (const struct change *c = ingest->changes; c; c = c->next)
+        if (strcmp(c->id, id) == 0)
+            return true;
+    return false;
+}
+
+static bool is_this(const struct record *r, const struct table_record *record) {
+    return !r->read && span_equal(span_of(r->key), record->key) && r->tombstone == !record->value.data &&
+           span_equal((struct span){r->value, r->value_len}, record->value);
+}
+
+static void compare(struct change *c, const struct record *r, const struct registry_entry *entry) {
+    size_t id_len = strlen(c->id);
+    if (r->key[id_len] == 0 && !r->tombstone)
+        c->result.spec_overtaken = !entry || !entry->readable || strcmp(entry->born, c->born) != 0;
+    else if (strcmp(r->key + id_len, "/keys") == 0 && !r->tombstone)
+        c->result.keys_overtaken = entry && entry->keys && strcmp(entry->keys->born, c->born) == 0 && entry->keys_offset != c->keys_base;
+}
+
+bool change_keys_overtaken(const struct change *c) { return c && c->result.keys_overtaken && strchr(c->found->key, '/'); }
+
+struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record, const struct registry_entry *entry) {
+    for (struct change *c = ingest->changes; c; c = c->next) {
+        if (strcmp(c->id, id) != 0)
+            continue;
+        for (size_t i = 0; i < c->count; i++) {
+            if (!is_this(c->records[i], record))
+                continue;
+            c->found = c->records[i];
+            compare(c, c->found, entry);
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void change_was_read(struct change *c, int64_t offset) {
+    if (!c)
+        return;
+    c->found->read = true;
+    if (c->found == c->records[c->count - 1])
+        c->result.generation = offset;
+    settle(c);
+}
+
+void change_end_all(struct ingest *ingest) {
+    struct change *c, *next;
+    DL_FOREACH_SAFE(ingest->changes, c, next) {
+        error_set(&c->err, "the log is being read anew");
+        finish(c, CHANGE_UNKNOWN);
+    }
+}

@@ -1,0 +1,54 @@
+/* Records about one subscriber on their way into ess.subscribers: appended in order, and done once all were read back, by
+ * whatever the log put between them and what they were made from. A record that Kafka may or may not have taken is found by
+ * reading too. Loop thread only. */
+#ifndef ESS_INGEST_CHANGE_H
+#define ESS_INGEST_CHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/span.h"
+
+struct ingest;
+struct change;
+struct registry_entry;
+struct table_record;
+
+enum change_fate {
+    CHANGE_READ,    /* all of it is in the log */
+    CHANGE_FAILED,  /* Kafka has not taken it, or not all of it */
+    CHANGE_UNKNOWN, /* nobody knows */
+};
+
+struct change_result {
+    enum change_fate fate;
+    int64_t generation; /* offset of its last record; -1 unless CHANGE_READ */
+    /* Between what the keys were made from and themselves the log has others of the same registration. They are in force in the
+     * registry, and hidden in the log: write them again, with this change on top. */
+    bool keys_overtaken;
+    bool spec_overtaken; /* it was deleted before: nothing of this registration was in force when its spec came */
+    const char *reason; /* NULL when CHANGE_READ */
+};
+
+/* `born`: of the spec that it is for. `keys_base`: offset of the keys record that it was made from; -1: none. */
+struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base);
+/* The next record, copied; a value without data is a tombstone. At most 6. */
+void change_add(struct change *change, const char *key, struct span value);
+
+/* Appends them. `late` (may be NULL) is called once when it takes longer than a client should wait; `done` once at the end,
+ * never from within this call, and the change is freed after it. */
+void change_send(struct change *change, void (*late)(void *arg), void (*done)(void *arg, const struct change_result *result), void *arg);
+
+/* Whether records of this subscriber are on their way. */
+bool change_pending(const struct ingest *ingest, const char *id);
+
+/* For whoever reads ess.subscribers, before a record takes hold of the entry (NULL: none), and after that: */
+struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record, const struct registry_entry *entry);
+/* What was found is a keys record that was overtaken. `change` may be NULL. */
+bool change_keys_overtaken(const struct change *change);
+void change_was_read(struct change *change, int64_t offset); /* `change` may be NULL */
+
+/* The records are no longer read: all end as unknown. */
+void change_end_all(struct ingest *ingest);
+
+#endif

@@ -1,0 +1,32 @@
+/* Places in the log as clients give them, cursors and times, made into cursors: once, here, so that whoever reads a record later
+ * has nothing to evaluate. Loop thread only; what must be asked of the broker is asked on a thread of its own. */
+#ifndef ESS_INGEST_PLACES_H
+#define ESS_INGEST_PLACES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+
+struct ingest;
+struct json_member;
+
+enum { PLACES_MAX = 2 };
+
+struct place {
+    const char *field; /* to blame; a literal */
+    bool is_time;
+    int64_t value; /* the cursor; or wall, ms: right before the first event appended then or later */
+};
+
+enum place_kind { PLACE_CURSOR = 1, PLACE_TIME = 2 };
+/* Reads a JSON number (a cursor) or string (a time), whichever of `kinds` is allowed. Returns 0 or -1. */
+int place_parse(struct place *place, const char *field, const struct json_member *member, unsigned kinds, struct error *err);
+
+/* Makes `count` places into cursors and calls `done` with them and the log's end, at once when nothing need be asked. A cursor
+ * beyond the end or a time in the future: `refused`, with the field; without one when the broker does not answer. */
+void places_resolve(struct ingest *ingest, const struct place *places, size_t count,
+                    void (*done)(void *arg, const struct place *places, const struct error *refused), void *arg);
+
+#endif
