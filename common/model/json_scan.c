@@ -246,9 +246,10 @@ static int scan_element(struct scan *s, const struct top *array, size_t index) {
     struct top top = {.members = members, .members_max = JSON_ELEMENT_MEMBERS_MAX};
     struct json_element element = {.value.data = s->p, .members = members};
     s->top = &top;
-    if (scan_value(s, &element.kind))
-        return -1;
+    int result = scan_value(s, &element.kind);
     s->top = NULL;
+    if (result)
+        return -1;
     element.value.len = (size_t)(s->p - element.value.data);
     element.members_count = top.members_count;
     return array->take(array->arg, index, &element, s->err);
@@ -314,7 +315,8 @@ static uint64_t process_seed(void) {
     uint64_t seed = made;
     if (seed == 0 && getrandom(&seed, sizeof seed, 0) != sizeof seed)
         abort();
-    return made = seed;
+    made = seed;
+    return seed;
 }
 
 static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {

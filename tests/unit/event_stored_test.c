@@ -70,7 +70,8 @@ static void test_bytes_that_are_cut_off_are_never_read_beyond(void **state) {
 }
 
 static void test_what_was_stored_otherwise_has_none(void **state) {
-    static const char *const others[] = {"", "{", "{}", "[1]", "{\"topic\":[],\"data\":1}", "{\"topic\" :\"a\",\"data\":1}", "{\"topic\":\"a\" ,\"data\":1}",
+    static const char *const others[] = {"", "{", "{}", "[1]", "{\"topic\":[],\"data\":1}", "{\"topic\" :\"a\",\"data\":1}",
+                                         "{\"topic\":\"a\" ,\"data\":1}",
                                          "{\"a\":\"b\"}", "{\"a\":\"\\x\",\"data\":1}"};
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

@@ -101,7 +101,8 @@ static void test_the_elements_of_a_batch_are_told_with_their_members(void **stat
     struct elements seen = {.refuse_at = -1};
     struct error err;
     (void)state;
-    assert_int_equal(json_scan_array(span_of("[ {\"a\":{\"x\":1,\"y\":2} , \"b\" : [{}]},{},1,\"{}\",[{\"a\":1}],{\"c\":[1,{\"d\":2}]} ]"), JSON_DEPTH_MAX,
+    assert_int_equal(json_scan_array(span_of("[ {\"a\":{\"x\":1,\"y\":2} , \"b\" : [{}]},{},1,\"{}\",[{\"a\":1}],{\"c\":[1,{\"d\":2}]} ]"),
+                                     JSON_DEPTH_MAX,
                                      take_element, &seen, &err),
                      0);
     assert_int_equal(seen.count, 6);

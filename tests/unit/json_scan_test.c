@@ -133,14 +133,15 @@ static void hold_against_both(struct span text) {
         fail_msg("the scanner %s %.*s", taken ? "takes" : "refuses", (int)text.len, text.data);
 }
 
-#define BASE "{\"a\\u0041\":[0,-10.5e+3,\"\\n\\ud83d\\ude00\xc3\xa9\xe2\x82\xac\"] ,\"b\":{\"c\":[true,false , null]}}"
-enum { BASE_BYTES = sizeof BASE - 1 };
+static const char base[] = "{\"a\\u0041\":[0,-10.5e+3,\"\\n\\ud83d\\ude00\xc3\xa9\xe2\x82\xac\"] ,\"b\":{\"c\":[true,false , null]}}";
+enum { BASE_BYTES = sizeof base - 1 };
 
 static void test_a_document_with_any_byte_changed_is_judged_as_jansson_does(void **state) {
     (void)state;
     for (size_t at = 0; at < BASE_BYTES; at++) {
         for (int byte = 1; byte < 256; byte++) {
-            char text[] = BASE;
+            char text[sizeof base];
+            memcpy(text, base, sizeof base);
             text[at] = (char)byte;
             hold_against_both((struct span){text, BASE_BYTES});
         }
@@ -151,15 +152,15 @@ static void test_a_document_with_any_byte_put_in_or_taken_out_is_judged_as_janss
     char text[BASE_BYTES + 1];
     (void)state;
     for (size_t at = 0; at <= BASE_BYTES; at++) {
-        memcpy(text, BASE, at);
-        memcpy(text + at + 1, BASE + at, BASE_BYTES - at);
+        memcpy(text, base, at);
+        memcpy(text + at + 1, base + at, BASE_BYTES - at);
         for (int byte = 1; byte < 256; byte++) {
             text[at] = (char)byte;
             hold_against_both((struct span){text, sizeof text});
         }
-        hold_against_both((struct span){BASE, at});
+        hold_against_both((struct span){base, at});
         if (at < BASE_BYTES) {
-            memcpy(text + at, BASE + at + 1, BASE_BYTES - at - 1);
+            memcpy(text + at, base + at + 1, BASE_BYTES - at - 1);
             hold_against_both((struct span){text, BASE_BYTES - 1});
         }
     }
