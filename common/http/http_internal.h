@@ -4,6 +4,7 @@
 
 #include <microhttpd.h>
 
+#include "common/http/guard.h"
 #include "common/http/server.h"
 
 enum {
@@ -38,11 +39,11 @@ struct http_request {
     char id[HTTP_ID_BYTES];
     struct http_parameter query[HTTP_QUERY_MAX];
     size_t query_count;
+    struct guard guard;
     struct buf body;
     void *data;
     void (*free_data)(void *);
     bool begun;     /* its headers were looked at */
-    bool nul_path;  /* the path holds %00 */
     bool too_large; /* the body went beyond the limit: the rest is not kept */
     bool handled;   /* the handler was called, or is not to be */
     bool suspended;

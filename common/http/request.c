@@ -1,5 +1,4 @@
 /* One request: what is refused before a handler sees it, its parameters, its answer; see server.h. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,7 @@ struct http_request *http_request_new(struct http_server *server, struct MHD_Con
     r->server = server;
     r->mhd = mhd;
     r->connection = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    const char *nul = strstr(uri, "%00");
-    r->nul_path = nul && (size_t)(nul - uri) < strcspn(uri, "?");
+    guard_uri(&r->guard, uri);
     DL_APPEND(server->requests, r);
     return r;
 }
@@ -43,59 +41,6 @@ void http_request_free(struct http_request *r) {
     buf_fini(&r->body);
     buf_fini(&r->out);
     free(r);
-}
-
-/* --- the guard: what nginx refuses and libmicrohttpd lets through */
-
-struct guard {
-    unsigned hosts, lengths, codings;
-    bool chunked;
-    const char *fault;
-};
-
-static bool token_character(unsigned char c) { return isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c)); }
-
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
-    struct guard *g = cls;
-    (void)kind;
-    for (size_t i = 0; i < name_len; i++)
-        if (!token_character((unsigned char)name[i]))
-            g->fault = "a header's name holds a character that it must not";
-    for (size_t i = 0; value && i < value_len; i++)
-        if ((unsigned char)value[i] < 0x20 ? value[i] != '\t' : value[i] == 0x7f)
-            g->fault = "a header's value holds a control character";
-    if (name_len == 0)
-        g->fault = "a header has no name";
-    g->hosts += strcasecmp(name, "Host") == 0;
-    if (strcasecmp(name, "Content-Length") == 0) {
-        g->lengths++;
-        if (!value || !*value || value[strspn(value, "0123456789")])
-            g->fault = "Content-Length must be a number";
-    }
-    if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        g->codings++;
-        g->chunked = value && strcasecmp(value, "chunked") == 0;
-    }
-    return MHD_YES;
-}
-
-static const char *find_fault(struct http_request *r, const char *version, struct guard *g) {
-    *g = (struct guard){0};
-    MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, look_at_header, g);
-    bool old = strcmp(version, "HTTP/1.0") == 0;
-    if (g->fault)
-        return g->fault;
-    if (!old && strcmp(version, "HTTP/1.1") != 0)
-        return "only HTTP/1.1 and HTTP/1.0 are spoken here";
-    if (g->hosts > 1 || (g->hosts == 0 && !old))
-        return "there must be one Host header";
-    if (g->lengths > 1)
-        return "there must be at most one Content-Length";
-    if (g->codings > 1 || (g->codings && (!g->chunked || old)))
-        return "the only transfer coding is chunked, once, in HTTP/1.1";
-    if (g->codings && g->lengths)
-        return "Content-Length and Transfer-Encoding exclude each other";
-    return r->nul_path ? "the path holds a NUL" : NULL;
 }
 
 /* --- path and query */
@@ -219,16 +164,14 @@ static bool length_fits(struct http_request *r) {
 }
 
 bool http_request_begin(struct http_request *r, const char *url, const char *method, const char *version) {
-    struct guard guard;
     struct error err;
     const struct http_server_options *o = &r->server->options;
     r->begun = true;
     name_request(r);
-    const char *fault = find_fault(r, version, &guard);
-    /* What follows in the connection may be the rest of this request: it is not looked at. */
-    r->closing = fault || guard.codings || (guard.lengths && strcmp(http_request_header(r, "Content-Length"), "0") != 0);
-    if (fault) {
-        error_set(&err, "%s", fault);
+    guard_headers(&r->guard, r->mhd, method, version);
+    r->closing = r->guard.fault || r->guard.has_body; /* what follows in the connection may be the rest of this request: it is not looked at */
+    if (r->guard.fault) {
+        error_set(&err, "%s", r->guard.fault);
         http_problem(r, 400, &err, NULL, 0);
         return false;
     }
