@@ -126,7 +126,7 @@ static int sync_folder(const char *folder) {
 int keyring_create(const char *path, struct error *err) {
     char text[2 * KEY_BYTES + 1], aside[4096], folder[4096];
     const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 0, path);
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + (slash == path) : 0, path); /* "/" of "/key" */
     if (*folder && mkdir(folder, 0700) != 0 && errno != EEXIST)
         return error_set(err, "%s: %s", folder, strerror(errno));
     snprintf(aside, sizeof aside, "%s.XXXXXX", path);
