@@ -1,0 +1,232 @@
+"""What an operator or a vendor tells ESS to do with a subscriber, and what its endpoint sees of it."""
+import json
+import time
+
+import pytest
+import standardwebhooks
+
+from ess import Answer, wait_for
+
+
+class Subscriber:
+    """One that was registered by HTTP, and the calls about it."""
+
+    def __init__(self, ingest, receiver, topics, **fields):
+        self.ingest, self.receiver = ingest, receiver
+        made = ingest.request("POST", "/register", json.dumps({"url": receiver.url(), "topics": topics, **fields}))
+        assert made.status == 201, made
+        self.registration, self.id = made.json, made.json["id"]
+
+    def call(self, name, body=None, method="POST"):
+        """A command; its generation, once it is in force."""
+        answer = self.ingest.request(method, f"/ess/subscribers/{self.id}/{name}", json.dumps(body) if body is not None else None)
+        assert answer.status == 202, answer
+        generation = answer.json["generation"]
+        wait_for(lambda: self.status()["generation"] >= generation, told=self.status)
+        return generation
+
+    def give(self, name, body=None):
+        """A command, without waiting for it."""
+        answer = self.ingest.request("POST", f"/ess/subscribers/{self.id}/{name}", json.dumps(body or {}))
+        assert answer.status == 202, answer
+        return answer.json["generation"]
+
+    def show(self):
+        answer = self.ingest.get(f"/ess/subscribers/{self.id}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def status(self):
+        return self.show()["status"]
+
+
+@pytest.fixture
+def make(shared):
+    """Makes a subscriber with a receiver of its own, registered and running."""
+    def make(topics, **fields):
+        subscriber = Subscriber(shared.daemons[0], shared.receiver(), topics, **fields)
+        wait_for(lambda: shared.daemons[1].lines("subscriber_started", subscriber=subscriber.id))
+        return subscriber
+    return make
+
+
+def publish(shared, topic, count):
+    return [shared.publish(topic, n) for n in range(count)]
+
+
+def test_a_rewind_sends_everything_above_it_again_once(shared, make):
+    subscriber = make(["rewind.a"])
+    cursors = publish(shared, "rewind.a", 10)
+    subscriber.receiver.wait(10)
+    subscriber.call("rewind", {"cursor": cursors[3]})
+    requests = subscriber.receiver.wait(16)
+    assert [request.cursor for request in requests[10:]] == cursors[4:]
+    assert requests[10].json["prev_cursor"] == cursors[3]
+    assert requests[11].body == requests[5].body
+    last = shared.publish("rewind.a", "last")
+    subscriber.receiver.wait(17)
+    assert subscriber.receiver.cursors()[16:] == [last]
+
+
+def test_a_rewind_goes_forward_too(shared, make):
+    subscriber = make(["forward.a"])
+    subscriber.call("pause")
+    cursors = publish(shared, "forward.a", 10)
+    subscriber.call("rewind", {"cursor": cursors[7]})
+    subscriber.call("resume")
+    subscriber.receiver.wait(2)
+    last = shared.publish("forward.a", "last")
+    subscriber.receiver.wait(3)
+    assert subscriber.receiver.cursors() == cursors[8:] + [last]
+
+
+def test_a_rewind_to_a_time_sends_what_was_appended_from_then_on(shared, make):
+    subscriber = make(["time.a"])
+    publish(shared, "time.a", 3)
+    time.sleep(0.01)  # a broker's time has milliseconds
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() % 1 * 1000):03d}Z"
+    time.sleep(0.01)
+    after = publish(shared, "time.a", 3)
+    subscriber.receiver.wait(6)
+    subscriber.call("rewind", {"time": at})
+    subscriber.receiver.wait(9)
+    assert subscriber.receiver.cursors()[6:] == after
+
+
+def test_a_replay_job_sends_its_range_beside_the_live_lane(shared, make):
+    subscriber = make(["job.a"])
+    cursors = publish(shared, "job.a", 10)
+    subscriber.receiver.wait(10)
+    before = subscriber.status()["cursor"]
+    job = subscriber.call("replay", {"from": cursors[2], "to": cursors[6]})
+    requests = subscriber.receiver.wait(14)
+    assert [request.cursor for request in requests[10:]] == cursors[3:7]
+    assert all(request.headers["X-ESS-Replay"] == str(job) for request in requests[10:])
+    assert not any("X-ESS-Replay" in request.headers for request in requests[:10])
+    wait_for(lambda: subscriber.status()["jobs"] == [], told=subscriber.status)
+    assert subscriber.status()["cursor"] >= before
+    last = shared.publish("job.a", "last")
+    subscriber.receiver.wait(15)
+    assert subscriber.receiver.cursors()[14:] == [last]
+
+
+def test_a_job_shares_the_throttle_and_can_be_ended(shared, make):
+    subscriber = make(["throttled.a"], throttle=5)
+    cursors = publish(shared, "throttled.a", 10)
+    subscriber.receiver.wait(10)
+    job = subscriber.call("replay", {"from": 0, "to": cursors[-1]})
+    live = publish(shared, "throttled.a", 10)
+    wait_for(lambda: set(live) <= set(subscriber.receiver.cursors()))
+    times = [request.at for request in subscriber.receiver.requests]
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[5:]))
+    assert any("X-ESS-Replay" in request.headers for request in subscriber.receiver.requests)
+    if subscriber.status()["jobs"]:
+        subscriber.call(f"jobs/{job}", method="DELETE")
+    wait_for(lambda: subscriber.status()["jobs"] == [])
+
+
+def test_a_redrive_sends_dead_letters_again_without_prev_cursor(shared, make):
+    subscriber = make(["redrive.a"])
+    subscriber.receiver.answer = lambda request: Answer(400 if request.json["data"] in (1, 3) and "X-ESS-Replay" not in request.headers else 200)
+    cursors = publish(shared, "redrive.a", 5)
+    subscriber.receiver.wait(5)
+    wait_for(lambda: subscriber.status()["dead_lettered"] == 2)
+    job = subscriber.call("redrive", {})
+    requests = subscriber.receiver.wait(7)
+    assert [request.cursor for request in requests[5:]] == [cursors[1], cursors[3]]
+    for request in requests[5:]:
+        assert request.headers["X-ESS-Replay"] == str(job)
+        assert request.json["cursor"] == request.cursor and "prev_cursor" not in request.json
+    wait_for(lambda: subscriber.status()["jobs"] == [])
+    subscriber.call("redrive", {})  # all since the last one: none
+    second = subscriber.call("redrive", {"cursors": [cursors[3]]})
+    requests = subscriber.receiver.wait(8)
+    assert requests[7].cursor == cursors[3] and requests[7].headers["X-ESS-Replay"] == str(second)
+
+
+def test_a_paused_subscriber_gets_nothing_until_it_is_resumed(shared, make):
+    subscriber = make(["pause.a"])
+    subscriber.call("pause")
+    assert subscriber.status()["state"] == "paused"
+    cursors = publish(shared, "pause.a", 5)
+    other = make(["pause.a"], **{"from": "beginning"})
+    other.receiver.wait(5)
+    assert not subscriber.receiver.requests
+    subscriber.call("resume")
+    subscriber.receiver.wait(5)
+    assert subscriber.receiver.cursors() == cursors
+    assert subscriber.status()["state"] == "active"
+
+
+def test_a_410_disables_and_resume_goes_on(shared, make):
+    subscriber = make(["gone.a"])
+    subscriber.receiver.answers(410)
+    cursors = publish(shared, "gone.a", 3)
+    wait_for(lambda: subscriber.status()["state"] == "disabled")
+    assert "410" in subscriber.status()["reason"]
+    subscriber.call("resume")
+    subscriber.receiver.wait(4)
+    assert subscriber.receiver.cursors() == [cursors[0], *cursors]
+
+
+def test_another_url_enables_a_disabled_subscriber(shared, make):
+    subscriber = make(["moved.a"])
+    subscriber.receiver.answer = lambda request: Answer(410 if request.path == "/hook" else 200)
+    cursors = publish(shared, "moved.a", 2)
+    wait_for(lambda: subscriber.status()["state"] == "disabled")
+    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
+    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": subscriber.receiver.url("/new")}))
+    assert answer.status == 202, answer
+    subscriber.receiver.wait(3)
+    assert [request.cursor for request in subscriber.receiver.requests if request.path == "/new"] == cursors
+
+
+def test_during_a_rotation_both_secrets_sign_and_afterwards_the_new_one_alone(shared, make):
+    subscriber = make(["rotate.a"])
+    old = standardwebhooks.Webhook(subscriber.registration["whsec"])
+    answer = subscriber.ingest.request("POST", f"/ess/subscribers/{subscriber.id}/rotate", json.dumps({"overlap": "3s"}))
+    assert answer.status == 202, answer
+    new = standardwebhooks.Webhook(answer.json["whsec"])
+    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"])
+
+    def deliver():
+        before = len(subscriber.receiver.requests)
+        shared.publish("rotate.a", 1)
+        return subscriber.receiver.wait(before + 1)[-1]
+
+    during = deliver()
+    for webhook in (old, new):
+        webhook.verify(during.body, dict(during.headers))
+    assert during.headers["X-ESS-Signature-Old"] and during.headers["X-ESS-Signature"] != during.headers["X-ESS-Signature-Old"]
+    after = wait_for(lambda: (request := deliver()) and "X-ESS-Signature-Old" not in request.headers and request)
+    new.verify(after.body, dict(after.headers))
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        old.verify(after.body, dict(after.headers))
+
+
+def test_a_test_delivery_is_one_attempt_without_a_cursor(shared, make):
+    subscriber = make(["probe.a"])
+    subscriber.receiver.answers(503)
+    generation = subscriber.call("test", {"topic": "probe.a", "data": {"hello": 1}})
+    request, = subscriber.receiver.wait(1)
+    assert request.headers["webhook-id"] == f"ess-test-{generation}" == request.json["id"]
+    assert "X-ESS-Cursor" not in request.headers and "cursor" not in request.json and request.json["data"] == {"hello": 1}
+    attempts = subscriber.ingest.get(f"/ess/subscribers/{subscriber.id}/attempts").json["attempts"]
+    assert attempts[-1]["status"] == 503
+    shared.publish("probe.a", "real")
+    assert subscriber.receiver.wait(2)[1].json["data"] == "real"
+
+
+def test_a_deleted_subscriber_leaves_nothing_to_one_of_the_same_id(shared, make):
+    subscriber = make(["again.a"], id="again")
+    cursors = publish(shared, "again.a", 5)
+    subscriber.receiver.wait(5)
+    subscriber.call("pause")
+    answer = subscriber.ingest.request("DELETE", "/ess/subscribers/again")
+    assert answer.status == 202
+    wait_for(lambda: subscriber.ingest.get("/ess/subscribers/again").status == 404)
+    second = make(["again.a"], id="again", **{"from": "beginning"})
+    second.receiver.wait(5)
+    assert second.receiver.cursors() == cursors
+    wait_for(lambda: second.status()["delivered"] == 5, told=second.status)
+    assert second.status()["state"] == "active"
