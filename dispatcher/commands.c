@@ -107,7 +107,8 @@ struct lookup {
 
 static void lookup_work(void *arg) {
     struct lookup *l = arg;
-    l->result = kafka_end_of(&l->dispatcher->settings.kafka, l->dispatcher->dlq_topic, kafka_partition_of(l->id, DEAD_LETTER_PARTITIONS), &l->end, &l->err);
+    l->result = kafka_end_of(&l->dispatcher->settings.kafka, l->dispatcher->dlq_topic, kafka_partition_of(l->id, DEAD_LETTER_PARTITIONS),
+                             &l->end, &l->err);
 }
 
 static void lookup_done(void *arg) {
@@ -188,8 +189,8 @@ static void note_applied(struct subscriber *s, int64_t offset) {
 static void refuse(struct subscriber *s, const struct pending_command *c, const struct error *err) {
     struct buf text = {0};
     char reason[TOKEN_REASON_BYTES];
-    buf_printf(&text, "the command in %s, partition %d, offset %lld cannot be read: %s", s->dispatcher->subscribers_topic, (int)s->partition,
-               (long long)c->offset, err->message);
+    buf_printf(&text, "the command in %s, partition %d, offset %lld cannot be read: %s", s->dispatcher->subscribers_topic,
+               (int)s->partition, (long long)c->offset, err->message);
     snprintf(reason, sizeof reason, "%.*s", (int)sizeof reason - 1, buf_string(&text));
     buf_fini(&text);
     if (s->live.lane.disabled && strcmp(s->live.lane.reason, reason) == 0)
@@ -213,7 +214,8 @@ static bool apply_one(struct subscriber *s, const struct pending_command *c) {
     bool applied = !own || apply(s, &command, c->offset) == APPLIED;
     if (applied) {
         if (own)
-            log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command.kind)), LOG_N("generation", c->offset));
+            log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command.kind)),
+                     LOG_N("generation", c->offset));
         note_applied(s, c->offset);
     }
     command_fini(&command);

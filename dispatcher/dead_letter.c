@@ -46,7 +46,8 @@ static void append_letter(void *arg) {
                                            .key = span_of(s->id),
                                            .value = {letter->value.data, letter->value.len}};
     letter->append.reported = on_reported;
-    letter->on_its_way = partitions_may_write(d->partitions, s->partition) && producer_send(d->producer, &record, &letter->append, &err) == 0;
+    letter->on_its_way =
+        partitions_may_write(d->partitions, s->partition) && producer_send(d->producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
         loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
 }
@@ -69,7 +70,8 @@ static void on_reported(struct append *append, const struct producer_report *rep
     if (!sender)
         return;
     d->dead_letters[gave_up ? DEAD_LETTER_ATTEMPTS : DEAD_LETTER_REFUSED]++;
-    log_warn("dead_letter", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor), LOG_S("reason", gave_up ? "attempts" : "refused"));
+    log_warn("dead_letter", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor),
+             LOG_S("reason", gave_up ? "attempts" : "refused"));
     sender_buried(sender, flight, gave_up);
 }
 
@@ -81,7 +83,9 @@ void dead_letter_write(struct sender *sender, const struct flight *flight, int64
         .sender = sender, .dispatcher = s->dispatcher, .flight = flight->cursor, .cursor = cursor, .gave_up = flight->gave_up};
     loop_timer_init(&letter->again, append_letter, letter);
     clock_format(clock_wall_ms(), at);
-    buf_printf(&letter->value, "{\"v\":1,\"subscriber\":\"%s\",\"born\":\"%s\",\"cursor\":%" PRId64 ",\"at\":\"%s\",\"reason\":\"%s\",\"attempts\":%" PRId64,
+    buf_printf(&letter->value,
+               "{\"v\":1,\"subscriber\":\"%s\",\"born\":\"%s\",\"cursor\":%" PRId64
+               ",\"at\":\"%s\",\"reason\":\"%s\",\"attempts\":%" PRId64,
                s->id, s->record.born, cursor, at, flight->gave_up ? "attempts" : "refused", flight->attempts);
     if (result->status)
         buf_printf(&letter->value, ",\"status\":%d", result->status);

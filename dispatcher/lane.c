@@ -357,7 +357,8 @@ static void back_off_endpoint(struct lane *lane, const struct lane_outcome *outc
     lane->probing |= outcome->status == 0;
     if (now_ms < lane->endpoint_until_ms)
         return; /* one that was under way already when the first failed */
-    int64_t wait = retry_wait_ms(lane->policy.backoff_min_ms, lane->policy.backoff_max_ms, ++lane->endpoint_failures, outcome->retry_after_ms, random);
+    int64_t wait =
+        retry_wait_ms(lane->policy.backoff_min_ms, lane->policy.backoff_max_ms, ++lane->endpoint_failures, outcome->retry_after_ms, random);
     lane->endpoint_until_ms = now_ms + wait;
 }
 
@@ -376,7 +377,8 @@ static void disable_for_failure(struct lane *lane) {
     lane_disable(lane, reason);
 }
 
-static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms, uint64_t random) {
+static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                 uint64_t random) {
     if (lane->failing_since_ms == 0)
         lane->failing_since_ms = wall_ms;
     if ((outcome->status == 0 || outcome->status == 429) && !strict(lane))

@@ -77,7 +77,8 @@ static bool take(struct redrive *r, struct span record) {
     struct json_member outer[MEMBERS_MAX], inner[MEMBERS_MAX];
     size_t outer_count, inner_count;
     struct error err;
-    if (json_scan_object(record, JSON_DEPTH_MAX + 1, outer, MEMBERS_MAX, &outer_count, &err) || !is_text(member(outer, outer_count, "born"), r->born))
+    if (json_scan_object(record, JSON_DEPTH_MAX + 1, outer, MEMBERS_MAX, &outer_count, &err) ||
+        !is_text(member(outer, outer_count, "born"), r->born))
         return false;
     const struct json_member *cursor = member(outer, outer_count, "cursor"), *event = member(outer, outer_count, "event");
     if (!cursor || cursor->kind != JSON_IS_NUMBER || !event || event->kind != JSON_IS_OBJECT)
@@ -136,15 +137,21 @@ static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
     struct error err;
     (void)reason;
     if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), RD_KAFKA_OFFSET_BEGINNING, &err);
+        consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), RD_KAFKA_OFFSET_BEGINNING,
+                        &err);
 }
 
-struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born, const struct token_job *job, void (*ready)(void *), void *arg,
-                            struct error *err) {
+struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born, const struct token_job *job, void (*ready)(void *),
+                            void *arg, struct error *err) {
     struct redrive *r = mem_zero(sizeof *r);
     *r = (struct redrive){.dispatcher = d, .job = job, .ready = ready, .arg = arg, .read = job->position};
-    const struct consumer_options options = {
-        .kafka = &d->settings.kafka, .fetch_wait_ms = 100, .queue_kib = 1024, .message = on_message, .end = on_end, .failed = on_failed, .arg = r};
+    const struct consumer_options options = {.kafka = &d->settings.kafka,
+                                             .fetch_wait_ms = 100,
+                                             .queue_kib = 1024,
+                                             .message = on_message,
+                                             .end = on_end,
+                                             .failed = on_failed,
+                                             .arg = r};
     r->id = mem_copy_string(id, strlen(id));
     r->born = mem_copy_string(born, strlen(born));
     r->consumer = consumer_new(d->loop, &options, err);
@@ -178,6 +185,7 @@ enum redrive_result redrive_next(struct redrive *r, int64_t position, struct red
     }
     r->asked = true;
     if (!r->reading)
-        r->reading = consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), r->read + 1, &err) == 0;
+        r->reading = consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), r->read + 1,
+                                     &err) == 0;
     return REDRIVE_LATER;
 }

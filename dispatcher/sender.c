@@ -130,8 +130,10 @@ static void log_failure(const struct attempt *a, const struct webhook_result *re
 }
 
 static void count(struct dispatcher *d, const struct attempt *a, const struct webhook_result *result) {
-    static const enum delivery_outcome outcomes[] = {
-        [RETRY_SETTLED] = DELIVERY_SETTLED, [RETRY_LATER] = DELIVERY_FAILED, [RETRY_REFUSED] = DELIVERY_REFUSED, [RETRY_GONE] = DELIVERY_GONE};
+    static const enum delivery_outcome outcomes[] = {[RETRY_SETTLED] = DELIVERY_SETTLED,
+                                                     [RETRY_LATER] = DELIVERY_FAILED,
+                                                     [RETRY_REFUSED] = DELIVERY_REFUSED,
+                                                     [RETRY_GONE] = DELIVERY_GONE};
     enum delivery_outcome outcome = outcomes[retry_judge(result->status)];
     d->deliveries[outcome]++;
     histogram_observe_us(&d->delivery_seconds, result->duration_ms * 1000);
@@ -209,7 +211,9 @@ static void send_dead_letter(struct sender *sender, const struct redrive_letter 
 
 /* --- what to send. Each returns false when something must be waited for, of which the sender will be told. */
 
-static uint64_t key_hash(const struct feed_event *event) { return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0); }
+static uint64_t key_hash(const struct feed_event *event) {
+    return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
+}
 
 static bool scan(struct sender *sender) {
     struct lane *lane = &sender->lane;

@@ -24,7 +24,8 @@ void signing_fini(struct signing *signing);
 
 /* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id, webhook-timestamp and webhook-signature
  * (Standard Webhooks: one entry a secret). */
-struct curl_slist *signing_headers(const struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body);
+struct curl_slist *signing_headers(const struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms,
+                                   struct span body);
 
 /* Appends "name: value". */
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value);

@@ -30,7 +30,8 @@ void status_readyz(void *arg, struct http_request *request) {
 }
 
 static void counters(const struct dispatcher *d, struct buf *out) {
-    static const char *const outcomes[DELIVERY_OUTCOMES] = {"outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"", "outcome=\"gone\""};
+    static const char *const outcomes[DELIVERY_OUTCOMES] = {"outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"",
+                                                            "outcome=\"gone\""};
     static const char *const reasons[DEAD_LETTER_REASONS] = {"reason=\"attempts\"", "reason=\"refused\""};
     metrics_family(out, "ess_deliveries_total", "counter", "Attempts by outcome.");
     for (int i = 0; i < DELIVERY_OUTCOMES; i++)

@@ -67,7 +67,8 @@ static void send_it(void *arg) {
     const struct webhook_request request = {.url = s->record.spec.url,
                                             .headers = list,
                                             .body = &t->body,
-                                            .timeout_ms = s->record.spec.timeout_ms >= 0 ? s->record.spec.timeout_ms : d->settings.delivery.timeout_ms,
+                                            .timeout_ms = s->record.spec.timeout_ms >= 0 ? s->record.spec.timeout_ms
+                                                                                         : d->settings.delivery.timeout_ms,
                                             .done = on_done,
                                             .arg = t};
     t->throttle_slot = throttle_start(&s->throttle);

@@ -28,7 +28,9 @@ void throttle_fini(struct throttle *t) {
 }
 
 /* The slot of the attempt `back` before the next one, from 1 to burst. */
-static uint32_t slot_before(const struct throttle *t, uint32_t back) { return (uint32_t)((t->started % t->burst + t->burst - back) % t->burst); }
+static uint32_t slot_before(const struct throttle *t, uint32_t back) {
+    return (uint32_t)((t->started % t->burst + t->burst - back) % t->burst);
+}
 
 /* When the attempt `back` before the next one was finished, or a time that is no earlier where the ring does not tell. */
 static int64_t finished_before(const struct throttle *t, uint32_t back) {

@@ -44,7 +44,8 @@ static void on_gone(void *arg) {
 static void on_not_appeared(void *arg);
 
 void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *ingest, struct http_request *request) {
-    *p = (struct pull){.kind = kind, .ingest = ingest, .request = request, .cursor_name = kind->cursor_name, .until = INT64_MAX, .limit = INT64_MAX};
+    *p = (struct pull){
+        .kind = kind, .ingest = ingest, .request = request, .cursor_name = kind->cursor_name, .until = INT64_MAX, .limit = INT64_MAX};
     p->waiter = (struct waiter){.wake = on_wake, .arg = p};
     feed_reader_init(&p->reader, wants, go, p);
     loop_timer_init(&p->turn, go, p);
@@ -89,7 +90,9 @@ int pull_whole_number(const char *text, const char *name, int64_t min, int64_t m
     size_t digits = strspn(text, "0123456789");
     int64_t n = digits && digits <= 18 && !text[digits] ? strtoll(text, NULL, 10) : -1;
     if (n < min || n > max)
-        return error_set_field(err, name, max == INT64_MAX ? "must be a whole number, %" PRId64 " or above" : "must be a whole number from %" PRId64 " to %" PRId64,
+        return error_set_field(err, name,
+                               max == INT64_MAX ? "must be a whole number, %" PRId64 " or above"
+                                                : "must be a whole number from %" PRId64 " to %" PRId64,
                                min, max);
     *value = n;
     return 0;

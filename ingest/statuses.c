@@ -183,7 +183,8 @@ static void put_progress(struct buf *out, const struct ingest *ingest, const str
         put_time(out, "failing_since", token->failing_since_ms);
     if (token && token->next_attempt_ms)
         put_time(out, "next_attempt", token->next_attempt_ms);
-    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64, token ? token->delivered : 0, token ? token->dead_lettered : 0);
+    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64, token ? token->delivered : 0,
+               token ? token->dead_lettered : 0);
 }
 
 static void put_jobs(struct buf *out, const struct token *token) {

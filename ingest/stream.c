@@ -71,7 +71,8 @@ static void write_reached(struct stream *s) {
 static void on_beat(void *arg) {
     struct stream *s = arg;
     if (!bearer_in_force(s->pull.ingest->bearer, s->pull.request)) {
-        log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)), LOG_S("reason", "its access token is no longer in force"));
+        log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)),
+                 LOG_S("reason", "its access token is no longer in force"));
         abandon(&s->pull);
         return;
     }

@@ -53,7 +53,8 @@ static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int6
     return i;
 }
 
-enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position, struct feed_event *event, struct feed_passed *passed) {
+enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position, struct feed_event *event,
+                           struct feed_passed *passed) {
     struct chunk *chunk;
     *passed = (struct feed_passed){.to = position};
     while ((chunk = feed_chunk_at(feed, passed->to))) {

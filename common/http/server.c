@@ -31,7 +31,9 @@ static void on_deadline(void *arg) {
     shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees an end and closes it */
 }
 
-static void set_deadline(struct http_connection *c, int64_t wait_ms) { loop_timer_set(c->server->loop, &c->deadline, clock_ms() + wait_ms); }
+static void set_deadline(struct http_connection *c, int64_t wait_ms) {
+    loop_timer_set(c->server->loop, &c->deadline, clock_ms() + wait_ms);
+}
 
 static void connection_open(struct http_server *server, struct MHD_Connection *mhd, void **context) {
     struct http_connection *c = mem_zero(sizeof *c);
@@ -216,8 +218,8 @@ static int start_daemon(struct http_server *server, struct error *err) {
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->max_connections_per_address,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_END);
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_END);
     if (!server->daemon)
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;

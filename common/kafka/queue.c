@@ -41,7 +41,8 @@ void kafka_queue_drain(struct kafka_queue *q) {
         wake(q);
 }
 
-void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg) {
+void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *),
+                      void *arg) {
     static const uint64_t one = 1;
     *q = (struct kafka_queue){.loop = loop, .queue = queue, .event = event, .arg = arg};
     q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

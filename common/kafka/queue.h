@@ -18,7 +18,8 @@ struct kafka_queue {
 };
 
 /* Takes the queue over. Loop thread. */
-void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *), void *arg);
+void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *),
+                      void *arg);
 /* Hands over now whatever is in it, without waiting for the loop. */
 void kafka_queue_drain(struct kafka_queue *q);
 /* While held, nothing is taken from it. May be called from `event`: then that one was the last. */

@@ -114,8 +114,13 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
     while (options->topics[t->topics])
         t->topics++;
     t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
-    const struct consumer_options consumer = {
-        .kafka = options->kafka, .fetch_wait_ms = 500, .queue_kib = 4096, .message = on_message, .end = on_end, .failed = on_failed, .arg = t};
+    const struct consumer_options consumer = {.kafka = options->kafka,
+                                              .fetch_wait_ms = 500,
+                                              .queue_kib = 4096,
+                                              .message = on_message,
+                                              .end = on_end,
+                                              .failed = on_failed,
+                                              .arg = t};
     t->consumer = consumer_new(loop, &consumer, err);
     if (!t->consumer || (!options->chosen && choose_all(t, err))) {
         table_free(t);

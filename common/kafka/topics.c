@@ -76,7 +76,8 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
 }
 
 /* 1: made; 0: another one was faster; -1: no. */
-static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config, struct error *err) {
+static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
+                  struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
@@ -112,10 +113,11 @@ static int compare(const char *topic, const char *name, const char *wanted, cons
         buf_printf(warnings, "topic %s: %s is %s, ESS makes it %s\n", topic, name, found, wanted);
         return 0;
     }
-    return error_set(err,
-                     "topic %s exists with cleanup.policy=%s, but ESS needs %s: change it with Kafka's kafka-configs tool, or choose another "
-                     "kafka.prefix",
-                     topic, found, wanted);
+    return error_set(
+        err,
+        "topic %s exists with cleanup.policy=%s, but ESS needs %s: change it with Kafka's kafka-configs tool, or choose another "
+        "kafka.prefix",
+        topic, found, wanted);
 }
 
 static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
@@ -131,7 +133,8 @@ static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct 
     if (!event)
         return -1;
     size_t count = 0, entries = 0;
-    const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    const rd_kafka_ConfigResource_t **found =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
     const rd_kafka_ConfigEntry_t **entry = count ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
     int result = 0;
     for (size_t i = 0; i < entries && result == 0; i++)
@@ -190,8 +193,10 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, con
         return TOPICS_AWAY;
     }
     if (partitions != shape->partitions) {
-        error_set(err, "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
-                  topic, partitions, shape->partitions);
+        error_set(
+            err,
+            "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
+            topic, partitions, shape->partitions);
         return TOPICS_REFUSED;
     }
     return check_settings(rk, queue, shape, config, warnings, &state, err) ? state : TOPICS_READY;

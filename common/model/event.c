@@ -127,8 +127,8 @@ static void fill_in(struct event *event, const char *made_id, const char *made_t
         snprintf(event->ts, sizeof event->ts, "%s", made_ts);
 }
 
-int event_take(struct event *event, const struct json_member *members, size_t count, size_t data_max, const char *made_id, const char *made_ts,
-               bool *too_large, struct error *err) {
+int event_take(struct event *event, const struct json_member *members, size_t count, size_t data_max, const char *made_id,
+               const char *made_ts, bool *too_large, struct error *err) {
     *event = (struct event){.data = {NULL, 0}};
     *too_large = false;
     for (size_t i = 0; i < count; i++)

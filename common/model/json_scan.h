@@ -46,6 +46,7 @@ enum { JSON_ELEMENT_MEMBERS_MAX = 32 };
  * element may have depth_max levels itself). An object of more than JSON_ELEMENT_MEMBERS_MAX members is refused. Stops with
  * -1 when `take` returns -1 (it has filled err). */
 int json_scan_array(struct span text, unsigned depth_max,
-                    int (*take)(void *arg, size_t index, const struct json_element *element, struct error *err), void *arg, struct error *err);
+                    int (*take)(void *arg, size_t index, const struct json_element *element, struct error *err), void *arg,
+                    struct error *err);
 
 #endif

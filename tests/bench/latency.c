@@ -44,8 +44,8 @@ static void print_samples(void) {
         return;
     }
     qsort(samples, sample_count, sizeof *samples, ascending);
-    printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64 "\n", sample_count, samples[sample_count / 2],
-           samples[sample_count * 9 / 10], samples[sample_count * 99 / 100], samples[sample_count - 1]);
+    printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64 "\n", sample_count,
+           samples[sample_count / 2], samples[sample_count * 9 / 10], samples[sample_count * 99 / 100], samples[sample_count - 1]);
 }
 
 static int fail(const char *what) {
@@ -75,8 +75,8 @@ static int run_kafka(const char *brokers, const char *topic, long count) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
     for (long i = 0; i < count + WARM_UP; i++) {
         int64_t began = clock_us();
-        rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("k", 1), RD_KAFKA_V_VALUE(payload, sizeof payload),
-                          RD_KAFKA_V_END);
+        rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("k", 1),
+                          RD_KAFKA_V_VALUE(payload, sizeof payload), RD_KAFKA_V_END);
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
         if (!event || rd_kafka_event_message_next(event)->err)
             return fail("a record was not written");
@@ -220,7 +220,8 @@ int main(int argc, char **argv) {
     else if (strcmp(what, "receive") == 0 && argc == 5)
         result = run_receive(argv[2], argv[3], strtol(argv[4], NULL, 10));
     else
-        return fail("usage: kafka BROKERS TOPIC COUNT | publish URL COUNT | receive CERT KEY SECONDS | send URL COUNT RATE | post URL CA COUNT");
+        return fail(
+            "usage: kafka BROKERS TOPIC COUNT | publish URL COUNT | receive CERT KEY SECONDS | send URL COUNT RATE | post URL CA COUNT");
     if (result == 0)
         print_samples();
     return result;

@@ -36,8 +36,9 @@ static void fail(const char *what, const char *detail) {
 }
 
 static void put_event(struct buf *out) {
-    static const char begin[] = "{\"topic\":\"drug.copay\",\"key\":\"00002-8215\",\"data\":{\"ndc\":\"00002-8215\",\"copay\":25,\"plan\":\"MD-7\","
-                                "\"valid\":[\"2024-05-07\",null],\"urgent\":true,\"note\":\"";
+    static const char begin[] =
+        "{\"topic\":\"drug.copay\",\"key\":\"00002-8215\",\"data\":{\"ndc\":\"00002-8215\",\"copay\":25,\"plan\":\"MD-7\","
+        "\"valid\":[\"2024-05-07\",null],\"urgent\":true,\"note\":\"";
     static const char words[] = "The copay of insulin is lowered for all plans of this state. ";
     size_t start = out->len;
     buf_puts(out, begin);
@@ -54,7 +55,8 @@ static void make_request(long events) {
         put_event(&body);
     }
     buf_puts(&body, events > 1 ? "]" : "");
-    buf_printf(&request, "POST /ess/publish HTTP/1.1\r\nHost: ess\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", body.len);
+    buf_printf(&request, "POST /ess/publish HTTP/1.1\r\nHost: ess\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+               body.len);
     buf_append(&request, body.data, body.len);
     buf_fini(&body);
 }

@@ -34,7 +34,8 @@ static void test_commands_are_read_as_they_were_written(void **state) {
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REWIND, .cursor = 42}, BEGIN "\"rewind\",\"cursor\":42}");
     assert_int_equal(read.cursor, 42);
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_RESUME}, BEGIN "\"resume\"}");
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99}, BEGIN "\"replay\",\"from\":0,\"to\":99}");
+    read =
+        read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99}, BEGIN "\"replay\",\"from\":0,\"to\":99}");
     assert_int_equal(read.from, 0);
     assert_int_equal(read.to, 99);
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_END_JOB, .job = 7}, BEGIN "\"end_job\",\"job\":7}");

@@ -29,7 +29,8 @@ static struct dedupe_print numbered(const struct dedupe *d, unsigned number) {
     return print_of(d, id, "t", no_key, "1");
 }
 
-static void assert_found(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms, enum dedupe_found expected, int64_t expected_cursor) {
+static void assert_found(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms, enum dedupe_found expected,
+                         int64_t expected_cursor) {
     int64_t cursor = -1;
     assert_int_equal(dedupe_find(d, print, now_ms, &cursor), expected);
     assert_int_equal(cursor, expected_cursor);
@@ -44,8 +45,9 @@ static void test_a_repeat_has_the_first_ones_cursor_and_other_content_is_a_confl
     assert_found(d, &first, 0, DEDUPE_REPEAT, 7);
     static const struct {
         const char *topic, *key, *data;
-    } others[] = {{"drug.copaz", "k", "{\"a\":1}"}, {"drug.copay", "l", "{\"a\":1}"}, {"drug.copay", NULL, "{\"a\":1}"}, {"drug.copay", "k", "{\"a\":2}"},
-                  {"drug.copa", "yk", "{\"a\":1}"}, {"drug.copay", "k{", "\"a\":1}"}, {"drug.copay", "k", ""}};
+    } others[] = {{"drug.copaz", "k", "{\"a\":1}"}, {"drug.copay", "l", "{\"a\":1}"}, {"drug.copay", NULL, "{\"a\":1}"},
+                  {"drug.copay", "k", "{\"a\":2}"}, {"drug.copa", "yk", "{\"a\":1}"}, {"drug.copay", "k{", "\"a\":1}"},
+                  {"drug.copay", "k", ""}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct dedupe_print other = print_of(d, "x", others[i].topic, span_of(others[i].key), others[i].data);
         assert_found(d, &other, 0, DEDUPE_CONFLICT, 7);

@@ -78,7 +78,8 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {TOKEN("a", SHA_OF_TEST, "scopes: []"), "4: tokens[0].scopes: must be a list"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin,\n   write:a]"), "5: tokens[0].scopes[1]: must be publish:"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [1]"), "4: tokens[0].scopes[0]: must be text"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [\"read:a..b\"]"), "4: tokens[0].scopes[0]: the pattern after read: must not have an empty segment"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [\"read:a..b\"]"),
+         "4: tokens[0].scopes[0]: the pattern after read: must not have an empty segment"},
         {TOKEN("", SHA_OF_TEST, "scopes: [admin]"), "2: tokens[0].name: must be text"},
         {TOKEN("a b", SHA_OF_TEST, "scopes: [admin]"), "2: tokens[0].name: must be text"},
         {TOKEN("12", SHA_OF_TEST, "scopes: [admin]"), "2: tokens[0].name: must be text"},
@@ -88,8 +89,10 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires: 2027-01-01"), "5: tokens[0].expires: must be a time"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires:"), "5: tokens[0].expires: must be a time"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  name: b"), "5: name: is given twice"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: a, sha256: " SHA_OF_ABC ", scopes: [admin]}"), "5: tokens[1].name: is another token's"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: b, sha256: " SHA_OF_TEST ", scopes: [admin]}"), "5: tokens[1].sha256: is another token's"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: a, sha256: " SHA_OF_ABC ", scopes: [admin]}"),
+         "5: tokens[1].name: is another token's"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: b, sha256: " SHA_OF_TEST ", scopes: [admin]}"),
+         "5: tokens[1].sha256: is another token's"},
         {TOKEN("&x a", SHA_OF_TEST, "scopes: [admin]"), "2: anchors"},
         {"tokens: [\n", "2: "},
     };
@@ -128,9 +131,10 @@ static void test_there_are_at_most_1000_tokens_of_100_scopes(void **state) {
 }
 
 static void test_of_a_changed_file_the_same_grants_stay_the_same_ones(void **state) {
-    static const char changed[] = "tokens:\n"
-                                  "  - {name: ops, sha256: " SHA_OF_ABC ", scopes: [admin]}\n"
-                                  "  - {name: rules-engine, sha256: " SHA_OF_TEST ", scopes: [read:*], expires: \"2027-01-01T00:00:00Z\"}\n";
+    static const char changed[] =
+        "tokens:\n"
+        "  - {name: ops, sha256: " SHA_OF_ABC ", scopes: [admin]}\n"
+        "  - {name: rules-engine, sha256: " SHA_OF_TEST ", scopes: [read:*], expires: \"2027-01-01T00:00:00Z\"}\n";
     struct grants before, after;
     (void)state;
     read_good(&before, good);

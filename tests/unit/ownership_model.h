@@ -124,7 +124,8 @@ static inline struct message *send(enum kind kind, int process, int64_t delay_ms
         struct message *m = &w.messages[i];
         if (m->used)
             continue;
-        *m = (struct message){.used = true, .kind = kind, .process = process, .life = w.processes[process].life, .due_ms = w.now + delay_ms};
+        *m =
+            (struct message){.used = true, .kind = kind, .process = process, .life = w.processes[process].life, .due_ms = w.now + delay_ms};
         m->left = !chance(300);
         return m;
     }

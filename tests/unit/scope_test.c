@@ -39,8 +39,9 @@ static void test_a_scope_is_a_kind_and_a_pattern_or_admin(void **state) {
 }
 
 static void test_anything_else_is_no_scope(void **state) {
-    static const char *const bad[] = {"",       "publish",  "publish:",  "publish:a..b", "publish:a*", ":a",     "write:a", "Publish:a", "publish :a",
-                                      "admin:", "admin:*", " admin",    "admin ",       "read: a",    "read:a ", "readx:a", "rea:a",     "*"};
+    static const char *const bad[] = {"",        "publish",   "publish:",   "publish:a..b", "publish:a*", ":a",
+                                      "write:a", "Publish:a", "publish :a", "admin:",       "admin:*",    " admin",
+                                      "admin ",  "read: a",   "read:a ",    "readx:a",      "rea:a",      "*"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct scope scope;

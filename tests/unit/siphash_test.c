@@ -49,6 +49,7 @@ static void test_the_reference_vector_of_no_bytes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_it_is_what_openssl_computes), cmocka_unit_test(test_the_reference_vector_of_no_bytes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_it_is_what_openssl_computes),
+                                       cmocka_unit_test(test_the_reference_vector_of_no_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
