@@ -35,7 +35,7 @@ import confluent_kafka.admin
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("ESS_BUILD", "build")
-PATIENCE_S = 30  # for what takes a moment; only a failing test ever waits that long
+PATIENCE_S = 60  # for what takes a moment; only a failing test ever waits that long
 # What decides what a daemon does stands in its test, not in the environment of whoever runs it.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ESS_")}
 

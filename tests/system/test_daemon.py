@@ -1,0 +1,133 @@
+"""The two services as an operator meets them: health, metrics, signals, what they take when nothing happens."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from ess import BUILD, Answer, wait_for
+
+NAMES = {
+    "ess-ingest": ["ess_publish_total", "ess_publish_seconds", "ess_kafka_up", "ess_feed_cursor", "ess_build_info", "process_cpu_seconds_total"],
+    "ess-dispatcher": ["ess_deliveries_total", "ess_delivery_seconds", "ess_end_to_end_seconds", "ess_subscriber_lag_events", "ess_subscriber_state",
+                       "ess_dead_letters_total", "ess_throttle_wait_seconds_total", "ess_kafka_up", "ess_feed_cursor", "ess_build_info"],
+}
+
+
+def test_health_and_metrics_are_there(shared):
+    for daemon in shared.daemons:
+        assert daemon.get("/healthz").status == 200 and daemon.get("/readyz").status == 200
+        metrics = daemon.get("/metrics")
+        assert metrics.status == 200 and metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        lines = metrics.body.decode().splitlines()
+        for name in NAMES[daemon.program]:
+            assert sum(line.startswith(f"# HELP {name} ") for line in lines) == sum(line.startswith(f"# TYPE {name} ") for line in lines) == 1, name
+        assert daemon.metrics()["ess_kafka_up"] == 1
+        assert daemon.get("/nowhere").status == 404
+
+
+def test_a_histogram_is_cumulative_and_ends_with_its_count(shared):
+    for n in range(5):
+        shared.publish("histogram.a", n)
+    metrics = shared.daemons[0].metrics()
+    buckets = [value for name, value in metrics.items() if name.startswith("ess_publish_seconds_bucket{")]
+    assert buckets == sorted(buckets) and buckets[-1] == metrics["ess_publish_seconds_count"] >= 5
+    assert 'ess_publish_seconds_bucket{le="+Inf"}' in metrics and metrics["ess_publish_seconds_sum"] > 0
+
+
+def cpu_seconds(daemon):
+    fields = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(daemon):
+    status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.skipif(BUILD.name != "build", reason="a sanitizer has its own needs")
+def test_idle_they_use_next_to_nothing(ess):
+    daemons = [ess.ingest(), ess.dispatcher()]
+    before = [cpu_seconds(d) for d in daemons]
+    time.sleep(4)
+    for daemon, used in zip(daemons, before):
+        assert cpu_seconds(daemon) - used <= 0.08, daemon.name  # 2 %: a busy loop takes 100
+        assert resident_mib(daemon) < 40, daemon.name
+
+
+def test_sigterm_answers_every_publish_under_way(ess):
+    ingest = ess.ingest()
+    answers = []
+
+    def publish(n):
+        try:
+            answers.append((n, ingest.post(json.dumps({"topic": "a", "data": n}))))
+        except (OSError, http.client.HTTPException):
+            answers.append((n, None))  # it came too late: nothing was answered, so nothing was promised
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        pending = [pool.submit(publish, n) for n in range(2000)]
+        wait_for(lambda: len(answers) > 300)
+        ingest.term()
+        concurrent.futures.wait(pending)
+    taken = {answer.json["cursor"]: n for n, answer in answers if answer and answer.status == 201}
+    assert len(taken) >= 300 and all(answer is None or answer.status in (201, 503) for _, answer in answers)
+    ingest.start()
+    found, page = {}, {"cursor": 0, "more": True}
+    while page["more"]:
+        page = ingest.replay(page["cursor"], limit=1000).json
+        found |= {event["cursor"]: event["data"] for event in page["events"]}
+    assert taken.items() <= found.items()
+
+
+def test_sigterm_lets_a_webhook_under_way_end_and_settles_it(ess):
+    receiver = ess.receiver()
+    ess.ingest()
+    dispatcher = ess.dispatcher()
+    ess.subscribe("s", receiver, ["a"])
+    receiver.answers(Answer(delay=1))
+    first = ess.publish("a", 1)
+    receiver.wait(1)
+    dispatcher.term()
+    second = ess.publish("a", 2)
+    dispatcher.start()
+    receiver.wait(2)
+    assert receiver.cursors() == [first, second]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_hung_webhook_holds_up_the_end_no_longer_than_stop_timeout(ess, number):
+    receiver = ess.receiver()
+    ess.ingest()
+    dispatcher = ess.dispatcher({"dispatcher.stop_timeout": "500ms"})
+    ess.subscribe("s", receiver, ["a"], timeout="5m")
+    receiver.answers(Answer(hang=True))
+    cursor = ess.publish("a", 1)
+    receiver.wait(1)
+    dispatcher.signal(number)
+    assert dispatcher.wait_exit() == 0
+    receiver.release()
+    dispatcher.start()
+    first, again = receiver.wait(2)
+    assert again.cursor == cursor and again.body == first.body
+
+
+def test_a_restart_goes_on_where_it_stopped_and_sends_nothing_again(ess):
+    receiver = ess.receiver()
+    ess.ingest()
+    dispatcher = ess.dispatcher()
+    ess.subscribe("s", receiver, ["a"])
+    cursors = []
+    for round in range(3):
+        cursors += [ess.publish("a", n) for n in range(20)]
+        receiver.wait(len(cursors))
+        dispatcher.term()
+        cursors.append(ess.publish("a", "meanwhile"))
+        dispatcher.start()
+    receiver.wait(len(cursors))
+    assert receiver.cursors() == cursors
+    assert [r.json["prev_cursor"] for r in receiver.requests[1:]] == cursors[:-1]
