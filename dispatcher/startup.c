@@ -15,7 +15,8 @@
 enum { KEY_AGAIN_MS = 300 };
 
 static struct feed_begin *begin;
-static struct table *check; /* while it is read */
+static struct table *check; /* while it is read, */
+static struct buf check_value; /* and its newest record so far */
 static struct loop_timer key_timer, checked_timer;
 static bool said_no_key;
 
@@ -59,12 +60,19 @@ static void open_log(struct dispatcher *d) {
 
 static void on_check_record(void *arg, const struct table_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
-    if (subscriber_key_parse(record->key, id) == SUBSCRIBER_KEY_CHECK)
-        subscribers_check_key(arg, record);
+    (void)arg;
+    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_CHECK)
+        return;
+    buf_clear(&check_value); /* an older one may be sealed by a key that is no longer needed */
+    if (record->value.data)
+        buf_append(&check_value, record->value.data, record->value.len);
 }
 
 static void on_checked(void *arg) {
     struct dispatcher *d = arg;
+    if (check_value.len)
+        subscribers_check_key(d, (struct span){check_value.data, check_value.len});
+    buf_fini(&check_value);
     loop_timer_set(d->loop, &checked_timer, clock_ms()); /* a table cannot be freed from its own callback */
 }
 

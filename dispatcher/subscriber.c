@@ -46,6 +46,8 @@ void subscriber_free(struct subscriber *s) {
     if (s->has_throttle)
         throttle_fini(&s->throttle);
     commands_free(s);
+    for (int i = 0; i < UNREADABLE_RECORDS; i++)
+        free(s->unreadable[i].reason);
     free(s->token);
     free(s);
 }

@@ -19,6 +19,13 @@ struct dispatcher;
 struct pending_command;
 struct test_delivery;
 
+/* Its spec or keys, as far as they cannot be read. */
+enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_RECORDS };
+struct unreadable {
+    int64_t offset;
+    char *reason; /* NULL: they can, or it was said */
+};
+
 struct subscriber {
     UT_hash_handle hh;
     struct dispatcher *dispatcher;
@@ -27,6 +34,7 @@ struct subscriber {
     struct subscriber *partition_prev, *partition_next;
     /* its records */
     bool has_record, has_keys;
+    struct unreadable unreadable[UNREADABLE_RECORDS];
     bool blocked; /* its token cannot be read: it waits */
     struct subscriber_record record;
     struct subscriber_keys keys;

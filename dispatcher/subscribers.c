@@ -63,6 +63,24 @@ static void log_bad(const struct table_record *record, const char *id, const str
               LOG_S("subscriber", id), LOG_S("reason", err->message));
 }
 
+static void say_unreadable(struct subscriber *s) {
+    for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
+        if (u->reason)
+            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition), LOG_N("offset", u->offset),
+                      LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
+        free(u->reason);
+        u->reason = NULL;
+    }
+}
+
+/* It is said when all records were read: a newer one may take its place, as after a key of the key file was replaced. */
+static void note_unreadable(struct subscriber *s, int kind, int64_t offset, const char *reason) {
+    free(s->unreadable[kind].reason);
+    s->unreadable[kind] = (struct unreadable){offset, reason ? mem_copy_string(reason, strlen(reason)) : NULL};
+    if (partitions_started(s->dispatcher->partitions, s->partition))
+        say_unreadable(s);
+}
+
 static void read_spec(struct subscribers *all, const char *id, const struct table_record *record) {
     struct subscriber *s = subscribers_find(all, id);
     struct subscriber_record parsed;
@@ -81,10 +99,11 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
         }
         if (parsed.registered < 0)
             parsed.registered = record->offset;
+        note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
         subscriber_set_record(s, &parsed, record->offset);
         return;
     }
-    log_bad(record, id, &err);
+    note_unreadable(s, UNREADABLE_SPEC, record->offset, err.message);
     subscriber_clear_record(s);
 }
 
@@ -94,11 +113,13 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
     bool newer;
     if (!record->value.data)
         return;
-    if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0)
-        subscriber_set_keys(find_or_add(all, id, record->partition), &keys, record->offset);
-    else {
-        log_bad(record, id, &err);
-        subscriber_clear_keys(find_or_add(all, id, record->partition));
+    struct subscriber *s = find_or_add(all, id, record->partition);
+    if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
+        note_unreadable(s, UNREADABLE_KEYS, record->offset, NULL);
+        subscriber_set_keys(s, &keys, record->offset);
+    } else {
+        note_unreadable(s, UNREADABLE_KEYS, record->offset, err.message);
+        subscriber_clear_keys(s);
     }
 }
 
@@ -156,10 +177,10 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
         progress_rewrite(s);
 }
 
-void subscribers_check_key(struct dispatcher *d, const struct table_record *record) {
+void subscribers_check_key(struct dispatcher *d, struct span value) {
     struct error err;
     bool old_key;
-    if (record->value.data && subscriber_check_from_json(record->value, d->keyring, &old_key, &err)) {
+    if (value.data && subscriber_check_from_json(value, d->keyring, &old_key, &err)) {
         error_prefix(&err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
         dispatcher_refuse(d, "bad_key_file", err.message);
     }
@@ -171,8 +192,8 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
     bool token = strcmp(record->topic, d->tokens_topic) == 0;
     struct error err;
-    if (kind == SUBSCRIBER_KEY_CHECK && !token)
-        subscribers_check_key(d, record);
+    if (kind == SUBSCRIBER_KEY_CHECK && !token && partitions_started(d->partitions, record->partition))
+        subscribers_check_key(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
     if (kafka_partition_of(id, SUBSCRIBER_PARTITIONS) != record->partition) {
@@ -200,6 +221,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
 void subscribers_start(struct subscribers *all, int32_t partition) {
     struct subscriber *s;
     DL_FOREACH2(all->of[partition], s, partition_next) {
+        say_unreadable(s);
         subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
         if (s->choice.rewrite)
             progress_rewrite(s);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/span.h"
+
 struct dispatcher;
 struct subscriber;
 struct subscribers;
@@ -19,8 +21,8 @@ void subscribers_free(struct subscribers *all);
 /* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it counts at once. */
 void subscribers_read(struct subscribers *all, const struct table_record *record);
 
-/* The sealed check record: a keyring that cannot open it ends the program. */
-void subscribers_check_key(struct dispatcher *d, const struct table_record *record);
+/* The newest sealed check record: a keyring that cannot open it ends the program. */
+void subscribers_check_key(struct dispatcher *d, struct span value);
 
 /* Starts those of a partition, whose records were all read; tokens that are void in the log are written again. */
 void subscribers_start(struct subscribers *all, int32_t partition);

@@ -99,14 +99,20 @@ void registry_spec(const struct registry_entry *entry, struct spec *spec) {
 
 /* --- reading */
 
-static void note_bad(struct registry_entry *entry, enum registry_record kind, const struct table_record *record, const char *reason) {
+static void say_bad(const struct registry_entry *entry, enum registry_record kind) {
+    log_error("bad_record", LOG_S("subscriber", entry->id), LOG_S("reason", entry->bad[kind]));
+}
+
+/* While the topics are first read it is not said yet: a newer record may take its place, as after a key of the key file was replaced. */
+static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind, const struct table_record *record,
+                     const char *reason) {
     struct buf text = {0};
-    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-              LOG_S("subscriber", entry->id), LOG_S("reason", reason));
     buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s", record->topic, (int)record->partition,
                (long long)record->offset, reason);
     free(entry->bad[kind]);
     entry->bad[kind] = buf_detach(&text, NULL);
+    if (table_loaded(r->table))
+        say_bad(entry, kind);
 }
 
 static void note_good(struct registry_entry *entry, enum registry_record kind) {
@@ -145,7 +151,7 @@ static void read_spec(struct registry *r, struct registry_entry *entry, const st
     bool newer = false, old_key = false;
     const struct keyring *ring = ring_of(r);
     if (!ring || subscriber_record_from_json(&parsed, entry->id, record->value, ring, &newer, &old_key, &err)) {
-        note_bad(entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
+        note_bad(r, entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
         entry->known = true;
         entry->readable = false;
         entry->newer = newer;
@@ -170,7 +176,7 @@ static void read_keys(struct registry *r, struct registry_entry *entry, const st
     bool newer, old_key = false;
     const struct keyring *ring = ring_of(r);
     if (!ring || subscriber_keys_from_json(&keys, entry->id, record->value, ring, &newer, &old_key, &err)) {
-        note_bad(entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
+        note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
         return;
     }
     if (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0) {
@@ -192,12 +198,12 @@ static void read_keys(struct registry *r, struct registry_entry *entry, const st
     entry->old_key |= old_key;
 }
 
-static void read_want(struct registry_entry *entry, const struct table_record *record) {
+static void read_want(struct registry *r, struct registry_entry *entry, const struct table_record *record) {
     struct subscriber_want want;
     struct error err;
     bool newer;
     if (subscriber_want_from_json(&want, record->value, &newer, &err)) {
-        note_bad(entry, REGISTRY_WANT, record, err.message);
+        note_bad(r, entry, REGISTRY_WANT, record, err.message);
         return;
     }
     note_good(entry, REGISTRY_WANT);
@@ -233,7 +239,7 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
     else if (record->value.data && kind == SUBSCRIBER_KEY_KEYS)
         read_keys(r, entry_of(r, id), record, change_keys_overtaken(ours));
     else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
-        read_want(entry_of(r, id), record);
+        read_want(r, entry_of(r, id), record);
     change_was_read(ours, record->offset);
 }
 
@@ -254,6 +260,10 @@ static void on_record(void *arg, const struct table_record *record) {
 
 static void on_loaded(void *arg) {
     struct registry *r = arg;
+    for (struct registry_entry *entry = r->entries; entry; entry = entry->hh.next)
+        for (int kind = 0; kind < REGISTRY_RECORDS; kind++)
+            if (entry->bad[kind])
+                say_bad(entry, (enum registry_record)kind);
     r->loaded(r->ingest);
 }
 
