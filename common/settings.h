@@ -18,6 +18,7 @@ struct settings {
         int64_t max_connections, max_connections_per_address;
         int64_t header_timeout_ms, body_timeout_ms;
         int64_t queue;
+        int64_t dedupe_window_ms, produce_timeout_ms;
     } ingest;
     struct option_list subscribers_dir;
     char *auth_file;

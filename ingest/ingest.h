@@ -15,6 +15,7 @@
 
 struct bearer;
 struct change;
+struct publisher;
 struct registry;
 struct registry_entry;
 struct folder;
@@ -22,7 +23,7 @@ struct keyring;
 struct waiters;
 struct statuses;
 
-enum publish_outcome { PUBLISH_CREATED, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
+enum publish_outcome { PUBLISH_CREATED, PUBLISH_DUPLICATE, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
 
 struct ingest {
     struct settings settings;
@@ -30,6 +31,7 @@ struct ingest {
     struct http_server *http;
     struct bearer *bearer;
     struct producer *producer;
+    struct publisher *publisher;
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */
     struct waiters *waiters;   /* likewise */
@@ -42,6 +44,7 @@ struct ingest {
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping;
+    bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
     bool starting_over; /* the log is another: what was known is to be forgotten */
     int exit_status;
     int64_t acknowledged; /* the highest cursor that a delivery report gave */

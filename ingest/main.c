@@ -24,7 +24,7 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
+enum { FLUSH_MS = 5000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
     {"POST", "/ess/publish", publish_handle, true, AUTH_PUBLISH},
@@ -55,7 +55,7 @@ static const struct http_route routes[] = {
 };
 
 bool ingest_ready(const struct ingest *ingest) {
-    return ingest->kafka_up && ingest->folder && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
+    return ingest->kafka_up && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
 }
 
 int64_t ingest_end(const struct ingest *ingest) {
@@ -117,7 +117,7 @@ static void on_kafka_log(int level, const char *text) {
 
 static int open_producer(struct ingest *ingest, struct error *err) {
     const struct producer_options options = {.kafka = &ingest->settings.kafka,
-                                             .timeout_ms = PRODUCE_TIMEOUT_MS,
+                                             .timeout_ms = ingest->settings.ingest.produce_timeout_ms,
                                              .queue_bytes = ingest->settings.ingest.queue,
                                              .link = on_link,
                                              .replaced = on_replaced,
@@ -153,6 +153,7 @@ static void close_all(struct ingest *ingest) {
     http_server_free(ingest->http);
     auth_close(ingest);
     loop_free(ingest->loop);
+    publisher_free(ingest->publisher);
     keyring_free(ingest->keyring);
 }
 
@@ -167,6 +168,7 @@ int main(int argc, char **argv) {
     kafka_topic_name(&ingest.settings.kafka, "subscribers", ingest.subscribers_topic);
     kafka_topic_name(&ingest.settings.kafka, "tokens", ingest.tokens_topic);
     ingest.loop = loop_new();
+    ingest.publisher = publisher_new(&ingest);
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&restart_timer, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));

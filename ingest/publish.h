@@ -1,10 +1,31 @@
-/* POST /ess/publish: from the body to the log. The connection waits until the broker's word is there. */
+/* POST /ess/publish: from the body to the log. The connection waits until the broker's word is there. All on the loop's thread. */
 #ifndef ESS_INGEST_PUBLISH_H
 #define ESS_INGEST_PUBLISH_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct feed_event;
 struct http_request;
+struct ingest;
+struct publisher;
+
+struct publisher *publisher_new(struct ingest *ingest);
+/* After the producer has been freed, and so has reported everything, the server, and the loop, which has waited for tasks. */
+void publisher_free(struct publisher *publisher);
 
 /* A route's handler; `arg` is the struct ingest. */
 void publish_handle(void *arg, struct http_request *request);
+
+/* The log's tail has read an event; in the order of the log, from the beginning of the dedupe window on. */
+void publisher_appended(struct publisher *publisher, const struct feed_event *event);
+/* The log is to be read anew, and may be another one: what is known of ids is forgotten, who waits is told to come again. */
+void publisher_start_over(struct publisher *publisher);
+
+/* Ids that are known. */
+size_t publisher_ids(struct publisher *publisher);
+/* Events of which it is not known whether they are in the log. */
+size_t publisher_unresolved(const struct publisher *publisher);
 
 #endif

@@ -2,26 +2,46 @@
  * then the key that opens them, then the files. */
 #include "ingest/startup.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/feed/begin.h"
 #include "common/model/seal.h"
+#include "ingest/dedupe.h"
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
+#include "ingest/publish.h"
 #include "ingest/pull.h"
 #include "ingest/records.h"
 #include "ingest/registry.h"
 #include "ingest/waiters.h"
 
 static struct feed_begin *begin;
+static int64_t began_ms; /* when the log was opened */
 
 static void on_appended(void *arg, const struct feed_event *event) {
     struct ingest *ingest = arg;
+    publisher_appended(ingest->publisher, event);
     waiters_appended(ingest->waiters, event);
 }
 
+static void tell_ready(const struct ingest *ingest) {
+    if (ingest->ids_read && ingest->folder)
+        log_info("ready", LOG_S("feed", ingest->genesis.feed), LOG_N("end", ingest_end(ingest)));
+}
+
+static void note_ids_read(struct ingest *ingest) {
+    if (ingest->ids_read || feed_end(ingest->feed) < ingest->genesis.end)
+        return;
+    ingest->ids_read = true;
+    log_info("ids_read", LOG_N("ids", publisher_ids(ingest->publisher)), LOG_N("took_ms", clock_ms() - began_ms));
+    tell_ready(ingest);
+}
+
 static void on_advanced(void *arg, int64_t end) {
+    struct ingest *ingest = arg;
     (void)end;
-    pull_advanced(arg);
+    note_ids_read(ingest);
+    pull_advanced(ingest);
 }
 
 static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, reason); }
@@ -73,7 +93,7 @@ static void on_registry_loaded(struct ingest *ingest) {
         records_write_check(ingest);
     records_tidy(ingest);
     ingest->folder = folder_new(ingest);
-    log_info("ready", LOG_S("feed", ingest->genesis.feed), LOG_N("end", ingest_end(ingest)));
+    tell_ready(ingest);
 }
 
 static int load_keyring(struct ingest *ingest, struct error *err) {
@@ -85,15 +105,17 @@ static int load_keyring(struct ingest *ingest, struct error *err) {
 
 static void open_log(struct ingest *ingest) {
     struct error err;
+    int64_t newest_ids = ingest->genesis.end - DEDUPE_IDS_MAX, recent = ingest->genesis.recent;
     const struct feed_options options = {.kafka = &ingest->settings.kafka,
                                          .feed_id = ingest->genesis.feed,
-                                         .start = ingest->genesis.end,
+                                         .start = newest_ids > recent ? newest_ids : recent,
                                          .cache_bytes = ingest->settings.feed_cache,
                                          .appended = on_appended,
                                          .advanced = on_advanced,
                                          .broken = on_broken,
                                          .foreign = on_foreign,
                                          .arg = ingest};
+    began_ms = clock_ms();
     producer_warm(ingest->producer, ingest->events_topic);
     producer_warm(ingest->producer, ingest->subscribers_topic);
     if (load_keyring(ingest, &err)) {
@@ -104,7 +126,9 @@ static void open_log(struct ingest *ingest) {
     ingest->feed = feed_new(ingest->loop, &options, &err);
     if (ingest->feed)
         ingest->registry = registry_new(ingest, on_registry_loaded, &err);
-    if (!ingest->registry)
+    if (ingest->registry)
+        note_ids_read(ingest);
+    else
         ingest_refuse(ingest, "kafka_handle", err.message);
 }
 
@@ -129,6 +153,7 @@ static void on_ready(void *arg, const struct genesis *genesis) {
 void startup_begin(struct ingest *ingest) {
     const struct feed_begin_options options = {.kafka = &ingest->settings.kafka,
                                                .create = true,
+                                               .window_ms = ingest->settings.ingest.dedupe_window_ms,
                                                .waiting = on_waiting,
                                                .warning = on_warning,
                                                .refused = on_refused,
@@ -141,6 +166,7 @@ void startup_undo(struct ingest *ingest) {
     feed_begin_free(begin);
     begin = NULL;
     pull_end_all();
+    publisher_start_over(ingest->publisher);
     waiters_free(ingest->waiters);
     folder_free(ingest->folder);
     registry_free(ingest->registry);
@@ -150,4 +176,5 @@ void startup_undo(struct ingest *ingest) {
     ingest->registry = NULL;
     ingest->feed = NULL;
     ingest->acknowledged = 0;
+    ingest->ids_read = false;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ingest/ingest.h"
+#include "ingest/publish.h"
 #include "ingest/pull.h"
 #include "ingest/registry.h"
 
@@ -41,10 +42,10 @@ static void subscribers(struct ingest *ingest, struct buf *out) {
 }
 
 void status_metrics(void *arg, struct http_request *request) {
-    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "refused", "unavailable"};
+    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict", "refused", "unavailable"};
     struct ingest *ingest = arg;
     struct buf out = {0}, labels = {0};
-    metrics_family(&out, "ess_publish_total", "counter", "Publish requests by outcome.");
+    metrics_family(&out, "ess_publish_total", "counter", "Published events by outcome; a request that is refused or in conflict counts as one.");
     for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
         buf_clear(&labels);
         metrics_label(&labels, "outcome", outcomes[i]);
@@ -52,6 +53,10 @@ void status_metrics(void *arg, struct http_request *request) {
     }
     metrics_family(&out, "ess_publish_seconds", "histogram", "From a whole request to the broker's word.");
     metrics_histogram(&out, "ess_publish_seconds", "", &ingest->publish_seconds);
+    metrics_family(&out, "ess_dedupe_ids", "gauge", "Ids that are known, so that a repeat is noticed.");
+    metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
+    metrics_family(&out, "ess_publish_unresolved", "gauge", "Events that may be in the log or not, until it has been read.");
+    metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while a Kafka broker answers.");
     metrics_value(&out, "ess_kafka_up", "", ingest->kafka_up);
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");

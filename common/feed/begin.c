@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/kafka/times.h"
 
 enum { AGAIN_MS = 300 };
 
@@ -29,12 +30,25 @@ static void destroy(struct feed_begin *b) {
     free(b);
 }
 
+/* Where the window begins. */
+static enum topics_state find_recent(struct feed_begin *b) {
+    char topic[KAFKA_TOPIC_BYTES];
+    int64_t first = clock_wall_ms() - b->options.window_ms, end;
+    kafka_topic_name(b->options.kafka, "events", topic);
+    if (kafka_offsets_at(b->options.kafka, topic, 0, &first, 1, &end, &b->err))
+        return TOPICS_AWAY;
+    b->genesis.recent = first > b->genesis.end ? b->genesis.end : first > 0 ? first - 1 : 0;
+    return TOPICS_READY;
+}
+
 static void work(void *arg) {
     struct feed_begin *b = arg;
     buf_clear(&b->warnings);
     b->state = topics_ensure(b->options.kafka, b->options.create, &b->warnings, &b->err);
     if (b->state == TOPICS_READY)
         b->state = genesis_ensure(b->options.kafka, b->options.create, &b->genesis, &b->err);
+    if (b->state == TOPICS_READY && b->options.window_ms)
+        b->state = find_recent(b);
 }
 
 static void warn(struct feed_begin *b) {

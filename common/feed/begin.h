@@ -10,6 +10,7 @@
 struct feed_begin_options {
     const struct kafka_config *kafka;
     bool create; /* make what is missing */
+    int64_t window_ms; /* 0: genesis.recent is not asked for */
     /* Each is given what it is called for; the texts are valid until it returns. */
     void (*waiting)(void *arg, const char *reason); /* once, when it does not go at once */
     void (*warning)(void *arg, const char *reason); /* for each setting of a topic that differs */

@@ -199,13 +199,28 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
         feed->options.advanced(feed->options.arg, feed_end(feed));
 }
 
+/* The newest cursors have no record: it went by compaction, or another program's transaction ended there. */
+static void pass_last_hole(struct feed *feed, int64_t to) {
+    if (to <= feed_end(feed))
+        return;
+    feed->newest_hole = to;
+    feed->newest = 0;
+    chunk_extend(tail_of(feed), to);
+    if (feed->options.advanced)
+        feed->options.advanced(feed->options.arg, to);
+}
+
 static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
     struct feed *feed = arg;
     (void)topic, (void)partition;
-    if (offset > feed_end(feed))
-        be_sure(feed);
-    else
+    if (feed->stopped)
+        return;
+    if (offset <= feed_end(feed)) {
         feed_break_end(feed, offset - 1, feed_end(feed));
+        return;
+    }
+    be_sure(feed);
+    pass_last_hole(feed, offset - 1);
 }
 
 static void on_tail_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {

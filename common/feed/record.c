@@ -8,6 +8,7 @@
 
 #include "common/feed/genesis.h"
 #include "common/kafka/consumer.h"
+#include "common/model/pattern.h"
 #include "common/model/token.h"
 
 static int64_t number_of(struct span text, int64_t otherwise) {
@@ -49,8 +50,8 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         .traceparent = consumer_header(message, "traceparent"),
         .stored = {message->payload, message->len},
     };
-    if (event->id.len == 0 || event->id.len > EVENT_ID_BYTES_MAX || event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX ||
-        event->key.len > EVENT_KEY_BYTES_MAX)
+    if (event->topic.len > TOPIC_BYTES_MAX || event->id.len == 0 || event->id.len > EVENT_ID_BYTES_MAX ||
+        event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX || event->key.len > EVENT_KEY_BYTES_MAX)
         return RECORD_FOREIGN;
     if (!message->payload)
         restore_tombstone(message, event, scratch);

@@ -161,10 +161,12 @@ bool bearer_in_force(const struct bearer *b, const struct http_request *request)
     return same;
 }
 
-void bearer_refuse(struct http_request *request, const struct error *err) {
+void bearer_refuse_with(struct http_request *request, const struct error *err, const char *extra) {
     http_answer_header(request, "WWW-Authenticate", "Bearer realm=\"ess\", error=\"insufficient_scope\"");
-    http_problem(request, 403, err, NULL, 0);
+    http_problem(request, 403, err, extra, 0);
 }
+
+void bearer_refuse(struct http_request *request, const struct error *err) { bearer_refuse_with(request, err, NULL); }
 
 int bearer_lacks(enum scope_kind kind, struct span pattern, struct error *err) {
     return error_set(err, "the access token lacks the scope %s%s%.*s", scope_name(kind), kind == SCOPE_ADMIN ? "" : ":",

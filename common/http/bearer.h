@@ -56,6 +56,8 @@ bool bearer_in_force(const struct bearer *bearer, const struct http_request *req
 
 /* Answers 403 and says which scope the token lacks. */
 void bearer_refuse(struct http_request *request, const struct error *err);
+/* The same with members of http_problem's `extra`. */
+void bearer_refuse_with(struct http_request *request, const struct error *err, const char *extra);
 /* "the access token lacks the scope read:drug.*"; returns -1. */
 int bearer_lacks(enum scope_kind kind, struct span pattern, struct error *err);
 

@@ -10,6 +10,10 @@
 #include "common/base/clock.h"
 #include "common/kafka/queue.h"
 
+enum {
+    RECORD_OVERHEAD_BYTES = 1024, /* what librdkafka keeps beside a record's key and value: its own struct, and the headers of an event */
+};
+
 struct handle {
     struct producer *producer;
     rd_kafka_t *rk;
@@ -22,7 +26,7 @@ struct producer {
     struct loop *loop;
     struct producer_options options;
     struct handle *current;
-    size_t pending;
+    size_t pending, pending_bytes; /* of the retired handles too */
     enum { LINK_UNKNOWN, LINK_DOWN, LINK_UP } link;
     struct loop_timer probe_timer;
     bool probing;
@@ -57,6 +61,7 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
         struct producer_report report = judge(message);
         h->pending--;
         p->pending--;
+        p->pending_bytes -= message->len + message->key_len + RECORD_OVERHEAD_BYTES;
         if (report.fate == PRODUCER_WRITTEN)
             set_link(p, true);
         struct append *append = message->_private;
@@ -114,16 +119,16 @@ static void on_event(void *arg, rd_kafka_event_t *event) {
 }
 
 static struct handle *handle_new(struct producer *p, struct error *err) {
-    char timeout[24], queue_kib[24];
+    char timeout[24];
     snprintf(timeout, sizeof timeout, "%" PRId64, p->options.timeout_ms);
-    snprintf(queue_kib, sizeof queue_kib, "%" PRId64, p->options.queue_bytes / 1024 > 0 ? p->options.queue_bytes / 1024 : 1);
     const struct kafka_setting settings[] = {
         {"acks", "all"},
         {"enable.idempotence", "true"},
         {"linger.ms", "0"},
         {"message.timeout.ms", timeout},
-        {"queue.buffering.max.kbytes", queue_kib},
-        {"queue.buffering.max.messages", "1000000"},
+        {"socket.timeout.ms", "5000"}, /* then a hung connection is given up, and what was under way is sent again by the next */
+        {"queue.buffering.max.kbytes", "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
+        {"queue.buffering.max.messages", "10000000"},
         {NULL, NULL},
     };
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err);
@@ -205,6 +210,9 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
 
 int producer_send(struct producer *p, const struct producer_record *record, struct append *append, struct error *err) {
     struct handle *h = p->current;
+    size_t bytes = record->key.len + record->value.len + RECORD_OVERHEAD_BYTES;
+    if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
+        return error_set(err, "too much waits for Kafka already");
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
     rd_kafka_resp_err_t code =
         rd_kafka_producev(h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
@@ -218,6 +226,7 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     }
     h->pending++;
     p->pending++;
+    p->pending_bytes += bytes;
     return 0;
 }
 

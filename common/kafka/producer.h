@@ -47,7 +47,7 @@ struct append {
 struct producer_options {
     const struct kafka_config *kafka;
     int64_t timeout_ms;  /* after it an unwritten record is reported as not written, or unresolved */
-    int64_t queue_bytes; /* of records not yet reported */
+    int64_t queue_bytes; /* of memory for records not yet reported */
     /* True when the first broker answers, false when the last one is gone. At the start nothing is known. May be NULL. */
     void (*link)(void *arg, bool up);
     /* librdkafka's handle went fatal and was replaced. May be NULL. */

@@ -1,20 +1,22 @@
 /* UUIDs; see uuid.h. */
 #include "common/model/uuid.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 static void format_uuid(unsigned char bytes[16], unsigned version, char out[37]) {
+    static const char digits[] = "0123456789abcdef";
     char *p = out;
     bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
     for (int i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *p++ = '-';
-        p += snprintf(p, 3, "%02x", bytes[i]);
+        *p++ = digits[bytes[i] >> 4];
+        *p++ = digits[bytes[i] & 15];
     }
+    *p = 0;
 }
 
 void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]) {
