@@ -9,7 +9,7 @@ ifeq ($(MAKELEVEL)$(findstring -j,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-PACKAGES := rdkafka libmicrohttpd libcurl libcares libcrypto json-c yaml-0.1
+PACKAGES := rdkafka libmicrohttpd gnutls libcurl libcares libcrypto json-c yaml-0.1
 # Remade, and so the machine set up, before anything else is looked at; it holds what pkg-config says.
 ifneq ($(filter-out help clean distclean,$(or $(MAKECMDGOALS),all)),)
 include build/packages.mk

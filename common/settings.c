@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "common/base/buf.h"
@@ -89,6 +90,9 @@ static const struct option table[] = {
     {"feed.cache", OPTION_SIZE, AT(feed_cache), "64MiB", MIB, 64LL * 1024 * MIB, NULL, "memory for parts of the log"},
     {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "debug, info, warn or error"},
     {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, check_listen, "address:port of the HTTP API; port 0: any"},
+    {"ingest.tls_certificate", OPTION_STRING, AT(ingest.tls_certificate), NULL, 0, 0, NULL,
+     "certificate of the HTTP API and its chain, PEM: the listener speaks HTTPS; read again when it changes"},
+    {"ingest.tls_key", OPTION_STRING, AT(ingest.tls_key), NULL, 0, 0, NULL, "its private key, PEM"},
     {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, 900 * KIB, NULL, "largest data of one event, as sent"},
     {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
@@ -159,6 +163,8 @@ static int parse_allowed(struct settings *s, struct error *err) {
 static int check_together(struct settings *s, struct error *err) {
     if (check_loopback(s, "ingest.listen", s->ingest.listen, err) || check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
         return -1;
+    if (!*s->ingest.tls_certificate != !*s->ingest.tls_key)
+        return error_set_field(err, *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key", "must be given too: a certificate needs its key");
     if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
         return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
     if (s->kafka.min_insync_replicas > s->kafka.replication_factor)
@@ -172,6 +178,13 @@ static void raise_open_files(void) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* A core would hold secrets and access tokens in clear. Neither may others of the same user look into this process. */
+static void forbid_core_dumps(void) {
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 static void warn_unknown_variable(const char *name) { log_warn("unknown_variable", LOG_S("name", name)); }
@@ -192,6 +205,7 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
     log_level_parse(s->log_level, &level);
     log_set_level(level);
     raise_open_files();
+    forbid_core_dumps();
     return 0;
 }
 

@@ -13,7 +13,7 @@ struct settings {
     int64_t feed_cache;
     char *log_level;
     struct {
-        char *listen;
+        char *listen, *tls_certificate, *tls_key;
         int64_t max_event, max_body;
         int64_t max_connections, max_connections_per_address;
         int64_t header_timeout_ms, body_timeout_ms;
@@ -39,7 +39,8 @@ struct settings {
     size_t allowed_count;
 };
 
-/* Loads the settings, sets the log's level and raises the limit of open files. Returns 0; or -1 when the program is to
+/* Loads the settings, sets the log's level, raises the limit of open files and
+ * forbids core dumps. Returns 0; or -1 when the program is to
  * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was shown), and there is
  * nothing to free. An unknown ESS_ variable is a warning on stderr. */
 int settings_load(struct settings *settings, const char *program, int argc, char **argv, char **environment, int *exit_status);

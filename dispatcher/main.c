@@ -155,7 +155,7 @@ int main(int argc, char **argv) {
     loop_on_signal(d.loop, on_signal, &d);
     log_info("starting", LOG_S("version", ESS_VERSION));
     if (open_auth(&d, &err)) {
-        log_error("bad_auth_file", LOG_S("reason", err.message));
+        log_error("bad_option", LOG_S("reason", err.message));
         d.exit_status = BAD_OPTION_STATUS;
     } else if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));

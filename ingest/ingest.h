@@ -14,6 +14,7 @@
 #include "common/settings.h"
 
 struct bearer;
+struct tls;
 struct change;
 struct publisher;
 struct registry;
@@ -30,6 +31,7 @@ struct ingest {
     struct loop *loop;
     struct http_server *http;
     struct bearer *bearer;
+    struct tls *tls; /* NULL: the listener is without */
     struct producer *producer;
     struct publisher *publisher;
     struct genesis genesis;

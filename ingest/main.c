@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/http/tls.h"
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "ingest/auth.h"
@@ -126,6 +127,21 @@ static int open_producer(struct ingest *ingest, struct error *err) {
     return ingest->producer ? 0 : -1;
 }
 
+static void on_certificate(void *arg, const struct error *err) {
+    (void)arg;
+    if (err)
+        log_error("bad_certificate", LOG_S("reason", err->message));
+    else
+        log_info("certificate_read");
+}
+
+static int open_tls(struct ingest *ingest, struct error *err) {
+    if (!*ingest->settings.ingest.tls_certificate)
+        return 0;
+    ingest->tls = tls_new(ingest->loop, ingest->settings.ingest.tls_certificate, ingest->settings.ingest.tls_key, on_certificate, NULL, err);
+    return ingest->tls ? 0 : -1;
+}
+
 static int open_http(struct ingest *ingest, struct error *err) {
     const struct http_server_options options = {.listen = ingest->settings.ingest.listen,
                                                 .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
@@ -135,12 +151,13 @@ static int open_http(struct ingest *ingest, struct error *err) {
                                                 .body_timeout_ms = ingest->settings.ingest.body_timeout_ms,
                                                 .routes = routes,
                                                 .routes_count = sizeof routes / sizeof *routes,
+                                                .tls = ingest->tls,
                                                 .admit = auth_admit,
                                                 .arg = ingest};
     ingest->http = http_server_new(ingest->loop, &options, err);
     if (!ingest->http)
         return -1;
-    log_info("listening", LOG_S("address", http_server_address(ingest->http)));
+    log_info("listening", LOG_S("address", http_server_address(ingest->http)), LOG_S("scheme", ingest->tls ? "https" : "http"));
     return 0;
 }
 
@@ -151,6 +168,7 @@ static void close_all(struct ingest *ingest) {
     producer_free(ingest->producer, FLUSH_MS);
     startup_undo(ingest);
     http_server_free(ingest->http);
+    tls_free(ingest->tls);
     auth_close(ingest);
     loop_free(ingest->loop);
     publisher_free(ingest->publisher);
@@ -172,8 +190,8 @@ int main(int argc, char **argv) {
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&restart_timer, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));
-    if (auth_open(&ingest, &err)) {
-        log_error("bad_auth_file", LOG_S("reason", err.message));
+    if (auth_open(&ingest, &err) || open_tls(&ingest, &err)) {
+        log_error("bad_option", LOG_S("reason", err.message));
         ingest.exit_status = BAD_OPTION_STATUS;
     } else if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));

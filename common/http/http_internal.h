@@ -2,10 +2,12 @@
 #ifndef ESS_HTTP_INTERNAL_H
 #define ESS_HTTP_INTERNAL_H
 
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 
 #include "common/http/guard.h"
 #include "common/http/server.h"
+#include "common/http/tls.h"
 
 enum {
     HTTP_SEGMENTS_MAX = 4,
@@ -75,7 +77,7 @@ struct http_server {
     int listen_fd;
     char address[80];
     bool quiescing;
-    bool resumed; /* libmicrohttpd must run: its own wake-up does not always reach the loop */
+    bool must_run; /* libmicrohttpd: its own wake-up does not always reach the loop */
     struct loop_io io;
     struct loop_timer timer; /* libmicrohttpd's own time-outs */
     struct loop_hook hook;
@@ -84,6 +86,15 @@ struct http_server {
     struct http_request *requests; /* begun and not completed */
     struct http_request *drained;  /* whose callback is due */
 };
+
+/* The certificate in force, for MHD_OPTION_HTTPS_CERT_CALLBACK. */
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count, const gnutls_pk_algorithm_t *algorithms,
+                 int algorithms_count, gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
+
+/* The connection is cut off at that time at the latest. */
+void http_connection_deadline(struct http_connection *connection, int64_t wait_ms);
+/* How long a client may take for so many bytes of an answer, which hold memory: a minute, and 64 KB a second. */
+static inline int64_t http_answer_ms(size_t bytes) { return 60 * 1000 + (int64_t)(bytes / 64); }
 
 /* The request line was read: `uri` is as it was sent. */
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri);

@@ -222,7 +222,7 @@ void http_request_resume(struct http_request *r) {
     if (!r->suspended)
         return;
     r->suspended = false;
-    r->server->resumed = true;
+    r->server->must_run = true;
     MHD_resume_connection(r->mhd);
 }
 
@@ -257,6 +257,7 @@ enum MHD_Result http_request_queue(struct http_request *r) {
 void http_answer(struct http_request *r, unsigned status, const char *content_type, struct buf *body) {
     size_t len;
     char *data = buf_detach(body, &len);
+    http_connection_deadline(r->connection, http_answer_ms(len));
     r->response = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
     if (!r->response)
         abort();

@@ -1,5 +1,5 @@
 /* The HTTP server; see server.h. libmicrohttpd without threads of its own: its epoll descriptor is in the loop's, and it
- * runs when that is ready, when a request was resumed, or when one of its time-outs is due. */
+ * runs when that is ready, when it must (a request was resumed, a connection ended), or when one of its time-outs is due. */
 #include "common/http/server.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static void on_deadline(void *arg) {
     shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees an end and closes it */
 }
 
-static void set_deadline(struct http_connection *c, int64_t wait_ms) {
+void http_connection_deadline(struct http_connection *c, int64_t wait_ms) {
     loop_timer_set(c->server->loop, &c->deadline, clock_ms() + wait_ms);
 }
 
@@ -40,7 +40,7 @@ static void connection_open(struct http_server *server, struct MHD_Connection *m
     c->server = server;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     loop_timer_init(&c->deadline, on_deadline, c);
-    set_deadline(c, server->options.header_timeout_ms);
+    http_connection_deadline(c, server->options.header_timeout_ms);
     DL_APPEND(server->connections, c);
     server->connections_count++;
     *context = c;
@@ -56,19 +56,27 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     loop_timer_clear(server->loop, &c->deadline);
     DL_DELETE(server->connections, c);
     server->connections_count--;
+    server->must_run = true; /* at its limit it stopped listening, and begins again only when it runs */
     free(c);
 }
 
 /* --- requests */
 
-static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd) { return http_request_new(cls, mhd, uri); }
+/* From the second request of a connection on it is known only here that one has begun. */
+static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd) {
+    struct http_request *request = http_request_new(cls, mhd, uri);
+    struct http_connection *c = request->connection;
+    if (c->deadline.at_ms > clock_ms() + c->server->options.header_timeout_ms)
+        http_connection_deadline(c, c->server->options.header_timeout_ms);
+    return request;
+}
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how) {
     struct http_request *request = *context;
     (void)cls, (void)mhd, (void)how;
     if (!request)
         return;
-    set_deadline(request->connection, IDLE_MS);
+    http_connection_deadline(request->connection, IDLE_MS);
     http_request_free(request);
     *context = NULL;
 }
@@ -111,7 +119,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     struct http_request *request = *context;
     (void)mhd;
     if (!request->begun) {
-        set_deadline(request->connection, server->options.body_timeout_ms);
+        http_connection_deadline(request->connection, server->options.body_timeout_ms);
         return http_request_begin(request, url, method, version) ? MHD_YES : http_request_queue(request);
     }
     if (*len) {
@@ -136,17 +144,17 @@ static bool due_now(struct http_server *server) {
 }
 
 static void run(struct http_server *server) {
-    server->resumed = false;
+    server->must_run = false;
     MHD_run(server->daemon);
 }
 
 static bool before_wait(void *arg) {
     struct http_server *server = arg;
     http_stream_call_drained(server);
-    if (!server->resumed && !due_now(server))
+    if (!server->must_run && !due_now(server))
         return false;
     run(server);
-    return server->drained || server->resumed || due_now(server);
+    return server->drained || server->must_run || due_now(server);
 }
 
 static void on_timer(void *arg) { run(arg); }
@@ -212,14 +220,19 @@ static void name_address(struct http_server *server) {
 }
 
 static int start_daemon(struct http_server *server, struct error *err) {
+    static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
     const struct http_server_options *o = &server->options;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},
+                                   {MHD_OPTION_END, 0, NULL}};
     unsigned limit = o->max_connections ? (unsigned)o->max_connections : (unsigned)sysconf(_SC_OPEN_MAX);
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->max_connections_per_address,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_END);
+        server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
     if (!server->daemon)
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;

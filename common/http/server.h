@@ -16,6 +16,7 @@
 
 struct http_server;
 struct http_request;
+struct tls;
 
 struct http_route {
     const char *method;
@@ -32,6 +33,7 @@ struct http_server_options {
     int64_t max_connections;             /* 0: no limit */
     int64_t max_connections_per_address; /* 0: no limit */
     int64_t header_timeout_ms, body_timeout_ms; /* absolute */
+    struct tls *tls;                            /* NULL: without TLS. Stays the caller's */
     const struct http_route *routes;
     size_t routes_count;
     /* Called before any of the body is read, with the request's route known. False: it has answered (401, 403). May be NULL. */

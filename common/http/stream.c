@@ -90,6 +90,7 @@ void http_stream_write(struct http_request *r, const void *data, size_t len) {
 
 static void end(struct http_request *r) {
     r->answered = true;
+    http_connection_deadline(r->connection, http_answer_ms(http_stream_backlog(r)));
     http_stream_forget(r);
     loop_io_clear(r->server->loop, &r->watch);
     http_request_resume(r);

@@ -1,9 +1,13 @@
 """Hostile clients: what may be read in two ways is refused and nothing behind it is served; whoever is slow is cut off in time."""
+import pathlib
 import random
 import re
 import socket
+import time
 
 import pytest
+
+from ess import PATIENCE_S, wait_for
 
 BODY = b'{"topic":"h.x","data":1}'
 SIZE = b"Content-Length: %d" % len(BODY)
@@ -257,3 +261,86 @@ def test_a_given_request_id_is_kept_and_a_strange_one_is_not(ingest):
     assert answered("deploy-7.a_B") == "deploy-7.a_B" and answered("a" * 64) == "a" * 64
     for strange in ("a b", "a\tb", "é", "a" * 65, "<script>", ""):
         assert re.fullmatch("[0-9a-f]{32}", answered(strange.encode("latin-1", "replace"))), strange
+
+
+# --- those who are slow, and those who are many
+
+
+class Drip:
+    """A connection that sends a byte every 2 s. `until` is when it was seen closed, on time.monotonic()."""
+
+    def __init__(self, daemon, source, first, then):
+        self.socket = socket.create_connection(host_and_port(daemon), timeout=PATIENCE_S, source_address=(source, 0))
+        self.since, self.until, self.next, self.then = time.monotonic(), None, 0, then
+        self.socket.sendall(first)
+        self.socket.setblocking(False)
+
+    def go_on(self):
+        try:
+            if time.monotonic() >= self.next:
+                self.next = time.monotonic() + 2
+                self.socket.send(self.then)
+            if self.socket.recv(65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.socket.close()
+        self.until = time.monotonic()
+
+
+def test_2000_who_drip_are_all_closed_at_their_deadline_and_others_go_on_being_answered(ess):
+    ingest = ess.ingest({"ingest.header_timeout": "6s", "ingest.body_timeout": "9s"})
+    kinds = [(6, b"GET /healthz HTTP/1.1\r\n", b"X"),                                                    # in the headers
+             (6, b"GE", b"T"),                                                                           # in the method
+             (9, b"POST /ess/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", b" "),       # in the body
+             (9, b"POST /ess/publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"0")]  # in a chunk's size
+    drips = [(kinds[n % 4][0], Drip(ingest, f"127.0.0.{2 + n // 4 % 4}", *kinds[n % 4][1:])) for n in range(2000)]
+    published, deadline = 0, time.monotonic() + 60
+    while any(drip.until is None for _, drip in drips):
+        assert time.monotonic() < deadline, f"{sum(drip.until is None for _, drip in drips)} are still open"
+        assert ess.publish("h.honest", published) > 0
+        published += 1
+        for _, drip in drips:
+            if drip.until is None:
+                drip.go_on()
+    too_early = [(limit, drip.until - drip.since) for limit, drip in drips if drip.until - drip.since < limit - 1]
+    assert not too_early and published > 10
+
+
+def test_a_second_request_that_drips_is_cut_off_too(ess):
+    ingest = ess.ingest({"ingest.header_timeout": "1s"})
+    drip = Drip(ingest, "127.0.0.1", get() + b"GET /healthz HTTP/1.1\r\n", b"X")
+    wait_for(lambda: drip.go_on() or drip.until)
+
+
+def test_one_address_gets_no_more_connections_than_it_may_and_others_get_theirs(ess):
+    ingest = ess.ingest({"ingest.max_connections_per_address": 10, "ingest.max_connections": 15})
+    held = [socket.create_connection(host_and_port(ingest), timeout=PATIENCE_S, source_address=("127.0.0.2", 0)) for _ in range(10)]
+    wait_for(lambda: ingest.request("GET", "/healthz").status == 200)
+    with socket.create_connection(host_and_port(ingest), timeout=PATIENCE_S, source_address=("127.0.0.2", 0)) as refused:
+        try:
+            refused.sendall(get())
+            assert refused.recv(100) == b""
+        except ConnectionError:
+            pass
+    held[0].sendall(get())
+    assert held[0].recv(100).startswith(b"HTTP/1.1 200 ")
+    for connection in held:
+        connection.close()
+    assert ingest.request("GET", "/healthz").status == 200
+
+
+def test_a_connection_beyond_all_waits_until_another_ends(ess):
+    ingest = ess.ingest({"ingest.max_connections": 4, "ingest.max_connections_per_address": 0, "ingest.header_timeout": "2s"})
+    held = [socket.create_connection(host_and_port(ingest), timeout=PATIENCE_S) for _ in range(8)]
+    assert ingest.request("GET", "/healthz").status == 200  # once the deadline has ended those
+    for connection in held:
+        connection.close()
+
+
+def test_no_core_is_ever_dumped(ess):
+    for daemon in (ess.ingest(), ess.dispatcher()):
+        limits = pathlib.Path(f"/proc/{daemon.process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
