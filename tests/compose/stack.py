@@ -3,7 +3,6 @@ import concurrent.futures
 import http.client
 import json
 import os
-import pathlib
 import random
 import re
 import shutil
@@ -13,7 +12,7 @@ import subprocess
 from demo import WEBHOOK
 from ess import PATIENCE_S, ROOT, free_port, wait_for
 
-UP_S = 180
+UP_S = 240
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 
 
@@ -69,7 +68,7 @@ class Stack:
     def wait_healthy(self, container, starts=0):
         """Waits until it has been started again `starts` times, and is healthy."""
         state = lambda: self.inspect(container, "{{.RestartCount}} {{.State.Health.Status}}")
-        wait_for(lambda: state() == f"{starts} healthy", 120, state)
+        wait_for(lambda: state() == f"{starts} healthy", UP_S, state)
 
     def kill9_and_wait(self, container):
         starts = int(self.inspect(container, "{{.RestartCount}}"))

@@ -1,6 +1,6 @@
 """deploy/compose.cluster.yml in a real engine: three brokers, two ingests, three dispatchers, and one of each killed under load."""
+import concurrent.futures
 import re
-import threading
 
 import confluent_kafka.admin
 import pytest
@@ -31,17 +31,12 @@ def leader(stack):
 
 
 def publish_while(stack, topic, count, when, do):
-    """Publishes so many events to both ingests in turn, and does something when a part of them is acknowledged; their cursors."""
-    cursors, doing = [], threading.Event()
-    worker = threading.Thread(target=lambda: doing.wait() and do())
-    worker.start()
-    try:
-        for part in (when, count - when):
-            cursors += stack.publish_many(topic, part, INGESTS)
-            doing.set()
-    finally:
-        doing.set()
-        worker.join()
+    """Publishes so many events to both ingests in turn, and does something once a part of them is acknowledged; their cursors."""
+    cursors = stack.publish_many(topic, when, INGESTS)
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        done = other.submit(do)
+        cursors += stack.publish_many(topic, count - when, INGESTS)
+        done.result()
     return cursors
 
 
