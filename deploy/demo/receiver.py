@@ -50,8 +50,9 @@ def signing_key(secret):
 class Keys:
     """Signing keys by subscriber. Read again only when a signature does not fit, which is also what an edited secret looks like."""
 
-    def __init__(self, folders):
+    def __init__(self, folders, secrets):
         self.folders = folders
+        self.others = [signing_key(secret) for secret in secrets]
         self.keys = {}
 
     def read(self):
@@ -65,7 +66,8 @@ class Keys:
         self.keys = keys
 
     def get(self, subscriber):
-        return self.keys.get(subscriber)
+        """The keys that may be its own: one that registered by HTTP is in no file."""
+        return [self.keys[subscriber]] if subscriber in self.keys else self.others
 
 
 def verify(key, headers, body):
@@ -101,13 +103,12 @@ class Desk:
 
     def signature(self, subscriber, headers, body):
         for attempt in (1, 2):
-            key = self.keys.get(subscriber)
-            wrong = verify(key, headers, body) if key else "none of the files has its secret"
-            if not wrong:
+            wrong = [verify(key, headers, body) for key in self.keys.get(subscriber)]
+            if None in wrong:
                 return "signature ok"
             if attempt == 1:
                 self.keys.read()
-        return f"SIGNATURE WRONG ({wrong})" if key else f"signature unknown ({wrong})"
+        return f"SIGNATURE WRONG ({wrong[0]})" if wrong else "signature unknown (none of the files has its secret)"
 
     def sequence(self, subscriber, event):
         """prev_cursor names the event before this one in the subscriber's own stream: it must be the newest that has come."""
@@ -205,6 +206,7 @@ def main():
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--secrets", type=pathlib.Path, action="append", required=True, help="a folder of subscribers' YAML files; may be repeated")
+    parser.add_argument("--secret", action="append", default=[], help="of subscribers that no file has; may be repeated")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -213,7 +215,7 @@ def main():
         server.tls.load_cert_chain(options.certificate, options.key)
     except OSError as wrong:
         sys.exit(f"receiver: {options.address}:{options.port}, certificate {options.certificate}: {wrong}")
-    keys = Keys(options.secrets)
+    keys = Keys(options.secrets, options.secret)
     keys.read()
     server.desk = Desk(keys)
     show(f"receiver: listening on https://{options.address}:{server.server_address[1]}")

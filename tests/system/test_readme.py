@@ -21,7 +21,7 @@ def test_every_command_of_the_walk_through_does_what_it_says(demo):
     terminal = demo.start()
     terminal.wait_webhooks("demo-pharmacy", 1)
     own_ports = {f"127.0.0.1:{port}": f"127.0.0.1:{demo.ports[name]}" for name, port in PORTS.items()}
-    subscribe, publish, replay, sign, kcat, remove = (
+    subscribe, publish, replay, sign, kcat, register, cancel, ask, remove = (
         lambda snippet=snippet: snippet.run(own_ports, cwd=demo.folder) for snippet in snippets("README.md") if snippet.section == "Try it")
 
     subscribe()
@@ -36,6 +36,12 @@ def test_every_command_of_the_walk_through_does_what_it_says(demo):
     assert sign().split()[-1] == hmac.new(b"s3cr3t", b'{"topic":"drug.copay","cursor":1842}', hashlib.sha256).hexdigest()
     offset, key, value = kcat().split(" ", 2)
     assert offset == "1" and json.loads(value)["key"] == key.split("/")[1]
+    vendor = json.loads(register())
+    demo.wait_log("dispatcher", f"event=subscriber_started subscriber={vendor['id']} ")
+    cancelled = json.loads(cancel())
+    wait_for(lambda: cancelled["cursor"] in terminal.webhooks(vendor["id"]), told=lambda: terminal.shown)
+    states = {one["id"]: one["status"]["state"] for one in json.loads(ask())["subscribers"]}
+    assert states.keys() == {"demo-legacy", "demo-pharmacy", "md-mm1", vendor["id"]}
     remove()
     demo.wait_log("dispatcher", "event=subscriber_stopped subscriber=md-mm1")
     terminal.ctrl_c()
