@@ -19,7 +19,7 @@ struct table {
     size_t topics;
     struct place *places; /* [topic][partition] */
     int64_t to_end;
-    bool began; /* something of it was read, be it an end */
+    bool known; /* all that was read at some time was read to its end: the topics are there */
 };
 
 static size_t topic_number(const struct table *t, const char *topic) {
@@ -39,6 +39,7 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
         return;
     place->ended = true;
     t->to_end--;
+    t->known |= t->to_end == 0;
     if (t->options.ended)
         t->options.ended(t->options.arg, t->options.topics[topic], partition);
     if (t->to_end == 0 && t->options.loaded)
@@ -50,7 +51,6 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
     size_t topic = topic_number(t, rd_kafka_topic_name(message->rkt));
     struct place *place = place_of(t, topic, message->partition);
     rd_kafka_timestamp_type_t type;
-    t->began = true;
     const struct table_record record = {
         .topic = t->options.topics[topic],
         .partition = message->partition,
@@ -71,7 +71,6 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
     struct table *t = arg;
     size_t topic = topic_number(t, name);
     const struct place *place = place_of(t, topic, partition);
-    t->began = true;
     if (place->chosen && offset >= place->next)
         reach_end(t, topic, partition);
 }
@@ -79,8 +78,8 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
 static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
     struct table *t = arg;
     bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    if (unknown && !t->began)
-        return; /* it was made just now, and will be known in a moment */
+    if (unknown && !t->known)
+        return; /* it was made just now; librdkafka finds it once brokers know it */
     t->options.failed(t->options.arg, reason);
 }
 
