@@ -19,8 +19,8 @@ struct dispatcher;
 struct pending_command;
 struct test_delivery;
 
-/* Its spec or keys, as far as they cannot be read. */
-enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_RECORDS };
+/* Its spec, keys or wanted state, as far as they cannot be read. */
+enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_WANT, UNREADABLE_RECORDS };
 struct unreadable {
     int64_t offset;
     char *reason; /* NULL: they can, or it was said */
@@ -35,7 +35,8 @@ struct subscriber {
     /* its records */
     bool has_record, has_keys;
     struct unreadable unreadable[UNREADABLE_RECORDS];
-    bool blocked; /* its token cannot be read: it waits */
+    bool blocked;      /* its token cannot be read: it waits */
+    bool want_blocked; /* likewise its wanted state, which may say that it is paused */
     struct subscriber_record record;
     struct subscriber_keys keys;
     struct subscriber_want want; /* "" as born: none */

@@ -124,14 +124,14 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
 }
 
 static void read_want(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber *s = find_or_add(all, id, record->partition);
     struct subscriber_want want = {.paused = false};
     struct error err;
     bool newer;
-    if (record->value.data && subscriber_want_from_json(&want, record->value, &newer, &err)) {
-        log_bad(record, id, &err);
-        return;
-    }
-    subscriber_set_want(find_or_add(all, id, record->partition), &want, record->offset);
+    s->want_blocked = record->value.data && subscriber_want_from_json(&want, record->value, &newer, &err);
+    note_unreadable(s, UNREADABLE_WANT, record->offset, s->want_blocked ? err.message : NULL);
+    if (!s->want_blocked)
+        subscriber_set_want(s, &want, record->offset);
 }
 
 static void read_command(struct subscribers *all, const char *id, const struct table_record *record) {
