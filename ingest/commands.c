@@ -154,7 +154,7 @@ static void on_replay_places(void *arg, const struct place *places, const struct
 
 static int replay_places(const struct ingest *ingest, const struct body *body, struct place places[2], struct error *err) {
     const struct json_member *from = body_member(body, "from"), *to = body_member(body, "to");
-    places[1] = (struct place){.field = "to", .value = ingest_end(ingest)};
+    places[1] = place_end(ingest, "to");
     if (!from)
         return error_set_field(err, "from", "is missing");
     if (place_parse(&places[0], "from", from, PLACE_CURSOR | PLACE_TIME, err))

@@ -203,11 +203,7 @@ static void on_start(void *arg, const struct place *places, const struct error *
 }
 
 static void register_file(struct folder *f, struct subscriber_file *file) {
-    const struct place place = {.field = "from", .is_time = file->spec.from == SPEC_FROM_TIME, .value = file->spec.from_value};
-    if (file->spec.from == SPEC_FROM_END || file->spec.from == SPEC_FROM_BEGINNING) {
-        begin(f, file, file->spec.from == SPEC_FROM_END ? ingest_end(f->ingest) : 0);
-        return;
-    }
+    const struct place place = place_of_spec(f->ingest, &file->spec);
     struct lookup *l = mem_zero(sizeof *l);
     *l = (struct lookup){.ingest = f->ingest, .path = mem_copy_string(file->path, strlen(file->path))};
     file->asking = true;

@@ -23,6 +23,7 @@ struct folder;
 struct keyring;
 struct waiters;
 struct statuses;
+struct times;
 
 enum publish_outcome { PUBLISH_CREATED, PUBLISH_DUPLICATE, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
 
@@ -34,6 +35,7 @@ struct ingest {
     struct tls *tls; /* NULL: the listener is without */
     struct producer *producer;
     struct publisher *publisher;
+    struct times *times;
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */
     struct waiters *waiters;   /* likewise */

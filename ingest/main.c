@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/http/tls.h"
+#include "common/kafka/times.h"
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "ingest/auth.h"
@@ -124,7 +125,8 @@ static int open_producer(struct ingest *ingest, struct error *err) {
                                              .replaced = on_replaced,
                                              .arg = ingest};
     ingest->producer = producer_new(ingest->loop, &options, err);
-    return ingest->producer ? 0 : -1;
+    ingest->times = times_new(&ingest->settings.kafka, err);
+    return ingest->producer && ingest->times ? 0 : -1;
 }
 
 static void on_certificate(void *arg, const struct error *err) {
@@ -172,6 +174,7 @@ static void close_all(struct ingest *ingest) {
     auth_close(ingest);
     loop_free(ingest->loop);
     publisher_free(ingest->publisher);
+    times_free(ingest->times); /* tasks of the loop have used it */
     keyring_free(ingest->keyring);
 }
 

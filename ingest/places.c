@@ -8,10 +8,28 @@
 #include "common/base/clock.h"
 #include "common/kafka/times.h"
 #include "common/model/json_scan.h"
+#include "common/model/spec.h"
 #include "ingest/body.h"
 #include "ingest/ingest.h"
 
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000 };
+
+struct place place_end(const struct ingest *ingest, const char *field) {
+    return (struct place){.field = field, .is_time = true, .value = clock_wall_ms(), .least = ingest_end(ingest)};
+}
+
+struct place place_of_spec(const struct ingest *ingest, const struct spec *spec) {
+    switch (spec->from) {
+    case SPEC_FROM_END:
+        return place_end(ingest, "from");
+    case SPEC_FROM_BEGINNING:
+        return (struct place){.field = "from"};
+    case SPEC_FROM_CURSOR:
+    case SPEC_FROM_TIME:
+        break;
+    }
+    return (struct place){.field = "from", .is_time = spec->from == SPEC_FROM_TIME, .value = spec->from_value};
+}
 
 static bool parse_time(const struct json_member *member, int64_t *wall_ms) {
     char text[TIME_BYTES];
@@ -34,7 +52,6 @@ int place_parse(struct place *place, const char *field, const struct json_member
 /* Asks the broker. */
 struct query {
     struct ingest *ingest;
-    const char *topic;
     struct place places[PLACES_MAX];
     size_t count;
     int64_t at[PLACES_MAX]; /* for those that are times */
@@ -52,7 +69,7 @@ static void work(void *arg) {
     for (size_t i = 0; i < q->count; i++)
         if (q->places[i].is_time)
             times[count++] = q->places[i].value;
-    q->result = kafka_offsets_at(&q->ingest->settings.kafka, q->topic, 0, times, count, &q->end, &q->err);
+    q->result = times_offsets(q->ingest->times, q->ingest->events_topic, 0, times, count, &q->end, &q->err);
     count = 0;
     for (size_t i = 0; i < q->count; i++)
         if (q->places[i].is_time)
@@ -63,7 +80,7 @@ static int finish_place(struct query *q, struct place *place, int64_t at) {
     if (place->is_time && place->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
         return error_set_field(&q->err, place->field, "lies in the future");
     if (place->is_time)
-        place->value = at > 0 ? at - 1 : 0;
+        place->value = at - 1 > place->least ? at - 1 : place->least;
     else if (place->value >= q->end && place->value > ingest_end(q->ingest))
         return error_set_field(&q->err, place->field, "%" PRId64 " is beyond the end of the log, %" PRId64, place->value, q->end - 1);
     place->is_time = false;
@@ -88,7 +105,7 @@ void places_resolve(struct ingest *ingest, const struct place *places, size_t co
         return;
     }
     struct query *q = mem_zero(sizeof *q);
-    *q = (struct query){.ingest = ingest, .topic = ingest->events_topic, .count = count, .done = done, .arg = arg};
+    *q = (struct query){.ingest = ingest, .count = count, .done = done, .arg = arg};
     memcpy(q->places, places, count * sizeof *places);
     loop_task(ingest->loop, work, answered, q);
 }

@@ -11,6 +11,7 @@
 
 struct ingest;
 struct json_member;
+struct spec;
 
 enum { PLACES_MAX = 2 };
 
@@ -18,7 +19,16 @@ struct place {
     const char *field; /* to blame; a literal */
     bool is_time;
     int64_t value; /* the cursor; or wall, ms: right before the first event appended then or later */
+    int64_t least; /* not below this cursor */
 };
+
+/* The log's end at this moment: whatever was in the log is below it, whatever is published from now on above. Another ingest may
+ * have appended what this one has not read yet: so the broker is asked what was appended before now. Where its clock differs from
+ * ours, the place is lower, but not below what this ingest has seen: rather an event too many than one too few. */
+struct place place_end(const struct ingest *ingest, const char *field);
+
+/* Where a new subscriber starts, by its `from`. */
+struct place place_of_spec(const struct ingest *ingest, const struct spec *spec);
 
 enum place_kind { PLACE_CURSOR = 1, PLACE_TIME = 2 };
 /* Reads a JSON number (a cursor) or string (a time), whichever of `kinds` is allowed. Returns 0 or -1. */

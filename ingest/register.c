@@ -1,6 +1,4 @@
-/* POST /register; see register.h. "The end" is the newest cursor that this ingest knows of when the request is there: all of the
- * log that it cannot have seen comes after it, so whatever is published from then on is not missed. (To ask the broker for its
- * end would be to ask later: events appended meanwhile would be skipped.) */
+/* POST /register; see register.h. Where delivery starts is found first, then the records are written. */
 #include "ingest/register.h"
 
 #include <inttypes.h>
@@ -111,13 +109,8 @@ static void on_start(void *arg, const struct place *places, const struct error *
 }
 
 static void find_start(struct registering *r) {
-    const struct place place = {.field = "from", .is_time = r->spec.from == SPEC_FROM_TIME, .value = r->spec.from_value};
-    if (r->spec.from == SPEC_FROM_END)
-        begin(r, ingest_end(r->ingest));
-    else if (r->spec.from == SPEC_FROM_BEGINNING)
-        begin(r, 0);
-    else
-        places_resolve(r->ingest, &place, 1, on_start, r);
+    const struct place place = place_of_spec(r->ingest, &r->spec);
+    places_resolve(r->ingest, &place, 1, on_start, r);
 }
 
 static void make_missing(struct spec *spec) {

@@ -99,11 +99,12 @@ void registry_spec(const struct registry_entry *entry, struct spec *spec) {
 
 /* --- reading */
 
-static void say_bad(const struct registry_entry *entry, enum registry_record kind) {
-    log_error("bad_record", LOG_S("subscriber", entry->id), LOG_S("reason", entry->bad[kind]));
+static void say_bad(const struct registry *r, const struct registry_entry *entry, enum registry_record kind) {
+    log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", kafka_partition_of(entry->id, SUBSCRIBER_PARTITIONS)),
+              LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id), LOG_S("reason", entry->bad[kind]));
 }
 
-/* While the topics are first read it is not said yet: a newer record may take its place, as after a key of the key file was replaced. */
+/* While the topics are first read it is not said yet: a newer record may take its place, as after a key of the file was replaced. */
 static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind, const struct table_record *record,
                      const char *reason) {
     struct buf text = {0};
@@ -111,8 +112,9 @@ static void note_bad(struct registry *r, struct registry_entry *entry, enum regi
                (long long)record->offset, reason);
     free(entry->bad[kind]);
     entry->bad[kind] = buf_detach(&text, NULL);
+    entry->bad_offset[kind] = record->offset;
     if (table_loaded(r->table))
-        say_bad(entry, kind);
+        say_bad(r, entry, kind);
 }
 
 static void note_good(struct registry_entry *entry, enum registry_record kind) {
@@ -263,7 +265,7 @@ static void on_loaded(void *arg) {
     for (struct registry_entry *entry = r->entries; entry; entry = entry->hh.next)
         for (int kind = 0; kind < REGISTRY_RECORDS; kind++)
             if (entry->bad[kind])
-                say_bad(entry, (enum registry_record)kind);
+                say_bad(r, entry, (enum registry_record)kind);
     r->loaded(r->ingest);
 }
 

@@ -37,6 +37,7 @@ struct registry_entry {
     int64_t keys_offset;          /* -1: none */
     struct subscriber_want want;  /* born is "" when there is none */
     char *bad[REGISTRY_RECORDS];  /* where the record stands that cannot be read, and why; NULL: it can */
+    int64_t bad_offset[REGISTRY_RECORDS];
     bool newer;                   /* the spec was written by a newer version of ESS */
     bool old_key;                 /* something is sealed by an older key of the file */
     bool hidden;                  /* a void record stands above what is in force */

@@ -81,6 +81,16 @@ def test_what_is_published_after_the_201_is_never_missed(shared, ingests, receiv
     assert {r.path: [r.cursor] for r in receiver.requests} == expected and len(receiver.requests) == 200
 
 
+def test_what_another_ingest_had_appended_before_is_not_delivered(shared, ingests, receiver):
+    """The end is the log's, not that of what this ingest happens to have read."""
+    for n in range(50):
+        before = shared.publish(f"before.t{n}", "old", ingest=ingests[1 - n % 2])
+        answer = register(ingests[n % 2], id=f"before-{n}", url=receiver.url(), topics=[f"before.t{n}"])
+        assert answer.status == 201 and answer.json["cursor"] >= before
+        shared.publish(f"before.t{n}", "new", ingest=ingests[n % 2])
+    assert [r.json["data"] for r in receiver.wait(50)] == ["new"] * 50
+
+
 def test_what_is_published_while_the_request_is_under_way_is_not_skipped_between_cursor_and_delivery(shared, ingests, receiver):
     """Whatever lies above the cursor that the answer names arrives, also what was appended before the 201."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
