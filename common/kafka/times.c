@@ -48,9 +48,14 @@ int times_offsets(struct times *times, const char *topic, int32_t partition, int
     return code ? error_set(err, "%s", rd_kafka_err2str(code)) : 0;
 }
 
-int kafka_end_of(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *end, struct error *err) {
+int kafka_offsets_at(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *at, size_t count, int64_t *end,
+                     struct error *err) {
     struct times *times = times_new(config, err);
-    int result = times ? times_offsets(times, topic, partition, NULL, 0, end, err) : -1;
+    int result = times ? times_offsets(times, topic, partition, at, count, end, err) : -1;
     times_free(times);
     return result;
+}
+
+int kafka_end_of(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *end, struct error *err) {
+    return kafka_offsets_at(config, topic, partition, NULL, 0, end, err);
 }

@@ -18,7 +18,9 @@ void times_free(struct times *times); /* NULL is allowed. Waits for librdkafka's
  * from the call on lies below what it gives. Returns 0 or -1. */
 int times_offsets(struct times *times, const char *topic, int32_t partition, int64_t *at, size_t count, int64_t *end, struct error *err);
 
-/* The offset that the partition's next record will have, asked on a handle made for it. Returns 0 or -1. */
+/* For once, on a handle made for it: the same; and the offset that the partition's next record will have. Return 0 or -1. */
+int kafka_offsets_at(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *at, size_t count, int64_t *end,
+                     struct error *err);
 int kafka_end_of(const struct kafka_config *config, const char *topic, int32_t partition, int64_t *end, struct error *err);
 
 #endif
