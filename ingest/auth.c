@@ -17,9 +17,30 @@ static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
         log_info("auth_file_read", LOG_N("tokens", tokens));
 }
 
+/* A subscriber's own token: it may read the topics that its subscriber has now. */
+static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST_BYTES], bool *later) {
+    struct ingest *ingest = arg;
+    char hex[2 * GRANT_DIGEST_BYTES + 1];
+    struct spec spec = {0};
+    *later = !ingest_ready(ingest);
+    grant_digest_format(digest, hex);
+    const struct registry_entry *entry = *later ? NULL : registry_find_token(ingest->registry, hex);
+    if (!entry)
+        return NULL;
+    if (entry->readable)
+        registry_spec(entry, &spec);
+    struct grant *grant = grant_new(spec.topics_count);
+    memcpy(grant->digest, digest, sizeof grant->digest);
+    memcpy(grant->subscriber, entry->id, sizeof entry->id);
+    for (size_t i = 0; i < spec.topics_count; i++)
+        grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.topics[i]));
+    spec_fini(&spec);
+    return grant;
+}
+
 int auth_open(struct ingest *ingest, struct error *err) {
     const struct bearer_options options = {
-        .loop = ingest->loop, .file = ingest->settings.auth_file, .reloaded = on_reloaded, .arg = ingest};
+        .loop = ingest->loop, .file = ingest->settings.auth_file, .reloaded = on_reloaded, .find = find_own, .arg = ingest};
     ingest->bearer = bearer_new(&options, err);
     return ingest->bearer ? 0 : -1;
 }

@@ -156,7 +156,7 @@ bool bearer_in_force(const struct bearer *b, const struct http_request *request)
     if (!*grant->subscriber)
         return grants_find(&b->grants, grant->digest) == grant;
     struct grant *now = b->options.find(b->options.arg, grant->digest, &later);
-    bool same = later || (now && strcmp(now->subscriber, grant->subscriber) == 0);
+    bool same = later || (now && grant_equal(now, grant));
     grant_release(now);
     return same;
 }

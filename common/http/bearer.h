@@ -51,7 +51,7 @@ const struct grant *bearer_grant(const struct http_request *request);
 /* Whether whoever asked may do this; true where there is no file. `pattern` is a topic or a checked pattern. */
 bool bearer_allows(const struct bearer *bearer, const struct http_request *request, enum scope_kind kind, struct span pattern);
 
-/* Whether a request's grant is in force to this moment: for answers that last. A subscriber's own is known by `find` only. */
+/* Whether a request's grant is in force to this moment: for answers that last. */
 bool bearer_in_force(const struct bearer *bearer, const struct http_request *request);
 
 /* Answers 403 and says which scope the token lacks. */

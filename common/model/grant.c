@@ -31,12 +31,25 @@ void grant_release(struct grant *grant) {
         free(grant);
 }
 
+bool grant_equal(const struct grant *a, const struct grant *b) {
+    bool equal = strcmp(a->name, b->name) == 0 && strcmp(a->subscriber, b->subscriber) == 0 && a->expires_ms == b->expires_ms &&
+                 a->scopes_count == b->scopes_count && grant_digest_equal(a->digest, b->digest);
+    for (size_t i = 0; equal && i < a->scopes_count; i++)
+        equal = a->scopes[i].kind == b->scopes[i].kind && strcmp(a->scopes[i].pattern, b->scopes[i].pattern) == 0;
+    return equal;
+}
+
 void grant_digest(struct span token, unsigned char digest[GRANT_DIGEST_BYTES]) {
     SHA256((const unsigned char *)token.data, token.len, digest);
 }
 
 bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES], const unsigned char b[GRANT_DIGEST_BYTES]) {
     return CRYPTO_memcmp(a, b, GRANT_DIGEST_BYTES) == 0;
+}
+
+void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES], char hex[2 * GRANT_DIGEST_BYTES + 1]) {
+    for (size_t i = 0; i < GRANT_DIGEST_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
 int grant_digest_parse(struct span hex, unsigned char digest[GRANT_DIGEST_BYTES]) {
@@ -199,19 +212,10 @@ struct grant *grants_find(const struct grants *grants, const unsigned char diges
     return found;
 }
 
-static bool same(const struct grant *a, const struct grant *b) {
-    if (strcmp(a->name, b->name) != 0 || a->expires_ms != b->expires_ms || a->scopes_count != b->scopes_count)
-        return false;
-    for (size_t i = 0; i < a->scopes_count; i++)
-        if (a->scopes[i].kind != b->scopes[i].kind || strcmp(a->scopes[i].pattern, b->scopes[i].pattern) != 0)
-            return false;
-    return true;
-}
-
 void grants_keep_same(struct grants *grants, const struct grants *old) {
     for (size_t i = 0; i < grants->count; i++) {
         struct grant *before = grants_find(old, grants->items[i]->digest);
-        if (!before || !same(before, grants->items[i]))
+        if (!before || !grant_equal(before, grants->items[i]))
             continue;
         grant_release(grants->items[i]);
         grants->items[i] = grant_keep(before);

@@ -31,7 +31,7 @@ struct grant {
     char name[GRANT_NAME_BYTES];
     unsigned char digest[GRANT_DIGEST_BYTES]; /* SHA-256 of the token */
     int64_t expires_ms;                       /* wall; -1: never */
-    char subscriber[GRANT_NAME_BYTES];        /* the id, when it is a subscriber's own; "" for the operator's */
+    char subscriber[GRANT_NAME_BYTES];        /* its id, when it is a subscriber's own; "" for the operator's */
     size_t scopes_count;
     struct scope scopes[];
 };
@@ -41,10 +41,14 @@ struct grant *grant_new(size_t scopes_count);
 struct grant *grant_keep(struct grant *grant);
 void grant_release(struct grant *grant); /* NULL is allowed */
 
+/* Whether both allow the same to the same. */
+bool grant_equal(const struct grant *a, const struct grant *b);
+
 /* SHA-256 of a token. */
 void grant_digest(struct span token, unsigned char digest[GRANT_DIGEST_BYTES]);
 /* Compares in constant time. */
 bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES], const unsigned char b[GRANT_DIGEST_BYTES]);
+void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES], char hex[2 * GRANT_DIGEST_BYTES + 1]);
 /* 64 hex digits to a digest. Returns 0 or -1. */
 int grant_digest_parse(struct span hex, unsigned char digest[GRANT_DIGEST_BYTES]);
 

@@ -19,11 +19,16 @@ int scope_parse(struct scope *scope, const char *text, struct error *err) {
             continue;
         if (pattern_check(span_of(colon + 1), &reason))
             return error_set(err, "the pattern after %s: %s", names[kind], reason.message);
-        scope->kind = (enum scope_kind)kind;
-        snprintf(scope->pattern, sizeof scope->pattern, "%s", colon + 1);
+        *scope = scope_of((enum scope_kind)kind, span_of(colon + 1));
         return 0;
     }
     return error_set(err, "must be publish:<pattern>, read:<pattern>, register:<pattern> or admin");
+}
+
+struct scope scope_of(enum scope_kind kind, struct span pattern) {
+    struct scope scope = {.kind = kind};
+    snprintf(scope.pattern, sizeof scope.pattern, "%.*s", (int)pattern.len, pattern.data);
+    return scope;
 }
 
 bool scopes_have(const struct scope *scopes, size_t count, enum scope_kind kind) {

@@ -23,6 +23,9 @@ const char *scope_name(enum scope_kind kind);
 /* Reads "read:drug.*" or "admin". Returns 0, or -1 with the reason (no field set). */
 int scope_parse(struct scope *scope, const char *text, struct error *err);
 
+/* One of this kind; the pattern must have been checked. */
+struct scope scope_of(enum scope_kind kind, struct span pattern);
+
 /* Whether one of them is of this kind, or admin. */
 bool scopes_have(const struct scope *scopes, size_t count, enum scope_kind kind);
 

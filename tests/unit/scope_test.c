@@ -9,7 +9,7 @@
 
 #include "common/model/scope.h"
 
-static struct scope scope_of(const char *text) {
+static struct scope parsed(const char *text) {
     struct scope scope;
     struct error err;
     assert_int_equal(scope_parse(&scope, text, &err), 0);
@@ -17,7 +17,7 @@ static struct scope scope_of(const char *text) {
 }
 
 static bool allows(const char *scope, enum scope_kind kind, const char *pattern) {
-    const struct scope one = scope_of(scope);
+    const struct scope one = parsed(scope);
     return scopes_allow(&one, 1, kind, span_of(pattern));
 }
 
@@ -32,7 +32,7 @@ static void test_a_scope_is_a_kind_and_a_pattern_or_admin(void **state) {
                 {"admin", "*", SCOPE_ADMIN}};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        const struct scope scope = scope_of(good[i].text);
+        const struct scope scope = parsed(good[i].text);
         assert_int_equal(scope.kind, good[i].kind);
         assert_string_equal(scope.pattern, good[i].pattern);
     }
@@ -77,7 +77,7 @@ static void test_admin_allows_everything(void **state) {
 }
 
 static void test_one_of_several_must_allow_all_of_it(void **state) {
-    const struct scope scopes[] = {scope_of("read:a.*"), scope_of("read:b"), scope_of("publish:c")};
+    const struct scope scopes[] = {parsed("read:a.*"), parsed("read:b"), parsed("publish:c")};
     (void)state;
     assert_true(scopes_allow(scopes, 3, SCOPE_READ, span_of("a.x")));
     assert_true(scopes_allow(scopes, 3, SCOPE_READ, span_of("b")));
