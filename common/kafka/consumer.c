@@ -131,8 +131,19 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     return c;
 }
 
-int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list, struct error *err) {
+/* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion of its own ends the
+ * process. The stop, and the word that it is done, each pass through its main thread before the answer to a question does. */
+static rd_kafka_resp_err_t assign_and_settle(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
+    rd_kafka_topic_partition_list_t *assigned;
+    for (int i = 0; i < 2; i++)
+        if (!rd_kafka_assignment(c->rk, &assigned))
+            rd_kafka_topic_partition_list_destroy(assigned);
+    return code;
+}
+
+int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list, struct error *err) {
+    rd_kafka_resp_err_t code = assign_and_settle(c, list);
     return code ? error_set(err, "assign: %s", rd_kafka_err2str(code)) : 0;
 }
 
@@ -149,7 +160,7 @@ bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message
     return !rd_kafka_get_watermark_offsets(c->rk, rd_kafka_topic_name(message->rkt), message->partition, &low, &high) && message->offset + 1 >= high;
 }
 
-void consumer_unassign(struct consumer *c) { rd_kafka_assign(c->rk, NULL); }
+void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }
 
 void consumer_hold(struct consumer *c, bool held) { kafka_queue_hold(&c->queue, held); }
 

@@ -1,0 +1,77 @@
+/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it began to read. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/kafka/consumer.h"
+#include "feed_world.h"
+
+enum { RECORDS = 20, TIMES = 3000 };
+
+struct seen {
+    struct world *world;
+    struct consumer *consumer;
+    int64_t first, count;
+    bool ended;
+};
+
+static void on_message(void *arg, const rd_kafka_message_t *message) {
+    struct seen *seen = arg;
+    if (seen->count++ == 0)
+        seen->first = message->offset;
+}
+
+static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
+    struct seen *seen = arg;
+    (void)topic, (void)partition, (void)offset;
+    seen->ended = true;
+}
+
+static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+    (void)arg, (void)code;
+    fail_msg("%s", reason);
+}
+
+static bool has_ended(void *arg) { return ((struct seen *)arg)->ended; }
+
+static void open_consumer(struct seen *seen, struct world *w) {
+    struct error err;
+    const struct consumer_options options = {
+        .kafka = &w->config, .fetch_wait_ms = 10, .queue_kib = 64, .message = on_message, .end = on_end, .failed = on_failed, .arg = seen};
+    *seen = (struct seen){.world = w, .consumer = consumer_new(w->loop, &options, &err), .first = -1};
+    assert_non_null(seen->consumer);
+}
+
+static void assign(struct seen *seen, int64_t offset) {
+    struct error err;
+    assert_int_equal(consumer_assign(seen->consumer, "ess.events", 0, offset, &err), 0);
+}
+
+static void assignments_at_once_leave_the_last_one_in_force(void **state) {
+    struct world w;
+    struct seen seen;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    for (int i = 1; i < RECORDS; i++)
+        write_event(&w, FEED_A, "t", 10);
+    flush(&w);
+    open_consumer(&seen, &w);
+    for (int i = 0; i < TIMES; i++) {
+        assign(&seen, i % RECORDS);
+        if (i % 7 == 0)
+            consumer_unassign(seen.consumer);
+    }
+    assign(&seen, 5);
+    run_until(&w, has_ended, &seen);
+    assert_int_equal(seen.first, 5);
+    assert_int_equal(seen.count, RECORDS - 5);
+    assign(&seen, 0); /* and freed while it is taking hold */
+    assign(&seen, 1);
+    consumer_free(seen.consumer);
+    teardown(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
