@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/model/json_scan.h"
@@ -33,6 +34,7 @@ struct letter {
 };
 
 struct search {
+    struct search *prev, *next; /* of all that are under way */
     struct ingest *ingest;
     struct http_request *request; /* NULL: its client has gone */
     char id[SPEC_ID_BYTES_MAX + 1], born[37];
@@ -47,12 +49,12 @@ struct search {
     size_t ring_bytes;
     struct buf found;     /* what is shown so far, newest first */
     int64_t found_count;
-    int64_t next; /* there may be more below this offset; 0: none */
+    int64_t goes_on; /* there may be more below this offset; 0: none */
     int result;
     struct error err;
 };
 
-static int64_t searches; /* under way */
+static struct search *searches;
 
 /* --- on a thread of its own */
 
@@ -135,7 +137,7 @@ static int read_block(struct search *s, int64_t from, int64_t to) {
     return 0;
 }
 
-/* Moves the ring, newest first, into the answer. False: that is full, and `next` says where to go on. */
+/* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to go on. */
 static bool move_block(struct search *s) {
     bool room = true;
     while (s->end > s->first) {
@@ -144,7 +146,7 @@ static bool move_block(struct search *s) {
         if (room) {
             buf_puts(&s->found, s->found_count++ ? "," : "");
             buf_append(&s->found, letter->text, letter->len);
-            s->next = letter->offset;
+            s->goes_on = letter->offset;
         }
         drop(s, s->end);
     }
@@ -163,7 +165,7 @@ static void search_partition(struct search *s) {
     for (int64_t from, to = s->before < high ? s->before : high; to > low; to = from) {
         from = to - low > BLOCK_RECORDS ? to - BLOCK_RECORDS : low;
         if (looked_at >= LOOKED_AT_MAX) {
-            s->next = to;
+            s->goes_on = to;
             return;
         }
         if ((s->result = read_block(s, from, to)))
@@ -172,7 +174,7 @@ static void search_partition(struct search *s) {
         if (!move_block(s))
             return;
     }
-    s->next = 0;
+    s->goes_on = 0;
 }
 
 static void work(void *arg) {
@@ -197,15 +199,15 @@ static void work(void *arg) {
 static void done(void *arg) {
     struct search *s = arg;
     struct buf body = {0};
-    searches--;
+    DL_DELETE(searches, s);
     if (s->request && s->result) {
         http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
     } else if (s->request) {
         buf_puts(&body, "{\"dead_letters\":[");
         buf_append(&body, s->found.data, s->found.len);
         buf_puts(&body, "]");
-        if (s->next)
-            buf_printf(&body, ",\"next\":%" PRId64, s->next);
+        if (s->goes_on)
+            buf_printf(&body, ",\"next\":%" PRId64, s->goes_on);
         buf_puts(&body, "}\n");
         http_answer(s->request, 200, "application/json", &body);
     }
@@ -231,7 +233,10 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     const struct registry_entry *entry = call_find(ingest, request);
     if (!entry)
         return;
-    if (searches == AT_ONCE_MAX) {
+    const struct search *other;
+    int under_way;
+    DL_COUNT(searches, other, under_way);
+    if (under_way == AT_ONCE_MAX) {
         error_set(&err, "dead letters are being read for others");
         http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
         return;
@@ -243,6 +248,6 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
     http_request_on_gone(request, on_gone, s);
-    searches++;
+    DL_APPEND(searches, s);
     loop_task(ingest->loop, work, done, s);
 }

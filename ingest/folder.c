@@ -25,7 +25,7 @@
 #include "ingest/subscriber_file.h"
 
 enum { WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR };
-enum { SCAN_MS = 2500, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 };
+enum { SCAN_MS = 3000, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 };
 
 struct directory {
     const char *path;
@@ -41,8 +41,10 @@ struct folder {
     struct subscriber_file *files;  /* by path */
     struct subscriber_file **by_id; /* the good ones, by id and then path */
     size_t by_id_count;
-    bool stale;   /* by_id is to be made anew */
-    bool missing; /* a file is gone: look again soon */
+    bool stale;     /* by_id is to be made anew */
+    bool unsettled; /* not all is found to be as the files say */
+    bool missing;   /* a file is gone: look again soon */
+    uint64_t version; /* the registry's, when all was */
     struct loop_timer timer;
     struct loop_io io;
     int inotify;
@@ -204,6 +206,10 @@ static void on_start(void *arg, const struct place *places, const struct error *
 
 static void register_file(struct folder *f, struct subscriber_file *file) {
     const struct place place = place_of_spec(f->ingest, &file->spec);
+    if (file->spec.from == SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
+        begin(f, file, ingest_end(f->ingest));
+        return;
+    }
     struct lookup *l = mem_zero(sizeof *l);
     *l = (struct lookup){.ingest = f->ingest, .path = mem_copy_string(file->path, strlen(file->path))};
     file->asking = true;
@@ -253,6 +259,7 @@ static struct subscriber_file *choose(struct subscriber_file **files, size_t cou
 }
 
 static void put_all(struct folder *f) {
+    f->unsettled = false;
     for (size_t i = 0, count; i < f->by_id_count; i += count) {
         const char *id = f->by_id[i]->spec.id;
         for (count = 1; i + count < f->by_id_count && strcmp(f->by_id[i + count]->spec.id, id) == 0; count++)
@@ -260,6 +267,7 @@ static void put_all(struct folder *f) {
         struct registry_entry *entry = registry_find(f->ingest->registry, id);
         if (count == 1 && is_settled(f->by_id[i], entry))
             continue;
+        f->unsettled = true;
         struct subscriber_file *chosen = choose(&f->by_id[i], count, entry);
         for (size_t j = i; j < i + count; j++) {
             char error[4200];
@@ -332,9 +340,13 @@ static void scan(void *arg) {
     for (size_t i = 0; i < f->count; i++)
         visit_directory(f, &f->directories[i]);
     forget_files(f);
+    bool changed = f->stale || f->unsettled || f->missing || f->version != registry_version(f->ingest->registry);
+    f->version = registry_version(f->ingest->registry);
     sort_files(f);
-    put_all(f);
-    remove_missing(f);
+    if (changed) {
+        put_all(f);
+        remove_missing(f);
+    }
     if (f->missing)
         look_again(f, GONE_AFTER_MS);
 }

@@ -22,6 +22,8 @@ struct registry_entry;
 struct folder;
 struct keyring;
 struct waiters;
+struct places_batch;
+struct query;
 struct statuses;
 struct times;
 
@@ -36,6 +38,8 @@ struct ingest {
     struct producer *producer;
     struct publisher *publisher;
     struct times *times;
+    struct query *places_queries;     /* places that wait to be asked for, */
+    struct places_batch *places_batch; /* and those that are being asked for */
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */
     struct waiters *waiters;   /* likewise */

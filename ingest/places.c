@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/kafka/times.h"
@@ -12,7 +13,7 @@
 #include "ingest/body.h"
 #include "ingest/ingest.h"
 
-enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000 };
+enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100 };
 
 struct place place_end(const struct ingest *ingest, const char *field) {
     return (struct place){.field = field, .is_time = true, .value = clock_wall_ms(), .least = ingest_end(ingest)};
@@ -49,50 +50,83 @@ int place_parse(struct place *place, const char *field, const struct json_member
     return error_set_field(err, field, "must be %s", whats[kinds]);
 }
 
-/* Asks the broker. */
+/* --- asking the broker: for all who wait at once, and one time after the other, so that many cost no thread each */
+
 struct query {
-    struct ingest *ingest;
     struct place places[PLACES_MAX];
     size_t count;
-    int64_t at[PLACES_MAX]; /* for those that are times */
-    int64_t end;            /* offset of the next record */
-    int result;
-    struct error err;
     void (*done)(void *arg, const struct place *places, const struct error *refused);
     void *arg;
+    struct query *prev, *next;
+};
+
+struct places_batch {
+    struct ingest *ingest;
+    struct query *queries;
+    int64_t at[BATCH_QUERIES_MAX * PLACES_MAX]; /* of the places that are times, in order */
+    size_t count;
+    int64_t end; /* offset of the next record */
+    int result;
+    struct error err;
 };
 
 static void work(void *arg) {
-    struct query *q = arg;
-    int64_t times[PLACES_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < q->count; i++)
-        if (q->places[i].is_time)
-            times[count++] = q->places[i].value;
-    q->result = times_offsets(q->ingest->times, q->ingest->events_topic, 0, times, count, &q->end, &q->err);
-    count = 0;
-    for (size_t i = 0; i < q->count; i++)
-        if (q->places[i].is_time)
-            q->at[i] = times[count++];
+    struct places_batch *b = arg;
+    b->result = times_offsets(b->ingest->times, b->ingest->events_topic, 0, b->at, b->count, &b->end, &b->err);
 }
 
-static int finish_place(struct query *q, struct place *place, int64_t at) {
+static int finish_place(const struct places_batch *b, struct place *place, int64_t at, struct error *err) {
     if (place->is_time && place->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
-        return error_set_field(&q->err, place->field, "lies in the future");
+        return error_set_field(err, place->field, "lies in the future");
     if (place->is_time)
         place->value = at - 1 > place->least ? at - 1 : place->least;
-    else if (place->value >= q->end && place->value > ingest_end(q->ingest))
-        return error_set_field(&q->err, place->field, "%" PRId64 " is beyond the end of the log, %" PRId64, place->value, q->end - 1);
+    else if (place->value >= b->end && place->value > ingest_end(b->ingest))
+        return error_set_field(err, place->field, "%" PRId64 " is beyond the end of the log, %" PRId64, place->value, b->end - 1);
     place->is_time = false;
     return 0;
 }
 
+static void finish_query(const struct places_batch *b, struct query *q, const int64_t **at) {
+    struct error err = b->err;
+    int result = b->result;
+    for (size_t i = 0; i < q->count; i++) {
+        int64_t found = q->places[i].is_time ? *(*at)++ : 0;
+        if (result == 0)
+            result = finish_place(b, &q->places[i], found, &err);
+    }
+    q->done(q->arg, q->places, result ? &err : NULL);
+}
+
+static void begin_batch(struct ingest *ingest);
+
 static void answered(void *arg) {
-    struct query *q = arg;
-    for (size_t i = 0; q->result == 0 && i < q->count; i++)
-        q->result = finish_place(q, &q->places[i], q->at[i]);
-    q->done(q->arg, q->places, q->result ? &q->err : NULL);
-    free(q);
+    struct places_batch *b = arg;
+    struct query *q, *next;
+    const int64_t *at = b->at;
+    b->ingest->places_batch = NULL;
+    begin_batch(b->ingest);
+    DL_FOREACH_SAFE(b->queries, q, next) {
+        finish_query(b, q, &at);
+        free(q);
+    }
+    free(b);
+}
+
+static void begin_batch(struct ingest *ingest) {
+    if (ingest->places_batch || !ingest->places_queries)
+        return;
+    struct places_batch *b = mem_zero(sizeof *b);
+    b->ingest = ingest;
+    for (int n = 0; n < BATCH_QUERIES_MAX && ingest->places_queries; n++) {
+        struct query *q = ingest->places_queries;
+        DL_DELETE(ingest->places_queries, q);
+        DL_APPEND(b->queries, q);
+        for (size_t i = 0; i < q->count; i++)
+            if (q->places[i].is_time)
+                b->at[b->count++] = q->places[i].value;
+    }
+    ingest->places_batch = b;
+    loop_task(ingest->loop, work, answered, b);
 }
 
 void places_resolve(struct ingest *ingest, const struct place *places, size_t count,
@@ -105,7 +139,8 @@ void places_resolve(struct ingest *ingest, const struct place *places, size_t co
         return;
     }
     struct query *q = mem_zero(sizeof *q);
-    *q = (struct query){.ingest = ingest, .count = count, .done = done, .arg = arg};
+    *q = (struct query){.count = count, .done = done, .arg = arg};
     memcpy(q->places, places, count * sizeof *places);
-    loop_task(ingest->loop, work, answered, q);
+    DL_APPEND(ingest->places_queries, q);
+    begin_batch(ingest);
 }

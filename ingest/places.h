@@ -1,5 +1,5 @@
 /* Places in the log as clients give them, cursors and times, made into cursors: once, here, so that whoever reads a record later
- * has nothing to evaluate. Loop thread only; what must be asked of the broker is asked on a thread of its own. */
+ * has nothing to evaluate. Loop thread only; what must be asked of the broker is asked on a thread of its own, for all who wait. */
 #ifndef ESS_INGEST_PLACES_H
 #define ESS_INGEST_PLACES_H
 

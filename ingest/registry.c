@@ -17,6 +17,7 @@ struct registry {
     const char *topics[3];
     struct registry_entry *entries;  /* by id */
     struct registry_entry *by_token; /* those with an access token, by its hash */
+    uint64_t version;
     struct buf check;
     bool has_check;
     void (*loaded)(struct ingest *ingest);
@@ -62,6 +63,7 @@ static struct registry_entry *entry_of(struct registry *r, const char *id) {
 
 struct registry_entry *registry_first(struct registry *r) { return r->entries; }
 size_t registry_count(const struct registry *r) { return HASH_COUNT(r->entries); }
+uint64_t registry_version(const struct registry *r) { return r->version; }
 
 struct registry_entry *registry_find(struct registry *r, const char *id) {
     struct registry_entry *entry;
@@ -234,6 +236,7 @@ static void read_check(struct registry *r, const struct table_record *record) {
 static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind, const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
     struct change *ours = change_find(r->ingest, id, record, entry);
+    r->version++;
     if (!record->value.data && entry)
         read_tombstone(r, entry, kind);
     else if (record->value.data && kind == SUBSCRIBER_KEY_SPEC)

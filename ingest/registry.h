@@ -52,6 +52,8 @@ bool registry_loaded(const struct registry *registry);
 
 struct registry_entry *registry_first(struct registry *registry); /* then entry->hh.next */
 size_t registry_count(const struct registry *registry);
+/* Counts the records about subscribers that were read: while it stays, so do all entries. */
+uint64_t registry_version(const struct registry *registry);
 struct registry_entry *registry_find(struct registry *registry, const char *id);
 
 /* The subscriber in force whose access token has this hash (64 lower-case hex digits); NULL: none. */
