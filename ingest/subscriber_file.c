@@ -113,6 +113,7 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now, 
     const struct spec_rules rules = {.allowed = allowed, .allowed_count = allowed_count, .from_file = true};
     struct spec spec;
     struct error err;
+    bool was_bad = file->bad;
     if (unchanged(file, now))
         return false;
     file->modified = now->st_mtim;
@@ -124,9 +125,11 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now, 
         complain_of(file, &err);
         return false;
     }
+    if (was_bad)
+        complaint_clear(&file->complaint);
     if (file->good && same_spec(&file->spec, &spec)) {
         spec_fini(&spec);
-        return false;
+        return was_bad;
     }
     if (file->good)
         spec_fini(&file->spec);

@@ -35,8 +35,8 @@ struct subscriber_file {
 struct subscriber_file *subscriber_file_new(const char *path);
 void subscriber_file_free(struct subscriber_file *file);
 
-/* Reads it when it looks other than before. Returns true when its spec is another now. One that cannot be read or is wrong
- * keeps its last good spec, and complains. */
+/* Reads it when it looks other than before. Returns true when its spec is another now, or good again. One that cannot be read or
+ * is wrong keeps its last good spec, and complains. */
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now, const struct cidr *allowed, size_t allowed_count);
 
 /* Notes what is wrong, and logs it as an error when that is new; `line` 0: none to blame. `file` is a path. */
