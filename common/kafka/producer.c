@@ -20,6 +20,7 @@ struct handle {
     struct kafka_queue queue;
     size_t pending;
     bool retired; /* went fatal: only its last reports are waited for */
+    struct loop_timer ended;
 };
 
 struct producer {
@@ -54,6 +55,18 @@ static void destroy_work(void *arg) {
     rd_kafka_destroy(h->rk);
 }
 
+/* The last event of a retired handle has been given back. */
+static void on_ended(void *arg) {
+    struct handle *h = arg;
+    kafka_queue_close(&h->queue);
+    loop_task(h->producer->loop, destroy_work, free, h);
+}
+
+static void end_when_empty(struct handle *h) {
+    if (h->retired && h->pending == 0)
+        loop_timer_set(h->producer->loop, &h->ended, clock_ms());
+}
+
 static void report_all(struct handle *h, rd_kafka_event_t *event) {
     struct producer *p = h->producer;
     const rd_kafka_message_t *message;
@@ -67,10 +80,7 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
         struct append *append = message->_private;
         append->reported(append, &report);
     }
-    if (h->retired && h->pending == 0) {
-        kafka_queue_close(&h->queue);
-        loop_task(p->loop, destroy_work, free, h);
-    }
+    end_when_empty(h);
 }
 
 static struct handle *handle_new(struct producer *p, struct error *err);
@@ -87,10 +97,7 @@ static void replace(struct handle *h) {
     p->current = next;
     h->retired = true;
     rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-    if (h->pending == 0) {
-        kafka_queue_close(&h->queue);
-        loop_task(p->loop, destroy_work, free, h);
-    }
+    end_when_empty(h);
     if (p->options.replaced)
         p->options.replaced(p->options.arg, reason);
 }
@@ -136,6 +143,7 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         return NULL;
     struct handle *h = mem_zero(sizeof *h);
     *h = (struct handle){.producer = p, .rk = rk};
+    loop_timer_init(&h->ended, on_ended, h);
     kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(rk), on_event, h);
     return h;
 }
