@@ -140,7 +140,7 @@ static void take_epoch(struct ownership_partition *p, int64_t offset) {
         set_state(p, p->specs_ended ? PARTITION_HELD : PARTITION_LOADING);
 }
 
-void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner, uint64_t assignment) {
+void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner, uint64_t assignment, int64_t now_ms) {
     struct ownership_partition *p = &o->partition[partition];
     if (offset <= p->newest_claim)
         return;
@@ -156,7 +156,10 @@ void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset
         return; /* it stands before ours */
     p->resume = p->started;
     ask_for(o, p);
-    o->next_ask_ms = INT64_MIN;
+    if (now_ms < o->next_dispute_ms)
+        return; /* two that are both told that it is theirs (of two groups, by mistake) must not claim as fast as they can */
+    o->next_ask_ms = now_ms;
+    o->next_dispute_ms = now_ms + o->session_ms / ASKS_A_SESSION;
 }
 
 void ownership_specs_read(struct ownership *o, int32_t partition) {

@@ -58,6 +58,7 @@ struct ownership {
     int32_t owned;       /* partitions of the present one */
     int64_t lease_until_ms;
     int64_t next_ask_ms;
+    int64_t next_dispute_ms; /* before it no claim of another's makes the group be asked out of turn */
     uint64_t asked; /* asks ever made: the number of the newest one */
     struct {
         uint64_t number; /* 0: free */
@@ -86,7 +87,7 @@ void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t
 void ownership_claim_failed(struct ownership *o, int32_t partition, uint64_t assignment);
 
 /* A claim was read in the partition's tokens, at `offset`. In log order; what was read before is not counted twice. */
-void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner, uint64_t assignment);
+void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner, uint64_t assignment, int64_t now_ms);
 /* The partition's specs were read to their end, which was asked for after READ. */
 void ownership_specs_read(struct ownership *o, int32_t partition);
 

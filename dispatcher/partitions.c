@@ -31,7 +31,7 @@ struct partitions {
     int64_t window_ms[SUBSCRIBER_PARTITIONS];
     struct loop_hook hook;
     struct loop_timer due, watchdog;
-    struct log_limit failures;
+    struct log_limit failures, disputes;
 };
 
 /* --- claims */
@@ -231,6 +231,13 @@ static void on_left(void *arg) {
 
 /* --- what the log says */
 
+static void note_dispute(struct partitions *p, const struct table_record *record) {
+    int64_t held_back;
+    if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("claimed_by_another", LOG_N("partition", record->partition), LOG_N("offset", record->offset), LOG_N("held_back", held_back),
+                 LOG_S("reason", "the group is asked, and if it says that the partition is ours it is claimed again"));
+}
+
 static void on_record(void *arg, const struct table_record *record) {
     struct partitions *p = arg;
     uint64_t owner, assignment;
@@ -240,8 +247,8 @@ static void on_record(void *arg, const struct table_record *record) {
     }
     claim_from_json(record->value, &owner, &assignment);
     if (owner != p->ownership.owner && p->ownership.partition[record->partition].epoch >= 0)
-        log_warn("claimed_by_another", LOG_N("partition", record->partition), LOG_N("offset", record->offset));
-    ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment);
+        note_dispute(p, record);
+    ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment, clock_ms());
 }
 
 static void on_ended(void *arg, const char *topic, int32_t partition) {

@@ -8,7 +8,7 @@ static void test_anothers_claim_before_the_own_one_is_history(void **state) {
     (void)state;
     assign_and_claim(1);
     ownership_specs_read(&o, 0);
-    ownership_claim_read(&o, 0, 3, OTHER, 40);
+    ownership_claim_read(&o, 0, 3, OTHER, 40, now);
     expect_nothing();
     read_own_claim(0, 4);
     assert_true(expect_of(OWNERSHIP_START, 0).window_full);
@@ -17,7 +17,7 @@ static void test_anothers_claim_before_the_own_one_is_history(void **state) {
 static void test_anothers_newer_claim_holds_up_its_partition_until_it_is_claimed_again(void **state) {
     (void)state;
     hold(2, 5);
-    ownership_claim_read(&o, 1, 8, OTHER, 40);
+    ownership_claim_read(&o, 1, 8, OTHER, 40, now);
     assert_false(ownership_may_start(&o, 1, now));
     assert_false(ownership_may_write(&o, 1, now));
     assert_true(ownership_may_start(&o, 0, now));
@@ -32,12 +32,27 @@ static void test_anothers_newer_claim_holds_up_its_partition_until_it_is_claimed
     expect_nothing();
 }
 
+static void test_disputes_in_a_row_do_not_ask_as_fast_as_they_can(void **state) {
+    (void)state;
+    hold(1, 5);
+    ownership_claim_read(&o, 0, 8, OTHER, 40, now);
+    renew();
+    expect_of(OWNERSHIP_CLAIM, 0);
+    read_own_claim(0, 9);
+    expect_of(OWNERSHIP_RESUME, 0);
+    ownership_claim_read(&o, 0, 10, OTHER, 40, now);
+    expect_nothing();
+    now += SESSION_MS / 4;
+    renew();
+    expect_of(OWNERSHIP_CLAIM, 0);
+}
+
 static void test_an_answer_to_an_earlier_ask_does_not_settle_a_dispute(void **state) {
     (void)state;
     hold(1, 5);
     now += SESSION_MS / 4;
     struct ownership_step before = expect(OWNERSHIP_ASK);
-    ownership_claim_read(&o, 0, 8, OTHER, 40);
+    ownership_claim_read(&o, 0, 8, OTHER, 40, now);
     struct ownership_step after = expect(OWNERSHIP_ASK);
     answer(&before, true);
     expect_nothing();
@@ -49,7 +64,7 @@ static void test_a_dispute_while_specs_load_is_settled_too(void **state) {
     (void)state;
     assign_and_claim(1);
     read_own_claim(0, 5);
-    ownership_claim_read(&o, 0, 6, OTHER, 40);
+    ownership_claim_read(&o, 0, 6, OTHER, 40, now);
     ownership_specs_read(&o, 0);
     expect(OWNERSHIP_ASK);
     expect_nothing();
@@ -62,7 +77,7 @@ static void test_a_second_own_claim_only_moves_the_epoch(void **state) {
     read_own_claim(0, 6);
     assert_int_equal(ownership_epoch(&o, 0), 6);
     assert_true(ownership_may_start(&o, 0, now));
-    ownership_claim_read(&o, 0, 7, ME, o.assignment - 1);
+    ownership_claim_read(&o, 0, 7, ME, o.assignment - 1, now);
     assert_int_equal(ownership_epoch(&o, 0), 7);
     expect_nothing();
 }
@@ -71,10 +86,10 @@ static void test_a_claim_that_is_read_again_is_not_counted_twice(void **state) {
     (void)state;
     assign_and_claim(1);
     ownership_specs_read(&o, 0);
-    ownership_claim_read(&o, 0, 3, OTHER, 40);
+    ownership_claim_read(&o, 0, 3, OTHER, 40, now);
     read_own_claim(0, 4);
     expect_of(OWNERSHIP_START, 0);
-    ownership_claim_read(&o, 0, 3, OTHER, 40);
+    ownership_claim_read(&o, 0, 3, OTHER, 40, now);
     assert_true(ownership_may_start(&o, 0, now));
     expect_nothing();
 }
@@ -85,10 +100,10 @@ static void test_the_newest_token_without_a_newer_claim_before_it_counts(void **
     struct ownership_choice choice = {0};
     (void)state;
     assert_true(ownership_token_read(&o, 0, -1, &choice)); /* before any claim */
-    ownership_claim_read(&o, 0, 10, OTHER, 1);
+    ownership_claim_read(&o, 0, 10, OTHER, 1, now);
     assert_true(ownership_token_read(&o, 0, 10, &choice));
     assert_true(ownership_token_read(&o, 0, 10, &choice));
-    ownership_claim_read(&o, 0, 20, OTHER, 2);
+    ownership_claim_read(&o, 0, 20, OTHER, 2, now);
     assert_false(ownership_token_read(&o, 0, 10, &choice)); /* of one who was deposed */
     assert_true(choice.rewrite);
     assert_int_equal(choice.kept, CHOICE_VALID);
@@ -100,7 +115,7 @@ static void test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away
     struct ownership_choice choice = {0};
     (void)state;
     assert_true(ownership_token_read(&o, 0, 10, &choice)); /* the claim at 10 is gone */
-    ownership_claim_read(&o, 0, 30, OTHER, 3);
+    ownership_claim_read(&o, 0, 30, OTHER, 3, now);
     assert_int_equal(choice.kept, CHOICE_VALID);
     assert_false(choice.rewrite);
 }
@@ -108,7 +123,7 @@ static void test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away
 static void test_of_nothing_but_void_tokens_the_newest_counts_and_is_rewritten(void **state) {
     struct ownership_choice choice = {0};
     (void)state;
-    ownership_claim_read(&o, 0, 30, OTHER, 3);
+    ownership_claim_read(&o, 0, 30, OTHER, 3, now);
     assert_true(ownership_token_read(&o, 0, 10, &choice));
     assert_true(ownership_token_read(&o, 0, 20, &choice));
     assert_int_equal(choice.kept, CHOICE_VOID);
@@ -229,7 +244,7 @@ static void test_a_window_is_known_only_where_nobody_else_can_have_sent(void **s
     (void)state;
     hold(3, 5);
     reassign(0, 3);
-    ownership_claim_read(&o, 1, 6, OTHER, 40);
+    ownership_claim_read(&o, 1, 6, OTHER, 40, now);
     for (int32_t i = 0; i < 3; i++) {
         ownership_specs_read(&o, i);
         read_own_claim(i, 7);
@@ -251,6 +266,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_anothers_claim_before_the_own_one_is_history),
         CASE(test_anothers_newer_claim_holds_up_its_partition_until_it_is_claimed_again),
+        CASE(test_disputes_in_a_row_do_not_ask_as_fast_as_they_can),
         CASE(test_an_answer_to_an_earlier_ask_does_not_settle_a_dispute),
         CASE(test_a_dispute_while_specs_load_is_settled_too),
         CASE(test_a_second_own_claim_only_moves_the_epoch),

@@ -176,7 +176,7 @@ static void read_record(struct process *p, int partition, int64_t offset) {
     if (r->gone)
         return;
     if (r->claim) {
-        ownership_claim_read(&p->o, partition, offset, r->owner, r->assignment);
+        ownership_claim_read(&p->o, partition, offset, r->owner, r->assignment, w.now);
         return;
     }
     struct lane *l = &p->lanes[partition][r->lane];

@@ -49,7 +49,7 @@ static void test_a_claim_of_an_earlier_assignment_does_not_count_as_this_ones(vo
     (void)state;
     assign_and_claim(1);
     ownership_specs_read(&o, 0);
-    ownership_claim_read(&o, 0, 3, ME, o.assignment - 1);
+    ownership_claim_read(&o, 0, 3, ME, o.assignment - 1, now);
     expect_nothing();
     read_own_claim(0, 4);
     expect_of(OWNERSHIP_START, 0);

@@ -63,7 +63,7 @@ static inline void assign_and_claim(int32_t count) {
     expect_nothing();
 }
 
-static inline void read_own_claim(int32_t partition, int64_t offset) { ownership_claim_read(&o, partition, offset, ME, o.assignment); }
+static inline void read_own_claim(int32_t partition, int64_t offset) { ownership_claim_read(&o, partition, offset, ME, o.assignment, now); }
 
 /* The same, and they are held: the claim of each stands at `offset`. */
 static inline void hold(int32_t count, int64_t offset) {
