@@ -232,7 +232,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 128
 
     def finish_request(self, request, client_address):
-        request.settimeout(PATIENCE_S)
+        request.settimeout(self.receiver.idle_timeout)
         with self.tls.wrap_socket(request, server_side=True) as connection:
             self.receiver.connections.append(connection)
             super().finish_request(connection, client_address)
@@ -253,6 +253,7 @@ class Receiver:
     def __init__(self, certificate, port=0, host="127.0.0.1"):
         self.certificate, self.requests, self.connections = certificate, [], []
         self.answer = lambda request: Answer()
+        self.idle_timeout = PATIENCE_S  # after which it closes a connection
         self._lock, self._released, self._host, self._port = threading.Lock(), threading.Event(), host, port
         self.start()
 
@@ -473,21 +474,20 @@ class Ess:
         return path
 
     def subscribe(self, id, receiver, topics, wait=True, secret="s3cr3t", **fields):
-        """Drops a subscriber's file in. Returns when its dispatcher has it, if there is one: what is published then is for it."""
+        """Drops a subscriber's file in. Returns when a dispatcher has it, if there is one: what is published then is for it."""
         url = receiver if isinstance(receiver, str) else receiver.url()
         lines = [f"id: {id}", f"url: {url}", f"topics: {json.dumps(topics)}", f"secret: {json.dumps(secret)}"]
-        seen = [len(self._settled(d, id)) for d in self._dispatchers()]
+        before = self._settled(id)
         path = self.write(f"{id}.yml", "\n".join(lines + [f"{name}: {json.dumps(value)}" for name, value in fields.items()]) + "\n")
-        if wait:
-            for dispatcher, before in zip(self._dispatchers(), seen):
-                wait_for(lambda: len(self._settled(dispatcher, id)) > before, told=lambda: f"{id} is not in force")
+        if wait and any(d.running() for d in self.dispatchers()):
+            wait_for(lambda: self._settled(id) > before, told=lambda: f"{id} is not in force")
         return path
 
-    def _dispatchers(self):
-        return [d for d in self.daemons if d.program == "ess-dispatcher" and d.running()]
+    def dispatchers(self):
+        return [daemon for daemon in self.daemons if daemon.program == "ess-dispatcher"]
 
-    def _settled(self, dispatcher, id):
-        return dispatcher.lines("subscriber_started", subscriber=id) + dispatcher.lines("subscriber_changed", subscriber=id)
+    def _settled(self, id):
+        return sum(len(d.lines(event, subscriber=id)) for d in self.dispatchers() for event in ("subscriber_started", "subscriber_changed"))
 
     def publish(self, topic, data, ingest=None, **members):
         """Publishes one event, which must be taken; its cursor."""
