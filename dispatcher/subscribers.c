@@ -179,8 +179,7 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
 
 void subscribers_check_key(struct dispatcher *d, struct span value) {
     struct error err;
-    bool old_key;
-    if (value.data && subscriber_check_from_json(value, d->keyring, &old_key, &err)) {
+    if (value.data && subscriber_check_from_json(value, d->keyring, NULL, &err)) {
         error_prefix(&err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
         dispatcher_refuse(d, "bad_key_file", err.message);
     }
