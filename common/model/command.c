@@ -8,6 +8,7 @@
 
 #include "common/model/event.h"
 #include "common/model/json_scan.h"
+#include "common/model/uuid.h"
 
 enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
 
@@ -158,7 +159,7 @@ static int take_all(const struct record *r, struct command *c, bool *newer, stru
     *newer = v > COMMAND_VERSION;
     if (*newer)
         return error_set(err, "written by a newer version of ESS (v %" PRId64 ")", v);
-    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES)
+    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES || !uuid_check(c->born))
         return error_set_field(err, "born", "missing");
     return take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
 }

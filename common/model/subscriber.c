@@ -1,5 +1,6 @@
 /* A subscriber's records; see subscriber.h. JSON by json-c; written in a fixed order by hand. */
 #include "common/model/subscriber.h"
+#include "common/model/uuid.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -59,7 +60,7 @@ static const char *get_string(struct json_object *object, const char *name) {
 
 static int get_born(struct json_object *object, char born[37], struct error *err) {
     const char *text = get_string(object, "born");
-    if (!text || strlen(text) != 36)
+    if (!text || !uuid_check(text))
         return error_set(err, "born: missing");
     memcpy(born, text, 37);
     return 0;

@@ -9,6 +9,7 @@
 
 #include "common/base/utf8.h"
 #include "common/model/json_scan.h"
+#include "common/model/uuid.h"
 
 static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
 
@@ -157,7 +158,7 @@ static void text(struct json_object *object, const char *name, char *out, size_t
 static bool uuid(struct json_object *object, const char *name, char out[37]) {
     struct json_object *value = member(object, name, json_type_string);
     text(object, name, out, 37);
-    return value && strlen(out) == 36 && json_object_get_string_len(value) == 36;
+    return value && uuid_check(out) && json_object_get_string_len(value) == 36;
 }
 
 static void read_attempts(struct token *t, struct json_object *object) {

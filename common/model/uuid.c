@@ -27,6 +27,15 @@ void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]) {
     format_uuid(bytes, 7, out);
 }
 
+bool uuid_check(const char *text) {
+    for (int i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (!text[i] || !strchr(dash ? "-" : "0123456789abcdef", text[i]))
+            return false;
+    }
+    return !text[36];
+}
+
 void uuid_v4(char out[37]) {
     unsigned char bytes[16];
     if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)

@@ -33,10 +33,22 @@ static void test_each_uuid_v4_is_another(void **state) {
     assert_non_null(strchr("89ab", one[19]));
 }
 
+static void test_what_is_no_uuid_is_told(void **state) {
+    static const char *const bad[] = {"", "0190b6a0-0000-4000-8000-00000000000", "0190b6a0-0000-4000-8000-0000000000011", "0190b6a000000-4000-8000-000000000001",
+                                      "0190B6A0-0000-4000-8000-000000000001", "0190b6a0-0000-4000-8000-00000000000\"", "------------------------------------"};
+    char made[37];
+    (void)state;
+    uuid_v4(made);
+    assert_true(uuid_check(made));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(uuid_check(bad[i]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_uuid_v7_is_its_time_and_the_random_bytes),
         cmocka_unit_test(test_each_uuid_v4_is_another),
+        cmocka_unit_test(test_what_is_no_uuid_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
