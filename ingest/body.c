@@ -8,7 +8,7 @@
 int body_parse(struct body *body, struct span text, const char *const *known, struct error *err) {
     size_t blank = 0;
     *body = (struct body){.count = 0};
-    while (blank < text.len && strchr(" \t\r\n", text.data[blank]))
+    while (blank < text.len && memchr(" \t\r\n", text.data[blank], 4))
         blank++;
     if (blank == text.len)
         return 0;

@@ -80,6 +80,15 @@ def test_a_rewind_goes_forward_too(shared, make):
     assert subscriber.receiver.cursors() == cursors[8:] + [last]
 
 
+def test_a_time_before_all_others_is_the_beginning(shared, make):
+    """Kafka gives times below 0 a meaning of their own."""
+    subscriber = make(["time.early"])
+    cursors = publish(shared, "time.early", 2)
+    subscriber.receiver.wait(2)
+    subscriber.call("rewind", {"time": "1969-12-31T23:59:59.999Z"})
+    assert [request.cursor for request in subscriber.receiver.wait(4)][2:] == cursors
+
+
 def test_a_rewind_to_a_time_sends_what_was_appended_from_then_on(shared, make):
     subscriber = make(["time.a"])
     publish(shared, "time.a", 3)
