@@ -35,7 +35,7 @@ LIBS = $(PACKAGE_LIBS) -lm -pthread
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(call objects,$(wildcard common/*.c common/*/*.c))
-INGEST := $(call objects,$(filter-out ingest/main.c,$(wildcard ingest/*.c)))
+INGEST := $(call objects,$(filter-out ingest/main.c,$(wildcard ingest/*.c)) $(BUILD)/made/openapi.c)
 DISPATCHER := $(call objects,$(filter-out dispatcher/main.c,$(wildcard dispatcher/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_TESTS ?= tests/system
@@ -51,6 +51,12 @@ $(BUILD)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call quiet,archive)$(AR) rcs $@ $(filter %.o,$^)
+
+# The document that ess-ingest serves, as text in C.
+$(BUILD)/made/openapi.c: ingest/openapi.json
+	@mkdir -p $(@D)
+	@{ echo '#include "ingest/openapi.h"'; echo 'const char openapi_document[] ='; \
+	  sed -e 's/[\"]/\\&/g' -e 's/.*/    "&\\n"/' $<; echo '    ;'; } >$@
 
 $(BUILD)/ess-ingest: $(BUILD)/obj/ingest/main.o $(BUILD)/libingest.a $(BUILD)/libcommon.a
 	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS)

@@ -10,6 +10,8 @@
 void status_healthz(void *arg, struct http_request *request) {
     struct buf body = {0};
     (void)arg;
+    if (!http_request_no_query(request))
+        return;
     buf_puts(&body, "{\"status\":\"ok\"}\n");
     http_answer(request, 200, "application/json", &body);
     buf_fini(&body);
@@ -19,6 +21,8 @@ void status_readyz(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
     struct buf body = {0};
     struct error err;
+    if (!http_request_no_query(request))
+        return;
     if (dispatcher_ready(d)) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
@@ -111,6 +115,8 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
 void status_metrics(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
     struct buf out = {0};
+    if (!http_request_no_query(request))
+        return;
     counters(d, &out);
     if (d->feed)
         subscribers(d, &out);

@@ -15,6 +15,7 @@
 #include "ingest/dead_letters.h"
 #include "ingest/ingest.h"
 #include "ingest/keys.h"
+#include "ingest/openapi.h"
 #include "ingest/page.h"
 #include "ingest/publish.h"
 #include "ingest/register.h"
@@ -37,6 +38,7 @@ static const struct http_route routes[] = {
     {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
     {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
     {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
+    {"GET", "/openapi.json", openapi_handle, false, BEARER_OPEN},
     {"POST", "/register", register_handle, false, AUTH_REGISTER},
     {"POST", "/ess/subscribers", register_handle, false, AUTH_REGISTER},
     {"GET", "/ess/subscribers", subscribers_list, false, AUTH_REGISTER},

@@ -11,6 +11,8 @@
 void status_healthz(void *arg, struct http_request *request) {
     struct buf body = {0};
     (void)arg;
+    if (!http_request_no_query(request))
+        return;
     buf_puts(&body, "{\"status\":\"ok\"}\n");
     http_answer(request, 200, "application/json", &body);
     buf_fini(&body);
@@ -20,6 +22,8 @@ void status_readyz(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct buf body = {0};
     struct error err;
+    if (!http_request_no_query(request))
+        return;
     if (ingest_ready(ingest)) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
@@ -45,6 +49,8 @@ void status_metrics(void *arg, struct http_request *request) {
     static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict", "refused", "unavailable"};
     struct ingest *ingest = arg;
     struct buf out = {0}, labels = {0};
+    if (!http_request_no_query(request))
+        return;
     metrics_family(&out, "ess_publish_total", "counter", "Published events by outcome; a request that is refused or in conflict counts as one.");
     for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
         buf_clear(&labels);

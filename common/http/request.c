@@ -83,6 +83,15 @@ const char *http_request_query(const struct http_request *r, const char *name) {
     return NULL;
 }
 
+bool http_request_no_query(struct http_request *r) {
+    static const char *const none[] = {NULL};
+    struct error err;
+    if (http_request_query_check(r, none, &err) == 0)
+        return true;
+    http_problem(r, 400, &err, NULL, 0);
+    return false;
+}
+
 /* The path of "http://host/path", the form that a proxy may send. */
 static const char *path_of(const char *url) {
     size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;

@@ -71,6 +71,8 @@ const char *http_request_segment(const struct http_request *request, size_t numb
 /* Query parameters, decoded. A repeated one, or one that is not in `known` (NULL-terminated): -1 and err->field. */
 int http_request_query_check(const struct http_request *request, const char *const *known, struct error *err);
 const char *http_request_query(const struct http_request *request, const char *name); /* NULL when absent */
+/* For a call that takes none: false when there are some, and then it has been answered with 400. */
+bool http_request_no_query(struct http_request *request);
 
 /* The service's own word about a request, such as who asks; freed by `free_data` (may be NULL) when the request ends. */
 void http_request_set_data(struct http_request *request, void *data, void (*free_data)(void *));

@@ -181,7 +181,7 @@ WELL_FORMED = {
     "a value beyond ASCII": (get(b"X: \xc3\xa9\xff"), 200),
     "a whole URL": (get(line=b"GET http://x/healthz HTTP/1.1"), 200),
     "an encoded path": (get(line=b"GET /h%65althz HTTP/1.1"), 200),
-    "a long URL": (get(line=b"GET /healthz?" + b"a" * 10000 + b" HTTP/1.1"), 200),
+    "a long URL": (get(line=b"GET /healthz?" + b"a" * 10000 + b" HTTP/1.1"), 400),
     "100 headers": (get(*[b"X%d: y" % n for n in range(100)]), 200),
     "empty lines before it": (b"\r\n\r\n" + get(), 200),
     "a wish to upgrade": (get(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"), 200),
