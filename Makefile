@@ -115,6 +115,28 @@ COMPOSE_TESTS ?= tests/compose
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
 	@build/venv/bin/python tests/bench/delivery.py
 
+# A target is tests/fuzz/<name>_fuzz.c; the whole of the code is built by clang to tell libFuzzer where it went.
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_S ?= 20
+fuzz_make = @$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz CFLAGS='-O1 -g'
+.PHONY: fuzz
+fuzz: ## each fuzz target for 20 s, two at a time; FUZZ_S=60 for longer
+	@deploy/setup fuzz
+	$(fuzz_make) fuzz-run
+.PHONY: fuzz-long
+fuzz-long: ## each fuzz target for an hour
+	@$(MAKE) --no-print-directory FUZZ_S=3600 fuzz
+.PHONY: fuzz-run fuzz-keep
+fuzz-run: $(FUZZ)
+	@tests/fuzz/run $(FUZZ_S) $^
+fuzz-keep: ## bring what fuzzing found into tests/fuzz/corpus
+	$(fuzz_make) fuzz-keep-run
+fuzz-keep-run: $(FUZZ)
+	@tests/fuzz/run keep $^
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdispatcher.a $(BUILD)/libingest.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call quiet,link)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS) -ljansson
+
 .PHONY: objects
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
 

@@ -1,0 +1,109 @@
+/* What stands in Kafka beside events, as whoever may write there could make it: specs, keys, wanted states, commands, replay
+ * tokens. The first byte says which. What is taken is written as JSON, and that reads as the same. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/model/command.h"
+#include "common/model/json_scan.h"
+#include "common/model/subscriber.h"
+#include "common/model/token.h"
+#include "fuzz.h"
+
+static struct keyring *keyring;
+
+static void make_keyring(void) {
+    char folder[] = "/tmp/ess-fuzz-XXXXXX", path[64];
+    struct error err;
+    MUST(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/key", folder);
+    MUST(keyring_create(path, &err) == 0 && (keyring = keyring_load(path, NULL, &err)));
+    unlink(path);
+    rmdir(folder);
+}
+
+static void check_json(const struct buf *text) {
+    struct error err;
+    MUST(json_scan(content(text), JSON_DEPTH_MAX + 8, &err) == 0);
+}
+
+static void check_command(struct span text) {
+    struct command command, again;
+    struct buf first = {0}, second = {0};
+    struct error err;
+    bool newer = false;
+    if (command_from_json(&command, text, &newer, &err))
+        return;
+    command_to_json(&command, &first);
+    check_json(&first);
+    MUST(command_from_json(&again, content(&first), &newer, &err) == 0);
+    command_to_json(&again, &second);
+    MUST(span_equal(content(&first), content(&second)));
+    command_fini(&command);
+    command_fini(&again);
+    buf_fini(&first);
+    buf_fini(&second);
+}
+
+static void check_token(struct span text) {
+    struct token token = {0}, again = {0};
+    struct buf first = {0}, second = {0};
+    struct error err;
+    bool newer = false;
+    if (token_from_json(&token, text, &newer, &err))
+        return;
+    token_to_json(&token, &first);
+    check_json(&first);
+    MUST(token_from_json(&again, content(&first), &newer, &err) == 0);
+    token_to_json(&again, &second);
+    MUST(json_scan(text, JSON_DEPTH_MAX + 8, &err) || span_equal(content(&first), content(&second))); /* what is no UTF-8 was replaced */
+    token_fini(&token);
+    token_fini(&again);
+    buf_fini(&first);
+    buf_fini(&second);
+}
+
+static void check_record(struct span text) {
+    struct subscriber_record record, again;
+    struct buf out = {0};
+    struct error err;
+    bool newer, old_key = false;
+    if (subscriber_record_from_json(&record, "a", text, keyring, &newer, &old_key, &err))
+        return;
+    subscriber_record_to_json(&record, keyring, &out);
+    check_json(&out);
+    MUST(subscriber_record_from_json(&again, "a", content(&out), keyring, &newer, &old_key, &err) == 0);
+    MUST(again.start == record.start && again.removed == record.removed && strcmp(again.spec.url, record.spec.url) == 0);
+    spec_fini(&record.spec);
+    spec_fini(&again.spec);
+    buf_fini(&out);
+}
+
+static void check_keys(struct span text) {
+    struct subscriber_keys keys;
+    struct subscriber_want want;
+    struct buf out = {0};
+    struct error err;
+    bool newer, old_key = false;
+    if (subscriber_keys_from_json(&keys, "a", text, keyring, &newer, &old_key, &err) == 0) {
+        subscriber_keys_to_json(&keys, "a", keyring, &out);
+        subscriber_keys_fini(&keys);
+    } else if (subscriber_want_from_json(&want, text, &newer, &err) == 0) {
+        subscriber_want_to_json(&want, &out);
+    } else {
+        MUST(subscriber_check_from_json(text, keyring, &old_key, &err)); /* sealed by a key that was made just now */
+        return;
+    }
+    check_json(&out);
+    buf_fini(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static void (*const checks[])(struct span text) = {check_command, check_token, check_record, check_keys};
+    char id[SPEC_ID_BYTES_MAX + 1];
+    if (!keyring)
+        make_keyring();
+    subscriber_key_parse(bytes(data, size), id);
+    if (size)
+        checks[data[0] % 4](bytes(data + 1, size - 1));
+    return 0;
+}
