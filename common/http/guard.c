@@ -97,7 +97,8 @@ static void look_at_place(struct guard *g, const char *name, size_t name_len, co
     g->next = value + value_len + 2;
 }
 
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                                      size_t value_len) {
     struct guard *g = cls;
     (void)kind;
     if (!value) {
