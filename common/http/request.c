@@ -162,14 +162,19 @@ size_t http_request_body_max(const struct http_request *r) {
     return r->route->large_body ? r->server->options.body_max_bytes : HTTP_BODY_BYTES_DEFAULT;
 }
 
+void http_request_too_large(struct http_request *r) {
+    struct error err;
+    error_set(&err, "the body is larger than the %zu bytes that this call takes%s", http_request_body_max(r),
+              r->route->large_body ? "; send less at once, and share large data by a link" : "");
+    http_problem(r, 413, &err, NULL, 0);
+}
+
 static bool length_fits(struct http_request *r) {
     const char *length = http_request_header(r, "Content-Length");
     size_t max = http_request_body_max(r);
-    struct error err;
     if (!length || (strlen(length) < 19 && strtoull(length, NULL, 10) <= max))
         return true;
-    error_set(&err, "the body is larger than the %zu bytes that this call takes", max);
-    http_problem(r, 413, &err, NULL, 0);
+    http_request_too_large(r);
     return false;
 }
 
