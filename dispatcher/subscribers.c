@@ -93,12 +93,6 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
     }
     s = find_or_add(all, id, record->partition);
     if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
-        if (s->has_record && subscriber_record_void(&parsed, record->offset, s->record.born, s->record.registered)) {
-            spec_fini(&parsed.spec); /* the loser of two registrations of one id */
-            return;
-        }
-        if (parsed.registered < 0)
-            parsed.registered = record->offset;
         note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
         subscriber_set_record(s, &parsed, record->offset);
         return;

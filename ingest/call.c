@@ -128,11 +128,9 @@ static void on_late(void *arg) {
     call->request = NULL;
 }
 
-/* The subscriber had been deleted before, and by our spec is there again. */
+/* The subscriber had been deleted before, or is another by now. */
 static void undo(struct call *call) {
-    struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
-    if (entry && entry->readable && strcmp(entry->born, call->born) == 0)
-        records_delete(call->ingest, entry);
+    records_restore(call->ingest, call->id);
     if (call->request)
         not_found(call->request, call->id);
     call_free(call);

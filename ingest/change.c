@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
@@ -19,11 +20,11 @@ struct record {
     struct change *change; /* NULL: it has ended before the report */
     char *key, *value;
     size_t value_len;
-    bool tombstone, reported, rejected, read;
+    bool tombstone, reported, rejected, read, overtaken;
 };
 
 struct change {
-    struct change *prev, *next;
+    struct change *prev, *next; /* of the same subscriber */
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
     char born[37];
@@ -40,6 +41,38 @@ struct change {
     void *arg;
 };
 
+/* Those of one subscriber. */
+struct changes_of {
+    UT_hash_handle hh;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    struct change *list;
+};
+
+static struct changes_of *changes_of(const struct ingest *ingest, const char *id) {
+    struct changes_of *of;
+    HASH_FIND_STR(ingest->changes, id, of);
+    return of;
+}
+
+static void add_to_list(struct change *c) {
+    struct changes_of *of = changes_of(c->ingest, c->id);
+    if (!of) {
+        of = mem_zero(sizeof *of);
+        memcpy(of->id, c->id, sizeof of->id);
+        HASH_ADD_STR(c->ingest->changes, id, of);
+    }
+    DL_APPEND(of->list, c);
+}
+
+static void take_from_list(struct change *c) {
+    struct changes_of *of = changes_of(c->ingest, c->id);
+    DL_DELETE(of->list, c);
+    if (of->list)
+        return;
+    HASH_DEL(c->ingest->changes, of);
+    free(of);
+}
+
 struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base) {
     struct change *c = mem_zero(sizeof *c);
     *c = (struct change){.ingest = ingest, .keys_base = keys_base, .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
@@ -55,9 +88,15 @@ static void record_free(struct record *r) {
     free(r);
 }
 
+void change_drop(struct change *c) {
+    for (size_t i = 0; c && i < c->count; i++)
+        record_free(c->records[i]);
+    free(c);
+}
+
 /* Those without a report yet are freed by it. */
 static void change_free(struct change *c) {
-    DL_DELETE(c->ingest->changes, c);
+    take_from_list(c);
     loop_timer_clear(c->ingest->loop, &c->timer);
     for (size_t i = 0; i < c->count; i++) {
         c->records[i]->change = NULL;
@@ -144,39 +183,43 @@ void change_send(struct change *c, void (*late)(void *), void (*done)(void *, co
     c->late = late;
     c->done = done;
     c->arg = arg;
-    DL_APPEND(c->ingest->changes, c);
+    add_to_list(c);
     loop_timer_init(&c->timer, on_timer, c);
     loop_timer_set(c->ingest->loop, &c->timer, clock_ms() + LATE_MS);
     for (size_t i = 0; i < c->count; i++)
         append(c, c->records[i]);
 }
 
-bool change_pending(const struct ingest *ingest, const char *id) {
-    for (const struct change *c = ingest->changes; c; c = c->next)
-        if (strcmp(c->id, id) == 0)
-            return true;
-    return false;
-}
+bool change_pending(const struct ingest *ingest, const char *id) { return changes_of(ingest, id) != NULL; }
 
 static bool is_this(const struct record *r, const struct table_record *record) {
     return !r->read && span_equal(span_of(r->key), record->key) && r->tombstone == !record->value.data &&
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
-static void compare(struct change *c, const struct record *r, const struct registry_entry *entry) {
-    size_t id_len = strlen(c->id);
-    if (r->key[id_len] == 0 && !r->tombstone)
-        c->result.spec_overtaken = !entry || !entry->readable || strcmp(entry->born, c->born) != 0;
-    else if (strcmp(r->key + id_len, "/keys") == 0 && !r->tombstone)
-        c->result.keys_overtaken = entry && entry->keys && strcmp(entry->keys->born, c->born) == 0 && entry->keys_offset != c->keys_base;
+/* Of the spec whose registration was deleted before, or whose id another has by now: or the tombstone that would hit the other. */
+static bool misses_spec(const struct change *c, const struct record *r, const struct registry_entry *entry) {
+    if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
+        return true;
+    return !r->tombstone && (!entry || !entry->known);
 }
 
-bool change_keys_overtaken(const struct change *c) { return c && c->result.keys_overtaken && strchr(c->found->key, '/'); }
+static void compare(struct change *c, struct record *r, const struct registry_entry *entry) {
+    const char *kind = r->key + strlen(c->id);
+    r->overtaken = false;
+    if (!*c->born)
+        return;
+    if (*kind == 0)
+        r->overtaken = c->result.spec_overtaken = misses_spec(c, r, entry);
+    else if (strcmp(kind, "/keys") == 0 && !r->tombstone && entry && entry->keys && strcmp(entry->keys->born, c->born) == 0)
+        r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base;
+}
+
+bool change_overtaken(const struct change *c) { return c && c->found->overtaken; }
 
 struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record, const struct registry_entry *entry) {
-    for (struct change *c = ingest->changes; c; c = c->next) {
-        if (strcmp(c->id, id) != 0)
-            continue;
+    struct changes_of *of = changes_of(ingest, id);
+    for (struct change *c = of ? of->list : NULL; c; c = c->next) {
         for (size_t i = 0; i < c->count; i++) {
             if (!is_this(c->records[i], record))
                 continue;
@@ -198,8 +241,8 @@ void change_was_read(struct change *c, int64_t offset) {
 }
 
 void change_end_all(struct ingest *ingest) {
-    struct change *c, *next;
-    DL_FOREACH_SAFE(ingest->changes, c, next) {
+    while (ingest->changes) {
+        struct change *c = ingest->changes->list;
         error_set(&c->err, "the log is being read anew");
         finish(c, CHANGE_UNKNOWN);
     }

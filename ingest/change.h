@@ -23,14 +23,15 @@ enum change_fate {
 struct change_result {
     enum change_fate fate;
     int64_t generation; /* offset of its last record; -1 unless CHANGE_READ */
-    /* Between what the keys were made from and themselves the log has others of the same registration. They are in force in the
-     * registry, and hidden in the log: write them again, with this change on top. */
-    bool keys_overtaken;
-    bool spec_overtaken; /* it was deleted before: nothing of this registration was in force when its spec came */
+    /* Between what it was made from and itself the log has others' records. These are in force in the registry, and hidden in the
+     * log by this change's: write them again (records_restore), or with this change on top. */
+    bool keys_overtaken; /* other keys of the same registration */
+    bool spec_overtaken; /* it was deleted, or is another's: the spec, or tombstone, met nothing of the registration it was for */
     const char *reason; /* NULL when CHANGE_READ */
 };
 
-/* `born`: of the spec that it is for. `keys_base`: offset of the keys record that it was made from; -1: none. */
+/* `born`: of the spec in force that it is for; "": there is none, nothing is compared. `keys_base`: offset of the keys record
+ * that it was made from; -1: none. */
 struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base);
 /* The next record, copied; a value without data is a tombstone. At most 6. */
 void change_add(struct change *change, const char *key, struct span value);
@@ -39,13 +40,16 @@ void change_add(struct change *change, const char *key, struct span value);
  * never from within this call, and the change is freed after it. */
 void change_send(struct change *change, void (*late)(void *arg), void (*done)(void *arg, const struct change_result *result), void *arg);
 
+/* Instead of sending it. NULL is allowed. */
+void change_drop(struct change *change);
+
 /* Whether records of this subscriber are on their way. */
 bool change_pending(const struct ingest *ingest, const char *id);
 
 /* For whoever reads ess.subscribers, before a record takes hold of the entry (NULL: none), and after that: */
 struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record, const struct registry_entry *entry);
-/* What was found is a keys record that was overtaken. `change` may be NULL. */
-bool change_keys_overtaken(const struct change *change);
+/* What was found is not to be taken. `change` may be NULL. */
+bool change_overtaken(const struct change *change);
 void change_was_read(struct change *change, int64_t offset); /* `change` may be NULL */
 
 /* The records are no longer read: all end as unknown. */

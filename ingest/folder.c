@@ -132,8 +132,8 @@ static bool may_still_be_there(const struct folder *f, const struct subscriber_f
 
 /* Files that are not there any more are forgotten; but those of a folder that cannot be read may still be. */
 static void forget_files(struct folder *f) {
-    struct subscriber_file *file, *next;
-    HASH_ITER(hh, f->files, file, next) {
+    for (struct subscriber_file *file = f->files, *next; file; file = next) {
+        next = file->hh.next;
         if (!file->seen && !may_still_be_there(f, file)) {
             HASH_DEL(f->files, file);
             subscriber_file_free(file);

@@ -15,7 +15,8 @@
 
 struct bearer;
 struct tls;
-struct change;
+struct changes_of;
+struct claims_of;
 struct publisher;
 struct registry;
 struct registry_entry;
@@ -45,7 +46,8 @@ struct ingest {
     struct waiters *waiters;   /* likewise */
     struct registry *registry; /* likewise */
     struct statuses *statuses; /* likewise; the registry's */
-    struct change *changes;    /* records about subscribers on their way */
+    struct changes_of *changes; /* records about subscribers on their way, by id */
+    struct claims_of *claims;   /* to ids, while they are registered, by id */
     struct folder *folder;     /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];

@@ -140,10 +140,9 @@ static void on_certificate(void *arg, const struct error *err) {
 }
 
 static int open_tls(struct ingest *ingest, struct error *err) {
-    const char *certificate = ingest->settings.ingest.tls_certificate, *key = ingest->settings.ingest.tls_key;
-    if (!*certificate)
+    if (!*ingest->settings.ingest.tls_certificate)
         return 0;
-    ingest->tls = tls_new(ingest->loop, certificate, key, on_certificate, NULL, err);
+    ingest->tls = tls_new(ingest->loop, ingest->settings.ingest.tls_certificate, ingest->settings.ingest.tls_key, on_certificate, NULL, err);
     return ingest->tls ? 0 : -1;
 }
 

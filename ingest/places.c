@@ -16,7 +16,8 @@
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100 };
 
 struct place place_end(const struct ingest *ingest, const char *field) {
-    return (struct place){.field = field, .is_time = true, .value = clock_wall_ms(), .least = ingest_end(ingest)};
+    /* What was appended in this very millisecond had most likely been on its way before, or even been answered. */
+    return (struct place){.field = field, .is_time = true, .value = clock_wall_ms() + 1, .least = ingest_end(ingest)};
 }
 
 struct place place_of_spec(const struct ingest *ingest, const struct spec *spec) {
@@ -101,11 +102,12 @@ static void begin_batch(struct ingest *ingest);
 
 static void answered(void *arg) {
     struct places_batch *b = arg;
-    struct query *q, *next;
     const int64_t *at = b->at;
     b->ingest->places_batch = NULL;
     begin_batch(b->ingest);
-    DL_FOREACH_SAFE(b->queries, q, next) {
+    while (b->queries) {
+        struct query *q = b->queries;
+        DL_DELETE(b->queries, q);
         finish_query(b, q, &at);
         free(q);
     }

@@ -39,7 +39,7 @@ void records_add_tombstones(struct change *change, const char *id) {
 }
 
 struct subscriber_record records_of(const struct registry_entry *entry, const struct spec *spec) {
-    struct subscriber_record record = {.start = entry->start, .registered = entry->registered, .spec = *spec};
+    struct subscriber_record record = {.start = entry->start, .spec = *spec};
     memcpy(record.born, entry->born, sizeof record.born);
     snprintf(record.source, sizeof record.source, "%s", entry->source);
     return record;
@@ -50,18 +50,17 @@ struct subscriber_record records_of(const struct registry_entry *entry, const st
 struct errand {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
-    const char *event; /* logged when it is done */
+    const char *event; /* logged when it is done; NULL: nothing */
 };
 
 static void on_done(void *arg, const struct change_result *result) {
     struct errand *e = arg;
-    if (result->fate == CHANGE_READ)
+    if (result->fate == CHANGE_READ && e->event)
         log_info(e->event, LOG_S("subscriber", e->id), LOG_N("generation", result->generation));
-    else
+    else if (result->fate != CHANGE_READ)
         log_warn("subscriber_not_written", LOG_S("subscriber", e->id), LOG_S("reason", result->reason));
-    struct registry_entry *entry = result->keys_overtaken ? registry_find(e->ingest->registry, e->id) : NULL;
-    if (entry && entry->readable)
-        records_repair(e->ingest, entry);
+    if (result->fate == CHANGE_READ && (result->keys_overtaken || result->spec_overtaken))
+        records_restore(e->ingest, e->id);
     free(e);
 }
 
@@ -129,20 +128,33 @@ static void rewrite(struct ingest *ingest, const struct registry_entry *entry, b
 
 void records_remove(struct ingest *ingest, const struct registry_entry *entry) { rewrite(ingest, entry, true, NULL, "subscriber_removed"); }
 
-void records_repair(struct ingest *ingest, const struct registry_entry *entry) {
-    rewrite(ingest, entry, entry->removed, registry_keys(entry), "subscriber_repaired");
-}
-
 void records_delete(struct ingest *ingest, const struct registry_entry *entry) {
     struct change *change = begin(ingest, entry);
     records_add_tombstones(change, entry->id);
     send_off(ingest, change, entry->id, "subscriber_deleted");
 }
 
+void records_restore(struct ingest *ingest, const char *id) {
+    const struct registry_entry *entry = registry_find(ingest->registry, id);
+    if (entry && entry->known && entry->readable) {
+        rewrite(ingest, entry, entry->removed, registry_keys(entry), "subscriber_restored");
+    } else if (!entry || !entry->known) {
+        struct change *change = change_new(ingest, id, "", -1);
+        records_add_tombstones(change, id);
+        send_off(ingest, change, id, "subscriber_deleted");
+    }
+}
+
+void records_erase(struct ingest *ingest, const char *id, const char *key) {
+    struct change *change = change_new(ingest, id, "", -1);
+    change_add(change, key, (struct span){NULL, 0});
+    send_off(ingest, change, id, NULL);
+}
+
 void records_tidy(struct ingest *ingest) {
     for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next) {
-        if (e->readable && (e->old_key || e->hidden))
-            rewrite(ingest, e, e->removed, registry_keys(e), e->hidden ? "subscriber_repaired" : "subscriber_sealed_anew");
+        if (e->readable && e->old_key)
+            rewrite(ingest, e, e->removed, registry_keys(e), "subscriber_sealed_anew");
         e->old_key = false;
     }
 }

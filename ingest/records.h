@@ -27,9 +27,13 @@ struct subscriber_record records_of(const struct registry_entry *entry, const st
 bool records_update(struct ingest *ingest, const struct registry_entry *entry, const struct spec *spec, const char *source);
 void records_remove(struct ingest *ingest, const struct registry_entry *entry);
 void records_delete(struct ingest *ingest, const struct registry_entry *entry);
-void records_repair(struct ingest *ingest, const struct registry_entry *entry);
+/* A change was overtaken: brings the log back to what the registry says of the id. */
+void records_restore(struct ingest *ingest, const char *id);
 
-/* Seals anew what an older key sealed, and writes once more what a void record hides. */
+/* A tombstone for one key of the id. */
+void records_erase(struct ingest *ingest, const char *id, const char *key);
+
+/* Seals anew what an older key sealed. */
 void records_tidy(struct ingest *ingest);
 
 /* Appends a new check record, sealed by the ring's first key. */

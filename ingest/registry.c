@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/kafka/table.h"
 #include "ingest/change.h"
+#include "ingest/claims.h"
 #include "ingest/ingest.h"
 #include "ingest/statuses.h"
 
@@ -124,19 +125,17 @@ static void note_good(struct registry_entry *entry, enum registry_record kind) {
     entry->bad[kind] = NULL;
 }
 
-static void take_spec(struct registry_entry *entry, const struct subscriber_record *parsed, int64_t offset) {
+static void take_spec(struct registry_entry *entry, const struct subscriber_record *parsed) {
     struct buf content = {0};
     wipe(&entry->content);
     free(entry->source);
     memcpy(entry->born, parsed->born, sizeof entry->born);
     entry->source = mem_copy_string(parsed->source, strlen(parsed->source));
     entry->start = parsed->start;
-    entry->registered = parsed->registered >= 0 ? parsed->registered : offset;
     entry->removed = parsed->removed;
     spec_to_json(&parsed->spec, true, &content);
     entry->content = buf_detach(&content, NULL);
     entry->readable = true;
-    entry->hidden = false;
 }
 
 static const char no_key[] = "there is no key to open it";
@@ -162,15 +161,11 @@ static void read_spec(struct registry *r, struct registry_entry *entry, const st
         entry->generation = record->offset;
         return;
     }
-    if (entry->readable && subscriber_record_void(&parsed, record->offset, entry->born, entry->registered)) {
-        entry->hidden = true;
-    } else {
-        note_good(entry, REGISTRY_SPEC);
-        entry->known = true;
-        entry->generation = record->offset;
-        entry->old_key |= old_key;
-        take_spec(entry, &parsed, record->offset);
-    }
+    note_good(entry, REGISTRY_SPEC);
+    entry->known = true;
+    entry->generation = record->offset;
+    entry->old_key |= old_key;
+    take_spec(entry, &parsed);
     spec_fini(&parsed.spec);
 }
 
@@ -183,13 +178,8 @@ static void read_keys(struct registry *r, struct registry_entry *entry, const st
         note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
         return;
     }
-    if (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0) {
-        entry->hidden = true;
-        subscriber_keys_fini(&keys);
-        return;
-    }
     note_good(entry, REGISTRY_KEYS);
-    if (overtaken) {
+    if (overtaken || (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0)) {
         subscriber_keys_fini(&keys);
     } else {
         forget_keys(r, entry);
@@ -233,16 +223,27 @@ static void read_check(struct registry *r, const struct table_record *record) {
     r->has_check = record->value.data;
 }
 
+/* A record of ours that is not taken still is the newest. */
+static void note_generation(struct registry_entry *entry, int64_t offset) {
+    if (entry)
+        entry->generation = offset;
+}
+
 static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind, const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
     struct change *ours = change_find(r->ingest, id, record, entry);
+    bool overtaken = change_overtaken(ours);
     r->version++;
-    if (!record->value.data && entry)
+    if (kind == SUBSCRIBER_KEY_CLAIM)
+        claims_read(r->ingest, id, record);
+    else if (overtaken && kind == SUBSCRIBER_KEY_SPEC)
+        note_generation(entry, record->offset);
+    else if (!record->value.data && entry)
         read_tombstone(r, entry, kind);
     else if (record->value.data && kind == SUBSCRIBER_KEY_SPEC)
         read_spec(r, entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_KEYS)
-        read_keys(r, entry_of(r, id), record, change_keys_overtaken(ours));
+        read_keys(r, entry_of(r, id), record, overtaken);
     else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
         read_want(r, entry_of(r, id), record);
     change_was_read(ours, record->offset);
@@ -301,6 +302,7 @@ void registry_free(struct registry *r) {
     if (!r)
         return;
     change_end_all(r->ingest);
+    claims_free(r->ingest);
     table_free(r->table);
     HASH_ITER(hh, r->entries, entry, next)
         entry_free(r, entry);

@@ -1,8 +1,7 @@
 /* The subscribers as ess.subscribers has them. Kafka is the truth: what is written counts once it was read back.
  *
- * Of two registrations of one id the one that stands first in the log counts, and records of another `born` are void
- * (subscriber.h). A void record that is the newest under its key is alone what compaction leaves: whoever wrote it writes
- * what it hides once more (records_repair), and so does an ingest that finds one when it has loaded. */
+ * What this ingest wrote is compared with what it was made from when it is read back (change.h). Where another's record came
+ * between, ours is not taken here: whoever wrote it is told, and writes what it hides in the log once more (records_restore). */
 #ifndef ESS_INGEST_REGISTRY_H
 #define ESS_INGEST_REGISTRY_H
 
@@ -28,7 +27,6 @@ struct registry_entry {
     char born[37];
     char *source; /* "api", or the file */
     int64_t start;
-    int64_t registered; /* offset of the record that began it */
     int64_t generation; /* offset of the spec record */
     char *content;      /* the spec with its header values, as spec_to_json writes it */
     /* its keys; void unless they are of the same born, see registry_keys */
@@ -40,7 +38,6 @@ struct registry_entry {
     int64_t bad_offset[REGISTRY_RECORDS];
     bool newer;                   /* the spec was written by a newer version of ESS */
     bool old_key;                 /* something is sealed by an older key of the file */
-    bool hidden;                  /* a void record stands above what is in force */
     int64_t missing_since_ms;     /* the folder's: when its file was first found to be gone; 0: it is there */
 };
 

@@ -7,6 +7,7 @@
 #include "common/feed/begin.h"
 #include "common/model/seal.h"
 #include "ingest/dedupe.h"
+#include "ingest/claims.h"
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
 #include "ingest/publish.h"
@@ -92,6 +93,7 @@ static void on_registry_loaded(struct ingest *ingest) {
     if (!registry_check(ingest->registry).data || old_key)
         records_write_check(ingest);
     records_tidy(ingest);
+    claims_tidy(ingest);
     ingest->folder = folder_new(ingest);
     tell_ready(ingest);
 }

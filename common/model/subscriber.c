@@ -85,8 +85,6 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     put_string(out, "born", span_of(r->born));
     put_string(out, "source", span_of(r->source));
     buf_printf(out, ",\"start\":%" PRId64, r->start);
-    if (r->registered >= 0)
-        buf_printf(out, ",\"registered\":%" PRId64, r->registered);
     buf_printf(out, "%s,\"spec\":", r->removed ? ",\"removed\":true" : "");
     spec_to_json(&r->spec, false, out);
     if (r->spec.headers_count) {
@@ -141,15 +139,10 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
     const char *source = get_string(object, "source");
     snprintf(r->source, sizeof r->source, "%s", source ? source : "");
     r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value) : 0;
-    r->registered = json_object_object_get_ex(object, "registered", &value) ? json_object_get_int64(value) : -1;
     r->removed = json_object_object_get_ex(object, "removed", &value) && json_object_get_boolean(value);
     int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err) ? -1 : 0;
     json_object_put(object);
     return result;
-}
-
-bool subscriber_record_void(const struct subscriber_record *record, int64_t offset, const char *born, int64_t registered) {
-    return strcmp(record->born, born) != 0 && (record->registered >= 0 ? record->registered : offset) >= registered;
 }
 
 /* --- keys */
@@ -249,25 +242,33 @@ int subscriber_want_from_json(struct subscriber_want *want, struct span text, bo
 
 /* --- Kafka keys */
 
+static enum subscriber_key kind_of(struct span rest) {
+    static const struct {
+        const char *text;
+        bool begins; /* and something must follow */
+        enum subscriber_key kind;
+    } kinds[] = {{"", false, SUBSCRIBER_KEY_SPEC},
+                 {"/keys", false, SUBSCRIBER_KEY_KEYS},
+                 {"/want", false, SUBSCRIBER_KEY_WANT},
+                 {"/cmd/", true, SUBSCRIBER_KEY_COMMAND},
+                 {"/claim/", true, SUBSCRIBER_KEY_CLAIM}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct span text = span_of(kinds[i].text), head = {rest.data, text.len};
+        if (kinds[i].begins ? rest.len > text.len && span_equal(head, text) : span_equal(rest, text))
+            return kinds[i].kind;
+    }
+    return SUBSCRIBER_KEY_OTHER;
+}
+
 enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_MAX + 1]) {
-    static const char command[] = "/cmd/";
     id[0] = 0;
     if (key.len == SUBSCRIBER_CHECK_KEY_BYTES && memcmp(key.data, SUBSCRIBER_CHECK_KEY, key.len) == 0)
         return SUBSCRIBER_KEY_CHECK;
     const char *slash = key.len ? memchr(key.data, '/', key.len) : NULL;
     size_t len = slash ? (size_t)(slash - key.data) : key.len;
-    struct span rest = {slash, key.len - len};
-    enum subscriber_key kind = SUBSCRIBER_KEY_OTHER;
     if (len == 0 || len > SPEC_ID_BYTES_MAX || memchr(key.data, 0, len))
         return SUBSCRIBER_KEY_OTHER;
-    if (!slash)
-        kind = SUBSCRIBER_KEY_SPEC;
-    else if (span_equal(rest, span_of("/keys")))
-        kind = SUBSCRIBER_KEY_KEYS;
-    else if (span_equal(rest, span_of("/want")))
-        kind = SUBSCRIBER_KEY_WANT;
-    else if (rest.len > sizeof command - 1 && memcmp(rest.data, command, sizeof command - 1) == 0)
-        kind = SUBSCRIBER_KEY_COMMAND;
+    enum subscriber_key kind = kind_of((struct span){key.data + len, key.len - len});
     snprintf(id, SPEC_ID_BYTES_MAX + 1, "%.*s", kind == SUBSCRIBER_KEY_OTHER ? 0 : (int)len, key.data);
     return kind;
 }

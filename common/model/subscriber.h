@@ -2,9 +2,9 @@
  * token, "<id>/want" its wanted state; its commands are command.h's. Dispatchers need no files: Kafka is the one truth.
  * Pure, any thread.
  *
- * Every record carries the `born` of its registration. One of another `born` than the spec in force is void. Two ingests may
- * register one id at the same moment, and compaction keeps only the newer spec: so a spec says where its registration stands
- * in the log, and the lower one counts (subscriber_record_void). */
+ * Every record carries the `born` of its registration. One of another `born` than the spec in force is void. Whoever wants to
+ * register an id claims it first by "<id>/claim/<born>", a key that is nobody else's: of two claims the one that stands first in
+ * the log counts. (Of two specs compaction would keep only the second.) A claim is taken away when it has served. */
 #ifndef ESS_MODEL_SUBSCRIBER_H
 #define ESS_MODEL_SUBSCRIBER_H
 
@@ -24,7 +24,6 @@ struct subscriber_record {
     char born[37]; /* made at registration, kept through every later spec; records of another are void */
     char source[SUBSCRIBER_SOURCE_BYTES]; /* "api", or the file */
     int64_t start;                        /* the cursor that `from` was resolved to: delivery begins above it */
-    int64_t registered;                   /* offset of the spec record that began it; -1: this is the one */
     bool removed;                         /* its file was taken away; put back, it goes on where it stopped */
     struct spec spec;                     /* without its secret; of a removed one too */
 };
@@ -35,10 +34,6 @@ void subscriber_record_to_json(const struct subscriber_record *record, const str
  * spec_fini. */
 int subscriber_record_from_json(struct subscriber_record *record, const char *id, struct span text, const struct keyring *keyring,
                                 bool *newer, bool *old_key, struct error *err);
-
-/* Whether a spec record, read at `offset`, is void beside the one in force (read before it, and no tombstone between), whose
- * registration stands at `registered`: it is of another registration, and of one that does not stand before. */
-bool subscriber_record_void(const struct subscriber_record *record, int64_t offset, const char *born, int64_t registered);
 
 /* The keys record. */
 struct subscriber_old_secret {
@@ -71,6 +66,7 @@ enum subscriber_key {
     SUBSCRIBER_KEY_KEYS,
     SUBSCRIBER_KEY_WANT,
     SUBSCRIBER_KEY_COMMAND, /* "<id>/cmd/<uuid>" */
+    SUBSCRIBER_KEY_CLAIM,   /* "<id>/claim/<born>" */
     SUBSCRIBER_KEY_CHECK,
     SUBSCRIBER_KEY_OTHER,
 };

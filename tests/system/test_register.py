@@ -3,8 +3,11 @@ import base64
 import concurrent.futures
 import hashlib
 import json
+import os
+import signal
 import time
 
+import confluent_kafka
 import pytest
 
 from ess import wait_for
@@ -53,9 +56,10 @@ def test_id_and_secret_are_made_when_missing_and_printable(ingests):
 def test_secret_and_token_are_shown_once_and_kept_sealed_or_hashed(shared, ingests):
     vendor = register(ingests[0], id="shown-once", url="https://vendor.example/hook", topics=["shown.a"], secret="sh0wn-once",
                       headers={"X-Api-Key": "k3y-shown"}).json
+    wait_for(lambda: ingests[1].get("/ess/subscribers/shown-once").status == 200)
     shown = ingests[1].get("/ess/subscribers/shown-once").body + ingests[1].get("/ess/subscribers").body
     assert b"shown-once" in shown and b"X-Api-Key" in shown
-    stored = [m.value() for m in records_of(shared, "shown-once")]
+    stored = [m.value() for m in records_of(shared, "shown-once") if m.value()]
     keys = json.loads(next(m.value() for m in records_of(shared, "shown-once") if m.key() == b"shown-once/keys"))
     assert keys["token"] == hashlib.sha256(vendor["token"].encode()).hexdigest()
     logs = [d.text().encode() for d in shared.daemons]
@@ -188,13 +192,72 @@ def test_an_id_that_two_want_at_the_same_moment_is_the_first_ones(shared, ingest
             cursor = shared.publish(f"race.t{n}", n)
             request = receiver.wait(n + 1)[n]
             assert (request.path, request.cursor) == (f"/{n}/{winner}", cursor)
-    races = sum(len(ingest.lines("subscriber_repaired")) for ingest in ingests)
-    assert races > 0, "no two registrations met"
+    claims = [m.key() for m in shared.records("subscribers") if m.key().startswith(b"race-") and b"/claim/" in m.key() and m.value()]
+    assert len(claims) > rounds, "no two registrations met"
     # What compaction leaves, the newest record under each key, is of the winner too.
     for n in range(rounds):
-        newest = {m.key(): json.loads(m.value()) for m in records_of(shared, f"race-{n}")}
+        newest = {m.key(): json.loads(m.value()) for m in records_of(shared, f"race-{n}") if m.value()}
         assert newest[b"race-%d" % n]["born"] == newest[b"race-%d/keys" % n]["born"]
         assert newest[b"race-%d" % n]["spec"]["url"] == receiver.url(receiver.requests[n].path)
+
+
+def claim(shared, id, number, value=b'{"v":1}', **options):
+    producer = confluent_kafka.Producer({"bootstrap.servers": shared.broker.address, "log_level": 0})
+    partition = records_of(shared, id)[0].partition()
+    producer.produce(shared.topic("subscribers"), key=f"{id}/claim/00000000-0000-4000-8000-{number:012}", value=value, partition=partition, **options)
+    producer.flush(20)
+
+
+def claims_of(shared, id):
+    return [key for key, value in {m.key(): m.value() for m in records_of(shared, id)}.items() if b"/claim/" in key and value]
+
+
+def test_a_claim_that_stands_before_has_the_id_until_it_is_taken_back_or_was_left_behind(shared, ingests):
+    """As another ingest makes it, that has not come to write its spec yet; or has died."""
+    fields = {"id": "claimed", "url": "https://vendor.example/1", "topics": ["a"]}
+    assert register(ingests[0], **fields).status == 201
+    assert claims_of(shared, "claimed") == []
+    assert ingests[0].request("DELETE", "/ess/subscribers/claimed").status == 202
+    claim(shared, "claimed", 1)
+    wait_for(lambda: ingests[1].get("/ess/subscribers/claimed").status == 404)
+    assert [register(ingest, **fields).status for ingest in ingests] == [409, 409]
+    claim(shared, "claimed", 1, None)
+    assert register(ingests[0], **fields).status == 201
+    assert ingests[0].request("DELETE", "/ess/subscribers/claimed").status == 202
+    claim(shared, "claimed", 2)
+    wait_for(lambda: register(ingests[0], **fields).status == 201)  # after 15 s
+
+
+def test_claims_that_were_left_behind_long_ago_are_cleared_away(shared, ingests):
+    assert register(ingests[0], id="littered", url="https://vendor.example/1", topics=["a"]).status == 201
+    resource = confluent_kafka.admin.ConfigResource("topic", shared.topic("subscribers"))
+    resource.add_incremental_config(confluent_kafka.admin.ConfigEntry("message.timestamp.type", "CreateTime",
+                                                                      incremental_operation=confluent_kafka.admin.AlterConfigOpType.SET))
+    admin = shared.broker.admin()
+    admin.incremental_alter_configs([resource])[resource].result()
+    claim(shared, "littered", 3, timestamp=int((time.time() - 3600) * 1000))
+    ingests[1].restart()
+    wait_for(lambda: claims_of(shared, "littered") == [])
+
+
+def test_a_registration_that_came_into_force_after_its_503_is_undone(ess_on_own_broker, own_broker):
+    """Nobody knows its secret, and its id must be free for the vendor's next try."""
+    ess = ess_on_own_broker
+    own_broker.start()
+    ingest = ess.ingest()
+    fields = {"id": "unheard", "topics": ["a"], "from": "beginning"}
+    for pid in own_broker.pids():
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = register(ingest, url="https://vendor.example/first", **fields)
+    finally:
+        for pid in own_broker.pids():
+            os.kill(pid, signal.SIGCONT)
+    assert answer.status == 503 and answer.headers["Retry-After"]
+    ingest.wait_ready()
+    wait_for(lambda: register(ingest, url="https://vendor.example/second", **fields).status == 201)
+    time.sleep(1)  # what was undone would be so by now
+    assert ingest.get("/ess/subscribers/unheard").json["url"] == "https://vendor.example/second"
 
 
 def test_without_kafka_a_registration_is_503_and_leaves_nothing(ess_on_own_broker, own_broker):
@@ -207,5 +270,5 @@ def test_without_kafka_a_registration_is_503_and_leaves_nothing(ess_on_own_broke
     assert answer.status == 503 and answer.headers["Retry-After"]
     own_broker.start()
     ingest.wait_ready()
-    assert wait_for(lambda: register(ingest, id="later", url="https://vendor.example/1", topics=["a"]).status in (201, 409))
+    assert register(ingest, id="later", url="https://vendor.example/1", topics=["a"]).status == 201
     assert ingest.get("/ess/subscribers/later").status == 200

@@ -258,6 +258,12 @@ def test_the_id_of_a_removed_file_may_be_registered_and_inherits_nothing(shared,
     assert (request.path, request.cursor) == ("/api", third)
 
 
+def test_a_fresh_ingest_shows_what_the_others_show(shared, ingests):
+    ingests[1].restart()
+    lists = lambda: [ingest.get("/ess/subscribers?limit=1000").json["subscribers"] for ingest in ingests]
+    wait_for(lambda: (found := lists())[0] == found[1], told=lists)
+
+
 # --- records that cannot be read
 
 
@@ -339,6 +345,20 @@ def test_a_void_token_does_not_count(shared, ingests, receiver):
 
 
 # --- two at once
+
+
+def test_of_a_replacement_and_a_deletion_at_once_the_deletion_is_not_undone(shared, ingests):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for n in range(20):
+            register(ingests[0], f"torn-{n}")
+            wait_for(lambda: call(ingests[1], "GET", f"/torn-{n}").status == 200)
+            put = pool.submit(call, ingests[0], "PUT", f"/torn-{n}", url="https://vendor.example/other", topics=["a"], secret="other")
+            assert call(ingests[1], "DELETE", f"/torn-{n}").status == 202
+            assert put.result().status in (202, 404)
+    for ingest in ingests:
+        wait_for(lambda ingest=ingest: not any(s["id"].startswith("torn-") for s in ingest.get("/ess/subscribers?after=torn-").json["subscribers"]))
+    newest = {m.key(): m.value() for m in shared.records("subscribers") if m.key().startswith(b"torn-") and b"/" not in m.key()}
+    assert len(newest) == 20 and set(newest.values()) == {None}
 
 
 def test_what_two_ingests_change_of_the_keys_at_once_both_stays(shared, ingests, receiver):

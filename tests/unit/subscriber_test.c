@@ -39,7 +39,7 @@ static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count =
 #define BORN "0190b6a0-0000-4000-8000-000000000001"
 
 static struct subscriber_record make_record(void) {
-    struct subscriber_record record = {.born = BORN, .source = "subscribers/mmis.yml", .start = 42, .registered = 7};
+    struct subscriber_record record = {.born = BORN, .source = "subscribers/mmis.yml", .start = 42};
     struct error err;
     assert_int_equal(spec_from_json(&record.spec,
                                     span_of("{\"id\":\"md-mm1\",\"url\":\"https://127.0.0.1/hook\",\"topics\":[\"drug.*\"],\"throttle\":5,"
@@ -61,7 +61,6 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
     assert_string_equal(read.born, BORN);
     assert_string_equal(read.source, "subscribers/mmis.yml");
     assert_int_equal(read.start, 42);
-    assert_int_equal(read.registered, 7);
     assert_false(read.removed);
     assert_false(old_key);
     assert_string_equal(read.spec.headers[0].value, "pl4nted");
@@ -130,18 +129,6 @@ static void test_the_wanted_state_is_read_as_it_was_written(void **state) {
     buf_fini(&text);
 }
 
-static void test_of_two_registrations_the_one_that_stands_lower_in_the_log_counts(void **state) {
-    struct subscriber_record same = {.born = BORN, .registered = -1};
-    struct subscriber_record other = {.born = "0190b6a0-0000-4000-8000-000000000002", .registered = -1};
-    (void)state;
-    assert_false(subscriber_record_void(&same, 9, BORN, 5)); /* a change of the one in force */
-    assert_true(subscriber_record_void(&other, 6, BORN, 5)); /* it came second */
-    other.registered = 4; /* the first one's, written again after the second, which alone compaction had left */
-    assert_false(subscriber_record_void(&other, 7, BORN, 5));
-    other.registered = 6;
-    assert_true(subscriber_record_void(&other, 7, BORN, 5));
-}
-
 static void test_garbage_and_newer_records_are_told_apart(void **state) {
     static const char *const garbage[] = {"", "{", "null", "[]", "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" BORN "\"}"};
     struct subscriber_record read;
@@ -168,6 +155,10 @@ static void test_kafka_keys_are_told_apart(void **state) {
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/1"), id), SUBSCRIBER_KEY_COMMAND);
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/"), id), SUBSCRIBER_KEY_OTHER);
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/claim/" BORN), id), SUBSCRIBER_KEY_CLAIM);
+    assert_string_equal(id, "md-mm1");
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/claim/"), id), SUBSCRIBER_KEY_OTHER);
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/key"), id), SUBSCRIBER_KEY_OTHER);
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/other"), id), SUBSCRIBER_KEY_OTHER);
     assert_string_equal(id, "");
     assert_int_equal(subscriber_key_parse((struct span){"md\0mm1", 6}, id), SUBSCRIBER_KEY_OTHER);
@@ -200,7 +191,6 @@ int main(void) {
         cmocka_unit_test(test_keys_open_only_for_their_own_subscriber),
         cmocka_unit_test(test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_hash),
         cmocka_unit_test(test_the_wanted_state_is_read_as_it_was_written),
-        cmocka_unit_test(test_of_two_registrations_the_one_that_stands_lower_in_the_log_counts),
         cmocka_unit_test(test_garbage_and_newer_records_are_told_apart),
         cmocka_unit_test(test_kafka_keys_are_told_apart),
         cmocka_unit_test(test_the_check_record_opens_only_with_its_key),

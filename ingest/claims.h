@@ -1,0 +1,34 @@
+/* Claims to ids: who of several that register one id at the same moment was first. They stand in ess.subscribers under keys of
+ * their own, so that compaction never lets one hide another, and go when they have served. Loop thread only. */
+#ifndef ESS_INGEST_CLAIMS_H
+#define ESS_INGEST_CLAIMS_H
+
+#include <stdbool.h>
+
+#include "common/model/spec.h"
+
+struct ingest;
+struct table_record;
+
+enum {
+    CLAIMS_KEY_BYTES = SPEC_ID_BYTES_MAX + 7 + 36 + 1,
+    CLAIMS_USE_MS = 5000,    /* so long after it has sent its claim an ingest may send a spec under it */
+    CLAIMS_LIVE_MS = 15000,  /* so long a claim stands in the way of others: until that spec is there, or will never be */
+    CLAIMS_STALE_MS = 60000, /* one as old as this was left behind by an ingest that died */
+};
+
+void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]);
+
+/* A claim's record, or its tombstone. */
+void claims_read(struct ingest *ingest, const char *id, const struct table_record *record);
+
+/* Whether no other's living claim to the id stands before this one, which was read. */
+bool claims_first(const struct ingest *ingest, const char *id, const char *born);
+
+/* Takes a claim out of the log; and all that were left behind. */
+void claims_drop(struct ingest *ingest, const char *id, const char *born);
+void claims_tidy(struct ingest *ingest);
+
+void claims_free(struct ingest *ingest);
+
+#endif
