@@ -164,7 +164,8 @@ static int check_together(struct settings *s, struct error *err) {
     if (check_loopback(s, "ingest.listen", s->ingest.listen, err) || check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
         return -1;
     if (!*s->ingest.tls_certificate != !*s->ingest.tls_key)
-        return error_set_field(err, *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key", "must be given too: a certificate needs its key");
+        return error_set_field(err, *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key",
+                               "must be given too: a certificate needs its key");
     if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
         return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
     if (s->kafka.min_insync_replicas > s->kafka.replication_factor)

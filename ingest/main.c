@@ -140,9 +140,10 @@ static void on_certificate(void *arg, const struct error *err) {
 }
 
 static int open_tls(struct ingest *ingest, struct error *err) {
-    if (!*ingest->settings.ingest.tls_certificate)
+    const char *certificate = ingest->settings.ingest.tls_certificate, *key = ingest->settings.ingest.tls_key;
+    if (!*certificate)
         return 0;
-    ingest->tls = tls_new(ingest->loop, ingest->settings.ingest.tls_certificate, ingest->settings.ingest.tls_key, on_certificate, NULL, err);
+    ingest->tls = tls_new(ingest->loop, certificate, key, on_certificate, NULL, err);
     return ingest->tls ? 0 : -1;
 }
 

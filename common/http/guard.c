@@ -38,9 +38,9 @@ void guard_uri(struct guard *g, const char *uri) {
         if (*c == '%' && !(isxdigit((unsigned char)c[1]) && isxdigit((unsigned char)c[2])))
             blame(g, "the request's target holds a % that is not followed by two hex digits");
     }
-    const char *nul = path ? strstr(path, "%00") : NULL;
-    if (nul && (size_t)(nul - path) < strcspn(path, "?"))
-        blame(g, "the path holds a NUL");
+    for (const char *c = path ? path : ""; *c && *c != '?'; c++)
+        if (strncmp(c, "%00", 3) == 0 || strncasecmp(c, "%2f", 3) == 0) /* a proxy may take it for no slash */
+            blame(g, "the path holds an encoded NUL or slash");
 }
 
 static void look_at_line(struct guard *g, const char *method, const char *version) {
@@ -97,7 +97,8 @@ static void look_at_place(struct guard *g, const char *name, size_t name_len, co
     g->next = value + value_len + 2;
 }
 
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                                      size_t value_len) {
     struct guard *g = cls;
     (void)kind;
     if (!value) {

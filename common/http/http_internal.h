@@ -104,6 +104,8 @@ void http_request_free(struct http_request *request);
 bool http_request_begin(struct http_request *request, const char *url, const char *method, const char *version);
 /* Bytes that its body may have. */
 size_t http_request_body_max(const struct http_request *request);
+/* Answers that its body is larger. */
+void http_request_too_large(struct http_request *request);
 /* Puts its headers into r->response. */
 void http_request_add_headers(struct http_request *request, const char *content_type);
 /* Gives libmicrohttpd the answer that was made. */

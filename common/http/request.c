@@ -45,7 +45,8 @@ void http_request_free(struct http_request *r) {
 
 /* --- path and query */
 
-static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len) {
+static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                                     size_t value_len) {
     struct http_request *r = cls;
     (void)kind;
     if (r->query_count == HTTP_QUERY_MAX)
@@ -161,14 +162,19 @@ size_t http_request_body_max(const struct http_request *r) {
     return r->route->large_body ? r->server->options.body_max_bytes : HTTP_BODY_BYTES_DEFAULT;
 }
 
+void http_request_too_large(struct http_request *r) {
+    struct error err;
+    error_set(&err, "the body is larger than the %zu bytes that this call takes%s", http_request_body_max(r),
+              r->route->large_body ? "; send less at once, and share large data by a link" : "");
+    http_problem(r, 413, &err, NULL, 0);
+}
+
 static bool length_fits(struct http_request *r) {
     const char *length = http_request_header(r, "Content-Length");
     size_t max = http_request_body_max(r);
-    struct error err;
     if (!length || (strlen(length) < 19 && strtoull(length, NULL, 10) <= max))
         return true;
-    error_set(&err, "the body is larger than the %zu bytes that this call takes", max);
-    http_problem(r, 413, &err, NULL, 0);
+    http_request_too_large(r);
     return false;
 }
 
@@ -178,7 +184,8 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
     r->begun = true;
     name_request(r);
     guard_headers(&r->guard, r->mhd, method, version);
-    r->closing = r->guard.fault || r->guard.has_body; /* what follows in the connection may be the rest of this request: it is not looked at */
+    /* What follows in the connection may be the rest of this request: it is not looked at. */
+    r->closing = r->guard.fault || r->guard.has_body;
     if (r->guard.fault) {
         error_set(&err, "%s", r->guard.fault);
         http_problem(r, 400, &err, NULL, 0);
@@ -196,7 +203,9 @@ const struct http_route *http_request_route(const struct http_request *r) { retu
 struct span http_request_body(const struct http_request *r) { return (struct span){buf_string(&r->body), r->body.len}; }
 const char *http_request_path(const struct http_request *r) { return r->path; }
 const char *http_request_id(const struct http_request *r) { return r->id; }
-const char *http_request_segment(const struct http_request *r, size_t number) { return number < HTTP_SEGMENTS_MAX ? r->segments[number] : ""; }
+const char *http_request_segment(const struct http_request *r, size_t number) {
+    return number < HTTP_SEGMENTS_MAX ? r->segments[number] : "";
+}
 const char *http_request_header(const struct http_request *r, const char *name) {
     return MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
 }
@@ -281,9 +290,9 @@ static const char *title_of(unsigned status) {
     static const struct {
         unsigned status;
         const char *title;
-    } titles[] = {{400, "Bad Request"}, {401, "Unauthorized"},         {403, "Forbidden"}, {404, "Not Found"},           {405, "Method Not Allowed"},
-                  {409, "Conflict"},    {413, "Content Too Large"},    {422, "Unprocessable Content"}, {429, "Too Many Requests"},
-                  {500, "Internal Server Error"}, {503, "Service Unavailable"}};
+    } titles[] = {{400, "Bad Request"},        {401, "Unauthorized"},      {403, "Forbidden"},
+                  {404, "Not Found"},          {405, "Method Not Allowed"}, {409, "Conflict"},
+                  {413, "Content Too Large"},  {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (titles[i].status == status)
             return titles[i].title;

@@ -91,15 +91,12 @@ static void take_body(struct http_request *request, const char *data, size_t len
 }
 
 static void handle(struct http_request *request) {
-    struct error err;
     request->handled = true;
     loop_timer_clear(request->server->loop, &request->connection->deadline);
-    if (!request->too_large) {
+    if (request->too_large)
+        http_request_too_large(request);
+    else
         request->route->handle(request->server->options.arg, request);
-        return;
-    }
-    error_set(&err, "the body is larger than this call takes");
-    http_problem(request, 413, &err, NULL, 0);
 }
 
 static enum MHD_Result go_on(struct http_request *request) {

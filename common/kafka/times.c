@@ -30,7 +30,8 @@ void times_free(struct times *times) {
 
 static rd_kafka_resp_err_t query_time(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t *at, int64_t end) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = *at < 0 ? 0 : *at; /* a time; below 0, before 1970, it would mean something else */
+    /* The call takes the time here. Below 0, before 1970, it would mean something else. */
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = *at < 0 ? 0 : *at;
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, CALL_TIMEOUT_MS);
     if (!code)
         code = list->elems[0].err;

@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 enum { DATA_MAX = 1024 };
+static const char made_id[] = "0190163d-8694-739b-aea5-966c26f8ad91", made_ts[] = "2024-05-07T14:03:11.123Z";
 
 static void check_line(const struct buf *line) {
     struct error err;
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct error err;
     struct buf stored = {0}, delivered = {0}, key = {0};
     bool too_large = false;
-    if (event_parse(&event, bytes(data, size), DATA_MAX, "0190163d-8694-739b-aea5-966c26f8ad91", "2024-05-07T14:03:11.123Z", &too_large, &err)) {
+    if (event_parse(&event, bytes(data, size), DATA_MAX, made_id, made_ts, &too_large, &err)) {
         MUST(*err.message);
         return 0;
     }

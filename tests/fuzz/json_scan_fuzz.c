@@ -8,7 +8,8 @@
  * with U+0000, its own limit of depth. */
 static bool jansson_takes(struct span text, bool *judge) {
     json_error_t err;
-    json_t *tree = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &err);
+    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
+    json_t *tree = json_loadb(text.data, text.len, flags, &err);
     enum json_error_code code = tree ? json_error_unknown : json_error_code(&err);
     *judge = tree || (code != json_error_numeric_overflow && code != json_error_null_byte_in_key && code != json_error_stack_overflow);
     json_decref(tree);

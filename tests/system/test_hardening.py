@@ -143,6 +143,7 @@ MALFORMED = {
     "a space in the path": get(line=b"GET /health z HTTP/1.1"),
     "a NUL in the path": get(line=b"GET /healthz\0 HTTP/1.1"),
     "an encoded NUL in the path": get(line=b"GET /healthz%00 HTTP/1.1"),
+    "an encoded slash in the path": get(line=b"GET /ess%2fsubscribers HTTP/1.1"),
     "a control character in the path": get(line=b"GET /healthz\x01 HTTP/1.1"),
     "a DEL in the path": get(line=b"GET /healthz\x7f HTTP/1.1"),
     "a query beyond ASCII": get(line=b"GET /healthz?a=\xc3\xa9 HTTP/1.1"),
