@@ -171,13 +171,8 @@ void ownership_specs_read(struct ownership *o, int32_t partition) {
         set_state(p, PARTITION_HELD);
 }
 
-bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct ownership_choice *choice) {
-    bool is_void = epoch < o->partition[partition].newest_claim;
-    choice->rewrite = is_void;
-    if (is_void && choice->kept == CHOICE_VALID)
-        return false;
-    choice->kept = is_void ? CHOICE_VOID : CHOICE_VALID;
-    return true;
+bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct token_choice *choice) {
+    return token_choose(choice, epoch, o->partition[partition].newest_claim);
 }
 
 /* --- what may be done */

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/model/token.h"
+
 enum { OWNERSHIP_PARTITIONS_MAX = 64, OWNERSHIP_GRACE_MS = 1000, OWNERSHIP_WRITE_MS = 1000, OWNERSHIP_ASKS_MAX = 2 };
 
 /*                       from → to
@@ -91,14 +93,8 @@ void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset
 /* The partition's specs were read to their end, which was asked for after READ. */
 void ownership_specs_read(struct ownership *o, int32_t partition);
 
-/* What is kept of a subscriber's tokens while they are read in log order. All zero: nothing yet. */
-struct ownership_choice {
-    enum { CHOICE_NONE, CHOICE_VOID, CHOICE_VALID } kept;
-    bool rewrite; /* a void one is the newest in the log: the owner writes its own again */
-};
-/* A token was read that was written under `epoch` (-1: none). Returns true when it is to be kept instead of what was kept:
- * the newest valid one is, and the newest void one while there is no valid one. */
-bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct ownership_choice *choice);
+/* A token was read that was written under `epoch` (-1: none); see token_choose. */
+bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct token_choice *choice);
 
 /* --- what to do */
 

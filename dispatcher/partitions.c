@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/kafka/group.h"
 #include "common/kafka/table.h"
-#include "dispatcher/claim.h"
+#include "common/model/claim.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscribers.h"
 
@@ -361,7 +361,7 @@ bool partitions_may_write(const struct partitions *p, int32_t partition) { retur
 
 int64_t partitions_epoch(const struct partitions *p, int32_t partition) { return ownership_epoch(&p->ownership, partition); }
 
-bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct ownership_choice *choice) {
+bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct token_choice *choice) {
     return ownership_token_read(&p->ownership, partition, epoch, choice);
 }
 

@@ -34,7 +34,7 @@ bool partitions_may_start(const struct partitions *p, int32_t partition);
 bool partitions_may_write(const struct partitions *p, int32_t partition);
 int64_t partitions_epoch(const struct partitions *p, int32_t partition);
 /* A token was read that was written under `epoch`; see ownership_token_read. */
-bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct ownership_choice *choice);
+bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct token_choice *choice);
 /* Since when throttles' windows count as full: another may have used them up before. INT64_MIN: since never. */
 int64_t partitions_window_ms(const struct partitions *p, int32_t partition);
 

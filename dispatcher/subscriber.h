@@ -44,7 +44,7 @@ struct subscriber {
     int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
     char *token;        /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none */
     size_t token_bytes;
-    struct ownership_choice choice; /* of tokens, while the log is read */
+    struct token_choice choice; /* of tokens, while the log is read */
     struct throttle throttle;       /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
     /* while it runs */

@@ -10,16 +10,17 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/kafka/table.h"
+#include "common/model/claim.h"
 #include "ingest/ingest.h"
 #include "ingest/registry.h"
 
 struct held {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
-    char *text; /* the record; NULL: none */
+    char *text; /* the record that counts; NULL: none */
     size_t text_len;
-    bool valid; /* no newer claim stood before it */
-    char *bad;  /* where the newest one stands, and why it cannot be read; NULL: it can */
+    struct token_choice choice;
+    char *bad; /* where the newest one stands, and why it cannot be read; NULL: it can */
 };
 
 struct statuses {
@@ -78,17 +79,6 @@ static void note_bad(struct held *held, const struct table_record *record, const
     held->bad = buf_detach(&text, NULL);
 }
 
-/* A token is void when a claim newer than its own epoch stands before it. The newest valid one counts, and while there is none
- * the newest void one. */
-static void judge(struct held *held, const struct table_record *record, bool valid) {
-    if (held->text && held->valid && !valid)
-        return;
-    free(held->text);
-    held->text = mem_copy_string(record->value.data, record->value.len);
-    held->text_len = record->value.len;
-    held->valid = valid;
-}
-
 static void read_token(struct statuses *s, const char *id, const struct table_record *record) {
     struct token token;
     struct error err;
@@ -100,14 +90,17 @@ static void read_token(struct statuses *s, const char *id, const struct table_re
     }
     free(held->bad);
     held->bad = NULL;
-    judge(held, record, token.epoch >= s->newest_claim[record->partition]);
+    if (token_choose(&held->choice, token.epoch, s->newest_claim[record->partition])) {
+        free(held->text);
+        held->text = mem_copy_string(record->value.data, record->value.len);
+        held->text_len = record->value.len;
+    }
     token_fini(&token);
 }
 
 void statuses_read(struct statuses *s, const struct table_record *record) {
-    static const char claim[] = "\0claim";
     char id[SPEC_ID_BYTES_MAX + 1];
-    if (span_equal(record->key, (struct span){claim, sizeof claim - 1})) {
+    if (span_equal(record->key, claim_key())) {
         s->newest_claim[record->partition] = record->offset;
         return;
     }

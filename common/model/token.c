@@ -15,6 +15,15 @@ static const char *const state_names[] = {"active", "retrying", "paused", "disab
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
 
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t newest_claim) {
+    bool is_void = epoch < newest_claim;
+    choice->rewrite = is_void;
+    if (is_void && choice->kept == CHOICE_VALID)
+        return false;
+    choice->kept = is_void ? CHOICE_VOID : CHOICE_VALID;
+    return true;
+}
+
 uint64_t token_id_hash(struct span id) {
     uint64_t hash = 0xcbf29ce484222325;
     for (size_t i = 0; i < id.len; i++)

@@ -95,4 +95,14 @@ int token_from_json(struct token *token, struct span text, bool *newer, struct e
 
 const char *token_state_name(enum token_state state);
 
+/* What is kept of a subscriber's tokens while they are read in log order. All zero: nothing yet. */
+struct token_choice {
+    enum { CHOICE_NONE, CHOICE_VOID, CHOICE_VALID } kept;
+    bool rewrite; /* a void one is the newest in the log: its owner writes its own again */
+};
+/* A token was read that was written under `epoch` (-1: none), after a claim at the offset `newest_claim` (-1: none): it is void
+ * when that is newer than its epoch. Returns true when it is to be kept instead of what was kept: the newest valid one is, and
+ * the newest void one while there is no valid one. */
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t newest_claim);
+
 #endif

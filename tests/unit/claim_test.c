@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/claim.h"
+#include "common/model/claim.h"
 
 static void test_a_claim_is_read_as_it_was_written(void **state) {
     static const uint64_t numbers[] = {1, 42, UINT64_MAX, (1ULL << 53) + 1};

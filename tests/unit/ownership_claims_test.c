@@ -97,7 +97,7 @@ static void test_a_claim_that_is_read_again_is_not_counted_twice(void **state) {
 /* --- tokens */
 
 static void test_the_newest_token_without_a_newer_claim_before_it_counts(void **state) {
-    struct ownership_choice choice = {0};
+    struct token_choice choice = {0};
     (void)state;
     assert_true(ownership_token_read(&o, 0, -1, &choice)); /* before any claim */
     ownership_claim_read(&o, 0, 10, OTHER, 1, now);
@@ -112,7 +112,7 @@ static void test_the_newest_token_without_a_newer_claim_before_it_counts(void **
 }
 
 static void test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away(void **state) {
-    struct ownership_choice choice = {0};
+    struct token_choice choice = {0};
     (void)state;
     assert_true(ownership_token_read(&o, 0, 10, &choice)); /* the claim at 10 is gone */
     ownership_claim_read(&o, 0, 30, OTHER, 3, now);
@@ -121,7 +121,7 @@ static void test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away
 }
 
 static void test_of_nothing_but_void_tokens_the_newest_counts_and_is_rewritten(void **state) {
-    struct ownership_choice choice = {0};
+    struct token_choice choice = {0};
     (void)state;
     ownership_claim_read(&o, 0, 30, OTHER, 3, now);
     assert_true(ownership_token_read(&o, 0, 10, &choice));

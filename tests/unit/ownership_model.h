@@ -70,7 +70,7 @@ struct lane {
     bool running, in_flight;
     int64_t position, ends_ms, token_due_ms;
     int64_t kept; /* position of the token that is kept */
-    struct ownership_choice choice;
+    struct token_choice choice;
 };
 
 struct event {

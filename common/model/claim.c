@@ -1,5 +1,5 @@
 /* Claims as records; see claim.h. Numbers are hexadecimal texts: JSON's lose bits above 2^53. */
-#include "dispatcher/claim.h"
+#include "common/model/claim.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,7 @@
-/* The record by which a dispatcher claims a partition of ess.tokens; see ownership.h. Its offset is the owner's epoch. Pure. */
-#ifndef ESS_DISPATCHER_CLAIM_H
-#define ESS_DISPATCHER_CLAIM_H
+/* The record by which a dispatcher claims a partition of ess.tokens: its offset is the owner's epoch, and what stands before it
+ * of older epochs stays what it is, what comes behind is void (token_choose). Pure. */
+#ifndef ESS_MODEL_CLAIM_H
+#define ESS_MODEL_CLAIM_H
 
 #include <stdint.h>
 
