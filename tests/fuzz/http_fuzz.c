@@ -202,14 +202,14 @@ static void serve(struct span input, size_t first) {
 }
 
 /* libmicrohttpd puts NULs where names and lines end, and so hides from the guard a NUL that stood there, and a line of nothing
- * but a colon and LF, which it takes for the end of the headers: docs/operations.md says so. */
+ * but a colon beside a bare LF, which it takes for the end of the headers: docs/operations.md says so. */
 static bool is_hidden(struct span input) {
     for (size_t i = 0; i < input.len; i++) {
         bool before = i > 0 && strchr("\r\n", input.data[i - 1]), after = i + 1 < input.len && strchr("\r\n", input.data[i + 1]);
         if (!input.data[i] && (i == 0 || before || after))
             return true;
     }
-    return memmem(input.data, input.len, "\n:\n", 3);
+    return memmem(input.data, input.len, "\n:\n", 3) || memmem(input.data, input.len, "\n:\r\n", 4);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

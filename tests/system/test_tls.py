@@ -87,6 +87,15 @@ def test_a_stream_comes_over_tls_as_it_happens(ess, https):
             assert json.loads(line[6:])["data"] == number
 
 
+def test_a_handshake_that_does_not_come_is_cut_off_at_the_headers_deadline(ess, files):
+    https = ess.ingest({"ingest.tls_certificate": files[0], "ingest.tls_key": files[1], "ingest.header_timeout": "1s"}, ready=False)
+    host, port = https.address.rsplit(":", 1)
+    for first in (b"", b"\x16\x03\x01"):
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as silent:
+            silent.sendall(first)
+            assert silent.recv(100) == b""
+
+
 def test_a_changed_certificate_is_shown_without_a_restart_and_a_bad_one_is_not(ess, files, https):
     ess.allow("bad_certificate")
     pem, key = files
