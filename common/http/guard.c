@@ -128,7 +128,8 @@ void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *meth
     if (lenient && (g->uri != method + strlen(method) + 1 || version != g->uri + g->uri_len + 1))
         blame(g, "between method, target and version stands one space each");
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, g);
-    if (g->next && g->next + 2 != method + info->header_size)
+    /* It puts NULs for the CR LF of the last header and the empty line. */
+    if (g->next && (g->next + 2 != method + info->header_size || memcmp(g->next - 2, "\0\0\0", 4) != 0))
         blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
     if (g->counts[GUARD_CONTENT_LENGTH] && g->counts[GUARD_TRANSFER_ENCODING])
         blame(g, "Content-Length and Transfer-Encoding exclude each other");

@@ -115,6 +115,7 @@ MALFORMED = {
     "a bare LF behind the request line": b"GET /healthz HTTP/1.1\nHost: x\r\n\r\n",
     "a bare LF behind the last header": b"GET /healthz HTTP/1.1\r\nHost: x\n\r\n",
     "a bare LF at the end": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\n",
+    "a line that is no header at the end": b"GET /healthz HTTP/1.1\r\nHost:\n:?\n\n",
     "bare CRs only": b"GET /healthz HTTP/1.1\rHost: x\r\r",
     "a doubled CR": b"GET /healthz HTTP/1.1\r\r\nHost: x\r\n\r\n",
     "two Authorizations": get(b"Authorization: Bearer a", b"Authorization: Bearer b"),
