@@ -5,12 +5,14 @@
 #include "common/base/log.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/startup.h"
+#include "dispatcher/subscribers.h"
 
-enum { REFUSED_STATUS = 1 };
+enum { REFUSED_STATUS = 1, WRITE_MS = 2000, WRITE_LOOK_MS = 20 };
 
 static struct loop_timer restart_timer;
+static int64_t write_until_ms;
 
-bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && partitions_settled(d->partitions) && !d->stopping; }
+bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && partitions_settled(d->partitions) && !d->starting_over && !d->stopping; }
 
 uint64_t dispatcher_random(struct dispatcher *d) {
     uint64_t z = d->random += 0x9e3779b97f4a7c15;
@@ -26,14 +28,29 @@ void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reas
     loop_stop(d->loop);
 }
 
+/* Tokens say of which log they are: what they are to say of this one is in Kafka, if it can be, before another is read. */
 static void on_restart(void *arg) {
     struct dispatcher *d = arg;
+    int64_t now_ms = clock_ms();
+    if (d->stopping)
+        return;
+    if (!d->starting_over && d->subscribers) {
+        subscribers_close(d->subscribers);
+        subscribers_write(d->subscribers);
+        write_until_ms = now_ms + WRITE_MS;
+    }
+    d->starting_over = true;
+    if (d->tokens_pending && now_ms < write_until_ms) {
+        loop_timer_set(d->loop, &restart_timer, now_ms + WRITE_LOOK_MS);
+        return;
+    }
     startup_undo(d);
+    d->starting_over = false;
     startup_begin(d);
 }
 
 void dispatcher_start_over(struct dispatcher *d, const char *reason) {
-    if (d->stopping || restart_timer.slot)
+    if (d->stopping || d->starting_over || restart_timer.slot)
         return;
     log_error("start_over", LOG_S("reason", reason));
     loop_timer_init(&restart_timer, on_restart, d);

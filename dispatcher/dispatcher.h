@@ -18,6 +18,7 @@
 struct bearer;
 struct keyring;
 struct partitions;
+struct log_check;
 struct subscriber;
 struct subscribers;
 struct webhook_client;
@@ -34,6 +35,7 @@ struct dispatcher {
     struct producer *producer;
     struct genesis genesis;
     struct feed *feed;               /* NULL until the topics are there */
+    struct log_check *log_check;     /* likewise */
     struct subscribers *subscribers; /* likewise */
     struct partitions *partitions;   /* from then on */
     struct match *match;
@@ -43,6 +45,7 @@ struct dispatcher {
     char group[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping; /* nothing more is begun */
+    bool starting_over; /* neither; what is known is written down and then forgotten */
     int exit_status;
     struct lookout *lookout;         /* as long as the feed is there */
     struct capacity capacity; /* of webhooks under way */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -18,7 +19,7 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, CLOSE_MS = 3000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
     {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
@@ -166,5 +167,7 @@ int main(int argc, char **argv) {
     }
     close_all(&d);
     settings_free(&d.settings);
+    if (!kafka_handles_destroyed(CLOSE_MS))
+        _exit(d.exit_status);
     return d.exit_status;
 }

@@ -8,6 +8,7 @@
 #include "common/model/seal.h"
 #include "common/model/subscriber.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/log_check.h"
 #include "dispatcher/lookout.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/subscribers.h"
@@ -31,6 +32,7 @@ static void on_foreign(void *arg, int64_t cursor) {
 }
 
 static int open_subscribers(struct dispatcher *d, struct error *err) {
+    d->log_check = log_check_new(d);
     d->subscribers = subscribers_new(d);
     if (!d->partitions)
         d->partitions = partitions_new(d, err);
@@ -158,6 +160,8 @@ void startup_undo(struct dispatcher *d) {
     partitions_close(d->partitions);
     subscribers_free(d->subscribers);
     d->subscribers = NULL;
+    log_check_free(d->log_check);
+    d->log_check = NULL;
     feed_free(d->feed);
     d->feed = NULL;
 }

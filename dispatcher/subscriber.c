@@ -40,6 +40,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
 
 void subscriber_free(struct subscriber *s) {
     subscriber_stop(s, false);
+    log_check_forget(s->dispatcher->log_check, s);
     if (s->has_record)
         spec_fini(&s->record.spec);
     subscriber_keys_fini(&s->keys);
@@ -53,6 +54,8 @@ void subscriber_free(struct subscriber *s) {
 }
 
 void subscriber_keep_token(struct subscriber *s, struct span text) {
+    log_check_forget(s->dispatcher->log_check, s);
+    s->log_verdict = LOG_UNKNOWN;
     free(s->token);
     s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
     s->token_bytes = text.len;
@@ -81,15 +84,6 @@ static struct lane_policy policy_of(const struct subscriber *s) {
     return policy;
 }
 
-/* A token from another log, or from beyond this one's end: nothing can be said of what was delivered. */
-static const char *mismatch(const struct subscriber *s, const struct token *token) {
-    if (strcmp(token->feed, s->dispatcher->genesis.feed) != 0)
-        return "log went back: its replay token is of another feed";
-    if (token->position > feed_end(s->dispatcher->feed))
-        return "log went back: its replay token is beyond the end";
-    return NULL;
-}
-
 /* Where its lane and jobs begin. Returns whether the token in the log says all that would be written. */
 static bool take_token(struct subscriber *s) {
     struct lane_policy policy = policy_of(s);
@@ -98,13 +92,21 @@ static bool take_token(struct subscriber *s) {
     struct error err;
     bool newer;
     s->applied = s->redriven = -1;
+    s->checked_position = 0;
+    bool other_log = s->log_verdict == LOG_WENT_BACK;
+    s->log_verdict = LOG_UNKNOWN; /* of its next token */
     if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
         lane_init(lane, &policy, &s->throttle, s->record.start);
         return false;
     }
-    const char *reason = mismatch(s, &token);
-    bool own = strcmp(token.born, s->record.born) == 0, written = own && !reason && token.generation == s->generation;
+    bool own = strcmp(token.born, s->record.born) == 0, went_back = own && other_log;
+    bool written = own && !went_back && token.generation == s->generation;
+    if (went_back) {
+        log_check_amend(s->dispatcher->log_check, &token);
+        log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", token.reason));
+    }
     if (own) {
+        s->checked_position = went_back ? 0 : token.position;
         lane_init_from_token(lane, &policy, &s->throttle, &token);
         s->applied = token.applied;
         s->redriven = token.redriven;
@@ -112,11 +114,6 @@ static bool take_token(struct subscriber *s) {
         jobs_from_token(s, &token);
     } else {
         lane_init(lane, &policy, &s->throttle, s->record.start);
-    }
-    if (own && reason) {
-        if (!lane->disabled)
-            log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
-        lane_disable(lane, reason);
     }
     token_fini(&token);
     return written;
@@ -296,7 +293,7 @@ void subscriber_set_want(struct subscriber *s, const struct subscriber_want *wan
 }
 
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
-    if (!s->running || !partitions_may_start(s->dispatcher->partitions, s->partition))
+    if (!s->running || s->dispatcher->starting_over || !partitions_may_start(s->dispatcher->partitions, s->partition))
         return false;
     return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
 }
@@ -319,6 +316,6 @@ void subscriber_apply(struct subscriber *s, enum log_level level) {
         return;
     if (!subscriber_complete(s))
         halt(s);
-    else if (!s->running)
+    else if (!s->running && log_check_passed(s->dispatcher->log_check, s, level))
         start(s, level);
 }

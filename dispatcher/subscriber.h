@@ -11,6 +11,7 @@
 #include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
+#include "dispatcher/log_check.h"
 #include "dispatcher/ownership.h"
 #include "dispatcher/sender.h"
 #include "dispatcher/signing.h"
@@ -45,6 +46,8 @@ struct subscriber {
     char *token;        /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none */
     size_t token_bytes;
     struct token_choice choice; /* of tokens, while the log is read */
+    enum log_verdict log_verdict;   /* on that token */
+    int64_t checked_position;       /* where the token stood that its lane began with; 0: with none, or one of another log */
     struct throttle throttle;       /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
     /* while it runs */

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -27,7 +28,7 @@
 
 extern char **environ;
 
-enum { FLUSH_MS = 5000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
+enum { FLUSH_MS = 5000, CLOSE_MS = 3000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
     {"POST", "/ess/publish", publish_handle, true, AUTH_PUBLISH},
@@ -208,5 +209,7 @@ int main(int argc, char **argv) {
     }
     close_all(&ingest);
     settings_free(&ingest.settings);
+    if (!kafka_handles_destroyed(CLOSE_MS))
+        _exit(ingest.exit_status);
     return ingest.exit_status;
 }

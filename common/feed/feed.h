@@ -1,6 +1,6 @@
 /* The feed reader: the log as a cache of chunks. The tail fills the newest chunk as events are appended; a reader that is
  * behind gets the chunk at its place by a jump of a second consumer, and readers at the same place share it. Memory has
- * one bound for all. Loop thread only; nothing blocks but feed_free. */
+ * one bound for all. Loop thread only; nothing blocks. */
 #ifndef ESS_FEED_FEED_H
 #define ESS_FEED_FEED_H
 
@@ -30,7 +30,7 @@ struct feed_options {
 };
 
 struct feed *feed_new(struct loop *loop, const struct feed_options *options, struct error *err);
-void feed_free(struct feed *feed); /* may block until librdkafka's threads have ended */
+void feed_free(struct feed *feed);
 
 /* The newest cursor that the tail has seen. */
 int64_t feed_end(const struct feed *feed);

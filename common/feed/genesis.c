@@ -120,6 +120,6 @@ enum topics_state genesis_ensure(const struct kafka_config *config, bool create,
         return TOPICS_REFUSED;
     kafka_topic_name(config, "events", topic);
     enum topics_state state = with_reader(rk, config, topic, create, genesis, err);
-    rd_kafka_destroy(rk);
+    kafka_handle_destroy(rk, NULL, NULL);
     return state;
 }

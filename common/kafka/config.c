@@ -1,9 +1,14 @@
 /* Handles with the settings that ESS rests on; see config.h. */
 #include "common/kafka/config.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/base/buf.h"
 
 void (*kafka_log)(int syslog_level, const char *text);
 
@@ -113,3 +118,36 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
     }
     return rk;
 }
+
+/* --- the end of a handle */
+
+struct destruction {
+    rd_kafka_t *rk;
+    void (*done)(void *);
+    void *arg;
+};
+
+static void *destroy(void *arg) {
+    struct destruction d = *(struct destruction *)arg;
+    free(arg);
+    rd_kafka_destroy(d.rk);
+    if (d.done)
+        d.done(d.arg);
+    return NULL;
+}
+
+/* The thread takes no signals: they are the loop's. */
+void kafka_handle_destroy(rd_kafka_t *rk, void (*done)(void *), void *arg) {
+    struct destruction *d = mem_alloc(sizeof *d);
+    sigset_t signals, before;
+    pthread_t thread;
+    *d = (struct destruction){rk, done, arg};
+    sigfillset(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, &before);
+    if (pthread_create(&thread, NULL, destroy, d) != 0)
+        abort();
+    pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool kafka_handles_destroyed(int64_t timeout_ms) { return rd_kafka_wait_destroyed((int)timeout_ms) == 0; }

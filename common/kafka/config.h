@@ -3,6 +3,7 @@
 #define ESS_KAFKA_CONFIG_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/error.h"
@@ -45,6 +46,13 @@ rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *co
  * is: by librdkafka's threads, until rd_kafka_destroy has returned. */
 rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
                                      const struct kafka_watch *watch, struct error *err);
+
+/* Destroys a consumer's handle on a thread of its own, which then calls done(arg) (done may be NULL): it can take seconds, and
+ * for ever in librdkafka before 2.6.1 when a partition was removed while it was read (its messages then hold each other).
+ * Nothing waits for it. */
+void kafka_handle_destroy(rd_kafka_t *rk, void (*done)(void *arg), void *arg);
+/* At a program's end: waits for handles that are being destroyed. False: some are not yet, and it must end by _exit(). */
+bool kafka_handles_destroyed(int64_t timeout_ms);
 
 /* Where librdkafka's log lines go; set once at a program's start. NULL: nowhere. */
 extern void (*kafka_log)(int syslog_level, const char *text);

@@ -2,19 +2,15 @@
 #include "common/kafka/consumer.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/kafka/queue.h"
-
-enum { DESTROY_PATIENCE_S = 2 };
 
 struct consumer {
     struct loop *loop;
@@ -91,10 +87,12 @@ static void watch_connections(struct consumer *c) {
     loop_io_set(c->loop, &c->lost_io, c->lost_fd, EPOLLIN, on_lost_fd, c);
 }
 
-static void unwatch_connections(struct consumer *c) {
-    loop_io_clear(c->loop, &c->lost_io);
+/* librdkafka's threads are gone. */
+static void free_rest(void *arg) {
+    struct consumer *c = arg;
     if (c->lost_fd >= 0)
         close(c->lost_fd);
+    free(c);
 }
 
 struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err) {
@@ -122,8 +120,8 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         watch_connections(c);
     rd_kafka_t *rk = c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, options->lost ? &c->watch : NULL, err);
     if (!rk) {
-        unwatch_connections(c);
-        free(c);
+        loop_io_clear(loop, &c->lost_io);
+        free_rest(c);
         return NULL;
     }
     rd_kafka_poll_set_consumer(rk);
@@ -164,30 +162,12 @@ void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }
 
 void consumer_hold(struct consumer *c, bool held) { kafka_queue_hold(&c->queue, held); }
 
-static void *destroy(void *rk) {
-    rd_kafka_destroy(rk);
-    return NULL;
-}
-
-/* librdkafka (2.0.2) never ends a handle with a partition whose topic was deleted: such a one is left behind, and with it
- * what its threads still use. */
 void consumer_free(struct consumer *c) {
-    pthread_t thread;
-    struct timespec until;
     if (!c)
         return;
     kafka_queue_close(&c->queue);
     loop_io_clear(c->loop, &c->lost_io);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DESTROY_PATIENCE_S;
-    if (pthread_create(&thread, NULL, destroy, c->rk) != 0)
-        abort();
-    if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
-        pthread_detach(thread);
-        return;
-    }
-    unwatch_connections(c);
-    free(c);
+    kafka_handle_destroy(c->rk, free_rest, c);
 }
 
 struct span consumer_header(const rd_kafka_message_t *message, const char *name) {

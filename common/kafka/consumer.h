@@ -41,7 +41,7 @@ void consumer_unassign(struct consumer *consumer);
 /* While held, what was fetched stays where it is, and no callback but `lost` comes. May be called from a callback. */
 void consumer_hold(struct consumer *consumer, bool held);
 
-/* Blocks until librdkafka's threads have ended, but no longer than 2 s. */
+/* No callback comes any more. Does not block: librdkafka's threads end by themselves. */
 void consumer_free(struct consumer *consumer);
 
 /* The value of a record's header, {NULL, 0} when it has none of that name. */

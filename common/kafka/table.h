@@ -41,6 +41,6 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
 int table_choose(struct table *table, const bool *chosen, struct error *err);
 /* All that is read was read to its end. */
 bool table_loaded(const struct table *table);
-void table_free(struct table *table); /* may block until librdkafka's threads have ended */
+void table_free(struct table *table);
 
 #endif

@@ -24,7 +24,7 @@ struct times *times_new(const struct kafka_config *config, struct error *err) {
 void times_free(struct times *times) {
     if (!times)
         return;
-    rd_kafka_destroy(times->rk);
+    kafka_handle_destroy(times->rk, NULL, NULL);
     free(times);
 }
 

@@ -67,8 +67,8 @@ def free_port():
 class Broker:
     """deploy/kafka/kafka: one broker (or three) on 127.0.0.1 with its data in a folder."""
 
-    def __init__(self, folder, brokers=1):
-        self.folder, self.brokers, self.port = folder, brokers, free_port()
+    def __init__(self, folder, brokers=1, settings=()):
+        self.folder, self.brokers, self.port, self.settings = folder, brokers, free_port(), ["log.segment.delete.delay.ms=1000", *settings]
         self.address = ",".join(f"127.0.0.1:{self.port + n}" for n in range(brokers))
 
     def _kafka(self, command, *arguments):
@@ -79,7 +79,8 @@ class Broker:
 
     def start(self):
         """Returns when it is ready. What topics it deletes goes at once."""
-        self._kafka("start", "--port", str(self.port), "--brokers", str(self.brokers), "--set", "log.segment.delete.delay.ms=1000")
+        words = [word for setting in self.settings for word in ("--set", setting)]
+        self._kafka("start", "--port", str(self.port), "--brokers", str(self.brokers), *words)
 
     def stop(self):
         self._kafka("stop")

@@ -98,6 +98,7 @@ static inline void teardown(struct world *w) {
     feed_free(w->feed);
     loop_free(w->loop);
     rd_kafka_destroy(w->writer);
+    assert_true(kafka_handles_destroyed(PATIENCE_MS));
 }
 
 static inline void write_record(struct world *w, struct span key, const char *value, size_t len, rd_kafka_headers_t *headers) {
