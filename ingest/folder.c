@@ -394,7 +394,7 @@ struct folder *folder_new(struct ingest *ingest) {
     f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (f->inotify >= 0)
         loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, on_inotify, f);
-    scan(f);
+    look_again(f, 0); /* when the ingest has it */
     return f;
 }
 

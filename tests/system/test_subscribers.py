@@ -286,7 +286,7 @@ def test_a_folder_that_is_missing_or_empty_at_the_start_removes_nothing(ess):
 def test_several_folders_and_none(ess):
     second, receiver = ess.folder / "more", ess.receiver()
     second.mkdir()
-    (second / "more.yaml").write_text(SEED.format(id="more", url=receiver.url("/more"), topic="a"))
+    (second / "more.yaml").write_text(SEED.format(id="more", url=receiver.url("/more"), topic="a") + "from: beginning\n")
     ess.write("main.yml", SEED.format(id="main", url=receiver.url("/main"), topic="a"))
     ess.ingest({"subscribers.dir": f"{ess.subscribers},{second}"})
     other = ess.ingest({"subscribers.dir": "none"})
