@@ -66,7 +66,11 @@ static int open_producer(struct dispatcher *d, struct error *err) {
                                              .replaced = on_replaced,
                                              .arg = d};
     d->producer = producer_new(d->loop, &options, err);
-    return d->producer ? 0 : -1;
+    if (!d->producer)
+        return -1;
+    producer_warm(d->producer, d->tokens_topic); /* before it has connected: then it need not be asked for later */
+    producer_warm(d->producer, d->dlq_topic);
+    return 0;
 }
 
 static void on_auth_file(void *arg, size_t tokens, const struct error *err) {

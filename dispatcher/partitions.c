@@ -3,6 +3,7 @@
  * before each wait. */
 #include "dispatcher/partitions.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 
 _Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS, "every partition has a place");
 
-enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000 };
+enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 100, TRIM_MS = 5000 };
 
 struct partitions {
     struct dispatcher *dispatcher;
@@ -30,7 +31,7 @@ struct partitions {
     bool settled; /* and said so */
     int64_t window_ms[SUBSCRIBER_PARTITIONS];
     struct loop_hook hook;
-    struct loop_timer due, watchdog;
+    struct loop_timer due, watchdog, trim;
     struct log_limit failures, disputes;
 };
 
@@ -137,9 +138,11 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
 static void note_settled(struct partitions *p) {
     const struct dispatcher *d = p->dispatcher;
     bool settled = partitions_settled(p);
-    if (settled && !p->settled)
+    if (settled && !p->settled) {
+        loop_timer_set(d->loop, &p->trim, clock_ms() + TRIM_MS);
         log_info("ready", LOG_S("feed", d->genesis.feed), LOG_N("end", feed_end(d->feed)), LOG_N("partitions", p->ownership.owned),
                  LOG_N("subscribers", subscribers_count(d->subscribers)), LOG_N("after_ms", clock_ms() - p->assigned_ms));
+    }
     p->settled = settled;
 }
 
@@ -175,6 +178,12 @@ static bool before_wait(void *arg) {
 }
 
 static void on_due(void *arg) { (void)arg; } /* the loop has woken up: that is all */
+
+/* Gives back what was read ahead: with thousands of subscribers several megabytes, in the arenas of librdkafka's threads. */
+static void on_trim(void *arg) {
+    (void)arg;
+    malloc_trim(0);
+}
 
 /* --- what the group says */
 
@@ -290,6 +299,7 @@ struct partitions *partitions_new(struct dispatcher *d, struct error *err) {
         return NULL;
     }
     loop_timer_init(&p->due, on_due, p);
+    loop_timer_init(&p->trim, on_trim, p);
     loop_hook_add(d->loop, &p->hook);
     return p;
 }
@@ -300,6 +310,7 @@ int partitions_open(struct partitions *p, struct error *err) {
                                           .topics = p->topics,
                                           .partitions = SUBSCRIBER_PARTITIONS,
                                           .chosen = true,
+                                          .fetch_wait_ms = FETCH_WAIT_MS,
                                           .record = on_record,
                                           .ended = on_ended,
                                           .failed = on_table_failed,
@@ -344,6 +355,7 @@ void partitions_free(struct partitions *p) {
     partitions_close(p);
     loop_timer_clear(p->dispatcher->loop, &p->due);
     loop_timer_clear(p->dispatcher->loop, &p->watchdog);
+    loop_timer_clear(p->dispatcher->loop, &p->trim);
     loop_hook_remove(p->dispatcher->loop, &p->hook);
     group_free(p->group);
     free(p);

@@ -49,8 +49,6 @@ static void open_log(struct dispatcher *d) {
                                          .broken = on_broken,
                                          .foreign = on_foreign,
                                          .arg = d};
-    producer_warm(d->producer, d->tokens_topic);
-    producer_warm(d->producer, d->dlq_topic);
     d->feed = feed_new(d->loop, &options, &err);
     if (!d->feed || open_subscribers(d, &err))
         dispatcher_refuse(d, "kafka_handle", err.message);

@@ -129,6 +129,12 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     return c;
 }
 
+void consumer_warm(struct consumer *c, const char *topic) {
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, topic, NULL);
+    if (rkt)
+        rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
+}
+
 /* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion of its own ends the
  * process. The stop, and the word that it is done, each pass through its main thread before the answer to a question does. */
 static rd_kafka_resp_err_t assign_and_settle(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {

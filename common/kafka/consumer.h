@@ -30,6 +30,9 @@ struct consumer_options {
 
 struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err);
 
+/* Asks for a topic's metadata now, so that its first assignment need not wait for it: up to a second. */
+void consumer_warm(struct consumer *consumer, const char *topic);
+
 /* Reads one partition from `offset` (RD_KAFKA_OFFSET_BEGINNING, _END or a number) instead of what was read before.
  * What was fetched before is dropped. Does not block. */
 int consumer_assign(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset, struct error *err);

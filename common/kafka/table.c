@@ -114,7 +114,7 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
         t->topics++;
     t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
     const struct consumer_options consumer = {.kafka = options->kafka,
-                                              .fetch_wait_ms = 500,
+                                              .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
                                               .queue_kib = 4096,
                                               .message = on_message,
                                               .end = on_end,
@@ -125,6 +125,8 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
         table_free(t);
         return NULL;
     }
+    for (size_t i = 0; i < t->topics; i++)
+        consumer_warm(t->consumer, options->topics[i]);
     return t;
 }
 

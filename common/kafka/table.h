@@ -27,6 +27,7 @@ struct table_options {
     const char *const *topics; /* full names, NULL-terminated; must outlive the table */
     int32_t partitions;        /* of each */
     bool chosen;               /* nothing is read before table_choose */
+    int fetch_wait_ms;         /* a partition that is chosen may wait so long for others, which stand at their ends; 0: 500 */
     void (*record)(void *arg, const struct table_record *record);
     void (*loaded)(void *arg); /* once: all partitions were read to their ends. May be NULL */
     void (*ended)(void *arg, const char *topic, int32_t partition); /* this one was read to its end. May be NULL */
