@@ -91,7 +91,7 @@ void sender_fini(struct sender *sender) {
 /* --- an attempt */
 
 static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter, int64_t attempt) {
-    const struct subscriber *s = sender->subscriber;
+    struct subscriber *s = sender->subscriber;
     char text[EVENT_TRACEPARENT_BYTES_MAX + 1];
     struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
     list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */

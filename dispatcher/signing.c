@@ -7,29 +7,43 @@
 
 #include "common/model/signature.h"
 
-int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err) {
-    struct signing fresh = {.current = signer_new(keys->secret, err)};
-    if (!fresh.current)
+static void drop_signers(struct signing *signing) {
+    signer_free(signing->current);
+    signing->current = NULL;
+    for (size_t i = 0; i < signing->old_count; i++)
+        signer_free(signing->old[i].signer);
+    signing->old_count = 0;
+}
+
+static int make_signers(struct signing *signing, struct error *err) {
+    const struct subscriber_keys *keys = signing->keys;
+    signing->current = signer_new(keys->secret, err);
+    if (!signing->current)
         return -1;
     for (size_t i = 0; i < keys->old_count; i++) {
         struct signer *old = signer_new(keys->old[i].secret, err);
-        if (!old) {
-            signing_fini(&fresh);
+        if (!old)
             return -1;
-        }
-        fresh.old[fresh.old_count].signer = old;
-        fresh.old[fresh.old_count++].until_ms = keys->old[i].until_ms;
+        signing->old[i].signer = old;
+        signing->old[i].until_ms = keys->old[i].until_ms;
+        signing->old_count++;
     }
-    signing_fini(signing);
-    *signing = fresh;
     return 0;
 }
 
+int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err) {
+    drop_signers(signing);
+    signing->keys = keys;
+    int result = make_signers(signing, err);
+    drop_signers(signing);
+    if (result)
+        signing->keys = NULL;
+    return result;
+}
+
 void signing_fini(struct signing *signing) {
-    signer_free(signing->current);
-    for (size_t i = 0; i < signing->old_count; i++)
-        signer_free(signing->old[i].signer);
-    *signing = (struct signing){.old_count = 0};
+    drop_signers(signing);
+    signing->keys = NULL;
 }
 
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value) {
@@ -42,12 +56,14 @@ struct curl_slist *signing_add(struct curl_slist *list, const char *name, const 
     return list;
 }
 
-struct curl_slist *signing_headers(const struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms,
-                                   struct span body) {
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body) {
     char hex[SIGNATURE_HEX_BYTES], webhook[SIGNATURE_WEBHOOK_BYTES], seconds[24];
     char all[(SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES];
     int64_t now_s = wall_ms / 1000;
+    struct error err;
     size_t len;
+    if (!signing->current && make_signers(signing, &err))
+        abort(); /* signing_set has made them before */
     signer_hex(signing->current, body, hex);
     signer_webhook(signing->current, span_of(id), now_s, body, webhook);
     list = signing_add(list, "X-ESS-Signature", hex);

@@ -10,7 +10,8 @@
 struct signer;
 
 struct signing {
-    struct signer *current; /* NULL: nothing can be signed */
+    const struct subscriber_keys *keys; /* NULL: nothing can be signed */
+    struct signer *current;             /* made when it is needed first, as a signer takes a kilobyte and most lanes are quiet */
     struct {
         struct signer *signer;
         int64_t until_ms; /* wall */
@@ -18,14 +19,14 @@ struct signing {
     size_t old_count;
 };
 
-/* Takes the keys' secrets. Returns -1 with the reason, and then nothing has changed. */
+/* Signs with the keys' secrets from now on. The keys stay the caller's, and must stay. Returns -1 with the reason when a secret
+ * is none; then nothing can be signed. */
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
 
 /* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id, webhook-timestamp and webhook-signature
  * (Standard Webhooks: one entry a secret). */
-struct curl_slist *signing_headers(const struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms,
-                                   struct span body);
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body);
 
 /* Appends "name: value". */
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value);

@@ -277,8 +277,8 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int
     subscriber_keys_fini(&s->keys);
     s->keys = *keys;
     s->has_keys = true;
-    if (s->running && strcmp(s->record.born, s->keys.born) == 0)
-        renew_signing(s);
+    if (s->running && strcmp(s->record.born, s->keys.born) == 0 && renew_signing(s))
+        halt(s);
     take_generation(s, generation);
 }
 

@@ -159,7 +159,7 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
     s->blocked = false;
     if (!record->value.data) {
         subscriber_keep_token(s, record->value);
-        s->choice = (struct token_choice){0};
+        s->choice = (struct token_choice){.rewrite = s->running};
     } else {
         if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice))
             subscriber_keep_token(s, record->value);
