@@ -137,6 +137,10 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdispatcher.a $(BUILD)/l
 	@mkdir -p $(@D)
 	$(call quiet,link)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS) -ljansson
 
+.PHONY: bench-ownership
+bench-ownership: all setup-test ## how fast dispatchers load what they are assigned, and what 10,000 idle subscribers cost
+	@build/venv/bin/python tests/bench/ownership.py
+
 .PHONY: objects
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
 
