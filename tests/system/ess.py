@@ -211,7 +211,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         at = time.monotonic()
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it was killed: no webhook has arrived
+            self.close_connection = True
+            return
         answer = self.server.receiver.take(Request(at, self.path, self.headers, body, self.number))
         if answer is None:
             self.close_connection = True
