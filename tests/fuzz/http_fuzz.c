@@ -72,7 +72,7 @@ static void read_header(struct strict *s, struct span line, struct framing *f) {
     f->lengths += is(name, "Content-Length");
     f->codings += is(name, "Transfer-Encoding");
     if (is(name, "Content-Length")) {
-        s->bad |= !only(value, "0123456789") || value.len > 12;
+        s->bad |= !only(value, "0123456789") || value.len > 40;
         f->length = strtoull(s->bad ? "0" : value.data, NULL, 10);
     }
     if (is(name, "Transfer-Encoding"))
