@@ -256,10 +256,8 @@ static void take_generation(struct subscriber *s, int64_t generation) {
 
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record, int64_t generation) {
     take_generation(s, generation);
-    if (s->has_record && strcmp(s->record.born, record->born) != 0) {
-        subscriber_stop(s, false);
-        subscriber_keep_token(s, (struct span){NULL, 0});
-    }
+    if (s->has_record && strcmp(s->record.born, record->born) != 0)
+        subscriber_stop(s, false); /* the token that is kept may be of either */
     if (s->running && !record->removed) {
         replace_record(s, record);
         return;

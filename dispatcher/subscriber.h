@@ -35,6 +35,7 @@ struct subscriber {
     struct subscriber *partition_prev, *partition_next;
     /* its records */
     bool has_record, has_keys;
+    bool deleted; /* its newest spec is a tombstone */
     struct unreadable unreadable[UNREADABLE_RECORDS];
     bool blocked;      /* its token cannot be read: it waits */
     bool want_blocked; /* likewise its wanted state, which may say that it is paused */

@@ -50,12 +50,32 @@ static void drop(struct subscribers *all, struct subscriber *s) {
 
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing anyway.) */
 static void bury(struct subscribers *all, struct subscriber *s) {
-    if (partitions_may_write(all->dispatcher->partitions, s->partition)) {
-        subscriber_stop(s, false);
-        commands_settled(s, INT64_MAX);
+    commands_settled(s, INT64_MAX);
+    if (s->token)
         progress_erase(s);
-    }
     drop(all, s);
+}
+
+/* Its spec is gone from the log. Who takes its id next may have a token there already, which was read before: while the partition is
+ * loaded it stays until all is read. */
+static void remove_spec(struct subscribers *all, struct subscriber *s) {
+    bool ran = s->running;
+    subscriber_stop(s, false);
+    subscriber_clear_record(s);
+    s->deleted = true;
+    if (!partitions_may_write(all->dispatcher->partitions, s->partition))
+        return;
+    if (ran && !s->token)
+        progress_erase(s); /* one may be on its way */
+    bury(all, s);
+}
+
+static void bury_deleted(struct subscribers *all, int32_t partition) {
+    struct subscriber *s, *next;
+    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) {
+        if (s->deleted)
+            bury(all, s);
+    }
 }
 
 static void log_bad(const struct table_record *record, const char *id, const struct error *err) {
@@ -88,10 +108,11 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
     bool newer;
     if (!record->value.data) {
         if (s)
-            bury(all, s);
+            remove_spec(all, s);
         return;
     }
     s = find_or_add(all, id, record->partition);
+    s->deleted = false;
     if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
         note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
         subscriber_set_record(s, &parsed, record->offset);
@@ -213,6 +234,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
 
 void subscribers_start(struct subscribers *all, int32_t partition) {
     struct subscriber *s;
+    bury_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
         say_unreadable(s);
         subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
@@ -224,6 +246,7 @@ void subscribers_start(struct subscribers *all, int32_t partition) {
 void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
     int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
     struct subscriber *s;
+    bury_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
         if (rewrite)
             progress_rewrite(s);
