@@ -115,15 +115,14 @@ static void finish(struct change *c, enum change_fate fate) {
 
 /* Once nothing is to be waited for any more. */
 static void settle(struct change *c) {
-    size_t read = 0, reported = 0, rejected = 0;
+    size_t read = 0, rejected = 0;
     for (size_t i = 0; i < c->count; i++) {
         read += c->records[i]->read;
-        reported += c->records[i]->reported;
         rejected += c->records[i]->rejected;
     }
     if (read == c->count)
         finish(c, CHANGE_READ);
-    else if (rejected && reported == c->count)
+    else if (read + rejected == c->count)
         finish(c, CHANGE_FAILED);
 }
 

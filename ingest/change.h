@@ -16,7 +16,7 @@ struct table_record;
 
 enum change_fate {
     CHANGE_READ,    /* all of it is in the log */
-    CHANGE_FAILED,  /* Kafka has not taken it, or not all of it */
+    CHANGE_FAILED,  /* Kafka has not taken it, or not all of it (what it has was read) */
     CHANGE_UNKNOWN, /* nobody knows */
 };
 

@@ -75,7 +75,7 @@ static void send_command(struct call *call) {
 
 void commands_pause(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_RESUME, no_members, &body);
+    struct call *call = begin(arg, request, COMMAND_KINDS, no_members, &body); /* it is wanted state, no command */
     if (!call)
         return;
     struct change *change = change_of(call);

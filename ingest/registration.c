@@ -44,18 +44,17 @@ static void on_written(void *arg, const struct change_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     bool ours = entry && entry->readable && strcmp(entry->born, r->born) == 0;
-    if (result->fate != CHANGE_READ) {
-        end(r, REGISTRATION_FAILED, result->reason);
-    } else if (!ours) {
-        end(r, REGISTRATION_TAKEN, "it was deleted again at once");
-    } else if (!r->done) {
-        records_delete(r->ingest, entry);
-        end(r, REGISTRATION_FAILED, NULL);
-    } else {
-        log_info("subscriber_registered", LOG_S("subscriber", r->id), LOG_N("generation", result->generation), LOG_N("start", entry->start),
+    if (ours && (result->fate != CHANGE_READ || !r->done))
+        records_delete(r->ingest, entry); /* without its keys, or with some that nobody knows */
+    else if (ours)
+        log_info("subscriber_registered", LOG_S("subscriber", r->id), LOG_N("generation", entry->generation), LOG_N("start", entry->start),
                  LOG_S("source", entry->source));
+    if (result->fate != CHANGE_READ)
+        end(r, REGISTRATION_FAILED, result->reason);
+    else if (ours)
         end(r, REGISTRATION_IN_FORCE, NULL);
-    }
+    else
+        end(r, REGISTRATION_TAKEN, "it was deleted again at once");
 }
 
 /* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is registered. */

@@ -171,10 +171,10 @@ void startup_undo(struct ingest *ingest) {
     publisher_start_over(ingest->publisher);
     waiters_free(ingest->waiters);
     folder_free(ingest->folder);
+    ingest->folder = NULL; /* what the registry ends may ask for it */
     registry_free(ingest->registry);
     feed_free(ingest->feed);
     ingest->waiters = NULL;
-    ingest->folder = NULL;
     ingest->registry = NULL;
     ingest->feed = NULL;
     ingest->acknowledged = 0;
