@@ -196,7 +196,7 @@ static bool is_this(const struct record *r, const struct table_record *record) {
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
-/* Of the spec whose registration was deleted before, or whose id another has by now: or the tombstone that would hit the other. */
+/* A tombstone that would hit another registration; a spec that would replace one, or whose own was deleted before. */
 static bool misses_spec(const struct change *c, const struct record *r, const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
         return true;
@@ -208,9 +208,9 @@ static void compare(struct change *c, struct record *r, const struct registry_en
     r->overtaken = false;
     if (!*c->born)
         return;
-    if (*kind == 0)
-        r->overtaken = c->result.spec_overtaken = misses_spec(c, r, entry);
-    else if (strcmp(kind, "/keys") == 0 && !r->tombstone && entry && entry->keys && strcmp(entry->keys->born, c->born) == 0)
+    if (*kind == 0 || r->tombstone)
+        c->result.spec_overtaken |= (r->overtaken = misses_spec(c, r, entry));
+    else if (strcmp(kind, "/keys") == 0 && entry && entry->keys && strcmp(entry->keys->born, c->born) == 0)
         r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base;
 }
 

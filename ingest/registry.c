@@ -224,9 +224,11 @@ static void read_check(struct registry *r, const struct table_record *record) {
 }
 
 /* A record of ours that is not taken still is the newest. */
-static void note_generation(struct registry_entry *entry, int64_t offset) {
-    if (entry)
+static void pass_over(struct registry_entry *entry, enum subscriber_key kind, int64_t offset) {
+    if (entry && kind == SUBSCRIBER_KEY_SPEC)
         entry->generation = offset;
+    else if (entry && kind == SUBSCRIBER_KEY_KEYS)
+        entry->keys_offset = offset;
 }
 
 static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind, const struct table_record *record) {
@@ -236,8 +238,8 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
     r->version++;
     if (kind == SUBSCRIBER_KEY_CLAIM)
         claims_read(r->ingest, id, record);
-    else if (overtaken && kind == SUBSCRIBER_KEY_SPEC)
-        note_generation(entry, record->offset);
+    else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
+        pass_over(entry, kind, record->offset);
     else if (!record->value.data && entry)
         read_tombstone(r, entry, kind);
     else if (record->value.data && kind == SUBSCRIBER_KEY_SPEC)

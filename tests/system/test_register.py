@@ -257,7 +257,8 @@ def test_a_registration_that_came_into_force_after_its_503_is_undone(ess_on_own_
     ingest.wait_ready()
     wait_for(lambda: register(ingest, url="https://vendor.example/second", **fields).status == 201)
     time.sleep(1)  # what was undone would be so by now
-    assert ingest.get("/ess/subscribers/unheard").json["url"] == "https://vendor.example/second"
+    answer = ingest.get("/ess/subscribers/unheard")
+    assert answer.status == 200 and answer.json["url"] == "https://vendor.example/second", answer
 
 
 def test_without_kafka_a_registration_is_503_and_leaves_nothing(ess_on_own_broker, own_broker):
