@@ -25,7 +25,7 @@ const struct json_member *body_member(const struct body *body, const char *name)
 /* The text of a string that fits into out_size bytes and has no U+0000. Absent: `out` stays. Returns 0, or -1 with `what` it must be. */
 int body_text(const struct body *body, const char *name, char *out, size_t out_size, const char *what, struct error *err);
 
-/* A whole number from 0 to 18 digits; -1 when the text is none. */
+/* A whole number of at most 18 digits, not negative; -1 when the text is none. */
 int64_t body_whole_number(struct span text);
 
 #endif
