@@ -11,12 +11,18 @@
 #include "dispatcher/sender.h"
 #include "dispatcher/subscriber.h"
 
+static void lane_to_job(const struct lane *lane, struct token_job *job) {
+    job->position = lane->position;
+    job->last = lane->last;
+    job->settled_count = lane_settled(lane, &job->settled);
+}
+
 /* What the sender has settled of its job. */
 static void note_progress(struct subscriber *s) {
     if (!s->job_sender)
         return;
-    s->jobs[0].position = s->job_sender->lane.position;
-    s->jobs[0].last = s->job_sender->lane.last;
+    free(s->jobs[0].settled);
+    lane_to_job(&s->job_sender->lane, &s->jobs[0]);
 }
 
 void jobs_stop(struct subscriber *s) {
@@ -29,7 +35,7 @@ void jobs_stop(struct subscriber *s) {
 }
 
 static void remove_at(struct subscriber *s, int64_t number) {
-    free(s->jobs[number].cursors);
+    token_job_fini(&s->jobs[number]);
     s->jobs_count--;
     memmove(s->jobs + number, s->jobs + number + 1, (size_t)(s->jobs_count - number) * sizeof *s->jobs);
 }
@@ -63,6 +69,7 @@ static void begin_lane(struct subscriber *s, const struct token_job *job) {
     lane->until = job->to;
     if (!job->redrive)
         lane->last = lane->newest = job->last;
+    lane_set_settled(lane, job->settled, job->settled_count);
 }
 
 static void on_letter_ready(void *arg) {
@@ -114,6 +121,10 @@ void jobs_from_token(struct subscriber *s, struct token *token) {
     token->jobs_count = 0;
 }
 
+static void *copy(const void *list, int64_t count, size_t size) {
+    return count ? memcpy(mem_alloc((size_t)count * size), list, (size_t)count * size) : NULL;
+}
+
 void jobs_to_token(const struct subscriber *s, struct token *token) {
     if (s->jobs_count == 0)
         return;
@@ -121,13 +132,10 @@ void jobs_to_token(const struct subscriber *s, struct token *token) {
     for (; token->jobs_count < s->jobs_count; token->jobs_count++) {
         struct token_job *job = &token->jobs[token->jobs_count];
         *job = s->jobs[token->jobs_count];
-        if (token->jobs_count == 0 && s->job_sender) {
-            job->position = s->job_sender->lane.position;
-            job->last = s->job_sender->lane.last;
-        }
-        if (!job->cursors_count)
-            continue;
-        job->cursors = mem_alloc((size_t)job->cursors_count * sizeof *job->cursors);
-        memcpy(job->cursors, s->jobs[token->jobs_count].cursors, (size_t)job->cursors_count * sizeof *job->cursors);
+        job->cursors = copy(job->cursors, job->cursors_count, sizeof *job->cursors);
+        if (token->jobs_count == 0 && s->job_sender)
+            lane_to_job(&s->job_sender->lane, job);
+        else
+            job->settled = copy(job->settled, job->settled_count, sizeof *job->settled);
     }
 }

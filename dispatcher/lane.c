@@ -124,11 +124,7 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, s
         lane->failed_count = token->attempts_count;
         memcpy(lane->failed, token->attempts, (size_t)token->attempts_count * sizeof *lane->failed);
     }
-    if (token->settled_count) {
-        lane->settled = mem_zero((size_t)token->settled_count * sizeof *lane->settled);
-        lane->settled_count = token->settled_count;
-        memcpy(lane->settled, token->settled, (size_t)token->settled_count * sizeof *lane->settled);
-    }
+    lane_set_settled(lane, token->settled, token->settled_count);
     if (token->state == TOKEN_DISABLED)
         lane_disable(lane, token->reason);
 }
@@ -142,27 +138,36 @@ void lane_fini(struct lane *lane) {
     lane->failed = NULL;
 }
 
-static void add_range(struct token *token, int64_t from, int64_t to) {
-    token->settled = mem_resize(token->settled, (size_t)(token->settled_count + 1) * sizeof *token->settled);
-    token->settled[token->settled_count++] = (struct token_range){from, to};
+static void add_range(struct token_range **ranges, int64_t *count, int64_t from, int64_t to) {
+    *ranges = mem_resize(*ranges, (size_t)(*count + 1) * sizeof **ranges);
+    (*ranges)[(*count)++] = (struct token_range){from, to};
 }
 
 /* Neighbours in the window make one range; those of the old token that were not come to yet stay as they are. */
-static void settled_to_token(const struct lane *lane, struct token *token) {
+int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
     bool open = false;
+    int64_t count = 0;
+    *ranges = NULL;
     for (size_t i = 0; i < lane->window_count; i++) {
         const struct flight *f = at(lane, i);
         if (f->state == FLIGHT_SETTLED && open)
-            token->settled[token->settled_count - 1].to = f->cursor;
+            (*ranges)[count - 1].to = f->cursor;
         else if (f->state == FLIGHT_SETTLED)
-            add_range(token, f->cursor, f->cursor);
+            add_range(ranges, &count, f->cursor, f->cursor);
         open = f->state == FLIGHT_SETTLED;
     }
     for (int64_t i = 0; i < lane->settled_count; i++)
         if (lane->settled[i].to > lane->scanned)
-            add_range(token, lane->settled[i].from > lane->scanned ? lane->settled[i].from : lane->scanned + 1, lane->settled[i].to);
-    if (token->settled_count > TOKEN_SETTLED_MAX)
-        token->settled_count = TOKEN_SETTLED_MAX;
+            add_range(ranges, &count, lane->settled[i].from > lane->scanned ? lane->settled[i].from : lane->scanned + 1, lane->settled[i].to);
+    return count < TOKEN_SETTLED_MAX ? count : TOKEN_SETTLED_MAX;
+}
+
+void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
+    if (count == 0)
+        return;
+    lane->settled = mem_zero((size_t)count * sizeof *ranges);
+    lane->settled_count = count;
+    memcpy(lane->settled, ranges, (size_t)count * sizeof *ranges);
 }
 
 static int64_t next_retry_ms(const struct lane *lane) {
@@ -190,7 +195,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->dead_lettered = lane->dead_lettered;
     for (int64_t i = 0; i < lane->failed_count; i++)
         token_add_attempt(token, &lane->failed[i]);
-    settled_to_token(lane, token);
+    token->settled_count = lane_settled(lane, &token->settled);
 }
 
 /* What waits behind its key under one ordering may start under another, and the other way round. */

@@ -90,6 +90,12 @@ void lane_fini(struct lane *lane);
  * `wall_ms - now_ms` turns its deadline into the wall's time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
 
+/* Of the events above `position`, those that are settled, as ascending ranges: TOKEN_SETTLED_MAX at most, *ranges the caller's to
+ * free (NULL when there are none). Returns how many. */
+int64_t lane_settled(const struct lane *lane, struct token_range **ranges);
+/* Events that will be found among these ranges are settled; copied. To a lane that has found none. */
+void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count);
+
 /* Replaces the policy; what waits keeps its deadline. The throttle is the caller's to change. */
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy);
 

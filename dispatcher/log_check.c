@@ -221,7 +221,7 @@ static void drop_replays(struct token *token) {
         if (token->jobs[i].redrive)
             token->jobs[kept++] = token->jobs[i];
         else
-            free(token->jobs[i].cursors);
+            token_job_fini(&token->jobs[i]);
     }
     token->jobs_count = kept;
 }

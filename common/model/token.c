@@ -41,9 +41,14 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
     token->attempts[token->attempts_count++] = *attempt;
 }
 
+void token_job_fini(struct token_job *job) {
+    free(job->cursors);
+    free(job->settled);
+}
+
 void token_fini(struct token *t) {
     for (int64_t i = 0; i < t->jobs_count; i++)
-        free(t->jobs[i].cursors);
+        token_job_fini(&t->jobs[i]);
     free(t->jobs);
     free(t->settled);
     free(t->attempts);
@@ -80,11 +85,11 @@ static void put_attempts(struct buf *out, const struct token *t) {
     buf_puts(out, "]");
 }
 
-static void put_settled(struct buf *out, const struct token *t) {
-    buf_puts(out, t->settled_count ? ",\"settled\":[" : "");
-    for (int64_t i = 0; i < t->settled_count; i++)
-        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", t->settled[i].from, t->settled[i].to);
-    buf_puts(out, t->settled_count ? "]" : "");
+static void put_settled(struct buf *out, const struct token_range *settled, int64_t count) {
+    buf_puts(out, count ? ",\"settled\":[" : "");
+    for (int64_t i = 0; i < count; i++)
+        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", settled[i].from, settled[i].to);
+    buf_puts(out, count ? "]" : "");
 }
 
 static void put_job(struct buf *out, const struct token_job *job) {
@@ -93,6 +98,7 @@ static void put_job(struct buf *out, const struct token_job *job) {
     put_number(out, "to", job->to);
     put_number(out, "position", job->position);
     put_number(out, "last", job->last);
+    put_settled(out, job->settled, job->settled_count);
     buf_puts(out, job->cursors_count ? ",\"cursors\":[" : "");
     for (int64_t i = 0; i < job->cursors_count; i++)
         buf_printf(out, "%s%" PRId64, i ? "," : "", job->cursors[i]);
@@ -136,7 +142,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "dead_lettered", t->dead_lettered);
     put_number(out, "redriven", t->redriven);
     put_attempts(out, t);
-    put_settled(out, t);
+    put_settled(out, t->settled, t->settled_count);
     put_jobs(out, t);
     buf_puts(out, "}");
 }
@@ -188,13 +194,13 @@ static void read_attempts(struct token *t, struct json_object *object) {
     }
 }
 
-static void read_settled(struct token *t, struct json_object *object) {
+static void read_settled(struct json_object *object, int64_t position, struct token_range **settled, int64_t *settled_count) {
     struct json_object *list = member(object, "settled", json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
-    int64_t above = t->position;
+    int64_t above = position;
     if (count == 0 || count > TOKEN_SETTLED_MAX)
         return; /* without it, events are sent once more */
-    t->settled = mem_zero(count * sizeof *t->settled);
+    *settled = mem_zero(count * sizeof **settled);
     for (size_t i = 0; i < count; i++) {
         struct json_object *pair = json_object_array_get_idx(list, i);
         bool is_pair = json_object_is_type(pair, json_type_array) && json_object_array_length(pair) == 2;
@@ -202,7 +208,7 @@ static void read_settled(struct token *t, struct json_object *object) {
         int64_t to = is_pair ? json_object_get_int64(json_object_array_get_idx(pair, 1)) : -1;
         if (from <= above || to < from)
             return;
-        t->settled[t->settled_count++] = (struct token_range){from, to};
+        (*settled)[(*settled_count)++] = (struct token_range){from, to};
         above = to;
     }
 }
@@ -245,6 +251,7 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
         t->jobs_count++;
         if (job->job < 0 || job->to < job->from || job->position < job->from || read_job_cursors(job, one))
             return error_set_field(err, "jobs", "out of range");
+        read_settled(one, job->position, &job->settled, &job->settled_count);
     }
     return 0;
 }
@@ -285,7 +292,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->applied = number(object, "applied", -1);
     t->redriven = number(object, "redriven", -1);
     read_attempts(t, object);
-    read_settled(t, object);
+    read_settled(object, t->position, &t->settled, &t->settled_count);
     return read_jobs(t, object, err) ? -1 : read_state(t, object, err);
 }
 

@@ -48,6 +48,8 @@ struct token_job {
     int64_t last;     /* of a replay: the newest event for it at or below position, or from */
     int64_t *cursors; /* of a redrive: only these; NULL: all */
     int64_t cursors_count;
+    struct token_range *settled; /* above position, ascending; NULL when empty */
+    int64_t settled_count;
 };
 
 struct token {
@@ -80,6 +82,7 @@ struct token {
 };
 
 void token_fini(struct token *token);
+void token_job_fini(struct token_job *job);
 
 /* FNV-1a of an event's id, never 0. */
 uint64_t token_id_hash(struct span id);

@@ -7,7 +7,9 @@ import collections
 import concurrent.futures
 import json
 import random
+import re
 import signal
+import time
 
 import confluent_kafka
 import pytest
@@ -448,3 +450,87 @@ def test_commands_to_one_that_is_deleted_before_they_are_read_leave_the_log_with
 
 def tokens_left(ess, id):
     return [record for record in ess.records("tokens") if record.key() == id.encode()][-1].value()
+
+# --- what a successor sends again
+
+RATE, EVENTS, IN_FLIGHT = 20, 340, 8
+SLOW_BROKER_S = 1  # what a token may take into the log, on a machine with other work
+
+
+class Course:
+    """A subscriber that has a long way to go, at RATE a second: by its live lane, or by a job."""
+
+    def __init__(self, ess, receiver, cursors, ordering, by_job):
+        self.id, self.receiver, self.cursors, self.job = f"{ordering}-{'job' if by_job else 'live'}", receiver, cursors, None
+        fields = {"ordering": ordering} if ordering == "strict" else {"ordering": ordering, "max_in_flight": IN_FLIGHT}
+        ingest = ess.daemons[0]
+        answer = ingest.post(json.dumps({"id": self.id, "url": receiver.url(), "topics": ["course"], "throttle": RATE,
+                                         "from": "end" if by_job else "beginning", **fields}), "/register")
+        assert answer.status == 201, answer
+        if by_job:
+            answer = ingest.post(json.dumps({"from": 0, "to": cursors[-1]}), f"/ess/subscribers/{self.id}/replay")
+            assert answer.status == 202, answer
+            self.job = str(answer.json["generation"])
+
+    def requests(self):
+        return [r for r in list(self.receiver.requests) if r.headers["X-ESS-Subscriber"] == self.id and r.headers["X-ESS-Replay"] == self.job]
+
+    def came(self):
+        return {r.cursor for r in self.requests()}
+
+    def repeats(self):
+        return {cursor for cursor, count in collections.Counter(r.cursor for r in self.requests()).items() if count > 1}
+
+    def settled(self, ess):
+        """Of its cursors, those that its newest token in the log has as settled."""
+        token = json.loads([record.value() for record in ess.records("tokens") if record.key() == self.id.encode()][-1])
+        if self.job is not None:
+            token = next(iter(token.get("jobs", [])), {"position": self.cursors[-1]})
+        return {c for c in self.cursors if c <= token["position"] or any(low <= c <= high for low, high in token.get("settled", []))}
+
+
+def owned(dispatcher):
+    names = (re.fullmatch(r'ess_subscriber_lag_events\{subscriber="(.+)"\}', name) for name in dispatcher.metrics())
+    return {name[1] for name in names if name}
+
+
+@pytest.mark.timeout(240)
+def test_a_successor_repeats_nothing_after_sigterm_and_at_most_a_second_after_kill_9(ess):
+    receiver, dispatchers = ess.receiver(), []
+    receiver.answer = lambda request: Answer(delay=random.uniform(0, 0.1))
+    ess.ingest()
+    dispatchers = [ess.dispatcher(), ess.dispatcher()]
+    cursors = [ess.publish("course", n, key=f"key-{n % 5}") for n in range(EVENTS)]
+    courses = [Course(ess, receiver, cursors, ordering, by_job) for ordering in ("strict", "key", "none") for by_job in (False, True)]
+    ids = {course.id for course in courses}
+
+    def all_came(count):
+        wait_for(lambda: all(len(course.came()) >= min(count, EVENTS) for course in courses), RECOVERED_S,
+                 lambda: {course.id: len(course.came()) for course in courses})
+
+    def shared():
+        return all(map(owned, dispatchers)) and owned(dispatchers[0]) | owned(dispatchers[1]) == ids
+
+    all_came(40)
+    assert shared()
+    dispatchers[0].term()
+    all_came(100)
+    dispatchers[0].start()
+    wait_for(shared)
+    all_came(140)
+    assert {course.id: course.repeats() for course in courses} == dict.fromkeys(ids, set()), "sent again after SIGTERM, or at a join"
+
+    orphans = [course for course in courses if course.id in owned(dispatchers[1])]
+    dispatchers[1].kill9()
+    killed_at = time.monotonic()
+    settled = {course: course.settled(ess) for course in orphans}
+    late = {course: {r.cursor for r in course.requests() if r.at > killed_at - 1 - SLOW_BROKER_S} for course in orphans}
+    all_came(EVENTS)
+    for course in courses:
+        assert course.came() == set(cursors)
+        repeats = course.repeats()
+        if course not in orphans:
+            assert not repeats, course.id
+            continue
+        assert not repeats & settled[course], course.id
+        assert len(repeats - late[course]) <= IN_FLIGHT, f"{course.id}: {repeats}, of the last moments {late[course]}"

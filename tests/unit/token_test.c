@@ -71,7 +71,9 @@ static struct token full_token(void) {
     };
     t.settled[0] = (struct token_range){1844, 1844};
     t.settled[1] = (struct token_range){1850, 1900};
-    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49};
+    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49, .settled = mem_zero(sizeof(struct token_range)),
+                                   .settled_count = 1};
+    t.jobs[0].settled[0] = (struct token_range){52, 60};
     t.jobs[1] = (struct token_job){.job = 5, .redrive = true, .to = 7, .position = 1, .cursors = mem_zero(2 * sizeof(int64_t)),
                                    .cursors_count = 2};
     t.jobs[1].cursors[0] = 12;
@@ -136,6 +138,7 @@ static void test_settled_ranges_and_jobs_come_back(void **state) {
     const struct token_job *replay = &token.jobs[0], *redrive = &token.jobs[1];
     assert_true(replay->job == 3 && !replay->redrive && replay->from == 42 && replay->to == 99);
     assert_true(replay->position == 50 && replay->last == 49);
+    assert_true(replay->settled_count == 1 && replay->settled[0].from == 52 && replay->settled[0].to == 60 && redrive->settled_count == 0);
     assert_null(replay->cursors);
     assert_true(redrive->job == 5 && redrive->redrive && redrive->from == 0 && redrive->to == 7 && redrive->position == 1);
     assert_true(redrive->cursors_count == 2 && redrive->cursors[0] == 12 && redrive->cursors[1] == 99);
