@@ -159,6 +159,8 @@ void group_leave(struct group *g) {
     loop_timer_set(g->loop, &g->poll, clock_ms());
 }
 
+void group_break(struct group *g) { rd_kafka_test_fatal_error(g->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "broken by a test"); }
+
 void group_free(struct group *g) {
     if (!g)
         return;

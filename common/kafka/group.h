@@ -45,6 +45,9 @@ void group_release(struct group *group);
 /* Leaves the group; `left` is called once that is done. Takes seconds when no broker answers. */
 void group_leave(struct group *group);
 
+/* Makes the handle go fatal, as a broker's answer can. For tests. */
+void group_break(struct group *group);
+
 /* May block until librdkafka's threads have ended. One that has not left is a member until its session ends. */
 void group_free(struct group *group);
 
