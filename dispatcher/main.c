@@ -19,7 +19,8 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, CLOSE_MS = 3000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
+enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, CLOSE_MS = 3000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024 };
+enum { REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
     {"GET", "/healthz", status_healthz, false, BEARER_OPEN},

@@ -251,8 +251,10 @@ static struct ownership_step leave(struct ownership *o, const struct ownership_v
 }
 
 static struct ownership_step start_or_resume(struct ownership_partition *p, int32_t partition) {
-    struct ownership_step step = {
-        .act = p->started ? OWNERSHIP_RESUME : OWNERSHIP_START, .partition = partition, .window_full = !p->window_known, .rewrite = !p->window_known};
+    struct ownership_step step = {.act = p->started ? OWNERSHIP_RESUME : OWNERSHIP_START,
+                                  .partition = partition,
+                                  .window_full = !p->window_known,
+                                  .rewrite = !p->window_known};
     p->started = p->window_known = true;
     p->resume = false;
     return step;

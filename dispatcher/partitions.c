@@ -243,7 +243,8 @@ static void on_left(void *arg) {
 static void note_dispute(struct partitions *p, const struct table_record *record) {
     int64_t held_back;
     if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("claimed_by_another", LOG_N("partition", record->partition), LOG_N("offset", record->offset), LOG_N("held_back", held_back),
+        log_warn("claimed_by_another", LOG_N("partition", record->partition), LOG_N("offset", record->offset),
+                 LOG_N("held_back", held_back),
                  LOG_S("reason", "the group is asked, and if it says that the partition is ours it is claimed again"));
 }
 
@@ -367,9 +368,13 @@ bool partitions_settled(const struct partitions *p) { return p && p->table && ow
 
 bool partitions_started(const struct partitions *p, int32_t partition) { return p->ownership.partition[partition].started; }
 
-bool partitions_may_start(const struct partitions *p, int32_t partition) { return ownership_may_start(&p->ownership, partition, clock_ms()); }
+bool partitions_may_start(const struct partitions *p, int32_t partition) {
+    return ownership_may_start(&p->ownership, partition, clock_ms());
+}
 
-bool partitions_may_write(const struct partitions *p, int32_t partition) { return ownership_may_write(&p->ownership, partition, clock_ms()); }
+bool partitions_may_write(const struct partitions *p, int32_t partition) {
+    return ownership_may_write(&p->ownership, partition, clock_ms());
+}
 
 int64_t partitions_epoch(const struct partitions *p, int32_t partition) { return ownership_epoch(&p->ownership, partition); }
 

@@ -111,7 +111,8 @@ static void load_key(void *arg) {
         read_check(d);
     } else if (missing) {
         if (!said_no_key)
-            log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file), LOG_S("reason", "it does not exist; ess-ingest makes it"));
+            log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file),
+                     LOG_S("reason", "it does not exist; ess-ingest makes it"));
         said_no_key = true;
         loop_timer_set(d->loop, &key_timer, clock_ms() + KEY_AGAIN_MS);
     } else {

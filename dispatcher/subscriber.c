@@ -62,7 +62,8 @@ void subscriber_keep_token(struct subscriber *s, struct span text) {
 }
 
 bool subscriber_complete(const struct subscriber *s) {
-    return s->has_record && s->has_keys && !s->blocked && !s->want_blocked && !s->record.removed && strcmp(s->record.born, s->keys.born) == 0;
+    return s->has_record && s->has_keys && !s->blocked && !s->want_blocked && !s->record.removed &&
+           strcmp(s->record.born, s->keys.born) == 0;
 }
 
 static int64_t or_default(int64_t own, int64_t otherwise) { return own >= 0 ? own : otherwise; }
@@ -159,7 +160,8 @@ static void start(struct subscriber *s, enum log_level level) {
     s->running = true;
     add_patterns(s);
     progress_begin(s, written);
-    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
+    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
+           LOG_N("position", s->live.lane.position));
     if (s->choice.kept == CHOICE_VALID)
         commands_settled(s, s->applied);
     commands_apply(s);

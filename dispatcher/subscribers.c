@@ -86,8 +86,8 @@ static void log_bad(const struct table_record *record, const char *id, const str
 static void say_unreadable(struct subscriber *s) {
     for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
         if (u->reason)
-            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition), LOG_N("offset", u->offset),
-                      LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
+            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition),
+                      LOG_N("offset", u->offset), LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
         free(u->reason);
         u->reason = NULL;
     }

@@ -92,7 +92,8 @@ static int on_socket_done(int fd, void *opaque) {
     return result;
 }
 
-rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
+rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
+                             struct error *err) {
     return kafka_handle_new_watched(type, config, settings, NULL, err);
 }
 

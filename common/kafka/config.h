@@ -41,7 +41,8 @@ struct kafka_watch {
 
 /* A new handle with ESS's common settings, the operator's, and then `settings`. Events come from its queues, no
  * callbacks are used; librdkafka's own log lines go to `kafka_log` (from its threads). Returns NULL with the reason. */
-rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err);
+rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
+                             struct error *err);
 /* The same, and `lost(arg)` is called whenever a connection to a broker has ended, or could not be made, before another one
  * is: by librdkafka's threads, until rd_kafka_destroy has returned. */
 rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,

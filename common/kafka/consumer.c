@@ -161,7 +161,8 @@ int consumer_assign(struct consumer *c, const char *topic, int32_t partition, in
 
 bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message) {
     int64_t low, high;
-    return !rd_kafka_get_watermark_offsets(c->rk, rd_kafka_topic_name(message->rkt), message->partition, &low, &high) && message->offset + 1 >= high;
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    return !rd_kafka_get_watermark_offsets(c->rk, topic, message->partition, &low, &high) && message->offset + 1 >= high;
 }
 
 void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }

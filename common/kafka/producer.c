@@ -265,4 +265,6 @@ void producer_free(struct producer *p, int64_t timeout_ms) {
     free(p);
 }
 
-void producer_break(struct producer *p) { rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test"); }
+void producer_break(struct producer *p) {
+    rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test");
+}

@@ -17,7 +17,8 @@ static void produce(struct process *p, int partition, struct record record) {
     p->unwritten++;
     for (int i = 0; i < MESSAGES; i++) { /* one producer keeps its order */
         const struct message *other = &w.messages[i];
-        if (other != m && other->used && other->kind == PRODUCE && other->life == m->life && other->partition == partition && other->due_ms > m->due_ms)
+        bool same = other != m && other->used && other->kind == PRODUCE && other->life == m->life && other->partition == partition;
+        if (same && other->due_ms > m->due_ms)
             m->due_ms = other->due_ms;
     }
 }
@@ -403,8 +404,8 @@ static void test_no_schedule_breaks_ownership(void **state) {
         print_message("seed %llu\n", (unsigned long long)seed);
         run_schedule(seed);
     }
-    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions %lld\n", (long long)w.starts, (long long)w.takeovers,
-                  (long long)w.disputes, (long long)w.voids, (long long)w.losses, (long long)w.suspensions);
+    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions %lld\n", (long long)w.starts,
+                  (long long)w.takeovers, (long long)w.disputes, (long long)w.voids, (long long)w.losses, (long long)w.suspensions);
     assert_true(w.takeovers > SEEDS && w.disputes > 10 && w.voids > SEEDS && w.losses > SEEDS && w.suspensions > SEEDS / 2);
 }
 

@@ -38,13 +38,17 @@ static void on_failed(void *arg, const char *reason) {
     fail_msg("%s", reason);
 }
 
+static void write_one(const char *topic, int32_t partition) {
+    assert_int_equal(rd_kafka_producev(world.writer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY("k", 1),
+                                       RD_KAFKA_V_VALUE((void *)(uintptr_t)"v", 1), RD_KAFKA_V_END),
+                     0);
+}
+
 static void write_records(int count) {
     for (int i = 0; i < count; i++)
         for (int32_t p = 0; p < PARTITIONS; p++)
             for (int t = 0; t < 2; t++)
-                assert_int_equal(rd_kafka_producev(world.writer, RD_KAFKA_V_TOPIC(topics[t]), RD_KAFKA_V_PARTITION(p), RD_KAFKA_V_KEY("k", 1),
-                                                   RD_KAFKA_V_VALUE((void *)(uintptr_t)"v", 1), RD_KAFKA_V_END),
-                                 0);
+                write_one(topics[t], p);
     flush(&world);
 }
 
