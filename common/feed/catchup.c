@@ -1,21 +1,18 @@
 /* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that follows it in sequence
- * goes first for a while, since that costs no jump. What librdkafka has read ahead is kept for a moment for the same reason.
+ * goes first for a while, since that costs no jump. For those who read on, chunks are built ahead; what librdkafka has fetched
+ * beyond is dropped: were it kept waiting, librdkafka (2.0.2) would fetch on only up to a second after it was taken.
  * A record of another feed may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
  * mean that the log is another: the genesis record tells, and is read again. */
 #include "common/feed/catchup.h"
 
-#include "common/base/clock.h"
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { IN_SEQUENCE_MAX = 16, IDLE_MS = 200 };
-
-static void on_idle(void *arg);
+enum { IN_SEQUENCE_MAX = 16 };
 
 void catchup_init(struct catchup *c, struct feed *feed) {
-    *c = (struct catchup){.feed = feed, .next = -1, .doubted = -1, .stray = -1};
+    *c = (struct catchup){.feed = feed, .next = -1, .doubted = -1, .stray = -1, .ahead_from = -1};
     c->waiting.next = c->waiting.prev = &c->waiting;
-    loop_timer_init(&c->idle, on_idle, c);
 }
 
 void catchup_forget(struct feed_reader *r) {
@@ -36,7 +33,6 @@ static void append(struct feed_reader *ring, struct feed_reader *r) {
 void catchup_fini(struct catchup *c) {
     while (c->waiting.next != &c->waiting)
         catchup_forget(c->waiting.next);
-    loop_timer_clear(c->feed->loop, &c->idle);
     chunk_free(c->building);
     consumer_free(c->consumer);
 }
@@ -147,7 +143,7 @@ static bool open_consumer(struct catchup *c) {
     struct error err;
     const struct consumer_options options = {.kafka = c->feed->options.kafka,
                                              .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
-                                             .queue_kib = 4096,
+                                             .queue_kib = 8192,
                                              .message = on_message,
                                              .end = on_end,
                                              .failed = on_failed,
@@ -167,44 +163,55 @@ static struct feed_reader *choose(struct catchup *c) {
 }
 
 static void forget_place(struct catchup *c) {
-    loop_timer_clear(c->feed->loop, &c->idle);
     if (c->next >= 0)
         consumer_unassign(c->consumer);
-    c->next = c->doubted = -1;
-    if (c->consumer)
-        consumer_hold(c->consumer, false); /* what it has fetched is dropped */
+    c->next = c->doubted = c->ahead_from = -1;
+    c->ahead_left = 0;
 }
 
-static void on_idle(void *arg) { forget_place(arg); }
-
-/* Nobody waits: the next one may well go on from here. */
-static void pause_reading(struct catchup *c) {
-    if (c->next < 0)
-        return;
-    consumer_hold(c->consumer, true);
-    loop_timer_set(c->feed->loop, &c->idle, clock_ms() + IDLE_MS);
+/* Above which position the next chunk is to be built: for one who waits, else ahead of one who reads on. -1: none. */
+static int64_t next_position(struct catchup *c) {
+    if (c->waiting.next != &c->waiting) {
+        int64_t position = choose(c)->waits_for;
+        c->ahead_left = feed_chunk_ends_at(c->feed, position) ? c->feed->ahead_chunks : 0;
+        return position;
+    }
+    int64_t position = c->ahead_left ? c->next - 1 : c->ahead_from;
+    if (c->ahead_left) {
+        c->ahead_left--;
+    } else if (position >= 0) {
+        c->ahead_from = -1;
+        c->ahead_left = c->feed->ahead_chunks - 1;
+    }
+    return position >= 0 && !feed_chunk_at(c->feed, position) ? position : -1;
 }
 
 static void start_next(struct catchup *c) {
     if (c->building || c->feed->stopped || c->halted)
         return;
-    if (c->waiting.next == &c->waiting) {
-        pause_reading(c);
+    int64_t position = next_position(c);
+    if (position < 0) {
+        forget_place(c);
         return;
     }
     if (!open_consumer(c))
         return;
-    int64_t position = choose(c)->waits_for;
     c->building = chunk_new(position, ++c->feed->serial);
     c->stop = feed_gap_end(c->feed, position);
-    loop_timer_clear(c->feed->loop, &c->idle);
-    consumer_hold(c->consumer, false);
     if (position + 1 == c->next) {
         c->in_sequence++;
     } else {
         c->in_sequence = 0;
         jump(c, position + 1);
     }
+}
+
+void catchup_ahead(struct catchup *c, int64_t position) {
+    if (c->building ? c->building->from == position : c->next == position + 1)
+        c->ahead_left = c->feed->ahead_chunks;
+    else
+        c->ahead_from = position;
+    start_next(c);
 }
 
 void catchup_wait(struct catchup *c, struct feed_reader *r, int64_t position) {

@@ -18,7 +18,8 @@ struct catchup {
     bool halted;
     int64_t doubted; /* a record of another feed, on whose account the genesis record is being read; -1: none */
     int64_t stray;   /* the last one that turned out to be alone in this feed; -1: none */
-    struct loop_timer idle;
+    unsigned ahead_left; /* chunks to be read ahead from where the consumer stands */
+    int64_t ahead_from;  /* or from here; -1: nowhere */
 };
 
 void catchup_init(struct catchup *c, struct feed *feed);
@@ -27,6 +28,9 @@ void catchup_fini(struct catchup *c);
 /* The reader's `ready` is called once the cursor right above `position` is in memory. */
 void catchup_wait(struct catchup *c, struct feed_reader *reader, int64_t position);
 void catchup_forget(struct feed_reader *reader);
+
+/* Somebody reads on towards this position, which is not in memory: chunks from there are built when nobody waits. */
+void catchup_ahead(struct catchup *c, int64_t position);
 
 /* Nothing is read before catchup_go_on: the log may be another. */
 void catchup_halt(struct catchup *c);

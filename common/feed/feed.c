@@ -10,7 +10,7 @@
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024 };
+enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024, AHEAD_CHUNKS = 8 };
 
 static struct chunk *tail_of(const struct feed *feed) { return feed->chunks[feed->chunks_count - 1]; }
 
@@ -47,6 +47,13 @@ struct chunk *feed_chunk_at(const struct feed *feed, int64_t position) {
     return chunk && (position < chunk->to || chunk == tail_of(feed)) ? chunk : NULL;
 }
 
+bool feed_chunk_ends_at(const struct feed *feed, int64_t position) {
+    size_t i = chunk_above(feed, position);
+    if (i && feed->chunks[i - 1]->from == position) /* that one begins there */
+        i--;
+    return i && feed->chunks[i - 1]->to == position;
+}
+
 int64_t feed_gap_end(const struct feed *feed, int64_t position) { return feed->chunks[chunk_above(feed, position)]->from; }
 
 static void drop_chunk(struct feed *feed, size_t number) {
@@ -57,10 +64,10 @@ static void drop_chunk(struct feed *feed, size_t number) {
         feed->chunks[i] = feed->chunks[i + 1];
 }
 
-/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must be room for the one that
- * is built next, too. */
+/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must be room for the tail and
+ * for the one that is built next, of which each has up to as much memory again while it grows. */
 static void evict(struct feed *feed) {
-    while (feed->bytes + chunk_bytes(tail_of(feed)) + feed->chunk_bytes > feed->cache_bytes) {
+    while (feed->bytes + 4 * feed->chunk_bytes > feed->cache_bytes) {
         size_t oldest = feed->chunks_count;
         for (size_t i = 0; i + 1 < feed->chunks_count; i++)
             if (feed->chunks[i]->used != feed->clock && (oldest == feed->chunks_count || feed->chunks[i]->used < feed->chunks[oldest]->used))
@@ -241,6 +248,7 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
         feed->chunk_bytes = CHUNK_BYTES_MAX;
     if (feed->chunk_bytes < CHUNK_BYTES_MIN)
         feed->chunk_bytes = CHUNK_BYTES_MIN;
+    feed->ahead_chunks = feed->chunk_bytes * AHEAD_CHUNKS * 4 > feed->cache_bytes ? AHEAD_CHUNKS / 2 : AHEAD_CHUNKS;
     snprintf(feed->id, sizeof feed->id, "%s", options->feed_id);
     kafka_topic_name(options->kafka, "events", feed->topic);
     feed->loop = loop;
@@ -250,7 +258,7 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     catchup_init(&feed->catchup, feed);
     const struct consumer_options tail = {.kafka = options->kafka,
                                           .fetch_wait_ms = 500,
-                                          .queue_kib = 8192,
+                                          .queue_kib = 32768, /* see catchup.c: it must not fill */
                                           .message = on_tail_message,
                                           .end = on_tail_end,
                                           .failed = on_tail_failed,

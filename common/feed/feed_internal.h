@@ -17,6 +17,7 @@ struct feed {
     size_t chunks_count;
     size_t bytes; /* of all but the tail */
     size_t cache_bytes, chunk_bytes;
+    unsigned ahead_chunks; /* are read ahead of one who reads on */
     uint64_t serial, clock;
     uint64_t newest; /* record_identity of the record at feed_end; 0: not known */
     bool unsure;     /* that record is to be read (again) before anything else is taken */
@@ -28,6 +29,8 @@ struct feed {
 /* The chunk with the cursor right above `position`, or NULL when it is not in memory. */
 struct chunk *feed_chunk_at(const struct feed *feed, int64_t position);
 bool feed_is_tail(const struct feed *feed, const struct chunk *chunk);
+/* Whether what stands up to `position` is in memory. */
+bool feed_chunk_ends_at(const struct feed *feed, int64_t position);
 /* Where the chunk above a position that is not in memory begins. */
 int64_t feed_gap_end(const struct feed *feed, int64_t position);
 /* A chunk that nothing more is added to: puts it in its place, as the one that was used last. */

@@ -3,7 +3,7 @@
 
 #include "common/feed/feed_internal.h"
 
-enum { FEW_RECORDS = 16 };
+enum { FEW_RECORDS = 16, NEAR_CHUNKS = 3 };
 
 void feed_reader_init(struct feed_reader *r, bool (*wants)(void *, struct span), void (*ready)(void *), void *arg) {
     *r = (struct feed_reader){.wants = wants, .ready = ready, .arg = arg};
@@ -53,14 +53,31 @@ static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int6
     return i;
 }
 
+/* The reader begins with a chunk. When it came from the one before, it will want those that follow. */
+static void read_ahead(struct feed *feed, const struct chunk *chunk) {
+    if (!feed_chunk_ends_at(feed, chunk->from))
+        return;
+    for (int i = 0; i < NEAR_CHUNKS; i++) {
+        const struct chunk *next = feed_chunk_at(feed, chunk->to);
+        if (!next)
+            catchup_ahead(&feed->catchup, chunk->to);
+        if (!next || feed_is_tail(feed, next))
+            return;
+        chunk = next;
+    }
+}
+
 enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position, struct feed_event *event,
                            struct feed_passed *passed) {
     struct chunk *chunk;
     *passed = (struct feed_passed){.to = position};
     while ((chunk = feed_chunk_at(feed, passed->to))) {
-        size_t i = find_wanted(r, chunk, passed->to);
-        if (!feed_is_tail(feed, chunk))
+        if (!feed_is_tail(feed, chunk)) {
             chunk->used = ++feed->clock;
+            if (passed->to == chunk->from)
+                read_ahead(feed, chunk);
+        }
+        size_t i = find_wanted(r, chunk, passed->to);
         if (i < chunk->count) {
             chunk_get(chunk, i, event);
             passed->compacted |= chunk_has_hole(chunk, passed->to, event->cursor);

@@ -76,7 +76,8 @@ static int apply_list(rd_kafka_conf_t *conf, const struct kafka_setting *setting
 
 static int apply_all(rd_kafka_conf_t *conf, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
     struct error ignored;
-    apply(conf, "enable.metrics.push", "false", &ignored); /* only newer versions know it */
+    apply(conf, "enable.metrics.push", "false", &ignored);  /* only newer versions know these: */
+    apply(conf, "fetch.queue.backoff.ms", "1", &ignored);
     if (apply_list(conf, common, err) || apply(conf, "bootstrap.servers", config->brokers, err))
         return -1;
     for (size_t i = 0; i < config->rdkafka.count; i++)

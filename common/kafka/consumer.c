@@ -167,8 +167,6 @@ bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message
 
 void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }
 
-void consumer_hold(struct consumer *c, bool held) { kafka_queue_hold(&c->queue, held); }
-
 void consumer_free(struct consumer *c) {
     if (!c)
         return;

@@ -41,8 +41,6 @@ int consumer_assign_list(struct consumer *consumer, const rd_kafka_topic_partiti
 /* Whether this record is the newest of its partition that the broker has told of so far. */
 bool consumer_at_end(const struct consumer *consumer, const rd_kafka_message_t *message);
 void consumer_unassign(struct consumer *consumer);
-/* While held, what was fetched stays where it is, and no callback but `lost` comes. May be called from a callback. */
-void consumer_hold(struct consumer *consumer, bool held);
 
 /* No callback comes any more. Does not block: librdkafka's threads end by themselves. */
 void consumer_free(struct consumer *consumer);

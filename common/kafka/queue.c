@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 500 }; /* a millisecond of records; then the loop's other sources have their turn */
+enum { EVENTS_A_TURN = 200 }; /* half a millisecond of records; then the loop's other sources have their turn */
 
 static void wake(struct kafka_queue *q) {
     uint64_t one = 1;
@@ -17,7 +17,7 @@ static void wake(struct kafka_queue *q) {
 /* False: there may be more. */
 static bool drain(struct kafka_queue *q) {
     for (int i = 0; i < EVENTS_A_TURN; i++) {
-        rd_kafka_event_t *event = q->queue && !q->held ? rd_kafka_queue_poll(q->queue, 0) : NULL;
+        rd_kafka_event_t *event = q->queue ? rd_kafka_queue_poll(q->queue, 0) : NULL;
         if (!event)
             return true;
         q->event(q->arg, event);
@@ -51,12 +51,6 @@ void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t
     loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);
     rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
     wake(q); /* for what came before */
-}
-
-void kafka_queue_hold(struct kafka_queue *q, bool held) {
-    if (q->held && !held)
-        wake(q); /* for what came meanwhile */
-    q->held = held;
 }
 
 void kafka_queue_close(struct kafka_queue *q) {

@@ -12,7 +12,6 @@ struct kafka_queue {
     struct loop_io io;
     rd_kafka_queue_t *queue;
     int wake_fd;
-    bool held;
     void (*event)(void *arg, rd_kafka_event_t *event); /* destroyed by the queue after the call */
     void *arg;
 };
@@ -22,8 +21,6 @@ void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t
                       void *arg);
 /* Hands over now whatever is in it, without waiting for the loop. */
 void kafka_queue_drain(struct kafka_queue *q);
-/* While held, nothing is taken from it. May be called from `event`: then that one was the last. */
-void kafka_queue_hold(struct kafka_queue *q, bool held);
 /* Call before the handle is destroyed. Does nothing on one that is not open. May be called from `event`. */
 void kafka_queue_close(struct kafka_queue *q);
 

@@ -161,6 +161,7 @@ struct party {
     int64_t events, bytes;
     int64_t waits; /* how often a chunk was not there */
     bool ended, compacted, paused;
+    int64_t pause_after; /* so many events; 0: never */
 };
 
 static inline bool party_wants(void *arg, struct span topic) {
@@ -187,6 +188,7 @@ static inline void party_step(void *arg) {
         p->position = event.cursor;
         p->bytes += (int64_t)event.stored.len;
         p->events++;
+        p->paused |= p->events == p->pause_after;
     }
 }
 
