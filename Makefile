@@ -115,6 +115,10 @@ COMPOSE_TESTS ?= tests/compose
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
 	@build/venv/bin/python tests/bench/delivery.py
 
+.PHONY: bench-pull
+bench-pull: all setup-test $(BUILD)/bench/feed ## how fast the log is read, by replay, poll and stream; BENCH=poll for one
+	@build/venv/bin/python tests/bench/pull.py $(BENCH)
+
 # A target is tests/fuzz/<name>_fuzz.c; the whole of the code is built by clang to tell libFuzzer where it went.
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_S ?= 20

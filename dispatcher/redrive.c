@@ -147,7 +147,7 @@ struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *bo
     *r = (struct redrive){.dispatcher = d, .job = job, .ready = ready, .arg = arg, .read = job->position};
     const struct consumer_options options = {.kafka = &d->settings.kafka,
                                              .fetch_wait_ms = 100,
-                                             .queue_kib = 1024,
+                                             .queue_kib = 8192,
                                              .message = on_message,
                                              .end = on_end,
                                              .failed = on_failed,

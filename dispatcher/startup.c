@@ -44,6 +44,7 @@ static void open_log(struct dispatcher *d) {
     const struct feed_options options = {.kafka = &d->settings.kafka,
                                          .feed_id = d->genesis.feed,
                                          .start = d->genesis.end,
+                                         .end = d->genesis.end,
                                          .cache_bytes = d->settings.feed_cache,
                                          .appended = on_appended,
                                          .broken = on_broken,

@@ -111,6 +111,7 @@ static void open_log(struct ingest *ingest) {
     const struct feed_options options = {.kafka = &ingest->settings.kafka,
                                          .feed_id = ingest->genesis.feed,
                                          .start = newest_ids > recent ? newest_ids : recent,
+                                         .end = ingest->genesis.end,
                                          .cache_bytes = ingest->settings.feed_cache,
                                          .appended = on_appended,
                                          .advanced = on_advanced,

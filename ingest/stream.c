@@ -100,6 +100,8 @@ static void put(struct stream *s, const struct feed_event *event, struct buf *ou
 /* Reads a piece. PULL_EVENT: there is more. */
 static enum pull_result read_piece(struct stream *s, struct buf *out) {
     struct feed_event event;
+    if (!s->events)
+        buf_reserve(out, PIECE_BYTES + PIECE_BYTES / 16);
     while (out->len < PIECE_BYTES) {
         enum pull_result result = s->pull.count < s->pull.limit ? pull_next(&s->pull, &event) : PULL_END;
         if (result != PULL_EVENT)
@@ -118,7 +120,7 @@ static void go(struct pull *pull) {
     s->blocked = http_stream_backlog(pull->request) >= PIECE_BYTES;
     enum pull_result result = s->blocked ? PULL_EVENT : read_piece(s, &piece);
     if (piece.len)
-        http_stream_write(pull->request, piece.data, piece.len);
+        http_stream_take(pull->request, &piece);
     buf_fini(&piece);
     if (result == PULL_END && s->events) {
         pull_wait(pull);

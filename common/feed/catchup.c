@@ -1,6 +1,6 @@
 /* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that follows it in sequence
  * goes first for a while, since that costs no jump. For those who read on, chunks are built ahead; what librdkafka has fetched
- * beyond is dropped: were it kept waiting, librdkafka (2.0.2) would fetch on only up to a second after it was taken.
+ * beyond is dropped: were it kept waiting, librdkafka (2.0.2) would go on only up to a second after it was taken.
  * A record of another feed may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
  * mean that the log is another: the genesis record tells, and is read again. */
 #include "common/feed/catchup.h"
@@ -82,8 +82,7 @@ static bool take(struct catchup *c, const rd_kafka_message_t *message) {
     }
     if (kind == RECORD_MISMATCH) {
         chunk_pass(c->building, message->offset);
-        if (c->feed->options.foreign)
-            c->feed->options.foreign(c->feed->options.arg, message->offset);
+        feed_skipped(c->feed, message->offset);
     } else if (kind == RECORD_NEWER) {
         feed_break_at(c->feed, kind, message->offset);
         return false;
@@ -139,6 +138,12 @@ static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
         feed_break(c->feed, reason);
 }
 
+static void on_drained(void *arg) {
+    struct catchup *c = arg;
+    if (c->building && c->doubted < 0)
+        jump(c, c->next);
+}
+
 static bool open_consumer(struct catchup *c) {
     struct error err;
     const struct consumer_options options = {.kafka = c->feed->options.kafka,
@@ -147,6 +152,7 @@ static bool open_consumer(struct catchup *c) {
                                              .message = on_message,
                                              .end = on_end,
                                              .failed = on_failed,
+                                             .drained = on_drained,
                                              .arg = c};
     if (!c->consumer && !(c->consumer = consumer_new(c->feed->loop, &options, &err)))
         feed_break(c->feed, err.message);
@@ -197,6 +203,7 @@ static void start_next(struct catchup *c) {
     if (!open_consumer(c))
         return;
     c->building = chunk_new(position, ++c->feed->serial);
+    buf_reserve(&c->building->texts, c->feed->chunk_bytes);
     c->stop = feed_gap_end(c->feed, position);
     if (position + 1 == c->next) {
         c->in_sequence++;

@@ -123,14 +123,19 @@ void feed_break_end(struct feed *feed, int64_t end, int64_t seen) {
     feed_break(feed, reason);
 }
 
+void feed_skipped(struct feed *feed, int64_t cursor) {
+    if (feed->options.foreign)
+        feed->options.foreign(feed->options.arg, cursor);
+}
+
 enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event) {
     enum record_kind kind = record_read(message, feed->id, event, &feed->scratch);
     if (kind == RECORD_EVENT)
         chunk_add(chunk, event);
     else if (kind == RECORD_GENESIS || kind == RECORD_FOREIGN)
         chunk_pass(chunk, message->offset);
-    if (kind == RECORD_FOREIGN && feed->options.foreign)
-        feed->options.foreign(feed->options.arg, message->offset);
+    if (kind == RECORD_FOREIGN)
+        feed_skipped(feed, message->offset);
     return kind;
 }
 
@@ -143,10 +148,16 @@ static void be_sure(struct feed *feed) {
     catchup_go_on(&feed->catchup);
 }
 
-static void read_tail_from(struct feed *feed, int64_t cursor) {
+static void read_tail(struct feed *feed) {
     struct error err;
-    if (consumer_assign(feed->tail, feed->topic, 0, cursor, &err))
+    if (consumer_assign(feed->tail, feed->topic, 0, feed->unsure ? feed_end(feed) : feed_end(feed) + 1, &err))
         feed_break(feed, err.message);
+}
+
+static void on_tail_drained(void *arg) {
+    struct feed *feed = arg;
+    if (!feed->stopped)
+        read_tail(feed);
 }
 
 /* Whatever comes next may come from another log: a restored backup, or the copy of a broker that had fallen behind. */
@@ -156,7 +167,7 @@ static void on_tail_lost(void *arg) {
         return;
     feed->unsure = true;
     catchup_halt(&feed->catchup);
-    read_tail_from(feed, feed_end(feed));
+    read_tail(feed);
 }
 
 /* The newest record was read again, or for the first time. */
@@ -195,7 +206,10 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
     if (message->offset > feed_end(feed) + 1)
         feed->newest_hole = message->offset - 1;
     enum record_kind kind = feed_take(feed, message, tail_of(feed), &event);
-    if (kind == RECORD_MISMATCH || kind == RECORD_NEWER) {
+    if (kind == RECORD_MISMATCH && message->offset <= feed->options.end) {
+        chunk_pass(tail_of(feed), message->offset); /* a stray: the genesis record was read after it was written */
+        feed_skipped(feed, message->offset);
+    } else if (kind == RECORD_MISMATCH || kind == RECORD_NEWER) {
         feed_break_at(feed, kind, message->offset);
         return;
     }
@@ -258,10 +272,11 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     catchup_init(&feed->catchup, feed);
     const struct consumer_options tail = {.kafka = options->kafka,
                                           .fetch_wait_ms = 500,
-                                          .queue_kib = 32768, /* see catchup.c: it must not fill */
+                                          .queue_kib = 8192,
                                           .message = on_tail_message,
                                           .end = on_tail_end,
                                           .failed = on_tail_failed,
+                                          .drained = on_tail_drained,
                                           .lost = on_tail_lost,
                                           .arg = feed};
     feed->tail = consumer_new(loop, &tail, err);

@@ -16,7 +16,8 @@ struct feed;
 struct feed_options {
     const struct kafka_config *kafka;
     const char *feed_id; /* from the genesis record; copied */
-    int64_t start;       /* the tail begins right after this cursor: the log's end */
+    int64_t start;       /* the tail begins right after this cursor */
+    int64_t end;         /* the log's end when its genesis record was read: what is of another feed up to there is a stray */
     int64_t cache_bytes;
     /* Each event as it is appended, in order. May be NULL. */
     void (*appended)(void *arg, const struct feed_event *event);

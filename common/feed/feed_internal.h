@@ -37,6 +37,8 @@ int64_t feed_gap_end(const struct feed *feed, int64_t position);
 void feed_keep(struct feed *feed, struct chunk *chunk);
 /* Adds a record to a chunk, but not one that must not be skipped (mismatch, newer). */
 enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event);
+/* A record was skipped that is not one of this feed. */
+void feed_skipped(struct feed *feed, int64_t cursor);
 void feed_break(struct feed *feed, const char *reason);
 /* Because the log ends before a cursor that was there. */
 void feed_break_end(struct feed *feed, int64_t end, int64_t seen);

@@ -100,6 +100,8 @@ void http_problem(struct http_request *request, unsigned status, const struct er
 void http_stream_begin(struct http_request *request, unsigned status, const char *content_type, void (*drained)(void *arg), void *arg);
 /* Appends; the bytes are copied. Bound them by http_stream_backlog: nothing is dropped here. */
 void http_stream_write(struct http_request *request, const void *data, size_t len);
+/* The same, but the bytes are taken over (`data` is emptied). */
+void http_stream_take(struct http_request *request, struct buf *data);
 /* Bytes written and not yet taken by the connection. */
 size_t http_stream_backlog(const struct http_request *request);
 /* Ends the request: what was written is still sent, in full. */

@@ -88,6 +88,19 @@ void http_stream_write(struct http_request *r, const void *data, size_t len) {
     http_request_resume(r);
 }
 
+void http_stream_take(struct http_request *r, struct buf *data) {
+    if (http_stream_backlog(r)) {
+        http_stream_write(r, data->data, data->len);
+        buf_fini(data);
+        return;
+    }
+    buf_fini(&r->out);
+    r->out = *data;
+    r->out_taken = 0;
+    buf_init(data);
+    http_request_resume(r);
+}
+
 static void end(struct http_request *r) {
     r->answered = true;
     http_connection_deadline(r->connection, http_answer_ms(http_stream_backlog(r)));

@@ -12,11 +12,14 @@
 #include "common/base/buf.h"
 #include "common/kafka/queue.h"
 
+enum { FETCH_BYTES = 1024 * 1024 }; /* fetch.message.max.bytes, its default */
+
 struct consumer {
     struct loop *loop;
     struct consumer_options options;
     rd_kafka_t *rk;
     struct kafka_queue queue;
+    int64_t taken; /* bytes, since the queue was empty */
     /* for options.lost */
     struct kafka_watch watch;
     atomic_bool lost;
@@ -75,8 +78,18 @@ static void on_event(void *arg, rd_kafka_event_t *event) {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
         on_error(c, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH)
-        while ((message = rd_kafka_event_message_next(event)))
+        while ((message = rd_kafka_event_message_next(event))) {
+            c->taken += (int64_t)message->len;
             c->options.message(c->options.arg, message);
+        }
+}
+
+static void on_emptied(void *arg) {
+    struct consumer *c = arg;
+    bool was_full = c->taken >= c->options.queue_kib * 1000 - FETCH_BYTES;
+    c->taken = 0;
+    if (was_full && c->options.drained)
+        c->options.drained(c->options.arg);
 }
 
 static void watch_connections(struct consumer *c) {
@@ -126,6 +139,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     }
     rd_kafka_poll_set_consumer(rk);
     kafka_queue_open(&c->queue, loop, rd_kafka_queue_get_consumer(rk), on_event, c);
+    c->queue.emptied = on_emptied;
     return c;
 }
 

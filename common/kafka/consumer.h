@@ -22,6 +22,9 @@ struct consumer_options {
     void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
     /* A lasting fault of one partition (offset out of range, topic gone) or of the handle. May come again and again. */
     void (*failed)(void *arg, rd_kafka_resp_err_t code, const char *reason);
+    /* As much was taken in one go as may be read ahead. librdkafka (before 2.2) may have found its queue full, and then sleeps for
+     * up to a second although it is empty now: to assign anew, at what comes next, wakes it up. May be NULL. */
+    void (*drained)(void *arg);
     /* A connection to a broker was lost, or could not be made: comes before anything that was read over a later one. It may
      * come for a connection that nothing was read over. May be NULL. */
     void (*lost)(void *arg);

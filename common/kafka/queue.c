@@ -18,8 +18,11 @@ static void wake(struct kafka_queue *q) {
 static bool drain(struct kafka_queue *q) {
     for (int i = 0; i < EVENTS_A_TURN; i++) {
         rd_kafka_event_t *event = q->queue ? rd_kafka_queue_poll(q->queue, 0) : NULL;
-        if (!event)
+        if (!event) {
+            if (q->queue && q->emptied)
+                q->emptied(q->arg);
             return true;
+        }
         q->event(q->arg, event);
         rd_kafka_event_destroy(event);
     }

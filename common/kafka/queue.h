@@ -13,6 +13,7 @@ struct kafka_queue {
     rd_kafka_queue_t *queue;
     int wake_fd;
     void (*event)(void *arg, rd_kafka_event_t *event); /* destroyed by the queue after the call */
+    void (*emptied)(void *arg); /* nothing is left in it; NULL, unless set after kafka_queue_open */
     void *arg;
 };
 

@@ -115,7 +115,7 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
     t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
     const struct consumer_options consumer = {.kafka = options->kafka,
                                               .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
-                                              .queue_kib = 4096,
+                                              .queue_kib = 65536,
                                               .message = on_message,
                                               .end = on_end,
                                               .failed = on_failed,

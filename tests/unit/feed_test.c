@@ -185,6 +185,23 @@ static void an_event_of_another_feed_at_the_tail_breaks_it(void **state) {
     teardown(&w);
 }
 
+static void a_tail_that_begins_in_the_past_skips_strays_but_none_that_come_later(void **state) {
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    for (int i = 1; i <= 20; i++)
+        write_event(&w, i % 5 == 0 ? FEED_B : FEED_A, "t", 10);
+    open_feed_from(&w, FEED_A, MIB, 3);
+    run_until(&w, world_caught_up, &w);
+    assert_int_equal(w.appended, 13);
+    assert_int_equal(w.foreign, 4);
+    assert_int_equal(w.broken, 0);
+    write_event(&w, FEED_B, "t", 10);
+    run_until(&w, world_broken, &w);
+    teardown(&w);
+}
+
 static void an_empty_log_that_another_genesis_began_breaks_it(void **state) {
     struct world w;
     (void)state;
@@ -247,6 +264,7 @@ int main(void) {
         cmocka_unit_test(a_few_chunks_are_read_ahead_of_one_who_reads_on_and_no_more),
         cmocka_unit_test(the_tail_goes_on_while_a_reader_comes_from_far_behind),
         cmocka_unit_test(an_event_of_another_feed_at_the_tail_breaks_it),
+        cmocka_unit_test(a_tail_that_begins_in_the_past_skips_strays_but_none_that_come_later),
         cmocka_unit_test(an_empty_log_that_another_genesis_began_breaks_it),
         cmocka_unit_test(what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail),
         cmocka_unit_test(a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),

@@ -136,13 +136,13 @@ static inline void write_event(struct world *w, const char *feed, const char *to
 
 static inline void flush(struct world *w) { assert_int_equal(rd_kafka_flush(w->writer, PATIENCE_MS), 0); }
 
-/* Opens the feed at the log's end, as a service does. */
-static inline void open_feed(struct world *w, const char *feed, int64_t cache_bytes) {
+static inline void open_feed_from(struct world *w, const char *feed, int64_t cache_bytes, int64_t start) {
     struct error err;
     flush(w);
     const struct feed_options options = {.kafka = &w->config,
                                          .feed_id = feed,
-                                         .start = w->written,
+                                         .start = start,
+                                         .end = w->written,
                                          .cache_bytes = cache_bytes,
                                          .appended = on_appended,
                                          .broken = on_broken,
@@ -151,6 +151,9 @@ static inline void open_feed(struct world *w, const char *feed, int64_t cache_by
     w->feed = feed_new(w->loop, &options, &err);
     assert_non_null(w->feed);
 }
+
+/* Opens the feed at the log's end, as a dispatcher does. */
+static inline void open_feed(struct world *w, const char *feed, int64_t cache_bytes) { open_feed_from(w, feed, cache_bytes, w->written); }
 
 /* One who reads from a place to the end. */
 struct party {
