@@ -12,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/model/event.h"
 
 enum { HOST_BYTES = 64 };
 enum { KIB = 1024, MIB = 1024 * 1024, SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
@@ -93,7 +94,7 @@ static const struct option table[] = {
     {"ingest.tls_certificate", OPTION_STRING, AT(ingest.tls_certificate), NULL, 0, 0, NULL,
      "certificate of the HTTP API and its chain, PEM: the listener speaks HTTPS; read again when it changes"},
     {"ingest.tls_key", OPTION_STRING, AT(ingest.tls_key), NULL, 0, 0, NULL, "its private key, PEM"},
-    {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, 900 * KIB, NULL, "largest data of one event, as sent"},
+    {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, EVENT_DATA_BYTES_MAX, NULL, "largest data of one event, as sent"},
     {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
     {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address), "2000", 0, 1000000, NULL,
@@ -112,6 +113,7 @@ static const struct option table[] = {
      "access tokens and their scopes, YAML; none: everything is allowed, and only loopback addresses are listened on"},
     {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL,
      "listen on other than loopback addresses although everything is allowed"},
+    {"pii.file", OPTION_STRING, AT(pii_file), NULL, 0, 0, NULL, "rules that take personal data out of events before they are stored, YAML"},
     {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
      "keys that seal secrets; made by ess-ingest when missing"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,

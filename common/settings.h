@@ -22,6 +22,7 @@ struct settings {
     } ingest;
     struct option_list subscribers_dir;
     char *auth_file;
+    char *pii_file;
     int64_t auth_insecure;
     char *secrets_key_file;
     struct {

@@ -17,6 +17,7 @@ struct bearer;
 struct tls;
 struct changes_of;
 struct claims_of;
+struct filter;
 struct publisher;
 struct registry;
 struct registry_entry;
@@ -38,6 +39,7 @@ struct ingest {
     struct tls *tls; /* NULL: the listener is without */
     struct producer *producer;
     struct publisher *publisher;
+    struct filter *filter;
     struct times *times;
     struct query *places_queries;     /* places that wait to be asked for, */
     struct places_batch *places_batch; /* and those that are being asked for */

@@ -14,6 +14,7 @@
 #include "ingest/auth.h"
 #include "ingest/commands.h"
 #include "ingest/dead_letters.h"
+#include "ingest/filter.h"
 #include "ingest/ingest.h"
 #include "ingest/keys.h"
 #include "ingest/openapi.h"
@@ -132,6 +133,11 @@ static int open_producer(struct ingest *ingest, struct error *err) {
     return ingest->producer && ingest->times ? 0 : -1;
 }
 
+static int open_filter(struct ingest *ingest, struct error *err) {
+    ingest->filter = filter_new(ingest->loop, ingest->settings.pii_file, err);
+    return ingest->filter ? 0 : -1;
+}
+
 static void on_certificate(void *arg, const struct error *err) {
     (void)arg;
     if (err)
@@ -176,6 +182,7 @@ static void close_all(struct ingest *ingest) {
     http_server_free(ingest->http);
     tls_free(ingest->tls);
     auth_close(ingest);
+    filter_free(ingest->filter);
     loop_free(ingest->loop);
     publisher_free(ingest->publisher);
     times_free(ingest->times); /* tasks of the loop have used it */
@@ -197,7 +204,7 @@ int main(int argc, char **argv) {
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&restart_timer, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));
-    if (auth_open(&ingest, &err) || open_tls(&ingest, &err)) {
+    if (auth_open(&ingest, &err) || open_filter(&ingest, &err) || open_tls(&ingest, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         ingest.exit_status = BAD_OPTION_STATUS;
     } else if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {

@@ -17,6 +17,7 @@
 #include "common/feed/record.h"
 #include "common/model/uuid.h"
 #include "ingest/auth.h"
+#include "ingest/filter.h"
 #include "ingest/publish_internal.h"
 
 enum {
@@ -26,6 +27,9 @@ enum {
 
 /* One event while it is tried. */
 struct item {
+    const struct event *event;
+    struct buf filtered;      /* its data, where the filter took something out */
+    struct filter_hits *hits; /* NULL where it did not */
     struct record_draft draft;
     struct dedupe_print print;
 };
@@ -198,12 +202,48 @@ static void begin_results(struct publish *p, const struct batch *batch) {
     }
 }
 
-static void make_item(struct publish *p, const struct event *event, struct item *item) {
+/* Nothing of an event is stored or compared before it has been filtered. Returns -1 when it has grown too large by that. */
+static int filter_item(const struct publish *p, struct event *event, struct item *item, struct error *err) {
+    struct filter_hits hits = {.values = 0};
+    if (!filter_event(p->publisher->ingest->filter, event, &item->filtered, &hits))
+        return 0;
+    item->hits = mem_alloc(sizeof hits);
+    *item->hits = hits;
+    if (event->data.len <= EVENT_DATA_BYTES_MAX)
+        return 0;
+    return error_set_field(err, "data", "is %zu bytes after the PII filter, and at most %d are taken: publish a link to large data instead",
+                           event->data.len, EVENT_DATA_BYTES_MAX);
+}
+
+static int make_item(const struct publish *p, struct event *event, struct item *item, struct error *err) {
+    item->event = event;
+    if (filter_item(p, event, item, err))
+        return -1;
     record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed, traceparent_of(p->request));
     const struct span data = event_stored_data((struct span){item->draft.stored.data, item->draft.stored.len});
     dedupe_print_id(p->publisher->dedupe, span_of(event->id), &item->print);
     dedupe_print_content(p->publisher->dedupe, span_of(event->topic), (struct span){event->has_key ? event->key : NULL, event->key_len}, data,
                          &item->print);
+    return 0;
+}
+
+static int make_items(const struct publish *p, const struct batch *batch, struct item *items) {
+    struct error err;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (make_item(p, &batch->events[i], &items[i], &err) == 0)
+            continue;
+        publish_answer_refused(p, 413, &err, batch->many, i);
+        return -1;
+    }
+    return 0;
+}
+
+static void free_item(struct item *item) {
+    record_draft_fini(&item->draft);
+    buf_fini(&item->filtered);
+    if (item->hits)
+        filter_hits_fini(item->hits);
+    free(item->hits);
 }
 
 /* The ids of a batch, to find those that are in it twice: a table of numbers, from 1, at most half full. */
@@ -299,6 +339,8 @@ static int send_one(struct publish *p, size_t number, const struct item *item, s
         return -1;
     }
     inflight_add(&publisher->inflight, &production->record, clock_ms());
+    if (item->hits)
+        filter_count(publisher->ingest->filter, item->event, item->hits);
     p->results[number].production = production;
     p->on_their_way++;
     return 0;
@@ -321,12 +363,10 @@ static bool send_all(struct publish *p, const struct item *items) {
 
 /* All events are good. Returns true when the request goes on waiting. */
 static bool try_events(struct publish *p, const struct batch *batch) {
-    struct item *items = mem_alloc(batch->count * sizeof *items);
+    struct item *items = mem_zero(batch->count * sizeof *items);
+    bool waits = make_items(p, batch, items) == 0 && look_up_all(p, items) && (p->waiting || send_all(p, items));
     for (size_t i = 0; i < batch->count; i++)
-        make_item(p, &batch->events[i], &items[i]);
-    bool waits = look_up_all(p, items) && (p->waiting || send_all(p, items));
-    for (size_t i = 0; i < batch->count; i++)
-        record_draft_fini(&items[i].draft);
+        free_item(&items[i]);
     free(items);
     return waits;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "ingest/filter.h"
 #include "ingest/ingest.h"
 #include "ingest/publish.h"
 #include "ingest/pull.h"
@@ -63,6 +64,7 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
     metrics_family(&out, "ess_publish_unresolved", "gauge", "Events that may be in the log or not, until it has been read.");
     metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
+    filter_metrics(ingest->filter, &out);
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while a Kafka broker answers.");
     metrics_value(&out, "ess_kafka_up", "", ingest->kafka_up);
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");

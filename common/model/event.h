@@ -22,6 +22,7 @@ enum {
     EVENT_KEY_BYTES_MAX = 256,
     EVENT_TS_BYTES_MAX = 64,
     EVENT_TRACEPARENT_BYTES_MAX = 256,
+    EVENT_DATA_BYTES_MAX = 900 * 1024, /* what fits into a Kafka record of 1 MB with all the rest */
     EVENT_BODY_SLACK_BYTES = 8192, /* what an event's members besides `data` may take in a body */
 };
 
