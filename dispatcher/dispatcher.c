@@ -12,7 +12,9 @@ enum { REFUSED_STATUS = 1, WRITE_MS = 2000, WRITE_LOOK_MS = 20 };
 static struct loop_timer restart_timer;
 static int64_t write_until_ms;
 
-bool dispatcher_ready(const struct dispatcher *d) { return d->kafka_up && partitions_settled(d->partitions) && !d->starting_over && !d->stopping; }
+bool dispatcher_ready(const struct dispatcher *d) {
+    return d->kafka_up && partitions_settled(d->partitions) && !d->starting_over && !d->stopping;
+}
 
 uint64_t dispatcher_random(struct dispatcher *d) {
     uint64_t z = d->random += 0x9e3779b97f4a7c15;

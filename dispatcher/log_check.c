@@ -237,10 +237,12 @@ void log_check_amend(const struct log_check *c, struct token *token) {
     token->state = TOKEN_DISABLED;
     memcpy(token->feed, c->dispatcher->genesis.feed, sizeof token->feed);
     if (other_feed)
-        snprintf(token->reason, sizeof token->reason, "log went back: it stood at cursor %" PRId64 " of another feed; rewind it, or resume it from the beginning", was);
+        snprintf(token->reason, sizeof token->reason,
+                 "log went back: it stood at cursor %" PRId64 " of another feed; rewind it, or resume it from the beginning", was);
     else
         snprintf(token->reason, sizeof token->reason,
-                 "log went back: it stood at cursor %" PRId64 ", but the log is known to be the same up to %" PRId64 " only; rewind it, or resume it from there",
+                 "log went back: it stood at cursor %" PRId64 ", but the log is known to be the same up to %" PRId64
+                 " only; rewind it, or resume it from there",
                  was, token->position);
 }
 

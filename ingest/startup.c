@@ -50,7 +50,8 @@ static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, re
 static void on_foreign(void *arg, int64_t cursor) {
     struct ingest *ingest = arg;
     if (ingest->foreign_records++ == 0)
-        log_warn("foreign_record", LOG_S("topic", ingest->events_topic), LOG_N("offset", cursor), LOG_S("reason", "not written by ESS; skipped"));
+        log_warn("foreign_record", LOG_S("topic", ingest->events_topic), LOG_N("offset", cursor),
+                 LOG_S("reason", "not written by ESS, or for another feed; skipped"));
 }
 
 /* There was no key file: one is made where nothing is sealed yet. Of ingests that start at once, one makes it and the others take it. */

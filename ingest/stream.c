@@ -10,7 +10,7 @@
 #include "ingest/auth.h"
 #include "ingest/pull.h"
 
-enum { PIECE_BYTES = 64 * 1024, LIMIT_MAX = 10000, BEAT_MS = 15000, PATIENCE_MS = 60000 };
+enum { PIECE_BYTES = 64 * 1024, LIMIT_MAX = 10000, BEAT_MS = 15000, PATIENCE_MS = 30000 };
 
 struct stream {
     struct pull pull;

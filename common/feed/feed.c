@@ -68,11 +68,11 @@ static void drop_chunk(struct feed *feed, size_t number) {
  * for the one that is built next, of which each has up to as much memory again while it grows. */
 static void evict(struct feed *feed) {
     while (feed->bytes + 4 * feed->chunk_bytes > feed->cache_bytes) {
-        size_t oldest = feed->chunks_count;
-        for (size_t i = 0; i + 1 < feed->chunks_count; i++)
-            if (feed->chunks[i]->used != feed->clock && (oldest == feed->chunks_count || feed->chunks[i]->used < feed->chunks[oldest]->used))
+        size_t oldest = 0;
+        for (size_t i = 1; i + 1 < feed->chunks_count; i++)
+            if (feed->chunks[i]->used < feed->chunks[oldest]->used)
                 oldest = i;
-        if (oldest == feed->chunks_count)
+        if (feed->chunks_count == 1 || feed->chunks[oldest]->used == feed->clock)
             return;
         drop_chunk(feed, oldest);
     }

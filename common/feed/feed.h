@@ -74,6 +74,7 @@ struct feed_passed {
     bool compacted; /* on the way there was a cursor without a record: compaction took superseded events */
 };
 /* The next event above `position`. The event is valid until the next call for this feed or the return to the loop. */
-enum feed_result feed_next(struct feed *feed, struct feed_reader *reader, int64_t position, struct feed_event *event, struct feed_passed *passed);
+enum feed_result feed_next(struct feed *feed, struct feed_reader *reader, int64_t position, struct feed_event *event,
+                           struct feed_passed *passed);
 
 #endif

@@ -11,7 +11,8 @@
 #define KEY_PREFIX "\0genesis/"
 enum { KEY_PREFIX_BYTES = sizeof KEY_PREFIX - 1, UUID_BYTES = 36, CALL_TIMEOUT_MS = 4000 };
 
-static const struct kafka_setting writer[] = {{"acks", "all"}, {"enable.idempotence", "true"}, {"message.timeout.ms", "4000"}, {NULL, NULL}};
+static const struct kafka_setting writer[] = {
+    {"acks", "all"}, {"enable.idempotence", "true"}, {"message.timeout.ms", "4000"}, {NULL, NULL}};
 static const struct kafka_setting reader[] = {
     {"group.id", "ess"}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"}, {NULL, NULL}};
 
@@ -50,7 +51,8 @@ static int write_genesis(const struct kafka_config *config, const char *topic, s
     int len = snprintf(value, sizeof value, "{\"v\":1,\"feed\":\"%s\"}", uuid);
     rd_kafka_resp_err_t code =
         rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, sizeof key),
-                          RD_KAFKA_V_VALUE(value, (size_t)len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADER("ess-v", "1", 1),
+                          RD_KAFKA_V_VALUE(value, (size_t)len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_HEADER("ess-v", "1", 1),
                           RD_KAFKA_V_HEADER("ess-feed", uuid, UUID_BYTES), RD_KAFKA_V_END);
     if (!code)
         code = await_report(rk);
@@ -79,7 +81,9 @@ static rd_kafka_message_t *read_first(rd_kafka_t *rk, const char *topic, struct 
 static enum topics_state judge_first(const rd_kafka_message_t *first, const char *topic, struct genesis *genesis, struct error *err) {
     struct span key = {first->key, first->key_len};
     if (first->offset != 0 || !genesis_key(key) || key.len != KEY_PREFIX_BYTES + UUID_BYTES) {
-        error_set(err, "topic %s was not begun by ESS (no genesis record at offset 0): choose another kafka.prefix, or delete the topic if it holds nothing of yours",
+        error_set(err,
+                  "topic %s was not begun by ESS (no genesis record at offset 0): choose another kafka.prefix, or delete the topic if it "
+                  "holds nothing of yours",
                   topic);
         return TOPICS_REFUSED;
     }
@@ -88,8 +92,8 @@ static enum topics_state judge_first(const rd_kafka_message_t *first, const char
     return TOPICS_READY;
 }
 
-static enum topics_state with_reader(rd_kafka_t *rk, const struct kafka_config *config, const char *topic, bool create, struct genesis *genesis,
-                                     struct error *err) {
+static enum topics_state with_reader(rd_kafka_t *rk, const struct kafka_config *config, const char *topic, bool create,
+                                     struct genesis *genesis, struct error *err) {
     int64_t low, high;
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
     if (!code && low == 0 && high == 0 && create && write_genesis(config, topic, err) == 0)

@@ -25,7 +25,8 @@ static int64_t number_of(struct span text, int64_t otherwise) {
 
 static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event, struct buf *scratch) {
     int64_t source_cursor = number_of(consumer_header(message, "ess-source-cursor"), -1);
-    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"), source_cursor, source_cursor >= 0, scratch);
+    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"), source_cursor, source_cursor >= 0,
+                          scratch);
     event->stored = (struct span){scratch->data, scratch->len};
 }
 
@@ -33,8 +34,9 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
     rd_kafka_timestamp_type_t type;
     struct span version = consumer_header(message, "ess-v");
     buf_clear(scratch);
-    if (genesis_key((struct span){message->key, message->key_len}))
-        return message->offset > 0 || genesis_names((struct span){message->key, message->key_len}, feed_id) ? RECORD_GENESIS : RECORD_MISMATCH;
+    struct span key = {message->key, message->key_len};
+    if (genesis_key(key))
+        return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS : RECORD_MISMATCH;
     if (number_of(version, -1) < 0)
         return RECORD_FOREIGN;
     if (number_of(version, -1) > EVENT_VERSION)
@@ -59,7 +61,8 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
 }
 
 uint64_t record_identity(const rd_kafka_message_t *message) {
-    uint64_t identity = token_id_hash((struct span){message->key, message->key_len}) * 31 + token_id_hash(consumer_header(message, "ess-id"));
+    struct span key = {message->key, message->key_len};
+    uint64_t identity = token_id_hash(key) * 31 + token_id_hash(consumer_header(message, "ess-id"));
     return identity ? identity : 1;
 }
 

@@ -212,8 +212,8 @@ static void read_all(int64_t cache_bytes) {
     bench.stop = true;
     pthread_join(writer, NULL);
     double seconds = (double)(bench.ended_us - bench.began_us) / 1e6;
-    printf("events=%" PRId64 " per_sec=%.0f mib_per_sec=%.0f cpu_us_each=%.2f cache_most_bytes=%zu", bench.events, (double)bench.events / seconds,
-           (double)bench.bytes / seconds / 1048576, cpu * 1e6 / (double)bench.events, bench.most_bytes);
+    printf("feed events=%" PRId64 " per_sec=%.0f mib_per_sec=%.0f cpu_us_each=%.2f cache_most_bytes=%zu", bench.events,
+           (double)bench.events / seconds, (double)bench.bytes / seconds / 1048576, cpu * 1e6 / (double)bench.events, bench.most_bytes);
     print_samples("tail_idle", 0);
     print_samples("tail_busy", 1);
     printf("\n");

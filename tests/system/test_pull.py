@@ -334,6 +334,38 @@ def test_a_stream_that_is_not_read_takes_little_and_misses_nothing(shared, inges
         assert [client.event()["cursor"] for _ in range(60)] == cursors
 
 
+def test_readers_that_take_nothing_for_half_a_minute_are_cut_and_go_on_where_they_stood(shared, ingest, topic):
+    cursors = [shared.publish(topic, "x" * 200_000) for _ in range(60)]
+    since, lines_before = cursors[0] - 1, len(ingest.lines("stream_cut"))
+    events = Stream(ingest, f"topics={topic}&cursor={since}", receive_bytes=4096).open()
+    host, port = ingest.address.split(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((host, int(port)))
+    client.sendall(f"GET /ess/replay?since_cursor={since}&topics={topic} HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n".encode())
+    wait_for(lambda: len(ingest.lines("stream_cut")) == lines_before + 2, 60)
+    assert ingest.metrics()["ess_readers"] == 0
+    cut = {line["path"]: int(line["cursor"]) for line in ingest.lines("stream_cut")[lines_before:]}
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    taken = b""
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        while True:
+            taken += answer.read1(2**16) or answer.read()  # read() tells that the last chunk is missing
+    client.close()
+    got = [json.loads(line)["cursor"] for line in taken.split(b"\n")[:-1]]
+    assert got == cursors[:len(got)] and 0 < len(got) < 60 and got[-1] <= cut["/ess/replay"] < cursors[-1]
+    assert [json.loads(line)["cursor"] for line in ndjson(ingest, f"since_cursor={got[-1]}&topics={topic}")] == cursors[len(got):]
+    got = []
+    with contextlib.suppress(http.client.IncompleteRead, ConnectionError, json.JSONDecodeError):
+        while event := events.event():
+            got.append(event["cursor"])
+    events.close()
+    assert got == cursors[:len(got)] and 0 < len(got) < 60 and got[-1] <= cut["/ess/stream"] < cursors[-1]
+    with stream(ingest, f"topics={topic}", {"Last-Event-ID": got[-1]}) as again:
+        assert [again.event()["cursor"] for _ in cursors[len(got):]] == cursors[len(got):]
+
+
 # --- ends
 
 
