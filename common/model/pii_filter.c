@@ -286,7 +286,7 @@ static void walk_child(struct walk *w, struct children *c, const char *begin, co
 }
 
 static void walk_children(struct walk *w, const struct fit *fit, bool object) {
-    struct children c = {NULL};
+    struct children c = {.first = NULL};
     struct step *step = &w->steps[w->depth++];
     char close = object ? '}' : ']';
     struct fit below;
