@@ -31,7 +31,8 @@ static int take_element(void *arg, size_t index, const struct json_element *elem
         return -1;
     if (element->kind != JSON_IS_OBJECT)
         return error_set(err, "must be a JSON object");
-    if (event_take(event, element->members, element->members_count, r->options->data_max, made_id, r->options->ts, &r->fault->too_large, err))
+    if (event_take(event, element->members, element->members_count, r->options->data_max, made_id, r->options->ts, &r->fault->too_large,
+                   err))
         return -1;
     r->fault->index = ++r->batch->count;
     return 0;

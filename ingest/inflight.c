@@ -61,7 +61,9 @@ void inflight_settle(struct inflight *f, struct inflight_record *r) {
 
 static int64_t patience_ms(const struct inflight_record *r) {
     int64_t silence_ms = r->heard_ms - r->sent_ms;
-    return silence_ms < INFLIGHT_PATIENCE_MIN_MS ? INFLIGHT_PATIENCE_MIN_MS : silence_ms > INFLIGHT_PATIENCE_MAX_MS ? INFLIGHT_PATIENCE_MAX_MS : silence_ms;
+    if (silence_ms < INFLIGHT_PATIENCE_MIN_MS)
+        return INFLIGHT_PATIENCE_MIN_MS;
+    return silence_ms > INFLIGHT_PATIENCE_MAX_MS ? INFLIGHT_PATIENCE_MAX_MS : silence_ms;
 }
 
 struct inflight_record *inflight_look(struct inflight *f, int64_t asked_ms, int64_t now_ms, int64_t newest, int64_t tail) {

@@ -1,11 +1,12 @@
 /* The records whose fate is not known yet, by their ids. An id that is here is never appended again: who publishes it once more
  * waits for the fate of the first. Pure; one thread.
  *
- *                      reported as written or as certainly not
- *   SENT ────────────────────────────────────────────────────────────────▶ settled: no more here
- *     │ reported without a fate: timed out on the way,                        ▲
- *     │ the handle went fatal, acknowledged without a cursor                  │ the tail has read its id,
- *     └───────────────────▶ UNRESOLVED ───────────────────────────────────────┘ or it is proven absent
+ *            reported as written or as certainly not
+ *   SENT ------------------------------------------> settled: no more here
+ *     | reported without a fate: timed out on         ^
+ *     | the way, the handle went fatal,               | the tail has read its id,
+ *     v acknowledged without a cursor                 | or it is proven absent
+ *   UNRESOLVED ---------------------------------------'
  *
  * Absent: a request that nobody waits for any more may still lie in the buffers of a broker that stands still, or of a connection
  * that was cut, and be carried out later. It is taken for lost once the log's leader has answered over a connection of its own

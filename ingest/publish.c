@@ -221,9 +221,9 @@ static int make_item(const struct publish *p, struct event *event, struct item *
         return -1;
     record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed, traceparent_of(p->request));
     const struct span data = event_stored_data((struct span){item->draft.stored.data, item->draft.stored.len});
+    const struct span key = {event->has_key ? event->key : NULL, event->key_len};
     dedupe_print_id(p->publisher->dedupe, span_of(event->id), &item->print);
-    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), (struct span){event->has_key ? event->key : NULL, event->key_len}, data,
-                         &item->print);
+    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), key, data, &item->print);
     return 0;
 }
 

@@ -9,7 +9,9 @@ enum { RETRY_AFTER_S = 1 };
 
 static void add_string(struct buf *out, const char *text) { buf_json_string(out, text, strlen(text)); }
 
-static void count(const struct publish *p, enum publish_outcome outcome, size_t events) { p->publisher->ingest->published[outcome] += events; }
+static void count(const struct publish *p, enum publish_outcome outcome, size_t events) {
+    p->publisher->ingest->published[outcome] += events;
+}
 
 static void add_result(struct buf *out, const struct publish *p, const struct publish_result *r) {
     int64_t cursor = r->first < 0 ? r->cursor : p->results[r->first].cursor;
@@ -62,7 +64,8 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
 void publish_answer_unavailable(const struct publish *p, const char *reason) {
     struct buf extra = {0};
     struct error err;
-    error_set(&err, "%s; send it again with %s, it will not be doubled within the dedupe window", reason, p->many ? "these ids" : "this id");
+    error_set(&err, "%s; send it again with %s, it will not be doubled within the dedupe window", reason,
+              p->many ? "these ids" : "this id");
     buf_puts(&extra, p->many ? ",\"ids\":[" : ",\"id\":");
     for (size_t i = 0; i < p->count; i++) {
         buf_puts(&extra, i ? "," : "");

@@ -52,7 +52,8 @@ void status_metrics(void *arg, struct http_request *request) {
     struct buf out = {0}, labels = {0};
     if (!http_request_no_query(request))
         return;
-    metrics_family(&out, "ess_publish_total", "counter", "Published events by outcome; a request that is refused or in conflict counts as one.");
+    metrics_family(&out, "ess_publish_total", "counter",
+                   "Published events by outcome; a request that is refused or in conflict counts as one.");
     for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
         buf_clear(&labels);
         metrics_label(&labels, "outcome", outcomes[i]);

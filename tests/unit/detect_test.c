@@ -153,7 +153,8 @@ static void test_payment_cards(void **state) {
 
 static void test_of_several_kinds_each_is_found_and_the_longest_at_one_place(void **state) {
     static const struct example examples[] = {
-        {"ann@example.com, 123-45-6789, 555-123-4567, 4111111111111111", "[ann@example.com], [123-45-6789], [555-123-4567], [4111111111111111]"},
+        {"ann@example.com, 123-45-6789, 555-123-4567, 4111111111111111",
+         "[ann@example.com], [123-45-6789], [555-123-4567], [4111111111111111]"},
         {"555-123-4567@example.com", "[555-123-4567@example.com]"},
         {"123-45-6789,ann@example.com", "[123-45-6789],[ann@example.com]"},
         {"x", NULL},
@@ -177,7 +178,8 @@ static void test_the_kinds_have_names(void **state) {
 /* A megabyte of each takes less than a second of CPU, with room for a sanitizer; what grows with the square would take minutes. */
 static void test_no_text_makes_it_slow(void **state) {
     static const char *const pieces[] = {"a",     "@",     "a@",          "a.",   "@a.",  "1",   "4",    "4 ", "+",  "+1",
-                                         "+1 (1", "(555)", "123-45-6789", "a@b.c", "1-2-", "555 ", "a@b.cd 123-45-6789 ", "4111 1111 1111 1111 "};
+                                         "+1 (1", "(555)", "123-45-6789", "a@b.c", "1-2-", "555 ",
+                                         "a@b.cd 123-45-6789 ", "4111 1111 1111 1111 "};
     struct buf text = {0};
     (void)state;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {

@@ -29,7 +29,8 @@ static void test_a_good_file_is_taken(void **state) {
     static const char *const files[] = {
         GOOD,
         "rules: []\n",
-        "hash_key: \"0123\"\nrules:\n- {name: a.b-C_1, topics: [\"appointment.*\", x], paths: ['a[*].b', '[*][*]', '[\"x y\"].z', é], action: hash}\n",
+        "hash_key: \"0123\"\nrules:\n- {name: a.b-C_1, topics: [\"appointment.*\", x], "
+        "paths: ['a[*].b', '[*][*]', '[\"x y\"].z', é], action: hash}\n",
         GOOD "- name: b\n  topics: ['*']\n  paths: [x]\n  action: drop\n",
     };
     (void)state;
@@ -80,7 +81,8 @@ static void test_what_is_wrong_is_told_with_line_and_field(void **state) {
 }
 
 static void test_a_path_that_is_none_is_refused(void **state) {
-    static const char *const paths[] = {".a", "a.", "a..b", "a[0]", "a[", "a[*", "a b", "[\"a", "[\"\"]x", "a[*]b", "*", "a.*", "[]", "a[\"b\"]c"};
+    static const char *const paths[] = {".a",   "a.",         "a..b",  "a[0]", "a[",  "a[*", "a b",
+                                        "[\"a", "[\"\"]x", "a[*]b", "*",    "a.*", "[]",  "a[\"b\"]c"};
     char yaml[200];
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

@@ -71,7 +71,8 @@ static void test_a_path_names_members_and_elements(void **state) {
         const char *data, *expected;
     } examples[] = {
         {"{\"patient\":{\"ssn\":\"1\",\"name\":\"x\"},\"ssn\":\"2\"}", "{\"patient\":{\"ssn\":\"***\",\"name\":\"x\"},\"ssn\":\"2\"}"},
-        {"{\"patients\":[{\"dob\":\"1\"},{\"x\":1,\"dob\":\"2\"}],\"dob\":3}", "{\"patients\":[{\"dob\":\"***\"},{\"x\":1,\"dob\":\"***\"}],\"dob\":3}"},
+        {"{\"patients\":[{\"dob\":\"1\"},{\"x\":1,\"dob\":\"2\"}],\"dob\":3}",
+         "{\"patients\":[{\"dob\":\"***\"},{\"x\":1,\"dob\":\"***\"}],\"dob\":3}"},
         {"{\"ids\":[1,[2,3],{\"x\":4}],\"id\":5}", "{\"ids\":[\"***\",\"***\",\"***\"],\"id\":5}"},
         {"{\"patient\":{\"patient\":{\"ssn\":1}}}", NULL},
         {"{\"a\":{\"patient\":{\"ssn\":1}}}", NULL},
@@ -104,7 +105,8 @@ static void test_names_with_escapes_are_the_same_names(void **state) {
 }
 
 static void test_values_of_every_type_are_replaced(void **state) {
-    static const char *const values[] = {"\"1\"", "1", "-1.5e7", "true", "null", "[1,\"]\"]", "{\"a\":\"}\",\"b\":[]}", "\"\\\"\\\\\"", "{}", "\"\""};
+    static const char *const values[] = {"\"1\"", "1", "-1.5e7", "true", "null",
+                                         "[1,\"]\"]", "{\"a\":\"}\",\"b\":[]}", "\"\\\"\\\\\"", "{}", "\"\""};
     char data[100];
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -143,7 +145,8 @@ static void test_drop_takes_the_member_and_a_comma(void **state) {
 
 static void test_found_by_form_only_the_part_is_masked(void **state) {
     (void)state;
-    check("detect: [ssn, email]", "mask", "{\"note\":\"ssn 123-45-6789, mail ann@example.com.\",\"n\":1234567890,\"l\":[\"987-65-4321\",[\"x\"]]}",
+    check("detect: [ssn, email]", "mask",
+          "{\"note\":\"ssn 123-45-6789, mail ann@example.com.\",\"n\":1234567890,\"l\":[\"987-65-4321\",[\"x\"]]}",
           "{\"note\":\"ssn ***, mail ***.\",\"n\":1234567890,\"l\":[\"***\",[\"x\"]]}");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
     check("detect: [ssn]", "mask", "{\"123-45-6789\":\"x\"}", NULL);
@@ -155,7 +158,8 @@ static void test_found_by_form_only_the_part_is_masked(void **state) {
 static void test_a_form_is_found_through_escapes(void **state) {
     (void)state;
     check("detect: [ssn]", "mask", "\"\\u0031\\u00323\\u002d45-6789\"", "\"***\"");
-    check("detect: [ssn]", "mask", "\"a\\n123-45-678\\u0039\\\"\\u00e9\\ud83d\\ude00 987-65-4321\\t\"", "\"a\\n***\\\"\\u00e9\\ud83d\\ude00 ***\\t\"");
+    check("detect: [ssn]", "mask", "\"a\\n123-45-678\\u0039\\\"\\u00e9\\ud83d\\ude00 987-65-4321\\t\"",
+          "\"a\\n***\\\"\\u00e9\\ud83d\\ude00 ***\\t\"");
     check("detect: [email]", "mask", "\"\\u00e9@ex\\u0061mple.com\\/x\"", "\"***\\/x\"");
     check("detect: [email]", "mask", "\"ann\\u0040example.com\"", "\"***\"");
     check("detect: [ssn]", "mask", "\"\\\\u0031\\\\\"", NULL);
@@ -163,7 +167,8 @@ static void test_a_form_is_found_through_escapes(void **state) {
 
 static void test_drop_by_form_takes_the_string(void **state) {
     (void)state;
-    check("detect: [ssn]", "drop", "{\"a\":\"my ssn: 123-45-6789\",\"b\":\"x\",\"c\":[\"123-45-6789\",1,\"y\"],\"d\":{\"e\":\"123-45-6789\"}}",
+    check("detect: [ssn]", "drop",
+          "{\"a\":\"my ssn: 123-45-6789\",\"b\":\"x\",\"c\":[\"123-45-6789\",1,\"y\"],\"d\":{\"e\":\"123-45-6789\"}}",
           "{\"b\":\"x\",\"c\":[1,\"y\"],\"d\":{}}");
     check("detect: [ssn]", "drop", "{\"a\":\"x\",\"b\":\"123-45-6789\"}", "{\"a\":\"x\"}");
     check("detect: [ssn]", "drop", "[\"123-45-6789\",\"123-45-6789\"]", "[]");
@@ -226,7 +231,8 @@ static void test_where_it_was_is_told_without_what_it_was(void **state) {
     assert_string_equal(told.data, "0:patients[*].dob 0:patients[*].dob ");
     check("detect: [ssn]", "mask", "{\"a\":{\"b\":[0,\"123-45-6789 123-45-6789\"]}}", "{\"a\":{\"b\":[0,\"*** ***\"]}}");
     assert_string_equal(told.data, "0:a.b[1] 0:a.b[1] ");
-    check("detect: [ssn]", "drop", "{\"987-65-4321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}", "{\"987-65-4321\":{\"ann@example.com\":{}}}");
+    check("detect: [ssn]", "drop", "{\"987-65-4321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}",
+          "{\"987-65-4321\":{\"ann@example.com\":{}}}");
     assert_string_equal(told.data, "0:?.?.? ");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
     assert_string_equal(told.data, "0: ");
@@ -256,7 +262,9 @@ static void put_children(struct maker *m, unsigned depth, bool object) {
     unsigned count = roll(m, 5);
     put_all(m, object ? "{" : "[");
     for (unsigned i = 0; i < count; i++) {
-        snprintf(name, sizeof name, object ? "\"n%u\":" : "", i);
+        name[0] = 0;
+        if (object)
+            snprintf(name, sizeof name, "\"n%u\":", i);
         buf_puts(&m->data, i ? "," : "");
         buf_puts(&m->masked, i ? "," : "");
         any_kept |= put_value(m, depth + 1, any_kept ? "," : "", name);
