@@ -111,6 +111,12 @@ test-compose: setup-test ## images, both compose files and make run on a bare De
 	@tests/run --system $(COMPOSE_TESTS)
 COMPOSE_TESTS ?= tests/compose
 
+.PHONY: chaos chaos-long
+chaos: all setup-test ## a minute of load while everything is killed, stopped and cut off; CHAOS_SEED=7 CHAOS_S=300 for others
+	@tests/run --system tests/chaos
+chaos-long: ## half an hour of it
+	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS='-s' $(MAKE) --no-print-directory chaos
+
 .PHONY: bench-delivery
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
 	@build/venv/bin/python tests/bench/delivery.py

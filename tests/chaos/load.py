@@ -1,0 +1,135 @@
+"""What runs while things break: publishers that send each event, with its id, until it is acknowledged, and subscribers of every kind,
+whose endpoints fail now and then and keep what they got."""
+import dataclasses
+import http.client
+import json
+import random
+import threading
+import time
+import zlib
+
+from ess import Answer
+
+TOPICS = ["chaos.a", "chaos.a", "chaos.b", "chaos.c"]
+KEYS = [f"key-{n}" for n in range(6)] + [None]
+
+
+def post(ingest, path, body, timeout=3):
+    """(status, answer). An ingest that is stopped is not waited for."""
+    host, port = ingest.address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+    try:
+        connection.request("POST", path, json.dumps(body))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+class Publisher(threading.Thread):
+    """Sends its events one after the other at a rate, each by whichever ingest, until it is taken."""
+
+    def __init__(self, name, ingests, per_sec, rng):
+        super().__init__(daemon=True)
+        self.prefix, self.ingests, self.pause, self.rng = name, ingests, 1 / per_sec, rng
+        self.acknowledged, self.failure = {}, None  # id: (cursor, topic, data)
+        self._end = threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            number = 0
+            while not self._end.wait(self.pause):
+                self._publish({"topic": self.rng.choice(TOPICS), "id": f"{self.prefix}-{number}", "data": {"n": number, "by": self.prefix}})
+                number += 1
+        except Exception as failure:
+            self.failure = failure
+
+    def _publish(self, event):
+        key = self.rng.choice(KEYS)
+        while True:
+            try:
+                status, answer = post(self.rng.choice(self.ingests), "/ess/publish", {**event, "key": key} if key else event)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.1)  # it was killed, or is not back yet
+                continue
+            if status in (200, 201):
+                self.acknowledged[event["id"]] = (answer["cursor"], event["topic"], event["data"])
+                return
+            assert status == 503, answer
+            time.sleep(0.1)
+
+    def stop(self):
+        """Returns once its last event was taken."""
+        self._end.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
+@dataclasses.dataclass
+class Receipt:
+    at: float
+    cursor: int
+    attempt: int
+    job: str
+    id: str
+    body: bytes
+    status: int  # that it was answered with; 0: not at all
+
+
+class Subscriber:
+    """One with an endpoint of its own. What an attempt is answered with hangs on its cursor, its number and the seed alone."""
+
+    def __init__(self, ess, id, topics, refuses=False, **fields):
+        self.id, self.topics, self.fields, self.refuses = id, topics, fields, refuses
+        self.ordering, self.throttle = fields.get("ordering", "strict"), fields.get("throttle")
+        self.receiver, self.receipts = ess.receiver(), []
+        self.receiver.idle_timeout = 120
+        self.receiver.answer = self.answer
+        self.patience = {"timeout": "1500ms", "backoff_min": "50ms", "backoff_max": "500ms", "max_attempts": 1000}
+
+    def register(self, ess, by_file):
+        if by_file:
+            ess.subscribe(self.id, self.receiver, self.topics, wait=False, **{"from": "beginning"}, **self.patience, **self.fields)
+            return
+        answer = ess.daemons[0].post(json.dumps({"id": self.id, "url": self.receiver.url(), "topics": self.topics, "from": "beginning",
+                                                 **self.patience, **self.fields}), "/register")
+        assert answer.status == 201, answer
+
+    def wants(self, topic):
+        return topic in self.topics or f"{topic.split('.')[0]}.*" in self.topics
+
+    def answer(self, request):
+        answer = self.choose(request.cursor, int(request.headers["X-ESS-Attempt"]))
+        self.receipts.append(Receipt(request.at, request.cursor, int(request.headers["X-ESS-Attempt"]), request.headers["X-ESS-Replay"],
+                                     request.headers["webhook-id"], request.body, 0 if answer.cut else answer.status))
+        return answer
+
+    def choose(self, cursor, attempt):
+        dice = random.Random(zlib.crc32(f"{self.id}/{cursor}/{attempt}".encode()))
+        if self.refuses and cursor % 23 == 0:
+            return Answer(400)
+        p = dice.random()
+        if p < 0.03:
+            return Answer(dice.choice([500, 502, 503]))
+        if p < 0.035:
+            return Answer(429, {"Retry-After": "1"})
+        if p < 0.045:
+            return Answer(cut=True)
+        if p < 0.048:
+            return Answer(delay=1.8)  # longer than it has
+        return Answer(delay=dice.uniform(0, 0.02))
+
+
+def subscribers(ess):
+    return [
+        Subscriber(ess, "strict", ["chaos.*"]),
+        Subscriber(ess, "strict-slow", ["chaos.a"], throttle=20),
+        Subscriber(ess, "strict-refuses", ["chaos.b", "chaos.c"], refuses=True),
+        Subscriber(ess, "key", ["chaos.*"], ordering="key", max_in_flight=8),
+        Subscriber(ess, "key-slow", ["chaos.b", "chaos.c"], ordering="key", throttle=17.5, refuses=True),
+        Subscriber(ess, "none", ["chaos.*"], ordering="none", max_in_flight=16),
+        Subscriber(ess, "none-slow", ["chaos.a"], ordering="none", throttle=25, max_in_flight=4),
+        Subscriber(ess, "none-refuses", ["chaos.*"], ordering="none", refuses=True),
+    ]

@@ -1,0 +1,112 @@
+"""What must be true in the end, of the log and of what each endpoint saw. Each check returns what is wrong, a line each."""
+import collections
+import itertools
+import json
+import math
+
+SHOWN = 5
+THROTTLE_SLACK_S = 0.1  # a request whose connection was closed is read by the endpoint's thread only when it has its turn
+
+
+class Log:
+    """The events as they stand in Kafka, read without ESS."""
+
+    def __init__(self, ess):
+        self.events = {}
+        for record in ess.records("events"):
+            if record.value() is not None and not record.key().startswith(b"\0"):
+                self.events[record.offset()] = json.loads(record.value())
+        self.dead = collections.defaultdict(set)
+        for record in ess.records("dlq"):
+            self.dead[record.key().decode()].add(json.loads(record.value())["cursor"])
+
+    def wanted(self, subscriber):
+        return [cursor for cursor, event in self.events.items() if subscriber.wants(event["topic"])]
+
+
+def few(items):
+    items = list(items)
+    return f"{items[:SHOWN]}{f' and {len(items) - SHOWN} more' if len(items) > SHOWN else ''}"
+
+
+def acknowledged_is_there(log, acknowledged):
+    for id, (cursor, topic, data) in acknowledged.items():
+        event = log.events.get(cursor)
+        if not event or (event["id"], event["topic"], event["data"]) != (id, topic, data):
+            yield f"{id} was acknowledged at {cursor}, where the log has {event}"
+
+
+def all_is_settled(log, subscriber):
+    """Delivered, or given up by a dead letter, and nothing that is not for it."""
+    wanted, live = log.wanted(subscriber), [r for r in subscriber.receipts if r.job is None]
+    settled = {r.cursor for r in live if r.status // 100 == 2} | log.dead[subscriber.id]
+    if missing := [c for c in wanted if c not in settled]:
+        yield f"{subscriber.id} never got {few(missing)} of {len(wanted)}"
+    if strange := {r.cursor for r in subscriber.receipts} - set(wanted):
+        yield f"{subscriber.id} got {few(strange)}, which are not for it"
+    for cursor in log.dead[subscriber.id]:
+        if not (subscriber.refuses and cursor % 23 == 0):
+            yield f"{subscriber.id}: a dead letter of {cursor}, which nobody refused"
+
+
+def firsts(subscriber):
+    """The first receipt of each event of the live lane, as they came."""
+    first = {}
+    for receipt in subscriber.receipts:
+        if receipt.job is None:
+            first.setdefault(receipt.cursor, receipt)
+    return list(first.values())
+
+
+def order_is_kept(log, subscriber):
+    if subscriber.ordering == "none":
+        return
+    newest = collections.defaultdict(int)
+    for receipt in firsts(subscriber):
+        event = log.events[receipt.cursor]
+        key = (event["topic"], event.get("key")) if subscriber.ordering == "key" else None
+        if receipt.cursor < newest[key]:
+            yield f"{subscriber.id}: {receipt.cursor} came first after {newest[key]} ({key})"
+        newest[key] = max(newest[key], receipt.cursor)
+
+
+def repeats_are_the_same(log, subscriber):
+    bodies = {}
+    for receipt in subscriber.receipts:
+        event = log.events.get(receipt.cursor)
+        body = json.loads(receipt.body)
+        if not event or receipt.id != event["id"] or body["cursor"] != receipt.cursor:
+            yield f"{subscriber.id}: {receipt.cursor} came as {receipt.id}, {receipt.body[:200]}"
+        elif {name: value for name, value in body.items() if name not in ("cursor", "prev_cursor")} != event:
+            yield f"{subscriber.id}: {receipt.cursor} is not what was stored: {receipt.body[:200]}"
+        elif receipt.job is None and bodies.setdefault(receipt.cursor, receipt.body) != receipt.body:
+            yield f"{subscriber.id}: {receipt.cursor} came with other bytes: {receipt.body[:200]}, before: {bodies[receipt.cursor][:200]}"
+
+
+def chain_is_whole(log, subscriber):
+    """prev_cursor names the subscriber's own event before it; before the first, where it began."""
+    wanted = log.wanted(subscriber)
+    before = dict(zip(wanted, [0, *wanted]))
+    for receipt in firsts(subscriber):
+        if receipt.cursor in before and json.loads(receipt.body)["prev_cursor"] != before[receipt.cursor]:
+            yield f"{subscriber.id}: {receipt.cursor} says {json.loads(receipt.body)['prev_cursor']} was before it, not {before[receipt.cursor]}"
+
+
+def throttle_holds(log, subscriber):
+    if not subscriber.throttle:
+        return
+    burst = math.ceil(subscriber.throttle)
+    window, times = burst / subscriber.throttle, sorted(r.at for r in subscriber.receipts)
+    for earlier, later in zip(times, itertools.islice(times, burst, None)):
+        if later - earlier < window - THROTTLE_SLACK_S:
+            yield f"{subscriber.id}: {burst + 1} within {later - earlier:.3f} s, window {window:.3f} s"
+
+
+def job_is_done(log, subscriber, job, low, high):
+    wanted = [c for c in log.wanted(subscriber) if low < c <= high]
+    done = {r.cursor for r in subscriber.receipts if r.job == job and (r.status // 100 == 2 or r.status == 400)}
+    if set(wanted) != done:
+        yield f"{subscriber.id}: job {job} of {low}..{high} lacks {few(set(wanted) - done)}, and has {few(done - set(wanted))}"
+
+
+OF_A_SUBSCRIBER = (all_is_settled, order_is_kept, repeats_are_the_same, chain_is_whole, throttle_holds)
