@@ -71,7 +71,7 @@ static void look_at_value(struct guard *g, enum guard_header header, const char 
     static const char host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+;=:[]";
     switch (header) {
     case GUARD_HOST:
-        if (value[strspn(value, host)])
+        if (!*value || value[strspn(value, host)])
             blame(g, "Host must be a name or an address, and maybe a port");
         break;
     case GUARD_CONTENT_LENGTH:

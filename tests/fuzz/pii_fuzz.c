@@ -15,7 +15,8 @@ static const char by_look[] = "hash_key: 0123456789abcdef0123456789abcdef\n"
                               "- {name: mask, topics: ['*'], detect: [ssn, email], action: mask}\n"
                               "- {name: hash, topics: ['*'], detect: [phone], action: hash}\n"
                               "- {name: drop, topics: ['*'], detect: [card], action: drop}\n";
-static const char document[] = "{\"ssn\":\"123-45-6789\",\"a\":[{\"b\":1},[{\"b\":{\"b\":2}}]],\"c\":[{\"d\":[]},{}],\"m\":\"x\",\"n\":{\"o\":null},"
+static const char document[] = "{\"ssn\":\"123-45-6789\",\"a\":[{\"b\":1},[{\"b\":{\"b\":2}}]],\"c\":[{\"d\":[]},{}],\"m\":\"x\","
+                               "\"n\":{\"o\":null},"
                                "\"t\":\"mail jo@example.org or call 410-555-0100, card 4111 1111 1111 1111\"}";
 
 /* What stands between the quotes, or [*]; NULL ends it. A name looks into arrays that it meets. */
@@ -34,7 +35,8 @@ static void check_path(struct json_object *value, const char *const *path, bool 
 }
 
 static void check_paths(struct span text) {
-    static const char *const dropped[][4] = {{"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"[*]", "[*]"}}, *const masked[][3] = {{"m"}, {"n", "o"}};
+    static const char *const dropped[][4] = {{"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"[*]", "[*]"}};
+    static const char *const masked[][3] = {{"m"}, {"n", "o"}};
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *root = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     for (size_t i = 0; i < 4; i++)
