@@ -1,0 +1,136 @@
+/** What a publisher sends. */
+export interface EventInput {
+  /** 1 to 8 segments of A-Z a-z 0-9 _ - joined by dots. */
+  topic: string
+  data: unknown
+  /** The thing that the event is about: of each key the newest event is kept for ever. */
+  key?: string
+  /** Names the event: sent twice with one id, it is in the feed once. Made when neither id nor cursor is given. */
+  id?: string
+  /** The publisher's own counter; arrives as source_cursor. */
+  cursor?: number
+  /** RFC 3339. */
+  ts?: string
+}
+
+/** An event as it is delivered and read. */
+export interface EssEvent {
+  topic: string
+  cursor: number
+  prev_cursor?: number
+  compacted?: boolean
+  id: string
+  key?: string
+  ts: string
+  source_cursor?: number
+  data: unknown
+}
+
+export interface Published {
+  cursor: number
+  id: string
+  duplicate?: boolean
+}
+
+export interface CallOptions {
+  signal?: AbortSignal
+  timeoutMs?: number
+  /** How often a call is made again after 503 or a network error. */
+  retries?: number
+}
+
+export interface ReadOptions {
+  topics?: string | string[]
+  /** Of one page. */
+  limit?: number
+  signal?: AbortSignal
+}
+
+export interface SubscriberSpec {
+  url: string
+  topics: string[]
+  id?: string
+  secret?: string
+  throttle?: number
+  from?: 'end' | 'beginning' | number | string
+  ordering?: 'strict' | 'key' | 'none'
+  [field: string]: unknown
+}
+
+export interface Registration {
+  id: string
+  /** Shown this once. */
+  secret: string
+  whsec: string
+  /** The subscriber's access token, shown this once. */
+  token: string
+  cursor: number
+}
+
+export interface ClientOptions {
+  /** ESS_URL, or http://127.0.0.1:8080. */
+  url?: string
+  /** ESS_TOKEN. */
+  token?: string
+  /** Of one attempt; 10 s unless set. */
+  timeoutMs?: number
+  /** 8 unless set. */
+  retries?: number
+}
+
+export interface Client {
+  /** Resolves once the event is in Kafka, on every in-sync replica. */
+  publish(event: EventInput, options?: CallOptions): Promise<Published>
+  /** 1 to 1,000 events, all or (after a check) none. */
+  publishBatch(events: EventInput[], options?: CallOptions): Promise<Published[]>
+  /** Every event above `since` (0 unless set), up to `until` or the end. */
+  replay(options?: ReadOptions & { since?: number; until?: number }): AsyncGenerator<EssEvent, void, undefined>
+  /** Every event above `cursor` (the end unless set), and then each as it comes; ends with `signal`. */
+  poll(options?: ReadOptions & { cursor?: number; waitS?: number }): AsyncGenerator<EssEvent, never, undefined>
+  /** Registers a webhook. */
+  subscribe(spec: SubscriberSpec, options?: CallOptions): Promise<Registration>
+}
+
+export function createClient(options?: ClientOptions): Client
+
+/** Publishes one event with the client that ESS_URL and ESS_TOKEN describe. */
+export function publish(event: EventInput, options?: CallOptions): Promise<Published>
+
+export class EssError extends Error {
+  /** Of the answer; 0: there was none. */
+  readonly status: number
+  readonly title?: string
+  readonly detail?: string
+  /** The member, header or parameter to blame. */
+  readonly field?: string
+  /** The event of a batch to blame. */
+  readonly index?: number
+  readonly id?: string
+  readonly cursor?: number
+  /** The same call may succeed later. */
+  readonly retryable: boolean
+  readonly retryAfterMs: number
+}
+
+type HeadersLike = { get(name: string): string | null } | Record<string, string | string[] | undefined>
+
+/** Checks a webhook's signature (constant time) and age, and returns its event; throws an EssError. */
+export function verify(
+  rawBody: Uint8Array | string,
+  headers: HeadersLike,
+  secret: string,
+  options?: { toleranceS?: number; now?: number }
+): EssEvent
+
+export class GapDetector {
+  constructor(options?: {
+    /** The newest cursor that was handled before. */
+    cursor?: number
+    fetchMissing?: (gap: { since: number; until: number }) => AsyncIterable<EssEvent> | Iterable<EssEvent>
+  })
+  /** The newest cursor that was handled. */
+  readonly cursor: number | undefined
+  gapBefore(event: EssEvent): { since: number; until: number } | null
+  /** The events to handle now, in order, each once. */
+  take(event: EssEvent): AsyncGenerator<EssEvent, void, undefined>
+}
