@@ -18,6 +18,8 @@ static const unsigned legal[FLIGHT_STATES] = {
     [FLIGHT_BURYING] = GO(FLIGHT_SETTLED),
 };
 
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
 static bool waits(enum flight_state state) { return state == FLIGHT_QUEUED || state == FLIGHT_BACKOFF; }
 
 static void set_state(struct lane *lane, struct flight *f, enum flight_state state) {
@@ -158,7 +160,7 @@ int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
     }
     for (int64_t i = 0; i < lane->settled_count; i++)
         if (lane->settled[i].to > lane->scanned)
-            add_range(ranges, &count, lane->settled[i].from > lane->scanned ? lane->settled[i].from : lane->scanned + 1, lane->settled[i].to);
+            add_range(ranges, &count, later(lane->settled[i].from, lane->scanned + 1), lane->settled[i].to);
     return count < TOKEN_SETTLED_MAX ? count : TOKEN_SETTLED_MAX;
 }
 
@@ -245,8 +247,6 @@ static bool may_scan(const struct lane *lane) {
         return false;
     return strict(lane) ? lane->window_count == 0 : lane->window_count < LANE_WINDOW_MAX;
 }
-
-static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint_until_ms);

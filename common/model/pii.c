@@ -160,8 +160,10 @@ static int take_rule(struct pii *pii, struct json_object *tree, const struct pla
         take_list(rule, json_object_object_get(tree, "topics"), "topics", TOPICS_MAX, take_topic, at))
         return -1;
     if (!paths == !detect)
-        return blame(at, paths ? "detect" : "", -1, paths ? "must not stand beside paths; make a rule of each" : "must have paths or detect");
-    if (paths ? take_list(rule, paths, "paths", PII_PATHS_MAX, take_path, at) : take_list(rule, detect, "detect", DETECT_KINDS, take_kind, at))
+        return blame(at, paths ? "detect" : "", -1,
+                     paths ? "must not stand beside paths; make a rule of each" : "must have paths or detect");
+    if (paths ? take_list(rule, paths, "paths", PII_PATHS_MAX, take_path, at)
+              : take_list(rule, detect, "detect", DETECT_KINDS, take_kind, at))
         return -1;
     return take_action(pii, rule, json_object_object_get(tree, "action"), at);
 }

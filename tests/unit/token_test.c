@@ -71,7 +71,8 @@ static struct token full_token(void) {
     };
     t.settled[0] = (struct token_range){1844, 1844};
     t.settled[1] = (struct token_range){1850, 1900};
-    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49, .settled = mem_zero(sizeof(struct token_range)),
+    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49,
+                                   .settled = mem_zero(sizeof(struct token_range)),
                                    .settled_count = 1};
     t.jobs[0].settled[0] = (struct token_range){52, 60};
     t.jobs[1] = (struct token_job){.job = 5, .redrive = true, .to = 7, .position = 1, .cursors = mem_zero(2 * sizeof(int64_t)),

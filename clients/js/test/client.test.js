@@ -109,7 +109,10 @@ test('503 and lost connections are tried again with the same id', async () => {
 })
 
 test('errors say what to do next', async () => {
-  const nowhere = createClient({ url: 'http://127.0.0.1:1', retries: 0 })
+  const closed = http.createServer()
+  await new Promise((resolve) => closed.listen(0, '127.0.0.1', resolve))
+  const nowhere = createClient({ url: `http://127.0.0.1:${closed.address().port}`, retries: 0 })
+  await new Promise((resolve) => closed.close(resolve))
   await assert.rejects(nowhere.publish({ topic: 'a', data: 1 }), (e) => e instanceof EssError && e.status === 0 && /ESS_URL/.test(e.message) && e.retryable)
   const silent = http.createServer(() => {})
   await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve))
