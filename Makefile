@@ -117,6 +117,21 @@ chaos: all setup-test ## a minute of load while everything is killed, stopped an
 chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS='-s' $(MAKE) --no-print-directory chaos
 
+.PHONY: bench
+bench: bench-latency bench-delivery bench-idle bench-takeover bench-isolation bench-catch-up bench-pull bench-ownership ## all of the below, one after the other
+.NOTPARALLEL: bench
+.PHONY: bench-latency bench-idle bench-takeover bench-isolation bench-catch-up
+bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
+	@build/venv/bin/python tests/bench/latency.py
+bench-idle: all setup-test ## CPU and memory of both services with nothing to do
+	@build/venv/bin/python tests/bench/idle.py
+bench-takeover: all setup-test ## how soon another dispatcher has everything after kill -9, SIGTERM, a join
+	@build/venv/bin/python tests/bench/takeover.py
+bench-isolation: all setup-test $(BUILD)/bench/latency ## what 100 endpoints that hang cost 100 healthy ones
+	@build/venv/bin/python tests/bench/isolation.py
+bench-catch-up: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/feed ## how fast lanes deliver that are far behind, one and a hundred
+	@build/venv/bin/python tests/bench/catch_up.py
+
 .PHONY: bench-delivery
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
 	@build/venv/bin/python tests/bench/delivery.py
@@ -124,6 +139,10 @@ bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## ho
 .PHONY: bench-pull
 bench-pull: all setup-test $(BUILD)/bench/feed ## how fast the log is read, by replay, poll and stream; BENCH=poll for one
 	@build/venv/bin/python tests/bench/pull.py $(BENCH)
+
+.PHONY: bench-publish
+bench-publish: all setup-test $(BUILD)/bench/load $(BUILD)/bench/latency $(BUILD)/bench/feed ## how fast events are published, beside Kafka's own producer; BENCH=ids for one
+	@build/venv/bin/python tests/bench/publish.py $(BENCH)
 
 # A target is tests/fuzz/<name>_fuzz.c; the whole of the code is built by clang to tell libFuzzer where it went.
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))

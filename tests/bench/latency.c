@@ -1,7 +1,8 @@
 /* Latencies, one in flight or at a fixed rate, each beside the bare limit that it is held against:
  *   latency kafka BROKERS TOPIC COUNT            one record in flight, acks=all: the broker's own round trip
  *   latency publish URL COUNT                    one POST in flight to ess-ingest
- *   latency receive CERT KEY SECONDS             an HTTPS receiver: publish time (data.sent_us) to its handler
+ *   latency receive CERT KEY SECONDS             an HTTPS receiver: publish time (data.sent_us) to its handler; at SIGUSR1 it prints too,
+ *                                                and begins anew
  *   latency send URL COUNT RATE                  publishes {"sent_us":…} at a rate, for a receiver of the same machine
  *   latency post URL CA COUNT                    one bare libcurl POST in flight over TLS to such a receiver
  * Prints count, p50, p90, p99 and max in microseconds. Loopback only. */
@@ -39,13 +40,15 @@ static int ascending(const void *a, const void *b) {
 }
 
 static void print_samples(void) {
-    if (sample_count == 0) {
+    pthread_mutex_lock(&samples_lock);
+    if (sample_count == 0)
         printf("count=0\n");
-        return;
-    }
     qsort(samples, sample_count, sizeof *samples, ascending);
-    printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64 "\n", sample_count,
-           samples[sample_count / 2], samples[sample_count * 9 / 10], samples[sample_count * 99 / 100], samples[sample_count - 1]);
+    if (sample_count)
+        printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64 "\n", sample_count,
+               samples[sample_count / 2], samples[sample_count * 9 / 10], samples[sample_count * 99 / 100], samples[sample_count - 1]);
+    sample_count = 0;
+    pthread_mutex_unlock(&samples_lock);
 }
 
 static int fail(const char *what) {
@@ -184,6 +187,11 @@ static char *read_file(const char *path) {
 }
 
 static int run_receive(const char *cert, const char *key, long seconds) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char *cert_text = read_file(cert), *key_text = read_file(key);
     struct MHD_Daemon *daemon =
@@ -193,12 +201,11 @@ static int run_receive(const char *cert, const char *key, long seconds) {
         return fail("the receiver does not start");
     printf("port=%u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
     fflush(stdout);
-    sigset_t set;
     struct timespec limit = {.tv_sec = seconds};
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    sigtimedwait(&set, NULL, &limit); /* until told to end, or the time is over */
+    while (sigtimedwait(&set, NULL, &limit) == SIGUSR1) { /* until told to end, or the time is over */
+        print_samples();
+        fflush(stdout);
+    }
     MHD_stop_daemon(daemon);
     free(cert_text);
     free(key_text);
