@@ -160,7 +160,19 @@ static rd_kafka_resp_err_t assign_and_settle(struct consumer *c, const rd_kafka_
     return code;
 }
 
+/* What was fetched and not taken is void after the stop, but librdkafka (2.0.2) counts it until it is looked at: with its queue
+ * full it would fetch from the new place only up to a second later. */
+static void drop_fetched(struct consumer *c) {
+    rd_kafka_event_t *event;
+    if (rd_kafka_queue_length(c->queue.queue) == 0)
+        return;
+    assign_and_settle(c, NULL);
+    while ((event = rd_kafka_queue_poll(c->queue.queue, 0)))
+        rd_kafka_event_destroy(event);
+}
+
 int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list, struct error *err) {
+    drop_fetched(c);
     rd_kafka_resp_err_t code = assign_and_settle(c, list);
     return code ? error_set(err, "assign: %s", rd_kafka_err2str(code)) : 0;
 }

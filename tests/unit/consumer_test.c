@@ -1,11 +1,12 @@
-/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it began to read. */
+/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it began to read, and in the middle. */
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/kafka/consumer.h"
 #include "feed_world.h"
 
-enum { RECORDS = 20, TIMES = 3000 };
+enum { RECORDS = 20, TIMES = 3000, JUMPS = 20, TAKEN_AT_A_PLACE = 5, PLACES = 1000, FILL_US = 5000, STALL_MS = 1000 };
 
 struct seen {
     struct world *world;
@@ -71,7 +72,56 @@ static void assignments_at_once_leave_the_last_one_in_force(void **state) {
     teardown(&w);
 }
 
+/* --- jumps to and fro */
+
+struct jumper {
+    struct seen seen;
+    int jumps, taken;
+    int64_t next;
+};
+
+static void jump(struct jumper *j) {
+    j->next = j->jumps++ % 2 * PLACES;
+    j->taken = 0;
+    assign(&j->seen, j->next);
+}
+
+/* Takes a few, and leaves librdkafka the time to fetch as much as it may before the next jump. */
+static void on_message_at_a_place(void *arg, const rd_kafka_message_t *message) {
+    struct jumper *j = arg;
+    assert_int_equal(message->offset, j->next);
+    j->next++;
+    usleep(FILL_US);
+    if (++j->taken == TAKEN_AT_A_PLACE)
+        jump(j);
+}
+
+static bool has_jumped(void *arg) { return ((struct jumper *)arg)->jumps > JUMPS; }
+
+static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void **state) {
+    struct world w;
+    struct jumper j = {.jumps = 0};
+    struct error err;
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    for (int i = 1; i < 2 * PLACES; i++)
+        write_event(&w, FEED_A, "t", 1000);
+    flush(&w);
+    const struct consumer_options options = {.kafka = &w.config, .fetch_wait_ms = 10, .queue_kib = 64, .message = on_message_at_a_place,
+                                             .end = on_end, .failed = on_failed, .arg = &j};
+    j.seen.consumer = consumer_new(w.loop, &options, &err);
+    assert_non_null(j.seen.consumer);
+    jump(&j);
+    int64_t began_ms = clock_ms();
+    run_until(&w, has_jumped, &j);
+    assert_in_range(clock_ms() - began_ms, 0, JUMPS * STALL_MS / 3);
+    consumer_free(j.seen.consumer);
+    teardown(&w);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force),
+                                       cmocka_unit_test(a_jump_from_where_all_was_fetched_that_may_be_takes_no_second)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
