@@ -118,8 +118,9 @@ chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS='-s' $(MAKE) --no-print-directory chaos
 
 .PHONY: bench
-bench: bench-latency bench-delivery bench-idle bench-takeover bench-isolation bench-catch-up bench-pull bench-ownership ## all of the below, one after the other
-.NOTPARALLEL: bench
+bench: ## all of the below, one after the other
+	@for what in $(BENCHES); do echo "== bench-$$what"; $(MAKE) --no-print-directory bench-$$what || exit 1; done
+BENCHES ?= latency publish delivery idle takeover isolation catch-up pull ownership
 .PHONY: bench-latency bench-idle bench-takeover bench-isolation bench-catch-up
 bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
 	@build/venv/bin/python tests/bench/latency.py
