@@ -1,4 +1,5 @@
 """Endpoints that misbehave on purpose, on loopback, a thread a connection. Each way is a method that gets the connection."""
+import re
 import socket
 import ssl
 import struct
@@ -41,9 +42,14 @@ class BadEnd:
             connection.close()
 
     def _request(self, connection):
-        """The TLS connection, once its request has begun to come."""
+        """The TLS connection, once its request is there: whoever closes with some of it unread resets the connection."""
         tls = self._tls.wrap_socket(connection, server_side=True)
-        tls.recv(65536)
+        came = b""
+        while not (whole := re.match(rb"(?is).*content-length: (\d+).*?\r\n\r\n", came)) or len(came) < whole.end() + int(whole[1]):
+            piece = tls.recv(65536)
+            if not piece:
+                raise OSError("it was closed in the middle of a request")
+            came += piece
         return tls
 
     def _wait(self):

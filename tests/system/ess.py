@@ -93,6 +93,17 @@ class Broker:
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists())
 
+    def freeze(self):
+        """SIGSTOP. A process's threads stop one after the other, and may answer until then: returns when all have."""
+        self.frozen = self.pids()
+        for pid in self.frozen:
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: all("T (stopped)" in (task / "status").read_text() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()))
+
+    def thaw(self):
+        for pid in self.frozen:
+            os.kill(pid, signal.SIGCONT)
+
     def admin(self):
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.address, "log_level": 0})
 

@@ -1,8 +1,6 @@
 """A repeated id is heard once: over restarts, from another ingest, and after an answer that had to say that nothing is known."""
 import concurrent.futures
 import json
-import os
-import signal
 import time
 
 import pytest
@@ -145,19 +143,12 @@ def hasty(ess_on_own_broker, own_broker):
     return ingest
 
 
-def stop_broker(broker):
-    pids = broker.pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    return pids
-
-
 def post_until_answered(ingest, body):
     return wait_for(lambda: next((r for r in [ingest.post(body)] if r.status != 503), None), timeout=60)
 
 
 def test_an_event_that_arrived_after_all_is_found_by_its_id(ess_on_own_broker, own_broker, hasty):
-    stopped = stop_broker(own_broker)
+    own_broker.freeze()
     try:
         began = time.monotonic()
         response = hasty.post(event(id="lost?"))
@@ -166,8 +157,7 @@ def test_an_event_that_arrived_after_all_is_found_by_its_id(ess_on_own_broker, o
         wait_for(lambda: hasty.metrics()["ess_publish_unresolved"] == 1)
         assert hasty.post(event(id="lost?")).status == 503
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        own_broker.thaw()
     found = post_until_answered(hasty, event(id="lost?"))
     assert found.status == 200 and found.json["duplicate"] is True
     assert hasty.post(event(id="lost?", data=9)).status == 409
@@ -177,7 +167,7 @@ def test_an_event_that_arrived_after_all_is_found_by_its_id(ess_on_own_broker, o
 
 
 def test_an_event_that_died_with_the_broker_is_appended_when_it_is_sent_again(ess_on_own_broker, own_broker, hasty):
-    stop_broker(own_broker)
+    own_broker.freeze()
     assert hasty.post(event(id="dead")).status == 503
     wait_for(lambda: hasty.metrics()["ess_publish_unresolved"] == 1)
     own_broker.kill9()
@@ -191,7 +181,7 @@ def test_a_broker_that_is_back_in_time_costs_an_event_nothing(ess_on_own_broker,
     own_broker.start()
     ingest = ess_on_own_broker.ingest({"ingest.produce_timeout": "5m"})
     post_until_answered(ingest, event(id="before"))
-    stop_broker(own_broker)
+    own_broker.freeze()
     assert ingest.post(event(id="waits")).status == 503
     own_broker.kill9()
     own_broker.start()

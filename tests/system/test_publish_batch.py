@@ -1,7 +1,5 @@
 """Many events in one request: an array or lines, taken whole or not at all, answered in order."""
 import json
-import os
-import signal
 
 import pytest
 
@@ -177,16 +175,13 @@ def test_a_batch_that_hangs_is_answered_with_its_ids_and_is_there_once_when_it_i
     own_broker.start()
     ingest = ess_on_own_broker.ingest({"ingest.produce_timeout": "5m"})
     events = [event(id=f"e{n}", data=n) for n in range(200)]
-    stopped = own_broker.pids()
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    own_broker.freeze()
     try:
         response = ingest.post(json.dumps(events))
         assert response.status == 503 and response.json["ids"] == [e["id"] for e in events], response
         assert ingest.post(json.dumps(events[50:60])).json["ids"] == [e["id"] for e in events[50:60]]
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        own_broker.thaw()
     response = wait_for(lambda: next((r for r in [ingest.post(json.dumps(events))] if r.status == 201), None), timeout=60)
     assert all(result["duplicate"] for result in response.json["results"])
     stored = [json.loads(record.value()) for record in ess_on_own_broker.records("events")[1:]]

@@ -3,8 +3,6 @@ import base64
 import concurrent.futures
 import hashlib
 import json
-import os
-import signal
 import time
 
 import confluent_kafka
@@ -246,13 +244,11 @@ def test_a_registration_that_came_into_force_after_its_503_is_undone(ess_on_own_
     own_broker.start()
     ingest = ess.ingest()
     fields = {"id": "unheard", "topics": ["a"], "from": "beginning"}
-    for pid in own_broker.pids():
-        os.kill(pid, signal.SIGSTOP)
+    own_broker.freeze()
     try:
         answer = register(ingest, url="https://vendor.example/first", **fields)
     finally:
-        for pid in own_broker.pids():
-            os.kill(pid, signal.SIGCONT)
+        own_broker.thaw()
     assert answer.status == 503 and answer.headers["Retry-After"]
     ingest.wait_ready()
     wait_for(lambda: register(ingest, url="https://vendor.example/second", **fields).status == 201)

@@ -35,6 +35,7 @@ static void test_a_record_is_found_by_its_id_until_it_is_settled(void **state) {
     assert_null(inflight_find(&f, &id_b));
     assert_int_equal(f.unresolved_count, 0);
     assert_null(f.unresolved);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 /* --- waits */
@@ -76,6 +77,7 @@ static void test_all_who_wait_are_told_once(void **state) {
     assert_int_equal(w[0].called, 1);
     assert_int_equal(w[1].called, 0);
     assert_int_equal(w[2].called, 1);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
@@ -99,6 +101,7 @@ static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
     inflight_wake(&r);
     assert_int_equal(w[0].called, 2);
     assert_int_equal(w[2].called, 2);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 /* --- fates that only the log tells */
@@ -120,6 +123,7 @@ static void test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as
     assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 1000, 50, 50)); /* heard at 16000, 6000 after it was sent */
     assert_null(inflight_look(&f, REPORTED + 6999, REPORTED + 7100, 50, 50));
     assert_ptr_equal(inflight_look(&f, REPORTED + 7000, REPORTED + 7100, 50, 50), &r);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_a_question_from_before_the_report_proves_nothing(void **state) {
@@ -129,6 +133,7 @@ static void test_a_question_from_before_the_report_proves_nothing(void **state) 
     unresolved(&f, &r);
     assert_null(inflight_look(&f, REPORTED, REPORTED + 100000, 50, 50));
     assert_int_equal(r.heard_ms, 0);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_after_a_short_silence_it_is_waited_for_2_seconds_all_the_same(void **state) {
@@ -140,6 +145,7 @@ static void test_after_a_short_silence_it_is_waited_for_2_seconds_all_the_same(v
     assert_null(inflight_look(&f, 20, 30, 50, 50));
     assert_null(inflight_look(&f, 2029, 2030, 50, 50));
     assert_ptr_equal(inflight_look(&f, 2030, 2040, 50, 50), &r);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_after_an_hour_of_silence_it_is_waited_for_2_minutes(void **state) {
@@ -152,6 +158,7 @@ static void test_after_an_hour_of_silence_it_is_waited_for_2_minutes(void **stat
     assert_null(inflight_look(&f, HOUR, HOUR, 50, 50));
     assert_null(inflight_look(&f, HOUR + 119999, HOUR + 120000, 50, 50));
     assert_ptr_equal(inflight_look(&f, HOUR + 120000, HOUR + 120001, 50, 50), &r);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_the_tail_must_have_read_what_was_there_at_the_second_answer(void **state) {
@@ -163,6 +170,7 @@ static void test_the_tail_must_have_read_what_was_there_at_the_second_answer(voi
     assert_null(inflight_look(&f, REPORTED + 9000, REPORTED + 9000, 80, 79));
     assert_null(inflight_look(&f, REPORTED + 9500, REPORTED + 9500, 95, 79)); /* what came later does not matter */
     assert_ptr_equal(inflight_look(&f, REPORTED + 9900, REPORTED + 9900, 99, 80), &r);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_in_an_empty_log_it_is_lost_too(void **state) {
@@ -172,6 +180,7 @@ static void test_in_an_empty_log_it_is_lost_too(void **state) {
     unresolved(&f, &r);
     assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 100, 0, 0));
     assert_ptr_equal(inflight_look(&f, REPORTED + 9000, REPORTED + 9000, 0, 0), &r);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_a_log_that_is_read_anew_begins_the_proof_anew(void **state) {
@@ -184,6 +193,7 @@ static void test_a_log_that_is_read_anew_begins_the_proof_anew(void **state) {
     inflight_start_over(&f);
     assert_null(inflight_look(&f, REPORTED + 9900, REPORTED + 9900, 5, 100));
     assert_int_equal(r.heard_ms, REPORTED + 9900);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 static void test_each_of_several_is_told(void **state) {
@@ -202,6 +212,7 @@ static void test_each_of_several_is_told(void **state) {
     }
     assert_int_equal(told, 5);
     assert_int_equal(f.unresolved_count, 0);
+    HASH_CLEAR(hh, f.by_id);
 }
 
 int main(void) {
