@@ -267,5 +267,6 @@ def test_without_kafka_a_registration_is_503_and_leaves_nothing(ess_on_own_broke
     assert answer.status == 503 and answer.headers["Retry-After"]
     own_broker.start()
     ingest.wait_ready()
-    assert register(ingest, id="later", url="https://vendor.example/1", topics=["a"]).status == 201
+    # A broker that answers may not lead all its partitions yet: a vendor tries again, as 503 says.
+    wait_for(lambda: register(ingest, id="later", url="https://vendor.example/1", topics=["a"]).status == 201)
     assert ingest.get("/ess/subscribers/later").status == 200
