@@ -160,7 +160,7 @@ def test_an_event_that_arrived_after_all_is_found_by_its_id(ess_on_own_broker, o
         own_broker.thaw()
     found = post_until_answered(hasty, event(id="lost?"))
     assert found.status == 200 and found.json["duplicate"] is True
-    assert hasty.post(event(id="lost?", data=9)).status == 409
+    assert post_until_answered(hasty, event(id="lost?", data=9)).status == 409
     wait_for(lambda: hasty.metrics()["ess_publish_unresolved"] == 0)
     post_until_answered(hasty, event(id="after"))
     assert ids_in_log(ess_on_own_broker) == ["before", "lost?", "after"]

@@ -236,4 +236,4 @@ def test_an_edit_while_kafka_is_away_is_brought_in_when_it_is_back(ess_on_own_br
     path.write_text(TEXT.format(id="later", url=receiver.url("/2"), topic="a"))
     own_broker.start()
     ingest.wait_ready()
-    wait_for(lambda: shown(ingest, "later")["url"] == receiver.url("/2"))
+    wait_for(lambda: (s := shown(ingest, "later")) and s["url"] == receiver.url("/2"))

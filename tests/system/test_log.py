@@ -338,5 +338,5 @@ def test_a_broker_that_comes_back_with_the_same_log_disturbs_nobody(ess_on_own_b
         ingest.wait_ready(WAIT_S)
         cursor = ess.publish("b.a", "after")
         wait_for(lambda: cursor in receiver.cursors(), WAIT_S)
-    assert len(ingest.replay(0).json["events"]) == 5
+    wait_for(lambda: (r := ingest.replay(0)).status == 200 and len(r.json["events"]) == 5)
     assert not ingest.lines("start_over") and not dispatcher.lines("start_over")
