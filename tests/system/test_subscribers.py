@@ -121,6 +121,7 @@ def written(ingest):
 
 def test_bad_files_are_named_with_their_line_and_disturb_nobody(shared, ingest, receiver):
     shared.subscribe("undisturbed", receiver, ["undisturbed.a"])
+    ingest.wait_line("subscriber_registered", subscriber="undisturbed")  # a dispatcher may have read it before
     known = written(ingest)
     paths = {}
     for number, (what, (text, _, _)) in enumerate(BAD.items()):
