@@ -8,27 +8,13 @@ From the group's assignment of all 64 partitions to running lanes, from no token
 dispatcher joins and when it leaves; then CPU and memory of one that has all and nothing to do. Loopback only, about a minute.
 """
 import os
-import pathlib
-import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/system"))
-from ess import CA, Broker, Ess, wait_for  # noqa: E402
+from bench import cpu_s, resident_mib, running, say
+from ess import wait_for
 
 SUBSCRIBERS = int(os.environ.get("SUBSCRIBERS", "10000"))
 ROUNDS, IDLE_S, PATIENCE_S = 3, 20, 300
-
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid):
-    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def register(ess, ingest):
@@ -44,44 +30,30 @@ def wait_ready(dispatcher, before=0):
 
 
 def show(what, line):
-    print(f"{what:34} partitions={line['partitions']} subscribers={line['subscribers']} after_ms={line['after_ms']}")
+    say(what, partitions=line["partitions"], subscribers=line["subscribers"], after_ms=line["after_ms"])
 
 
-def run(ess):
+def measure(ess):
     ingest = ess.ingest()
     register(ess, ingest)
     ess.publish("other", 1)  # so that tokens move
     first = ess.dispatcher(start=False)
     for n in range(ROUNDS):
         first.start(ready=False)
-        show("alone, first of all" if n == 0 else "alone, with tokens", wait_ready(first, n))
+        show("alone_first" if n == 0 else "alone_with_tokens", wait_ready(first, n))
         if n < ROUNDS - 1:
             first.term()
     ess.publish("other", 2)
     second = ess.dispatcher(ready=False)
     show("joins", wait_ready(second))
-    show("the other meanwhile", wait_ready(first, ROUNDS))
+    show("the_other_meanwhile", wait_ready(first, ROUNDS))
     ess.publish("other", 3)
     second.term()
-    show("the other has left", wait_ready(first, ROUNDS + 1))
+    show("the_other_has_left", wait_ready(first, ROUNDS + 1))
     before = cpu_s(first.process.pid)
     time.sleep(IDLE_S)  # what is measured
-    print(f"idle: cpu_percent={100 * (cpu_s(first.process.pid) - before) / IDLE_S:.2f} resident_mib={resident_mib(first.process.pid):.1f}")
+    say("idle", subscribers=SUBSCRIBERS, cpu_percent=100 * (cpu_s(first.process.pid) - before) / IDLE_S, resident_mib=resident_mib(first.process.pid))
 
 
-def main():
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        (folder / "ca").mkdir()
-        broker = Broker(folder / "kafka")
-        broker.start()
-        ess = Ess(folder, broker, CA(folder / "ca"))
-        try:
-            run(ess)
-        finally:
-            wrong = ess.close()
-            broker.stop()
-        sys.exit("\n".join(wrong) or 0)
-
-
-main()
+with running() as ess:
+    measure(ess)

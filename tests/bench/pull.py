@@ -10,8 +10,6 @@ poll      a publish, and when the poll that waits for it is answered
 streams   5,000 idle clients of server-sent events: memory, CPU, and one event to all of them
 Loopback only, two minutes.
 """
-import os
-import pathlib
 import re
 import resource
 import selectors
@@ -19,27 +17,13 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/system"))
-from ess import BUILD, CA, Broker, Ess, wait_for  # noqa: E402
+from bench import BENCH, cpu_s, resident_mib, running, say
+from ess import wait_for
 
 EVENTS, EVENT_BYTES, ROUNDS, CACHE_BYTES = 1_000_000, 1000, 3, 64 * 2**20
 POLLS, STREAMS, IDLE_S = 500, 5000, 30
-BENCH = BUILD / "bench"
-
-
-def say(what, **figures):
-    print(what, *(f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}" for name, value in figures.items()), flush=True)
-
-
-def process(pid):
-    """Resident bytes and CPU seconds."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def connect(ingest):
@@ -125,7 +109,7 @@ def bench_poll(ess, ingest):
 
 def bench_streams(ess, ingest):
     pid = ingest.process.pid
-    before = process(pid)[0]
+    before = resident_mib(pid)
     clients = []
     for _ in range(STREAMS):
         clients.append(connect(ingest))
@@ -133,10 +117,10 @@ def bench_streams(ess, ingest):
     wait_for(lambda: ingest.metrics()["ess_readers"] == STREAMS, 60)
     for client in clients:
         client.recv(65536)
-    cpu = process(pid)[1]
+    cpu = cpu_s(pid)
     time.sleep(IDLE_S)
-    rss, idle = process(pid)
-    say("streams_idle", clients=STREAMS, before_mib=before / 2**20, rss_mib=rss / 2**20, kib_each=(rss - before) / 1024 / STREAMS,
+    resident, idle = resident_mib(pid), cpu_s(pid)
+    say("streams_idle", clients=STREAMS, before_mib=before, resident_mib=resident, kib_each=(resident - before) * 1024 / STREAMS,
         cpu_percent=(idle - cpu) * 100 / IDLE_S)
     for client in clients:  # what the keep-alives left
         client.setblocking(False)
@@ -154,7 +138,7 @@ def bench_streams(ess, ingest):
             if b"stream.x" in key.fileobj.recv(65536):
                 got += 1
                 selector.unregister(key.fileobj)
-    say("streams_event", to_all_ms=(time.monotonic() - began) * 1000, after_mib=process(pid)[0] / 2**20)
+    say("streams_event", to_all_ms=(time.monotonic() - began) * 1000, after_mib=resident_mib(pid))
     for client in clients:
         client.close()
     wait_for(lambda: ingest.metrics()["ess_readers"] == 0, 60)
@@ -164,22 +148,13 @@ def main(wanted):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     benches = {"feed": bench_feed, "replay": bench_replay, "poll": bench_poll, "streams": bench_streams}
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        broker = Broker(folder / "kafka")
-        broker.start()
-        ess = Ess(folder, broker, CA(folder))
-        try:
-            ingest = ess.ingest({"subscribers.dir": "none", "ingest.max_connections_per_address": 0})
-            for name in ("streams", "poll", "feed", "replay"):  # the waiting ones while memory is still small
-                if name in ("feed", "replay") and int(ingest.metrics()["ess_feed_cursor"]) < EVENTS and name in wanted:
-                    fill(ess)
-                if name in wanted:
-                    benches[name](ess, ingest)
-        finally:
-            ess.close()
-            broker.stop()
+    with running() as ess:
+        ingest = ess.ingest({"subscribers.dir": "none", "ingest.max_connections_per_address": 0})
+        for name in ("streams", "poll", "feed", "replay"):  # the waiting ones while memory is still small
+            if name in ("feed", "replay") and int(ingest.metrics()["ess_feed_cursor"]) < EVENTS and name in wanted:
+                fill(ess)
+            if name in wanted:
+                benches[name](ess, ingest)
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:] or ["feed", "replay", "poll", "streams"])
+main(sys.argv[1:] or ["feed", "replay", "poll", "streams"])
