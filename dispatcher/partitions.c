@@ -17,7 +17,7 @@
 
 _Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS, "every partition has a place");
 
-enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 100, TRIM_MS = 5000 };
+enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM_MS = 5000 };
 
 struct partitions {
     struct dispatcher *dispatcher;
