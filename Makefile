@@ -1,6 +1,7 @@
 # `make` builds the services, `make help` lists the rest. What a target needs and the machine lacks is installed by deploy/setup.
 #   make SANITIZE=address,undefined unit     a build of its own in build/sanitize-address-undefined
 #   make WERROR=1, make CC=clang, make CFLAGS=-O0     what was built with other flags is built again; V=1 shows commands
+.DEFAULT_GOAL := all
 comma := ,
 BUILD := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 

@@ -18,6 +18,7 @@ enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 
 
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 
+static const char died[] = "the connection was closed before an answer came";
 static const char not_public[] = "the address is not public; egress.allow does not allow it";
 
 struct webhook {
@@ -31,13 +32,14 @@ struct webhook {
     int64_t timeout_ms;
     bool added;               /* curl has it */
     struct buf body;
-    size_t sent;
     void (*done)(void *, const struct webhook_result *);
     void *arg;
     int64_t began_ms;
     char excerpt[EXCERPT_BYTES];
     size_t excerpt_len, answer_bytes, header_bytes;
     bool refused; /* its address may not be called */
+    bool begun;   /* the request was sent, or some of it */
+    bool died;    /* its connection did, before anything of an answer came */
     char reason[CURL_ERROR_SIZE];
     struct webhook *prev, *next;
 };
@@ -48,7 +50,7 @@ struct webhook_client {
     CURLM *multi;
     struct resolver *resolver;
     struct loop_timer timer;
-    CURL *spare[SPARE_HANDLES_MAX]; /* keep their buffers */
+    CURL *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
     size_t spare_count;
     struct webhook *under_way;
 };
@@ -121,29 +123,30 @@ static void on_timeout(void *arg) {
     collect(client);
 }
 
+/* Each request is begun once: what curl would send again by itself, since the connection it took from its cache was dead, is a
+ * second attempt, and that is not curl's to decide. */
+static bool begun_before(struct webhook *w) { return w->begun && (w->died = true); }
+
+static int on_begin(void *arg, char *address, char *local_address, int port, int local_port) {
+    struct webhook *w = arg;
+    (void)address, (void)local_address, (void)port, (void)local_port;
+    if (begun_before(w))
+        return CURL_PREREQFUNC_ABORT;
+    w->begun = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct webhook *w = arg;
     (void)purpose;
+    if (begun_before(w))
+        return CURL_SOCKET_BAD;
     if (!address_allowed(&address->addr, w->client->options.allowed, w->client->options.allowed_count)) {
         w->refused = true;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static size_t on_read(char *to, size_t size, size_t count, void *arg) {
-    struct webhook *w = arg;
-    size_t left = w->body.len - w->sent, n = size * count < left ? size * count : left;
-    memcpy(to, w->body.data + w->sent, n);
-    w->sent += n;
-    return n;
-}
-
-/* curl asks to rewind when it wants to send again on a new connection: that is our decision. */
-static int on_seek(void *arg, curl_off_t offset, int origin) {
-    (void)arg, (void)offset, (void)origin;
-    return CURL_SEEKFUNC_FAIL;
 }
 
 static size_t on_write(char *data, size_t size, size_t count, void *arg) {
@@ -169,7 +172,7 @@ static void webhook_free(struct webhook *w) {
     loop_timer_clear(client->loop, &w->timer);
     if (w->added)
         curl_multi_remove_handle(client->multi, w->easy);
-    curl_easy_reset(w->easy);
+    curl_easy_setopt(w->easy, CURLOPT_ERRORBUFFER, NULL);
     if (client->spare_count < SPARE_HANDLES_MAX)
         client->spare[client->spare_count++] = w->easy;
     else
@@ -206,18 +209,17 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool whole = code == CURLE_OK || (code == CURLE_WRITE_ERROR && w->answer_bytes > ANSWER_BYTES_MAX);
-    const char *error = w->refused ? not_public : *w->reason ? w->reason : curl_easy_strerror(code);
+    const char *error = w->refused ? not_public : w->died ? died : *w->reason ? w->reason : curl_easy_strerror(code);
     curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
     w->added = false;
     complete(w, whole ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
 }
 
-static void configure(struct webhook *w) {
-    const struct webhook_client_options *o = &w->client->options;
-    CURL *easy = w->easy;
-    long spent_ms = (long)(clock_ms() - w->began_ms);
-    curl_easy_setopt(easy, CURLOPT_URL, w->url);
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
+/* What holds for every request. */
+static CURL *new_easy(const struct webhook_client_options *o) {
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        abort();
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* also against the environment's: only the address itself is checked */
@@ -225,21 +227,30 @@ static void configure(struct webhook *w) {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
     curl_easy_setopt(easy, CURLOPT_CAINFO, *o->ca_file ? o->ca_file : NULL);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(o->connect_timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->body.len);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, w);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, w);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, w);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    return easy;
+}
+
+/* What is this request's. Its body goes out with its headers, in one write where it is below 64 KiB. */
+static void configure(struct webhook *w) {
+    CURL *easy = w->easy;
+    long spent_ms = (long)(clock_ms() - w->began_ms);
+    curl_easy_setopt(easy, CURLOPT_URL, w->url);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(w->client->options.connect_timeout_ms, spent_ms));
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->body.len);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, w->body.data);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, w);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, w);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, w);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, w);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, w->reason);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, w);
 }
@@ -348,9 +359,7 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
     loop_timer_init(&w->timer, on_failed, w);
     w->body = *request->body;
     buf_init(request->body);
-    w->easy = client->spare_count ? client->spare[--client->spare_count] : curl_easy_init();
-    if (!w->easy)
-        abort();
+    w->easy = client->spare_count ? client->spare[--client->spare_count] : new_easy(&client->options);
     DL_APPEND(client->under_way, w);
     resolve(w);
     return w;

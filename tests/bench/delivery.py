@@ -15,10 +15,12 @@ ROUNDS, FILL_S, IN_FLIGHT = 3, 4, 32
 
 
 def fill(ingest):
-    """Events of 1 KB; how many."""
+    """Events of 1 KB; how many, when all of them were read."""
     host, port = ingest.address.rsplit(":", 1)
     subprocess.run([BENCH / "load", host, port, "64", str(FILL_S), "1"], check=True)
-    return int(ingest.metrics()["ess_feed_cursor"])
+    events = int(ingest.metrics()['ess_publish_total{outcome="created"}'])
+    wait_for(lambda: ingest.metrics()["ess_feed_cursor"] == events)
+    return events
 
 
 def measure_ess(ess, receiver, events, number):
