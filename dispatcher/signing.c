@@ -48,7 +48,9 @@ void signing_fini(struct signing *signing) {
 
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value) {
     struct buf line = {0};
-    buf_printf(&line, "%s: %s", name, value);
+    buf_puts(&line, name);
+    buf_puts(&line, ": ");
+    buf_puts(&line, value);
     list = curl_slist_append(list, buf_string(&line));
     if (!list)
         abort();

@@ -21,10 +21,16 @@ enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 
 static const char died[] = "the connection was closed before an answer came";
 static const char not_public[] = "the address is not public; egress.allow does not allow it";
 
-struct webhook {
-    struct webhook_client *client;
+/* An easy handle, and the URL that was last set in it: often that of the next request too. */
+struct handle {
     CURL *easy;
     char *url, *host, *port;
+    bool literal; /* the host is an address */
+};
+
+struct webhook {
+    struct webhook_client *client;
+    struct handle *handle;
     struct curl_slist *headers, *pins;
     struct resolve resolve;
     struct loop_timer timer;  /* while its name is resolved: how long at most; or a failure is to be told */
@@ -50,15 +56,19 @@ struct webhook_client {
     CURLM *multi;
     struct resolver *resolver;
     struct loop_timer timer;
-    CURL *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
+    struct watched **watched; /* by descriptor */
+    size_t watched_count;
+    struct handle *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
     size_t spare_count;
     struct webhook *under_way;
 };
 
-/* A socket of curl's on the loop. */
+/* A socket of curl's on the loop. It stays there from one request of its connection to the next, which saves two system calls each. */
 struct watched {
     struct webhook_client *client;
     struct loop_io io;
+    uint32_t events;
+    bool idle; /* no request is under way on it */
 };
 
 static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
@@ -74,10 +84,19 @@ static void collect(struct webhook_client *client) {
             finish(client, message->easy_handle, message->data.result);
 }
 
+static void unwatch(struct watched *watched) {
+    loop_io_clear(watched->client->loop, &watched->io);
+    watched->events = 0;
+}
+
 static void on_socket_ready(void *arg, uint32_t events) {
     struct watched *watched = arg;
     struct webhook_client *client = watched->client;
     int running, flags = 0;
+    if (watched->idle) { /* its end closed it: curl finds that out when it wants to use it */
+        unwatch(watched);
+        return;
+    }
     flags |= events & EPOLLIN ? CURL_CSELECT_IN : 0;
     flags |= events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
     flags |= events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0;
@@ -85,25 +104,47 @@ static void on_socket_ready(void *arg, uint32_t events) {
     collect(client);
 }
 
+/* Makes room for it. */
+static struct watched **watched_at(struct webhook_client *client, curl_socket_t fd) {
+    size_t index = (size_t)fd;
+    if (index >= client->watched_count) {
+        size_t count = index + 64;
+        client->watched = mem_resize(client->watched, count * sizeof *client->watched);
+        memset(client->watched + client->watched_count, 0, (count - client->watched_count) * sizeof *client->watched);
+        client->watched_count = count;
+    }
+    return &client->watched[index];
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg) {
     struct webhook_client *client = arg;
-    struct watched *watched = socket_arg;
-    (void)easy;
+    struct watched **place = watched_at(client, fd), *watched = *place;
+    (void)easy, (void)socket_arg;
     if (what == CURL_POLL_REMOVE) {
         if (watched)
-            loop_io_clear(client->loop, &watched->io);
-        free(watched);
-        curl_multi_assign(client->multi, fd, NULL);
+            watched->idle = true;
         return 0;
     }
     if (!watched) {
-        watched = mem_zero(sizeof *watched);
+        watched = *place = mem_zero(sizeof *watched);
         watched->client = client;
-        curl_multi_assign(client->multi, fd, watched);
     }
     uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    loop_io_set(client->loop, &watched->io, fd, events, on_socket_ready, watched);
+    if (events != watched->events)
+        loop_io_set(client->loop, &watched->io, fd, events, on_socket_ready, watched);
+    watched->events = events;
+    watched->idle = false;
     return 0;
+}
+
+static int on_close(void *arg, curl_socket_t fd) {
+    struct webhook_client *client = arg;
+    struct watched **place = watched_at(client, fd);
+    if (*place)
+        unwatch(*place);
+    free(*place);
+    *place = NULL;
+    return close(fd);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
@@ -165,23 +206,48 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg) {
     return w->header_bytes > HEADER_BYTES_MAX ? 0 : size * count;
 }
 
+static void handle_forget_url(struct handle *handle) {
+    free(handle->url);
+    curl_free(handle->host);
+    curl_free(handle->port);
+    handle->url = handle->host = handle->port = NULL;
+}
+
+static void handle_free(struct handle *handle) {
+    curl_easy_cleanup(handle->easy);
+    handle_forget_url(handle);
+    free(handle);
+}
+
+static void handle_set_url(struct handle *handle, const char *text) {
+    struct sockaddr_storage literal;
+    if (handle->url && strcmp(handle->url, text) == 0)
+        return;
+    handle_forget_url(handle);
+    CURLU *url = curl_url();
+    if (!url || curl_url_set(url, CURLUPART_URL, text, 0) || curl_url_get(url, CURLUPART_HOST, &handle->host, 0) ||
+        curl_url_get(url, CURLUPART_PORT, &handle->port, CURLU_DEFAULT_PORT))
+        abort(); /* it was checked when it was registered */
+    curl_url_cleanup(url);
+    curl_easy_setopt(handle->easy, CURLOPT_URL, text);
+    handle->url = mem_copy_string(text, strlen(text));
+    handle->literal = address_from_literal(handle->host, &literal);
+}
+
 static void webhook_free(struct webhook *w) {
     struct webhook_client *client = w->client;
     DL_DELETE(client->under_way, w);
     resolver_forget(&w->resolve);
     loop_timer_clear(client->loop, &w->timer);
     if (w->added)
-        curl_multi_remove_handle(client->multi, w->easy);
-    curl_easy_setopt(w->easy, CURLOPT_ERRORBUFFER, NULL);
+        curl_multi_remove_handle(client->multi, w->handle->easy);
+    curl_easy_setopt(w->handle->easy, CURLOPT_ERRORBUFFER, NULL);
     if (client->spare_count < SPARE_HANDLES_MAX)
-        client->spare[client->spare_count++] = w->easy;
+        client->spare[client->spare_count++] = w->handle;
     else
-        curl_easy_cleanup(w->easy);
+        handle_free(w->handle);
     curl_slist_free_all(w->headers);
     curl_slist_free_all(w->pins);
-    curl_free(w->host);
-    curl_free(w->port);
-    free(w->url);
     buf_fini(&w->body);
     free(w);
 }
@@ -216,7 +282,9 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
 }
 
 /* What holds for every request. */
-static CURL *new_easy(const struct webhook_client_options *o) {
+static struct handle *handle_new(struct webhook_client *client) {
+    const struct webhook_client_options *o = &client->options;
+    struct handle *handle = mem_zero(sizeof *handle);
     CURL *easy = curl_easy_init();
     if (!easy)
         abort();
@@ -231,16 +299,18 @@ static CURL *new_easy(const struct webhook_client_options *o) {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    return easy;
+    handle->easy = easy;
+    return handle;
 }
 
 /* What is this request's. Its body goes out with its headers, in one write where it is below 64 KiB. */
 static void configure(struct webhook *w) {
-    CURL *easy = w->easy;
+    CURL *easy = w->handle->easy;
     long spent_ms = (long)(clock_ms() - w->began_ms);
-    curl_easy_setopt(easy, CURLOPT_URL, w->url);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(w->client->options.connect_timeout_ms, spent_ms));
@@ -257,7 +327,7 @@ static void configure(struct webhook *w) {
 
 static void launch(struct webhook *w) {
     configure(w);
-    if (curl_multi_add_handle(w->client->multi, w->easy) != CURLM_OK)
+    if (curl_multi_add_handle(w->client->multi, w->handle->easy) != CURLM_OK)
         abort(); /* only out of memory, or a handle that is in it already */
     w->added = true;
 }
@@ -286,13 +356,14 @@ static void add_address(struct buf *list, const struct sockaddr *address) {
 
 /* Tells curl the addresses of the name, so that it asks nobody. curl may look it up without the dot at its end. */
 static void pin(struct webhook *w, const char *addresses) {
+    const char *host = w->handle->host, *port = w->handle->port;
     struct buf line = {0};
-    size_t len = strlen(w->host);
-    buf_printf(&line, "+%s:%s:%s", w->host, w->port, addresses);
+    size_t len = strlen(host);
+    buf_printf(&line, "+%s:%s:%s", host, port, addresses);
     w->pins = curl_slist_append(w->pins, buf_string(&line));
-    if (len && w->host[len - 1] == '.') {
+    if (len && host[len - 1] == '.') {
         buf_clear(&line);
-        buf_printf(&line, "+%.*s:%s:%s", (int)len - 1, w->host, w->port, addresses);
+        buf_printf(&line, "+%.*s:%s:%s", (int)len - 1, host, port, addresses);
         w->pins = curl_slist_append(w->pins, buf_string(&line));
     }
     buf_fini(&line);
@@ -322,23 +393,13 @@ static void on_resolved(void *arg, const struct resolver_answer *answer) {
     use_answer(w, answer);
 }
 
-static void split_url(struct webhook *w) {
-    CURLU *url = curl_url();
-    if (!url || curl_url_set(url, CURLUPART_URL, w->url, 0) || curl_url_get(url, CURLUPART_HOST, &w->host, 0) ||
-        curl_url_get(url, CURLUPART_PORT, &w->port, CURLU_DEFAULT_PORT))
-        abort(); /* it was checked when it was registered */
-    curl_url_cleanup(url);
-}
-
 static void resolve(struct webhook *w) {
-    struct sockaddr_storage literal;
-    split_url(w);
-    if (address_from_literal(w->host, &literal)) {
+    if (w->handle->literal) {
         launch(w);
         return;
     }
     w->resolve = (struct resolve){.done = on_resolved, .arg = w};
-    const struct resolver_answer *answer = resolver_find(w->client->resolver, &w->resolve, w->host);
+    const struct resolver_answer *answer = resolver_find(w->client->resolver, &w->resolve, w->handle->host);
     if (answer) {
         use_answer(w, answer);
         return;
@@ -350,7 +411,6 @@ static void resolve(struct webhook *w) {
 struct webhook *webhook_send(struct webhook_client *client, const struct webhook_request *request) {
     struct webhook *w = mem_zero(sizeof *w);
     *w = (struct webhook){.client = client,
-                          .url = mem_copy_string(request->url, strlen(request->url)),
                           .headers = request->headers,
                           .timeout_ms = request->timeout_ms,
                           .done = request->done,
@@ -359,7 +419,8 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
     loop_timer_init(&w->timer, on_failed, w);
     w->body = *request->body;
     buf_init(request->body);
-    w->easy = client->spare_count ? client->spare[--client->spare_count] : new_easy(&client->options);
+    w->handle = client->spare_count ? client->spare[--client->spare_count] : handle_new(client);
+    handle_set_url(w->handle, request->url);
     DL_APPEND(client->under_way, w);
     resolve(w);
     return w;
@@ -396,8 +457,9 @@ void webhook_client_free(struct webhook_client *client) {
     while (client->under_way)
         webhook_free(client->under_way);
     for (size_t i = 0; i < client->spare_count; i++)
-        curl_easy_cleanup(client->spare[i]);
+        handle_free(client->spare[i]);
     curl_multi_cleanup(client->multi);
+    free(client->watched);
     resolver_free(client->resolver);
     loop_timer_clear(client->loop, &client->timer);
     free(client);

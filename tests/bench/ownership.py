@@ -50,6 +50,7 @@ def measure(ess):
     ess.publish("other", 3)
     second.term()
     show("the_other_has_left", wait_ready(first, ROUNDS + 1))
+    time.sleep(5)  # the tokens of the one that left are written anew
     before = cpu_s(first.process.pid)
     time.sleep(IDLE_S)  # what is measured
     say("idle", subscribers=SUBSCRIBERS, cpu_percent=100 * (cpu_s(first.process.pid) - before) / IDLE_S, resident_mib=resident_mib(first.process.pid))
