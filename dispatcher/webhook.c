@@ -177,6 +177,18 @@ static int on_begin(void *arg, char *address, char *local_address, int port, int
     return CURL_PREREQFUNC_OK;
 }
 
+/* curl closes one that was not connected yet without a word. When its number comes back at once, curl takes it for watched. */
+static void watch_anew(struct webhook_client *client, curl_socket_t fd) {
+    struct watched *watched = *watched_at(client, fd);
+    if (!watched)
+        return;
+    uint32_t events = watched->idle ? 0 : watched->events;
+    unwatch(watched);
+    if (events)
+        loop_io_set(client->loop, &watched->io, fd, events, on_socket_ready, watched);
+    watched->events = events;
+}
+
 /* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct webhook *w = arg;
@@ -187,7 +199,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         w->refused = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0)
+        watch_anew(w->client, fd);
+    return fd;
 }
 
 static size_t on_write(char *data, size_t size, size_t count, void *arg) {
@@ -459,6 +474,8 @@ void webhook_client_free(struct webhook_client *client) {
     for (size_t i = 0; i < client->spare_count; i++)
         handle_free(client->spare[i]);
     curl_multi_cleanup(client->multi);
+    for (size_t i = 0; i < client->watched_count; i++)
+        free(client->watched[i]);
     free(client->watched);
     resolver_free(client->resolver);
     loop_timer_clear(client->loop, &client->timer);

@@ -1,4 +1,7 @@
 """An endpoint that misbehaves costs its own lane only."""
+import contextlib
+import socket
+
 import pytest
 
 from badends import BadEnd
@@ -101,3 +104,28 @@ def test_a_certificate_of_an_unknown_authority_is_a_failed_attempt(ess):
     line = wait_for(lambda: dispatcher.lines("delivery_failed", subscriber="stranger"))[0]
     assert line["status"] == "0" and "SSL" in line["error"]
     assert not receiver.requests
+
+
+def connecting_to(port):
+    """Whether this machine has a connection there that is not answered yet."""
+    return any(line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "02" for line in open("/proc/net/tcp").readlines()[1:])
+
+
+def test_what_is_called_off_while_it_connects_leaves_its_descriptor_to_the_next(ess):
+    """curl closes it without a word, and the next connection gets its number."""
+    ess.ingest()
+    dispatcher, receiver = ess.dispatcher(), ess.receiver()
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = full.getsockname()[1]
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # its queue is full: it answers nobody
+        for n in range(3):
+            stuck = ess.subscribe(f"stuck-{n}", f"https://127.0.0.1:{port}/hook", [f"stuck-{n}.a"])
+            ess.publish(f"stuck-{n}.a", n)
+            wait_for(lambda: connecting_to(port))
+            stuck.unlink()
+            dispatcher.wait_line("subscriber_stopped", subscriber=f"stuck-{n}")
+            ess.subscribe(f"next-{n}", receiver.url(f"/{n}"), [f"next-{n}.a"])
+            ess.publish(f"next-{n}.a", n)
+            receiver.wait(n + 1)
+    assert not dispatcher.lines("delivery_failed")
