@@ -121,10 +121,12 @@ chaos-long: ## half an hour of it
 .PHONY: bench
 bench: ## all of the below, one after the other
 	@for what in $(BENCHES); do echo "== bench-$$what"; $(MAKE) --no-print-directory bench-$$what || exit 1; done
-BENCHES ?= latency publish delivery idle takeover isolation catch-up pull ownership
-.PHONY: bench-latency bench-idle bench-takeover bench-isolation bench-catch-up
+BENCHES ?= latency publish delivery idle takeover isolation catch-up pull ownership js
+.PHONY: bench-js bench-latency bench-idle bench-takeover bench-isolation bench-catch-up
 bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
 	@build/venv/bin/python tests/bench/latency.py
+bench-js: all setup-test $(BUILD)/bench/latency ## what the client for JavaScript adds to a publish
+	@build/venv/bin/python tests/bench/js.py
 bench-idle: all setup-test ## CPU and memory of both services with nothing to do
 	@build/venv/bin/python tests/bench/idle.py
 bench-takeover: all setup-test ## how soon another dispatcher has everything after kill -9, SIGTERM, a join

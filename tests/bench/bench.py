@@ -1,4 +1,5 @@
 """What the benchmarks share: an ESS of their own, and what the kernel says of a process."""
+import atexit
 import contextlib
 import os
 import pathlib
@@ -49,6 +50,13 @@ def resident_mib(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def pin(pid, core):
+    """All threads of the process; those that end meanwhile don't matter."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread), {core})
+
+
 def figures(text):
     """{name: value} of a line such as count=7 p50_us=300."""
     return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", text)}
@@ -64,6 +72,7 @@ class Receiver:
 
     def __init__(self, words):
         self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
+        atexit.register(self.end)
         self.url = f"https://127.0.0.1:{self.process.stdout.readline().split('=')[1].strip()}/hook"
 
     def line(self):

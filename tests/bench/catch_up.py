@@ -10,9 +10,8 @@ have come as there are events. Loopback only, two minutes.
 """
 import json
 import os
-import subprocess
 
-from bench import BENCH, Receiver, cpu_s, resident_mib, run, running, say
+from bench import BENCH, Receiver, cpu_s, pin, resident_mib, run, running, say
 from ess import wait_for
 
 EVENTS, EVENT_BYTES, IN_FLIGHT, LANES, PATIENCE_S = int(os.environ.get("EVENTS", "200000")), 1000, 32, 100, 600
@@ -48,7 +47,7 @@ def lanes(ess, ingest, what, places, limit):
     register(ingest, receiver, places)
     dispatcher.start(ready=False)
     pid = dispatcher.process.pid
-    subprocess.run(["taskset", "-a", "-c", "-p", "0", str(pid)], check=True, capture_output=True)
+    pin(pid, 0)
     found = receiver.line()
     say(what, lanes=len(places), events_behind=EVENTS, per_sec=int(found["per_sec"]), ratio_to_bare=found["per_sec"] / limit,
         cpu_us_each=cpu_s(pid) * 1e6 / EVENTS, resident_mib=resident_mib(pid))

@@ -8,7 +8,7 @@ core 0, against the same receiver. Three rounds; of each its figures, and the ra
 """
 import subprocess
 
-from bench import BENCH, Receiver, cpu_s, median, run, running, say
+from bench import BENCH, Receiver, cpu_s, median, pin, run, running, say
 from ess import wait_for
 
 ROUNDS, FILL_S, IN_FLIGHT = 3, 8, 32
@@ -26,7 +26,7 @@ def fill(ingest):
 def measure_ess(ess, receiver, events, number):
     dispatcher = ess.dispatcher()
     pid = dispatcher.process.pid
-    subprocess.run(["taskset", "-a", "-c", "-p", "0", str(pid)], check=True, capture_output=True)
+    pin(pid, 0)
     before = cpu_s(pid)
     file = ess.write(f"bench-{number}.yml", f"id: bench-{number}\nurl: {receiver.url}\ntopics: ['*']\nsecret: s3cr3t\nfrom: beginning\n"
                      f"ordering: none\nmax_in_flight: {IN_FLIGHT}\n")
