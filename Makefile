@@ -112,9 +112,11 @@ test-compose: setup-test ## images, both compose files and make run on a bare De
 	@tests/run --system $(COMPOSE_TESTS)
 COMPOSE_TESTS ?= tests/compose
 
-.PHONY: chaos chaos-long
+.PHONY: chaos outage chaos-long
 chaos: all setup-test ## a minute of load while everything is killed, stopped and cut off; CHAOS_SEED=7 CHAOS_S=300 for others
-	@tests/run --system tests/chaos
+	@tests/run --system tests/chaos/test_chaos.py
+outage: all setup-test ## two minutes of load while the broker is away; OUTAGE_S=20 for fewer
+	@PYTEST_ARGS=-s TEST_PROCESSES=0 tests/run --system tests/chaos/test_outage.py
 chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS='-s' $(MAKE) --no-print-directory chaos
 

@@ -16,26 +16,13 @@ import faults
 import load
 import pytest
 import verdict
-from ess import CA, Broker, Ess, wait_for
+from ess import wait_for
 
 SECONDS = float(os.environ.get("CHAOS_S", 60))
 SEED = int(os.environ.get("CHAOS_SEED", 0)) or random.SystemRandom().randrange(1, 10**6)
 CATCH_UP_S = 60 + SECONDS
 PUBLISHERS, PER_SEC = 6, 6
 SHOWN = 5  # lines of each check
-
-
-@pytest.fixture
-def ess(tmp_path, request):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    request.node.ess = ess = Ess(tmp_path, broker, CA(tmp_path))
-    try:
-        yield ess
-    finally:
-        wrong = ess.close()
-        broker.stop()
-    assert not wrong, "\n".join(wrong)
 
 
 class Jobs:
