@@ -86,7 +86,9 @@ class Broker:
         self._kafka("stop")
 
     def pids(self):
-        return [int(pid) for pid in re.findall(r"pid=(\d+)", self._kafka("status"))]
+        """Of those that live, also while they are stopped and answer nothing."""
+        pids = [int(file.read_text()) for file in sorted(self.folder.glob("broker-*/pid"))]
+        return [pid for pid in pids if pathlib.Path(f"/proc/{pid}").exists()]
 
     def kill9(self):
         for pid in self.pids():
