@@ -34,7 +34,7 @@ struct webhook {
     struct curl_slist *headers, *pins;
     struct resolve resolve;
     struct loop_timer timer;  /* while its name is resolved: how long at most; or a failure is to be told */
-    const char *failure;      /* why it is not even tried; NULL else */
+    const char *failure;      /* why, when it was not curl that found out; NULL else */
     int64_t timeout_ms;
     bool added;               /* curl has it */
     struct buf body;
@@ -43,9 +43,7 @@ struct webhook {
     int64_t began_ms;
     char excerpt[EXCERPT_BYTES];
     size_t excerpt_len, answer_bytes, header_bytes;
-    bool refused; /* its address may not be called */
-    bool begun;   /* the request was sent, or some of it */
-    bool died;    /* its connection did, before anything of an answer came */
+    bool begun; /* the request was sent, or some of it */
     char reason[CURL_ERROR_SIZE];
     struct webhook *prev, *next;
 };
@@ -67,8 +65,8 @@ struct webhook_client {
 struct watched {
     struct webhook_client *client;
     struct loop_io io;
-    uint32_t events;
-    bool idle; /* no request is under way on it */
+    uint32_t events; /* that it waits for */
+    bool idle;       /* no request is under way on it */
 };
 
 static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
@@ -84,9 +82,16 @@ static void collect(struct webhook_client *client) {
             finish(client, message->easy_handle, message->data.result);
 }
 
-static void unwatch(struct watched *watched) {
-    loop_io_clear(watched->client->loop, &watched->io);
-    watched->events = 0;
+static void on_socket_ready(void *arg, uint32_t events);
+
+static void watch(struct watched *watched, curl_socket_t fd, uint32_t events) {
+    if (events == watched->events)
+        return;
+    watched->events = events;
+    if (events)
+        loop_io_set(watched->client->loop, &watched->io, fd, events, on_socket_ready, watched);
+    else
+        loop_io_clear(watched->client->loop, &watched->io);
 }
 
 static void on_socket_ready(void *arg, uint32_t events) {
@@ -94,7 +99,7 @@ static void on_socket_ready(void *arg, uint32_t events) {
     struct webhook_client *client = watched->client;
     int running, flags = 0;
     if (watched->idle) { /* its end closed it: curl finds that out when it wants to use it */
-        unwatch(watched);
+        watch(watched, watched->io.fd, 0);
         return;
     }
     flags |= events & EPOLLIN ? CURL_CSELECT_IN : 0;
@@ -129,10 +134,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
         watched = *place = mem_zero(sizeof *watched);
         watched->client = client;
     }
-    uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    if (events != watched->events)
-        loop_io_set(client->loop, &watched->io, fd, events, on_socket_ready, watched);
-    watched->events = events;
+    watch(watched, fd, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
     watched->idle = false;
     return 0;
 }
@@ -141,7 +143,7 @@ static int on_close(void *arg, curl_socket_t fd) {
     struct webhook_client *client = arg;
     struct watched **place = watched_at(client, fd);
     if (*place)
-        unwatch(*place);
+        watch(*place, fd, 0);
     free(*place);
     *place = NULL;
     return close(fd);
@@ -166,7 +168,11 @@ static void on_timeout(void *arg) {
 
 /* Each request is begun once: what curl would send again by itself, since the connection it took from its cache was dead, is a
  * second attempt, and that is not curl's to decide. */
-static bool begun_before(struct webhook *w) { return w->begun && (w->died = true); }
+static bool begun_before(struct webhook *w) {
+    if (w->begun)
+        w->failure = died;
+    return w->begun;
+}
 
 static int on_begin(void *arg, char *address, char *local_address, int port, int local_port) {
     struct webhook *w = arg;
@@ -183,10 +189,8 @@ static void watch_anew(struct webhook_client *client, curl_socket_t fd) {
     if (!watched)
         return;
     uint32_t events = watched->idle ? 0 : watched->events;
-    unwatch(watched);
-    if (events)
-        loop_io_set(client->loop, &watched->io, fd, events, on_socket_ready, watched);
-    watched->events = events;
+    watch(watched, fd, 0);
+    watch(watched, fd, events);
 }
 
 /* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
@@ -196,7 +200,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     if (begun_before(w))
         return CURL_SOCKET_BAD;
     if (!address_allowed(&address->addr, w->client->options.allowed, w->client->options.allowed_count)) {
-        w->refused = true;
+        w->failure = not_public;
         return CURL_SOCKET_BAD;
     }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -290,7 +294,7 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool whole = code == CURLE_OK || (code == CURLE_WRITE_ERROR && w->answer_bytes > ANSWER_BYTES_MAX);
-    const char *error = w->refused ? not_public : w->died ? died : *w->reason ? w->reason : curl_easy_strerror(code);
+    const char *error = w->failure ? w->failure : *w->reason ? w->reason : curl_easy_strerror(code);
     curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
     w->added = false;
     complete(w, whole ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
@@ -405,6 +409,7 @@ static void use_answer(struct webhook *w, const struct resolver_answer *answer) 
 static void on_resolved(void *arg, const struct resolver_answer *answer) {
     struct webhook *w = arg;
     loop_timer_clear(w->client->loop, &w->timer);
+    w->failure = NULL;
     use_answer(w, answer);
 }
 
