@@ -11,7 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
-from ess import BUILD, CA, Broker, Ess  # noqa: E402
+from ess import BUILD, running_alone  # noqa: E402
 
 BENCH = BUILD / "bench"
 
@@ -19,19 +19,8 @@ BENCH = BUILD / "bench"
 @contextlib.contextmanager
 def running():
     """An Ess with a broker of its own; what its daemons said wrong ends the program with 1."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        (folder / "ca").mkdir()
-        broker = Broker(folder / "kafka")
-        broker.start()
-        ess = Ess(folder, broker, CA(folder / "ca"))
-        try:
-            yield ess
-        finally:
-            wrong = ess.close()
-            broker.stop()
-    if wrong:
-        sys.exit("\n".join(wrong))
+    with tempfile.TemporaryDirectory() as folder, running_alone(pathlib.Path(folder)) as ess:
+        yield ess
 
 
 def say(what, **figures):

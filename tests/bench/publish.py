@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """How fast events are published, beside the broker's own producer.
 
-    make bench-publish [BENCH="single batches one ids"]
+    make bench-publish [BENCH="single batches ids"]
 
 single    events of 1 KB over 64 kept-alive connections, beside Kafka's ProducerPerformance with acks=all in turn, and what part of it
           they are; the CPU of ingest an event
 batches   the same with 100 events a request, over 16 connections
-one       one event in flight, beside one record in flight by librdkafka
 ids       a start with a million events in the dedupe window: how long, and the memory
 Broker, ingest and load share the machine. Loopback only, three minutes.
 """
@@ -57,12 +56,6 @@ def bench_batches(ess, ingest):
     bench_rate(ess, ingest, "batches", 16, 100)
 
 
-def bench_one(ess, ingest):
-    for _ in range(ROUNDS):
-        limit = run([BENCH / "latency", "kafka", ess.broker.address, "perf", 3000])
-        say("one", kafka_p50_us=limit["p50_us"], **run([BENCH / "latency", "publish", f"http://{ingest.address}/ess/publish", 3000]))
-
-
 def bench_ids(ess, ingest):
     run([BENCH / "feed", "fill", ess.broker.address, ess.prefix, IDS, 1000])
     ingest.restart()
@@ -73,5 +66,5 @@ def bench_ids(ess, ingest):
 with running() as ess:
     ess.broker.create_topic("perf")
     ingest = ess.ingest({"subscribers.dir": "none"})
-    for name in sys.argv[1:] or ["single", "batches", "one", "ids"]:
+    for name in sys.argv[1:] or ["single", "batches", "ids"]:
         globals()[f"bench_{name}"](ess, ingest)

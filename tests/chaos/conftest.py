@@ -6,22 +6,16 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
-from ess import CA, Broker, Ess  # noqa: E402
+from ess import running_alone  # noqa: E402
 
 LOG_BYTES_SHOWN = 20000
 
 
 @pytest.fixture
 def ess(tmp_path, request):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    request.node.ess = ess = Ess(tmp_path, broker, CA(tmp_path))
-    try:
+    with running_alone(tmp_path) as ess:
+        request.node.ess = ess
         yield ess
-    finally:
-        wrong = ess.close()
-        broker.stop()
-    assert not wrong, "\n".join(wrong)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -29,6 +29,8 @@ def post(ingest, path, body, timeout=3):
 class Publisher(threading.Thread):
     """Sends its events one after the other at a rate, each by whichever ingest, until it is taken."""
 
+    RETRY_S = 0.1
+
     def __init__(self, name, ingests, per_sec, rng):
         super().__init__(daemon=True)
         self.prefix, self.ingests, self.pause, self.rng = name, ingests, 1 / per_sec, rng
@@ -45,19 +47,22 @@ class Publisher(threading.Thread):
         except Exception as failure:
             self.failure = failure
 
+    def _post(self, event):
+        """(status, answer). An ingest that was killed, or is not back yet, is as good as one that answers 503."""
+        try:
+            return post(self.rng.choice(self.ingests), "/ess/publish", event)
+        except (OSError, http.client.HTTPException):
+            return 503, None
+
     def _publish(self, event):
         key = self.rng.choice(KEYS)
         while True:
-            try:
-                status, answer = post(self.rng.choice(self.ingests), "/ess/publish", {**event, "key": key} if key else event)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.1)  # it was killed, or is not back yet
-                continue
+            status, answer = self._post({**event, "key": key} if key else event)
             if status in (200, 201):
                 self.acknowledged[event["id"]] = (answer["cursor"], event["topic"], event["data"])
                 return
             assert status == 503, answer
-            time.sleep(0.1)
+            time.sleep(self.RETRY_S)
 
     def stop(self):
         """Returns once its last event was taken."""

@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from ess import CA, Broker, Ess
+from ess import CA, Broker, Ess, running
 
 LOG_BYTES_SHOWN = 20000
 
@@ -22,16 +22,6 @@ def broker(tmp_path_factory):
 @pytest.fixture(scope="session")
 def ca(tmp_path_factory):
     return CA(tmp_path_factory.mktemp("ca"))
-
-
-@contextlib.contextmanager
-def running(folder, broker, ca):
-    ess = Ess(folder, broker, ca)
-    try:
-        yield ess
-    finally:
-        wrong = ess.close()
-    assert not wrong, "\n".join(wrong)
 
 
 @contextlib.contextmanager

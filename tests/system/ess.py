@@ -12,6 +12,7 @@ A test takes the fixture `ess` (see conftest.py), starts what it needs and tells
 
 ESS_BUILD names the folder of the programs (build/sanitize-address-undefined). Nothing here sleeps for luck: wait_for() a condition.
 """
+import contextlib
 import dataclasses
 import http.client
 import http.server
@@ -35,6 +36,7 @@ import confluent_kafka.admin
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("ESS_BUILD", "build")
+SANITIZED = BUILD.name != "build"  # then what is freed is kept for a while
 PATIENCE_S = 60  # for what takes a moment; only a failing test ever waits that long
 # What decides what a daemon does stands in its test, not in the environment of whoever runs it.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ESS_")}
@@ -549,3 +551,26 @@ class Ess:
         """An error line that the test has not allowed; anything that is no log line, such as a sanitizer's report."""
         match = re.match(r"ts=\S+ level=(\w+) event=(\w+)", line)
         return not match or (match[1] == "error" and match[2] not in self.allowed)
+
+
+@contextlib.contextmanager
+def running(folder, broker, ca):
+    """An Ess, of which nothing runs yet; in the end nothing may have gone wrong."""
+    ess = Ess(folder, broker, ca)
+    try:
+        yield ess
+    finally:
+        wrong = ess.close()
+    assert not wrong, "\n".join(wrong)
+
+
+@contextlib.contextmanager
+def running_alone(folder):
+    """The same, on a broker of its own, which runs."""
+    broker = Broker(folder / "kafka")
+    try:
+        broker.start()
+        with running(folder, broker, CA(folder)) as ess:
+            yield ess
+    finally:
+        broker.stop()

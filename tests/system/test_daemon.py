@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ess import BUILD, Answer, wait_for
+from ess import SANITIZED, Answer, wait_for
 
 NAMES = {
     "ess-ingest": ["ess_publish_total", "ess_publish_seconds", "ess_kafka_up", "ess_feed_cursor", "ess_build_info", "process_cpu_seconds_total"],
@@ -49,7 +49,7 @@ def resident_mib(daemon):
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-@pytest.mark.skipif(BUILD.name != "build", reason="a sanitizer has its own needs")
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has its own needs")
 def test_idle_they_use_next_to_nothing(ess):
     daemons = [ess.ingest(), ess.dispatcher()]
     before = [cpu_seconds(d) for d in daemons]

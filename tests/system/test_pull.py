@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ess import BUILD, PATIENCE_S, wait_for
+from ess import PATIENCE_S, SANITIZED, wait_for
 
 names = itertools.count()
 
@@ -150,7 +150,7 @@ def test_ndjson_ends_although_others_go_on_publishing(shared, ingest, topic):
         publisher.result()
 
 
-@pytest.mark.skipif(BUILD.name != "build", reason="a sanitizer keeps what was freed for a while")
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed for a while")
 def test_ten_megabytes_of_ndjson_wait_for_a_slow_reader_without_taking_memory(shared, ingest, topic):
     cursors = [shared.publish(topic, "x" * 250_000) for _ in range(60)]
     ndjson(ingest, f"since_cursor={cursors[0] - 1}&topics={topic}")
