@@ -69,6 +69,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libdispatcher.a $(BUILD)/l
 	@mkdir -p $(@D)
 	$(call quiet,link)$(LINK) -o $@ $^ $(LIBS) -lcmocka $(UNIT_LIBS_$*)
 UNIT_LIBS_json_scan_test := -ljansson -lyajl
+UNIT_LIBS_buf_test := -ljansson
 $(call objects,$(wildcard tests/unit/*.c)): | setup-test
 
 # A benchmark's load and limit: tests/bench/<file>.c.

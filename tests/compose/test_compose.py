@@ -2,6 +2,7 @@
 import re
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_an_image_is_small_and_says_what_it_is(stack, service):
     assert stack.inspect(image, '{{index .Config.Labels "org.opencontainers.image.version"}}') == version
     assert stack.inspect(image, '{{index .Config.Labels "org.opencontainers.image.title"}}') == image
     assert stack.inspect(image, "{{.Config.User}}") == "10001:10001"
+
+
+@pytest.mark.timeout(600)  # builds the tests
+def test_the_unit_tests_pass_with_the_images_libraries(stack):
+    words = ["docker", "build", "--progress", "plain", "-f", "deploy/Dockerfile", "--target", "test", "--no-cache-filter", "test", "."]
+    done = subprocess.run(words, cwd=stack.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=580)
+    assert done.returncode == 0 and re.search(r"\b[1-9]\d+ passed, 0 failed", done.stdout), done.stdout[-5000:]
 
 
 @pytest.mark.parametrize("service", ["ingest", "dispatcher"])
@@ -133,8 +141,10 @@ def test_down_and_up_keeps_everything(stack):
     stack.compose("stop", "dispatcher")
     while_away = stack.publish("compose.kept", "while no dispatcher ran")
     stack.compose("down")
+    began = time.monotonic()
     stack.up()
     after = stack.publish("compose.kept", "after")
+    print(f"\nfrom docker compose up to the first 201: {time.monotonic() - began:.1f} s")
     assert after > while_away > max(before)
     assert stack.wait_webhooks("kept", [while_away, after]) == [while_away, after]
     assert [event["cursor"] for event in stack.replay()[:len(events)]] == [event["cursor"] for event in events]

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json.h>
-
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "common/base/buf.h"
 
@@ -170,16 +169,14 @@ static void a_parser_reads_back_what_was_written(void **state) {
             text[i] = (char)(seed >> 20 & (round % 2 ? 0x7f : 0xff));
         }
         buf_json_string(&b, text, sizeof text);
-        struct json_tokener *tokener = json_tokener_new();
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        struct json_object *read = json_tokener_parse_ex(tokener, b.data, (int)b.len + 1);
-        assert_int_equal(json_tokener_get_error(tokener), json_tokener_success);
+        json_error_t err;
+        json_t *read = json_loadb(b.data, b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &err); /* json-c 0.18 takes no UTF-8 when strict */
+        assert_true(json_is_string(read));
         if (round % 2) {
-            assert_int_equal(json_object_get_string_len(read), sizeof text);
-            assert_memory_equal(json_object_get_string(read), text, sizeof text);
+            assert_int_equal(json_string_length(read), sizeof text);
+            assert_memory_equal(json_string_value(read), text, sizeof text);
         }
-        json_object_put(read);
-        json_tokener_free(tokener);
+        json_decref(read);
         buf_fini(&b);
     }
 }
