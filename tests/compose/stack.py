@@ -30,6 +30,7 @@ class Stack:
         """`ports`: names of variables that the file takes ports from."""
         copy_checkout(folder)
         self.folder, self.file, self.ports = folder, file, {name: free_port() for name in ports}
+        self.token = self.tls = None  # where it asks for a token, or speaks TLS
         number = random.randrange(256)
         self.environment = {**os.environ, **{name: str(port) for name, port in self.ports.items()}, "COMPOSE_PROJECT_NAME": f"ess-test-{os.getpid()}",
                             "COMPOSE_PROFILES": "demo", "COMPOSE_FILE": file, "RECEIVERS_SUBNET": f"10.214.{number}.0/26"}
@@ -79,9 +80,10 @@ class Stack:
 
     def request(self, method, path, body=None, port="INGEST_PORT"):
         """Status and body; an error of the connection is status 0."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=10)
+        where = ("127.0.0.1", self.ports[port])
+        connection = http.client.HTTPSConnection(*where, timeout=10, context=self.tls) if port == "PROXY_PORT" else http.client.HTTPConnection(*where, timeout=10)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, {"Authorization": f"Bearer {self.token}"} if self.token else {})
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as wrong:

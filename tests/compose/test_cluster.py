@@ -1,6 +1,8 @@
-"""deploy/compose.cluster.yml in a real engine: three brokers, two ingests, three dispatchers, and one of each killed under load."""
+"""deploy/compose.cluster.yml in a real engine: three brokers, nginx, two ingests, three dispatchers, and one of each killed under load."""
 import concurrent.futures
+import json
 import re
+import ssl
 
 import confluent_kafka.admin
 import pytest
@@ -8,15 +10,17 @@ import pytest
 from ess import wait_for
 from stack import Stack, first_receipts
 
-INGESTS = ("INGEST_PORT_1", "INGEST_PORT_2")
+INGESTS = ("INGEST_PORT_1", "INGEST_PORT_2", "PROXY_PORT")
 BROKERS = ("KAFKA_PORT_1", "KAFKA_PORT_2", "KAFKA_PORT_3")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    stack = Stack(tmp_path_factory.mktemp("ess"), [*INGESTS, *BROKERS], "deploy/compose.cluster.yml")
+    stack = Stack(tmp_path_factory.mktemp("ess"), [*INGESTS, *BROKERS, "PROXY_PORT"], "deploy/compose.cluster.yml")
     try:
         stack.compose("up", "--build", "--wait", timeout=600)
+        made = lambda name: stack.compose("exec", "-T", "ingest-1", "cat", f"/var/lib/ess-demo/{name}")
+        stack.token, stack.tls = made("token").strip(), ssl.create_default_context(cadata=made("ca.pem"))
         yield stack
     finally:
         stack.close()
@@ -63,3 +67,17 @@ def test_an_ingest_and_the_dispatcher_that_delivers_are_killed_under_load(stack)
     arrived = first_receipts(stack.wait_webhooks("service", cursors, 90))
     assert arrived == sorted(arrived)
     wait_for(lambda: all(stack.inspect(c, "{{.State.Health.Status}}") == "healthy" for c in stack.containers("dispatcher")), 60)
+
+
+def test_nginx_speaks_tls_passes_tokens_on_and_shows_no_metrics(stack):
+    stack.subscribe("behind", ["cluster.behind"])
+    cursor = stack.publish("cluster.behind", "through nginx", "PROXY_PORT")
+    status, body = stack.request("GET", f"/ess/replay?since_cursor={cursor - 1}&topics=cluster.behind", port="PROXY_PORT")
+    assert status == 200 and json.loads(body)["events"][0]["data"] == "through nginx"
+    assert stack.wait_webhooks("behind", [cursor]) == [cursor]
+    assert stack.request("GET", "/metrics", port="PROXY_PORT")[0] == 403 and stack.request("GET", "/metrics", port=INGESTS[0])[0] == 200
+    token, stack.token = stack.token, None
+    try:
+        assert [stack.request("GET", "/ess/replay", port=port)[0] for port in INGESTS] == [401] * len(INGESTS)
+    finally:
+        stack.token = token
