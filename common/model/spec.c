@@ -209,7 +209,7 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
 
 /* --- the whole */
 
-static int take_limits(struct spec *spec, const char *field, struct json_object *value, struct error *err) {
+static int take_limits(struct spec *spec, const char *field, struct json_object *value, const struct spec_rules *rules, struct error *err) {
     if (strcmp(field, "max_in_flight") == 0)
         return take_integer(field, value, 1, SPEC_IN_FLIGHT_MAX, &spec->max_in_flight, err);
     if (strcmp(field, "max_attempts") == 0)
@@ -222,7 +222,7 @@ static int take_limits(struct spec *spec, const char *field, struct json_object 
         return take_duration(field, value, 10, DAY, &spec->backoff_max_ms, err);
     if (strcmp(field, "disable_after") == 0)
         return take_duration(field, value, MINUTE, 30LL * DAY, &spec->disable_after_ms, err);
-    return error_set_field(err, field, "is no field of a subscriber");
+    return rules->from_record ? 0 : error_set_field(err, field, "is no field of a subscriber");
 }
 
 static int take_field(struct spec *spec, const char *field, struct json_object *value, const struct spec_rules *rules, struct error *err) {
@@ -246,7 +246,7 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
         return take_headers(spec, value, err);
     if (strcmp(field, "description") == 0)
         return take_text(field, value, DESCRIPTION_BYTES_MAX, &spec->description, err);
-    return take_limits(spec, field, value, err);
+    return take_limits(spec, field, value, rules, err);
 }
 
 /* What no field tells alone. */
@@ -298,15 +298,16 @@ static bool holds_zero_character(struct span text) {
 
 int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err) {
     enum { DEPTH_MAX = 4, MEMBERS_MAX = 64 };
+    const unsigned depth = rules->from_record ? JSON_DEPTH_MAX : DEPTH_MAX;
     struct json_member members[MEMBERS_MAX];
     size_t count;
     if (text.len > SPEC_FILE_BYTES_MAX)
         return error_set(err, "must not be larger than %d bytes", SPEC_FILE_BYTES_MAX);
-    if (json_scan_object(text, DEPTH_MAX, members, MEMBERS_MAX, &count, err))
+    if (json_scan_object(text, depth, members, MEMBERS_MAX, &count, err))
         return -1;
     if (holds_zero_character(text))
         return error_set(err, "must not hold U+0000");
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX + 1);
+    struct json_tokener *tokener = json_tokener_new_ex((int)depth + 1);
     struct json_object *tree = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     json_tokener_free(tokener);
     int result = tree ? spec_from_tree(spec, tree, rules, err) : error_set(err, "is not valid JSON");

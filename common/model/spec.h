@@ -57,6 +57,7 @@ struct spec_rules {
     const struct cidr *allowed; /* egress.allow */
     size_t allowed_count;
     bool from_file; /* YAML of the folder: secret_file is allowed, id and secret are needed */
+    bool from_record; /* of Kafka: fields of a later version are passed over, and may be nested deeper */
 };
 
 /* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller prefixes the file name).

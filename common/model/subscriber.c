@@ -1,5 +1,6 @@
 /* A subscriber's records; see subscriber.h. JSON by json-c; written in a fixed order by hand. */
 #include "common/model/subscriber.h"
+#include "common/model/json_scan.h"
 #include "common/model/uuid.h"
 
 #include <inttypes.h>
@@ -34,7 +35,7 @@ static void put_sealed(struct buf *out, const char *name, const char *id, struct
 /* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it. */
 static struct json_object *parse(struct span text, bool *newer, struct error *err) {
     struct json_object *v = NULL;
-    struct json_tokener *tokener = json_tokener_new_ex(16);
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == text.len;
     json_tokener_free(tokener);
@@ -114,7 +115,7 @@ static int read_spec(struct subscriber_record *r, struct json_object *object, co
                      struct error *err) {
     /* It was checked when it was registered; which addresses may be called is decided at each connection. */
     static const struct cidr everywhere = {.bits = 0};
-    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
+    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1, .from_record = true};
     struct json_object *spec;
     if (!json_object_object_get_ex(object, "spec", &spec))
         return error_set_field(err, "spec", "missing");

@@ -71,6 +71,32 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
     buf_fini(&text);
 }
 
+/* What a later version of ESS writes into records of the same v. */
+static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **state) {
+    static const char spec[] = "{\"v\":1,\"later\":[1],\"born\":\"" BORN "\",\"source\":\"api\",\"start\":7,\"spec\":{\"id\":\"md-mm1\","
+                               "\"url\":\"https://v.example/\",\"topics\":[\"a\"],\"filter\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
+                               "\"exhaust\":\"x\",\"throttle\":5}}";
+    struct subscriber_record read;
+    struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, opened;
+    struct subscriber_want want;
+    struct buf text = {0};
+    struct error err;
+    bool newer, old_key;
+    (void)state;
+    if (subscriber_record_from_json(&read, "md-mm1", span_of(spec), keyring, &newer, &old_key, &err))
+        fail_msg("%s: %s", err.field, err.message);
+    assert_true(read.spec.throttle == 5);
+    spec_fini(&read.spec);
+    subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
+    text.len--;
+    buf_puts(&text, ",\"later\":{\"a\":1}}");
+    assert_int_equal(subscriber_keys_from_json(&opened, "md-mm1", span_of(text.data), keyring, &newer, &old_key, &err), 0);
+    subscriber_keys_fini(&opened);
+    const struct span wanted = span_of("{\"v\":1,\"born\":\"" BORN "\",\"paused\":true,\"later\":1}");
+    assert_int_equal(subscriber_want_from_json(&want, wanted, &newer, &err), 0);
+    buf_fini(&text);
+}
+
 static void test_keys_open_only_for_their_own_subscriber(void **state) {
     struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, read;
     struct buf text = {0};
@@ -188,6 +214,7 @@ static void test_the_check_record_opens_only_with_its_key(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_record_is_read_as_it_was_written_and_hides_header_values),
+        cmocka_unit_test(test_what_a_later_version_adds_to_a_record_is_passed_over),
         cmocka_unit_test(test_keys_open_only_for_their_own_subscriber),
         cmocka_unit_test(test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_hash),
         cmocka_unit_test(test_the_wanted_state_is_read_as_it_was_written),
