@@ -32,6 +32,7 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
     struct grant *grant = grant_new(spec.topics_count);
     memcpy(grant->digest, digest, sizeof grant->digest);
     memcpy(grant->subscriber, entry->id, sizeof entry->id);
+    memcpy(grant->born, entry->born, sizeof grant->born);
     for (size_t i = 0; i < spec.topics_count; i++)
         grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.topics[i]));
     spec_fini(&spec);
@@ -128,7 +129,7 @@ bool auth_sees(const struct ingest *ingest, const struct http_request *request, 
     if (auth_is_admin(ingest, request))
         return true;
     if (grant && *grant->subscriber)
-        return strcmp(grant->subscriber, entry->id) == 0;
+        return strcmp(grant->subscriber, entry->id) == 0 && strcmp(grant->born, entry->born) == 0;
     if (!entry->readable || registry_is_file(entry))
         return false;
     registry_spec(entry, &spec);

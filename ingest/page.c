@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "ingest/auth.h"
 #include "ingest/pull.h"
 #include "ingest/stream.h"
 
@@ -46,6 +47,11 @@ static void abandon(struct pull *pull) {
     page_free((struct page *)pull);
 }
 
+static void lapse(struct pull *pull) {
+    bearer_lapsed(pull->request);
+    page_free((struct page *)pull);
+}
+
 static void end(struct pull *pull) { page_free((struct page *)pull); }
 
 /* Adds an event; false when the answer would grow too large by it. */
@@ -60,6 +66,7 @@ static bool add(struct page *page, const struct feed_event *event) {
 static void at_end(struct page *page) {
     if (page->pull.count == 0 && page->wait_until_ms > clock_ms()) {
         loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms);
+        page->pull.ask_ms = 0; /* at once when it is woken: what was published behind a revocation is not shown */
         pull_wait(&page->pull);
     } else {
         answer(page, false);
@@ -71,6 +78,8 @@ static void go(struct pull *pull) {
     struct page *page = (struct page *)pull;
     struct feed_event event;
     size_t began = page->body.len;
+    if (pull_lapsed(pull))
+        return;
     while (page->body.len - began < PIECE_BYTES) {
         enum pull_result result = pull_next(pull, &event);
         if (result == PULL_LATER)
@@ -122,7 +131,7 @@ static void refuse(struct page *page, const struct error *err) {
 }
 
 void page_replay(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", go, abandon, end};
+    static const struct pull_kind kind = {"since_cursor", go, abandon, lapse, end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     if (stream_accepted(request)) {
@@ -139,7 +148,7 @@ void page_replay(void *arg, struct http_request *request) {
 }
 
 void page_poll(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"cursor", go, abandon, end};
+    static const struct pull_kind kind = {"cursor", go, abandon, lapse, end};
     static const char *const known[] = {"cursor", "topics", "limit", "wait", NULL};
     struct error err;
     int64_t wait_s = WAIT_S_DEFAULT;

@@ -10,7 +10,7 @@
 #include "common/model/pattern.h"
 #include "ingest/auth.h"
 
-enum { APPEAR_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
+enum { APPEAR_MS = 1000, ASK_AGAIN_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
 
 static struct pull *all, *appearing;
 
@@ -187,6 +187,7 @@ void pull_begin(struct pull *p) {
     if (p->position > p->end)
         p->end = p->position;
     p->previous = p->position;
+    p->ask_ms = clock_ms() + ASK_AGAIN_MS;
     http_request_on_gone(p->request, on_gone, p);
     if (feed_end(p->ingest->feed) >= p->end) {
         p->kind->go(p);
@@ -197,6 +198,16 @@ void pull_begin(struct pull *p) {
 }
 
 /* --- reading */
+
+bool pull_lapsed(struct pull *p) {
+    if (clock_ms() < p->ask_ms)
+        return false;
+    p->ask_ms = clock_ms() + ASK_AGAIN_MS;
+    if (bearer_in_force(p->ingest->bearer, p->request))
+        return false;
+    p->kind->lapse(p);
+    return true;
+}
 
 enum pull_result pull_next(struct pull *p, struct feed_event *event) {
     struct feed_passed passed;

@@ -20,6 +20,8 @@ struct pull_kind {
     void (*go)(struct pull *pull);
     /* No answer can be given any more but that the log cannot be read: gives it, and ends. */
     void (*abandon)(struct pull *pull);
+    /* Its access token is no longer in force: says so, and ends. */
+    void (*lapse)(struct pull *pull);
     /* Nothing more is to be answered. */
     void (*free)(struct pull *pull);
 };
@@ -37,6 +39,7 @@ struct pull {
     bool compacted;        /* between the two, cursors had no record */
     int64_t until;         /* inclusive; INT64_MAX: on and on */
     int64_t count, limit;
+    int64_t ask_ms; /* when it is to be asked next whether its access token is in force */
     struct feed_reader reader;
     struct waiter waiter;
     bool indexed;            /* among the waiters */
@@ -64,6 +67,10 @@ int pull_topics(struct pull *pull, struct error *err);
 /* `position` is set, or below 0 for the log's end. Calls `go` when the tail has come as far as was asked for; when it does not
  * within a second, answers 400 or has it abandoned. */
 void pull_begin(struct pull *pull);
+
+/* For `go`, before anything is read: asks, at most once a second, whether the pull's access token is still in force. True: it
+ * is not, and the pull has ended. */
+bool pull_lapsed(struct pull *pull);
 
 enum pull_result {
     PULL_EVENT, /* `event` is the next one; put it by pull_put */

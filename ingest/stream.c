@@ -68,17 +68,26 @@ static void write_reached(struct stream *s) {
     http_stream_write(s->pull.request, text, (size_t)len);
 }
 
-static void on_beat(void *arg) {
-    struct stream *s = arg;
-    if (!bearer_in_force(s->pull.ingest->bearer, s->pull.request)) {
-        log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)),
-                 LOG_S("reason", "its access token is no longer in force"));
-        abandon(&s->pull);
-        return;
-    }
+static void lapse(struct pull *pull) {
+    struct stream *s = (struct stream *)pull;
+    log_info("stream_cut", LOG_S("path", http_request_path(pull->request)), LOG_S("reason", "its access token is no longer in force"));
+    if (s->begun)
+        http_stream_cut(pull->request);
+    else
+        bearer_lapsed(pull->request);
+    stream_free(s);
+}
+
+static void beat(struct stream *s) {
     if (http_stream_backlog(s->pull.request) == 0)
         write_reached(s);
     loop_timer_set(s->pull.ingest->loop, &s->beat, clock_ms() + BEAT_MS);
+}
+
+static void on_beat(void *arg) {
+    struct stream *s = arg;
+    if (!pull_lapsed(&s->pull))
+        beat(s);
 }
 
 static void begin(struct stream *s) {
@@ -87,7 +96,7 @@ static void begin(struct stream *s) {
     http_answer_header(s->pull.request, "X-Accel-Buffering", "no"); /* nginx passes on what it gets */
     http_stream_begin(s->pull.request, 200, s->events ? "text/event-stream" : "application/x-ndjson", on_drained, s);
     if (s->events)
-        on_beat(s);
+        beat(s);
 }
 
 static void put(struct stream *s, const struct feed_event *event, struct buf *out) {
@@ -115,6 +124,8 @@ static void go(struct pull *pull) {
     struct stream *s = (struct stream *)pull;
     struct buf piece = {0};
     loop_timer_clear(pull->ingest->loop, &s->patience);
+    if (pull_lapsed(pull))
+        return;
     if (!s->begun)
         begin(s);
     s->blocked = http_stream_backlog(pull->request) >= PIECE_BYTES;
@@ -152,7 +163,7 @@ bool stream_accepted(const struct http_request *request) {
 }
 
 void stream_replay(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", go, abandon, end};
+    static const struct pull_kind kind = {"since_cursor", go, abandon, lapse, end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     struct stream *s = stream_new(&kind, arg, request);
@@ -178,7 +189,7 @@ static int last_event_id(struct pull *pull, struct error *err) {
 }
 
 void stream_events(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"cursor", go, abandon, end};
+    static const struct pull_kind kind = {"cursor", go, abandon, lapse, end};
     static const char *const known[] = {"cursor", "topics", NULL};
     struct error err;
     struct stream *s = stream_new(&kind, arg, request);

@@ -161,6 +161,10 @@ bool bearer_in_force(const struct bearer *b, const struct http_request *request)
     return same;
 }
 
+void bearer_lapsed(struct http_request *request) {
+    invalid(request, "the access token is no longer in force, or no longer allows the same");
+}
+
 void bearer_refuse_with(struct http_request *request, const struct error *err, const char *extra) {
     http_answer_header(request, "WWW-Authenticate", "Bearer realm=\"ess\", error=\"insufficient_scope\"");
     http_problem(request, 403, err, extra, 0);

@@ -53,6 +53,8 @@ bool bearer_allows(const struct bearer *bearer, const struct http_request *reque
 
 /* Whether a request's grant is in force to this moment: for answers that last. */
 bool bearer_in_force(const struct bearer *bearer, const struct http_request *request);
+/* Answers 401: it is not. */
+void bearer_lapsed(struct http_request *request);
 
 /* Answers 403 and says which scope the token lacks. */
 void bearer_refuse(struct http_request *request, const struct error *err);

@@ -211,6 +211,8 @@ const char *http_request_header(const struct http_request *r, const char *name) 
 }
 
 void http_request_set_data(struct http_request *r, void *data, void (*free_data)(void *)) {
+    if (r->free_data)
+        r->free_data(r->data);
     r->data = data;
     r->free_data = free_data;
 }

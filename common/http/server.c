@@ -90,12 +90,18 @@ static void take_body(struct http_request *request, const char *data, size_t len
     buf_append(&request->body, data, len);
 }
 
+/* While a body was awaited, what allowed the request may have been taken back. */
+static bool still_admitted(struct http_request *request) {
+    const struct http_server_options *o = &request->server->options;
+    return !request->guard.has_body || !o->admit || o->admit(o->arg, request);
+}
+
 static void handle(struct http_request *request) {
     request->handled = true;
     loop_timer_clear(request->server->loop, &request->connection->deadline);
     if (request->too_large)
         http_request_too_large(request);
-    else
+    else if (still_admitted(request))
         request->route->handle(request->server->options.arg, request);
 }
 

@@ -36,7 +36,8 @@ struct http_server_options {
     struct tls *tls;                            /* NULL: without TLS. Stays the caller's */
     const struct http_route *routes;
     size_t routes_count;
-    /* Called before any of the body is read, with the request's route known. False: it has answered (401, 403). May be NULL. */
+    /* Called before any of the body is read, with the request's route known, and where there is a body once more before the
+     * handler. False: it has answered (401, 403). May be NULL. */
     bool (*admit)(void *arg, struct http_request *request);
     void *arg; /* for the handlers */
 };
@@ -74,7 +75,8 @@ const char *http_request_query(const struct http_request *request, const char *n
 /* For a call that takes none: false when there are some, and then it has been answered with 400. */
 bool http_request_no_query(struct http_request *request);
 
-/* The service's own word about a request, such as who asks; freed by `free_data` (may be NULL) when the request ends. */
+/* The service's own word about a request, such as who asks; freed by `free_data` (may be NULL) when the request ends, or
+ * when another takes its place. */
 void http_request_set_data(struct http_request *request, void *data, void (*free_data)(void *));
 void *http_request_data(const struct http_request *request);
 
