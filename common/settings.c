@@ -197,6 +197,7 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
     struct error err;
     enum log_level level = LOG_LEVEL_INFO;
     *s = (struct settings){0};
+    log_open();
     enum options_result result = options_load(table, OPTIONS, s, program, argc, argv, environment, warn_unknown_variable, &err);
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)

@@ -40,7 +40,7 @@ struct settings {
     size_t allowed_count;
 };
 
-/* Loads the settings, sets the log's level, raises the limit of open files and
+/* Opens the log, loads the settings, sets the log's level, raises the limit of open files and
  * forbids core dumps. Returns 0; or -1 when the program is to
  * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was shown), and there is
  * nothing to free. An unknown ESS_ variable is a warning on stderr. */

@@ -153,7 +153,6 @@ int main(int argc, char **argv) {
     d.capacity.max = d.settings.dispatcher.max_connections;
     if (getrandom(&d.random, sizeof d.random, 0) != sizeof d.random)
         abort();
-    signal(SIGPIPE, SIG_IGN);
     kafka_log = on_kafka_log;
     name_things(&d);
     d.loop = loop_new();

@@ -1,11 +1,18 @@
 /* One logfmt line an event; see log.h. The line is built whole and written by one write(2) of at most PIPE_BUF bytes, so
- * that lines of two threads, or of two programs on one pipe, never mix. */
+ * that lines of two threads, or of two programs on one pipe, never mix. A line that stderr does not
+ * take at once is dropped and counted. */
 #include "common/base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
@@ -15,6 +22,7 @@
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static _Atomic enum log_level least = LOG_LEVEL_INFO;
+static _Atomic int64_t dropped, dropped_untold; /* lines: in all, and since the last line that told */
 
 void log_set_level(enum log_level level) { least = level; }
 
@@ -62,13 +70,54 @@ static void add_field(struct buf *line, const struct log_field *field) {
     }
 }
 
+/* A description of stderr's own: its O_NONBLOCK is no other process's. Where the kernel grants none
+ * (a socket, a pipe of another user), poll() in log_put has to do. */
+void log_open(void) {
+    struct stat is;
+    signal(SIGPIPE, SIG_IGN);
+    if (fstat(STDERR_FILENO, &is) || !(S_ISFIFO(is.st_mode) || S_ISCHR(is.st_mode)))
+        return; /* a file never makes a writer wait for a reader */
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+/* False: stderr is full, closed or broken. Never waits. */
+static bool log_put(const char *data, size_t len) {
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
+        return false;
+    ssize_t written = send(STDERR_FILENO, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (written < 0 && errno == ENOTSOCK)
+        written = write(STDERR_FILENO, data, len);
+    return written >= 0;
+}
+
+static void log_begin_line(struct buf *line, enum log_level level, const char *event) {
+    char now[CLOCK_TEXT_BYTES];
+    clock_format(clock_wall_ms(), now);
+    buf_printf(line, "ts=%s level=%s event=%s", now, names[level], event);
+}
+
+static void log_tell_dropped(void) {
+    struct buf line = {0};
+    int64_t count = atomic_exchange(&dropped_untold, 0);
+    if (count == 0)
+        return;
+    log_begin_line(&line, LOG_LEVEL_WARN, "log_lines_dropped");
+    buf_printf(&line, " count=%" PRId64 "\n", count);
+    if (!log_put(line.data, line.len))
+        dropped_untold += count;
+    buf_fini(&line);
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields) {
     struct buf line = {0};
-    char now[CLOCK_TEXT_BYTES];
     if (level < least)
         return;
-    clock_format(clock_wall_ms(), now);
-    buf_printf(&line, "ts=%s level=%s event=%s", now, names[level], event);
+    log_begin_line(&line, level, event);
     for (const struct log_field *f = fields; f->type != LOG_FIELD_END; f++) {
         size_t before = line.len;
         add_field(&line, f);
@@ -79,11 +128,15 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         }
     }
     buf_puts(&line, "\n");
-    if (write(STDERR_FILENO, line.data, line.len) < 0) {
-        /* nobody to tell */
+    log_tell_dropped();
+    if (!log_put(line.data, line.len)) {
+        dropped++;
+        dropped_untold++;
     }
     buf_fini(&line);
 }
+
+int64_t log_dropped(void) { return dropped; }
 
 bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms, int64_t *held_back) {
     if (now_ms < limit->next_ms) {

@@ -23,9 +23,10 @@ struct log_field {
 
 enum { LOG_VALUE_BYTES_MAX = 1024 }; /* of a string; the rest is cut off, and the value ends with … */
 
-/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)); any thread, one write(2) a line. It blocks while nobody
- * takes what was written before. Names and events are the program's own words, and not escaped. A line is at most PIPE_BUF
- * long: the fields that do not fit are left out, and it ends with cut=1. */
+/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)); any thread, one write(2) a line. It never
+ * waits: while nobody takes what was written before, lines are dropped, and the next one that is taken follows a line
+ * event=log_lines_dropped with their count. Names and events are the program's own words, and not escaped. A line is at most
+ * PIPE_BUF long: the fields that do not fit are left out, and it ends with cut=1. */
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
@@ -35,7 +36,14 @@ enum { LOG_VALUE_BYTES_MAX = 1024 }; /* of a string; the rest is cut off, and th
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* Lines below this level are dropped. The default is info. */
+/* At a program's start, before the first line: gives stderr a file description that no other process
+ * shares and whose writes never wait, and ignores SIGPIPE. */
+void log_open(void);
+
+/* Lines that were dropped since the start. Any thread. */
+int64_t log_dropped(void);
+
+/* Lines below this level are not written. The default is info. */
 void log_set_level(enum log_level level);
 /* "debug", "info", "warn", "error". Returns 0 or -1. */
 int log_level_parse(const char *text, enum log_level *level);

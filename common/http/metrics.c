@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/version.h"
 
 static const int64_t bounds_us[HISTOGRAM_BUCKETS] = {100,    200,     500,     1000,    2000,    5000,     10000,    20000,    50000,
@@ -113,6 +114,7 @@ void metrics_process(struct buf *out) {
     gauge(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
     gauge(out, "process_max_fds", "gauge", "Limit of open file descriptors.", (double)limit.rlim_cur);
     gauge(out, "process_start_time_seconds", "gauge", "When the process began, since 1970.", start_time());
+    gauge(out, "ess_log_lines_dropped_total", "counter", "Log lines that stderr did not take.", (double)log_dropped());
     metrics_label(&labels, "version", ESS_VERSION);
     metrics_family(out, "ess_build_info", "gauge", "1, with the version.");
     metrics_value(out, "ess_build_info", buf_string(&labels), 1);

@@ -1,15 +1,17 @@
 """The two services as an operator meets them: health, metrics, signals, what they take when nothing happens."""
 import concurrent.futures
+import fcntl
 import http.client
 import json
 import os
 import pathlib
 import signal
+import subprocess
 import time
 
 import pytest
 
-from ess import SANITIZED, Answer, wait_for
+from ess import ENVIRONMENT, SANITIZED, Answer, free_port, wait_for
 
 NAMES = {
     "ess-ingest": ["ess_publish_total", "ess_publish_seconds", "ess_kafka_up", "ess_feed_cursor", "ess_build_info", "process_cpu_seconds_total"],
@@ -130,3 +132,52 @@ def test_a_restart_goes_on_where_it_stopped_and_sends_nothing_again(ess):
     receiver.wait(len(cursors))
     assert receiver.cursors() == cursors
     assert [r.json["prev_cursor"] for r in receiver.requests[1:]] == cursors[:-1]
+
+
+def dead_pipe(closed):
+    """The end to write to of a pipe that nobody reads from: full, or without a reader."""
+    reader, writer = os.pipe()
+    if closed:
+        os.close(reader)
+        return None, writer
+    filler = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(filler, b"x" * 4096)
+    except BlockingIOError:
+        os.close(filler)
+    return reader, writer
+
+
+def answers(daemon):
+    try:
+        return daemon.get("/readyz").status == 200
+    except ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["full", "closed"])
+def test_a_log_that_nobody_reads_stops_nothing(ess, closed):
+    receiver, daemons = ess.receiver(), []
+    ess.subscribe("log", receiver, ["log.*"], wait=False, **{"from": "beginning"})
+    for make in (ess.ingest, ess.dispatcher):
+        address = f"127.0.0.1:{free_port()}"
+        daemon = make({f"{make.__name__}.listen": address, "log.level": "debug"}, start=False)
+        reader, writer = dead_pipe(closed)
+        daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer,
+                                          env=ENVIRONMENT, cwd=daemon.folder)
+        daemon.address, daemon.ended = address, False
+        daemons.append((daemon, reader, writer))
+        wait_for(lambda: answers(daemon))
+    ess.publish("log.a", 1)
+    receiver.wait(1)
+    for daemon, reader, writer in daemons:
+        assert daemon.metrics()["ess_log_lines_dropped_total"] > 0 and daemon.get("/healthz").status == 200
+        assert not fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK
+        os.close(writer)
+        if not closed:
+            os.read(reader, 1 << 20)
+        daemon.term()
+        if not closed:
+            assert b" event=log_lines_dropped count=" in os.read(reader, 1 << 20)
+            os.close(reader)

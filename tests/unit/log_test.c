@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -219,6 +220,8 @@ static void *count_lines(void *arg) {
     char *line = NULL;
     size_t cap = 0, count = 0;
     while (getline(&line, &cap, in) > 0) {
+        if (strstr(line, "event=log_lines_dropped"))
+            continue;
         const char *text = strstr(line, " text="), *i = strstr(line, " i=");
         count += text && i && text + 6 + 900 == i && strspn(text + 6, (const char[]){text[6], 0}) == 900;
     }
@@ -232,6 +235,7 @@ static void lines_of_several_threads_never_mix(void **state) {
     pthread_t threads[THREADS], reader;
     int pipe_ends[2];
     void *count;
+    int64_t dropped_before = log_dropped();
     assert_int_equal(pipe(pipe_ends), 0);
     real_stderr = dup(STDERR_FILENO);
     dup2(pipe_ends[1], STDERR_FILENO);
@@ -248,7 +252,92 @@ static void lines_of_several_threads_never_mix(void **state) {
     close(real_stderr);
     pthread_join(reader, &count);
     fclose(in);
-    assert_int_equal((uintptr_t)count, THREADS * LINES_EACH);
+    assert_int_equal((uintptr_t)count + (uintptr_t)(log_dropped() - dropped_before), THREADS * LINES_EACH);
+}
+
+/* --- stderr that takes nothing */
+
+static int pipe_ends[2];
+
+static void begin_pipe(void) {
+    assert_int_equal(pipe(pipe_ends), 0);
+    real_stderr = dup(STDERR_FILENO);
+    dup2(pipe_ends[1], STDERR_FILENO);
+    log_open();
+}
+
+static void end_pipe(void) {
+    dup2(real_stderr, STDERR_FILENO);
+    close(real_stderr);
+    close(pipe_ends[1]);
+}
+
+/* Logs until a line is dropped; how many were taken. */
+static int fill(void) {
+    int64_t before = log_dropped();
+    int lines = 0;
+    for (; log_dropped() == before; lines++)
+        log_info("line", LOG_N("i", lines));
+    return lines - 1;
+}
+
+static void a_full_pipe_drops_lines_counts_them_and_says_so_later(void **state) {
+    (void)state;
+    char *line = NULL;
+    size_t cap = 0;
+    begin_pipe();
+    int64_t before = log_dropped();
+    int taken = fill();
+    log_info("dropped_too");
+    assert_int_equal(log_dropped() - before, 2);
+    FILE *in = fdopen(pipe_ends[0], "r");
+    for (int i = 0; i < taken; i++)
+        assert_true(getline(&line, &cap, in) > 0);
+    log_info("taken");
+    end_pipe();
+    assert_true(getline(&line, &cap, in) > 0);
+    assert_non_null(strstr(line, "level=warn event=log_lines_dropped count=2\n"));
+    assert_true(getline(&line, &cap, in) > 0);
+    assert_non_null(strstr(line, "level=info event=taken\n"));
+    assert_true(getline(&line, &cap, in) < 0);
+    fclose(in);
+    free(line);
+}
+
+static void a_closed_pipe_ends_nobody(void **state) {
+    (void)state;
+    begin_pipe();
+    int64_t before = log_dropped();
+    close(pipe_ends[0]);
+    log_error("into_the_void");
+    end_pipe();
+    assert_int_equal(log_dropped() - before, 1);
+}
+
+static void whoever_shares_the_pipe_still_may_wait_for_it(void **state) {
+    (void)state;
+    begin_pipe();
+    assert_true(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
+    assert_false(fcntl(pipe_ends[1], F_GETFL) & O_NONBLOCK);
+    end_pipe();
+    close(pipe_ends[0]);
+}
+
+/* No description of its own can be had there. */
+static void a_full_socket_drops_lines_too(void **state) {
+    (void)state;
+    begin_capture();
+    log_open();
+    fill();
+    assert_false(fcntl(ends[1], F_GETFL) & O_NONBLOCK);
+    end_capture();
+    close(ends[0]);
+    begin_capture();
+    log_info("test");
+    end_capture();
+    assert_non_null(strstr(next_write(), "event=log_lines_dropped count=1"));
+    assert_string_equal(after_time(next_write()), "level=info event=test");
+    no_more_writes();
 }
 
 /* --- holding back */
@@ -297,6 +386,10 @@ int main(void) {
         cmocka_unit_test(lines_below_the_level_are_dropped),
         cmocka_unit_test(levels_have_four_names),
         cmocka_unit_test(lines_of_several_threads_never_mix),
+        cmocka_unit_test(a_full_pipe_drops_lines_counts_them_and_says_so_later),
+        cmocka_unit_test(a_closed_pipe_ends_nobody),
+        cmocka_unit_test(whoever_shares_the_pipe_still_may_wait_for_it),
+        cmocka_unit_test(a_full_socket_drops_lines_too),
         cmocka_unit_test(a_fresh_limit_passes_the_first),
         cmocka_unit_test(a_repeating_failure_is_one_line_a_period_and_counted),
     };
