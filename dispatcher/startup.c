@@ -71,8 +71,9 @@ static void on_check_record(void *arg, const struct table_record *record) {
 
 static void on_checked(void *arg) {
     struct dispatcher *d = arg;
-    if (check_value.len)
-        subscribers_check_key(d, (struct span){check_value.data, check_value.len});
+    struct error err;
+    if (subscribers_check_key(d, (struct span){check_value.data, check_value.len}, &err))
+        dispatcher_refuse(d, "bad_key_file", err.message);
     buf_fini(&check_value);
     loop_timer_set(d->loop, &checked_timer, clock_ms()); /* a table cannot be freed from its own callback */
 }

@@ -47,8 +47,10 @@ void subscriber_free(struct subscriber *s) {
     if (s->has_throttle)
         throttle_fini(&s->throttle);
     commands_free(s);
-    for (int i = 0; i < UNREADABLE_RECORDS; i++)
+    for (int i = 0; i < UNREADABLE_RECORDS; i++) {
         free(s->unreadable[i].reason);
+        buf_fini(&s->unreadable[i].value);
+    }
     free(s->token);
     free(s);
 }

@@ -25,6 +25,7 @@ enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_WANT, UNREADABLE_RECORDS };
 struct unreadable {
     int64_t offset;
     char *reason; /* NULL: they can, or it was said */
+    struct buf value; /* of spec and keys: read again when a key has come into the key file */
 };
 
 struct subscriber {

@@ -14,13 +14,15 @@
 #include "dispatcher/progress.h"
 #include "dispatcher/subscriber.h"
 
-enum { SAID_MAX = 100 };
+enum { SAID_MAX = 100, KEY_AGAIN_MS = 1000 };
 
 struct subscribers {
     struct dispatcher *dispatcher;
     int said; /* lines of starts since the last stop: at a take-over there may be thousands */
     struct subscriber *all;
     struct subscriber *of[SUBSCRIBER_PARTITIONS];
+    struct loop_timer key_due; /* something cannot be read: has a key come into the key file? */
+    unsigned key_version;      /* the keyring's, when that was read */
 };
 
 struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
@@ -95,10 +97,55 @@ static void say_unreadable(struct subscriber *s) {
 
 /* It is said when all records were read: a newer one may take its place, as after a key of the key file was replaced. */
 static void note_unreadable(struct subscriber *s, int kind, int64_t offset, const char *reason) {
-    free(s->unreadable[kind].reason);
-    s->unreadable[kind] = (struct unreadable){offset, reason ? mem_copy_string(reason, strlen(reason)) : NULL};
+    struct unreadable *u = &s->unreadable[kind];
+    free(u->reason);
+    buf_fini(&u->value);
+    *u = (struct unreadable){.offset = offset, .reason = reason ? mem_copy_string(reason, strlen(reason)) : NULL};
     if (partitions_started(s->dispatcher->partitions, s->partition))
         say_unreadable(s);
+}
+
+/* It may be sealed by a key that is still to come into the key file, as while keys are rotated. */
+static void wait_for_key(struct subscribers *all, struct unreadable *u, struct span value) {
+    buf_append(&u->value, value.data, value.len);
+    if (all->key_due.slot)
+        return;
+    all->key_version = keyring_version(all->dispatcher->keyring);
+    loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
+}
+
+static void read_again(struct subscribers *all, struct subscriber *s, int kind) {
+    char key[SPEC_ID_BYTES_MAX + sizeof "/keys"];
+    struct unreadable *u = &s->unreadable[kind];
+    struct buf value = u->value;
+    snprintf(key, sizeof key, "%s%s", s->id, kind == UNREADABLE_KEYS ? "/keys" : "");
+    const struct table_record record = {.topic = all->dispatcher->subscribers_topic,
+                                        .partition = s->partition,
+                                        .offset = u->offset,
+                                        .key = span_of(key),
+                                        .value = {value.data, value.len}};
+    u->value = (struct buf){0};
+    subscribers_read(all, &record);
+    buf_fini(&value);
+}
+
+static void on_key_due(void *arg) {
+    struct subscribers *all = arg;
+    const struct keyring *ring = all->dispatcher->keyring;
+    struct subscriber *s, *next;
+    size_t unreadable = 0;
+    keyring_refresh(ring);
+    bool changed = keyring_version(ring) != all->key_version;
+    all->key_version = keyring_version(ring);
+    HASH_ITER(hh, all->all, s, next) {
+        for (int kind = UNREADABLE_SPEC; kind <= UNREADABLE_KEYS; kind++) {
+            if (changed && s->unreadable[kind].value.len)
+                read_again(all, s, kind);
+            unreadable += s->unreadable[kind].value.len > 0;
+        }
+    }
+    if (unreadable && !all->key_due.slot)
+        loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
 }
 
 static void read_spec(struct subscribers *all, const char *id, const struct table_record *record) {
@@ -119,6 +166,7 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
         return;
     }
     note_unreadable(s, UNREADABLE_SPEC, record->offset, err.message);
+    wait_for_key(all, &s->unreadable[UNREADABLE_SPEC], record->value);
     subscriber_clear_record(s);
 }
 
@@ -134,6 +182,7 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
         subscriber_set_keys(s, &keys, record->offset);
     } else {
         note_unreadable(s, UNREADABLE_KEYS, record->offset, err.message);
+        wait_for_key(all, &s->unreadable[UNREADABLE_KEYS], record->value);
         subscriber_clear_keys(s);
     }
 }
@@ -192,12 +241,17 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
         progress_rewrite(s);
 }
 
-void subscribers_check_key(struct dispatcher *d, struct span value) {
+int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err) {
+    if (!value.data || subscriber_check_from_json(value, d->keyring, NULL, err) == 0)
+        return 0;
+    return error_prefix(err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
+}
+
+/* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed wait, the others go on. */
+static void read_check(const struct dispatcher *d, struct span value) {
     struct error err;
-    if (value.data && subscriber_check_from_json(value, d->keyring, NULL, &err)) {
-        error_prefix(&err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
-        dispatcher_refuse(d, "bad_key_file", err.message);
-    }
+    if (subscribers_check_key(d, value, &err))
+        log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file), LOG_S("reason", err.message));
 }
 
 void subscribers_read(struct subscribers *all, const struct table_record *record) {
@@ -207,7 +261,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     bool token = strcmp(record->topic, d->tokens_topic) == 0;
     struct error err;
     if (kind == SUBSCRIBER_KEY_CHECK && !token && partitions_started(d->partitions, record->partition))
-        subscribers_check_key(d, record->value);
+        read_check(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
     if (kafka_partition_of(id, SUBSCRIBER_PARTITIONS) != record->partition) {
@@ -309,6 +363,7 @@ size_t subscribers_count(const struct subscribers *all) {
 struct subscribers *subscribers_new(struct dispatcher *d) {
     struct subscribers *all = mem_zero(sizeof *all);
     all->dispatcher = d;
+    loop_timer_init(&all->key_due, on_key_due, all);
     return all;
 }
 
@@ -317,5 +372,6 @@ void subscribers_free(struct subscribers *all) {
         return;
     for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS; i++)
         subscribers_forget(all, i);
+    loop_timer_clear(all->dispatcher->loop, &all->key_due);
     free(all);
 }

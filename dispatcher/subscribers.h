@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/error.h"
 #include "common/base/span.h"
 
 struct dispatcher;
@@ -21,8 +22,8 @@ void subscribers_free(struct subscribers *all);
 /* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it counts at once. */
 void subscribers_read(struct subscribers *all, const struct table_record *record);
 
-/* The newest sealed check record: a keyring that cannot open it ends the program. */
-void subscribers_check_key(struct dispatcher *d, struct span value);
+/* Whether the keyring opens a sealed check record. Returns -1 with what does not fit. */
+int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err);
 
 /* Starts those of a partition, whose records were all read; tokens that are void in the log are written again. */
 void subscribers_start(struct subscribers *all, int32_t partition);

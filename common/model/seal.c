@@ -23,9 +23,16 @@ struct key {
     char id[ID_CHARS + 1];
 };
 
-struct keyring {
-    struct key keys[KEYS_MAX];
+struct keys {
+    struct key of[KEYS_MAX];
     size_t count;
+    unsigned version; /* counts how often keys came */
+};
+
+/* The keys stand apart, so that opening may read the file again. */
+struct keyring {
+    char *path;
+    struct keys *keys;
 };
 
 static int hex_value(char c) {
@@ -34,10 +41,10 @@ static int hex_value(char c) {
     return at ? (int)(at - digits) : -1;
 }
 
-static int parse_key(struct keyring *ring, const char *line, size_t len) {
-    struct key *key = &ring->keys[ring->count];
+static int parse_key(struct keys *keys, const char *line, size_t len) {
+    struct key *key = &keys->of[keys->count];
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    if (len != 2 * KEY_BYTES || ring->count == KEYS_MAX)
+    if (len != 2 * KEY_BYTES || keys->count == KEYS_MAX)
         return -1;
     for (size_t i = 0; i < KEY_BYTES; i++) {
         int high = hex_value(line[2 * i]), low = hex_value(line[2 * i + 1]);
@@ -48,20 +55,20 @@ static int parse_key(struct keyring *ring, const char *line, size_t len) {
     SHA256(key->bytes, KEY_BYTES, digest);
     for (int i = 0; i < ID_CHARS / 2; i++)
         snprintf(key->id + 2 * i, 3, "%02x", digest[i]);
-    ring->count++;
+    keys->count++;
     return 0;
 }
 
-static int parse_file(struct keyring *ring, const char *path, const char *text, struct error *err) {
+static int parse_file(struct keys *keys, const char *path, const char *text, struct error *err) {
     for (int line = 1; *text; line++) {
         size_t len = strcspn(text, "\n"), trimmed = len;
         while (trimmed && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\r' || text[trimmed - 1] == '\t'))
             trimmed--;
-        if (trimmed && parse_key(ring, text, trimmed))
+        if (trimmed && parse_key(keys, text, trimmed))
             return error_set(err, "%s:%d: must be a key of 64 hex digits (at most %d keys)", path, line, KEYS_MAX);
         text += len + (text[len] == '\n');
     }
-    return ring->count ? 0 : error_set(err, "%s: holds no key", path);
+    return keys->count ? 0 : error_set(err, "%s: holds no key", path);
 }
 
 static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], struct error *err) {
@@ -70,8 +77,11 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     ssize_t n = 1;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, "%s: is not a file", path);
-    if (st.st_mode & 077)
-        return error_set(err, "%s: others than its owner may read it; chmod 600 it, and make a new key if it was exposed", path);
+    if (st.st_mode & (st.st_uid == 0 ? 037 : 077)) /* of root's, a group may read it: a secret that Kubernetes mounts */
+        return error_set(err,
+                         "%s: others than its owner may read it; chmod 600 it (640 will do where root owns it), and make a new key "
+                         "if it was exposed",
+                         path);
     while (len < FILE_BYTES_MAX && (n = read(fd, text + len, FILE_BYTES_MAX - len)) > 0)
         len += (size_t)n;
     text[len] = 0;
@@ -82,24 +92,66 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     return len < FILE_BYTES_MAX ? 0 : error_set(err, "%s: is too large for a key file", path);
 }
 
-struct keyring *keyring_load(const char *path, bool *missing, struct error *err) {
+static int read_keys(struct keys *keys, const char *path, bool *missing, struct error *err) {
     char text[FILE_BYTES_MAX + 1];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* waits for no writer of a pipe */
-    if (missing)
-        *missing = fd < 0 && errno == ENOENT;
-    if (fd < 0) {
-        error_set(err, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
+    *missing = fd < 0 && errno == ENOENT;
+    if (fd < 0)
+        return error_set(err, "%s: %s", path, strerror(errno));
+    int result = read_file(fd, path, text, err) || parse_file(keys, path, text, err) ? -1 : 0;
+    OPENSSL_cleanse(text, sizeof text);
+    close(fd);
+    return result;
+}
+
+struct keyring *keyring_load(const char *path, bool *missing, struct error *err) {
     struct keyring *ring = mem_zero(sizeof *ring);
-    if (read_file(fd, path, text, err) || parse_file(ring, path, text, err)) {
+    bool none;
+    ring->path = mem_copy_string(path, strlen(path));
+    ring->keys = mem_zero(sizeof *ring->keys);
+    if (read_keys(ring->keys, path, &none, err)) {
         keyring_free(ring);
         ring = NULL;
     }
-    OPENSSL_cleanse(text, sizeof text);
-    close(fd);
+    if (missing)
+        *missing = none;
     return ring;
 }
+
+static const struct key *find_key(const struct keys *keys, struct span id) {
+    for (size_t i = 0; i < keys->count; i++)
+        if (span_equal(id, span_of(keys->of[i].id)))
+            return &keys->of[i];
+    return NULL;
+}
+
+static bool holds_all(const struct keys *keys, const struct keys *others) {
+    for (size_t i = 0; i < others->count; i++)
+        if (!find_key(keys, span_of(others->of[i].id)))
+            return false;
+    return true;
+}
+
+/* Adds those that are not there, as far as there is room. */
+static void add_keys(struct keys *keys, const struct keys *others) {
+    for (size_t i = 0; i < others->count && keys->count < KEYS_MAX; i++)
+        if (!find_key(keys, span_of(others->of[i].id)))
+            keys->of[keys->count++] = others->of[i];
+}
+
+void keyring_refresh(const struct keyring *ring) {
+    struct keys now = {.count = 0};
+    struct error err;
+    bool missing;
+    if (read_keys(&now, ring->path, &missing, &err) == 0) {
+        now.version = ring->keys->version + !holds_all(ring->keys, &now);
+        add_keys(&now, ring->keys);
+        *ring->keys = now;
+    }
+    OPENSSL_cleanse(&now, sizeof now);
+}
+
+unsigned keyring_version(const struct keyring *ring) { return ring->keys->version; }
 
 static void random_hex(char text[2 * KEY_BYTES]) {
     unsigned char key[KEY_BYTES];
@@ -144,16 +196,19 @@ int keyring_create(const char *path, struct error *err) {
 }
 
 void keyring_free(struct keyring *ring) {
-    if (ring)
-        OPENSSL_cleanse(ring, sizeof *ring);
+    if (!ring)
+        return;
+    OPENSSL_cleanse(ring->keys, sizeof *ring->keys);
+    free(ring->keys);
+    free(ring->path);
     free(ring);
 }
 
-const char *keyring_id(const struct keyring *ring) { return ring->keys[0].id; }
+const char *keyring_id(const struct keyring *ring) { return ring->keys->of[0].id; }
 
 /* Aborts where OpenSSL fails: only for want of memory. */
 void seal(const struct keyring *ring, struct span additional, struct span secret, struct buf *out) {
-    const struct key *key = &ring->keys[0];
+    const struct key *key = &ring->keys->of[0];
     size_t total = NONCE_BYTES + secret.len + TAG_BYTES;
     unsigned char *sealed = mem_alloc(total);
     int len = 0;
@@ -170,11 +225,13 @@ void seal(const struct keyring *ring, struct span additional, struct span secret
     free(sealed);
 }
 
-static const struct key *find_key(const struct keyring *ring, struct span id) {
-    for (size_t i = 0; i < ring->count; i++)
-        if (span_equal(id, span_of(ring->keys[i].id)))
-            return &ring->keys[i];
-    return NULL;
+/* A key that is not known may have been put into the file since. */
+static const struct key *find_or_read_key(const struct keyring *ring, struct span id) {
+    const struct key *key = find_key(ring->keys, id);
+    if (key)
+        return key;
+    keyring_refresh(ring);
+    return find_key(ring->keys, id);
 }
 
 /* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag does not fit. */
@@ -198,7 +255,7 @@ int seal_open(const struct keyring *ring, struct span additional, struct span te
     if (!colon || text.len > SEALED_BYTES_MAX)
         return error_set(err, "not a sealed text");
     const struct span id = {text.data, id_len}, base64 = {colon + 1, text.len - id_len - 1};
-    const struct key *key = find_key(ring, id);
+    const struct key *key = find_or_read_key(ring, id);
     if (!key)
         return error_set(err, "sealed with key %.*s, which the key file does not hold", id_len > 16 ? 16 : (int)id_len, text.data);
     unsigned char *sealed = mem_alloc(base64.len), *secret = mem_alloc(base64.len);
@@ -212,6 +269,6 @@ int seal_open(const struct keyring *ring, struct span additional, struct span te
     if (len < 0)
         return error_set(err, "the sealed text was changed, or belongs to another subscriber");
     if (old_key)
-        *old_key = key != &ring->keys[0];
+        *old_key = key != &ring->keys->of[0];
     return 0;
 }

@@ -1,4 +1,5 @@
 """The key file: made once, by whichever ingest is first; without the right one nothing starts."""
+import hashlib
 import json
 import os
 import re
@@ -6,6 +7,8 @@ import secrets
 import stat
 
 import pytest
+
+from ess import wait_for
 
 
 @pytest.fixture
@@ -28,6 +31,16 @@ def write_key(ess, *keys, mode=0o600):
     key_of(ess).unlink(missing_ok=True)
     key_of(ess).write_text("".join(f"{key}\n" for key in keys))
     key_of(ess).chmod(mode)
+
+
+def key_id(key):
+    return hashlib.sha256(bytes.fromhex(key)).hexdigest()[:8]
+
+
+def key_ids(ess):
+    """Of the keys that have sealed the secrets that are in force."""
+    newest = {m.key(): m.value() for m in ess.records("subscribers")}
+    return {json.loads(value)["secret"].split(":")[0] for key, value in newest.items() if key.endswith(b"/keys") and value}
 
 
 def refused(daemon):
@@ -131,3 +144,41 @@ def test_a_new_first_line_seals_everything_anew_and_then_the_old_one_may_go(seal
     newest = {m.key(): m.value() for m in ess.records("subscribers")}
     key_ids = {json.loads(newest[b"md-mm1/keys"])["secret"].split(":")[0], json.loads(newest[b"headed"])["headers"].split(":")[0]}
     assert len(key_ids) == 1 and old not in ingest.text()
+
+
+def test_a_dispatcher_goes_on_while_keys_are_rotated_as_documented(sealed):
+    ess, ingest, dispatcher, receiver = sealed
+    old, new = key_of(ess).read_text().strip(), secrets.token_hex(32)
+    ingest.start()
+    dispatcher.start()
+    assert delivers(ess, receiver)
+    write_key(ess, new, old)
+    ingest.restart()
+    wait_for(lambda: key_ids(ess) == {key_id(new)})
+    assert delivers(ess, receiver)
+    write_key(ess, new)
+    ess.subscribe("later", receiver.url("/later"), ["later.a"])
+    assert delivers(ess, receiver) and dispatcher.running()
+
+
+def test_a_dispatcher_whose_file_has_not_the_new_key_yet_waits_for_it(sealed):
+    ess, ingest, dispatcher, receiver = sealed
+    ess.allow("bad_record")
+    old, new = key_of(ess).read_text().strip(), secrets.token_hex(32)
+    theirs = ess.folder / "theirs.key"
+    theirs.write_text(f"{old}\n")
+    theirs.chmod(0o600)
+    dispatcher.options["secrets.key_file"] = theirs
+    ingest.start()
+    dispatcher.start()
+    assert delivers(ess, receiver)
+    write_key(ess, new, old)
+    ingest.restart()
+    dispatcher.wait_line("waiting_for_key_file")
+    assert f"sealed with key {key_id(new)}" in dispatcher.wait_line("bad_record", subscriber="md-mm1")["reason"]
+    before = len(receiver.requests)
+    cursor = ess.publish("drug.copay", 2)
+    assert dispatcher.running() and len(receiver.requests) == before
+    theirs.write_text(f"{new}\n{old}\n")
+    receiver.wait(before + 1)
+    assert receiver.requests[before].cursor == cursor

@@ -205,6 +205,7 @@ static void test_of_several_keys_the_first_seals_and_all_open(void **state) {
     assert_int_equal(seal_open(ring, span_of("md-mm1"), content(&sealed), &opened, &old_key, &err), 0);
     assert_false(old_key);
     assert_string_equal(opened.data, "old new");
+    write_file(KEY_1, 64, 0600);
     assert_int_equal(open_copy(old, "md-mm1", content(&sealed), &opened), -1);
     buf_fini(&sealed);
     buf_fini(&opened);
@@ -268,7 +269,7 @@ static void test_a_key_file_holds_at_most_16_keys(void **state) {
 }
 
 static void test_a_key_file_that_others_may_read_is_refused(void **state) {
-    static const mode_t open_to_others[] = {0604, 0640, 0660, 0666, 0644, 0602, 0620, 0610, 0601};
+    static const mode_t open_to_others[] = {0604, 0660, 0666, 0644, 0602, 0620, 0610, 0601, 0641};
     (void)state;
     for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
         write_file(KEY_1, 64, open_to_others[i]);
@@ -280,6 +281,50 @@ static void test_a_key_file_that_others_may_read_is_refused(void **state) {
     struct keyring *ring = keyring_load(path, NULL, &err);
     assert_non_null(ring);
     keyring_free(ring);
+}
+
+/* Kubernetes mounts a secret as root's, with the pod's group. */
+static void test_a_key_file_that_a_group_may_read_is_taken_where_root_owns_it(void **state) {
+    static const mode_t modes[] = {0640, 0440, 0040};
+    (void)state;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        write_file(KEY_1, 64, modes[i]);
+        if (geteuid() != 0) {
+            assert_no_ring("640 will do where root owns it");
+            continue;
+        }
+        struct keyring *ring = keyring_load(path, NULL, &err);
+        if (!ring)
+            fail_msg("%s", err.message);
+        keyring_free(ring);
+        assert_int_equal(chown(path, 12345, 12345), 0); /* neither ours nor root's */
+        assert_no_ring("640 will do where root owns it");
+    }
+}
+
+static void test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do(void **state) {
+    struct keyring *old = ring_of(KEY_1), *new = ring_of(KEY_2);
+    struct buf sealed = {0}, sealed_old = {0}, opened = {0};
+    (void)state;
+    seal(new, span_of("md-mm1"), span_of("n3w"), &sealed);
+    seal(old, span_of("md-mm1"), span_of("0ld"), &sealed_old);
+    write_file("rubbish", 7, 0600);
+    assert_int_equal(open_copy(old, "md-mm1", content(&sealed), &opened), -1);
+    assert_int_equal(keyring_version(old), 0);
+    write_file(KEY_2 "\n", 65, 0600);
+    if (open_copy(old, "md-mm1", content(&sealed), &opened))
+        fail_msg("%s", err.message);
+    assert_int_equal(open_copy(old, "md-mm1", content(&sealed_old), &opened), 0);
+    assert_string_equal(opened.data, "n3w0ld");
+    assert_string_equal(keyring_id(old), keyring_id(new)); /* which seals now */
+    assert_int_equal(keyring_version(old), 1);
+    keyring_refresh(old);
+    assert_int_equal(keyring_version(old), 1);
+    buf_fini(&sealed);
+    buf_fini(&sealed_old);
+    buf_fini(&opened);
+    keyring_free(old);
+    keyring_free(new);
 }
 
 static void test_what_is_no_file_is_refused_without_waiting_for_it(void **state) {
@@ -405,6 +450,8 @@ int main(void) {
         cmocka_unit_test(test_a_key_file_without_a_key_with_zero_bytes_or_too_large_is_refused),
         cmocka_unit_test(test_a_key_file_holds_at_most_16_keys),
         cmocka_unit_test(test_a_key_file_that_others_may_read_is_refused),
+        cmocka_unit_test(test_a_key_file_that_a_group_may_read_is_taken_where_root_owns_it),
+        cmocka_unit_test(test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do),
         cmocka_unit_test(test_what_is_no_file_is_refused_without_waiting_for_it),
         cmocka_unit_test(test_a_missing_key_file_is_told_apart),
         cmocka_unit_test(test_a_key_file_is_made_for_its_owner_alone_with_its_folder),
