@@ -120,17 +120,22 @@ static int open_webhooks(struct dispatcher *d, struct error *err) {
     return d->webhooks ? 0 : -1;
 }
 
-static void close_all(struct dispatcher *d) {
+/* False: a thread hangs in librdkafka. */
+static bool close_all(struct dispatcher *d) {
     startup_undo(d);
     partitions_free(d->partitions);
     d->partitions = NULL;
-    producer_free(d->producer, FLUSH_MS);
+    producer_stop(d->producer, FLUSH_MS);
+    producer_free(d->producer);
     webhook_client_free(d->webhooks);
     http_server_free(d->http);
     bearer_free(d->bearer);
     match_free(d->match);
-    loop_free(d->loop);
+    if (!loop_free(d->loop))
+        return false;
     keyring_free(d->keyring);
+    settings_free(&d->settings);
+    return kafka_handles_destroyed(CLOSE_MS);
 }
 
 static void name_things(struct dispatcher *d) {
@@ -169,9 +174,7 @@ int main(int argc, char **argv) {
         startup_begin(&d);
         loop_run(d.loop);
     }
-    close_all(&d);
-    settings_free(&d.settings);
-    if (!kafka_handles_destroyed(CLOSE_MS))
+    if (!close_all(&d))
         _exit(d.exit_status);
     return d.exit_status;
 }

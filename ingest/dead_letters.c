@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/kafka/times.h"
 #include "common/model/json_scan.h"
 #include "ingest/body.h"
 #include "ingest/call.h"
@@ -157,7 +158,7 @@ static bool move_block(struct search *s) {
 
 static void search_partition(struct search *s) {
     int64_t low, high, looked_at = 0;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(s->rk, s->topic, s->partition, &low, &high, CALL_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = kafka_bounds(s->rk, s->topic, s->partition, &low, &high, CALL_TIMEOUT_MS);
     if (code) {
         s->result = error_set(&s->err, "%s", rd_kafka_err2str(code));
         return;
@@ -191,7 +192,7 @@ static void work(void *arg) {
     while (s->end > s->first)
         drop(s, --s->end);
     free(s->ring);
-    rd_kafka_destroy(s->rk);
+    kafka_handle_destroy(s->rk, NULL, NULL);
 }
 
 /* --- on the loop */

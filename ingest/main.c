@@ -173,20 +173,24 @@ static int open_http(struct ingest *ingest, struct error *err) {
     return 0;
 }
 
-/* Publishes under way get their answer before the server goes. */
-static void close_all(struct ingest *ingest) {
+/* Publishes under way get their answer before the server goes. False: a thread hangs in librdkafka. */
+static bool close_all(struct ingest *ingest) {
     if (ingest->http)
         http_server_quiesce(ingest->http);
-    producer_free(ingest->producer, FLUSH_MS);
+    producer_stop(ingest->producer, FLUSH_MS);
     startup_undo(ingest);
+    producer_free(ingest->producer);
     http_server_free(ingest->http);
     tls_free(ingest->tls);
     auth_close(ingest);
     filter_free(ingest->filter);
-    loop_free(ingest->loop);
+    if (!loop_free(ingest->loop))
+        return false;
     publisher_free(ingest->publisher);
     times_free(ingest->times); /* tasks of the loop have used it */
     keyring_free(ingest->keyring);
+    settings_free(&ingest->settings);
+    return kafka_handles_destroyed(CLOSE_MS);
 }
 
 int main(int argc, char **argv) {
@@ -214,9 +218,7 @@ int main(int argc, char **argv) {
         startup_begin(&ingest);
         loop_run(ingest.loop);
     }
-    close_all(&ingest);
-    settings_free(&ingest.settings);
-    if (!kafka_handles_destroyed(CLOSE_MS))
+    if (!close_all(&ingest))
         _exit(ingest.exit_status);
     return ingest.exit_status;
 }

@@ -13,7 +13,7 @@
 #include "ingest/body.h"
 #include "ingest/ingest.h"
 
-enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100 };
+enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100, PATIENCE_MS = 5000 };
 
 struct place place_end(const struct ingest *ingest, const char *field) {
     /* What was appended in this very millisecond had most likely been on its way before, or even been answered. */
@@ -54,6 +54,10 @@ int place_parse(struct place *place, const char *field, const struct json_member
 /* --- asking the broker: for all who wait at once, and one time after the other, so that many cost no thread each */
 
 struct query {
+    struct ingest *ingest;
+    struct places_batch *batch; /* NULL: it waits for one */
+    size_t first;               /* of its times among the batch's */
+    struct loop_timer timer;
     struct place places[PLACES_MAX];
     size_t count;
     void (*done)(void *arg, const struct place *places, const struct error *refused);
@@ -87,30 +91,39 @@ static int finish_place(const struct places_batch *b, struct place *place, int64
     return 0;
 }
 
-static void finish_query(const struct places_batch *b, struct query *q, const int64_t **at) {
+static void query_end(struct query *q, const struct error *refused) {
+    struct query **list = q->batch ? &q->batch->queries : &q->ingest->places_queries;
+    DL_DELETE(*list, q);
+    loop_timer_clear(q->ingest->loop, &q->timer);
+    q->done(q->arg, q->places, refused);
+    free(q);
+}
+
+static void query_answered(const struct places_batch *b, struct query *q) {
     struct error err = b->err;
     int result = b->result;
-    for (size_t i = 0; i < q->count; i++) {
-        int64_t found = q->places[i].is_time ? *(*at)++ : 0;
-        if (result == 0)
-            result = finish_place(b, &q->places[i], found, &err);
-    }
-    q->done(q->arg, q->places, result ? &err : NULL);
+    const int64_t *at = &b->at[q->first];
+    for (size_t i = 0; i < q->count && result == 0; i++)
+        result = finish_place(b, &q->places[i], q->places[i].is_time ? *at++ : 0, &err);
+    query_end(q, result ? &err : NULL);
+}
+
+/* The broker hangs, or the thread that asks it: the batch comes back without this query. */
+static void query_on_due(void *arg) {
+    struct query *q = arg;
+    struct error err = {0};
+    error_set(&err, "Kafka does not tell where the log stands");
+    query_end(q, &err);
 }
 
 static void begin_batch(struct ingest *ingest);
 
 static void answered(void *arg) {
     struct places_batch *b = arg;
-    const int64_t *at = b->at;
     b->ingest->places_batch = NULL;
     begin_batch(b->ingest);
-    while (b->queries) {
-        struct query *q = b->queries;
-        DL_DELETE(b->queries, q);
-        finish_query(b, q, &at);
-        free(q);
-    }
+    while (b->queries)
+        query_answered(b, b->queries);
     free(b);
 }
 
@@ -123,6 +136,8 @@ static void begin_batch(struct ingest *ingest) {
         struct query *q = ingest->places_queries;
         DL_DELETE(ingest->places_queries, q);
         DL_APPEND(b->queries, q);
+        q->batch = b;
+        q->first = b->count;
         for (size_t i = 0; i < q->count; i++)
             if (q->places[i].is_time)
                 b->at[b->count++] = q->places[i].value;
@@ -141,8 +156,10 @@ void places_resolve(struct ingest *ingest, const struct place *places, size_t co
         return;
     }
     struct query *q = mem_zero(sizeof *q);
-    *q = (struct query){.count = count, .done = done, .arg = arg};
+    *q = (struct query){.ingest = ingest, .count = count, .done = done, .arg = arg};
     memcpy(q->places, places, count * sizeof *places);
+    loop_timer_init(&q->timer, query_on_due, q);
+    loop_timer_set(ingest->loop, &q->timer, clock_ms() + PATIENCE_MS);
     DL_APPEND(ingest->places_queries, q);
     begin_batch(ingest);
 }

@@ -287,17 +287,24 @@ static void leave_behind(const void *arg) {
 #endif
 }
 
-static void await_tasks(struct loop *loop) {
+/* False: not all have ended in time. */
+static bool await_tasks(struct loop *loop) {
     struct pollfd finished = {.fd = loop->task_io.fd, .events = POLLIN};
+    const int64_t deadline_ms = clock_ms() + LOOP_TASKS_MS;
     while (loop->tasks_running) {
         struct task *task = take_finished(loop);
+        int64_t left_ms = deadline_ms - clock_ms();
         uint64_t count;
         if (task) {
             leave_behind(task->arg);
             end_task(loop, task);
-        } else if (poll(&finished, 1, -1) == 1 && read(finished.fd, &count, sizeof count) < 0)
+        } else if (left_ms <= 0) {
+            return false;
+        } else if (poll(&finished, 1, (int)left_ms) == 1 && read(finished.fd, &count, sizeof count) < 0) {
             abort(); /* an eventfd that poll says can be read */
+        }
     }
+    return true;
 }
 
 /* --- the loop */
@@ -313,10 +320,11 @@ struct loop *loop_new(void) {
     return loop;
 }
 
-void loop_free(struct loop *loop) {
+bool loop_free(struct loop *loop) {
     if (!loop)
-        return;
-    await_tasks(loop);
+        return true;
+    if (!await_tasks(loop))
+        return false;
     close(loop->task_io.fd);
     if (loop->signal_io.set)
         close(loop->signal_io.fd);
@@ -324,6 +332,7 @@ void loop_free(struct loop *loop) {
     pthread_mutex_destroy(&loop->task_lock);
     free(loop->heap);
     free(loop);
+    return true;
 }
 
 /* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does: hence a longest one. */

@@ -12,7 +12,10 @@
 struct loop;
 
 struct loop *loop_new(void); /* aborts when the kernel gives no epoll */
-void loop_free(struct loop *loop);
+/* Waits for unfinished tasks, LOOP_TASKS_MS at most; their done is not called. False: a task hangs in its
+ * library. Then nothing may be freed that the task uses, and the program is to end by _exit(). NULL is allowed. */
+enum { LOOP_TASKS_MS = 3000 };
+bool loop_free(struct loop *loop);
 
 /* Runs until loop_stop; not at all when that was called before. What is ready and due then waits for a further run. */
 void loop_run(struct loop *loop);
@@ -60,8 +63,8 @@ void loop_hook_remove(struct loop *loop, struct loop_hook *hook);
 void loop_on_signal(struct loop *loop, void (*signalled)(void *arg, int signo), void *arg);
 
 /* Runs `work(arg)` on a thread of its own, where it may block, then `done(arg)` on the loop's thread.
- * For what libraries only offer blocking: topic administration, watermark queries, closing. The loop waits for all
- * unfinished tasks in loop_free (their done is not called then). */
+ * For what libraries only offer blocking: topic administration, questions about offsets. A client who waits for the answer
+ * needs a deadline of its own. */
 void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg);
 
 #endif

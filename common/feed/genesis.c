@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/kafka/times.h"
 #include "common/model/event.h"
 
 #define KEY_PREFIX "\0genesis/"
@@ -95,9 +96,9 @@ static enum topics_state judge_first(const rd_kafka_message_t *first, const char
 static enum topics_state with_reader(rd_kafka_t *rk, const struct kafka_config *config, const char *topic, bool create,
                                      struct genesis *genesis, struct error *err) {
     int64_t low, high;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = kafka_bounds(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
     if (!code && low == 0 && high == 0 && create && write_genesis(config, topic, err) == 0)
-        code = rd_kafka_query_watermark_offsets(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
+        code = kafka_bounds(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
     if (code || (low == 0 && high == 0)) {
         if (code || !create)
             error_set(err, "%s: %s", topic, code ? rd_kafka_err2str(code) : "is empty so far; ess-ingest begins it");

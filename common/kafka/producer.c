@@ -31,6 +31,7 @@ struct producer {
     enum { LINK_UNKNOWN, LINK_DOWN, LINK_UP } link;
     struct loop_timer probe_timer;
     bool probing;
+    bool stopped;
 };
 
 static void set_link(struct producer *p, bool up) {
@@ -50,16 +51,11 @@ static struct producer_report judge(const rd_kafka_message_t *message) {
     return (struct producer_report){certain ? PRODUCER_REJECTED : PRODUCER_UNRESOLVED, -1, reason};
 }
 
-static void destroy_work(void *arg) {
-    struct handle *h = arg;
-    rd_kafka_destroy(h->rk);
-}
-
 /* The last event of a retired handle has been given back. */
 static void on_ended(void *arg) {
     struct handle *h = arg;
     kafka_queue_close(&h->queue);
-    loop_task(h->producer->loop, destroy_work, free, h);
+    kafka_handle_destroy(h->rk, free, h);
 }
 
 static void end_when_empty(struct handle *h) {
@@ -161,7 +157,7 @@ static void probe_work(void *arg) {
     probe->up = rd_kafka_metadata(probe->rk, 0, NULL, &metadata, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (probe->up)
         rd_kafka_metadata_destroy(metadata);
-    rd_kafka_destroy(probe->rk);
+    kafka_handle_destroy(probe->rk, NULL, NULL);
 }
 
 static void probe_done(void *arg) {
@@ -219,6 +215,8 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
 int producer_send(struct producer *p, const struct producer_record *record, struct append *append, struct error *err) {
     struct handle *h = p->current;
     size_t bytes = record->key.len + record->value.len + RECORD_OVERHEAD_BYTES;
+    if (p->stopped)
+        return error_set(err, "the service is stopping");
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
         return error_set(err, "too much waits for Kafka already");
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
@@ -240,13 +238,14 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
 
 size_t producer_pending(const struct producer *p) { return p->pending; }
 
-void producer_free(struct producer *p, int64_t timeout_ms) {
-    if (!p)
+void producer_stop(struct producer *p, int64_t timeout_ms) {
+    if (!p || p->stopped)
         return;
     struct handle *h = p->current;
     int64_t deadline = clock_ms() + timeout_ms;
     rd_kafka_event_t *event;
     bool purged = false;
+    p->stopped = true;
     while (h->pending && !(purged && clock_ms() > deadline + 1000)) {
         if (!purged && clock_ms() >= deadline) {
             rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -260,8 +259,14 @@ void producer_free(struct producer *p, int64_t timeout_ms) {
     }
     loop_timer_clear(p->loop, &p->probe_timer);
     kafka_queue_close(&h->queue);
-    rd_kafka_destroy(h->rk);
-    free(h);
+    kafka_handle_destroy(h->rk, NULL, NULL);
+}
+
+void producer_free(struct producer *p) {
+    if (!p)
+        return;
+    producer_stop(p, 0);
+    free(p->current);
     free(p);
 }
 

@@ -1,5 +1,5 @@
 /* The idempotent producer: acks=all, no linger, a bounded queue, and a new handle when librdkafka's goes fatal.
- * Loop thread only; nothing blocks but producer_free. */
+ * Loop thread only; nothing blocks but producer_stop. */
 #ifndef ESS_KAFKA_PRODUCER_H
 #define ESS_KAFKA_PRODUCER_H
 
@@ -67,8 +67,11 @@ int producer_send(struct producer *producer, const struct producer_record *recor
 /* Records sent and not yet reported. */
 size_t producer_pending(const struct producer *producer);
 
-/* Waits up to `timeout_ms` for what is pending (reports are made), then drops the rest as unresolved. Blocks. */
-void producer_free(struct producer *producer, int64_t timeout_ms);
+/* Waits up to `timeout_ms` for what is pending (reports are made), then drops the rest as unresolved. producer_send
+ * refuses from then on, so that a report may still ask for a record. Blocks. */
+void producer_stop(struct producer *producer, int64_t timeout_ms);
+/* Drops what is pending where producer_stop was not called. What still asks for records must be freed before. */
+void producer_free(struct producer *producer);
 
 /* Makes the handle go fatal, as a broker's answer can. For tests. */
 void producer_break(struct producer *producer);

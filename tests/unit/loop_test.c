@@ -350,7 +350,7 @@ static void freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody(void **
     loop_task(loop, work, done, &slow);
     int64_t before = cpu_ms();
     pthread_create(&opener, NULL, open_gate_later, &slow);
-    loop_free(loop);
+    assert_true(loop_free(loop));
     loop = NULL;
     assert_true(cpu_ms() - before < 100);
     assert_true(quick.worked && slow.worked);
@@ -360,6 +360,20 @@ static void freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody(void **
     close(slow.gate[0]);
     close(e.fds[0]);
     close(e.fds[1]);
+}
+
+static void a_task_that_hangs_is_left_behind_with_its_loop(void **state) {
+    (void)state;
+    struct job hung;
+    int left = 1;
+    job_init(&hung, &left, true);
+    loop_task(loop, work, done, &hung);
+    assert_false(loop_free(loop));
+    assert_false(hung.worked);
+    assert_int_equal(write(hung.gate[1], "x", 1), 1);
+    assert_true(loop_free(loop));
+    loop = NULL;
+    assert_true(hung.worked && !hung.done);
 }
 
 int main(void) {
@@ -379,6 +393,7 @@ int main(void) {
         loop_test(the_loop_goes_on_while_a_task_blocks),
         loop_test(a_task_may_begin_the_next_when_it_is_done),
         loop_test(freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody),
+        loop_test(a_task_that_hangs_is_left_behind_with_its_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,7 +93,8 @@ static int begin(void **state) {
 
 static int end(void **state) {
     (void)state;
-    producer_free(producer, 1000);
+    producer_stop(producer, 1000);
+    producer_free(producer);
     teardown(&world);
     return 0;
 }
@@ -176,7 +177,8 @@ static void the_end_reports_what_is_left(void **state) {
     (void)state;
     rd_kafka_mock_broker_set_down(world.mock, 1);
     assert_true(send_one());
-    producer_free(producer, 0);
+    producer_stop(producer, 0);
+    producer_free(producer);
     producer = NULL;
     assert_int_equal(sent[0].reports, 1);
     assert_int_not_equal(sent[0].fate, PRODUCER_WRITTEN);
