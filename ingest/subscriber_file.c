@@ -45,7 +45,7 @@ static void wipe(struct buf *text) {
 /* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
 static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
     char path[4096];
-    struct buf text = {0}, whsec = {0};
+    struct buf text = {0};
     const char *slash = strrchr(yaml_path, '/');
     int folder_len = slash && spec->secret_file[0] != '/' ? (int)(slash - yaml_path + 1) : 0;
     snprintf(path, sizeof path, "%.*s%s", folder_len, yaml_path, spec->secret_file);
@@ -55,12 +55,11 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
         result = error_set(err, "must hold one line");
     if (result == 0) {
         spec->secret = mem_copy_string(text.data, len);
-        result = strlen(spec->secret) == len ? signature_whsec(spec->secret, &whsec, err) : error_set(err, "must not hold U+0000");
+        result = strlen(spec->secret) == len ? signature_check_secret(spec->secret, err) : error_set(err, "must not hold U+0000");
     }
     if (result)
         error_prefix(err, "secret_file: %s: ", spec->secret_file);
     wipe(&text);
-    wipe(&whsec);
     return result;
 }
 

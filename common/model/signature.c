@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,30 @@ static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX]
     }
     long decoded = base64_decode(span_of(secret + WHSEC_BYTES), key);
     return decoded > 0 ? (int)decoded : error_set_field(err, "secret", "what follows whsec_ must be base64");
+}
+
+/* Whether a text begins, or ends, with what cannot be seen. */
+static bool invisible(struct span text, bool at_end) {
+    static const char *const wide[] = {"\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b", "\xe3\x80\x80"}; /* U+FEFF, A0, 200B, 3000 */
+    unsigned char edge = (unsigned char)(text.len ? text.data[at_end ? text.len - 1 : 0] : 'x');
+    if (edge <= 0x20 || edge == 0x7f)
+        return true;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        size_t len = strlen(wide[i]);
+        if (text.len >= len && memcmp(text.data + (at_end ? text.len - len : 0), wide[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+int signature_check_secret(const char *secret, struct error *err) {
+    unsigned char key[SIGNATURE_KEY_BYTES_MAX];
+    if (key_of(secret, key, err) < 0)
+        return -1;
+    OPENSSL_cleanse(key, sizeof key);
+    if (invisible(span_of(secret), false) || invisible(span_of(secret), true))
+        return error_set_field(err, "secret", "must not begin or end with white space, control characters or a byte order mark");
+    return 0;
 }
 
 struct signer *signer_new(const char *secret, struct error *err) {

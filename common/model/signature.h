@@ -23,6 +23,10 @@ void signer_free(struct signer *signer); /* wipes the key */
 void signer_hex(struct signer *signer, struct span body, char out[SIGNATURE_HEX_BYTES]);
 void signer_webhook(struct signer *signer, struct span id, int64_t timestamp_s, struct span body, char out[SIGNATURE_WEBHOOK_BYTES]);
 
+/* Whether people may choose this secret: one that signer_new takes, with nothing invisible at its ends. White space, control
+ * characters or a byte order mark there come from a copy or an editor, and whoever verifies has the secret without them. */
+int signature_check_secret(const char *secret, struct error *err);
+
 /* Appends the secret's whsec_ form, which the public verifier libraries take. Returns -1 for a bad secret. */
 int signature_whsec(const char *secret, struct buf *out, struct error *err);
 

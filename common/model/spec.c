@@ -54,14 +54,9 @@ static int take_id(struct spec *spec, struct json_object *value, struct error *e
 }
 
 static int take_secret(struct spec *spec, struct json_object *value, struct error *err) {
-    struct buf whsec = {0};
     if (take_text("secret", value, SPEC_SECRET_BYTES_MAX, &spec->secret, err))
         return -1;
-    int result = signature_whsec(spec->secret, &whsec, err);
-    if (whsec.data)
-        OPENSSL_cleanse(whsec.data, whsec.cap);
-    buf_fini(&whsec);
-    return result;
+    return signature_check_secret(spec->secret, err);
 }
 
 static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules, struct error *err) {

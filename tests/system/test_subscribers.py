@@ -107,6 +107,8 @@ BAD = {
     "a header of ours": (spec("headers: {X-ESS-Cursor: 5}"), 5, "headers: "),
     "a header with a line break": (spec('headers: {X-A: "a\\nb"}'), 5, "headers: "),
     "a secret that is not base64": (spec(secret="whsec_?"), 4, "secret: "),
+    "a secret with a space behind it": (spec(secret='"s3cr3t "'), 4, "secret: must not begin or end"),
+    "a secret with a line break": (spec("secret: |", "  s3cr3t", secret=None), 4, "secret: must not begin or end"),
     "secret and secret_file": (spec("secret_file: x"), 5, "secret_file: "),
     "a secret_file that is not there": (spec("secret_file: nowhere", secret=None), None, "secret_file: nowhere: No such file"),
     "from beyond the end": (spec("from: 999999999"), None, "from: 999999999 is beyond the end"),
@@ -207,6 +209,15 @@ def test_a_secret_file_is_read_beside_the_yaml_and_again_when_it_changes(shared,
     assert signed_with(shared, receiver, b"one", "filed.a")
     secret.write_text("two\n")
     wait_for(lambda: signed_with(shared, receiver, b"two", "filed.a"), timeout=5)
+
+
+@pytest.mark.parametrize("content", [b" s3cr3t\n", b"s3cr3t \n", b"\xef\xbb\xbfs3cr3t\n", b"s3cr3t\t\r\n"], ids=["before", "behind", "mark", "tab"])
+def test_a_secret_file_with_something_invisible_around_its_secret_is_refused(shared, ingest, content):
+    name = f"invisible-{len(ingest.lines())}"
+    (shared.subscribers / f"{name}.secret").write_bytes(content)
+    path = shared.write(f"{name}.yml", f"id: {name}\nurl: https://127.0.0.1:1/\ntopics: [a]\nsecret_file: {name}.secret\n")
+    assert "must not begin or end with white space" in ingest.wait_line("bad_subscriber_file", file=path)["reason"]
+    path.unlink()
 
 
 def test_from_says_where_a_new_subscriber_begins(shared, ingest, receiver):

@@ -145,6 +145,19 @@ static void test_every_secret_has_its_whsec_form(void **state) {
     assert_whsec("WHSEC_a", "whsec_V0hTRUNfYQ=="); /* the prefix is as it is written: this is a key's bytes */
 }
 
+static void test_a_secret_that_people_choose_has_nothing_invisible_at_its_ends(void **state) {
+    static const char *const good[] = {"s", "a b", "s\nt", "\u00e9", "s\ufefft", "whsec_czNjcjN0"};
+    static const char *const bad[] = {" s", "s ", "s\n", "\ts", "s\r\n", "s\x7f", "\ufeffs", "s\ufeff",
+                                      "s\u00a0", "\u200bs", "s\u3000", " ", "whsec_czNjcjN0\n", "", "whsec_a"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(signature_check_secret(good[i], &err), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(signature_check_secret(bad[i], &err), -1);
+        assert_string_equal(err.field, "secret");
+    }
+}
+
 static void test_a_bad_secret_is_refused_without_showing_it(void **state) {
     static const char *const bad[] = {"", "whsec_", "whsec_a", "whsec_ab", "whsec_abc", "whsec_ab=c", "whsec_====", "whsec_a===",
                                       "whsec_=abc", "whsec_ab==ab==",
@@ -197,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_the_webhooks_signature_is_over_id_timestamp_and_body),
         cmocka_unit_test(test_both_signatures_are_over_one_key_and_may_alternate),
         cmocka_unit_test(test_every_secret_has_its_whsec_form),
+        cmocka_unit_test(test_a_secret_that_people_choose_has_nothing_invisible_at_its_ends),
         cmocka_unit_test(test_a_bad_secret_is_refused_without_showing_it),
         cmocka_unit_test(test_a_secret_has_at_most_4096_bytes),
         cmocka_unit_test(test_a_made_secret_is_32_random_bytes_in_whsec_form),

@@ -298,7 +298,9 @@ static void test_backoff_max_is_not_below_backoff_min(void **state) {
 static void test_a_secret_has_1_to_4096_bytes_and_whsec_needs_base64(void **state) {
     char secret[4200];
     (void)state;
-    each_taken("secret", VALUES("'s'", "'\u00e9 \\n'", "'whsec_c2VjcmV0'"));
+    each_taken("secret", VALUES("'s'", "'\u00e9 \\n\u00e9'", "'whsec_c2VjcmV0'"));
+    each_refused("secret", VALUES("' s'", "'s '", "'s\\n'", "'s\\r\\n'", "'\\ts'", "'\ufeffs'", "'s\u00a0'"), "secret: ");
+    each_refused("secret", VALUES("'s\u200b'", "'whsec_c2VjcmV0 '"), "secret: ");
     each_refused("secret", VALUES("''", "1", "null", "'whsec_'", "'whsec_a'", "'whsec_c2Vj*mV0'"), "secret: ");
     for (int len = 4096; len <= 4097; len++) {
         snprintf(secret, sizeof secret, "'%0*d'", len, 0);
