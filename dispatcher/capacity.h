@@ -1,37 +1,61 @@
 /* Webhooks under way, all together bounded: who may start another, and who waits for a turn.
  *
- * Senders that find no room queue up, and are served in that order, one webhook a turn; one that has a quarter of all under
- * way has its turn after those that have less. Pure but for the call of a sender's turn. */
+ * Every attempt holds a place, whether a live lane, a job or a test delivery makes it. Users that find no place queue up and
+ * are served in that order, one webhook a turn. Two rules keep endpoints that hang from the places of the others:
+ *   - A group (a subscriber) that holds a quarter of all places gets another one only while more than a quarter is free.
+ *   - Groups that are silent (their last attempt had no answer) share a quarter of all places.
+ *
+ * Whoever gives a place back need not serve those who wait: `serve_soon` is called, and the loop then calls capacity_serve.
+ * So nothing is served from within a callback that frees something. Pure but for the calls that are named here. */
 #ifndef ESS_DISPATCHER_CAPACITY_H
 #define ESS_DISPATCHER_CAPACITY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct capacity_user {
+/* The users of one subscriber, to whom the shares apply together. All zero but for `ended` and `arg` at first. */
+struct capacity_group {
     int64_t in_flight;
+    bool silent;
+    void (*ended)(void *arg); /* an attempt of it has ended, in whatever way; must not serve, start or free anything */
+    void *arg;
+    struct capacity_user *queued;
+};
+
+struct capacity_user {
+    struct capacity_group *group;
     bool queued;
     bool turn; /* it is being served */
     void (*served)(void *arg);
     void *arg;
-    struct capacity_user *prev, *next;
+    struct capacity_user *prev, *next;             /* in the queue */
+    struct capacity_user *group_prev, *group_next; /* among the group's that are queued */
 };
 
 struct capacity {
     int64_t max, in_flight;
-    struct capacity_user *queue;
-    int64_t waiting;
+    int64_t silent_in_flight; /* of the silent groups */
+    struct capacity_user *queue, *silent_queue;
+    int64_t waiting; /* in both queues */
+    bool serve_due;  /* capacity_serve is to be called, or runs: until then nobody overtakes the queue */
+    void (*serve_soon)(void *arg); /* to call capacity_serve from the loop */
+    void *arg;
 };
+
+void capacity_init(struct capacity *capacity, int64_t max, void (*serve_soon)(void *arg), void *arg);
 
 /* Whether it may start one now; when it may not, it is queued, and `served` is called when it may. */
 bool capacity_ask(struct capacity *capacity, struct capacity_user *user);
 /* It has started one. */
 void capacity_take(struct capacity *capacity, struct capacity_user *user);
-/* One of its own has ended; capacity_serve follows when the caller is done with that. */
+/* One of its own has ended. */
 void capacity_give(struct capacity *capacity, struct capacity_user *user);
-/* Gives those that wait their turns, as far as there is room. */
-void capacity_serve(struct capacity *capacity);
 /* It does not wait any more. */
 void capacity_leave(struct capacity *capacity, struct capacity_user *user);
+/* Whether the group's last attempt had no answer. */
+void capacity_set_silent(struct capacity *capacity, struct capacity_group *group, bool silent);
+
+/* Gives those that wait their turns, as far as there are places. */
+void capacity_serve(struct capacity *capacity);
 
 #endif

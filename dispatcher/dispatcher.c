@@ -16,6 +16,21 @@ bool dispatcher_ready(const struct dispatcher *d) {
     return d->kafka_up && partitions_settled(d->partitions) && !d->starting_over && !d->stopping;
 }
 
+static void on_capacity_due(void *arg) {
+    struct dispatcher *d = arg;
+    capacity_serve(&d->capacity);
+}
+
+static void serve_soon(void *arg) {
+    struct dispatcher *d = arg;
+    loop_timer_set(d->loop, &d->capacity_due, clock_ms());
+}
+
+void dispatcher_init_capacity(struct dispatcher *d) {
+    loop_timer_init(&d->capacity_due, on_capacity_due, d);
+    capacity_init(&d->capacity, d->settings.dispatcher.max_connections, serve_soon, d);
+}
+
 uint64_t dispatcher_random(struct dispatcher *d) {
     uint64_t z = d->random += 0x9e3779b97f4a7c15;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

@@ -49,6 +49,7 @@ struct dispatcher {
     int exit_status;
     struct lookout *lookout;         /* as long as the feed is there */
     struct capacity capacity; /* of webhooks under way */
+    struct loop_timer capacity_due; /* those that wait for it are served */
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
@@ -63,6 +64,8 @@ bool dispatcher_ready(const struct dispatcher *d);
 void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
 /* The log is not the one it was: forgets all and begins as at the start. May be called from any callback. */
 void dispatcher_start_over(struct dispatcher *d, const char *reason);
+/* Capacity, which is served from the loop. */
+void dispatcher_init_capacity(struct dispatcher *d);
 /* 64 random bits for jitter (splitmix64). */
 uint64_t dispatcher_random(struct dispatcher *d);
 

@@ -155,12 +155,12 @@ int main(int argc, char **argv) {
     if (settings_load(&d.settings, "ess-dispatcher", argc, argv, environ, &d.exit_status))
         return d.exit_status;
     d.exit_status = 0;
-    d.capacity.max = d.settings.dispatcher.max_connections;
     if (getrandom(&d.random, sizeof d.random, 0) != sizeof d.random)
         abort();
     kafka_log = on_kafka_log;
     name_things(&d);
     d.loop = loop_new();
+    dispatcher_init_capacity(&d);
     d.match = match_new();
     loop_on_signal(d.loop, on_signal, &d);
     log_info("starting", LOG_S("version", ESS_VERSION));

@@ -50,7 +50,8 @@ static bool wants(void *arg, struct span topic) {
 static void on_turn(void *arg) { sender_step(arg); }
 
 void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job, struct redrive *redrive) {
-    *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive, .user = {.served = on_turn, .arg = sender}};
+    *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive};
+    sender->user = (struct capacity_user){.group = &subscriber->places, .served = on_turn, .arg = sender};
     feed_reader_init(&sender->scanner, wants, on_turn, sender);
     feed_reader_init(&sender->finder, wants, on_turn, sender);
     loop_timer_init(&sender->due, on_turn, sender);
@@ -61,6 +62,7 @@ void sender_topics_changed(struct sender *sender) {
     feed_reader_changed(&sender->finder);
 }
 
+/* Its place of capacity is free again, which wakes whoever may have waited for that or for its slot of the throttle. */
 static void attempt_end(struct attempt *a) {
     DL_DELETE(a->sender->attempts, a);
     capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
@@ -71,12 +73,12 @@ void sender_cancel(struct sender *sender) {
     struct attempt *a, *next;
     struct dispatcher *d = sender->subscriber->dispatcher;
     capacity_leave(&d->capacity, &sender->user);
-    loop_timer_clear(d->loop, &sender->due);
     DL_FOREACH_SAFE(sender->attempts, a, next) {
         webhook_cancel(a->webhook);
         lane_abort(&sender->lane, a->flight, clock_ms());
         attempt_end(a);
     }
+    loop_timer_clear(d->loop, &sender->due);
 }
 
 void sender_fini(struct sender *sender) {
@@ -158,11 +160,11 @@ static void on_done(void *arg, const struct webhook_result *result) {
         log_failure(a, result);
     if (now == FLIGHT_BURYING)
         dead_letter_write(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
+    subscriber_answered(s, result);
     attempt_end(a);
     if (sender->lane.disabled && !was_disabled)
         subscriber_disable(s, sender->lane.reason);
     progress_made(s);
-    capacity_serve(&d->capacity);
     sender_step(sender);
 }
 
@@ -287,8 +289,10 @@ static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     if (due_ms == INT64_MAX)
         return;
-    if (sender->due.slot == 0 && sender->lane.throttle && due_ms == throttle_next_ms(sender->lane.throttle))
-        d->throttle_wait_ms += due_ms - now_ms;
+    if (due_ms == throttle_next_ms(sender->lane.throttle) && due_ms > sender->throttled_until_ms) {
+        d->throttle_wait_ms += due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
+        sender->throttled_until_ms = due_ms;
+    }
     loop_timer_set(d->loop, &sender->due, due_ms);
 }
 
@@ -296,6 +300,8 @@ void sender_step(struct sender *sender) {
     struct subscriber *s = sender->subscriber;
     struct dispatcher *d = s->dispatcher;
     int64_t cursor = 0, due_ms;
+    if (sender->due.slot && sender->due.at_ms <= clock_ms())
+        loop_timer_clear(d->loop, &sender->due);
     for (int starts = 0; subscriber_may_send(s, sender); starts++) {
         int64_t now_ms = clock_ms();
         enum lane_todo todo = lane_next(&sender->lane, now_ms, &cursor, &due_ms);
@@ -317,6 +323,10 @@ void sender_step(struct sender *sender) {
     }
     if (sender->job >= 0 && lane_done(&sender->lane))
         job_ended(s);
+}
+
+void sender_wake(struct sender *sender) {
+    loop_timer_set(sender->subscriber->dispatcher->loop, &sender->due, clock_ms());
 }
 
 void sender_buried(struct sender *sender, int64_t flight, bool gave_up) {

@@ -27,6 +27,7 @@ struct sender {
     struct dead_letter *letters; /* being written */
     struct capacity_user user;
     struct loop_timer due; /* when something may be done */
+    int64_t throttled_until_ms; /* waits for the throttle were counted up to then */
 };
 
 /* A sender for a lane that the caller then begins (lane_init… on sender->lane). `redrive` is taken over. */
@@ -36,6 +37,8 @@ void sender_fini(struct sender *sender);
 
 /* Does whatever can be done now, or arranges to be called when something can. */
 void sender_step(struct sender *sender);
+/* The same, from the loop: for callers in which it must not start anything. */
+void sender_wake(struct sender *sender);
 
 /* Closes what is under way, and leaves dead letters that are not yet written to be made anew. The lane stays. */
 void sender_cancel(struct sender *sender);

@@ -11,6 +11,30 @@
 #include "dispatcher/job.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/progress.h"
+#include "dispatcher/webhook.h"
+
+enum { SILENCE_MS = 1000 }; /* a connection that is refused at once holds no place for long */
+
+static void step_all(struct subscriber *s) {
+    sender_step(&s->live);
+    if (s->job_sender)
+        sender_step(s->job_sender);
+}
+
+/* The place of an attempt was given back: any of its senders may have waited for that attempt's slot of the throttle. */
+static void on_attempt_ended(void *arg) {
+    struct subscriber *s = arg;
+    if (!s->running)
+        return;
+    sender_wake(&s->live);
+    if (s->job_sender)
+        sender_wake(s->job_sender);
+}
+
+void subscriber_answered(struct subscriber *s, const struct webhook_result *result) {
+    bool silent = result->status == 0 && result->duration_ms >= SILENCE_MS;
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+}
 
 static void on_commands_due(void *arg) { commands_apply(arg); }
 
@@ -31,6 +55,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
     s->partition = partition;
+    s->places = (struct capacity_group){.ended = on_attempt_ended, .arg = s};
     s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     loop_timer_init(&s->job_due, on_job_due, s);
@@ -132,6 +157,14 @@ static void take_window(struct subscriber *s) {
     throttle_fill(&s->throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
 }
 
+/* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does not learn it by all its places. */
+static void take_silence(struct subscriber *s) {
+    const struct lane *lane = &s->live.lane;
+    const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1] : NULL;
+    bool silent = lane->failing_since_ms && last && last->status == 0 && last->duration_ms >= SILENCE_MS;
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+}
+
 static int renew_signing(struct subscriber *s) {
     struct error err;
     if (signing_set(&s->signing, &s->keys, &err) == 0)
@@ -158,6 +191,7 @@ static void start(struct subscriber *s, enum log_level level) {
     take_window(s);
     sender_init(&s->live, s, -1, NULL);
     bool written = take_token(s);
+    take_silence(s);
     lane_pause(&s->live.lane, wants_pause(s));
     s->running = true;
     add_patterns(s);
@@ -222,12 +256,6 @@ static void renew_policy(struct subscriber *s) {
     if (s->job_sender && !s->jobs[0].redrive)
         lane_set_policy(&s->job_sender->lane, &policy);
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
-}
-
-static void step_all(struct subscriber *s) {
-    sender_step(&s->live);
-    if (s->job_sender)
-        sender_step(s->job_sender);
 }
 
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */

@@ -19,6 +19,7 @@
 struct dispatcher;
 struct pending_command;
 struct test_delivery;
+struct webhook_result;
 
 /* Its spec, keys or wanted state, as far as they cannot be read. */
 enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_WANT, UNREADABLE_RECORDS };
@@ -55,6 +56,7 @@ struct subscriber {
     /* while it runs */
     bool running;
     struct match_member member;
+    struct capacity_group places; /* of its attempts, whoever makes them */
     struct sender live;
     struct sender *job_sender; /* of jobs[0]; NULL: none runs */
     struct token_job *jobs;
@@ -103,6 +105,8 @@ void subscriber_close(struct subscriber *s);
 /* Stops it. With `keep`, its token is written and kept, so that it can go on. */
 void subscriber_stop(struct subscriber *s, bool keep);
 
+/* An attempt has ended with this result, whoever made it. */
+void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
 /* One of its senders may start a webhook now, as far as ownership and its operator are concerned. */
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
 /* Nothing more is sent, until it is resumed. */

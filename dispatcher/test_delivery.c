@@ -21,13 +21,18 @@ struct test_delivery {
     char topic[TOPIC_BYTES_MAX + 1], id[40];
     struct buf body;
     struct loop_timer due; /* its throttle's */
+    struct capacity_user user;
     struct webhook *webhook;
     uint64_t throttle_slot;
 };
 
 static void test_free(struct test_delivery *t) {
+    struct dispatcher *d = t->subscriber->dispatcher;
     t->subscriber->test = NULL;
-    loop_timer_clear(t->subscriber->dispatcher->loop, &t->due);
+    if (t->webhook)
+        capacity_give(&d->capacity, &t->user);
+    capacity_leave(&d->capacity, &t->user);
+    loop_timer_clear(d->loop, &t->due);
     buf_fini(&t->body);
     free(t);
 }
@@ -38,6 +43,7 @@ static void on_done(void *arg, const struct webhook_result *result) {
     const struct lane_outcome outcome = {
         .status = result->status, .error = result->error, .duration_ms = result->duration_ms, .excerpt = result->excerpt};
     throttle_finish(&s->throttle, t->throttle_slot, clock_ms());
+    subscriber_answered(s, result);
     if (result->status < 200 || result->status > 299)
         lane_note_failed(&s->live.lane, 0, 1, &outcome, clock_wall_ms());
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
@@ -57,6 +63,8 @@ static void send_it(void *arg) {
         loop_timer_set(d->loop, &t->due, due_ms > now_ms && due_ms < now_ms + LOOK_MS ? due_ms : now_ms + LOOK_MS);
         return;
     }
+    if (!capacity_ask(&d->capacity, &t->user))
+        return;
     struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
     list = signing_add(list, "X-ESS-Subscriber", s->id);
     list = signing_add(list, "X-ESS-Topic", t->topic);
@@ -72,6 +80,7 @@ static void send_it(void *arg) {
                                             .done = on_done,
                                             .arg = t};
     t->throttle_slot = throttle_start(&s->throttle);
+    capacity_take(&d->capacity, &t->user);
     t->webhook = webhook_send(d->webhooks, &request);
 }
 
@@ -88,6 +97,7 @@ bool test_delivery(struct subscriber *s, const struct command *command, int64_t 
         return false;
     struct test_delivery *t = s->test = mem_zero(sizeof *t);
     *t = (struct test_delivery){.subscriber = s, .generation = generation};
+    t->user = (struct capacity_user){.group = &s->places, .served = send_it, .arg = t};
     snprintf(t->topic, sizeof t->topic, "%s", command->topic);
     snprintf(t->id, sizeof t->id, "ess-test-%" PRId64, generation);
     make_body(t, command);

@@ -12,6 +12,8 @@ enum { USERS = 6 };
 
 static struct capacity capacity;
 static struct capacity_user users[USERS];
+static struct capacity_group groups[USERS];
+static size_t endings, servings;
 static int64_t wishes[USERS]; /* webhooks that it still wants to start */
 static int order[64];         /* who started, in order */
 static size_t started;
@@ -27,14 +29,25 @@ static void step(void *arg) {
     }
 }
 
+static void on_ended(void *arg) {
+    (void)arg;
+    endings++;
+}
+
+static void on_serve_soon(void *arg) {
+    (void)arg;
+    servings++;
+}
+
 static int begin(void **state) {
     (void)state;
-    capacity = (struct capacity){.max = 8};
+    capacity_init(&capacity, 8, on_serve_soon, NULL);
     for (int i = 0; i < USERS; i++) {
-        users[i] = (struct capacity_user){.served = step, .arg = &users[i]};
+        groups[i] = (struct capacity_group){.ended = on_ended};
+        users[i] = (struct capacity_user){.group = &groups[i], .served = step, .arg = &users[i]};
         wishes[i] = 0;
     }
-    started = 0;
+    started = endings = servings = 0;
     return 0;
 }
 
@@ -43,19 +56,27 @@ static void want(int number, int64_t count) {
     step(&users[number]);
 }
 
-static void end_one(int number) {
-    capacity_give(&capacity, &users[number]);
-    capacity_serve(&capacity);
+/* What the loop does when the callbacks are done. */
+static void turn_of_the_loop(void) {
+    for (; servings; servings--)
+        capacity_serve(&capacity);
 }
 
-static void one_alone_may_take_all(void **state) {
+static void end_one(int number) {
+    capacity_give(&capacity, &users[number]);
+    turn_of_the_loop();
+}
+
+static void one_alone_leaves_a_quarter_free(void **state) {
     (void)state;
     want(0, 20);
-    assert_int_equal(users[0].in_flight, 8);
+    assert_int_equal(groups[0].in_flight, 6);
     assert_true(users[0].queued);
     end_one(0);
-    assert_int_equal(users[0].in_flight, 8);
-    assert_int_equal(wishes[0], 11);
+    assert_int_equal(groups[0].in_flight, 6);
+    assert_int_equal(wishes[0], 13);
+    want(1, 5);
+    assert_int_equal(groups[1].in_flight, 2);
 }
 
 static void those_that_wait_are_served_in_turn_one_each(void **state) {
@@ -64,64 +85,131 @@ static void those_that_wait_are_served_in_turn_one_each(void **state) {
     want(1, 3);
     want(2, 3);
     want(3, 3);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 5; i++)
         end_one(0);
-    static const int expected[] = {1, 2, 3, 1, 2, 3};
+    static const int expected[] = {1, 1, 2, 3, 2, 3};
     for (size_t i = 0; i < 6; i++)
-        assert_int_equal(order[8 + i], expected[i]);
+        assert_int_equal(order[6 + i], expected[i]);
 }
 
-static void one_with_a_quarter_of_all_waits_behind_those_with_less(void **state) {
+static void the_users_of_one_group_share_its_quarter(void **state) {
     (void)state;
-    want(0, 100); /* takes all, and waits first in the queue for more */
-    want(1, 1);
+    users[1].group = &groups[0];
+    want(0, 3);
+    want(1, 20);
+    assert_int_equal(groups[0].in_flight, 6);
     end_one(0);
-    assert_int_equal(users[1].in_flight, 1);
-    assert_int_equal(users[0].in_flight, 7);
-    end_one(0); /* nobody with less waits any more */
-    assert_int_equal(users[0].in_flight, 7);
+    assert_int_equal(groups[0].in_flight, 6);
+}
+
+static void the_silent_share_a_quarter(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        capacity_set_silent(&capacity, &groups[i], true);
+        want(i, 5);
+    }
+    assert_int_equal(capacity.in_flight, 2);
+    want(4, 3);
+    want(5, 2);
+    assert_int_equal(capacity.in_flight, 2 + 3 + 2);
+    end_one(4);
+    end_one(5);
+    assert_int_equal(capacity.in_flight, 5); /* nobody silent takes them */
+    end_one(0);
+    assert_int_equal(capacity.silent_in_flight, 2);
+}
+
+static void one_that_answers_again_is_silent_no_more(void **state) {
+    (void)state;
+    capacity_set_silent(&capacity, &groups[0], true);
+    capacity_set_silent(&capacity, &groups[1], true);
+    want(0, 2);
+    want(1, 3);
+    assert_int_equal(groups[1].in_flight, 0);
+    capacity_set_silent(&capacity, &groups[1], false);
+    turn_of_the_loop();
+    assert_int_equal(groups[1].in_flight, 3);
+    capacity_set_silent(&capacity, &groups[1], true);
+    assert_int_equal(capacity.silent_in_flight, 5);
 }
 
 static void one_that_stops_waiting_holds_up_nobody(void **state) {
     (void)state;
-    want(0, 8);
-    want(1, 1);
+    want(0, 6);
+    want(1, 2);
     want(2, 1);
-    capacity_leave(&capacity, &users[1]);
+    want(3, 1);
+    capacity_leave(&capacity, &users[2]);
     end_one(0);
-    assert_int_equal(users[2].in_flight, 1);
+    assert_int_equal(groups[3].in_flight, 1);
     assert_int_equal(capacity.waiting, 0);
 }
 
-static void the_bound_holds_whatever_comes_and_goes(void **state) {
+static void whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within(void **state) {
+    (void)state;
+    want(0, 8);
+    want(1, 2);
+    want(2, 1);
+    capacity_give(&capacity, &users[0]);
+    assert_int_equal(groups[2].in_flight, 0);
+    assert_int_equal(servings, 1);
+    want(3, 1); /* it does not overtake those that wait */
+    assert_int_equal(groups[3].in_flight, 0);
+    turn_of_the_loop();
+    assert_int_equal(groups[2].in_flight, 1);
+}
+
+static void each_end_is_told_to_its_group(void **state) {
+    (void)state;
+    want(0, 2);
+    capacity_give(&capacity, &users[0]);
+    assert_int_equal(endings, 1);
+}
+
+static bool may_start(int number) {
+    int64_t quarter = capacity.max / 4, left = capacity.max - capacity.in_flight;
+    const struct capacity_group *group = &groups[number];
+    return left > 0 && (!group->silent || capacity.silent_in_flight < quarter) && (group->in_flight < quarter || left > quarter);
+}
+
+static void the_bounds_hold_whatever_comes_and_goes(void **state) {
     (void)state;
     uint64_t seed = 7;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 40000; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        int number = (int)((seed >> 33) % USERS);
-        if ((seed >> 62) & 1)
+        int number = (int)((seed >> 33) % USERS), what = (int)(seed >> 60);
+        if (what >= 8)
             want(number, (int64_t)((seed >> 40) % 10));
-        else if (users[number].in_flight)
-            end_one(number);
-        int64_t sum = 0, waiting = 0;
+        else if (what == 0)
+            capacity_set_silent(&capacity, &groups[number], (seed >> 50) & 1);
+        else if (groups[number].in_flight)
+            capacity_give(&capacity, &users[number]);
+        turn_of_the_loop();
+        int64_t sum = 0, silent = 0, waiting = 0;
         for (int u = 0; u < USERS; u++) {
-            sum += users[u].in_flight;
+            sum += groups[u].in_flight;
+            silent += groups[u].silent ? groups[u].in_flight : 0;
             waiting += users[u].queued;
             assert_true(users[u].queued || wishes[u] == 0); /* nobody is forgotten */
+            assert_false(users[u].queued && may_start(u));   /* no place is left unused */
         }
         assert_true(sum == capacity.in_flight && sum <= capacity.max && waiting == capacity.waiting);
-        assert_true(waiting == 0 || sum == capacity.max); /* no room is left unused */
+        assert_int_equal(silent, capacity.silent_in_flight);
     }
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, begin)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(one_alone_may_take_all),
+        TEST(one_alone_leaves_a_quarter_free),
         TEST(those_that_wait_are_served_in_turn_one_each),
-        TEST(one_with_a_quarter_of_all_waits_behind_those_with_less),
+        TEST(the_users_of_one_group_share_its_quarter),
+        TEST(the_silent_share_a_quarter),
+        TEST(one_that_answers_again_is_silent_no_more),
         TEST(one_that_stops_waiting_holds_up_nobody),
-        TEST(the_bound_holds_whatever_comes_and_goes),
+        TEST(whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within),
+        TEST(each_end_is_told_to_its_group),
+        TEST(the_bounds_hold_whatever_comes_and_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
