@@ -1,4 +1,4 @@
-/* The lane; see lane.h. set_state is the one place where a flight's state changes; after PgBouncer's objects. */
+/* The lane; see lane.h. */
 #include "dispatcher/lane.h"
 
 #include <assert.h>
@@ -9,99 +9,30 @@
 #include "common/base/clock.h"
 #include "dispatcher/retry.h"
 
-#define GO(state) (1U << (state))
-static const unsigned legal[FLIGHT_STATES] = {
-    [FLIGHT_BLOCKED] = GO(FLIGHT_QUEUED),
-    [FLIGHT_QUEUED] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_BLOCKED),
-    [FLIGHT_IN_FLIGHT] = GO(FLIGHT_SETTLED) | GO(FLIGHT_BACKOFF) | GO(FLIGHT_BURYING) | GO(FLIGHT_QUEUED),
-    [FLIGHT_BACKOFF] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_QUEUED),
-    [FLIGHT_BURYING] = GO(FLIGHT_SETTLED),
-};
-
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static bool waits(enum flight_state state) { return state == FLIGHT_QUEUED || state == FLIGHT_BACKOFF; }
+static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
 
-static void set_state(struct lane *lane, struct flight *f, enum flight_state state) {
-    assert(legal[f->state] & GO(state));
-    lane->in_flight += (size_t)(state == FLIGHT_IN_FLIGHT) - (size_t)(f->state == FLIGHT_IN_FLIGHT);
-    lane->waiting += (size_t)waits(state) - (size_t)waits(f->state);
-    f->state = state;
-}
+const struct flight *lane_flight(const struct lane *lane, int64_t cursor) { return window_find(&lane->window, cursor); }
 
-/* --- the window */
-
-static struct flight *at(const struct lane *lane, size_t number) { return &lane->window[(lane->window_at + number) % lane->window_cap]; }
-
-static struct flight *find(const struct lane *lane, int64_t cursor) {
-    size_t low = 0, high = lane->window_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (at(lane, middle)->cursor < cursor)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < lane->window_count && at(lane, low)->cursor == cursor ? at(lane, low) : NULL;
-}
-
-const struct flight *lane_flight(const struct lane *lane, int64_t cursor) { return find(lane, cursor); }
-
-static struct flight *push(struct lane *lane) {
-    if (lane->window_count == lane->window_cap) {
-        size_t cap = lane->window_cap ? lane->window_cap * 2 : 1;
-        struct flight *bigger = mem_zero(cap * sizeof *bigger);
-        for (size_t i = 0; i < lane->window_count; i++)
-            bigger[i] = *at(lane, i);
-        free(lane->window);
-        lane->window = bigger;
-        lane->window_at = 0;
-        lane->window_cap = cap;
-    }
-    return at(lane, lane->window_count++);
-}
-
-/* What is settled at the window's beginning leaves it; the position follows. */
+/* Everything below the oldest that is not settled is; the position follows. */
 static void advance(struct lane *lane) {
-    while (lane->window_count && at(lane, 0)->state == FLIGHT_SETTLED) {
-        lane->last = at(lane, 0)->cursor;
-        lane->last_id_hash = at(lane, 0)->id_hash;
-        lane->position = lane->last;
-        lane->last_compacted = false;
-        lane->window_at = (lane->window_at + 1) % lane->window_cap;
-        lane->window_count--;
-    }
-    if (lane->window_count == 0) {
+    const struct flight *oldest = window_oldest(&lane->window);
+    if (!oldest) {
         lane->position = lane->scanned;
+        lane->last = lane->newest;
+        lane->last_id_hash = lane->newest_id_hash;
         lane->last_compacted = lane->compacted;
-    }
-}
-
-static void unblock_next(struct lane *lane, uint64_t key_hash) {
-    for (size_t i = 0; i < lane->window_count; i++) {
-        struct flight *f = at(lane, i);
-        if (f->key_hash != key_hash || f->state == FLIGHT_SETTLED)
-            continue;
-        if (f->state == FLIGHT_BLOCKED)
-            set_state(lane, f, FLIGHT_QUEUED);
-        return;
+    } else if (oldest->prev > lane->position) {
+        lane->position = lane->last = oldest->prev;
+        lane->last_id_hash = oldest->prev_id_hash;
+        lane->last_compacted = false;
     }
 }
 
 static void settle(struct lane *lane, struct flight *f) {
-    uint64_t key_hash = f->key_hash;
-    set_state(lane, f, FLIGHT_SETTLED);
-    if (lane->policy.ordering == SPEC_KEY)
-        unblock_next(lane, key_hash);
+    window_settle(&lane->window, f);
     advance(lane);
-}
-
-/* Whether one of this key that is not settled stands among the first `count`. */
-static bool key_is_busy(const struct lane *lane, uint64_t key_hash, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (at(lane, i)->key_hash == key_hash && at(lane, i)->state != FLIGHT_SETTLED)
-            return true;
-    return false;
 }
 
 /* --- beginning and end */
@@ -109,12 +40,13 @@ static bool key_is_busy(const struct lane *lane, uint64_t key_hash, size_t count
 void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, int64_t position) {
     *lane = (struct lane){.policy = *policy, .throttle = throttle, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
+    lane->window.by_key = policy->ordering == SPEC_KEY;
 }
 
 void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, const struct token *token) {
     lane_init(lane, policy, throttle, token->position);
     lane->last = lane->newest = token->last;
-    lane->last_id_hash = token->last_id_hash;
+    lane->last_id_hash = lane->newest_id_hash = token->last_id_hash;
     lane->compacted = lane->last_compacted = token->compacted;
     lane->failing_since_ms = token->failing_since_ms;
     lane->given_up = token->given_up;
@@ -131,40 +63,49 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, s
         lane_disable(lane, token->reason);
 }
 
-void lane_fini(struct lane *lane) {
-    free(lane->window);
+static void forget_settled(struct lane *lane) {
     free(lane->settled);
-    free(lane->failed);
-    lane->window = NULL;
     lane->settled = NULL;
+    lane->settled_at = lane->settled_count = 0;
+}
+
+void lane_fini(struct lane *lane) {
+    window_clear(&lane->window);
+    forget_settled(lane);
+    free(lane->failed);
     lane->failed = NULL;
 }
 
-static void add_range(struct token_range **ranges, int64_t *count, int64_t from, int64_t to) {
-    *ranges = mem_resize(*ranges, (size_t)(*count + 1) * sizeof **ranges);
-    (*ranges)[(*count)++] = (struct token_range){from, to};
+struct range_list {
+    struct token_range *ranges;
+    int64_t count, cap;
+};
+
+static void add_range(struct range_list *list, int64_t from, int64_t to) {
+    if (from > to || list->count == TOKEN_SETTLED_MAX)
+        return;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 4;
+        list->ranges = mem_resize(list->ranges, (size_t)list->cap * sizeof *list->ranges);
+    }
+    list->ranges[list->count++] = (struct token_range){from, to};
 }
 
-/* Neighbours in the window make one range; those of the old token that were not come to yet stay as they are. */
+/* What was found between two of the window, or above its newest, is settled; the old token's ranges that were not come to yet stay
+ * as they are. */
 int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
-    bool open = false;
-    int64_t count = 0;
-    *ranges = NULL;
-    for (size_t i = 0; i < lane->window_count; i++) {
-        const struct flight *f = at(lane, i);
-        if (f->state == FLIGHT_SETTLED && open)
-            (*ranges)[count - 1].to = f->cursor;
-        else if (f->state == FLIGHT_SETTLED)
-            add_range(ranges, &count, f->cursor, f->cursor);
-        open = f->state == FLIGHT_SETTLED;
-    }
-    for (int64_t i = 0; i < lane->settled_count; i++)
-        if (lane->settled[i].to > lane->scanned)
-            add_range(ranges, &count, later(lane->settled[i].from, lane->scanned + 1), lane->settled[i].to);
-    return count < TOKEN_SETTLED_MAX ? count : TOKEN_SETTLED_MAX;
+    const struct window *w = &lane->window;
+    struct range_list list = {0};
+    for (size_t i = 0; i < w->count; i++)
+        add_range(&list, w->flights[i]->cursor + 1, i + 1 < w->count ? w->flights[i + 1]->prev : lane->newest);
+    for (int64_t i = lane->settled_at; i < lane->settled_count; i++)
+        add_range(&list, later(lane->settled[i].from, later(lane->newest, lane->position) + 1), lane->settled[i].to);
+    *ranges = list.ranges;
+    return list.count;
 }
 
 void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
+    forget_settled(lane);
     if (count == 0)
         return;
     lane->settled = mem_zero((size_t)count * sizeof *ranges);
@@ -173,11 +114,8 @@ void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64
 }
 
 static int64_t next_retry_ms(const struct lane *lane) {
-    int64_t next = INT64_MAX;
-    for (size_t i = 0; lane->waiting && i < lane->window_count; i++)
-        if (at(lane, i)->state == FLIGHT_BACKOFF && at(lane, i)->retry_at_ms < next)
-            next = at(lane, i)->retry_at_ms;
-    return next < INT64_MAX && next < lane->endpoint_until_ms ? lane->endpoint_until_ms : next;
+    const struct flight *f = strict(lane) ? window_oldest(&lane->window) : window_first_due(&lane->window);
+    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint_until_ms) : INT64_MAX;
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
@@ -200,108 +138,99 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->settled_count = lane_settled(lane, &token->settled);
 }
 
-/* What waits behind its key under one ordering may start under another, and the other way round. */
-static void set_ordering(struct lane *lane, enum spec_ordering ordering) {
-    lane->policy.ordering = ordering;
-    for (size_t i = 0; i < lane->window_count; i++) {
-        struct flight *f = at(lane, i);
-        bool busy = ordering == SPEC_KEY && key_is_busy(lane, f->key_hash, i);
-        if (f->state == FLIGHT_BLOCKED && !busy)
-            set_state(lane, f, FLIGHT_QUEUED);
-        else if (f->state == FLIGHT_QUEUED && busy)
-            set_state(lane, f, FLIGHT_BLOCKED);
-    }
-}
-
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
-    enum spec_ordering before = lane->policy.ordering;
     lane->policy = *policy;
-    if (before != policy->ordering)
-        set_ordering(lane, policy->ordering);
+    window_set_by_key(&lane->window, policy->ordering == SPEC_KEY);
 }
 
 /* --- what to do */
-
-static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
 
 static size_t in_flight_max(const struct lane *lane) { return strict(lane) || lane->probing ? 1 : (size_t)lane->policy.max_in_flight; }
 
 /* The first in the window that may start now; else when the next one may. Under strict order only the oldest counts. */
 static struct flight *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
-    for (size_t i = 0; lane->waiting && i < lane->window_count; i++) {
-        struct flight *f = at(lane, i);
-        if (f->state == FLIGHT_SETTLED)
-            continue;
-        if (f->state == FLIGHT_QUEUED || (f->state == FLIGHT_BACKOFF && f->retry_at_ms <= now_ms))
-            return f;
-        if (f->state == FLIGHT_BACKOFF && f->retry_at_ms < *due_ms)
-            *due_ms = f->retry_at_ms;
-        if (strict(lane))
-            return NULL;
-    }
+    struct flight *f = strict(lane) ? window_oldest(&lane->window) : window_first_due(&lane->window);
+    if (!f || f->state == FLIGHT_QUEUED || (f->state == FLIGHT_BACKOFF && f->retry_at_ms <= now_ms))
+        return f;
+    if (f->state == FLIGHT_BACKOFF)
+        *due_ms = f->retry_at_ms;
     return NULL;
 }
 
 static bool may_scan(const struct lane *lane) {
     if (lane->at_end || lane->scanned >= lane->until)
         return false;
-    return strict(lane) ? lane->window_count == 0 : lane->window_count < LANE_WINDOW_MAX;
+    return lane->window.count < (strict(lane) ? 1 : LANE_WINDOW_MAX);
+}
+
+/* --- what the token has as settled */
+
+/* Drops the ranges that end at `cursor` or below. Each ends with an event of the subscriber: where compaction took that one, it
+ * still is the next one's prev_cursor. */
+static void pass_settled(struct lane *lane, int64_t cursor) {
+    while (lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].to <= cursor) {
+        int64_t to = lane->settled[lane->settled_at++].to;
+        if (to > lane->newest) {
+            lane->newest = to;
+            lane->newest_id_hash = 0;
+        }
+    }
+    if (lane->settled_count && lane->settled_at == lane->settled_count)
+        forget_settled(lane);
+}
+
+/* Nothing is to be found in a range but its last event, whose id is wanted. */
+static void skip_settled(struct lane *lane) {
+    if (lane->settled_at == lane->settled_count)
+        return;
+    const struct token_range *range = &lane->settled[lane->settled_at];
+    if (range->from <= lane->scanned + 1 && range->to - 1 > lane->scanned) {
+        lane->scanned = range->to - 1;
+        lane->compacted = false;
+    }
 }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint_until_ms);
     *due_ms = INT64_MAX;
-    if (lane->disabled || lane->paused || lane->in_flight >= in_flight_max(lane))
+    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane))
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
     bool scan = !f && may_scan(lane);
     *due_ms = f || scan ? earliest : later(*due_ms, earliest);
     if ((!f && !scan) || earliest > now_ms)
         return LANE_NOTHING;
-    if (scan)
+    if (scan) {
+        skip_settled(lane);
         return LANE_SCAN;
+    }
     *cursor = f->cursor;
     return LANE_SEND;
 }
 
-/* Whether the token that it began with has this event as settled. */
-static bool settled_before(struct lane *lane, int64_t cursor) {
-    int64_t i = 0;
-    while (i < lane->settled_count && lane->settled[i].to < cursor)
-        i++;
-    if (i) {
-        lane->settled_count -= i;
-        memmove(lane->settled, lane->settled + i, (size_t)lane->settled_count * sizeof *lane->settled);
-    }
-    return lane->settled_count && lane->settled[0].from <= cursor;
-}
-
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash, bool compacted) {
     assert(cursor > lane->scanned && cursor <= lane->until);
-    bool busy = lane->policy.ordering == SPEC_KEY && key_is_busy(lane, key_hash, lane->window_count);
-    bool settled = settled_before(lane, cursor);
-    struct flight *f = push(lane);
-    *f = (struct flight){.state = busy ? FLIGHT_BLOCKED : FLIGHT_QUEUED,
-                         .compacted = compacted || lane->compacted,
-                         .cursor = cursor,
-                         .prev = lane->newest,
-                         .id_hash = id_hash,
-                         .key_hash = key_hash};
-    lane->waiting += !busy;
+    pass_settled(lane, cursor - 1);
+    const struct flight found = {.compacted = compacted || lane->compacted,
+                                 .cursor = cursor,
+                                 .prev = lane->newest,
+                                 .prev_id_hash = lane->newest_id_hash,
+                                 .key_hash = key_hash};
+    bool settled = lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].from <= cursor;
     lane->scanned = lane->newest = cursor;
+    lane->newest_id_hash = id_hash;
     lane->compacted = false;
-    if (settled) {
-        lane->waiting -= !busy;
-        f->state = FLIGHT_SETTLED;
-        advance(lane);
-    }
-    return !settled && !busy;
+    bool may_start = !settled && window_push(&lane->window, &found)->state == FLIGHT_QUEUED;
+    pass_settled(lane, cursor);
+    advance(lane);
+    return may_start;
 }
 
 void lane_passed(struct lane *lane, int64_t cursor, bool compacted) {
     lane->compacted |= compacted;
     if (cursor > lane->scanned)
         lane->scanned = cursor < lane->until ? cursor : lane->until;
+    pass_settled(lane, lane->scanned);
     advance(lane);
 }
 
@@ -317,16 +246,16 @@ void lane_wake(struct lane *lane, int64_t passed) {
 }
 
 const struct flight *lane_start(struct lane *lane, int64_t cursor) {
-    struct flight *f = find(lane, cursor);
+    struct flight *f = window_find(&lane->window, cursor);
     assert(f);
-    set_state(lane, f, FLIGHT_IN_FLIGHT);
+    window_set_state(&lane->window, f, FLIGHT_IN_FLIGHT);
     f->attempts++;
     f->throttle_slot = throttle_start(lane->throttle);
     return f;
 }
 
 void lane_missing(struct lane *lane, int64_t cursor) {
-    struct flight *f = find(lane, cursor);
+    struct flight *f = window_find(&lane->window, cursor);
     assert(f);
     settle(lane, f);
 }
@@ -372,7 +301,7 @@ static bool may_give_up(const struct lane *lane) { return !lane->given_up && !la
 static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, f->attempts, outcome->retry_after_ms, random);
-    set_state(lane, f, FLIGHT_BACKOFF);
+    window_set_state(&lane->window, f, FLIGHT_BACKOFF);
 }
 
 static void disable_for_failure(struct lane *lane) {
@@ -391,7 +320,7 @@ static void fail(struct lane *lane, struct flight *f, const struct lane_outcome 
     if (f->attempts >= lane->policy.max_attempts && may_give_up(lane)) {
         f->gave_up = true;
         lane->giving_up++;
-        set_state(lane, f, FLIGHT_BURYING);
+        window_set_state(&lane->window, f, FLIGHT_BURYING);
     } else {
         retry_later(lane, f, outcome, now_ms, random);
     }
@@ -401,7 +330,7 @@ static void fail(struct lane *lane, struct flight *f, const struct lane_outcome 
 
 enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
                               uint64_t random) {
-    struct flight *f = find(lane, cursor);
+    struct flight *f = window_find(&lane->window, cursor);
     enum retry_verdict verdict = retry_judge(outcome->status);
     assert(f && f->state == FLIGHT_IN_FLIGHT);
     throttle_finish(lane->throttle, f->throttle_slot, now_ms);
@@ -416,7 +345,7 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     } else if (verdict == RETRY_REFUSED && may_give_up(lane)) {
         lane->refused_in_row++;
         f->gave_up = false;
-        set_state(lane, f, FLIGHT_BURYING);
+        window_set_state(&lane->window, f, FLIGHT_BURYING);
     } else {
         fail(lane, f, outcome, now_ms, wall_ms, random);
     }
@@ -424,15 +353,15 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
 }
 
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
-    struct flight *f = find(lane, cursor);
+    struct flight *f = window_find(&lane->window, cursor);
     assert(f);
     throttle_finish(lane->throttle, f->throttle_slot, now_ms);
     f->attempts--;
-    set_state(lane, f, FLIGHT_QUEUED);
+    window_set_state(&lane->window, f, FLIGHT_QUEUED);
 }
 
 void lane_buried(struct lane *lane, int64_t cursor) {
-    struct flight *f = find(lane, cursor);
+    struct flight *f = window_find(&lane->window, cursor);
     assert(f && f->state == FLIGHT_BURYING);
     lane->dead_lettered++;
     if (f->gave_up) {
@@ -461,29 +390,29 @@ void lane_resume(struct lane *lane) {
     lane->reason[0] = 0;
     lane->endpoint_until_ms = 0;
     lane->endpoint_failures = 0;
-    for (size_t i = 0; i < lane->window_count; i++) {
-        struct flight *f = at(lane, i);
+    for (size_t i = 0; i < lane->window.count; i++) {
+        struct flight *f = lane->window.flights[i];
         if (f->state == FLIGHT_BACKOFF) {
             f->attempts = 0;
-            set_state(lane, f, FLIGHT_QUEUED);
+            window_set_state(&lane->window, f, FLIGHT_QUEUED);
         }
     }
 }
 
 void lane_rewind(struct lane *lane, int64_t position) {
-    assert(lane->in_flight == 0);
-    lane->window_count = 0;
-    lane->waiting = lane->giving_up = 0;
-    lane->settled_count = 0;
+    assert(lane->window.in_flight == 0);
+    window_clear(&lane->window);
+    forget_settled(lane);
+    lane->giving_up = 0;
     lane->position = lane->scanned = lane->last = lane->newest = position;
-    lane->last_id_hash = 0;
+    lane->last_id_hash = lane->newest_id_hash = 0;
     lane->compacted = lane->last_compacted = false;
     lane->at_end = false;
 }
 
-bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window_count == 0; }
+bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }
 
-bool lane_done(const struct lane *lane) { return lane->window_count == 0 && lane->scanned >= lane->until; }
+bool lane_done(const struct lane *lane) { return lane->window.count == 0 && lane->scanned >= lane->until; }
 
 enum token_state lane_token_state(const struct lane *lane) {
     if (lane->disabled)

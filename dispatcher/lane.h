@@ -4,8 +4,9 @@
  * it looks in the log for the next event that the subscriber wants (lane_found, lane_passed, lane_at_end), makes the attempts
  * that lane_start counts, and tells their outcomes by lane_finish. A retry finds its event again by its cursor.
  *
- * The window holds every event above `position` that was found: from the oldest that is not settled. Everything up to
- * `position` is settled (a 2xx, or a dead letter that is in Kafka); everything up to `scanned` was found or passed.
+ * The window holds the events that were found and are not settled, LANE_WINDOW_MAX at most. Everything up to `position` is
+ * settled (a 2xx, or a dead letter that is in Kafka); everything up to `scanned` was found or passed, and what of it is not in the
+ * window is settled.
  * A replay job is a lane with an `until`, beside the subscriber's own, whose throttle it shares. */
 #ifndef ESS_DISPATCHER_LANE_H
 #define ESS_DISPATCHER_LANE_H
@@ -17,31 +18,10 @@
 #include "common/model/spec.h"
 #include "common/model/token.h"
 #include "dispatcher/throttle.h"
+#include "dispatcher/window.h"
 
+/* The token holds one range of settled events above each unsettled one. */
 enum { LANE_REFUSED_MAX = 20, LANE_WINDOW_MAX = TOKEN_SETTLED_MAX };
-
-/* An event in the window.
- *                     from → to
- *   FLIGHT_BLOCKED    QUEUED                            waits for an earlier one of its key
- *   FLIGHT_QUEUED     IN_FLIGHT SETTLED BLOCKED         may start
- *   FLIGHT_IN_FLIGHT  SETTLED BACKOFF BURYING QUEUED    an attempt is under way
- *   FLIGHT_BACKOFF    IN_FLIGHT SETTLED QUEUED          an attempt failed
- *   FLIGHT_BURYING    SETTLED                           its dead letter is being written
- *   FLIGHT_SETTLED                                      only what stands before it keeps it in the window */
-enum flight_state { FLIGHT_BLOCKED, FLIGHT_QUEUED, FLIGHT_IN_FLIGHT, FLIGHT_BACKOFF, FLIGHT_BURYING, FLIGHT_SETTLED, FLIGHT_STATES };
-
-struct flight {
-    enum flight_state state;
-    bool compacted;          /* compaction took records between prev and cursor */
-    bool gave_up;       /* while BURYING: for its attempts, else because it was refused */
-    int64_t cursor;
-    int64_t prev;       /* the subscriber's own event before it, its prev_cursor */
-    uint64_t id_hash;
-    uint64_t key_hash;
-    int64_t attempts;   /* made so far */
-    int64_t retry_at_ms;
-    uint64_t throttle_slot;
-};
 
 struct lane_policy {
     enum spec_ordering ordering;
@@ -62,12 +42,11 @@ struct lane {
     int64_t last;             /* newest event for it at or below position; or the position asked for */
     uint64_t last_id_hash;    /* 0: none yet */
     int64_t newest;           /* newest event found; or the position asked for */
+    uint64_t newest_id_hash;  /* 0: not known */
     bool compacted, last_compacted;     /* compaction took records between newest and scanned; between last and position */
-    struct flight *window;    /* a ring, oldest first */
-    size_t window_at, window_count, window_cap;
-    size_t in_flight, waiting; /* in FLIGHT_IN_FLIGHT; in QUEUED or BACKOFF */
-    struct token_range *settled; /* of the token: events found among these are settled; ascending */
-    int64_t settled_count;
+    struct window window;
+    struct token_range *settled; /* of the token, above scanned: events found among these are settled; ascending */
+    int64_t settled_at, settled_count; /* those before settled_at were passed */
     int64_t endpoint_until_ms; /* the endpoint itself is backed off until then */
     int64_t endpoint_failures; /* in a row */
     bool probing;             /* one attempt at a time until a 2xx */
@@ -90,8 +69,8 @@ void lane_fini(struct lane *lane);
  * `wall_ms - now_ms` turns its deadline into the wall's time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
 
-/* Of the events above `position`, those that are settled, as ascending ranges: TOKEN_SETTLED_MAX at most, *ranges the caller's to
- * free (NULL when there are none). Returns how many. */
+/* Of the events above `position`, those that are settled, as ascending ranges, each up to one of the subscriber's events:
+ * TOKEN_SETTLED_MAX at most, *ranges the caller's to free (NULL when there are none). Returns how many. */
 int64_t lane_settled(const struct lane *lane, struct token_range **ranges);
 /* Events that will be found among these ranges are settled; copied. To a lane that has found none. */
 void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count);

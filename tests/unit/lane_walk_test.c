@@ -147,7 +147,7 @@ static void check_position(void) {
     for (int i = 0; i < w.appended; i++)
         assert_true(w.cursors[i] > w.lane.position || w.settled[i]);
     assert_true(w.lane.last <= w.lane.position && w.lane.position <= w.lane.scanned);
-    assert_int_equal(w.lane.in_flight, w.in_flight);
+    assert_int_equal(w.lane.window.in_flight, w.in_flight);
 }
 
 static void step(void) {

@@ -68,32 +68,110 @@ static void what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over(UNU
     finish(50, 200);
     hand_over(&token);
     assert_true(token.position == 0 && token.settled_count == 2);
-    assert_true(token.settled[0].from == 20 && token.settled[0].to == 30 && token.settled[1].from == 50 && token.settled[1].to == 50);
+    assert_true(token.settled[0].from == 11 && token.settled[0].to == 30 && token.settled[1].from == 41 && token.settled[1].to == 50);
     token_fini(&token);
     assert_true(lane_found(&lane, 10, 1, 0, false));
     assert_false(lane_found(&lane, 20, 1, 0, false));
     hand_over(&token); /* in the middle of it */
-    assert_int_equal(token.settled_count, 3);
+    assert_true(token.settled_count == 3 && token.settled[0].to == 20 && token.settled[1].from == 21);
     token_fini(&token);
     for (int64_t c = 10; c <= 60; c += 10) {
         bool may = lane_found(&lane, c, 1, 0, false);
         assert_int_equal(may, c == 10 || c == 40 || c == 60);
-        assert_int_equal(lane_flight(&lane, c)->prev, c - 10);
+        assert_true(!may || lane_flight(&lane, c)->prev == c - 10);
     }
 }
 
-static void the_window_is_bounded(UNUSED void **state) {
-    int64_t cursor, found = 1;
+static void a_successor_looks_only_for_what_was_not_settled(UNUSED void **state) {
+    struct token token;
+    int64_t cursor;
+    concurrent(SPEC_NONE, 8);
+    start_new(10, 0);
+    finish(10, 503);
+    for (int64_t c = 20; c <= 1000000; c += 10) {
+        start_new(c, 0);
+        finish(c, c == 700000 ? 503 : 200);
+    }
+    hand_over(&token);
+    assert_int_equal(token.settled_count, 2);
+    token_fini(&token);
+    start_new(10, 0);
+    assert_int_equal(next(&cursor), LANE_SCAN);
+    assert_int_equal(lane.scanned, 699989);
+    hand_over(&token); /* between the leap and what it finds */
+    assert_true(token.settled_count == 2 && token.settled[0].from == 11 && token.settled[0].to == 699990);
+    token_fini(&token);
+    start_new(10, 0);
+    assert_int_equal(next(&cursor), LANE_SCAN);
+    assert_false(lane_found(&lane, 699990, 77, 0, false));
+    start_new(700000, 0);
+    assert_true(lane_flight(&lane, 700000)->prev == 699990 && lane_flight(&lane, 700000)->prev_id_hash == 77);
+    assert_int_equal(next(&cursor), LANE_SCAN);
+    assert_true(lane_found(&lane, 1000010, 1, 0, true)); /* compaction took the one before it */
+    assert_true(lane_flight(&lane, 1000010)->prev == 1000000 && lane_flight(&lane, 1000010)->compacted);
+    lane_start(&lane, 1000010);
+    finish(10, 200);
+    finish(700000, 200);
+    assert_true(lane.position == 1000000 && lane.last == 1000000 && lane.last_id_hash == 0);
+    assert_null(lane.settled);
+}
+
+static void one_event_that_always_fails_holds_up_nothing_that_comes_after_it(UNUSED void **state) {
     concurrent(SPEC_NONE, 10);
     start_new(1, 0);
     finish(1, 503);
-    while (next(&cursor) == LANE_SCAN && found < 100000) {
-        start_new(++found, 0);
+    for (int64_t found = 2; found <= 5 * LANE_WINDOW_MAX; found++) {
+        start_new(found, 0);
         finish(found, 200);
     }
-    assert_int_equal(found, LANE_WINDOW_MAX);
+    assert_true(lane.position == 0 && lane.window.count == 1 && lane.window.cap <= 4);
     attempt(1, 200);
-    assert_int_equal(lane.position, found);
+    assert_int_equal(lane.position, 5 * LANE_WINDOW_MAX);
+}
+
+static void by_key_too_only_what_is_not_settled_fills_the_window(UNUSED void **state) {
+    int64_t cursor, found = 1;
+    concurrent(SPEC_KEY, 10);
+    start_new(1, 7);
+    finish(1, 503);
+    for (; found < 3 * LANE_WINDOW_MAX; found++) {
+        bool is_its_key = found % 4 == 0;
+        if (next(&cursor) != LANE_SCAN)
+            break;
+        assert_int_equal(lane_found(&lane, found + 1, 1, is_its_key ? 7 : 8, false), !is_its_key);
+        if (is_its_key)
+            continue;
+        lane_start(&lane, found + 1);
+        finish(found + 1, 200);
+    }
+    assert_true(lane.window.count == 3 * LANE_WINDOW_MAX / 4);
+    lane_resume(&lane);
+    while (next(&cursor) == LANE_SEND) { /* all of that key, in their order */
+        lane_start(&lane, cursor);
+        finish(cursor, 200);
+    }
+    assert_true(lane.window.count == 0 && lane.position == found);
+}
+
+static void the_number_of_unsettled_events_is_bounded_and_so_is_the_token(UNUSED void **state) {
+    struct token token;
+    struct buf text = {0};
+    int64_t cursor, found = 1000000000;
+    concurrent(SPEC_NONE, 10);
+    while (next(&cursor) == LANE_SCAN && found < 2000000000) {
+        found += 1000;
+        start_new(found, 0);
+        finish(found, 200);
+        start_new(++found, 0);
+        finish(found, 503);
+    }
+    assert_int_equal(lane.window.count, LANE_WINDOW_MAX);
+    hand_over(&token);
+    token_to_json(&token, &text);
+    assert_int_equal(token.settled_count, LANE_WINDOW_MAX - 1);
+    assert_true(text.len < 110000);
+    buf_fini(&text);
+    token_fini(&token);
 }
 
 static void a_job_ends_where_it_is_to(UNUSED void **state) {
@@ -129,7 +207,10 @@ int main(void) {
         TEST(by_key_only_that_key_waits),
         TEST(the_endpoint_backs_off_as_a_whole_when_it_is_not_there_and_is_probed_by_one),
         TEST(what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over),
-        TEST(the_window_is_bounded),
+        TEST(a_successor_looks_only_for_what_was_not_settled),
+        TEST(one_event_that_always_fails_holds_up_nothing_that_comes_after_it),
+        TEST(by_key_too_only_what_is_not_settled_fills_the_window),
+        TEST(the_number_of_unsettled_events_is_bounded_and_so_is_the_token),
         TEST(a_job_ends_where_it_is_to),
         TEST(another_ordering_frees_or_holds_what_waits),
     };

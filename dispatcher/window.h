@@ -1,0 +1,72 @@
+/* The events of a lane that were found in the log and are not settled yet: in the order of their cursors, by key (each key's in
+ * order), and by when the next may start. What is settled leaves the window, so that memory follows what waits, and one event that
+ * fails for hours holds up nothing that was found after it. Pure. */
+#ifndef ESS_DISPATCHER_WINDOW_H
+#define ESS_DISPATCHER_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An event in the window.
+ *                     from → to
+ *   FLIGHT_BLOCKED    QUEUED                                  waits for an earlier one of its key
+ *   FLIGHT_QUEUED     IN_FLIGHT SETTLED BLOCKED BURYING       may start
+ *   FLIGHT_IN_FLIGHT  SETTLED BACKOFF BURYING QUEUED BLOCKED  an attempt is under way
+ *   FLIGHT_BACKOFF    IN_FLIGHT SETTLED QUEUED BLOCKED        an attempt failed
+ *   FLIGHT_BURYING    SETTLED                                 its dead letter is being written
+ *   FLIGHT_SETTLED                                            it has left the window */
+enum flight_state { FLIGHT_BLOCKED, FLIGHT_QUEUED, FLIGHT_IN_FLIGHT, FLIGHT_BACKOFF, FLIGHT_BURYING, FLIGHT_SETTLED, FLIGHT_STATES };
+
+struct window_key;
+
+struct flight {
+    enum flight_state state;
+    bool compacted;        /* compaction took records between prev and cursor */
+    bool gave_up;          /* while BURYING: for its attempts, else because it was refused */
+    int64_t cursor;
+    int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
+    uint64_t prev_id_hash; /* of that event; 0: not known */
+    uint64_t key_hash;
+    int64_t attempts;      /* made so far */
+    int64_t retry_at_ms;   /* while in BACKOFF */
+    uint64_t throttle_slot;
+    /* the window's own */
+    size_t heap_at;
+    struct window_key *key; /* NULL: the window does not go by key */
+    struct flight *key_prev, *key_next;
+};
+
+struct window {
+    struct flight **flights; /* ascending by cursor */
+    size_t count, cap;
+    struct flight **heap;    /* QUEUED and BACKOFF: the top may start first */
+    size_t heap_count, heap_cap;
+    bool by_key;
+    struct window_key *keys;
+    size_t in_flight;
+};
+
+/* An empty window is all zero. */
+void window_clear(struct window *window); /* frees all that it holds */
+
+/* Appends an event above all others: QUEUED, or BLOCKED by an earlier one of its key. Copied; returns the window's own. */
+struct flight *window_push(struct window *window, const struct flight *flight);
+/* NULL: it is not (any more) in the window. */
+struct flight *window_find(const struct window *window, int64_t cursor);
+struct flight *window_oldest(const struct window *window);
+/* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED comes first, oldest first. */
+struct flight *window_first_due(const struct window *window);
+/* The event right above `flight`; NULL: none. */
+struct flight *window_above(const struct window *window, const struct flight *flight);
+
+/* The one place where a flight's state changes; not to SETTLED. One that would wait before an earlier one of its key is settled
+ * is BLOCKED instead. Set retry_at_ms before BACKOFF. */
+void window_set_state(struct window *window, struct flight *flight, enum flight_state state);
+/* It is settled: it leaves the window and is freed, and the next of its key may start. */
+void window_settle(struct window *window, struct flight *flight);
+
+/* Whether of one key only the oldest may start. */
+void window_set_by_key(struct window *window, bool by_key);
+
+#endif

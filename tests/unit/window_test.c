@@ -1,0 +1,120 @@
+/* The window against a plain list: thousands of random steps, after each of which what it finds must be what a scan finds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dispatcher/window.h"
+
+enum { EVENTS_MAX = 600, KEYS = 7, STEPS = 30000 };
+
+static struct window window;
+static struct flight *events[EVENTS_MAX]; /* ascending by cursor */
+static size_t count;
+static int64_t newest;
+
+static unsigned below(unsigned n) { return (unsigned)random() % n; }
+
+static struct flight *scan_first_due(void) {
+    struct flight *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct flight *f = events[i];
+        bool queued = f->state == FLIGHT_QUEUED;
+        if (!queued && f->state != FLIGHT_BACKOFF)
+            continue;
+        if (!first || (queued && first->state != FLIGHT_QUEUED) ||
+            (!queued && first->state != FLIGHT_QUEUED && f->retry_at_ms < first->retry_at_ms))
+            first = f;
+    }
+    return first;
+}
+
+static bool scan_held(size_t i) {
+    for (size_t before = 0; window.by_key && before < i; before++)
+        if (events[before]->key_hash == events[i]->key_hash)
+            return true;
+    return false;
+}
+
+static void check(void) {
+    size_t in_flight = 0;
+    assert_int_equal(window.count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_ptr_equal(window.flights[i], events[i]);
+        assert_ptr_equal(window_find(&window, events[i]->cursor), events[i]);
+        assert_ptr_equal(window_above(&window, events[i]), i + 1 < count ? events[i + 1] : NULL);
+        in_flight += events[i]->state == FLIGHT_IN_FLIGHT;
+        bool held = scan_held(i), waits = events[i]->state == FLIGHT_QUEUED || events[i]->state == FLIGHT_BACKOFF;
+        assert_true(held ? !waits : events[i]->state != FLIGHT_BLOCKED);
+    }
+    assert_ptr_equal(window_oldest(&window), count ? events[0] : NULL);
+    assert_ptr_equal(window_first_due(&window), scan_first_due());
+    assert_int_equal(window.in_flight, in_flight);
+    assert_true(window.cap <= (count ? 4 * count : 1) + 1 && window.heap_cap <= 4 * (window.heap_count + 1));
+}
+
+static void settle(size_t i) {
+    window_settle(&window, events[i]);
+    count--;
+    memmove(events + i, events + i + 1, (count - i) * sizeof *events);
+}
+
+static void step_one(size_t i) {
+    struct flight *f = events[i];
+    f->retry_at_ms = f->state == FLIGHT_IN_FLIGHT ? (int64_t)below(50) : f->retry_at_ms;
+    if (f->state == FLIGHT_QUEUED || f->state == FLIGHT_BACKOFF)
+        window_set_state(&window, f, FLIGHT_IN_FLIGHT);
+    else if (f->state == FLIGHT_BURYING)
+        settle(i);
+    else if (f->state == FLIGHT_IN_FLIGHT && below(3) == 0)
+        settle(i);
+    else if (f->state == FLIGHT_IN_FLIGHT)
+        window_set_state(&window, f, below(2) ? FLIGHT_BACKOFF : below(2) ? FLIGHT_QUEUED : FLIGHT_BURYING);
+}
+
+static void it_finds_what_a_scan_would_find(void **state) {
+    (void)state;
+    srandom(4711);
+    for (int i = 0; i < STEPS; i++) {
+        bool grows = i / 3000 % 2 == 0;
+        const struct flight f = {.cursor = newest + 1 + below(3), .key_hash = below(KEYS)};
+        if (count < EVENTS_MAX && below(grows ? 3 : 30) == 0) {
+            newest = f.cursor;
+            events[count++] = window_push(&window, &f);
+        } else if (count && below(1000)) {
+            step_one(below((unsigned)count));
+        } else {
+            window_set_by_key(&window, below(2));
+        }
+        if (count < 40 || i % 50 == 0)
+            check();
+    }
+    window_clear(&window);
+    assert_true(!window.count && !window.flights && !window.heap && !window.keys);
+}
+
+static void by_key_the_next_one_may_start_when_the_one_before_is_settled(void **state) {
+    const struct flight one = {.cursor = 1, .key_hash = 5}, two = {.cursor = 2, .key_hash = 5}, other = {.cursor = 3, .key_hash = 6};
+    struct window w = {.by_key = true};
+    (void)state;
+    struct flight *a = window_push(&w, &one), *b = window_push(&w, &two), *c = window_push(&w, &other);
+    assert_true(a->state == FLIGHT_QUEUED && b->state == FLIGHT_BLOCKED && c->state == FLIGHT_QUEUED);
+    window_set_state(&w, a, FLIGHT_IN_FLIGHT);
+    assert_ptr_equal(window_first_due(&w), c);
+    window_settle(&w, a);
+    assert_ptr_equal(window_first_due(&w), b);
+    window_clear(&w);
+    assert_true(w.by_key);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_finds_what_a_scan_would_find),
+        cmocka_unit_test(by_key_the_next_one_may_start_when_the_one_before_is_settled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
