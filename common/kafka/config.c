@@ -86,11 +86,42 @@ static int apply_all(rd_kafka_conf_t *conf, const struct kafka_config *config, c
     return apply_list(conf, settings, err);
 }
 
+/* --- the connection that a consumer reads over. librdkafka has a thread for each connection, which gets its answers and
+ * closes its socket. */
+
+enum { API_FETCH = 1 };
+
 static int on_socket_done(int fd, void *opaque) {
-    const struct kafka_watch *watch = opaque;
+    struct kafka_watch *watch = opaque;
+    unsigned long self = pthread_self();
     int result = close(fd);
-    watch->lost(watch->arg);
+    if (atomic_compare_exchange_strong(&watch->reader, &self, 0))
+        watch->lost(watch->arg);
     return result;
+}
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id, int16_t api, int16_t version,
+                                       int32_t number, size_t size, int64_t rtt, rd_kafka_resp_err_t code, void *opaque) {
+    struct kafka_watch *watch = opaque;
+    unsigned long self = pthread_self();
+    (void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)number, (void)size, (void)rtt;
+    if (api == API_FETCH && !code) {
+        unsigned long before = atomic_exchange(&watch->reader, self);
+        if (before && before != self)
+            watch->lost(watch->arg);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *reason, size_t bytes) {
+    (void)conf, (void)reason, (void)bytes;
+    return rd_kafka_interceptor_add_on_response_received(rk, "ess", on_response, opaque);
+}
+
+static void watch_connections(rd_kafka_conf_t *conf, struct kafka_watch *watch) {
+    rd_kafka_conf_set_opaque(conf, watch);
+    rd_kafka_conf_set_closesocket_cb(conf, on_socket_done);
+    rd_kafka_conf_interceptor_add_on_new(conf, "ess", on_new, watch);
 }
 
 rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
@@ -99,17 +130,17 @@ rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *co
 }
 
 rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
-                                     const struct kafka_watch *watch, struct error *err) {
+                                     struct kafka_watch *watch, struct error *err) {
     char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE |
                                        RD_KAFKA_EVENT_OFFSET_COMMIT);
-    if (watch) {
-        rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)watch);
-        rd_kafka_conf_set_closesocket_cb(conf, on_socket_done);
-    }
-    if (apply_all(conf, config, settings, err)) {
+    if (watch)
+        watch_connections(conf, watch);
+    if (apply_all(conf, config, settings, err) ||
+        /* ESS has no transactions; another program's, left open, would stop every reader until it times out */
+        (type == RD_KAFKA_CONSUMER && apply(conf, "isolation.level", "read_uncommitted", err))) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }

@@ -3,6 +3,7 @@
 #define ESS_KAFKA_CONFIG_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,20 +34,23 @@ struct kafka_setting {
     const char *value;
 };
 
-/* Who is told of lost connections. Must outlive the handle. */
+/* Watches the connection that a consumer reads over. Must outlive the handle. */
 struct kafka_watch {
     void (*lost)(void *arg);
     void *arg;
+    atomic_ulong reader; /* librdkafka's thread whose connection the last answer to a fetch came over; 0: none */
 };
 
 /* A new handle with ESS's common settings, the operator's, and then `settings`. Events come from its queues, no
  * callbacks are used; librdkafka's own log lines go to `kafka_log` (from its threads). Returns NULL with the reason. */
 rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
                              struct error *err);
-/* The same, and `lost(arg)` is called whenever a connection to a broker has ended, or could not be made, before another one
- * is: by librdkafka's threads, until rd_kafka_destroy has returned. */
+/* The same, and `lost(arg)` is called when the connection that records were fetched over has ended, or another broker's has
+ * taken its place, before anything that is fetched over the next one is given out. The end of any other connection (a group
+ * coordinator's, one for metadata) says nothing about what was read. librdkafka's threads call it, until rd_kafka_destroy
+ * has returned. */
 rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_config *config, const struct kafka_setting *settings,
-                                     const struct kafka_watch *watch, struct error *err);
+                                     struct kafka_watch *watch, struct error *err);
 
 /* Destroys a consumer's handle on a thread of its own, which then calls done(arg) (done may be NULL): it can take seconds, and
  * for ever in librdkafka before 2.6.1 when a partition was removed while it was read (its messages then hold each other).

@@ -59,13 +59,22 @@ static bool transient(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
+/* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an authentication that failed. */
+static bool lasting(rd_kafka_event_t *event) {
+    rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
+    bool of_partition = at && at->partition >= 0;
+    if (at)
+        rd_kafka_topic_partition_destroy(at);
+    return of_partition || rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event);
+}
+
 static void on_error(struct consumer *c, rd_kafka_event_t *event) {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
         c->options.end(c->options.arg, at->topic, at->partition, at->offset);
         rd_kafka_topic_partition_destroy(at);
-    } else if (!transient(code)) {
+    } else if (!transient(code) && lasting(event)) {
         c->options.failed(c->options.arg, code, rd_kafka_event_error_string(event));
     }
 }
@@ -93,7 +102,7 @@ static void on_emptied(void *arg) {
 }
 
 static void watch_connections(struct consumer *c) {
-    c->watch = (struct kafka_watch){on_connection_lost, c};
+    c->watch = (struct kafka_watch){.lost = on_connection_lost, .arg = c};
     c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->lost_fd < 0)
         abort();

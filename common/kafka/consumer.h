@@ -3,7 +3,6 @@
 #define ESS_KAFKA_CONSUMER_H
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/loop.h"
@@ -20,13 +19,14 @@ struct consumer_options {
     void (*message)(void *arg, const rd_kafka_message_t *message);
     /* The partition's end was reached: its next record will be at `offset`. */
     void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
-    /* A lasting fault of one partition (offset out of range, topic gone) or of the handle. May come again and again. */
+    /* A lasting fault of one partition (offset out of range, topic gone, no right to read) or a fatal one of the handle. What
+     * befalls a single connection is not told: another one may do. May come again and again. */
     void (*failed)(void *arg, rd_kafka_resp_err_t code, const char *reason);
     /* As much was taken in one go as may be read ahead. librdkafka (before 2.2) may have found its queue full, and then sleeps for
      * up to a second although it is empty now: to assign anew, at what comes next, wakes it up. May be NULL. */
     void (*drained)(void *arg);
-    /* A connection to a broker was lost, or could not be made: comes before anything that was read over a later one. It may
-     * come for a connection that nothing was read over. May be NULL. */
+    /* The connection that was read over was lost, or another broker's took its place: comes before anything that is read
+     * over the later one. May be NULL. */
     void (*lost)(void *arg);
     void *arg;
 };

@@ -1,4 +1,5 @@
 /* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it began to read, and in the middle. */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,8 +121,42 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
     teardown(&w);
 }
 
+/* --- what befalls a connection */
+
+static atomic_int failures_logged;
+
+static void on_kafka_log(int level, const char *text) {
+    (void)level;
+    if (strstr(text, "SASL"))
+        atomic_fetch_add(&failures_logged, 1);
+}
+
+static bool has_failed(void *arg) { return atomic_load((atomic_int *)arg) > 0; }
+static bool looked_often(void *arg) { return ++*(int *)arg > 100; }
+
+static void a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_read(void **state) {
+    static char protocol[] = "security.protocol", mechanism[] = "sasl.mechanism", user[] = "sasl.username", password[] = "sasl.password",
+                sasl[] = "sasl_plaintext", plain[] = "PLAIN", nobody[] = "nobody";
+    int looks = 0;
+    char *names[] = {protocol, mechanism, user, password}, *values[] = {sasl, plain, nobody, nobody};
+    struct world w;
+    struct seen seen;
+    (void)state;
+    setup(&w);
+    w.config.rdkafka = (struct option_map){.names = names, .values = values, .count = 4};
+    kafka_log = on_kafka_log;
+    open_consumer(&seen, &w); /* which fails the test when it is told of a lasting fault */
+    assign(&seen, 0);
+    run_until(&w, has_failed, &failures_logged);
+    run_until(&w, looked_often, &looks);
+    consumer_free(seen.consumer);
+    teardown(&w);
+    kafka_log = NULL;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force),
-                                       cmocka_unit_test(a_jump_from_where_all_was_fetched_that_may_be_takes_no_second)};
+                                       cmocka_unit_test(a_jump_from_where_all_was_fetched_that_may_be_takes_no_second),
+                                       cmocka_unit_test(a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

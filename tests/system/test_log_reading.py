@@ -1,0 +1,58 @@
+"""What the log's readers meet: connections that brokers close, another program's transaction, a right to read that is taken back,
+records of a later version."""
+import time
+
+import confluent_kafka
+import pytest
+
+from ess import CA, Broker, running, wait_for
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """An ESS on a broker that closes connections on which nothing happens for three seconds."""
+    folder = tmp_path_factory.mktemp("impatient")
+    broker = Broker(folder / "kafka", settings=["connections.max.idle.ms=3000"])
+    try:
+        broker.start()
+        with running(folder, broker, CA(folder)) as ess:
+            ess.ingest()
+            ess.dispatcher()
+            yield ess
+    finally:
+        broker.stop()
+
+
+def test_no_publish_is_refused_when_brokers_close_connections_that_nothing_is_read_over(impatient):
+    """librdkafka keeps one to its group's coordinator, which a broker closes again and again."""
+    ess, receiver, answers = impatient, impatient.receiver(), []
+    ingest = ess.daemons[0]
+    ess.subscribe("steady", receiver, ["steady"])
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        answers.append((ingest.post('{"topic":"steady","data":1}').status, ingest.get("/readyz").status, ingest.replay(0, limit=1).status))
+        time.sleep(0.02)
+    assert set(answers) == {(201, 200, 200)}
+    receiver.wait(len(answers))
+
+
+def test_another_programs_open_transaction_stops_no_reader(impatient):
+    ess, receiver, ingest = impatient, impatient.receiver(), impatient.daemons[0]
+    ess.subscribe("open", receiver, ["open"])
+    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0, "transactional.id": "another",
+                                       "transaction.timeout.ms": 600000})
+    writer.init_transactions(10)
+    feed = ess.records("events")[0].key()[9:]
+    for end in (writer.abort_transaction, writer.commit_transaction):
+        receiver.requests.clear()
+        writer.begin_transaction()
+        for headers in (None, [("ess-v", b"1"), ("ess-feed", feed)]):  # neither is an event, whatever it says
+            writer.produce(ess.topic("events"), b"theirs", b"k", partition=0, headers=headers)
+        assert writer.flush(10) == 0
+        during = ess.publish("open", "during")
+        assert receiver.wait(1)[0].cursor == during
+        end(10)
+        wait_for(lambda: ingest.metrics()["ess_feed_cursor"] == during + 1)  # its marker is a cursor without a record
+        after = ess.publish("open", "after")
+        assert receiver.wait(2)[1].cursor == after == during + 2
+        assert [e["cursor"] for e in ingest.replay(during - 1, topics="open").json["events"]] == [during, after]
