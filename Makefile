@@ -104,22 +104,26 @@ unit: $(UNIT_TESTS) ## unit tests
 	@tests/run $^
 
 .PHONY: test
-test: all $(UNIT_TESTS) setup-test ## unit and system tests; SYSTEM_TESTS=tests/system/test_x.py for some
-	@tests/run --system $(SYSTEM_TESTS) $(UNIT_TESTS)
+test: all $(UNIT_TESTS) setup-test ## unit and system tests; SYSTEM_TESTS="tests/system/test_x.py …" for some
+	@tests/run $(SYSTEM_TESTS:%=--system %) $(UNIT_TESTS)
 
 .PHONY: test-compose
 test-compose: setup-test ## images, both compose files and make run on a bare Debian, in a real container engine; needs root where none runs
 	@tests/compose/engine start bookworm
-	@tests/run --system $(COMPOSE_TESTS)
+	@tests/run $(COMPOSE_TESTS:%=--system %)
 COMPOSE_TESTS ?= tests/compose
 
 .PHONY: chaos outage chaos-long
 chaos: all setup-test ## a minute of load while everything is killed, stopped and cut off; CHAOS_SEED=7 CHAOS_S=300 for others
 	@tests/run --system tests/chaos/test_chaos.py
 outage: all setup-test ## two minutes of load while the broker is away; OUTAGE_S=20 for fewer
-	@PYTEST_ARGS=-s TEST_PROCESSES=0 tests/run --system tests/chaos/test_outage.py
+	@PYTEST_ARGS="-s $$PYTEST_ARGS" TEST_PROCESSES=0 tests/run --system tests/chaos/test_outage.py
 chaos-long: ## half an hour of it
-	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS='-s' $(MAKE) --no-print-directory chaos
+	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS="-s $$PYTEST_ARGS" $(MAKE) --no-print-directory chaos
+
+# Of several in one command each waits for the one before: at once they would measure each other.
+alone_before :=
+$(foreach goal,$(filter bench bench-% chaos outage test,$(MAKECMDGOALS)),$(if $(alone_before),$(eval $(goal): | $(alone_before)))$(eval alone_before := $(goal)))
 
 .PHONY: bench
 bench: ## all of the below, one after the other
@@ -154,11 +158,11 @@ bench-publish: all setup-test $(BUILD)/bench/load $(BUILD)/bench/latency $(BUILD
 # A target is tests/fuzz/<name>_fuzz.c; the whole of the code is built by clang to tell libFuzzer where it went.
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_S ?= 20
-fuzz_make = @$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz CFLAGS='-O1 -g'
+fuzz_make = $(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz CFLAGS='-O1 -g'
 .PHONY: fuzz
 fuzz: ## each fuzz target for 20 s, two at a time; FUZZ_S=60 for longer
 	@deploy/setup fuzz
-	$(fuzz_make) fuzz-run
+	+@$(fuzz_make) fuzz-run # +: a make whose name is in a variable gets the jobserver too
 .PHONY: fuzz-long
 fuzz-long: ## each fuzz target for an hour
 	@$(MAKE) --no-print-directory FUZZ_S=3600 fuzz
@@ -166,7 +170,7 @@ fuzz-long: ## each fuzz target for an hour
 fuzz-run: $(FUZZ)
 	@tests/fuzz/run $(FUZZ_S) $^
 fuzz-keep: ## bring what fuzzing found into tests/fuzz/corpus
-	$(fuzz_make) fuzz-keep-run
+	+@$(fuzz_make) fuzz-keep-run
 fuzz-keep-run: $(FUZZ)
 	@tests/fuzz/run keep $^
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdispatcher.a $(BUILD)/libingest.a $(BUILD)/libcommon.a
