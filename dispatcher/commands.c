@@ -1,4 +1,4 @@
-/* Commands; see commands.h. One at a time: those that must wait for something hold up the ones behind them. */
+/* Commands; see commands.h. None holds up another: one that must wait for something is tried again at each commands_apply. */
 #include "dispatcher/commands.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/kafka/times.h"
 #include "common/model/command.h"
 #include "dispatcher/dead_letter.h"
@@ -24,7 +25,9 @@ enum { AGAIN_MS = 1000 };
 struct pending_command {
     int64_t offset;
     struct buf key, value;
-    bool going; /* its tombstone is on its way */
+    bool waits;  /* it was tried and must wait; later ones may have overtaken it */
+    bool closed; /* ended by a later command before it was applied */
+    bool going;  /* its tombstone is on its way */
     struct pending_command *prev, *next;
 };
 
@@ -77,12 +80,65 @@ static void remove_record(struct subscriber *s, struct pending_command *c) {
         free(removal);
 }
 
-void commands_settled(struct subscriber *s, int64_t applied) {
+static bool stands_in(const int64_t *offsets, int64_t count, int64_t offset) {
+    for (int64_t i = 0; i < count; i++)
+        if (offsets[i] == offset)
+            return true;
+    return false;
+}
+
+static bool is_settled(const struct pending_command *c, const struct token *token) {
+    return c->offset <= token->applied && !c->waits && !stands_in(token->pending, token->pending_count, c->offset);
+}
+
+static void remove_if(struct subscriber *s, const struct token *token) {
     struct pending_command *c;
     DL_FOREACH(s->commands, c) {
-        if (c->offset <= applied && !c->going && partitions_may_write(s->dispatcher->partitions, s->partition))
+        bool gone = !token || is_settled(c, token);
+        if (gone && !c->going && partitions_may_write(s->dispatcher->partitions, s->partition))
             remove_record(s, c);
     }
+}
+
+void commands_settled(struct subscriber *s, const struct token *token) { remove_if(s, token); }
+
+void commands_erase(struct subscriber *s) { remove_if(s, NULL); }
+
+/* --- from and to the token */
+
+void commands_from_token(struct subscriber *s, struct token *token) {
+    struct pending_command *c;
+    DL_FOREACH(s->commands, c) {
+        c->waits = token && stands_in(token->pending, token->pending_count, c->offset);
+        c->closed = false;
+    }
+    free(s->outcomes);
+    s->outcomes = token ? token->outcomes : NULL;
+    s->outcomes_count = token ? token->outcomes_count : 0;
+    if (token)
+        token->outcomes = NULL;
+}
+
+void commands_to_token(const struct subscriber *s, struct token *token) {
+    const struct pending_command *c;
+    DL_FOREACH(s->commands, c) {
+        if (!c->waits || c->offset > s->applied || token->pending_count == TOKEN_PENDING_MAX)
+            continue;
+        if (!token->pending)
+            token->pending = mem_zero(TOKEN_PENDING_MAX * sizeof *token->pending);
+        token->pending[token->pending_count++] = c->offset;
+    }
+    for (int64_t i = 0; i < s->outcomes_count; i++)
+        token_add_outcome(&token->outcomes, &token->outcomes_count, &s->outcomes[i]);
+}
+
+void commands_note(struct subscriber *s, int64_t generation, const char *command, const char *outcome, const char *reason,
+                   int64_t delivered) {
+    struct token_outcome o = {.generation = generation, .at_ms = clock_wall_ms(), .delivered = delivered};
+    snprintf(o.command, sizeof o.command, "%s", command);
+    snprintf(o.outcome, sizeof o.outcome, "%s", outcome);
+    snprintf(o.reason, sizeof o.reason, "%.*s", (int)utf8_fit(reason, strlen(reason), sizeof o.reason - 1), reason);
+    token_add_outcome(&s->outcomes, &s->outcomes_count, &o);
 }
 
 /* --- applying them */
@@ -131,13 +187,16 @@ static void look_up_end(struct subscriber *s, int64_t offset) {
     loop_task(s->dispatcher->loop, lookup_work, lookup_done, l);
 }
 
-enum applied { APPLIED, WAITS };
+enum applied { APPLIED, WAITS, REFUSED, UNREADABLE };
 
-static enum applied add_job(struct subscriber *s, const struct token_job *job) { return job_add(s, job) == 0 ? APPLIED : WAITS; }
+static enum applied add_job(struct subscriber *s, const struct token_job *job) { return job_add(s, job) == 0 ? APPLIED : REFUSED; }
 
+/* One question about the end of the dead letters at a time: the next redrive asks when it has been answered. */
 static enum applied redrive(struct subscriber *s, struct command *command, int64_t offset) {
+    if (s->jobs_count == TOKEN_JOBS_MAX)
+        return REFUSED;
     if (s->letters_end_of != offset) {
-        if (s->looking_up != offset)
+        if (s->looking_up < 0)
             look_up_end(s, offset);
         return WAITS;
     }
@@ -145,13 +204,21 @@ static enum applied redrive(struct subscriber *s, struct command *command, int64
     struct token_job job = {.job = offset, .redrive = true, .from = from, .to = s->letters_end, .position = from, .last = from};
     if (job.to <= job.from)
         return APPLIED; /* there is nothing to redrive */
-    if (s->jobs_count == TOKEN_JOBS_MAX)
-        return WAITS;
     job.cursors = command->cursors;
     job.cursors_count = (int64_t)command->cursors_count;
     command->cursors = NULL; /* the job has them now */
     command->cursors_count = 0;
     return add_job(s, &job);
+}
+
+/* The job may not have begun: its redrive waits for an answer of Kafka. */
+static void end_job(struct subscriber *s, int64_t job) {
+    struct pending_command *c;
+    DL_FOREACH(s->commands, c) {
+        if (c->offset == job && c->waits)
+            c->closed = true;
+    }
+    job_end(s, job, "ended");
 }
 
 static enum applied apply(struct subscriber *s, struct command *command, int64_t offset) {
@@ -169,7 +236,7 @@ static enum applied apply(struct subscriber *s, struct command *command, int64_t
     case COMMAND_REDRIVE:
         return redrive(s, command, offset);
     case COMMAND_END_JOB:
-        job_end(s, command->job);
+        end_job(s, command->job);
         return APPLIED;
     case COMMAND_TEST:
         return test_delivery(s, command, offset) ? APPLIED : WAITS;
@@ -180,13 +247,14 @@ static enum applied apply(struct subscriber *s, struct command *command, int64_t
 }
 
 static void note_applied(struct subscriber *s, int64_t offset) {
-    s->applied = offset;
+    if (offset > s->applied)
+        s->applied = offset;
     if (offset > s->generation)
         s->generation = offset;
 }
 
 /* One that cannot be read stops its subscriber, and stays. */
-static void refuse(struct subscriber *s, const struct pending_command *c, const struct error *err) {
+static void stop_at(struct subscriber *s, const struct pending_command *c, const struct error *err) {
     struct buf text = {0};
     char reason[TOKEN_REASON_BYTES];
     buf_printf(&text, "the command in %s, partition %d, offset %lld cannot be read: %s", s->dispatcher->subscribers_topic,
@@ -201,37 +269,68 @@ static void refuse(struct subscriber *s, const struct pending_command *c, const 
     progress_made(s);
 }
 
-/* Returns whether the next one may have its turn. */
-static bool apply_one(struct subscriber *s, const struct pending_command *c) {
+static void log_applied(const struct subscriber *s, const struct command *command, int64_t offset) {
+    log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command->kind)), LOG_N("generation", offset));
+}
+
+/* What may not be done is refused, so that nothing piles up behind it; the token says so. */
+static void refuse(struct subscriber *s, const struct command *command, int64_t offset, int waiting) {
+    char reason[64];
+    if (waiting == TOKEN_PENDING_MAX)
+        snprintf(reason, sizeof reason, "%d commands wait already", waiting);
+    else
+        snprintf(reason, sizeof reason, "it has %d jobs already", TOKEN_JOBS_MAX);
+    log_warn("command_refused", LOG_S("subscriber", s->id), LOG_S("command", command_name(command->kind)), LOG_N("generation", offset),
+             LOG_S("reason", reason));
+    commands_note(s, offset, command_name(command->kind), "refused", reason, -1);
+}
+
+/* Tries one, while `waiting` before it wait. */
+static enum applied apply_one(struct subscriber *s, struct pending_command *c, int waiting) {
     struct command command;
     struct error err;
     bool newer;
+    enum applied result = APPLIED;
     if (command_from_json(&command, (struct span){c->value.data, c->value.len}, &newer, &err)) {
-        refuse(s, c, &err);
-        return false;
+        stop_at(s, c, &err);
+        return UNREADABLE;
     }
-    bool own = strcmp(command.born, s->record.born) == 0;
-    bool applied = !own || apply(s, &command, c->offset) == APPLIED;
-    if (applied) {
-        if (own)
-            log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command.kind)),
-                     LOG_N("generation", c->offset));
+    if (strcmp(command.born, s->record.born) == 0) {
+        result = apply(s, &command, c->offset);
+        if (result == WAITS && waiting == TOKEN_PENDING_MAX)
+            result = REFUSED;
+        if (result == APPLIED)
+            log_applied(s, &command, c->offset);
+        else if (result == REFUSED)
+            refuse(s, &command, c->offset, waiting);
+    }
+    c->waits = result == WAITS;
+    if (!c->waits)
         note_applied(s, c->offset);
-    }
     command_fini(&command);
-    return applied;
+    return result;
+}
+
+static bool is_open(const struct subscriber *s, const struct pending_command *c) {
+    return !c->closed && (c->waits || c->offset > s->applied);
 }
 
 void commands_apply(struct subscriber *s) {
     struct pending_command *c, *next;
-    int64_t before = s->applied;
+    int waiting = 0;
+    bool changed = false;
     if (!s->running || !partitions_may_write(s->dispatcher->partitions, s->partition))
         return;
     DL_FOREACH_SAFE(s->commands, c, next) {
-        if (c->offset > s->applied && !apply_one(s, c))
+        if (!is_open(s, c))
+            continue;
+        enum applied result = apply_one(s, c, waiting);
+        if (result == UNREADABLE)
             break;
+        waiting += result == WAITS;
+        changed |= result != WAITS;
     }
-    if (s->applied == before)
+    if (!changed)
         return;
     progress_write(s);
     sender_step(&s->live);

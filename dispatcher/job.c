@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/progress.h"
 #include "dispatcher/redrive.h"
@@ -14,6 +15,7 @@
 static void lane_to_job(const struct lane *lane, struct token_job *job) {
     job->position = lane->position;
     job->last = lane->last;
+    job->delivered = lane->delivered;
     job->settled_count = lane_settled(lane, &job->settled);
 }
 
@@ -67,6 +69,7 @@ static void begin_lane(struct subscriber *s, const struct token_job *job) {
     }
     lane_init(lane, &policy, &s->throttle, job->position);
     lane->until = job->to;
+    lane->delivered = job->delivered;
     if (!job->redrive)
         lane->last = lane->newest = job->last;
     lane_set_settled(lane, job->settled, job->settled_count);
@@ -95,7 +98,7 @@ void job_run_next(struct subscriber *s) {
     sender_step(s->job_sender);
 }
 
-void job_end(struct subscriber *s, int64_t job) {
+void job_end(struct subscriber *s, int64_t job, const char *outcome) {
     int64_t i = 0;
     while (i < s->jobs_count && s->jobs[i].job != job)
         i++;
@@ -103,6 +106,9 @@ void job_end(struct subscriber *s, int64_t job) {
         return;
     if (i == 0)
         jobs_stop(s);
+    if (s->jobs[i].redrive && s->jobs[i].cursors_count == 0 && s->jobs[i].position > s->redriven)
+        s->redriven = s->jobs[i].position; /* also of one that was ended early: what it has delivered is not redriven again */
+    commands_note(s, job, s->jobs[i].redrive ? "redrive" : "replay", outcome, "", s->jobs[i].delivered);
     remove_at(s, i);
     progress_made(s);
     job_run_next(s);

@@ -13,8 +13,8 @@ struct subscriber;
 
 /* Adds one behind the others; its cursors are taken over. -1: there are TOKEN_JOBS_MAX already. */
 int job_add(struct subscriber *s, const struct token_job *job);
-/* Ends one, wherever it stands. Does nothing when it is not there. */
-void job_end(struct subscriber *s, int64_t job);
+/* Ends one, wherever it stands, with this outcome in the token. Does nothing when it is not there. */
+void job_end(struct subscriber *s, int64_t job, const char *outcome);
 /* Runs the first one, if the subscriber runs and it does not yet. */
 void job_run_next(struct subscriber *s);
 /* The one that runs has done all of it. */

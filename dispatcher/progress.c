@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/job.h"
 #include "dispatcher/partitions.h"
@@ -27,6 +28,7 @@ void progress_token(const struct subscriber *s, struct token *token) {
     if (token->waiting && feed_end(d->feed) > token->position)
         token->position = feed_end(d->feed); /* what it wants would have woken it */
     jobs_to_token(s, token);
+    commands_to_token(s, token);
     memcpy(token->born, s->record.born, sizeof token->born);
     memcpy(token->feed, d->genesis.feed, sizeof token->feed);
     token->epoch = partitions_epoch(d->partitions, s->partition);

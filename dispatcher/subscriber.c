@@ -43,12 +43,8 @@ static void on_job_due(void *arg) {
     struct subscriber *s = arg;
     if (!s->job_sender || !lane_done(&s->job_sender->lane))
         return;
-    const struct token_job *job = &s->jobs[0];
-    if (job->redrive && job->cursors_count == 0)
-        s->redriven = job->to;
-    log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", job->job));
-    job_end(s, job->job);
-    commands_apply(s); /* one may have waited for room */
+    log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", s->jobs[0].job));
+    job_end(s, s->jobs[0].job, "done");
 }
 
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
@@ -72,6 +68,7 @@ void subscriber_free(struct subscriber *s) {
     if (s->has_throttle)
         throttle_fini(&s->throttle);
     commands_free(s);
+    free(s->outcomes);
     for (int i = 0; i < UNREADABLE_RECORDS; i++) {
         free(s->unreadable[i].reason);
         buf_fini(&s->unreadable[i].value);
@@ -120,6 +117,7 @@ static bool take_token(struct subscriber *s) {
     struct error err;
     bool newer;
     s->applied = s->redriven = -1;
+    commands_from_token(s, NULL);
     s->checked_position = 0;
     bool other_log = s->log_verdict == LOG_WENT_BACK;
     s->log_verdict = LOG_UNKNOWN; /* of its next token */
@@ -140,6 +138,7 @@ static bool take_token(struct subscriber *s) {
         s->redriven = token.redriven;
         s->generation = s->applied > s->generation ? s->applied : s->generation;
         jobs_from_token(s, &token);
+        commands_from_token(s, &token);
     } else {
         lane_init(lane, &policy, &s->throttle, s->record.start);
     }
@@ -199,7 +198,7 @@ static void start(struct subscriber *s, enum log_level level) {
     log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
            LOG_N("position", s->live.lane.position));
     if (s->choice.kept == CHOICE_VALID)
-        commands_settled(s, s->applied);
+        commands_settled(s, &(struct token){.applied = s->applied});
     commands_apply(s);
     job_run_next(s);
     sender_step(&s->live);

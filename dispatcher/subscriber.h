@@ -64,6 +64,8 @@ struct subscriber {
     struct loop_timer job_due; /* the job that ran is done */
     struct signing signing;
     int64_t applied, redriven;  /* as in the token */
+    struct token_outcome *outcomes;
+    int64_t outcomes_count;
     struct loop_timer token_due; /* the token's next writing */
     enum token_state token_state; /* as last written, and */
     int64_t token_position;

@@ -52,7 +52,7 @@ static void drop(struct subscribers *all, struct subscriber *s) {
 
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing anyway.) */
 static void bury(struct subscribers *all, struct subscriber *s) {
-    commands_settled(s, INT64_MAX);
+    commands_erase(s);
     if (s->token)
         progress_erase(s);
     drop(all, s);
@@ -234,7 +234,7 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
         if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice))
             subscriber_keep_token(s, record->value);
         if (s->running && s->choice.kept == CHOICE_VALID && token.epoch == partitions_epoch(partitions, s->partition))
-            commands_settled(s, token.applied);
+            commands_settled(s, &token);
         token_fini(&token);
     }
     if (s->choice.rewrite && partitions_may_write(partitions, s->partition))

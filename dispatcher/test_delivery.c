@@ -37,6 +37,13 @@ static void test_free(struct test_delivery *t) {
     free(t);
 }
 
+static void note(const struct test_delivery *t, const struct webhook_result *result) {
+    char text[32];
+    bool took_it = result->status >= 200 && result->status <= 299;
+    snprintf(text, sizeof text, "status %d", result->status);
+    commands_note(t->subscriber, t->generation, "test", took_it ? "done" : "failed", result->status ? text : result->error, -1);
+}
+
 static void on_done(void *arg, const struct webhook_result *result) {
     struct test_delivery *t = arg;
     struct subscriber *s = t->subscriber;
@@ -48,6 +55,7 @@ static void on_done(void *arg, const struct webhook_result *result) {
         lane_note_failed(&s->live.lane, 0, 1, &outcome, clock_wall_ms());
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
              LOG_S("error", result->error));
+    note(t, result);
     s->tested = t->generation;
     test_free(t);
     commands_apply(s);

@@ -24,6 +24,22 @@ static void free_command(void *data) {
     free(data);
 }
 
+/* What nobody applies must not pile up in Kafka and in its owner's memory. */
+static bool has_too_many(struct call *call) {
+    struct token token;
+    struct error err;
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    bool has_token = statuses_token(call->ingest, entry, &token);
+    bool too_many = registry_old_command(entry) > (has_token ? token.applied : -1);
+    if (has_token)
+        token_fini(&token);
+    if (!too_many)
+        return false;
+    error_set(&err, "%d commands wait for a dispatcher already", REGISTRY_COMMANDS);
+    call_refuse(call, 503, &err);
+    return true;
+}
+
 /* Begins a call whose body has these members, and a command of the kind; NULL: answered. */
 static struct call *begin(struct ingest *ingest, struct http_request *request, enum command_kind kind, const char *const *members,
                           struct body *body) {
@@ -35,6 +51,8 @@ static struct call *begin(struct ingest *ingest, struct http_request *request, e
         refuse(call, &err);
         return NULL;
     }
+    if (kind != COMMAND_KINDS && has_too_many(call))
+        return NULL;
     struct command *command = mem_zero(sizeof *command);
     command->kind = kind;
     memcpy(command->born, call->born, sizeof command->born);
@@ -162,7 +180,7 @@ static int replay_places(const struct ingest *ingest, const struct body *body, s
     return to ? place_parse(&places[1], "to", to, PLACE_CURSOR | PLACE_TIME, err) : 0;
 }
 
-/* Its owner runs so many jobs at once; one more would wait, and all later commands behind it. */
+/* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the status). */
 static bool has_too_many_jobs(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     struct token token;

@@ -48,6 +48,7 @@ static void entry_free(struct registry *r, struct registry_entry *entry) {
     for (int i = 0; i < REGISTRY_RECORDS; i++)
         free(entry->bad[i]);
     free(entry->source);
+    free(entry->commands);
     free(entry);
 }
 
@@ -217,6 +218,17 @@ static void read_tombstone(struct registry *r, struct registry_entry *entry, enu
     }
 }
 
+static void note_command(struct registry_entry *entry, int64_t offset) {
+    if (!entry->commands)
+        entry->commands = mem_zero(REGISTRY_COMMANDS * sizeof *entry->commands);
+    entry->commands[entry->commands_read++ % REGISTRY_COMMANDS] = offset;
+}
+
+int64_t registry_old_command(const struct registry_entry *entry) {
+    bool full = entry->commands_read >= REGISTRY_COMMANDS;
+    return full ? entry->commands[entry->commands_read % REGISTRY_COMMANDS] : -1;
+}
+
 static void read_check(struct registry *r, const struct table_record *record) {
     buf_clear(&r->check);
     buf_append(&r->check, record->value.data, record->value.len);
@@ -248,6 +260,8 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
         read_keys(r, entry_of(r, id), record, overtaken);
     else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
         read_want(r, entry_of(r, id), record);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
+        note_command(entry, record->offset);
     change_was_read(ours, record->offset);
 }
 

@@ -17,6 +17,8 @@ struct registry;
 
 enum registry_record { REGISTRY_SPEC, REGISTRY_KEYS, REGISTRY_WANT, REGISTRY_RECORDS };
 
+enum { REGISTRY_COMMANDS = 100 };
+
 struct registry_entry {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
@@ -34,6 +36,8 @@ struct registry_entry {
     UT_hash_handle by_token;      /* while the keys have an access token */
     int64_t keys_offset;          /* -1: none */
     struct subscriber_want want;  /* born is "" when there is none */
+    int64_t *commands;            /* offsets of the newest REGISTRY_COMMANDS commands that were read, a ring; NULL: none */
+    uint64_t commands_read;
     char *bad[REGISTRY_RECORDS];  /* where the record stands that cannot be read, and why; NULL: it can */
     int64_t bad_offset[REGISTRY_RECORDS];
     bool newer;                   /* the spec was written by a newer version of ESS */
@@ -63,6 +67,8 @@ struct subscriber_keys *registry_keys(const struct registry_entry *entry);
 /* API's, with its wanted state. */
 bool registry_is_file(const struct registry_entry *entry);
 bool registry_paused(const struct registry_entry *entry);
+/* Offset of the command REGISTRY_COMMANDS - 1 before the newest one; -1: there were not so many. */
+int64_t registry_old_command(const struct registry_entry *entry);
 /* Its spec; the caller's: spec_fini. The entry must be readable. */
 void registry_spec(const struct registry_entry *entry, struct spec *spec);
 

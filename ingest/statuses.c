@@ -187,7 +187,33 @@ static void put_jobs(struct buf *out, const struct token *token) {
         bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
         buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job, job->redrive ? "redrive" : "replay");
         buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from, job->to, job->position);
+        buf_printf(out, ",\"delivered\":%" PRId64, job->delivered);
         buf_printf(out, ",\"state\":\"%s\"}", stands ? token_state_name(token->state) : "running");
+    }
+    buf_puts(out, "]");
+}
+
+static void put_outcome(struct buf *out, const struct token_outcome *o) {
+    buf_printf(out, "{\"generation\":%" PRId64, o->generation);
+    put_text(out, "command", o->command);
+    put_text(out, "outcome", o->outcome);
+    put_time(out, "at", o->at_ms);
+    if (*o->reason)
+        put_text(out, "reason", o->reason);
+    if (o->delivered >= 0)
+        buf_printf(out, ",\"delivered\":%" PRId64, o->delivered);
+    buf_puts(out, "}");
+}
+
+/* Commands that wait although later ones were applied, and what became of the last ones, newest first. */
+static void put_commands(struct buf *out, const struct token *token) {
+    buf_puts(out, ",\"pending\":[");
+    for (int64_t i = 0; token && i < token->pending_count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", token->pending[i]);
+    buf_puts(out, "],\"outcomes\":[");
+    for (int64_t i = token ? token->outcomes_count - 1 : -1; i >= 0; i--) {
+        put_outcome(out, &token->outcomes[i]);
+        buf_puts(out, i ? "," : "");
     }
     buf_puts(out, "]");
 }
@@ -203,6 +229,7 @@ void statuses_to_json(const struct ingest *ingest, const struct registry_entry *
     if (entry->readable) {
         put_progress(out, ingest, entry, token);
         put_jobs(out, token);
+        put_commands(out, token);
         buf_printf(out, ",\"generation\":%" PRId64, token ? token->generation : 0);
         put_text(out, "source", entry->source);
     }

@@ -41,6 +41,14 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
     token->attempts[token->attempts_count++] = *attempt;
 }
 
+void token_add_outcome(struct token_outcome **list, int64_t *count, const struct token_outcome *outcome) {
+    if (!*list)
+        *list = mem_zero(TOKEN_OUTCOMES_MAX * sizeof **list);
+    if (*count == TOKEN_OUTCOMES_MAX)
+        memmove(*list, *list + 1, (size_t)--*count * sizeof **list);
+    (*list)[(*count)++] = *outcome;
+}
+
 void token_job_fini(struct token_job *job) {
     free(job->cursors);
     free(job->settled);
@@ -52,6 +60,8 @@ void token_fini(struct token *t) {
     free(t->jobs);
     free(t->settled);
     free(t->attempts);
+    free(t->pending);
+    free(t->outcomes);
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
 }
 
@@ -98,6 +108,7 @@ static void put_job(struct buf *out, const struct token_job *job) {
     put_number(out, "to", job->to);
     put_number(out, "position", job->position);
     put_number(out, "last", job->last);
+    put_number(out, "delivered", job->delivered);
     put_settled(out, job->settled, job->settled_count);
     buf_puts(out, job->cursors_count ? ",\"cursors\":[" : "");
     for (int64_t i = 0; i < job->cursors_count; i++)
@@ -115,6 +126,30 @@ static void put_jobs(struct buf *out, const struct token *t) {
 }
 
 static void put_truth(struct buf *out, const char *name, bool truth) { buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false"); }
+
+static void put_pending(struct buf *out, const struct token *t) {
+    buf_puts(out, t->pending_count ? ",\"pending\":[" : "");
+    for (int64_t i = 0; i < t->pending_count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", t->pending[i]);
+    buf_puts(out, t->pending_count ? "]" : "");
+}
+
+static void put_outcomes(struct buf *out, const struct token *t) {
+    buf_puts(out, t->outcomes_count ? ",\"outcomes\":[" : "");
+    for (int64_t i = 0; i < t->outcomes_count; i++) {
+        const struct token_outcome *o = &t->outcomes[i];
+        buf_printf(out, "%s{\"generation\":%" PRId64, i ? "," : "", o->generation);
+        put_number(out, "at", o->at_ms);
+        put_string(out, "command", o->command);
+        put_string(out, "outcome", o->outcome);
+        if (*o->reason)
+            put_string(out, "reason", o->reason);
+        if (o->delivered >= 0)
+            put_number(out, "delivered", o->delivered);
+        buf_puts(out, "}");
+    }
+    buf_puts(out, t->outcomes_count ? "]" : "");
+}
 
 void token_to_json(const struct token *t, struct buf *out) {
     char hash[20];
@@ -144,6 +179,8 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_attempts(out, t);
     put_settled(out, t->settled, t->settled_count);
     put_jobs(out, t);
+    put_pending(out, t);
+    put_outcomes(out, t);
     buf_puts(out, "}");
 }
 
@@ -247,13 +284,41 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
                                   .from = number(one, "from", -1),
                                   .to = number(one, "to", -1),
                                   .position = number(one, "position", -1),
-                                  .last = number(one, "last", -1)};
+                                  .last = number(one, "last", -1),
+                                  .delivered = number(one, "delivered", 0)};
         t->jobs_count++;
         if (job->job < 0 || job->to < job->from || job->position < job->from || read_job_cursors(job, one))
             return error_set_field(err, "jobs", "out of range");
         read_settled(one, job->position, &job->settled, &job->settled_count);
     }
     return 0;
+}
+
+/* A list that cannot be must not be read as none, by which those commands would be lost. */
+static int read_pending(struct token *t, struct json_object *object, struct error *err) {
+    struct json_object *list = member(object, "pending", json_type_array);
+    size_t count = list ? json_object_array_length(list) : 0;
+    if (count > TOKEN_PENDING_MAX)
+        return error_set_field(err, "pending", "more than %d of them", TOKEN_PENDING_MAX);
+    t->pending = count ? mem_zero(count * sizeof *t->pending) : NULL;
+    for (; (size_t)t->pending_count < count; t->pending_count++)
+        t->pending[t->pending_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)t->pending_count));
+    return 0;
+}
+
+static void read_outcomes(struct token *t, struct json_object *object) {
+    struct json_object *list = member(object, "outcomes", json_type_array);
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        if (!json_object_is_type(one, json_type_object))
+            continue;
+        struct token_outcome o = {
+            .generation = number(one, "generation", 0), .at_ms = number(one, "at", 0), .delivered = number(one, "delivered", -1)};
+        text(one, "command", o.command, sizeof o.command);
+        text(one, "outcome", o.outcome, sizeof o.outcome);
+        text(one, "reason", o.reason, sizeof o.reason);
+        token_add_outcome(&t->outcomes, &t->outcomes_count, &o);
+    }
 }
 
 static int read_state(struct token *t, struct json_object *object, struct error *err) {
@@ -293,7 +358,8 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->redriven = number(object, "redriven", -1);
     read_attempts(t, object);
     read_settled(object, t->position, &t->settled, &t->settled_count);
-    return read_jobs(t, object, err) ? -1 : read_state(t, object, err);
+    read_outcomes(t, object);
+    return read_pending(t, object, err) || read_jobs(t, object, err) ? -1 : read_state(t, object, err);
 }
 
 int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {

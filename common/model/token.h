@@ -18,6 +18,8 @@ enum {
     TOKEN_SETTLED_MAX = 4096, /* events settled above the position */
     TOKEN_JOBS_MAX = 16,
     TOKEN_JOB_CURSORS_MAX = 1000,
+    TOKEN_PENDING_MAX = 16,
+    TOKEN_OUTCOMES_MAX = 8,
 };
 
 enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED };
@@ -46,10 +48,21 @@ struct token_job {
     int64_t from, to;
     int64_t position; /* settled up to here */
     int64_t last;     /* of a replay: the newest event for it at or below position, or from */
+    int64_t delivered; /* with a 2xx so far */
     int64_t *cursors; /* of a redrive: only these; NULL: all */
     int64_t cursors_count;
     struct token_range *settled; /* above position, ascending; NULL when empty */
     int64_t settled_count;
+};
+
+/* What became of a command that is not simply applied: one that was refused, or began a job or a test that has ended. */
+struct token_outcome {
+    int64_t generation; /* the command's */
+    int64_t at_ms;      /* wall */
+    char command[16];
+    char outcome[16];   /* "refused", "done", "ended" by another command, or "failed": a test */
+    char reason[96];    /* "": none */
+    int64_t delivered;  /* by its job; -1: it was no job */
 };
 
 struct token {
@@ -63,7 +76,7 @@ struct token {
     enum token_state state;
     char reason[TOKEN_REASON_BYTES];
     int64_t generation;    /* offset of the newest spec, keys, wanted state or command record that is in force */
-    int64_t applied;       /* offset of the newest command that was applied; -1: none */
+    int64_t applied;       /* offset of the newest command that was applied, -1: none; those before it were, but for `pending` */
     int64_t epoch;         /* offset of the writer's claim; -1: none */
     int64_t failing_since_ms; /* wall; 0: not failing */
     int64_t next_attempt_ms;  /* wall; 0: none planned */
@@ -79,6 +92,10 @@ struct token {
     int64_t settled_count;
     struct token_job *jobs; /* in order of their commands */
     int64_t jobs_count;
+    int64_t *pending; /* offsets of commands below `applied` that are still to be applied: later ones overtook them */
+    int64_t pending_count;
+    struct token_outcome *outcomes; /* the last ones, oldest first */
+    int64_t outcomes_count;
 };
 
 void token_fini(struct token *token);
@@ -89,6 +106,9 @@ uint64_t token_id_hash(struct span id);
 
 /* Appends `attempt`; the oldest goes when there are too many. */
 void token_add_attempt(struct token *token, const struct token_attempt *attempt);
+
+/* Appends an outcome to a list of TOKEN_OUTCOMES_MAX; the oldest goes when there are too many. *list may be NULL with none. */
+void token_add_outcome(struct token_outcome **list, int64_t *count, const struct token_outcome *outcome);
 
 void token_to_json(const struct token *token, struct buf *out);
 

@@ -31,6 +31,10 @@ class Subscriber:
         assert answer.status == 202, answer
         return answer.json["generation"]
 
+    def give_delete(self, job):
+        answer = self.ingest.request("DELETE", f"/ess/subscribers/{self.id}/jobs/{job}")
+        assert answer.status in (202, 404), answer
+
     def show(self):
         answer = self.ingest.get(f"/ess/subscribers/{self.id}")
         assert answer.status == 200, answer
@@ -239,3 +243,63 @@ def test_a_deleted_subscriber_leaves_nothing_to_one_of_the_same_id(shared, make)
     assert second.receiver.cursors() == cursors
     wait_for(lambda: second.status()["delivered"] == 5, told=second.status)
     assert second.status()["state"] == "active"
+
+
+def test_the_seventeenth_job_is_refused_and_holds_up_nothing(shared, make):
+    """Given in one breath, when no token says yet how many jobs there are: only its owner can tell."""
+    subscriber = make(["many.a"], backoff_min="100ms", backoff_max="100ms", max_attempts=1000)
+    subscriber.receiver.answer = lambda request: Answer(503)
+    cursor = shared.publish("many.a", 1)
+    subscriber.receiver.wait(1)
+    subscriber.call("pause")
+    jobs = []
+    for _ in range(20):
+        answer = subscriber.ingest.request("POST", f"/ess/subscribers/{subscriber.id}/replay", json.dumps({"from": 0, "to": cursor}))
+        assert answer.status in (202, 409), answer
+        jobs += [answer.json["generation"]] if answer.status == 202 else []
+    assert len(jobs) >= 16
+    subscriber.call("resume")
+    status = subscriber.status()
+    assert [job["job"] for job in status["jobs"]] == jobs[:16]
+    refused = [outcome["generation"] for outcome in status["outcomes"] if outcome["outcome"] == "refused"]
+    assert sorted(refused) == jobs[16:]
+    subscriber.call(f"jobs/{jobs[0]}", method="DELETE")
+    assert [job["job"] for job in subscriber.status()["jobs"]] == jobs[1:16]
+    assert subscriber.status()["outcomes"][0]["outcome"] == "ended"
+    subscriber.call("rewind", {"cursor": cursor})
+    for job in jobs[1:16]:
+        subscriber.give_delete(job)
+    wait_for(lambda: subscriber.status()["jobs"] == [])
+
+
+def test_a_slow_test_delivery_does_not_hold_up_a_resume(shared, make):
+    subscriber = make(["slowtest.a"])
+    subscriber.receiver.answer = lambda request: Answer(hang=True) if "X-ESS-Cursor" not in request.headers else Answer()
+    subscriber.call("pause")
+    cursor = shared.publish("slowtest.a", 1)
+    test = subscriber.give("test")
+    subscriber.receiver.wait(1)
+    subscriber.call("resume")
+    assert subscriber.receiver.wait(2)[1].cursor == cursor
+    assert test in subscriber.status()["pending"]
+    subscriber.receiver.release()
+    wait_for(lambda: subscriber.status()["pending"] == [], told=subscriber.status)
+    assert subscriber.status()["outcomes"][0]["generation"] == test and subscriber.status()["outcomes"][0]["outcome"] == "done"
+
+
+def test_a_pending_test_is_made_by_the_next_owner(ess):
+    ingest = ess.ingest()
+    dispatcher, receiver = ess.dispatcher(), ess.receiver()
+    subscriber = Subscriber(ingest, receiver, ["a"])
+    wait_for(lambda: dispatcher.lines("subscriber_started", subscriber=subscriber.id))
+    receiver.answer = lambda request: Answer(hang=True)
+    test = subscriber.give("test")
+    receiver.wait(1)
+    subscriber.call("resume")
+    wait_for(lambda: subscriber.status()["pending"] == [test], told=subscriber.status)
+    dispatcher.kill9()
+    receiver.answer = lambda request: Answer()
+    ess.dispatcher()
+    receiver.wait(2)
+    wait_for(lambda: subscriber.status()["pending"] == [], told=subscriber.status)
+    assert subscriber.status()["generation"] > test

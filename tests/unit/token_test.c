@@ -79,6 +79,16 @@ static struct token full_token(void) {
                                    .cursors_count = 2};
     t.jobs[1].cursors[0] = 12;
     t.jobs[1].cursors[1] = 99;
+    t.jobs[1].delivered = 4;
+    t.pending = mem_zero(2 * sizeof *t.pending);
+    t.pending_count = 2;
+    t.pending[0] = 3;
+    t.pending[1] = 5;
+    for (int64_t i = 0; i < TOKEN_OUTCOMES_MAX + 1; i++) {
+        struct token_outcome o = {.generation = i, .at_ms = 10 * i, .command = "replay", .outcome = "refused", .delivered = -1};
+        snprintf(o.reason, sizeof o.reason, "it has 16 jobs");
+        token_add_outcome(&t.outcomes, &t.outcomes_count, &o);
+    }
     for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
         struct token_attempt attempt = {.at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
         attempt.status = i % 2 ? 503 : 0;
@@ -136,6 +146,9 @@ static void test_settled_ranges_and_jobs_come_back(void **state) {
     assert_true(token.applied == 6 && token.redriven == 2 && token.settled_count == 2 && token.jobs_count == 2);
     assert_true(token.settled[0].from == 1844 && token.settled[0].to == 1844);
     assert_true(token.settled[1].from == 1850 && token.settled[1].to == 1900);
+    assert_true(token.pending_count == 2 && token.pending[0] == 3 && token.pending[1] == 5 && token.jobs[1].delivered == 4);
+    assert_true(token.outcomes_count == TOKEN_OUTCOMES_MAX && token.outcomes[0].generation == 1 && token.outcomes[0].delivered == -1);
+    assert_string_equal(token.outcomes[7].reason, "it has 16 jobs");
     const struct token_job *replay = &token.jobs[0], *redrive = &token.jobs[1];
     assert_true(replay->job == 3 && !replay->redrive && replay->from == 42 && replay->to == 99);
     assert_true(replay->position == 50 && replay->last == 49);
