@@ -171,8 +171,8 @@ void ownership_specs_read(struct ownership *o, int32_t partition) {
         set_state(p, PARTITION_HELD);
 }
 
-bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct token_choice *choice) {
-    return token_choose(choice, epoch, o->partition[partition].newest_claim);
+bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, int64_t number, struct token_choice *choice) {
+    return token_choose(choice, epoch, number, o->partition[partition].newest_claim);
 }
 
 /* --- what may be done */

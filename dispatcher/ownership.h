@@ -93,8 +93,8 @@ void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset
 /* The partition's specs were read to their end, which was asked for after READ. */
 void ownership_specs_read(struct ownership *o, int32_t partition);
 
-/* A token was read that was written under `epoch` (-1: none); see token_choose. */
-bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, struct token_choice *choice);
+/* A token was read that was written under `epoch` (-1: none) with `number`; see token_choose. */
+bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, int64_t number, struct token_choice *choice);
 
 /* --- what to do */
 

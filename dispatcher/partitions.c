@@ -30,6 +30,7 @@ struct partitions {
     int64_t assigned_ms;
     bool settled; /* and said so */
     int64_t window_ms[SUBSCRIBER_PARTITIONS];
+    int64_t newest_number; /* of all tokens */
     struct loop_hook hook;
     struct loop_timer due, watchdog, trim;
     struct log_limit failures, disputes;
@@ -378,8 +379,14 @@ bool partitions_may_write(const struct partitions *p, int32_t partition) {
 
 int64_t partitions_epoch(const struct partitions *p, int32_t partition) { return ownership_epoch(&p->ownership, partition); }
 
-bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct token_choice *choice) {
-    return ownership_token_read(&p->ownership, partition, epoch, choice);
+int64_t partitions_newest_number(const struct partitions *p) { return p->newest_number; }
+
+int64_t partitions_next_number(struct partitions *p) { return ++p->newest_number; }
+
+bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token, struct token_choice *choice) {
+    if (token->number > p->newest_number)
+        p->newest_number = token->number;
+    return ownership_token_read(&p->ownership, partition, token->epoch, token->number, choice);
 }
 
 int64_t partitions_window_ms(const struct partitions *p, int32_t partition) { return p->window_ms[partition]; }

@@ -33,8 +33,11 @@ bool partitions_may_start(const struct partitions *p, int32_t partition);
 /* A token may be written now, under partitions_epoch. */
 bool partitions_may_write(const struct partitions *p, int32_t partition);
 int64_t partitions_epoch(const struct partitions *p, int32_t partition);
-/* A token was read that was written under `epoch`; see ownership_token_read. */
-bool partitions_token_read(const struct partitions *p, int32_t partition, int64_t epoch, struct token_choice *choice);
+/* The number of the next token: above all that were written here or read. */
+int64_t partitions_next_number(struct partitions *p);
+int64_t partitions_newest_number(const struct partitions *p);
+/* A token was read; see ownership_token_read. */
+bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token, struct token_choice *choice);
 /* Since when throttles' windows count as full: another may have used them up before. INT64_MIN: since never. */
 int64_t partitions_window_ms(const struct partitions *p, int32_t partition);
 

@@ -60,8 +60,9 @@ static int append_value(struct subscriber *s, struct span value) {
     return result;
 }
 
-static int append_token(struct subscriber *s, const struct token *token) {
+static int append_token(struct subscriber *s, struct token *token) {
     struct buf value = {0};
+    token->number = partitions_next_number(s->dispatcher->partitions);
     token_to_json(token, &value);
     int result = append_value(s, (struct span){value.data, value.len});
     buf_fini(&value);
@@ -116,6 +117,7 @@ void progress_rewrite(struct subscriber *s) {
     }
 }
 
+/* What this process wrote earlier and has not yet read back is older than what is kept. */
 void progress_keep(struct subscriber *s) {
     struct token token;
     struct buf text = {0};
@@ -124,6 +126,8 @@ void progress_keep(struct subscriber *s) {
     token_to_json(&token, &text);
     subscriber_keep_token(s, (struct span){text.data, text.len});
     s->choice.kept = CHOICE_VALID;
+    s->choice.epoch = token.epoch;
+    s->choice.number = partitions_newest_number(s->dispatcher->partitions);
     token_fini(&token);
     buf_fini(&text);
 }

@@ -81,6 +81,7 @@ void subscriber_keep_token(struct subscriber *s, struct span text) {
     log_check_forget(s->dispatcher->log_check, s);
     s->log_verdict = LOG_UNKNOWN;
     free(s->token);
+    s->in_log = false;
     s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
     s->token_bytes = text.len;
 }
@@ -197,7 +198,7 @@ static void start(struct subscriber *s, enum log_level level) {
     progress_begin(s, written);
     log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
            LOG_N("position", s->live.lane.position));
-    if (s->choice.kept == CHOICE_VALID)
+    if (s->in_log)
         commands_settled(s, &(struct token){.applied = s->applied});
     commands_apply(s);
     job_run_next(s);

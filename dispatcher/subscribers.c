@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
@@ -214,8 +215,17 @@ static void block(struct subscriber *s, const struct table_record *record, const
     s->blocked = true;
 }
 
+/* It counts, and it is in the log: only now may the commands that it says were applied leave the log. */
+static void take_token(struct subscriber *s, struct span text, const struct token *token) {
+    subscriber_keep_token(s, text);
+    s->in_log = s->choice.kept == CHOICE_VALID;
+    if (s->in_log && s->running && token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
+        strcmp(token->born, s->record.born) == 0)
+        commands_settled(s, token);
+}
+
 static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
-    const struct partitions *partitions = all->dispatcher->partitions;
+    struct partitions *partitions = all->dispatcher->partitions;
     struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
     struct token token;
     struct error err;
@@ -231,10 +241,8 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
         subscriber_keep_token(s, record->value);
         s->choice = (struct token_choice){.rewrite = s->running};
     } else {
-        if (partitions_token_read(partitions, s->partition, token.epoch, &s->choice))
-            subscriber_keep_token(s, record->value);
-        if (s->running && s->choice.kept == CHOICE_VALID && token.epoch == partitions_epoch(partitions, s->partition))
-            commands_settled(s, &token);
+        if (partitions_token_read(partitions, s->partition, &token, &s->choice))
+            take_token(s, record->value, &token);
         token_fini(&token);
     }
     if (s->choice.rewrite && partitions_may_write(partitions, s->partition))

@@ -90,7 +90,7 @@ static void read_token(struct statuses *s, const char *id, const struct table_re
     }
     free(held->bad);
     held->bad = NULL;
-    if (token_choose(&held->choice, token.epoch, s->newest_claim[record->partition])) {
+    if (token_choose(&held->choice, token.epoch, token.number, s->newest_claim[record->partition])) {
         free(held->text);
         held->text = mem_copy_string(record->value.data, record->value.len);
         held->text_len = record->value.len;

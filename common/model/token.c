@@ -15,12 +15,15 @@ static const char *const state_names[] = {"active", "retrying", "paused", "disab
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
 
-bool token_choose(struct token_choice *choice, int64_t epoch, int64_t newest_claim) {
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number, int64_t newest_claim) {
     bool is_void = epoch < newest_claim;
-    choice->rewrite = is_void;
-    if (is_void && choice->kept == CHOICE_VALID)
+    bool is_late = choice->kept != CHOICE_NONE && number && epoch == choice->epoch && number < choice->number;
+    choice->rewrite = is_void || is_late;
+    if (is_late || (is_void && choice->kept == CHOICE_VALID))
         return false;
     choice->kept = is_void ? CHOICE_VOID : CHOICE_VALID;
+    choice->epoch = epoch;
+    choice->number = number;
     return true;
 }
 
@@ -168,6 +171,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "generation", t->generation);
     put_number(out, "applied", t->applied);
     put_number(out, "epoch", t->epoch);
+    put_number(out, "n", t->number);
     put_number(out, "failing_since", t->failing_since_ms);
     put_number(out, "next_attempt", t->next_attempt_ms);
     put_number(out, "oldest", t->oldest_ms);
@@ -346,6 +350,9 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     text(object, "reason", t->reason, sizeof t->reason);
     t->generation = number(object, "generation", 0);
     t->epoch = number(object, "epoch", -1);
+    t->number = number(object, "n", 0);
+    if (t->number < 0 || t->number > TOKEN_NUMBER_MAX)
+        t->number = 0;
     t->failing_since_ms = number(object, "failing_since", 0);
     t->next_attempt_ms = number(object, "next_attempt", 0);
     t->oldest_ms = number(object, "oldest", 0);

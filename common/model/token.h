@@ -21,6 +21,7 @@ enum {
     TOKEN_PENDING_MAX = 16,
     TOKEN_OUTCOMES_MAX = 8,
 };
+#define TOKEN_NUMBER_MAX (INT64_C(1) << 60)
 
 enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED };
 
@@ -78,6 +79,7 @@ struct token {
     int64_t generation;    /* offset of the newest spec, keys, wanted state or command record that is in force */
     int64_t applied;       /* offset of the newest command that was applied, -1: none; those before it were, but for `pending` */
     int64_t epoch;         /* offset of the writer's claim; -1: none */
+    int64_t number;        /* the writer's tokens are numbered: of two of one epoch the higher one is the newer; 0: not numbered */
     int64_t failing_since_ms; /* wall; 0: not failing */
     int64_t next_attempt_ms;  /* wall; 0: none planned */
     int64_t oldest_ms;        /* wall: when the oldest event that waits was appended, as of the last look; 0: none, or not known */
@@ -121,11 +123,13 @@ const char *token_state_name(enum token_state state);
 /* What is kept of a subscriber's tokens while they are read in log order. All zero: nothing yet. */
 struct token_choice {
     enum { CHOICE_NONE, CHOICE_VOID, CHOICE_VALID } kept;
-    bool rewrite; /* a void one is the newest in the log: its owner writes its own again */
+    int64_t epoch, number; /* of the one that is kept */
+    bool rewrite; /* one that does not count is the newest in the log: its owner writes its own again */
 };
-/* A token was read that was written under `epoch` (-1: none), after a claim at the offset `newest_claim` (-1: none): it is void
- * when that is newer than its epoch. Returns true when it is to be kept instead of what was kept: the newest valid one is, and
- * the newest void one while there is no valid one. */
-bool token_choose(struct token_choice *choice, int64_t epoch, int64_t newest_claim);
+/* A token was read that was written under `epoch` (-1: none) with `number` (0: none), after a claim at the offset `newest_claim`
+ * (-1: none). It is void when that claim is newer than its epoch, and late when one of the same epoch with a higher number is
+ * kept: a producer that was replaced may append it behind its successor's. Returns true when it is to be kept instead of what
+ * was kept: the newest valid one is, and the newest void one while there is no valid one. */
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number, int64_t newest_claim);
 
 #endif

@@ -99,22 +99,22 @@ static void test_a_claim_that_is_read_again_is_not_counted_twice(void **state) {
 static void test_the_newest_token_without_a_newer_claim_before_it_counts(void **state) {
     struct token_choice choice = {0};
     (void)state;
-    assert_true(ownership_token_read(&o, 0, -1, &choice)); /* before any claim */
+    assert_true(ownership_token_read(&o, 0, -1, 0, &choice)); /* before any claim */
     ownership_claim_read(&o, 0, 10, OTHER, 1, now);
-    assert_true(ownership_token_read(&o, 0, 10, &choice));
-    assert_true(ownership_token_read(&o, 0, 10, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
     ownership_claim_read(&o, 0, 20, OTHER, 2, now);
-    assert_false(ownership_token_read(&o, 0, 10, &choice)); /* of one who was deposed */
+    assert_false(ownership_token_read(&o, 0, 10, 0, &choice)); /* of one who was deposed */
     assert_true(choice.rewrite);
     assert_int_equal(choice.kept, CHOICE_VALID);
-    assert_true(ownership_token_read(&o, 0, 20, &choice));
+    assert_true(ownership_token_read(&o, 0, 20, 0, &choice));
     assert_false(choice.rewrite);
 }
 
 static void test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away(void **state) {
     struct token_choice choice = {0};
     (void)state;
-    assert_true(ownership_token_read(&o, 0, 10, &choice)); /* the claim at 10 is gone */
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice)); /* the claim at 10 is gone */
     ownership_claim_read(&o, 0, 30, OTHER, 3, now);
     assert_int_equal(choice.kept, CHOICE_VALID);
     assert_false(choice.rewrite);
@@ -124,12 +124,35 @@ static void test_of_nothing_but_void_tokens_the_newest_counts_and_is_rewritten(v
     struct token_choice choice = {0};
     (void)state;
     ownership_claim_read(&o, 0, 30, OTHER, 3, now);
-    assert_true(ownership_token_read(&o, 0, 10, &choice));
-    assert_true(ownership_token_read(&o, 0, 20, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
+    assert_true(ownership_token_read(&o, 0, 20, 0, &choice));
     assert_int_equal(choice.kept, CHOICE_VOID);
     assert_true(choice.rewrite);
-    assert_true(ownership_token_read(&o, 0, 30, &choice));
+    assert_true(ownership_token_read(&o, 0, 30, 0, &choice));
     assert_int_equal(choice.kept, CHOICE_VALID);
+}
+
+static void test_of_two_tokens_of_one_epoch_the_higher_number_counts_wherever_it_stands(void **state) {
+    struct token_choice choice = {0};
+    (void)state;
+    ownership_claim_read(&o, 0, 10, OTHER, 1, now);
+    assert_true(ownership_token_read(&o, 0, 10, 7, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 9, &choice));
+    assert_false(ownership_token_read(&o, 0, 10, 8, &choice)); /* of a producer that was replaced */
+    assert_true(choice.rewrite);                               /* before compaction takes the better one */
+    assert_true(ownership_token_read(&o, 0, 10, 10, &choice));
+    assert_false(choice.rewrite);
+    ownership_claim_read(&o, 0, 20, OTHER, 2, now);
+    assert_true(ownership_token_read(&o, 0, 20, 3, &choice)); /* each owner numbers its own */
+}
+
+static void test_tokens_without_a_number_count_by_their_place(void **state) {
+    struct token_choice choice = {0};
+    (void)state;
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 5, &choice));
+    assert_true(ownership_token_read(&o, 0, 10, 0, &choice));
 }
 
 /* --- leaving */
@@ -273,6 +296,8 @@ int main(void) {
         CASE(test_a_claim_that_is_read_again_is_not_counted_twice),
         CASE(test_the_newest_token_without_a_newer_claim_before_it_counts),
         CASE(test_a_quiet_lanes_token_stays_good_when_its_claim_is_compacted_away),
+        CASE(test_of_two_tokens_of_one_epoch_the_higher_number_counts_wherever_it_stands),
+        CASE(test_tokens_without_a_number_count_by_their_place),
         CASE(test_of_nothing_but_void_tokens_the_newest_counts_and_is_rewritten),
         CASE(test_at_a_revocation_those_in_flight_have_a_second_then_tokens_are_written_and_all_is_let_go),
         CASE(test_tokens_that_are_not_written_in_time_are_not_waited_for),

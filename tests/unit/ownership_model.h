@@ -25,7 +25,7 @@ struct record {
     int64_t at_ms;
     uint64_t owner, assignment;
     int lane;
-    int64_t epoch, position;
+    int64_t epoch, number, position;
 };
 
 struct log {
@@ -51,6 +51,7 @@ struct message {
     uint64_t ask; /* COMMIT */
     int partition;
     bool unknown; /* PRODUCE: written, but reported as failed */
+    bool late;    /* PRODUCE: out of its order */
     struct record record;
 };
 
@@ -89,7 +90,7 @@ struct process {
     struct event events[EVENTS];
     int events_count;
     struct ownership o;
-    int64_t unwritten;
+    int64_t unwritten, newest_number;
     bool follows[PARTITIONS], specs_due[PARTITIONS];
     int64_t read[PARTITIONS];
     struct lane lanes[PARTITIONS][LANES];
@@ -106,7 +107,7 @@ static struct {
     bool preparing;
     int64_t preparing_until_ms;
     struct process processes[PROCESSES];
-    int64_t disputes, voids, losses, suspensions, starts, takeovers; /* that the schedules are not tame */
+    int64_t disputes, voids, losses, suspensions, starts, takeovers, lates; /* that the schedules are not tame */
 } w;
 
 static inline uint64_t random_64(void) {

@@ -1,33 +1,46 @@
 /* Ownership in whole schedules: three processes share partitions through a model of Kafka's group coordinator and a model
  * log, are stopped, killed, ended politely and cut off, and their records are late, lost, or written though nobody knows.
- * Asserted at every step: at most one process may start; epochs never go back; a void token is never taken while a valid
- * one is in the log; no event is skipped; and once the faults end, all is held and good again. Seeded: a failure names its
- * seed. */
+ * Asserted at every step: at most one process may start; epochs never go back; neither a void token nor an older one of the
+ * same owner is ever taken while a better one is in the log; no event is skipped; and once the faults end, all is held and
+ * good again. Seeded: a failure names its seed. */
 #include "tests/unit/ownership_model.h"
 
 enum { FAULTS_MS = 240000, CALM_MS = 60000, SEEDS = 150 };
 
 /* --- the loop of a process */
 
+/* One producer keeps its order. */
+static void keep_order(struct message *m) {
+    for (int i = 0; i < MESSAGES; i++) {
+        const struct message *other = &w.messages[i];
+        bool same = other != m && other->used && other->kind == PRODUCE && other->life == m->life && other->partition == m->partition;
+        if (same && !other->late && other->due_ms > m->due_ms)
+            m->due_ms = other->due_ms;
+    }
+}
+
 static void produce(struct process *p, int partition, struct record record) {
     struct message *m = send(PRODUCE, (int)(p - w.processes), network_ms());
     m->partition = partition;
     m->record = record;
     m->unknown = w.faults && chance(20);
+    m->late = w.faults && chance(20); /* its producer is replaced, and appends it behind the next one's */
     p->unwritten++;
-    for (int i = 0; i < MESSAGES; i++) { /* one producer keeps its order */
-        const struct message *other = &w.messages[i];
-        bool same = other != m && other->used && other->kind == PRODUCE && other->life == m->life && other->partition == partition;
-        if (same && other->due_ms > m->due_ms)
-            m->due_ms = other->due_ms;
-    }
+    if (m->late)
+        m->due_ms += below(3000);
+    else
+        keep_order(m);
 }
 
 static void write_token(struct process *p, int partition, int lane) {
     struct lane *l = &p->lanes[partition][lane];
     l->token_due_ms = INT64_MAX;
     l->choice.rewrite = false;
-    produce(p, partition, (struct record){.lane = lane, .epoch = ownership_epoch(&p->o, partition), .position = l->position});
+    produce(p, partition,
+            (struct record){.lane = lane,
+                            .epoch = ownership_epoch(&p->o, partition),
+                            .number = ++p->newest_number,
+                            .position = l->position});
 }
 
 static void write_tokens(struct process *p, int partition, bool void_only) {
@@ -52,13 +65,16 @@ static int64_t in_flight(const struct process *p) {
 /* What the whole log says, had nothing been compacted: -1 where there is no token. */
 static int64_t true_position(int partition, int lane, int64_t upto) {
     int64_t newest_claim = -1, valid = -1, any = -1;
+    const struct record *newest = NULL;
     for (int64_t i = 0; i < upto; i++) {
         const struct record *r = &w.logs[partition].records[i];
         if (r->claim) {
             newest_claim = i;
         } else if (r->lane == lane) {
+            bool late = newest && newest->epoch == r->epoch && newest->number > r->number;
+            newest = late || r->epoch < newest_claim ? newest : r;
+            valid = newest ? newest->position : -1;
             any = r->position;
-            valid = r->epoch >= newest_claim ? r->position : valid;
         }
     }
     return valid >= 0 ? valid : any;
@@ -181,7 +197,9 @@ static void read_record(struct process *p, int partition, int64_t offset) {
         return;
     }
     struct lane *l = &p->lanes[partition][r->lane];
-    if (ownership_token_read(&p->o, partition, r->epoch, &l->choice))
+    p->newest_number = r->number > p->newest_number ? r->number : p->newest_number;
+    w.lates += l->choice.kept == CHOICE_VALID && r->epoch == l->choice.epoch && r->number < l->choice.number;
+    if (ownership_token_read(&p->o, partition, r->epoch, r->number, &l->choice))
         l->kept = r->position;
     w.voids += l->choice.rewrite;
     if (l->choice.rewrite && l->running && ownership_may_write(&p->o, partition, w.now))
@@ -404,9 +422,11 @@ static void test_no_schedule_breaks_ownership(void **state) {
         print_message("seed %llu\n", (unsigned long long)seed);
         run_schedule(seed);
     }
-    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions %lld\n", (long long)w.starts,
-                  (long long)w.takeovers, (long long)w.disputes, (long long)w.voids, (long long)w.losses, (long long)w.suspensions);
+    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions %lld lates %lld\n", (long long)w.starts,
+                  (long long)w.takeovers, (long long)w.disputes, (long long)w.voids, (long long)w.losses, (long long)w.suspensions,
+                  (long long)w.lates);
     assert_true(w.takeovers > SEEDS && w.disputes > 10 && w.voids > SEEDS && w.losses > SEEDS && w.suspensions > SEEDS / 2);
+    assert_true(w.lates > SEEDS / 2);
 }
 
 int main(void) {

@@ -56,6 +56,7 @@ static struct token full_token(void) {
         .reason = "\"503\"\n\\ \u00e9\x01",
         .generation = 7,
         .epoch = 0,
+        .number = 4711,
         .failing_since_ms = 1715090591123,
         .next_attempt_ms = 1715090592123,
         .given_up = true,
@@ -123,7 +124,7 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     assert_true(token.position == 1842 && token.last == 1837 && token.last_id_hash == UINT64_MAX - 1);
     assert_true(token.compacted && token.waiting && token.given_up && token.state == TOKEN_RETRYING);
     assert_string_equal(token.reason, written.reason);
-    assert_true(token.generation == 7 && token.epoch == 0 && token.refused_in_row == 19);
+    assert_true(token.generation == 7 && token.epoch == 0 && token.number == 4711 && token.refused_in_row == 19);
     assert_true(token.failing_since_ms == 1715090591123 && token.next_attempt_ms == 1715090592123);
     assert_true(token.delivered == INT64_MAX && token.dead_lettered == 3 && token.attempts_count == TOKEN_ATTEMPTS_MAX);
     for (int64_t i = 0; i < token.attempts_count; i++) {
