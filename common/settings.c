@@ -123,6 +123,8 @@ static const struct option table[] = {
      "consumer group of the dispatchers that share the subscribers; default <prefix>-dispatcher"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000, NULL, "webhooks under way at once"},
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
+    {"dispatcher.check_liveness", OPTION_BOOL, AT(dispatcher.check_liveness), "false", 0, 0, NULL,
+     "for tests: look once a second for a lane that nothing would wake, and end the program when there is one"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},
     {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL, "certificates to trust besides the system's, PEM"},
     {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server, "name servers to ask, addr:port; none: the system's"},

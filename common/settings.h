@@ -30,6 +30,7 @@ struct settings {
         char *group;
         int64_t max_connections;
         int64_t stop_timeout_ms;
+        bool check_liveness;
     } dispatcher;
     struct option_list egress_allow, egress_dns;
     char *egress_ca_file;

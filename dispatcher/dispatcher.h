@@ -50,6 +50,7 @@ struct dispatcher {
     struct lookout *lookout;         /* as long as the feed is there */
     struct capacity capacity; /* of webhooks under way */
     struct loop_timer capacity_due; /* those that wait for it are served */
+    struct loop_timer liveness_due;
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
@@ -11,6 +12,8 @@
 #include "dispatcher/redrive.h"
 #include "dispatcher/sender.h"
 #include "dispatcher/subscriber.h"
+
+enum { AGAIN_MS = 1000 };
 
 static void lane_to_job(const struct lane *lane, struct token_job *job) {
     job->position = lane->position;
@@ -89,7 +92,8 @@ void job_run_next(struct subscriber *s) {
     const struct token_job *job = &s->jobs[0];
     if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job, on_letter_ready, s, &err))) {
         log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_S("reason", err.message));
-        return; /* the next start of the subscriber tries again */
+        loop_timer_set(s->dispatcher->loop, &s->job_due, clock_ms() + AGAIN_MS);
+        return;
     }
     s->job_sender = mem_zero(sizeof *s->job_sender);
     sender_init(s->job_sender, s, job->job, redrive);

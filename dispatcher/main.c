@@ -12,6 +12,7 @@
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/liveness.h"
 #include "dispatcher/partitions.h"
 #include "dispatcher/startup.h"
 #include "dispatcher/status.h"
@@ -172,6 +173,7 @@ int main(int argc, char **argv) {
         d.exit_status = REFUSED_STATUS;
     } else {
         startup_begin(&d);
+        liveness_begin(&d);
         loop_run(d.loop);
     }
     if (!close_all(&d))

@@ -171,6 +171,8 @@ void redrive_free(struct redrive *r) {
     free(r);
 }
 
+bool redrive_waits(const struct redrive *r) { return r->asked; }
+
 enum redrive_result redrive_next(struct redrive *r, int64_t position, struct redrive_letter *letter, int64_t *passed) {
     struct error err;
     *passed = position;

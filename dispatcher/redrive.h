@@ -3,6 +3,7 @@
 #ifndef ESS_DISPATCHER_REDRIVE_H
 #define ESS_DISPATCHER_REDRIVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/error.h"
@@ -30,6 +31,8 @@ struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *bo
                             void *arg, struct error *err);
 void redrive_free(struct redrive *redrive); /* may block until librdkafka's threads have ended */
 
+/* REDRIVE_LATER was the last answer, and `ready` was not called yet. */
+bool redrive_waits(const struct redrive *redrive);
 /* The next letter above `position`; `passed`: nothing is there up to it. */
 enum redrive_result redrive_next(struct redrive *redrive, int64_t position, struct redrive_letter *letter, int64_t *passed);
 

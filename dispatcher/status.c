@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/liveness.h"
 #include "dispatcher/lookout.h"
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
@@ -110,6 +111,8 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
     each(d, out, "ess_subscriber_lag_nears_window", "1: that age nears the replay window.", lag_nears_window);
     each(d, out, "ess_subscriber_fails_long", "1: nothing but failure for an hour.", fails_long);
     states(d, out);
+    metrics_family(out, "ess_stuck_lanes", "gauge", "Lanes that have something to do and that nothing would wake: a fault of ESS.");
+    metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
 }
 
 void status_metrics(void *arg, struct http_request *request) {

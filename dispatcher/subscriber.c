@@ -38,9 +38,10 @@ void subscriber_answered(struct subscriber *s, const struct webhook_result *resu
 
 static void on_commands_due(void *arg) { commands_apply(arg); }
 
-/* The job that ran has done all of it. */
+/* The job that ran has done all of it, or the next one could not be begun. */
 static void on_job_due(void *arg) {
     struct subscriber *s = arg;
+    job_run_next(s);
     if (!s->job_sender || !lane_done(&s->job_sender->lane))
         return;
     log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", s->jobs[0].job));

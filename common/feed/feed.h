@@ -60,6 +60,8 @@ struct feed_reader {
 void feed_reader_init(struct feed_reader *reader, bool (*wants)(void *, struct span), void (*ready)(void *), void *arg);
 /* What it wants has changed. */
 void feed_reader_changed(struct feed_reader *reader);
+/* FEED_LATER was the last answer, and `ready` was not called yet. */
+bool feed_reader_waits(const struct feed_reader *reader);
 /* Stops waiting, too. */
 void feed_reader_fini(struct feed_reader *reader);
 

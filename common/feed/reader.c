@@ -95,3 +95,5 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
     catchup_wait(&feed->catchup, r, passed->to);
     return FEED_LATER;
 }
+
+bool feed_reader_waits(const struct feed_reader *r) { return r->next; }

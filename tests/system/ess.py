@@ -479,7 +479,7 @@ class Ess:
         return self._daemon(Ingest, "ess-ingest", {**base, **options}, start, ready)
 
     def dispatcher(self, options={}, start=True, ready=True):
-        return self._daemon(Daemon, "ess-dispatcher", {"dispatcher.listen": "127.0.0.1:0", **options}, start, ready)
+        return self._daemon(Daemon, "ess-dispatcher", {"dispatcher.listen": "127.0.0.1:0", "dispatcher.check_liveness": "true", **options}, start, ready)
 
     def receiver(self):
         self.receivers.append(Receiver(self.ca.certificate()))

@@ -1,0 +1,84 @@
+/* Lanes that nothing would step again; see liveness.h. */
+#include "dispatcher/liveness.h"
+
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/redrive.h"
+#include "dispatcher/subscriber.h"
+#include "dispatcher/subscribers.h"
+
+enum { EVERY_MS = 1000 };
+
+const char *liveness_waits_for(const struct sender *sender) {
+    const struct subscriber *s = sender->subscriber;
+    if (s->places.in_flight > 0)
+        return "attempt"; /* any of the subscriber's: its end wakes all senders */
+    if (sender->due.slot)
+        return "timer";
+    if (sender->user.queued)
+        return "place";
+    if (feed_reader_waits(&sender->scanner) || feed_reader_waits(&sender->finder))
+        return "log";
+    if (sender->letters)
+        return "dead_letter";
+    if (sender->redrive && redrive_waits(sender->redrive))
+        return "dead_letters";
+    return NULL;
+}
+
+static bool is_at_rest(const struct sender *sender) {
+    const struct lane *lane = &sender->lane;
+    if (lane->paused || lane->disabled)
+        return true;
+    return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->job_due.slot;
+}
+
+bool liveness_is_stuck(const struct sender *sender) { return !is_at_rest(sender) && !liveness_waits_for(sender); }
+
+static bool may_not_be(const struct sender *sender) { return subscriber_may_send(sender->subscriber, sender) && liveness_is_stuck(sender); }
+
+/* A job that has not begun is begun by a timer. */
+static bool has_lost_job(const struct subscriber *s) { return s->running && s->jobs_count && !s->job_sender && !s->job_due.slot; }
+
+static size_t stuck_of(const struct subscriber *s) {
+    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) + has_lost_job(s) : 0;
+}
+
+size_t liveness_stuck(const struct dispatcher *d) {
+    size_t count = 0;
+    for (const struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
+        count += stuck_of(s);
+    return count;
+}
+
+static void report(const struct subscriber *s) {
+    const struct sender *sender = may_not_be(&s->live) || !s->job_sender ? &s->live : s->job_sender;
+    const struct lane *lane = &sender->lane;
+    log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job), LOG_N("jobs", s->jobs_count),
+              LOG_N("position", lane->position), LOG_N("scanned", lane->scanned), LOG_N("at_end", lane->at_end),
+              LOG_N("window", lane->window.count));
+}
+
+static void on_due(void *arg) {
+    struct dispatcher *d = arg;
+    bool found = false;
+    for (const struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
+        if (stuck_of(s)) {
+            report(s);
+            found = true;
+        }
+    }
+    if (found)
+        abort();
+    loop_timer_set(d->loop, &d->liveness_due, clock_ms() + EVERY_MS);
+}
+
+void liveness_begin(struct dispatcher *d) {
+    if (!d->settings.dispatcher.check_liveness)
+        return;
+    loop_timer_init(&d->liveness_due, on_due, d);
+    loop_timer_set(d->loop, &d->liveness_due, clock_ms() + EVERY_MS);
+}
