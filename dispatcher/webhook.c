@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -13,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/version.h"
 #include "dispatcher/resolver.h"
+#include "dispatcher/sockets.h"
 
 enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024, SPARE_HANDLES_MAX = 64 };
 
@@ -29,6 +29,7 @@ struct handle {
 };
 
 struct webhook {
+    struct exchange exchange; /* first, for sockets.h */
     struct webhook_client *client;
     struct handle *handle;
     struct curl_slist *headers, *pins;
@@ -43,7 +44,6 @@ struct webhook {
     int64_t began_ms;
     char excerpt[EXCERPT_BYTES];
     size_t excerpt_len, answer_bytes, header_bytes;
-    bool begun; /* the request was sent, or some of it */
     char reason[CURL_ERROR_SIZE];
     struct webhook *prev, *next;
 };
@@ -54,19 +54,10 @@ struct webhook_client {
     CURLM *multi;
     struct resolver *resolver;
     struct loop_timer timer;
-    struct watched **watched; /* by descriptor */
-    size_t watched_count;
+    struct sockets *sockets;
     struct handle *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
     size_t spare_count;
     struct webhook *under_way;
-};
-
-/* A socket of curl's on the loop. It stays there from one request of its connection to the next, which saves two system calls each. */
-struct watched {
-    struct webhook_client *client;
-    struct loop_io io;
-    uint32_t events; /* that it waits for */
-    bool idle;       /* no request is under way on it */
 };
 
 static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
@@ -74,79 +65,13 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
 /* What is left of a time-out; never 0, which is "none" to curl. */
 static long left_of(int64_t timeout_ms, long spent_ms) { return spent_ms < timeout_ms ? (long)timeout_ms - spent_ms : 1; }
 
-static void collect(struct webhook_client *client) {
+static void collect(void *arg) {
+    struct webhook_client *client = arg;
     CURLMsg *message;
     int left;
     while ((message = curl_multi_info_read(client->multi, &left)))
         if (message->msg == CURLMSG_DONE)
             finish(client, message->easy_handle, message->data.result);
-}
-
-static void on_socket_ready(void *arg, uint32_t events);
-
-static void watch(struct watched *watched, curl_socket_t fd, uint32_t events) {
-    if (events == watched->events)
-        return;
-    watched->events = events;
-    if (events)
-        loop_io_set(watched->client->loop, &watched->io, fd, events, on_socket_ready, watched);
-    else
-        loop_io_clear(watched->client->loop, &watched->io);
-}
-
-static void on_socket_ready(void *arg, uint32_t events) {
-    struct watched *watched = arg;
-    struct webhook_client *client = watched->client;
-    int running, flags = 0;
-    if (watched->idle) { /* its end closed it: curl finds that out when it wants to use it */
-        watch(watched, watched->io.fd, 0);
-        return;
-    }
-    flags |= events & EPOLLIN ? CURL_CSELECT_IN : 0;
-    flags |= events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
-    flags |= events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0;
-    curl_multi_socket_action(client->multi, watched->io.fd, flags, &running); /* may free `watched` */
-    collect(client);
-}
-
-/* Makes room for it. */
-static struct watched **watched_at(struct webhook_client *client, curl_socket_t fd) {
-    size_t index = (size_t)fd;
-    if (index >= client->watched_count) {
-        size_t count = index + 64;
-        client->watched = mem_resize(client->watched, count * sizeof *client->watched);
-        memset(client->watched + client->watched_count, 0, (count - client->watched_count) * sizeof *client->watched);
-        client->watched_count = count;
-    }
-    return &client->watched[index];
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg) {
-    struct webhook_client *client = arg;
-    struct watched **place = watched_at(client, fd), *watched = *place;
-    (void)easy, (void)socket_arg;
-    if (what == CURL_POLL_REMOVE) {
-        if (watched)
-            watched->idle = true;
-        return 0;
-    }
-    if (!watched) {
-        watched = *place = mem_zero(sizeof *watched);
-        watched->client = client;
-    }
-    watch(watched, fd, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
-    watched->idle = false;
-    return 0;
-}
-
-static int on_close(void *arg, curl_socket_t fd) {
-    struct webhook_client *client = arg;
-    struct watched **place = watched_at(client, fd);
-    if (*place)
-        watch(*place, fd, 0);
-    free(*place);
-    *place = NULL;
-    return close(fd);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
@@ -169,9 +94,9 @@ static void on_timeout(void *arg) {
 /* Each request is begun once: what curl would send again by itself, since the connection it took from its cache was dead, is a
  * second attempt, and that is not curl's to decide. */
 static bool begun_before(struct webhook *w) {
-    if (w->begun)
+    if (w->exchange.begun)
         w->failure = died;
-    return w->begun;
+    return w->exchange.begun;
 }
 
 static int on_begin(void *arg, char *address, char *local_address, int port, int local_port) {
@@ -179,18 +104,8 @@ static int on_begin(void *arg, char *address, char *local_address, int port, int
     (void)address, (void)local_address, (void)port, (void)local_port;
     if (begun_before(w))
         return CURL_PREREQFUNC_ABORT;
-    w->begun = true;
+    w->exchange.begun = true;
     return CURL_PREREQFUNC_OK;
-}
-
-/* curl closes one that was not connected yet without a word. When its number comes back at once, curl takes it for watched. */
-static void watch_anew(struct webhook_client *client, curl_socket_t fd) {
-    struct watched *watched = *watched_at(client, fd);
-    if (!watched)
-        return;
-    uint32_t events = watched->idle ? 0 : watched->events;
-    watch(watched, fd, 0);
-    watch(watched, fd, events);
 }
 
 /* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
@@ -203,10 +118,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         w->failure = not_public;
         return CURL_SOCKET_BAD;
     }
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0)
-        watch_anew(w->client, fd);
-    return fd;
+    return sockets_open(w->client->sockets, address, w->handle->host, &w->exchange);
 }
 
 static size_t on_write(char *data, size_t size, size_t count, void *arg) {
@@ -218,11 +130,17 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg) {
     return w->answer_bytes > ANSWER_BYTES_MAX ? 0 : len; /* the status is what counts; the rest is not read */
 }
 
+/* A line of the answer's headers. An empty one ends them, and those of each 1xx before. */
 static size_t on_header(char *data, size_t size, size_t count, void *arg) {
     struct webhook *w = arg;
-    (void)data;
-    w->header_bytes += size * count;
-    return w->header_bytes > HEADER_BYTES_MAX ? 0 : size * count;
+    long status = 0;
+    size_t len = size * count;
+    w->header_bytes += len;
+    if (len && (*data == '\r' || *data == '\n')) {
+        curl_easy_getinfo(w->handle->easy, CURLINFO_RESPONSE_CODE, &status);
+        w->exchange.answered = status >= 200;
+    }
+    return w->header_bytes > HEADER_BYTES_MAX ? 0 : len;
 }
 
 static void handle_forget_url(struct handle *handle) {
@@ -260,6 +178,7 @@ static void webhook_free(struct webhook *w) {
     loop_timer_clear(client->loop, &w->timer);
     if (w->added)
         curl_multi_remove_handle(client->multi, w->handle->easy);
+    sockets_leave(&w->exchange);
     curl_easy_setopt(w->handle->easy, CURLOPT_ERRORBUFFER, NULL);
     if (client->spare_count < SPARE_HANDLES_MAX)
         client->spare[client->spare_count++] = w->handle;
@@ -293,11 +212,11 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     struct webhook *w = (struct webhook *)(void *)private;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    bool whole = code == CURLE_OK || (code == CURLE_WRITE_ERROR && w->answer_bytes > ANSWER_BYTES_MAX);
+    bool counts = code == CURLE_OK || (w->exchange.answered && code != CURLE_OPERATION_TIMEDOUT);
     const char *error = w->failure ? w->failure : *w->reason ? w->reason : curl_easy_strerror(code);
     curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
     w->added = false;
-    complete(w, whole ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
+    complete(w, counts ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
 }
 
 /* What holds for every request. */
@@ -318,8 +237,8 @@ static struct handle *handle_new(struct webhook_client *client) {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, sockets_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client->sockets);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     handle->easy = easy;
@@ -463,8 +382,7 @@ struct webhook_client *webhook_client_new(struct loop *loop, const struct webhoo
     if (!client->multi)
         abort();
     loop_timer_init(&client->timer, on_timeout, client);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    client->sockets = sockets_new(loop, client->multi, collect, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)options->max_connections);
@@ -479,9 +397,7 @@ void webhook_client_free(struct webhook_client *client) {
     for (size_t i = 0; i < client->spare_count; i++)
         handle_free(client->spare[i]);
     curl_multi_cleanup(client->multi);
-    for (size_t i = 0; i < client->watched_count; i++)
-        free(client->watched[i]);
-    free(client->watched);
+    sockets_free(client->sockets);
     resolver_free(client->resolver);
     loop_timer_clear(client->loop, &client->timer);
     free(client);

@@ -8,10 +8,11 @@ import time
 
 
 class BadEnd:
-    """`way` is one of the methods below. Counts its connections."""
+    """`way` is one of the methods below. Counts its connections, and keeps the cursor and attempt of each whole request."""
 
     def __init__(self, certificate, way):
-        self.connections, self._open = 0, True
+        self.connections, self.requests, self._open = 0, [], True
+        self.unasked, self.hung_up = False, threading.Event()
         self._way = getattr(self, way)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(*certificate)
@@ -50,6 +51,7 @@ class BadEnd:
             if not piece:
                 raise OSError("it was closed in the middle of a request")
             came += piece
+        self.requests.append(tuple(int(re.search(rb"(?i)\r\nx-ess-%s: (\d+)" % name, came)[1]) for name in (b"cursor", b"attempt")))
         return tls
 
     def _wait(self):
@@ -96,3 +98,33 @@ class BadEnd:
     def speaks_no_tls(self, connection):
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         connection.recv(65536)
+
+    def closes_when_a_second_request_comes(self, connection):
+        """What looks alive until it is used."""
+        tls = self._request(connection)
+        self._answer(tls, b"")
+        tls.recv(1)
+
+    def sends_an_answer_that_nobody_asked_for(self, connection):
+        """`hung_up` is set once the client has closed its connection for that."""
+        tls = self._request(connection)
+        self._answer(tls, b"")
+        if self.unasked:
+            return self._wait()
+        self.unasked = True
+        self._answer(tls, b"")
+        try:
+            tls.recv(1)
+        except OSError:
+            pass
+        self.hung_up.set()
+        self._wait()
+
+    def ends_a_body_too_early(self, connection):
+        self._request(connection).sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+
+    def ends_without_close_notify(self, connection):
+        self._request(connection).sendall(b"HTTP/1.0 200 OK\r\n\r\nthank you")
+
+    def _answer(self, tls, body):
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

@@ -1,0 +1,42 @@
+"""Kept-alive connections and how they end."""
+import pytest
+
+from badends import BadEnd
+from ess import wait_for
+
+
+@pytest.fixture
+def end_that(ess):
+    """An ESS, and an endpoint that misbehaves in a way."""
+    ends = []
+    ess.ingest()
+    ess.dispatcher()
+
+    def start(way, **fields):
+        ends.append(BadEnd(ess.ca.certificate(), way))
+        ess.subscribe("bad", ends[0].url, ["a"], **fields)
+        return ends[0]
+    yield start
+    for end in ends:
+        end.close()
+
+
+def settled(ess, cursor):
+    return ess.daemons[0].get("/ess/subscribers/bad").json["status"]["cursor"] >= cursor
+
+
+def test_bytes_on_an_idle_connection_settle_no_event(ess, end_that):
+    end = end_that("sends_an_answer_that_nobody_asked_for")
+    first = ess.publish("a", 1)
+    assert end.hung_up.wait(60)
+    second = ess.publish("a", 2)
+    wait_for(lambda: settled(ess, second))
+    assert end.requests == [(first, 1), (second, 1)]
+
+
+@pytest.mark.parametrize("way", ["ends_a_body_too_early", "ends_without_close_notify"])
+def test_an_answer_counts_once_its_status_and_headers_are_there(ess, end_that, way):
+    end = end_that(way)
+    cursors = [ess.publish("a", n) for n in range(3)]
+    wait_for(lambda: settled(ess, cursors[-1]))
+    assert end.requests == [(cursor, 1) for cursor in cursors]
