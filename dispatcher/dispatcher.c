@@ -12,8 +12,10 @@ enum { REFUSED_STATUS = 1, WRITE_MS = 2000, WRITE_LOOK_MS = 20 };
 static struct loop_timer restart_timer;
 static int64_t write_until_ms;
 
+bool dispatcher_kafka_up(const struct dispatcher *d) { return d->kafka_up && !(d->feed && feed_trouble(d->feed)); }
+
 bool dispatcher_ready(const struct dispatcher *d) {
-    return d->kafka_up && partitions_settled(d->partitions) && !d->starting_over && !d->stopping;
+    return dispatcher_kafka_up(d) && partitions_settled(d->partitions) && !d->starting_over && !d->stopping;
 }
 
 static void on_capacity_due(void *arg) {

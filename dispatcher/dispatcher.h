@@ -59,6 +59,8 @@ struct dispatcher {
     uint64_t foreign_records;
 };
 
+/* Kafka answers, and the log can be read as far as that is to be seen. */
+bool dispatcher_kafka_up(const struct dispatcher *d);
 /* Kafka answers, the subscribers are read, deliveries run. */
 bool dispatcher_ready(const struct dispatcher *d);
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */

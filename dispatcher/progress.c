@@ -27,6 +27,8 @@ void progress_token(const struct subscriber *s, struct token *token) {
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
     if (token->waiting && feed_end(d->feed) > token->position)
         token->position = feed_end(d->feed); /* what it wants would have woken it */
+    if (token->waiting && feed_trouble(d->feed))
+        token->waiting = false; /* what stands in the log unread may be for it */
     jobs_to_token(s, token);
     commands_to_token(s, token);
     memcpy(token->born, s->record.born, sizeof token->born);

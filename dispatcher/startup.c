@@ -11,6 +11,8 @@
 #include "dispatcher/log_check.h"
 #include "dispatcher/lookout.h"
 #include "dispatcher/partitions.h"
+#include "dispatcher/progress.h"
+#include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
 
 enum { KEY_AGAIN_MS = 300 };
@@ -24,6 +26,17 @@ static bool said_no_key;
 static void on_appended(void *arg, const struct feed_event *event) { subscribers_appended(arg, event); }
 
 static void on_broken(void *arg, const char *reason) { dispatcher_start_over(arg, reason); }
+
+static void on_trouble(void *arg, const char *reason) {
+    struct dispatcher *d = arg;
+    if (reason)
+        log_warn("log_not_read", LOG_S("reason", reason));
+    else
+        log_info("log_read_again");
+    for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
+        if (s->running)
+            progress_soon(s); /* its lag is another now */
+}
 
 static void on_foreign(void *arg, int64_t cursor) {
     struct dispatcher *d = arg;
@@ -48,6 +61,7 @@ static void open_log(struct dispatcher *d) {
                                          .cache_bytes = d->settings.feed_cache,
                                          .appended = on_appended,
                                          .broken = on_broken,
+                                         .trouble = on_trouble,
                                          .foreign = on_foreign,
                                          .arg = d};
     d->feed = feed_new(d->loop, &options, &err);

@@ -28,7 +28,11 @@ void status_readyz(void *arg, struct http_request *request) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
     } else {
-        error_set(&err, "%s", d->kafka_up ? "the subscribers are being read" : "no Kafka broker answers");
+        const char *trouble = d->feed ? feed_trouble(d->feed) : NULL;
+        error_set(&err, "%s",
+                  trouble       ? trouble
+                  : d->kafka_up ? "the subscribers are being read"
+                                : "no Kafka broker answers");
         http_problem(request, 503, &err, NULL, 1);
     }
     buf_fini(&body);
@@ -55,7 +59,9 @@ static void counters(const struct dispatcher *d, struct buf *out) {
 }
 
 static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
-    return lane_idle(&s->live.lane) ? 0 : feed_end(d->feed) - s->live.lane.position;
+    if (lane_idle(&s->live.lane)) /* what came since is not for it, but for what cannot be read */
+        return feed_trouble(d->feed) ? feed_log_end(d->feed) - feed_end(d->feed) : 0;
+    return feed_log_end(d->feed) - s->live.lane.position;
 }
 
 static double lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
@@ -123,10 +129,10 @@ void status_metrics(void *arg, struct http_request *request) {
     counters(d, &out);
     if (d->feed)
         subscribers(d, &out);
-    metrics_family(&out, "ess_kafka_up", "gauge", "1 while a Kafka broker answers.");
-    metrics_value(&out, "ess_kafka_up", "", d->kafka_up);
+    metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
+    metrics_value(&out, "ess_kafka_up", "", dispatcher_kafka_up(d));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
-    metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_end(d->feed) : 0);
+    metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", d->feed ? (double)feed_bytes(d->feed) : 0);
     metrics_process(&out);

@@ -65,11 +65,15 @@ struct ingest {
     uint64_t foreign_records;
 };
 
+/* Kafka answers, and the log can be read as far as that is to be seen. */
+bool ingest_kafka_up(const struct ingest *ingest);
 /* Kafka answers, the log's tail and the subscribers are read: publishes are taken. */
 bool ingest_ready(const struct ingest *ingest);
 
-/* The newest cursor that this ingest knows of. */
+/* The newest cursor that this ingest knows of by reading or writing it. */
 int64_t ingest_end(const struct ingest *ingest);
+/* The same, or what the log's leader has told of, although it cannot be read yet. */
+int64_t ingest_log_end(const struct ingest *ingest);
 
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void ingest_refuse(struct ingest *ingest, const char *event, const char *reason);

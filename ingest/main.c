@@ -60,13 +60,23 @@ static const struct http_route routes[] = {
     {"GET", "/ess/subscribers/{id}/dead-letters", dead_letters_handle, false, AUTH_SUBSCRIBER},
 };
 
+bool ingest_kafka_up(const struct ingest *ingest) {
+    return ingest->kafka_up && !(ingest->feed && feed_trouble(ingest->feed));
+}
+
 bool ingest_ready(const struct ingest *ingest) {
-    return ingest->kafka_up && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
+    return ingest_kafka_up(ingest) && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) &&
+           !ingest->starting_over && !ingest->stopping;
 }
 
 int64_t ingest_end(const struct ingest *ingest) {
     int64_t end = ingest->feed ? feed_end(ingest->feed) : ingest->genesis.end;
     return ingest->acknowledged > end ? ingest->acknowledged : end;
+}
+
+int64_t ingest_log_end(const struct ingest *ingest) {
+    int64_t end = ingest_end(ingest), told = ingest->feed ? feed_log_end(ingest->feed) : end;
+    return told > end ? told : end;
 }
 
 static void stop(struct ingest *ingest) {

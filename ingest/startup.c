@@ -47,6 +47,14 @@ static void on_advanced(void *arg, int64_t end) {
 
 static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, reason); }
 
+static void on_trouble(void *arg, const char *reason) {
+    (void)arg;
+    if (reason)
+        log_warn("log_not_read", LOG_S("reason", reason));
+    else
+        log_info("log_read_again");
+}
+
 static void on_foreign(void *arg, int64_t cursor) {
     struct ingest *ingest = arg;
     if (ingest->foreign_records++ == 0)
@@ -117,6 +125,7 @@ static void open_log(struct ingest *ingest) {
                                          .appended = on_appended,
                                          .advanced = on_advanced,
                                          .broken = on_broken,
+                                         .trouble = on_trouble,
                                          .foreign = on_foreign,
                                          .arg = ingest};
     began_ms = clock_ms();

@@ -29,7 +29,11 @@ void status_readyz(void *arg, struct http_request *request) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
     } else {
-        error_set(&err, "%s", ingest->kafka_up ? "the log and the subscribers are being read" : "no Kafka broker answers");
+        const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL;
+        error_set(&err, "%s",
+                  trouble            ? trouble
+                  : ingest->kafka_up ? "the log and the subscribers are being read"
+                                     : "no Kafka broker answers");
         http_problem(request, 503, &err, NULL, 1);
     }
     buf_fini(&body);
@@ -66,10 +70,10 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_publish_unresolved", "gauge", "Events that may be in the log or not, until it has been read.");
     metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
     filter_metrics(ingest->filter, &out);
-    metrics_family(&out, "ess_kafka_up", "gauge", "1 while a Kafka broker answers.");
-    metrics_value(&out, "ess_kafka_up", "", ingest->kafka_up);
+    metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
+    metrics_value(&out, "ess_kafka_up", "", ingest_kafka_up(ingest));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
-    metrics_value(&out, "ess_feed_cursor", "", (double)ingest_end(ingest));
+    metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");

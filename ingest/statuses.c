@@ -167,7 +167,7 @@ static void put_last_error(struct buf *out, const struct token *token) {
 
 static void put_progress(struct buf *out, const struct ingest *ingest, const struct registry_entry *entry,
                          const struct token *token) {
-    int64_t cursor = token ? token->position : entry->start, end = ingest_end(ingest);
+    int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
     bool behind = end > cursor && !(token && token->waiting);
     buf_printf(out, ",\"cursor\":%" PRId64 ",\"lag\":%" PRId64, cursor, behind ? end - cursor : 0);
     if (token)

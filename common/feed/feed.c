@@ -16,6 +16,8 @@ static struct chunk *tail_of(const struct feed *feed) { return feed->chunks[feed
 
 int64_t feed_end(const struct feed *feed) { return tail_of(feed)->to; }
 bool feed_sure(const struct feed *feed) { return !feed->unsure; }
+const char *feed_trouble(const struct feed *feed) { return feed->health.trouble[0] ? feed->health.trouble : NULL; }
+int64_t feed_log_end(const struct feed *feed) { return feed->health.end > feed_end(feed) ? feed->health.end : feed_end(feed); }
 bool feed_hole_above(const struct feed *feed, int64_t cursor) { return feed->newest_hole > cursor; }
 bool feed_is_tail(const struct feed *feed, const struct chunk *chunk) { return chunk == tail_of(feed); }
 const char *feed_id(const struct feed *feed) { return feed->id; }
@@ -141,6 +143,7 @@ enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message,
 
 /* --- the tail */
 
+/* Something came, and it is of this log. */
 static void be_sure(struct feed *feed) {
     if (!feed->unsure)
         return;
@@ -148,7 +151,7 @@ static void be_sure(struct feed *feed) {
     catchup_go_on(&feed->catchup);
 }
 
-static void read_tail(struct feed *feed) {
+void feed_read_tail(struct feed *feed) {
     struct error err;
     if (consumer_assign(feed->tail, feed->topic, 0, feed->unsure ? feed_end(feed) : feed_end(feed) + 1, &err))
         feed_break(feed, err.message);
@@ -157,17 +160,20 @@ static void read_tail(struct feed *feed) {
 static void on_tail_drained(void *arg) {
     struct feed *feed = arg;
     if (!feed->stopped)
-        read_tail(feed);
+        feed_read_tail(feed);
+}
+
+static void doubt(struct feed *feed) {
+    feed->unsure = true;
+    catchup_halt(&feed->catchup);
+    feed_read_tail(feed);
 }
 
 /* Whatever comes next may come from another log: a restored backup, or the copy of a broker that had fallen behind. */
 static void on_tail_lost(void *arg) {
     struct feed *feed = arg;
-    if (feed->stopped)
-        return;
-    feed->unsure = true;
-    catchup_halt(&feed->catchup);
-    read_tail(feed);
+    if (!feed->stopped)
+        doubt(feed);
 }
 
 /* The newest record was read again, or for the first time. */
@@ -196,6 +202,7 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
     struct feed_event event;
     if (feed->stopped || message->offset < feed_end(feed))
         return;
+    feed_health_moved(&feed->health);
     if (message->offset == feed_end(feed)) {
         compare_newest(feed, message);
         return;
@@ -242,13 +249,29 @@ static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t
     }
     be_sure(feed);
     pass_last_hole(feed, offset - 1);
+    feed_health_moved(&feed->health);
+}
+
+/* What an operator must mend before fetches work again. */
+static void tail_fails(struct feed *feed, rd_kafka_resp_err_t code, const char *reason) {
+    char text[sizeof feed->health.fault];
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        snprintf(text, sizeof text, "no right to read topic %s: grant Read and Describe on it to ESS's user", feed->topic);
+    else
+        snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", feed->topic, reason);
+    if (feed_health_failed(&feed->health, text))
+        doubt(feed);
 }
 
 static void on_tail_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
     struct feed *feed = arg;
+    if (feed->stopped)
+        return;
     if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__FATAL)
         feed_break(feed, reason);
+    else
+        tail_fails(feed, code, reason);
 }
 
 /* --- life */
@@ -280,7 +303,8 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
                                           .lost = on_tail_lost,
                                           .arg = feed};
     feed->tail = consumer_new(loop, &tail, err);
-    if (!feed->tail || consumer_assign(feed->tail, feed->topic, 0, options->start, err)) {
+    if (!feed->tail || feed_health_init(&feed->health, feed, err) ||
+        consumer_assign(feed->tail, feed->topic, 0, options->start, err)) {
         feed_free(feed);
         return NULL;
     }
@@ -291,6 +315,7 @@ void feed_free(struct feed *feed) {
     if (!feed)
         return;
     catchup_fini(&feed->catchup);
+    feed_health_fini(&feed->health);
     consumer_free(feed->tail);
     for (size_t i = 0; i < feed->chunks_count; i++)
         chunk_free(feed->chunks[i]);

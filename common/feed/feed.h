@@ -25,6 +25,8 @@ struct feed_options {
     void (*advanced)(void *arg, int64_t end);
     /* The log is not the one that was read so far, or cannot be read on. The feed stops; the caller starts over. */
     void (*broken)(void *arg, const char *reason);
+    /* The log cannot be read on for now, and why: said at once, then once a minute; NULL: it can again. May be NULL. */
+    void (*trouble)(void *arg, const char *reason);
     /* A record that ESS did not write, or of another feed, was skipped. May be NULL. */
     void (*foreign)(void *arg, int64_t cursor);
     void *arg;
@@ -38,6 +40,11 @@ int64_t feed_end(const struct feed *feed);
 /* Whether the log is known to be the one that was read so far. False from the start, and from every lost broker on, until
  * the tail has read its newest record again. */
 bool feed_sure(const struct feed *feed);
+/* Why the log cannot be read on for now, or NULL when it can: fetches fail, the tail does not move although the log goes on, or
+ * its leader is silent. Noticed within seconds. */
+const char *feed_trouble(const struct feed *feed);
+/* The newest cursor that is known of: the leader is asked for it every second, so it is true although nothing can be read. */
+int64_t feed_log_end(const struct feed *feed);
 /* Whether the tail has met a cursor above this one that has no record. */
 bool feed_hole_above(const struct feed *feed, int64_t cursor);
 const char *feed_id(const struct feed *feed);

@@ -5,6 +5,7 @@
 #include "common/feed/catchup.h"
 #include "common/feed/chunk.h"
 #include "common/feed/feed.h"
+#include "common/feed/health.h"
 
 struct feed {
     struct loop *loop;
@@ -13,6 +14,7 @@ struct feed {
     char topic[KAFKA_TOPIC_BYTES];
     struct consumer *tail;
     struct catchup catchup;
+    struct feed_health health;
     struct chunk **chunks; /* sorted, not overlapping; the last one is the tail */
     size_t chunks_count;
     size_t bytes; /* of all but the tail */
@@ -39,6 +41,8 @@ void feed_keep(struct feed *feed, struct chunk *chunk);
 enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event);
 /* A record was skipped that is not one of this feed. */
 void feed_skipped(struct feed *feed, int64_t cursor);
+/* The tail reads from where it stands; the newest record again, when that is in doubt. */
+void feed_read_tail(struct feed *feed);
 void feed_break(struct feed *feed, const char *reason);
 /* Because the log ends before a cursor that was there. */
 void feed_break_end(struct feed *feed, int64_t end, int64_t seen);

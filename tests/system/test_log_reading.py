@@ -56,3 +56,60 @@ def test_another_programs_open_transaction_stops_no_reader(impatient):
         after = ess.publish("open", "after")
         assert receiver.wait(2)[1].cursor == after == during + 2
         assert [e["cursor"] for e in ingest.replay(during - 1, topics="open").json["events"]] == [during, after]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """An ESS on a broker that asks what its user may do."""
+    folder = tmp_path_factory.mktemp("guarded")
+    broker = Broker(folder / "kafka", settings=["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                                                "allow.everyone.if.no.acl.found=true"])
+    try:
+        broker.start()
+        with running(folder, broker, CA(folder)) as ess:
+            yield ess
+    finally:
+        broker.stop()
+
+
+def rule(topic, operation, permission):
+    kafka = confluent_kafka.admin
+    return kafka.AclBinding(kafka.ResourceType.TOPIC, topic, kafka.ResourcePatternType.LITERAL, "User:ANONYMOUS", "*",
+                            kafka.AclOperation[operation], kafka.AclPermissionType[permission])
+
+
+def test_a_right_to_read_that_is_taken_back_is_said_and_everything_goes_on_when_it_is_given_again(guarded):
+    ess, receiver = guarded, guarded.receiver()
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    ess.subscribe("s", receiver, ["a"])
+    first = ess.publish("a", 1)
+    receiver.wait(1)
+    wait_for(lambda: ingest.get("/ess/subscribers/s").json["status"]["cursor"] == first)
+    admin, denied = ess.broker.admin(), rule(ess.topic("events"), "READ", "DENY")
+    for result in admin.create_acls([rule(ess.topic("events"), "ALL", "ALLOW"), denied]).values():
+        result.result()
+    for daemon in (ingest, dispatcher):
+        line = daemon.wait_line("log_not_read")
+        assert ess.topic("events") in line["reason"] and "grant Read" in line["reason"]
+        ready = wait_for(lambda daemon=daemon: (answer := daemon.get("/readyz")).status == 503 and answer)
+        assert ready.json["detail"] == line["reason"] and daemon.get("/healthz").status == 200
+        assert daemon.metrics()["ess_kafka_up"] == 0
+    other = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    for _ in range(5):  # another ingest, that may still read
+        other.produce(ess.topic("events"), b"v", b"k", partition=0)
+    assert other.flush(10) == 0
+    wait_for(lambda: dispatcher.metrics()['ess_subscriber_lag_events{subscriber="s"}'] == 5)
+    time.sleep(2)
+    assert len(dispatcher.lines("log_not_read")) == 1  # throttled
+    for result in admin.delete_acls([confluent_kafka.admin.AclBindingFilter(
+            denied.restype, denied.name, denied.resource_pattern_type, denied.principal, denied.host, denied.operation,
+            denied.permission_type)]).values():
+        result.result()
+    for daemon in (ingest, dispatcher):
+        daemon.wait_line("log_read_again")
+        daemon.wait_ready()
+        wait_for(lambda daemon=daemon: daemon.metrics()["ess_kafka_up"] == 1)
+    second = ess.publish("a", 2)
+    assert receiver.wait(2)[1].cursor == second == first + 6
+    wait_for(lambda: ingest.get("/ess/subscribers/s").json["status"]["lag"] == 0)
+    assert not ingest.lines("start_over") and not dispatcher.lines("start_over")
