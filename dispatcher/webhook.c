@@ -367,6 +367,13 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
 
 void webhook_cancel(struct webhook *w) { webhook_free(w); }
 
+/* A connection to an address that the name no longer has is not used again. */
+static void on_addresses_changed(void *arg, const char *host, const struct resolver_answer *answer) {
+    struct webhook_client *client = arg;
+    const struct address_set set = {answer->addresses, answer->count, answer->ipv4_known, answer->ipv6_known};
+    sockets_keep(client->sockets, host, &set);
+}
+
 struct webhook_client *webhook_client_new(struct loop *loop, const struct webhook_client_options *options, struct error *err) {
     if (*options->ca_file && access(options->ca_file, R_OK) != 0) {
         error_set_field(err, "egress.ca_file", "%s cannot be read", options->ca_file);
@@ -374,11 +381,15 @@ struct webhook_client *webhook_client_new(struct loop *loop, const struct webhoo
     }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
-    struct resolver *resolver = resolver_new(loop, options->name_servers, err);
-    if (!resolver)
-        return NULL;
     struct webhook_client *client = mem_zero(sizeof *client);
-    *client = (struct webhook_client){.loop = loop, .options = *options, .multi = curl_multi_init(), .resolver = resolver};
+    const struct resolver_options resolver = {.servers = options->name_servers, .changed = on_addresses_changed, .arg = client};
+    *client = (struct webhook_client){.loop = loop, .options = *options};
+    client->resolver = resolver_new(loop, &resolver, err);
+    if (!client->resolver) {
+        free(client);
+        return NULL;
+    }
+    client->multi = curl_multi_init();
     if (!client->multi)
         abort();
     loop_timer_init(&client->timer, on_timeout, client);

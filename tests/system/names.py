@@ -3,7 +3,7 @@ import socket
 import struct
 import threading
 
-A, IN = 1, 1
+A, AAAA, IN = 1, 28, 1
 
 
 class NameServer:
@@ -11,6 +11,7 @@ class NameServer:
 
     def __init__(self, ttl=1, **answers):
         self.answers, self.ttl, self.asked = answers, ttl, []
+        self.says_nothing_of = ()  # kinds of records
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
@@ -39,7 +40,7 @@ class NameServer:
         self.asked.append((name, kind))
         missing = name not in self.answers
         addresses = self.answers.get(name, [])
-        if addresses is None:
+        if addresses is None or kind in self.says_nothing_of:
             return None
         records = [b"\xc0\x0c" + struct.pack("!HHIH", A, IN, self.ttl, 4) + socket.inet_aton(address) for address in addresses if kind == A]
         flags = 0x8580 | (3 if missing else 0)  # an authoritative answer; NXDOMAIN

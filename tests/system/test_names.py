@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from ess import Receiver, wait_for
-from names import NameServer
+from ess import ENVIRONMENT, Receiver, wait_for
+from names import AAAA, NameServer
 
 
 class Trap:
@@ -95,6 +95,50 @@ def test_a_name_server_that_says_nothing_costs_only_its_own_lane(named):
     wait_for(lambda: failures(ess, "dead"))
     assert not failures(ess, "alive")
     assert all(request.headers["X-ESS-Subscriber"] == "alive" for request in receiver.requests)
+
+
+def test_a_name_server_that_is_silent_on_aaaa_costs_nothing(named):
+    ess, server, receiver = named
+    server.says_nothing_of = (AAAA,)
+    server.answers["hook.test"] = ["127.0.0.2"]
+    ess.subscribe("named", receiver.url(host="hook.test"), ["a"], max_attempts=1)
+    cursors = [ess.publish("a", n) for n in range(3)]
+    receiver.wait(3)
+    assert receiver.cursors() == cursors and ("hook.test", AAAA) in server.asked
+    assert not failures(ess, "named")
+
+
+def test_a_host_is_absolute_whatever_search_domains_this_machine_has(ess, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "LOCALDOMAIN", "search.test")
+    monkeypatch.setitem(ENVIRONMENT, "RES_OPTIONS", "ndots:5")
+    server = NameServer()
+    server.answers["hook.test"] = ["127.0.0.1"]
+    receiver = Receiver(ess.ca.certificate("hook", "DNS:hook.test,DNS:other.test"))
+    ess.receivers.append(receiver)
+    ess.ingest()
+    ess.dispatcher({"egress.dns": server.address})
+    ess.subscribe("named", receiver.url(host="hook.test"), ["a"])
+    ess.publish("a", 1)
+    receiver.wait(1)
+    assert {name for name, kind in server.asked} == {"hook.test"}
+    server.close()
+
+
+@pytest.mark.parametrize("named", ["127.0.0.2/31"], indirect=True)
+def test_a_name_that_moved_is_followed_although_its_old_address_still_answers(named):
+    ess, server, old = named
+    new = Receiver(old.certificate, host="127.0.0.3", port=int(old.url().rsplit(":", 1)[1].split("/")[0]))
+    ess.receivers.append(new)
+    server.answers["hook.test"] = ["127.0.0.2"]
+    ess.subscribe("moved", old.url(host="hook.test"), ["a"])
+    ess.publish("a", "old")
+    old.wait(1)
+    server.answers["hook.test"] = ["127.0.0.3"]
+    wait_for(lambda: ess.publish("a", "until the name is asked for anew") and new.requests)
+    before = len(old.requests)
+    last = ess.publish("a", "new")
+    wait_for(lambda: last in new.cursors())
+    assert len(old.requests) == before
 
 
 def test_a_name_that_does_not_exist_says_so(named):
