@@ -42,6 +42,12 @@ function named(event) {
   return event.id === undefined && event.cursor === undefined ? { ...event, id: uuidv7() } : event
 }
 
+/** A proxy in front of several ingests sends what has one id to one of them; of an event that only has a cursor, ESS makes it so. */
+function idOf({ id, cursor, topic }) {
+  const made = id === undefined ? `${topic}:${cursor}`.replaceAll('.', '/') : id
+  return typeof made === 'string' && /^[!-~]{1,128}$/.test(made) ? { 'x-ess-id': made } : {}
+}
+
 function query(parameters) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
   return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : ''
@@ -64,14 +70,15 @@ export class Client {
     this.#retries = retries
   }
 
-  async #once(method, path, body, timeoutMs, signal) {
+  async #once(method, path, body, timeoutMs, signal, more) {
     const url = this.#url + path
-    const headers = { accept: 'application/json' }
+    const headers = { accept: 'application/json', ...more }
     if (this.#token) headers.authorization = `Bearer ${this.#token}`
     if (body !== undefined) headers['content-type'] = 'application/json'
     const limit = limitOf(timeoutMs, signal)
     try {
-      const response = await fetch(url, { method, headers, body, signal: limit.signal })
+      const redirect = body === undefined ? 'follow' : 'manual' // what is published goes nowhere else
+      const response = await fetch(url, { method, headers, body, redirect, signal: limit.signal })
       if (response.ok) return await response.json()
       throw await errorOf(response, url)
     } catch (cause) {
@@ -84,10 +91,10 @@ export class Client {
   }
 
   /** Makes a call, again and again while that can help. Only for calls that may be made twice. */
-  async #call(method, path, body, { timeoutMs = this.#timeoutMs, retries = this.#retries, signal } = {}) {
+  async #call(method, path, body, { timeoutMs = this.#timeoutMs, retries = this.#retries, signal, headers } = {}) {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#once(method, path, body, timeoutMs, signal)
+        return await this.#once(method, path, body, timeoutMs, signal, headers)
       } catch (error) {
         if (!(error instanceof EssError) || !error.retryable || attempt > retries) throw error
         const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (attempt - 1))
@@ -97,13 +104,15 @@ export class Client {
   }
 
   async publish(event, options) {
-    return this.#call('POST', '/ess/publish', JSON.stringify(named(event)), options)
+    const whole = named(event)
+    return this.#call('POST', '/ess/publish', JSON.stringify(whole), { ...options, headers: idOf(whole) })
   }
 
   async publishBatch(events, options) {
     if (!Array.isArray(events) || events.length === 0 || events.length > BATCH_MAX)
       throw new EssError(`a batch must be an array of 1 to ${BATCH_MAX} events`)
-    const { results } = await this.#call('POST', '/ess/publish', JSON.stringify(events.map(named)), options)
+    const whole = events.map(named)
+    const { results } = await this.#call('POST', '/ess/publish', JSON.stringify(whole), { ...options, headers: idOf(whole[0]) })
     return results
   }
 
@@ -129,6 +138,6 @@ export class Client {
 
   /** Not repeated after a lost answer: the first one may have registered it, and its secret is shown once. */
   async subscribe(spec, options) {
-    return this.#call('POST', '/register', JSON.stringify(spec), { retries: 0, ...options })
+    return this.#call('POST', '/register', JSON.stringify(spec), { retries: 0, ...options, headers: {} })
   }
 }

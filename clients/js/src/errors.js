@@ -8,15 +8,15 @@ export class EssError extends Error {
   constructor(message, { status = 0, problem = {}, cause, retryable = false, retryAfterMs = 0 } = {}) {
     super(message, cause ? { cause } : undefined)
     this.name = 'EssError'
-    const { title, status: _, detail, ...members } = problem
-    Object.assign(this, members)
-    this.status = status
-    this.title = title
-    this.detail = detail
-    this.retryable = retryable
-    this.retryAfterMs = retryAfterMs
+    const own = { status, title: problem.title, detail: problem.detail, retryable, retryAfterMs }
+    // A problem's members come from the other side: they add to the error and change nothing of it.
+    for (const [name, value] of Object.entries(problem)) if (!(name in this) && !(name in own)) this[name] = value
+    Object.assign(this, own)
   }
 }
+
+// 502 and 504 are a proxy's: the ingest behind it went away or did not answer, and may have taken the event.
+const RETRYABLE = new Set([429, 502, 503, 504])
 
 const ADVICE = {
   401: 'give an access token: ESS_TOKEN, or createClient({ token })',
@@ -30,16 +30,18 @@ export async function errorOf(response, url) {
   let problem = {}
   try {
     const parsed = JSON.parse(text)
-    if (parsed && typeof parsed === 'object') problem = parsed
+    if (parsed && typeof parsed === 'object' && !Array.isArray(parsed)) problem = parsed
   } catch {
     problem = { detail: text.slice(0, 200) || response.statusText }
   }
-  const advice = ADVICE[response.status] ? `; ${ADVICE[response.status]}` : ''
+  const place = response.status < 400 && response.headers.get('location')
+  const said = place ? `it points to ${place}, where a body is not sent; is ESS_URL right?` : ADVICE[response.status]
+  const advice = said ? `; ${said}` : ''
   const seconds = Number(response.headers.get('retry-after'))
   return new EssError(`${url}: ${response.status} ${problem.detail ?? problem.title ?? ''}${advice}`.trim(), {
     status: response.status,
     problem,
-    retryable: response.status === 503 || response.status === 429,
+    retryable: RETRYABLE.has(response.status),
     retryAfterMs: seconds > 0 ? seconds * 1000 : 0
   })
 }

@@ -3,7 +3,7 @@
 
 /**
  * Give every event as it arrives to `take`, and handle what that yields: in order, each once. Nothing for an event that was seen
- * before; before one that comes after a gap, what `fetchMissing({ since, until })` (an async iterable, such as client.replay)
+ * before, but for a dead letter that is sent again (it has no prev_cursor): its first delivery may have failed. Before one that comes after a gap, what `fetchMissing({ since, until })` (an async iterable, such as client.replay)
  * gives. `cursor` moves when the next one is asked for, so when the one before it was handled.
  */
 export class GapDetector {
@@ -28,8 +28,8 @@ export class GapDetector {
   }
 
   async *take(event) {
-    if (event.cursor === undefined) {
-      yield event // a test delivery
+    if (event.cursor === undefined || (event.prev_cursor === undefined && this.#cursor !== undefined)) {
+      yield event // a test delivery, or a dead letter sent again: no part of the live stream
       return
     }
     if (this.#cursor !== undefined && event.cursor <= this.#cursor) return

@@ -35,7 +35,7 @@ export interface Published {
 export interface CallOptions {
   signal?: AbortSignal
   timeoutMs?: number
-  /** How often a call is made again after 503 or a network error. */
+  /** How often a call is made again after 429, 502, 503, 504 or a network error. */
   retries?: number
 }
 
@@ -131,6 +131,6 @@ export class GapDetector {
   /** The newest cursor that was handled. */
   readonly cursor: number | undefined
   gapBefore(event: EssEvent): { since: number; until: number } | null
-  /** The events to handle now, in order, each once. */
+  /** The events to handle now, in order, each once; but a redriven one, which has no prev_cursor, is always given. */
   take(event: EssEvent): AsyncGenerator<EssEvent, void, undefined>
 }

@@ -76,35 +76,72 @@ test('a subscriber is registered, and its secret shown', async () => {
   await assert.rejects(client.subscribe({ url: 'http://vendor.example/hook', topics: ['a'] }), (e) => e.status === 400 && e.field === 'url')
 })
 
-/** A server that answers 503 a few times, then hands on; keeps the bodies that it got. */
+/** A server that answers 503 a few times, then hands on; keeps the bodies that it got, and of each request the id in its header. */
 async function flaky(failures, work) {
   const bodies = []
+  const ids = []
   const server = http.createServer((request, response) => {
     const parts = []
     request.on('data', (part) => parts.push(part))
     request.on('end', () => {
       bodies.push(Buffer.concat(parts).toString())
+      ids.push(request.headers['x-ess-id'])
       const failure = failures.shift()
       if (failure === 'cut') request.socket.destroy()
+      else if (failure instanceof Object) response.writeHead(failure.status, failure.headers).end(JSON.stringify(failure.problem))
       else if (failure) response.writeHead(failure, { 'content-type': 'application/problem+json' }).end('{"title":"Service Unavailable","status":503}')
       else response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ cursor: 7, id: JSON.parse(bodies.at(-1)).id }))
     })
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {
-    return await work(`http://127.0.0.1:${server.address().port}`, bodies)
+    return await work(`http://127.0.0.1:${server.address().port}`, bodies, ids)
   } finally {
     server.closeAllConnections()
     server.close()
   }
 }
 
-test('503 and lost connections are tried again with the same id', async () => {
-  await flaky([503, 'cut', 503], async (url, bodies) => {
+test('503, a proxy that gives up and lost connections are tried again with the same id', async () => {
+  await flaky([503, 'cut', 502, 504, 503], async (url, bodies, ids) => {
     const { cursor, id } = await createClient({ url }).publish({ topic: 'a', data: 1 })
     assert.equal(cursor, 7)
-    assert.equal(bodies.length, 4)
+    assert.equal(bodies.length, 6)
     assert.deepEqual([...new Set(bodies.map((body) => JSON.parse(body).id))], [id])
+    assert.deepEqual([...new Set(ids)], [id])
+  })
+})
+
+test('the header names the event, also one that has its id by its cursor, and of a batch the first', async () => {
+  await flaky([], async (url, bodies, ids) => {
+    const one = createClient({ url })
+    await one.publish({ topic: 'a.b', data: 1, cursor: 5 })
+    await one.publish({ topic: 'a', data: 1, id: 'not \n printable' })
+    await one.publishBatch([{ topic: 'a', data: 1, id: 'x' }, { topic: 'a', data: 1, id: 'y' }])
+    assert.deepEqual(ids, ['a/b:5', undefined, 'x'])
+  })
+  const events = [1, 2].map((n) => ({ topic: 'a.b', data: n, cursor: process.pid * 1000 + n }))
+  assert.equal((await client.publishBatch(events)).length, 2)
+  assert.equal((await client.publish(events[0])).duplicate, true)
+})
+
+test('a body is never sent where a redirect points', async () => {
+  await flaky([], async (elsewhere, taken) => {
+    await flaky([{ status: 307, headers: { location: `${elsewhere}/ess/publish` }, problem: {} }], async (url) => {
+      const refused = createClient({ url }).publish({ topic: 'a', data: 1 })
+      await assert.rejects(refused, (e) => e instanceof EssError && e.status === 307 && e.message.includes(elsewhere) && !e.retryable)
+    })
+    assert.deepEqual(taken, [])
+  })
+})
+
+test("a problem's members change nothing of the error itself", async () => {
+  const problem = { title: 'Bad Request', status: 999, detail: 'no', field: 'topic', message: 'x', name: 'x', stack: 'x', cause: 'x', retryable: true }
+  await flaky([{ status: 400, headers: {}, problem: { ...problem, retryAfterMs: 9, toString: 'x' } }], async (url) => {
+    const error = await createClient({ url }).publish({ topic: 'a', data: 1 }).catch((e) => e)
+    assert.ok(error instanceof EssError && error.message.endsWith('400 no') && error.name === 'EssError' && error.stack.includes('EssError'))
+    assert.deepEqual([error.status, error.field, error.retryable, error.retryAfterMs, error.cause], [400, 'topic', false, 0, 'x'])
+    assert.match(`${error}`, /400 no/)
   })
 })
 

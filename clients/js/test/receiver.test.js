@@ -68,3 +68,11 @@ test('the cursor moves only when an event was handled', async () => {
   await events.next()
   assert.equal(gaps.cursor, 6)
 })
+
+test('a redriven event is given although its cursor is behind, and the cursor stays', async () => {
+  const gaps = new GapDetector({ cursor: 5 })
+  assert.deepEqual(await collect(gaps.take({ cursor: 9, prev_cursor: 7 })), [9])
+  assert.deepEqual(await collect(gaps.take({ cursor: 7 })), [7])
+  assert.equal(gaps.cursor, 9)
+  assert.deepEqual(await collect(gaps.take({ cursor: 10, prev_cursor: 9 })), [10])
+})
