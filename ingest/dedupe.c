@@ -126,7 +126,7 @@ static void grow(struct dedupe *d) {
         d->table[slot_of(d, ring[i].print.id)] = (uint32_t)i + 1;
 }
 
-void dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t cursor, int64_t appended_ms) {
+bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t cursor, int64_t appended_ms) {
     forget_old(d, appended_ms);
     struct entry *known = entry_of(d, print->id);
     if (known) {
@@ -134,7 +134,7 @@ void dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t curs
             known->cursor = cursor;
             known->print = *print;
         }
-        return;
+        return known->cursor < cursor;
     }
     if (d->count == d->ids_max)
         forget_oldest(d);
@@ -143,6 +143,7 @@ void dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t curs
     size_t place = (d->oldest + d->count++) % d->ring_size;
     d->ring[place] = (struct entry){*print, cursor, appended_ms};
     d->table[slot_of(d, print->id)] = (uint32_t)place + 1;
+    return false;
 }
 
 bool dedupe_holds(const struct dedupe *d, const struct dedupe_print *print, int64_t cursor) {

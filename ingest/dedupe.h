@@ -34,8 +34,9 @@ void dedupe_print_id(const struct dedupe *dedupe, struct span id, struct dedupe_
 /* `key` without data: none. `data` is as stored, after all filters. */
 void dedupe_print_content(const struct dedupe *dedupe, struct span topic, struct span key, struct span data, struct dedupe_print *print);
 
-/* The log holds it at `cursor`. Of several records of one id the one with the lowest cursor is kept. */
-void dedupe_add(struct dedupe *dedupe, const struct dedupe_print *print, int64_t cursor, int64_t appended_ms);
+/* The log holds it at `cursor`. Of several records of one id the one with the lowest cursor is kept. Returns whether the id is kept
+ * with a lower one: it is in the log twice. */
+bool dedupe_add(struct dedupe *dedupe, const struct dedupe_print *print, int64_t cursor, int64_t appended_ms);
 /* Whether the id is kept with this very cursor: its content need not be computed. */
 bool dedupe_holds(const struct dedupe *dedupe, const struct dedupe_print *print, int64_t cursor);
 

@@ -119,7 +119,7 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
     dedupe_print_id(publisher->dedupe, event->id, &print);
     if (!dedupe_holds(publisher->dedupe, &print, event->cursor)) {
         dedupe_print_content(publisher->dedupe, event->topic, event->key, event_stored_data(event->stored), &print);
-        dedupe_add(publisher->dedupe, &print, event->cursor, event->appended_ms);
+        publisher->doubled += dedupe_add(publisher->dedupe, &print, event->cursor, event->appended_ms);
     }
     struct inflight_record *record = inflight_find(&publisher->inflight, &print);
     if (!record)
@@ -177,6 +177,21 @@ static int read_body(struct publish *p, struct batch *batch) {
         batch_read(batch, http_request_body(p->request), &options, &fault, &err) == 0)
         return 0;
     publish_answer_refused(p, fault.too_large ? 413 : 400, &err, fault.at_event, fault.index);
+    return -1;
+}
+
+/* A proxy sends what has one id in X-ESS-Id to one ingest: an id that is not in the body would send its repeat elsewhere. */
+static int check_header(const struct publish *p, const struct batch *batch) {
+    const char *id = http_request_header(p->request, "X-ESS-Id");
+    struct error err;
+    for (size_t i = 0; id && i < batch->count; i++)
+        if (strcmp(batch->events[i].id, id) == 0)
+            return 0;
+    if (!id)
+        return 0;
+    error_set_field(&err, "X-ESS-Id", "must be the id of %s",
+                    batch->many ? "one of the events" : "the event, which stands in the body too");
+    publish_answer_refused(p, 400, &err, false, 0);
     return -1;
 }
 
@@ -380,7 +395,7 @@ static const char *why_unavailable(const struct publisher *publisher) {
 /* The body is good. Returns true when the request goes on waiting. */
 static bool try_batch(struct publish *p, const struct batch *batch) {
     begin_results(p, batch);
-    if (check_allowed(p, batch))
+    if (check_header(p, batch) || check_allowed(p, batch))
         return false;
     const char *reason = why_unavailable(p->publisher);
     if (!reason)
@@ -452,3 +467,5 @@ void publisher_start_over(struct publisher *publisher) {
 size_t publisher_ids(struct publisher *publisher) { return dedupe_count(publisher->dedupe, clock_wall_ms()); }
 
 size_t publisher_unresolved(const struct publisher *publisher) { return publisher->inflight.unresolved_count; }
+
+uint64_t publisher_doubled(const struct publisher *publisher) { return publisher->doubled; }

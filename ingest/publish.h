@@ -27,5 +27,7 @@ void publisher_start_over(struct publisher *publisher);
 size_t publisher_ids(struct publisher *publisher);
 /* Events of which it is not known whether they are in the log. */
 size_t publisher_unresolved(const struct publisher *publisher);
+/* Records that the tail has read whose id stood in the log before, within the dedupe window. */
+uint64_t publisher_doubled(const struct publisher *publisher);
 
 #endif

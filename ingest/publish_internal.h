@@ -61,6 +61,7 @@ struct publisher {
     struct ingest *ingest;
     unsigned char key[SIPHASH_KEY_BYTES];
     struct dedupe *dedupe;
+    uint64_t doubled;
     struct inflight inflight;
     struct publish *publishes;
     unsigned era; /* grows each time that the log is read anew */

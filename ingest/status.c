@@ -69,6 +69,8 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
     metrics_family(&out, "ess_publish_unresolved", "gauge", "Events that may be in the log or not, until it has been read.");
     metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
+    metrics_family(&out, "ess_doubled_ids_total", "counter", "Ids that the log's tail has brought at a second cursor.");
+    metrics_value(&out, "ess_doubled_ids_total", "", (double)publisher_doubled(ingest->publisher));
     filter_metrics(ingest->filter, &out);
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
     metrics_value(&out, "ess_kafka_up", "", ingest_kafka_up(ingest));

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ess import wait_for
+from test_log import append, genesis_of
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +116,33 @@ def test_two_ingests_that_get_one_id_at_once_agree_on_the_first_afterwards(ess):
     last = max(record.offset() for record in ess.records("events"))
     for ingest in ingests:
         wait_for(lambda: ingest.metrics()["ess_feed_cursor"] == last)
+        wait_for(lambda: ingest.metrics()["ess_doubled_ids_total"] == len(ids_in_log(ess)) - 50)
         for n in range(50):
             assert ingest.post(event(id=f"e{n}")).json == {"cursor": first[f"e{n}"], "id": f"e{n}", "duplicate": True}
+
+
+def test_a_doubled_id_is_counted_by_every_ingest(ess):
+    ingests = [ess.ingest(), ess.ingest({"subscribers.dir": "none"})]
+    ess.publish("d.a", 1, ingests[0], id="one")
+    append(ess, genesis_of(ess), "d.a", ["one"])
+    for ingest in ingests:
+        wait_for(lambda: ingest.metrics()["ess_doubled_ids_total"] == 1)
+        ess.publish("d.a", 2, ingest)
+    assert all(ingest.metrics()["ess_doubled_ids_total"] == 1 for ingest in ingests)
+
+
+@pytest.mark.parametrize("members, header, good", [
+    ({"id": "h1"}, "h1", True), ({"id": "h2"}, "other", False), ({}, "h3", False), ({"cursor": 7}, "d/a:7", True), ({"id": "h4"}, "", False)])
+def test_the_id_in_the_header_must_be_the_bodys(ingest, members, header, good):
+    response = ingest.post(event(**members), **{"X-ESS-Id": header})
+    assert response.status == (201 if good else 400), response
+    assert good or response.json["field"] == "X-ESS-Id"
+
+
+def test_a_batch_carries_any_of_its_ids_in_the_header_or_none(ingest):
+    batch = json.dumps([{"topic": "d.a", "data": 1, "id": f"batch-{n}"} for n in range(3)])
+    assert ingest.post(batch, **{"X-ESS-Id": "batch-3"}).json["field"] == "X-ESS-Id"
+    assert [ingest.post(batch, **headers).status for headers in ({"X-ESS-Id": "batch-2"}, {}, {"X-ESS-Id": "batch-0"})] == [201, 201, 201]
 
 
 def test_an_id_is_new_again_when_the_window_has_passed(ess):

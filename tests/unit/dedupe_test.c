@@ -61,11 +61,12 @@ static void test_of_several_records_of_one_id_the_lowest_cursor_counts(void **st
     struct dedupe *d = dedupe_new(10, HOUR_MS, secret);
     (void)state;
     struct dedupe_print mine = print_of(d, "x", "t", no_key, "1"), theirs = print_of(d, "x", "t", no_key, "2");
-    dedupe_add(d, &mine, 9, 0);
-    dedupe_add(d, &mine, 12, 0);
+    assert_false(dedupe_add(d, &mine, 9, 0));
+    assert_true(dedupe_add(d, &mine, 12, 0)); /* twice in the log */
     assert_true(dedupe_holds(d, &mine, 9));
     assert_false(dedupe_holds(d, &mine, 12));
-    dedupe_add(d, &theirs, 8, 0);
+    assert_false(dedupe_add(d, &theirs, 8, 0)); /* as for 9, which the tail is still to bring: */
+    assert_true(dedupe_add(d, &mine, 9, 0));
     assert_found(d, &theirs, 0, DEDUPE_REPEAT, 8);
     assert_found(d, &mine, 0, DEDUPE_CONFLICT, 8);
     assert_int_equal(dedupe_count(d, 0), 1);
