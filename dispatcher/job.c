@@ -70,7 +70,7 @@ static void begin_lane(struct subscriber *s, const struct token_job *job) {
         policy.ordering = SPEC_STRICT;
         policy.max_in_flight = 1;
     }
-    lane_init(lane, &policy, &s->throttle, job->position);
+    lane_init(lane, &policy, &s->throttle, &s->endpoint, job->position);
     lane->until = job->to;
     lane->delivered = job->delivered;
     if (!job->redrive)

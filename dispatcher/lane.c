@@ -37,18 +37,21 @@ static void settle(struct lane *lane, struct flight *f) {
 
 /* --- beginning and end */
 
-void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, int64_t position) {
-    *lane = (struct lane){.policy = *policy, .throttle = throttle, .until = INT64_MAX};
+void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
+               int64_t position) {
+    *lane = (struct lane){.policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->window.by_key = policy->ordering == SPEC_KEY;
 }
 
-void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, const struct token *token) {
-    lane_init(lane, policy, throttle, token->position);
+void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
+                          const struct token *token) {
+    lane_init(lane, policy, throttle, endpoint, token->position);
     lane->last = lane->newest = token->last;
     lane->last_id_hash = lane->newest_id_hash = token->last_id_hash;
     lane->compacted = lane->last_compacted = token->compacted;
-    lane->failing_since_ms = token->failing_since_ms;
+    endpoint->failing_since_ms = token->failing_since_ms;
+    endpoint->failing_ms = token->failing_ms;
     lane->given_up = token->given_up;
     lane->refused_in_row = token->refused_in_row;
     lane->delivered = token->delivered;
@@ -115,7 +118,7 @@ void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64
 
 static int64_t next_retry_ms(const struct lane *lane) {
     const struct flight *f = strict(lane) ? window_oldest(&lane->window) : window_first_due(&lane->window);
-    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint_until_ms) : INT64_MAX;
+    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms) : INT64_MAX;
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
@@ -127,7 +130,8 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->waiting = lane_idle(lane);
     token->state = lane_token_state(lane);
     snprintf(token->reason, sizeof token->reason, "%s", lane->reason);
-    token->failing_since_ms = lane->failing_since_ms;
+    token->failing_since_ms = lane->endpoint->failing_since_ms;
+    token->failing_ms = lane->endpoint->failing_ms;
     token->next_attempt_ms = next_ms == INT64_MAX ? 0 : next_ms - now_ms + wall_ms;
     token->given_up = lane->given_up;
     token->refused_in_row = lane->refused_in_row;
@@ -145,7 +149,7 @@ void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
 
 /* --- what to do */
 
-static size_t in_flight_max(const struct lane *lane) { return strict(lane) || lane->probing ? 1 : (size_t)lane->policy.max_in_flight; }
+static size_t in_flight_max(const struct lane *lane) { return strict(lane) ? 1 : (size_t)lane->policy.max_in_flight; }
 
 /* The first in the window that may start now; else when the next one may. Under strict order only the oldest counts. */
 static struct flight *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
@@ -191,9 +195,9 @@ static void skip_settled(struct lane *lane) {
 }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
-    int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint_until_ms);
+    int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
-    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane))
+    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) || !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
     bool scan = !f && may_scan(lane);
@@ -251,6 +255,7 @@ const struct flight *lane_start(struct lane *lane, int64_t cursor) {
     window_set_state(&lane->window, f, FLIGHT_IN_FLIGHT);
     f->attempts++;
     f->throttle_slot = throttle_start(lane->throttle);
+    f->endpoint_number = endpoint_start(lane->endpoint);
     return f;
 }
 
@@ -262,7 +267,7 @@ void lane_missing(struct lane *lane, int64_t cursor) {
 
 /* --- outcomes */
 
-void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number, const struct lane_outcome *outcome, int64_t wall_ms) {
+static void note_failed(struct lane *lane, int64_t cursor, int64_t number, const struct lane_outcome *outcome, int64_t wall_ms) {
     struct token_attempt *attempt;
     if (!lane->failed)
         lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
@@ -275,25 +280,29 @@ void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number, const s
     snprintf(attempt->excerpt, sizeof attempt->excerpt, "%s", outcome->excerpt ? outcome->excerpt : "");
 }
 
+static void end_attempt(struct lane *lane, const struct flight *f, int64_t now_ms) {
+    throttle_finish(lane->throttle, f->throttle_slot, now_ms);
+    endpoint_end(lane->endpoint);
+}
+
 static void succeed(struct lane *lane, struct flight *f) {
     lane->delivered++;
-    lane->failing_since_ms = 0;
     lane->given_up = false;
     lane->refused_in_row = 0;
-    lane->endpoint_until_ms = 0;
-    lane->endpoint_failures = 0;
-    lane->probing = false;
+    endpoint_succeed(lane->endpoint, f->endpoint_number);
     settle(lane, f);
 }
 
-/* The endpoint is not there, or says that it has too much: that is no matter of this one event. */
-static void back_off_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms, uint64_t random) {
-    lane->probing |= outcome->status == 0;
-    if (now_ms < lane->endpoint_until_ms)
-        return; /* one that was under way already when the first failed */
-    int64_t wait =
-        retry_wait_ms(lane->policy.backoff_min_ms, lane->policy.backoff_max_ms, ++lane->endpoint_failures, outcome->retry_after_ms, random);
-    lane->endpoint_until_ms = now_ms + wait;
+/* What a failure says of the endpoint. Two failures in a row are no further apart than the longest wait, an attempt, and the
+ * throttle's window: in what goes beyond that no attempt was made. */
+static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    const struct lane_policy *policy = &lane->policy;
+    struct endpoint *e = lane->endpoint;
+    endpoint_fail(e, now_ms, wall_ms, later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
+    if (!retry_is_endpoints(outcome->status, outcome->retry_after_ms))
+        return;
+    int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1, outcome->retry_after_ms, random);
+    endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
 static bool may_give_up(const struct lane *lane) { return !lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX; }
@@ -313,10 +322,7 @@ static void disable_for_failure(struct lane *lane) {
 
 static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
                  uint64_t random) {
-    if (lane->failing_since_ms == 0)
-        lane->failing_since_ms = wall_ms;
-    if ((outcome->status == 0 || outcome->status == 429) && !strict(lane))
-        back_off_endpoint(lane, outcome, now_ms, random);
+    fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     if (f->attempts >= lane->policy.max_attempts && may_give_up(lane)) {
         f->gave_up = true;
         lane->giving_up++;
@@ -324,7 +330,7 @@ static void fail(struct lane *lane, struct flight *f, const struct lane_outcome 
     } else {
         retry_later(lane, f, outcome, now_ms, random);
     }
-    if (wall_ms - lane->failing_since_ms >= lane->policy.disable_after_ms)
+    if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
         disable_for_failure(lane);
 }
 
@@ -333,12 +339,12 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     struct flight *f = window_find(&lane->window, cursor);
     enum retry_verdict verdict = retry_judge(outcome->status);
     assert(f && f->state == FLIGHT_IN_FLIGHT);
-    throttle_finish(lane->throttle, f->throttle_slot, now_ms);
+    end_attempt(lane, f, now_ms);
     if (verdict == RETRY_SETTLED) {
         succeed(lane, f);
         return FLIGHT_SETTLED;
     }
-    lane_note_failed(lane, f->cursor, f->attempts, outcome, wall_ms);
+    note_failed(lane, f->cursor, f->attempts, outcome, wall_ms);
     if (verdict == RETRY_GONE) {
         retry_later(lane, f, outcome, now_ms, random);
         lane_disable(lane, "gone (410)");
@@ -352,10 +358,22 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     return f->state;
 }
 
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                 uint64_t random) {
+    enum { TEST_CURSOR = 0, TEST_ATTEMPT = 1 };
+    if (retry_judge(outcome->status) == RETRY_SETTLED) {
+        endpoint_succeed(lane->endpoint, endpoint_number);
+        return;
+    }
+    note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
+    if (retry_judge(outcome->status) == RETRY_LATER)
+        fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+}
+
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     struct flight *f = window_find(&lane->window, cursor);
     assert(f);
-    throttle_finish(lane->throttle, f->throttle_slot, now_ms);
+    end_attempt(lane, f, now_ms);
     f->attempts--;
     window_set_state(&lane->window, f, FLIGHT_QUEUED);
 }
@@ -373,7 +391,11 @@ void lane_buried(struct lane *lane, int64_t cursor) {
 
 /* --- what its operator wants */
 
-void lane_pause(struct lane *lane, bool paused) { lane->paused = paused; }
+void lane_pause(struct lane *lane, bool paused) {
+    lane->paused = paused;
+    if (paused)
+        endpoint_pause(lane->endpoint);
+}
 
 void lane_disable(struct lane *lane, const char *reason) {
     snprintf(lane->reason, sizeof lane->reason, "%s", reason);
@@ -381,15 +403,11 @@ void lane_disable(struct lane *lane, const char *reason) {
 }
 
 void lane_resume(struct lane *lane) {
-    if (lane->disabled) {
-        lane->failing_since_ms = 0;
-        lane->given_up = false;
-        lane->refused_in_row = 0;
-    }
+    lane->given_up = false;
+    lane->refused_in_row = 0;
     lane->disabled = false;
     lane->reason[0] = 0;
-    lane->endpoint_until_ms = 0;
-    lane->endpoint_failures = 0;
+    endpoint_forget(lane->endpoint);
     for (size_t i = 0; i < lane->window.count; i++) {
         struct flight *f = lane->window.flights[i];
         if (f->state == FLIGHT_BACKOFF) {
@@ -419,5 +437,5 @@ enum token_state lane_token_state(const struct lane *lane) {
         return TOKEN_DISABLED;
     if (lane->paused)
         return TOKEN_PAUSED;
-    return lane->failing_since_ms ? TOKEN_RETRYING : TOKEN_ACTIVE;
+    return lane->endpoint->failing_since_ms && !lane_idle(lane) ? TOKEN_RETRYING : TOKEN_ACTIVE;
 }

@@ -17,6 +17,7 @@
 
 #include "common/model/spec.h"
 #include "common/model/token.h"
+#include "dispatcher/endpoint.h"
 #include "dispatcher/throttle.h"
 #include "dispatcher/window.h"
 
@@ -34,7 +35,8 @@ struct lane_policy {
 
 struct lane {
     struct lane_policy policy;
-    struct throttle *throttle; /* the subscriber's; its jobs share it */
+    struct throttle *throttle; /* the subscriber's; its jobs and tests share both */
+    struct endpoint *endpoint;
     bool paused, disabled;
     char reason[TOKEN_REASON_BYTES]; /* why it is disabled; "" else */
     int64_t position, scanned, until; /* until: INT64_MAX, or the last cursor of a job */
@@ -47,10 +49,6 @@ struct lane {
     struct window window;
     struct token_range *settled; /* of the token, above scanned: events found among these are settled; ascending */
     int64_t settled_at, settled_count; /* those before settled_at were passed */
-    int64_t endpoint_until_ms; /* the endpoint itself is backed off until then */
-    int64_t endpoint_failures; /* in a row */
-    bool probing;             /* one attempt at a time until a 2xx */
-    int64_t failing_since_ms; /* wall; 0: not failing */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
     size_t giving_up;         /* in BURYING for their attempts */
     int64_t refused_in_row;
@@ -59,10 +57,13 @@ struct lane {
     int64_t failed_count;
 };
 
-/* A lane that has everything up to `position`. `throttle` stays the caller's. */
-void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, int64_t position);
-/* Goes on where the token stands (born and feed were compared by the caller); attempts count anew. */
-void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, const struct token *token);
+/* A lane that has everything up to `position`. `throttle` and `endpoint` stay the caller's. */
+void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
+               int64_t position);
+/* Goes on where the token stands, and takes the endpoint's failing time from it (born and feed were compared by the
+ * caller); attempts count anew. */
+void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
+                          const struct token *token);
 void lane_fini(struct lane *lane);
 
 /* Writes the lane's part of a token that holds nothing: all but born, feed, generation, applied, epoch, redriven and jobs.
@@ -114,8 +115,10 @@ struct lane_outcome {
  * a row, nothing more is given up before a 2xx: the lane waits, the log is its queue. */
 enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
                               uint64_t random);
-/* Keeps a failed attempt for the token's list. */
-void lane_note_failed(struct lane *lane, int64_t cursor, int64_t attempt, const struct lane_outcome *outcome, int64_t wall_ms);
+/* What came of a test delivery, whose attempt at the endpoint had that number: a 2xx frees the endpoint, a failure is kept for the
+ * token's list. */
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                 uint64_t random);
 /* The attempt was called off by us. It counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
 /* The dead letter is in Kafka; the event is settled. */

@@ -33,17 +33,15 @@ bool lookout_lag_nears_window(const struct subscriber *s, int64_t wall_ms) {
     return s->oldest_ms && wall_ms - s->oldest_ms >= s->dispatcher->settings.kafka.replay_window_ms / 5 * 4;
 }
 
-bool lookout_fails_long(const struct subscriber *s, int64_t wall_ms) {
-    return s->live.lane.failing_since_ms && wall_ms - s->live.lane.failing_since_ms >= FAILING_MS;
-}
+bool lookout_fails_long(const struct subscriber *s) { return s->endpoint.failing_ms >= FAILING_MS; }
 
 static void say(struct subscriber *s) {
     int64_t held_back, wall_ms = clock_wall_ms();
     if (lookout_lag_nears_window(s, wall_ms) && log_limit_pass(&s->lag_warning, clock_ms(), SAY_AGAIN_MS, &held_back))
         log_warn("lag_nears_replay_window", LOG_S("subscriber", s->id), LOG_N("lag_seconds", (wall_ms - s->oldest_ms) / 1000),
                  LOG_N("window_seconds", s->dispatcher->settings.kafka.replay_window_ms / 1000));
-    if (lookout_fails_long(s, wall_ms) && log_limit_pass(&s->failing_warning, clock_ms(), SAY_AGAIN_MS, &held_back))
-        log_warn("subscriber_fails_long", LOG_S("subscriber", s->id), LOG_N("seconds", (wall_ms - s->live.lane.failing_since_ms) / 1000));
+    if (lookout_fails_long(s) && log_limit_pass(&s->failing_warning, clock_ms(), SAY_AGAIN_MS, &held_back))
+        log_warn("subscriber_fails_long", LOG_S("subscriber", s->id), LOG_N("seconds", s->endpoint.failing_ms / 1000));
 }
 
 static void note(struct subscriber *s, int64_t oldest_ms) {

@@ -16,7 +16,7 @@ void lookout_free(struct lookout *lookout);
 
 /* The oldest event that waits has waited for four fifths of the replay window. */
 bool lookout_lag_nears_window(const struct subscriber *s, int64_t wall_ms);
-/* Nothing but failure for an hour. */
-bool lookout_fails_long(const struct subscriber *s, int64_t wall_ms);
+/* Attempts were made for an hour, and all failed. */
+bool lookout_fails_long(const struct subscriber *s);
 
 #endif

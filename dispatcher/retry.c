@@ -16,6 +16,11 @@ enum retry_verdict retry_judge(int status) {
     }
 }
 
+bool retry_is_endpoints(int status, int64_t retry_after_ms) {
+    bool is_gateways = status == 502 || status == 503 || status == 504;
+    return status == 0 || status == 429 || (is_gateways && retry_after_ms > 0);
+}
+
 int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt, int64_t retry_after_ms, uint64_t random) {
     int64_t d = backoff_min_ms;
     for (int64_t i = 1; i < attempt && d < backoff_max_ms; i++)

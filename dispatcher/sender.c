@@ -124,7 +124,9 @@ static void log_failure(const struct attempt *a, const struct webhook_result *re
     struct subscriber *s = sender->subscriber;
     const struct flight *flight = lane_flight(&sender->lane, a->flight);
     int64_t held_back, now = clock_ms();
-    int64_t wait = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled ? flight->retry_at_ms - now : 0;
+    bool waits = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled;
+    int64_t due = waits && flight->retry_at_ms > s->endpoint.until_ms ? flight->retry_at_ms : s->endpoint.until_ms;
+    int64_t wait = waits ? due - now : 0;
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
     log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor), LOG_N("attempt", a->number),

@@ -94,7 +94,7 @@ static double lag_nears_window(const struct dispatcher *d, const struct subscrib
 }
 static double fails_long(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
-    return lookout_fails_long(s, clock_wall_ms());
+    return lookout_fails_long(s);
 }
 
 static void states(const struct dispatcher *d, struct buf *out) {

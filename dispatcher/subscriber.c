@@ -118,13 +118,14 @@ static bool take_token(struct subscriber *s) {
     struct token token;
     struct error err;
     bool newer;
+    s->endpoint = (struct endpoint){0};
     s->applied = s->redriven = -1;
     commands_from_token(s, NULL);
     s->checked_position = 0;
     bool other_log = s->log_verdict == LOG_WENT_BACK;
     s->log_verdict = LOG_UNKNOWN; /* of its next token */
     if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
-        lane_init(lane, &policy, &s->throttle, s->record.start);
+        lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
         return false;
     }
     bool own = strcmp(token.born, s->record.born) == 0, went_back = own && other_log;
@@ -135,14 +136,14 @@ static bool take_token(struct subscriber *s) {
     }
     if (own) {
         s->checked_position = went_back ? 0 : token.position;
-        lane_init_from_token(lane, &policy, &s->throttle, &token);
+        lane_init_from_token(lane, &policy, &s->throttle, &s->endpoint, &token);
         s->applied = token.applied;
         s->redriven = token.redriven;
         s->generation = s->applied > s->generation ? s->applied : s->generation;
         jobs_from_token(s, &token);
         commands_from_token(s, &token);
     } else {
-        lane_init(lane, &policy, &s->throttle, s->record.start);
+        lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
     }
     token_fini(&token);
     return written;
@@ -162,7 +163,7 @@ static void take_window(struct subscriber *s) {
 static void take_silence(struct subscriber *s) {
     const struct lane *lane = &s->live.lane;
     const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1] : NULL;
-    bool silent = lane->failing_since_ms && last && last->status == 0 && last->duration_ms >= SILENCE_MS;
+    bool silent = s->endpoint.failing_since_ms && last && last->status == 0 && last->duration_ms >= SILENCE_MS;
     capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
 }
 

@@ -54,6 +54,7 @@ struct subscriber {
     int64_t checked_position;       /* where the token stood that its lane began with; 0: with none, or one of another log */
     struct throttle throttle;       /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
+    struct endpoint endpoint;
     /* while it runs */
     bool running;
     struct match_member member;

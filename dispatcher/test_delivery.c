@@ -23,7 +23,7 @@ struct test_delivery {
     struct loop_timer due; /* its throttle's */
     struct capacity_user user;
     struct webhook *webhook;
-    uint64_t throttle_slot;
+    uint64_t throttle_slot, endpoint_number;
 };
 
 static void test_free(struct test_delivery *t) {
@@ -44,15 +44,22 @@ static void note(const struct test_delivery *t, const struct webhook_result *res
     commands_note(t->subscriber, t->generation, "test", took_it ? "done" : "failed", result->status ? text : result->error, -1);
 }
 
+static void test_end_attempt(struct test_delivery *t) {
+    throttle_finish(&t->subscriber->throttle, t->throttle_slot, clock_ms());
+    endpoint_end(&t->subscriber->endpoint);
+}
+
 static void on_done(void *arg, const struct webhook_result *result) {
     struct test_delivery *t = arg;
     struct subscriber *s = t->subscriber;
-    const struct lane_outcome outcome = {
-        .status = result->status, .error = result->error, .duration_ms = result->duration_ms, .excerpt = result->excerpt};
-    throttle_finish(&s->throttle, t->throttle_slot, clock_ms());
+    const struct lane_outcome outcome = {.status = result->status,
+                                         .error = result->error,
+                                         .retry_after_ms = result->retry_after_ms,
+                                         .duration_ms = result->duration_ms,
+                                         .excerpt = result->excerpt};
+    test_end_attempt(t);
     subscriber_answered(s, result);
-    if (result->status < 200 || result->status > 299)
-        lane_note_failed(&s->live.lane, 0, 1, &outcome, clock_wall_ms());
+    lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(s->dispatcher));
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
              LOG_S("error", result->error));
     note(t, result);
@@ -88,6 +95,7 @@ static void send_it(void *arg) {
                                             .done = on_done,
                                             .arg = t};
     t->throttle_slot = throttle_start(&s->throttle);
+    t->endpoint_number = endpoint_start(&s->endpoint);
     capacity_take(&d->capacity, &t->user);
     t->webhook = webhook_send(d->webhooks, &request);
 }
@@ -120,7 +128,7 @@ void test_delivery_cancel(struct subscriber *s) {
         return;
     if (t->webhook) {
         webhook_cancel(t->webhook);
-        throttle_finish(&s->throttle, t->throttle_slot, clock_ms());
+        test_end_attempt(t);
     }
     test_free(t);
 }

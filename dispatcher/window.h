@@ -31,6 +31,7 @@ struct flight {
     int64_t attempts;      /* made so far */
     int64_t retry_at_ms;   /* while in BACKOFF */
     uint64_t throttle_slot;
+    uint64_t endpoint_number; /* of the newest attempt */
     /* the window's own */
     size_t heap_at;
     struct window_key *key; /* NULL: the window does not go by key */

@@ -173,6 +173,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "epoch", t->epoch);
     put_number(out, "n", t->number);
     put_number(out, "failing_since", t->failing_since_ms);
+    put_number(out, "failing_ms", t->failing_ms);
     put_number(out, "next_attempt", t->next_attempt_ms);
     put_number(out, "oldest", t->oldest_ms);
     put_truth(out, "given_up", t->given_up);
@@ -354,6 +355,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     if (t->number < 0 || t->number > TOKEN_NUMBER_MAX)
         t->number = 0;
     t->failing_since_ms = number(object, "failing_since", 0);
+    t->failing_ms = number(object, "failing_ms", 0);
     t->next_attempt_ms = number(object, "next_attempt", 0);
     t->oldest_ms = number(object, "oldest", 0);
     t->given_up = truth(object, "given_up");

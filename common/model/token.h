@@ -81,6 +81,7 @@ struct token {
     int64_t epoch;         /* offset of the writer's claim; -1: none */
     int64_t number;        /* the writer's tokens are numbered: of two of one epoch the higher one is the newer; 0: not numbered */
     int64_t failing_since_ms; /* wall; 0: not failing */
+    int64_t failing_ms;       /* time in which attempts were made and all failed */
     int64_t next_attempt_ms;  /* wall; 0: none planned */
     int64_t oldest_ms;        /* wall: when the oldest event that waits was appended, as of the last look; 0: none, or not known */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */

@@ -25,6 +25,7 @@ static const struct lane_policy usual = {.ordering = SPEC_STRICT,
 
 static struct lane lane; /* of the test under way: fresh, at position 0 */
 static struct throttle throttle;
+static struct endpoint endpoint;
 static int64_t now_ms;
 static uint64_t seed;
 
@@ -39,7 +40,8 @@ UNUSED static int begin(UNUSED void **state) {
     now_ms = 1000000;
     seed = 0x1a9e;
     throttle_init(&throttle, 0);
-    lane_init(&lane, &usual, &throttle, 0);
+    endpoint = (struct endpoint){0};
+    lane_init(&lane, &usual, &throttle, &endpoint, 0);
     return 0;
 }
 
@@ -119,7 +121,8 @@ UNUSED static void hand_over(struct token *token) {
     *token = (struct token){.epoch = -1};
     lane_to_token(&lane, now_ms, now_ms + WALL_OFFSET, token);
     lane_fini(&lane);
-    lane_init_from_token(&lane, &policy, &throttle, token);
+    endpoint = (struct endpoint){0};
+    lane_init_from_token(&lane, &policy, &throttle, &endpoint, token);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -130,28 +130,104 @@ static void a_410_disables_the_lane(UNUSED void **state) {
     assert_int_equal(attempt(5, 200), 1);
 }
 
-static void fail_at(int64_t cursor, int64_t wall_ms) {
-    const struct lane_outcome outcome = {.status = 503};
+/* One failed attempt at that time, whatever the lane would wait for. */
+static void fail_at(int64_t cursor, int64_t at_ms) {
+    now_ms = at_ms;
     if (!lane_flight(&lane, cursor))
         lane_found(&lane, cursor, 1, 0, false);
     lane_start(&lane, cursor);
-    lane_finish(&lane, cursor, &outcome, now_ms, wall_ms, next_random());
+    finish(cursor, 503);
 }
 
-static void nothing_but_failure_disables_by_the_wall_clock(UNUSED void **state) {
+/* An attempt each minute, all of which fail. */
+static void fail_for(int64_t cursor, int64_t ms) {
+    for (int64_t end = now_ms + ms; now_ms < end;)
+        fail_at(cursor, now_ms + 60000);
+}
+
+static void be_patient(void) {
     struct lane_policy policy = usual;
-    policy.max_attempts = 1000;
+    policy.max_attempts = INT64_MAX;
     lane_set_policy(&lane, &policy);
-    fail_at(5, WALL_OFFSET);
-    fail_at(5, WALL_OFFSET + 5 * DAY_MS - 1000);
-    assert_true(!lane.disabled && lane.failing_since_ms == WALL_OFFSET);
-    attempt(5, 200);
-    assert_int_equal(lane.failing_since_ms, 0);
-    fail_at(6, WALL_OFFSET + 6 * DAY_MS); /* that one 2xx began it anew */
-    fail_at(6, WALL_OFFSET + 11 * DAY_MS - 1000);
+}
+
+static void nothing_but_failure_disables(UNUSED void **state) {
+    be_patient();
+    fail_at(5, now_ms);
+    fail_for(5, 5 * DAY_MS - 60000);
     assert_false(lane.disabled);
-    fail_at(6, WALL_OFFSET + 11 * DAY_MS + 1000);
-    assert_true(lane.disabled && lane.reason[0] && lane.position == 5 && lane.dead_lettered == 0);
+    fail_at(5, now_ms + 60000);
+    assert_true(lane.disabled && lane.reason[0] && lane.position == 0 && lane.dead_lettered == 0);
+    lane_resume(&lane);
+    assert_true(endpoint.failing_ms == 0 && lane_token_state(&lane) == TOKEN_ACTIVE);
+}
+
+static void silence_is_no_failure(UNUSED void **state) {
+    fail_until_given_up(5); /* on Monday */
+    bury(5);
+    lane_at_end(&lane, 10, false);
+    assert_int_equal(lane_token_state(&lane), TOKEN_ACTIVE);
+    lane_wake(&lane, 10);
+    for (int day = 0; day < 20; day++) {
+        fail_at(11, now_ms + DAY_MS);
+        assert_false(lane.disabled);
+        assert_int_equal(lane_token_state(&lane), TOKEN_RETRYING);
+    }
+    assert_true(endpoint.failing_ms < 30 * 60000);
+}
+
+static void a_clock_that_was_set_forward_is_no_failure(UNUSED void **state) {
+    const struct lane_outcome outcome = {.status = 503};
+    be_patient();
+    fail_at(5, now_ms);
+    lane_start(&lane, 5);
+    lane_finish(&lane, 5, &outcome, now_ms + 1000, now_ms + WALL_OFFSET + 365 * DAY_MS, 0);
+    assert_true(!lane.disabled && endpoint.failing_ms == 1000);
+}
+
+static void a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_counts(UNUSED void **state) {
+    struct token token;
+    be_patient();
+    fail_at(5, now_ms);
+    fail_for(5, 5 * DAY_MS - 120000);
+    hand_over(&token);
+    token_fini(&token);
+    fail_at(5, now_ms + 30 * DAY_MS);
+    assert_false(lane.disabled);
+    fail_for(5, 60000);
+    assert_false(lane.disabled);
+    fail_for(5, 60000);
+    assert_true(lane.disabled);
+}
+
+static void any_2xx_a_pause_and_a_resume_end_failing(UNUSED void **state) {
+    const struct lane_outcome good = {.status = 204}, bad = {.status = 503};
+    struct lane job;
+    be_patient();
+    lane_init(&job, &usual, &throttle, &endpoint, 0);
+    for (int way = 0; way < 4; way++) {
+        fail_at(5, now_ms);
+        fail_for(5, DAY_MS);
+        assert_true(endpoint.failing_ms >= DAY_MS);
+        if (way == 0) {
+            lane_found(&job, 2, 1, 0, false);
+            lane_start(&job, 2);
+            lane_finish(&job, 2, &good, now_ms, now_ms, 0);
+        } else if (way == 1) {
+            uint64_t number = endpoint_start(&endpoint);
+            endpoint_end(&endpoint);
+            lane_tested(&lane, number, &bad, now_ms, now_ms, 0);
+            assert_true(endpoint.failing_ms >= DAY_MS);
+            lane_tested(&lane, number, &good, now_ms, now_ms, 0);
+        } else if (way == 2) {
+            lane_pause(&lane, true);
+            lane_pause(&lane, false);
+        } else {
+            lane_resume(&lane);
+        }
+        assert_true(endpoint.failing_ms == 0 && lane_token_state(&lane) == TOKEN_ACTIVE);
+    }
+    lane_fini(&job);
 }
 
 static void an_attempt_that_was_called_off_counts_for_the_throttle_only(UNUSED void **state) {
@@ -164,7 +240,7 @@ static void an_attempt_that_was_called_off_counts_for_the_throttle_only(UNUSED v
         lane_abort(&lane, 5, now_ms);
         assert_in_range(due_ms() - now_ms, 1000, 1001);
     }
-    assert_true(lane.position == 0 && lane.failed_count == 0 && lane.failing_since_ms == 0);
+    assert_true(lane.position == 0 && lane.failed_count == 0 && endpoint.failing_since_ms == 0);
     assert_int_equal(attempt(5, 503), 1);
 }
 
@@ -240,7 +316,7 @@ static void a_token_carries_the_lane_over(UNUSED void **state) {
     int64_t due = due_ms();
     hand_over(&token);
     assert_true(token.state == TOKEN_RETRYING && token.next_attempt_ms == due + WALL_OFFSET && !token.waiting && token.compacted);
-    assert_true(lane.position == 8 && lane.last == 7 && lane.last_id_hash == 7 * 31 && lane.given_up && lane.failing_since_ms > 0);
+    assert_true(lane.position == 8 && lane.last == 7 && lane.last_id_hash == 7 * 31 && lane.given_up && endpoint.failing_since_ms > 0);
     assert_true(lane.refused_in_row == 1 && lane.delivered == 1 && lane.dead_lettered == 2 && lane.failed_count == TOKEN_ATTEMPTS_MAX);
     token_fini(&token);
     assert_int_equal(attempt(9, 503), 1); /* attempts count anew */
@@ -269,7 +345,11 @@ int main(void) {
         TEST(an_outage_gives_up_one_event_and_no_other_before_a_2xx),
         TEST(an_hour_of_503_makes_at_most_one_dead_letter),
         TEST(a_410_disables_the_lane),
-        TEST(nothing_but_failure_disables_by_the_wall_clock),
+        TEST(nothing_but_failure_disables),
+        TEST(silence_is_no_failure),
+        TEST(a_clock_that_was_set_forward_is_no_failure),
+        TEST(a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_counts),
+        TEST(any_2xx_a_pause_and_a_resume_end_failing),
         TEST(an_attempt_that_was_called_off_counts_for_the_throttle_only),
         TEST(a_paused_lane_starts_nothing_and_settles_what_is_under_way),
         TEST(a_disabled_lane_settles_what_is_under_way),

@@ -19,6 +19,7 @@ static struct {
     int64_t now_ms;
     struct lane lane;
     struct throttle throttle;
+    struct endpoint endpoint;
     struct lane_policy policy;
     int64_t cursors[EVENTS];
     unsigned keys[EVENTS];
@@ -94,7 +95,8 @@ static void finish(int slot) {
     static const int failures[] = {503, 0, 500, 404, 422, 400, 429};
     int event = w.flights[slot].event;
     int64_t cursor = w.cursors[event];
-    const struct lane_outcome outcome = {.status = chance(w.bad_percent) ? failures[below(7)] : 200};
+    const struct lane_outcome outcome = {.status = chance(w.bad_percent) ? failures[below(7)] : 200,
+                                         .retry_after_ms = chance(20) ? below(500) : 0};
     end(slot);
     enum flight_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms, next_random());
     if (now == FLIGHT_BURYING) {
@@ -132,7 +134,8 @@ static void hand_over(void) {
     }
     lane_to_token(&w.lane, w.now_ms, w.now_ms, &token);
     lane_fini(&w.lane);
-    lane_init_from_token(&w.lane, &w.policy, &w.throttle, &token);
+    lane_init_from_token(&w.lane, &w.policy, &w.throttle, &w.endpoint, &token);
+    assert_int_equal(w.endpoint.in_flight, 0);
     token_fini(&token);
 }
 
@@ -189,7 +192,7 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
                                     .max_attempts = 1 + below(5),
                                     .backoff_min_ms = 10,
                                     .backoff_max_ms = 1000,
-                                    .disable_after_ms = 20000};
+                                    .disable_after_ms = 5000};
     for (int64_t i = 0, cursor = 0; i < EVENTS; i++) {
         w.cursors[i] = cursor += 1 + below(4);
         w.keys[i] = (unsigned)below(KEYS);
@@ -197,7 +200,7 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
     for (int slot = 0; slot < FLIGHTS_MAX; slot++)
         w.flights[slot].event = -1;
     throttle_init(&w.throttle, w.policy.throttle_per_sec);
-    lane_init(&w.lane, &w.policy, &w.throttle, 0);
+    lane_init(&w.lane, &w.policy, &w.throttle, &w.endpoint, 0);
 }
 
 static void walk(uint64_t seed, enum spec_ordering ordering) {

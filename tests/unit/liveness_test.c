@@ -19,7 +19,7 @@ static int begin(void **state) {
     memset(&s, 0, sizeof s);
     throttle_init(&throttle, 1);
     s.live = (struct sender){.subscriber = &s, .job = -1};
-    lane_init(&s.live.lane, &policy, &throttle, 7);
+    lane_init(&s.live.lane, &policy, &throttle, &s.endpoint, 7);
     return 0;
 }
 

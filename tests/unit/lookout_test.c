@@ -27,12 +27,12 @@ static void a_lag_is_near_the_window_from_four_fifths_of_it_on(void **state) {
 
 static void an_endpoint_fails_long_after_an_hour_without_a_2xx(void **state) {
     (void)state;
-    subscriber.live.lane.failing_since_ms = 0;
-    assert_false(lookout_fails_long(&subscriber, now_ms));
-    subscriber.live.lane.failing_since_ms = now_ms - hour_ms + 1;
-    assert_false(lookout_fails_long(&subscriber, now_ms));
-    subscriber.live.lane.failing_since_ms = now_ms - hour_ms;
-    assert_true(lookout_fails_long(&subscriber, now_ms));
+    subscriber.endpoint.failing_ms = 0;
+    assert_false(lookout_fails_long(&subscriber));
+    subscriber.endpoint.failing_ms = hour_ms - 1;
+    assert_false(lookout_fails_long(&subscriber));
+    subscriber.endpoint.failing_ms = hour_ms;
+    assert_true(lookout_fails_long(&subscriber));
 }
 
 int main(void) {

@@ -58,6 +58,7 @@ static struct token full_token(void) {
         .epoch = 0,
         .number = 4711,
         .failing_since_ms = 1715090591123,
+        .failing_ms = 4711,
         .next_attempt_ms = 1715090592123,
         .given_up = true,
         .refused_in_row = 19,
@@ -125,7 +126,7 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     assert_true(token.compacted && token.waiting && token.given_up && token.state == TOKEN_RETRYING);
     assert_string_equal(token.reason, written.reason);
     assert_true(token.generation == 7 && token.epoch == 0 && token.number == 4711 && token.refused_in_row == 19);
-    assert_true(token.failing_since_ms == 1715090591123 && token.next_attempt_ms == 1715090592123);
+    assert_true(token.failing_since_ms == 1715090591123 && token.failing_ms == 4711 && token.next_attempt_ms == 1715090592123);
     assert_true(token.delivered == INT64_MAX && token.dead_lettered == 3 && token.attempts_count == TOKEN_ATTEMPTS_MAX);
     for (int64_t i = 0; i < token.attempts_count; i++) {
         const struct token_attempt *a = &token.attempts[i], *b = &written.attempts[i];
