@@ -118,6 +118,9 @@ chaos: all setup-test ## a minute of load while everything is killed, stopped an
 	@tests/run --system tests/chaos/test_chaos.py
 outage: all setup-test ## two minutes of load while the broker is away; OUTAGE_S=20 for fewer
 	@PYTEST_ARGS="-s $$PYTEST_ARGS" TEST_PROCESSES=0 tests/run --system tests/chaos/test_outage.py
+.PHONY: soak
+soak: all setup-test ## an hour of faults, commands and silent endpoints, at rest every few minutes; SOAK_SEED=7 SOAK_S=300 for others
+	@PYTEST_ARGS="-s $$PYTEST_ARGS" TEST_PROCESSES=0 SYSTEM_TIMEOUT_S=14000 tests/run --system tests/chaos/test_soak.py
 chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS="-s $$PYTEST_ARGS" $(MAKE) --no-print-directory chaos
 

@@ -14,16 +14,20 @@ TOPICS = ["chaos.a", "chaos.a", "chaos.b", "chaos.c"]
 KEYS = [f"key-{n}" for n in range(6)] + [None]
 
 
-def post(ingest, path, body, timeout=3):
+def call(ingest, method, path, body=None, timeout=3):
     """(status, answer). An ingest that is stopped is not waited for."""
     host, port = ingest.address.rsplit(":", 1)
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     try:
-        connection.request("POST", path, json.dumps(body))
+        connection.request(method, path, None if body is None else json.dumps(body))
         response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        return response.status, json.loads(response.read() or b"null")
     finally:
         connection.close()
+
+
+def post(ingest, path, body, timeout=3):
+    return call(ingest, "POST", path, body, timeout)
 
 
 class Publisher(threading.Thread):
@@ -86,27 +90,33 @@ class Receipt:
 class Subscriber:
     """One with an endpoint of its own. What an attempt is answered with hangs on its cursor, its number and the seed alone."""
 
-    def __init__(self, ess, id, topics, refuses=False, **fields):
-        self.id, self.topics, self.fields, self.refuses = id, topics, fields, refuses
+    def __init__(self, ess, id, topics, refuses=False, rewound=False, receiver=None, name="127.0.0.1", **fields):
+        """`rewound`: operators may send it back; `name`: of its host."""
+        self.id, self.topics, self.fields, self.refuses, self.rewound = id, topics, fields, refuses, rewound
         self.ordering, self.throttle = fields.get("ordering", "strict"), fields.get("throttle")
-        self.receiver, self.receipts = ess.receiver(), []
+        self.receiver, self.receipts = receiver or ess.receiver(), []
+        self.silent, self.url = False, self.receiver.url(host=name)
         self.receiver.idle_timeout = 120
         self.receiver.answer = self.answer
         self.patience = {"timeout": "1500ms", "backoff_min": "50ms", "backoff_max": "500ms", "max_attempts": 1000}
 
+    def spec(self):
+        return {"id": self.id, "url": self.url, "topics": self.topics, "from": "beginning", **self.patience, **self.fields}
+
     def register(self, ess, by_file):
         if by_file:
-            ess.subscribe(self.id, self.receiver, self.topics, wait=False, **{"from": "beginning"}, **self.patience, **self.fields)
+            ess.subscribe(self.id, self.url, self.topics, wait=False, **{"from": "beginning"}, **self.patience, **self.fields)
             return
-        answer = ess.daemons[0].post(json.dumps({"id": self.id, "url": self.receiver.url(), "topics": self.topics, "from": "beginning",
-                                                 **self.patience, **self.fields}), "/register")
+        answer = ess.daemons[0].post(json.dumps(self.spec()), "/register")
         assert answer.status == 201, answer
 
     def wants(self, topic):
         return topic in self.topics or f"{topic.split('.')[0]}.*" in self.topics
 
     def answer(self, request):
-        answer = self.choose(request.cursor, int(request.headers["X-ESS-Attempt"]))
+        if "X-ESS-Cursor" not in request.headers:  # a test delivery
+            return Answer(cut=self.silent, delay=2 * self.silent)
+        answer = Answer(delay=3, cut=True) if self.silent else self.choose(request.cursor, int(request.headers["X-ESS-Attempt"]))
         self.receipts.append(Receipt(request.at, request.cursor, int(request.headers["X-ESS-Attempt"]), request.headers["X-ESS-Replay"],
                                      request.headers["webhook-id"], request.body, 0 if answer.cut else answer.status))
         return answer
