@@ -1,4 +1,6 @@
-"""`make run` on a bare Debian: from nothing but git and make to verified webhooks, and again with the state that was kept."""
+"""The project on a bare Debian: `make run` from nothing but git and make to verified webhooks, and the system tests that meet the
+libraries most, with the libraries of the Debian that the images use."""
+import re
 import subprocess
 
 import pytest
@@ -11,3 +13,14 @@ def test_make_run_works_on_a_bare_debian():
     done = subprocess.run([ROOT / "tests/compose/fresh", "run"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=850)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("100 webhooks arrived and were verified") == 2
+
+
+LIBRARIES = ["delivery", "hardening", "kafka", "names", "pull", "tls", "webhooks"]
+
+
+@pytest.mark.timeout(1800)
+def test_the_system_tests_pass_with_the_images_libraries():
+    files = [f"tests/system/test_{name}.py" for name in LIBRARIES if (ROOT / f"tests/system/test_{name}.py").exists()]
+    words = [ROOT / "tests/compose/fresh", "test", "trixie", f"SYSTEM_TESTS={' '.join(files)}"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1750)
+    assert done.returncode == 0 and re.search(r"^[1-9]\d+ passed, 0 failed$", done.stdout, re.M), done.stdout[-20000:] + done.stderr
