@@ -51,6 +51,9 @@ void jobs_free(struct subscriber *s) {
         remove_at(s, s->jobs_count - 1);
     free(s->jobs);
     s->jobs = NULL;
+    free(s->redriven_letters);
+    s->redriven_letters = NULL;
+    s->redriven_letters_count = 0;
 }
 
 int job_add(struct subscriber *s, const struct token_job *job) {
@@ -102,6 +105,44 @@ void job_run_next(struct subscriber *s) {
     sender_step(s->job_sender);
 }
 
+/* --- which dead letters were redriven */
+
+/* Those that a redrive of all has passed need not stand in the list. */
+static void forget_redriven(struct subscriber *s) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < s->redriven_letters_count; i++)
+        if (s->redriven_letters[i] > s->redriven)
+            s->redriven_letters[kept++] = s->redriven_letters[i];
+    s->redriven_letters_count = kept;
+}
+
+static void note_redriven(struct subscriber *s, int64_t offset) {
+    int64_t *letters = s->redriven_letters, at = s->redriven_letters_count;
+    if (!letters)
+        letters = s->redriven_letters = mem_zero(TOKEN_REDRIVEN_MAX * sizeof *letters);
+    while (at && letters[at - 1] > offset)
+        at--;
+    if (offset <= s->redriven || (at && letters[at - 1] == offset))
+        return;
+    if (s->redriven_letters_count == TOKEN_REDRIVEN_MAX) {
+        if (at == 0)
+            return; /* older than all that are kept */
+        memmove(letters, letters + 1, (size_t)(--at) * sizeof *letters);
+    } else {
+        memmove(letters + at + 1, letters + at, (size_t)(s->redriven_letters_count++ - at) * sizeof *letters);
+    }
+    letters[at] = offset;
+}
+
+void job_delivered(struct subscriber *s, int64_t flight) {
+    s->live.lane.delivered++;
+    if (!s->jobs[0].redrive)
+        return;
+    s->redriven_count++;
+    if (s->jobs[0].cursors_count)
+        note_redriven(s, flight);
+}
+
 void job_end(struct subscriber *s, int64_t job, const char *outcome) {
     int64_t i = 0;
     while (i < s->jobs_count && s->jobs[i].job != job)
@@ -112,6 +153,7 @@ void job_end(struct subscriber *s, int64_t job, const char *outcome) {
         jobs_stop(s);
     if (s->jobs[i].redrive && s->jobs[i].cursors_count == 0 && s->jobs[i].position > s->redriven)
         s->redriven = s->jobs[i].position; /* also of one that was ended early: what it has delivered is not redriven again */
+    forget_redriven(s);
     commands_note(s, job, s->jobs[i].redrive ? "redrive" : "replay", outcome, "", s->jobs[i].delivered);
     remove_at(s, i);
     progress_made(s);
@@ -123,6 +165,10 @@ void job_ended(struct subscriber *s) { loop_timer_set(s->dispatcher->loop, &s->j
 
 void jobs_from_token(struct subscriber *s, struct token *token) {
     jobs_free(s);
+    s->redriven = token->redriven;
+    s->redriven_count = token->redriven_count;
+    for (int64_t i = 0; i < token->redriven_letters_count; i++)
+        note_redriven(s, token->redriven_letters[i]);
     if (!token->jobs_count)
         return;
     s->jobs = mem_resize(token->jobs, TOKEN_JOBS_MAX * sizeof *s->jobs);
@@ -136,6 +182,10 @@ static void *copy(const void *list, int64_t count, size_t size) {
 }
 
 void jobs_to_token(const struct subscriber *s, struct token *token) {
+    token->redriven = s->redriven;
+    token->redriven_count = s->redriven_count;
+    token->redriven_letters = copy(s->redriven_letters, s->redriven_letters_count, sizeof *s->redriven_letters);
+    token->redriven_letters_count = s->redriven_letters_count;
     if (s->jobs_count == 0)
         return;
     token->jobs = mem_zero((size_t)s->jobs_count * sizeof *token->jobs);

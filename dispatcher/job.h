@@ -17,6 +17,8 @@ int job_add(struct subscriber *s, const struct token_job *job);
 void job_end(struct subscriber *s, int64_t job, const char *outcome);
 /* Runs the first one, if the subscriber runs and it does not yet. */
 void job_run_next(struct subscriber *s);
+/* The one that runs has delivered an event, or the dead letter at this offset. */
+void job_delivered(struct subscriber *s, int64_t flight);
 /* The one that runs has done all of it. */
 void job_ended(struct subscriber *s);
 /* Stops the one that runs; they all stay as they are. */

@@ -230,6 +230,20 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
     return may_start;
 }
 
+void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms) {
+    struct flight *f = window_find(&lane->window, cursor);
+    lane->appended_ms = appended_ms;
+    if (f)
+        f->appended_ms = appended_ms;
+}
+
+int64_t lane_oldest_ms(const struct lane *lane) {
+    const struct flight *oldest = window_oldest(&lane->window);
+    if (oldest)
+        return oldest->appended_ms;
+    return lane_idle(lane) ? 0 : lane->appended_ms;
+}
+
 void lane_passed(struct lane *lane, int64_t cursor, bool compacted) {
     lane->compacted |= compacted;
     if (cursor > lane->scanned)

@@ -40,6 +40,7 @@ struct lane {
     bool paused, disabled;
     char reason[TOKEN_REASON_BYTES]; /* why it is disabled; "" else */
     int64_t position, scanned, until; /* until: INT64_MAX, or the last cursor of a job */
+    int64_t appended_ms;      /* wall: when the newest event that it knows of was appended; 0: not known */
     bool at_end;              /* nothing more is in the log: lane_wake tells of the next event */
     int64_t last;             /* newest event for it at or below position; or the position asked for */
     uint64_t last_id_hash;    /* 0: none yet */
@@ -91,6 +92,10 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
 /* The next event above `scanned` stands at `cursor`; `compacted` when records between are missing. Returns true when it may start
  * now (lane_start), false when it was settled before or must wait. */
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash, bool compacted);
+/* When that event was appended, of the wall. */
+void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms);
+/* When the oldest event was appended that is not settled, or one before it; 0: none waits, or it is not known. */
+int64_t lane_oldest_ms(const struct lane *lane);
 /* There is nothing for it up to `cursor`. */
 void lane_passed(struct lane *lane, int64_t cursor, bool compacted);
 /* The same, and `cursor` is the log's end. */

@@ -23,7 +23,9 @@ struct token_append {
 
 void progress_token(const struct subscriber *s, struct token *token) {
     const struct dispatcher *d = s->dispatcher;
-    *token = (struct token){.applied = s->applied, .redriven = s->redriven, .generation = s->generation, .oldest_ms = s->oldest_ms};
+    *token = (struct token){.applied = s->applied, .generation = s->generation, .last_success_ms = s->last_success_ms};
+    token->written_ms = clock_wall_ms();
+    token->oldest_ms = subscriber_oldest_ms(s);
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
     if (token->waiting && feed_end(d->feed) > token->position)
         token->position = feed_end(d->feed); /* what it wants would have woken it */

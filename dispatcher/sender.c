@@ -160,6 +160,8 @@ static void on_done(void *arg, const struct webhook_result *result) {
     enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(d));
     if (now != FLIGHT_SETTLED)
         log_failure(a, result);
+    else if (sender->job >= 0)
+        job_delivered(s, a->flight);
     if (now == FLIGHT_BURYING)
         dead_letter_write(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
     subscriber_answered(s, result);
@@ -219,6 +221,15 @@ static uint64_t key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
+static void found(struct sender *sender, const struct feed_event *event, bool compacted) {
+    struct lane *lane = &sender->lane;
+    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event), compacted);
+    lane_note_appended(lane, event->cursor, event->appended_ms);
+    progress_soon(sender->subscriber); /* that it is behind: the attempt may hang */
+    if (may_start)
+        send_event(sender, event);
+}
+
 static bool scan(struct sender *sender) {
     struct lane *lane = &sender->lane;
     struct dispatcher *d = sender->subscriber->dispatcher;
@@ -228,8 +239,8 @@ static bool scan(struct sender *sender) {
     case FEED_EVENT:
         if (event.cursor > lane->until)
             lane_passed(lane, lane->until, passed.compacted);
-        else if (lane_found(lane, event.cursor, token_id_hash(event.id), key_hash(&event), passed.compacted))
-            send_event(sender, &event);
+        else
+            found(sender, &event, passed.compacted);
         return true;
     case FEED_END:
         if (sender->job < 0)

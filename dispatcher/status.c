@@ -65,7 +65,8 @@ static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
 }
 
 static double lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
-    return lane_idle(&s->live.lane) || !s->oldest_ms ? 0 : (double)(wall_ms - s->oldest_ms) / 1000;
+    int64_t oldest_ms = subscriber_oldest_ms(s);
+    return oldest_ms && wall_ms > oldest_ms ? (double)(wall_ms - oldest_ms) / 1000 : 0;
 }
 
 /* One sample for each that runs. */
@@ -113,7 +114,7 @@ static void states(const struct dispatcher *d, struct buf *out) {
 
 static void subscribers(const struct dispatcher *d, struct buf *out) {
     each(d, out, "ess_subscriber_lag_events", "Cursors between a subscriber's settled position and the end.", lag_events);
-    each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits, looked at once a minute.", lag_seconds);
+    each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits.", lag_seconds);
     each(d, out, "ess_subscriber_lag_nears_window", "1: that age nears the replay window.", lag_nears_window);
     each(d, out, "ess_subscriber_fails_long", "1: nothing but failure for an hour.", fails_long);
     states(d, out);

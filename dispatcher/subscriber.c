@@ -34,6 +34,13 @@ static void on_attempt_ended(void *arg) {
 void subscriber_answered(struct subscriber *s, const struct webhook_result *result) {
     bool silent = result->status == 0 && result->duration_ms >= SILENCE_MS;
     capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+    if (result->status >= 200 && result->status <= 299)
+        s->last_success_ms = clock_wall_ms();
+}
+
+int64_t subscriber_oldest_ms(const struct subscriber *s) {
+    int64_t oldest_ms = lane_oldest_ms(&s->live.lane);
+    return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->oldest_ms;
 }
 
 static void on_commands_due(void *arg) { commands_apply(arg); }
@@ -120,6 +127,7 @@ static bool take_token(struct subscriber *s) {
     bool newer;
     s->endpoint = (struct endpoint){0};
     s->applied = s->redriven = -1;
+    s->redriven_count = s->last_success_ms = 0;
     commands_from_token(s, NULL);
     s->checked_position = 0;
     bool other_log = s->log_verdict == LOG_WENT_BACK;
@@ -138,7 +146,7 @@ static bool take_token(struct subscriber *s) {
         s->checked_position = went_back ? 0 : token.position;
         lane_init_from_token(lane, &policy, &s->throttle, &s->endpoint, &token);
         s->applied = token.applied;
-        s->redriven = token.redriven;
+        s->last_success_ms = token.last_success_ms;
         s->generation = s->applied > s->generation ? s->applied : s->generation;
         jobs_from_token(s, &token);
         commands_from_token(s, &token);

@@ -66,6 +66,10 @@ struct subscriber {
     struct loop_timer job_due; /* the job that ran is done */
     struct signing signing;
     int64_t applied, redriven;  /* as in the token */
+    int64_t redriven_count;
+    int64_t *redriven_letters;   /* as in the token */
+    int64_t redriven_letters_count;
+    int64_t last_success_ms;     /* as in the token */
     struct token_outcome *outcomes;
     int64_t outcomes_count;
     struct loop_timer token_due; /* the token's next writing */
@@ -111,6 +115,8 @@ void subscriber_stop(struct subscriber *s, bool keep);
 
 /* An attempt has ended with this result, whoever made it. */
 void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
+/* When the oldest event that waits for its live lane was appended, of the wall; 0: none waits, or it is not known. */
+int64_t subscriber_oldest_ms(const struct subscriber *s);
 /* One of its senders may start a webhook now, as far as ownership and its operator are concerned. */
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
 /* Nothing more is sent, until it is resumed. */

@@ -353,6 +353,8 @@ static void wake(void *arg, struct match_member *member) {
     if (!s->live.lane.at_end)
         return; /* it is behind, and will come to it */
     lane_wake(&s->live.lane, event->cursor - 1);
+    s->live.lane.appended_ms = event->appended_ms;
+    progress_soon(s); /* that it is behind: it may have to wait */
     sender_step(&s->live);
 }
 

@@ -28,6 +28,7 @@ struct flight {
     int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
     uint64_t prev_id_hash; /* of that event; 0: not known */
     uint64_t key_hash;
+    int64_t appended_ms;   /* wall: when it was appended to the log; 0: not known */
     int64_t attempts;      /* made so far */
     int64_t retry_at_ms;   /* while in BACKOFF */
     uint64_t throttle_slot;

@@ -15,6 +15,7 @@
 #include "ingest/ingest.h"
 #include "ingest/pull.h"
 #include "ingest/registry.h"
+#include "ingest/statuses.h"
 
 enum {
     LIMIT_DEFAULT = 100,
@@ -41,6 +42,8 @@ struct search {
     char id[SPEC_ID_BYTES_MAX + 1], born[37];
     int64_t before; /* offset: only those below */
     int64_t limit;
+    bool has_token; /* which says what was redriven */
+    struct token token;
     /* the thread's */
     rd_kafka_t *rk;
     char topic[KAFKA_TOPIC_BYTES];
@@ -59,7 +62,7 @@ static struct search *searches;
 
 /* --- on a thread of its own */
 
-static void put_members(const struct body *letter, struct buf *out) {
+static void put_members(const struct body *letter, bool redriven, struct buf *out) {
     static const char *const shown[] = {"cursor", "at", "reason", "attempts", "status", "error", "event"};
     const char *comma = "{";
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
@@ -70,7 +73,7 @@ static void put_members(const struct body *letter, struct buf *out) {
         buf_append(out, member->value.data, member->value.len);
         comma = ",";
     }
-    buf_puts(out, "}");
+    buf_puts(out, redriven ? ",\"redriven\":true}" : "}");
 }
 
 static struct letter *letter_at(struct search *s, size_t number) { return &s->ring[number % (size_t)s->limit]; }
@@ -99,7 +102,7 @@ static void take(struct search *s, const rd_kafka_message_t *message) {
     if (!span_equal(key, span_of(s->id)) ||
         json_scan_object(value, JSON_DEPTH_MAX + 1, letter.members, BODY_MEMBERS_MAX, &letter.count, &err) || !is_ours(s, &letter))
         return;
-    put_members(&letter, &text);
+    put_members(&letter, s->has_token && token_has_redriven(&s->token, message->offset), &text);
     if (s->end - s->first == (size_t)s->limit)
         drop(s, s->first++);
     struct letter *slot = letter_at(s, s->end++);
@@ -213,6 +216,8 @@ static void done(void *arg) {
         http_answer(s->request, 200, "application/json", &body);
     }
     buf_fini(&s->found);
+    if (s->has_token)
+        token_fini(&s->token);
     free(s);
 }
 
@@ -244,6 +249,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     }
     struct search *s = mem_zero(sizeof *s);
     *s = (struct search){.ingest = ingest, .request = request, .limit = limit, .before = before};
+    s->has_token = statuses_token(ingest, entry, &s->token);
     memcpy(s->id, entry->id, sizeof s->id);
     memcpy(s->born, entry->born, sizeof s->born);
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);

@@ -159,10 +159,11 @@ static void put_time(struct buf *out, const char *name, int64_t wall_ms) {
 static void put_last_error(struct buf *out, const struct token *token) {
     const struct token_attempt *last = token->attempts_count ? &token->attempts[token->attempts_count - 1] : NULL;
     char text[32];
-    if (!last)
-        return;
+    if (!last || last->at_ms <= token->last_success_ms)
+        return; /* it has recovered since */
     snprintf(text, sizeof text, "status %" PRId64, last->status);
     put_text(out, "last_error", last->status ? text : last->error);
+    put_time(out, "last_error_at", last->at_ms);
 }
 
 static void put_progress(struct buf *out, const struct ingest *ingest, const struct registry_entry *entry,
@@ -174,10 +175,17 @@ static void put_progress(struct buf *out, const struct ingest *ingest, const str
         put_last_error(out, token);
     if (token && token->failing_since_ms)
         put_time(out, "failing_since", token->failing_since_ms);
-    if (token && token->next_attempt_ms)
+    if (token && token->last_success_ms)
+        put_time(out, "last_success", token->last_success_ms);
+    if (token && token->oldest_ms && behind)
+        put_time(out, "waiting_since", token->oldest_ms);
+    if (token && token->written_ms)
+        put_time(out, "as_of", token->written_ms);
+    if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
         put_time(out, "next_attempt", token->next_attempt_ms);
     buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64, token ? token->delivered : 0,
                token ? token->dead_lettered : 0);
+    buf_printf(out, ",\"redriven\":%" PRId64, token ? token->redriven_count : 0);
 }
 
 static void put_jobs(struct buf *out, const struct token *token) {

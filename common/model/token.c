@@ -44,6 +44,16 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
     token->attempts[token->attempts_count++] = *attempt;
 }
 
+bool token_has_redriven(const struct token *t, int64_t offset) {
+    if (offset <= t->redriven)
+        return true;
+    for (int64_t i = 0; i < t->redriven_letters_count; i++)
+        if (t->redriven_letters[i] == offset)
+            return true;
+    const struct token_job *job = t->jobs_count ? &t->jobs[0] : NULL;
+    return job && job->redrive && job->cursors_count == 0 && offset <= job->position;
+}
+
 void token_add_outcome(struct token_outcome **list, int64_t *count, const struct token_outcome *outcome) {
     if (!*list)
         *list = mem_zero(TOKEN_OUTCOMES_MAX * sizeof **list);
@@ -64,6 +74,7 @@ void token_fini(struct token *t) {
     free(t->settled);
     free(t->attempts);
     free(t->pending);
+    free(t->redriven_letters);
     free(t->outcomes);
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
 }
@@ -130,11 +141,13 @@ static void put_jobs(struct buf *out, const struct token *t) {
 
 static void put_truth(struct buf *out, const char *name, bool truth) { buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false"); }
 
-static void put_pending(struct buf *out, const struct token *t) {
-    buf_puts(out, t->pending_count ? ",\"pending\":[" : "");
-    for (int64_t i = 0; i < t->pending_count; i++)
-        buf_printf(out, "%s%" PRId64, i ? "," : "", t->pending[i]);
-    buf_puts(out, t->pending_count ? "]" : "");
+static void put_offsets(struct buf *out, const char *name, const int64_t *offsets, int64_t count) {
+    if (count == 0)
+        return;
+    buf_printf(out, ",\"%s\":[", name);
+    for (int64_t i = 0; i < count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", offsets[i]);
+    buf_puts(out, "]");
 }
 
 static void put_outcomes(struct buf *out, const struct token *t) {
@@ -175,16 +188,20 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "failing_since", t->failing_since_ms);
     put_number(out, "failing_ms", t->failing_ms);
     put_number(out, "next_attempt", t->next_attempt_ms);
+    put_number(out, "written", t->written_ms);
+    put_number(out, "last_success", t->last_success_ms);
     put_number(out, "oldest", t->oldest_ms);
     put_truth(out, "given_up", t->given_up);
     put_number(out, "refused_in_row", t->refused_in_row);
     put_number(out, "delivered", t->delivered);
     put_number(out, "dead_lettered", t->dead_lettered);
     put_number(out, "redriven", t->redriven);
+    put_number(out, "redriven_count", t->redriven_count);
     put_attempts(out, t);
     put_settled(out, t->settled, t->settled_count);
     put_jobs(out, t);
-    put_pending(out, t);
+    put_offsets(out, "pending", t->pending, t->pending_count);
+    put_offsets(out, "redriven_letters", t->redriven_letters, t->redriven_letters_count);
     put_outcomes(out, t);
     buf_puts(out, "}");
 }
@@ -300,15 +317,23 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
 }
 
 /* A list that cannot be must not be read as none, by which those commands would be lost. */
-static int read_pending(struct token *t, struct json_object *object, struct error *err) {
-    struct json_object *list = member(object, "pending", json_type_array);
+static int read_offsets(struct json_object *object, const char *name, size_t max, int64_t **offsets, int64_t *offsets_count,
+                        struct error *err) {
+    struct json_object *list = member(object, name, json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
-    if (count > TOKEN_PENDING_MAX)
-        return error_set_field(err, "pending", "more than %d of them", TOKEN_PENDING_MAX);
-    t->pending = count ? mem_zero(count * sizeof *t->pending) : NULL;
-    for (; (size_t)t->pending_count < count; t->pending_count++)
-        t->pending[t->pending_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)t->pending_count));
+    if (count > max)
+        return error_set_field(err, name, "more than %zu of them", max);
+    *offsets = count ? mem_zero(count * sizeof **offsets) : NULL;
+    for (*offsets_count = 0; (size_t)*offsets_count < count; ++*offsets_count)
+        (*offsets)[*offsets_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)*offsets_count));
     return 0;
+}
+
+static int read_lists(struct token *t, struct json_object *object, struct error *err) {
+    return read_offsets(object, "pending", TOKEN_PENDING_MAX, &t->pending, &t->pending_count, err) ||
+                   read_offsets(object, "redriven_letters", TOKEN_REDRIVEN_MAX, &t->redriven_letters, &t->redriven_letters_count, err)
+               ? -1
+               : 0;
 }
 
 static void read_outcomes(struct token *t, struct json_object *object) {
@@ -357,6 +382,8 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->failing_since_ms = number(object, "failing_since", 0);
     t->failing_ms = number(object, "failing_ms", 0);
     t->next_attempt_ms = number(object, "next_attempt", 0);
+    t->written_ms = number(object, "written", 0);
+    t->last_success_ms = number(object, "last_success", 0);
     t->oldest_ms = number(object, "oldest", 0);
     t->given_up = truth(object, "given_up");
     t->refused_in_row = number(object, "refused_in_row", 0);
@@ -365,10 +392,11 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->compacted = truth(object, "compacted");
     t->applied = number(object, "applied", -1);
     t->redriven = number(object, "redriven", -1);
+    t->redriven_count = number(object, "redriven_count", 0);
     read_attempts(t, object);
     read_settled(object, t->position, &t->settled, &t->settled_count);
     read_outcomes(t, object);
-    return read_pending(t, object, err) || read_jobs(t, object, err) ? -1 : read_state(t, object, err);
+    return read_lists(t, object, err) || read_jobs(t, object, err) ? -1 : read_state(t, object, err);
 }
 
 int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {

@@ -20,6 +20,7 @@ enum {
     TOKEN_JOB_CURSORS_MAX = 1000,
     TOKEN_PENDING_MAX = 16,
     TOKEN_OUTCOMES_MAX = 8,
+    TOKEN_REDRIVEN_MAX = 1000,
 };
 #define TOKEN_NUMBER_MAX (INT64_C(1) << 60)
 
@@ -83,11 +84,14 @@ struct token {
     int64_t failing_since_ms; /* wall; 0: not failing */
     int64_t failing_ms;       /* time in which attempts were made and all failed */
     int64_t next_attempt_ms;  /* wall; 0: none planned */
+    int64_t written_ms;       /* wall: when this token was made; what it says is of then */
+    int64_t last_success_ms;  /* wall: the newest 2xx, of an event, a job's or a test; 0: none */
     int64_t oldest_ms;        /* wall: when the oldest event that waits was appended, as of the last look; 0: none, or not known */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
     int64_t refused_in_row;
     int64_t delivered, dead_lettered;
     int64_t redriven; /* dead letters up to this offset of their partition were redriven; -1: none */
+    int64_t redriven_count; /* dead letters that a redrive has delivered */
     /* on the heap, each NULL when empty */
     struct token_attempt *attempts; /* the last failed ones, oldest first */
     int64_t attempts_count;
@@ -97,6 +101,8 @@ struct token {
     int64_t jobs_count;
     int64_t *pending; /* offsets of commands below `applied` that are still to be applied: later ones overtook them */
     int64_t pending_count;
+    int64_t *redriven_letters; /* offsets above `redriven` that were redriven one by one, ascending; the newest TOKEN_REDRIVEN_MAX */
+    int64_t redriven_letters_count;
     struct token_outcome *outcomes; /* the last ones, oldest first */
     int64_t outcomes_count;
 };
@@ -109,6 +115,9 @@ uint64_t token_id_hash(struct span id);
 
 /* Appends `attempt`; the oldest goes when there are too many. */
 void token_add_attempt(struct token *token, const struct token_attempt *attempt);
+
+/* Whether the dead letter at this offset was redriven, or stands before the place that a redrive of all has reached. */
+bool token_has_redriven(const struct token *token, int64_t offset);
 
 /* Appends an outcome to a list of TOKEN_OUTCOMES_MAX; the oldest goes when there are too many. *list may be NULL with none. */
 void token_add_outcome(struct token_outcome **list, int64_t *count, const struct token_outcome *outcome);

@@ -82,6 +82,13 @@ static struct token full_token(void) {
     t.jobs[1].cursors[0] = 12;
     t.jobs[1].cursors[1] = 99;
     t.jobs[1].delivered = 4;
+    t.written_ms = 71;
+    t.last_success_ms = 72;
+    t.redriven_count = 73;
+    t.redriven_letters = mem_zero(2 * sizeof *t.redriven_letters);
+    t.redriven_letters_count = 2;
+    t.redriven_letters[0] = 5;
+    t.redriven_letters[1] = 9;
     t.pending = mem_zero(2 * sizeof *t.pending);
     t.pending_count = 2;
     t.pending[0] = 3;
@@ -148,6 +155,9 @@ static void test_settled_ranges_and_jobs_come_back(void **state) {
     assert_true(token.applied == 6 && token.redriven == 2 && token.settled_count == 2 && token.jobs_count == 2);
     assert_true(token.settled[0].from == 1844 && token.settled[0].to == 1844);
     assert_true(token.settled[1].from == 1850 && token.settled[1].to == 1900);
+    assert_true(token.written_ms == 71 && token.last_success_ms == 72 && token.redriven_count == 73);
+    for (int64_t offset = 0; offset < 12; offset++) /* up to 2, and two of those above */
+        assert_true(token_has_redriven(&token, offset) == (offset <= 2 || offset == 5 || offset == 9));
     assert_true(token.pending_count == 2 && token.pending[0] == 3 && token.pending[1] == 5 && token.jobs[1].delivered == 4);
     assert_true(token.outcomes_count == TOKEN_OUTCOMES_MAX && token.outcomes[0].generation == 1 && token.outcomes[0].delivered == -1);
     assert_string_equal(token.outcomes[7].reason, "it has 16 jobs");
