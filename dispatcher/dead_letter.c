@@ -12,7 +12,7 @@
 #include "dispatcher/sender.h"
 #include "dispatcher/subscriber.h"
 
-enum { AGAIN_MS = 1000 };
+enum { AGAIN_MIN_MS = 1000, AGAIN_MAX_MS = 60 * 1000 };
 
 struct dead_letter {
     struct append append;
@@ -22,6 +22,8 @@ struct dead_letter {
     int64_t cursor; /* in the log */
     bool gave_up;
     struct buf value;
+    size_t event_at; /* where the event begins in it; 0: Kafka has not taken it, and it was left out */
+    int64_t again_ms;
     struct loop_timer again;
     bool on_its_way;
     struct dead_letter *prev, *next; /* of the sender */
@@ -36,6 +38,21 @@ static void dead_letter_free(struct dead_letter *letter) {
 
 static void on_reported(struct append *append, const struct producer_report *report);
 
+static void dead_letter_again(struct dead_letter *letter) {
+    loop_timer_set(letter->dispatcher->loop, &letter->again, clock_ms() + letter->again_ms);
+    letter->again_ms = letter->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : letter->again_ms * 2;
+}
+
+/* Kafka never takes it as it is: rather a letter that only names the event than a lane that stands still. */
+static void dead_letter_shorten(struct dead_letter *letter, const char *reason) {
+    letter->value.len = letter->event_at;
+    letter->event_at = 0;
+    letter->again_ms = 0;
+    buf_puts(&letter->value, ",\"event_left_out\":");
+    buf_json_string(&letter->value, reason, strlen(reason));
+    buf_puts(&letter->value, "}");
+}
+
 static void append_letter(void *arg) {
     struct dead_letter *letter = arg;
     struct dispatcher *d = letter->dispatcher;
@@ -49,7 +66,7 @@ static void append_letter(void *arg) {
     letter->on_its_way =
         partitions_may_write(d->partitions, s->partition) && producer_send(d->producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
-        loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
+        dead_letter_again(letter);
 }
 
 static void on_reported(struct append *append, const struct producer_report *report) {
@@ -59,7 +76,10 @@ static void on_reported(struct append *append, const struct producer_report *rep
     letter->on_its_way = false;
     if (sender && report->fate != PRODUCER_WRITTEN) {
         log_warn("dead_letter_not_written", LOG_S("subscriber", sender->subscriber->id), LOG_S("reason", report->reason));
-        loop_timer_set(d->loop, &letter->again, clock_ms() + AGAIN_MS);
+        if (report->flaw && letter->event_at)
+            dead_letter_shorten(letter, report->reason);
+        dead_letter_again(letter);
+        letter->again_ms = letter->again_ms ? letter->again_ms : AGAIN_MIN_MS;
         return;
     }
     int64_t flight = letter->flight, cursor = letter->cursor;
@@ -80,7 +100,12 @@ void dead_letter_write(struct sender *sender, const struct flight *flight, int64
     struct subscriber *s = sender->subscriber;
     struct dead_letter *letter = mem_zero(sizeof *letter);
     *letter = (struct dead_letter){
-        .sender = sender, .dispatcher = s->dispatcher, .flight = flight->cursor, .cursor = cursor, .gave_up = flight->gave_up};
+        .sender = sender,
+        .dispatcher = s->dispatcher,
+        .flight = flight->cursor,
+        .cursor = cursor,
+        .gave_up = flight->gave_up,
+        .again_ms = AGAIN_MIN_MS};
     loop_timer_init(&letter->again, append_letter, letter);
     clock_format(clock_wall_ms(), at);
     buf_printf(&letter->value,
@@ -93,6 +118,7 @@ void dead_letter_write(struct sender *sender, const struct flight *flight, int64
         buf_puts(&letter->value, ",\"error\":");
         buf_json_string(&letter->value, result->error, strlen(result->error));
     }
+    letter->event_at = letter->value.len;
     buf_puts(&letter->value, ",\"event\":");
     buf_append(&letter->value, result->body.data, result->body.len);
     buf_puts(&letter->value, "}");

@@ -50,9 +50,9 @@ static void on_link(void *arg, bool up) {
         log_warn("kafka_down", LOG_S("brokers", d->settings.kafka.brokers));
 }
 
-static void on_replaced(void *arg, const char *reason) {
+static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
     (void)arg;
-    log_warn("producer_replaced", LOG_S("reason", reason));
+    log_warn("producer_replaced", LOG_S("reason", reason), LOG_N("pause_ms", pause_ms));
 }
 
 static void on_kafka_log(int level, const char *text) {

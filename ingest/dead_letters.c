@@ -63,7 +63,7 @@ static struct search *searches;
 /* --- on a thread of its own */
 
 static void put_members(const struct body *letter, bool redriven, struct buf *out) {
-    static const char *const shown[] = {"cursor", "at", "reason", "attempts", "status", "error", "event"};
+    static const char *const shown[] = {"cursor", "at", "reason", "attempts", "status", "error", "event", "event_left_out"};
     const char *comma = "{";
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         const struct json_member *member = body_member(letter, shown[i]);
@@ -183,7 +183,7 @@ static void search_partition(struct search *s) {
 
 static void work(void *arg) {
     static const struct kafka_setting settings[] = {
-        {"group.id", "ess"}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"}, {"enable.partition.eof", "true"},
+        {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"}, {"enable.partition.eof", "true"},
         {"fetch.wait.max.ms", "10"}, {"queued.max.messages.kbytes", "4096"}, {"coordinator.query.interval.ms", "2000000"}, {NULL, NULL}};
     struct search *s = arg;
     s->rk = kafka_handle_new(RD_KAFKA_CONSUMER, &s->ingest->settings.kafka, settings, &s->err);

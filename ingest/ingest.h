@@ -59,6 +59,7 @@ struct ingest {
     bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
     bool starting_over; /* the log is another: what was known is to be forgotten */
     int exit_status;
+    int64_t max_event;    /* largest data of one event: ingest.max_event, or less where the topic takes less */
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
     uint64_t published[PUBLISH_OUTCOMES];
     struct histogram publish_seconds;

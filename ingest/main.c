@@ -65,7 +65,7 @@ bool ingest_kafka_up(const struct ingest *ingest) {
 }
 
 bool ingest_ready(const struct ingest *ingest) {
-    return ingest_kafka_up(ingest) && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) &&
+    return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) &&
            !ingest->starting_over && !ingest->stopping;
 }
 
@@ -116,9 +116,9 @@ static void on_link(void *arg, bool up) {
         log_warn("kafka_down", LOG_S("brokers", ingest->settings.kafka.brokers));
 }
 
-static void on_replaced(void *arg, const char *reason) {
+static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
     (void)arg;
-    log_warn("producer_replaced", LOG_S("reason", reason));
+    log_warn("producer_replaced", LOG_S("reason", reason), LOG_N("pause_ms", pause_ms));
 }
 
 static void on_signal(void *arg, int signo) {
@@ -209,6 +209,7 @@ int main(int argc, char **argv) {
     if (settings_load(&ingest.settings, "ess-ingest", argc, argv, environ, &ingest.exit_status))
         return ingest.exit_status;
     ingest.exit_status = 0;
+    ingest.max_event = ingest.settings.ingest.max_event;
     kafka_log = on_kafka_log;
     kafka_topic_name(&ingest.settings.kafka, "events", ingest.events_topic);
     kafka_topic_name(&ingest.settings.kafka, "subscribers", ingest.subscribers_topic);

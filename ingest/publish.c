@@ -21,6 +21,7 @@
 #include "ingest/publish_internal.h"
 
 enum {
+    FAILURE_LOG_PERIOD_MS = 10000,
     ANSWER_WITHIN_MS = 1800, /* the promise is 2 s */
     UNRESOLVED_MAX = 100000,
 };
@@ -89,6 +90,25 @@ void production_lost(struct production *production, const char *reason) {
     production_end(production);
 }
 
+/* However often it is sent: its publisher need not try again. */
+static void production_refused(struct production *production, const struct producer_report *report) {
+    struct publish *p = production->publish;
+    struct error err;
+    error_set_field(&err, "data", "is refused by Kafka: %s", report->reason);
+    if (p) {
+        publish_answer_refused(p, report->flaw == PRODUCER_FLAW_SIZE ? 413 : 500, &err, p->many, production->number);
+        publish_free(p);
+    }
+    production_end(production);
+}
+
+static void note_rejected(struct publisher *publisher, const struct producer_report *report) {
+    int64_t held_back;
+    if (log_limit_pass(&publisher->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("publish_not_written", LOG_S("topic", publisher->ingest->events_topic), LOG_S("reason", report->reason),
+                 LOG_N("held_back", held_back));
+}
+
 static void unresolve(struct production *production) {
     inflight_unresolve(&production->publisher->inflight, &production->record, clock_ms());
     unresolved_look(production->publisher);
@@ -99,7 +119,11 @@ static void on_reported(struct append *append, const struct producer_report *rep
     struct publisher *publisher = production->publisher;
     struct ingest *ingest = publisher->ingest;
     bool same_log = production->era == publisher->era && !ingest->starting_over;
-    if (report->fate == PRODUCER_REJECTED) {
+    if (report->fate == PRODUCER_REJECTED)
+        note_rejected(publisher, report);
+    if (report->fate == PRODUCER_REJECTED && report->flaw) {
+        production_refused(production, report);
+    } else if (report->fate == PRODUCER_REJECTED) {
         production_lost(production, report->reason);
     } else if (report->fate == PRODUCER_UNRESOLVED || !same_log || !feed_sure(ingest->feed)) {
         unresolve(production); /* in an unsure log a cursor means nothing: the tail will tell */
@@ -172,7 +196,7 @@ static int read_body(struct publish *p, struct batch *batch) {
     struct error err;
     clock_format(clock_wall_ms(), ts);
     const struct batch_options options = {
-        .ndjson = is_ndjson(p->request), .data_max = (size_t)p->publisher->ingest->settings.ingest.max_event, .ts = ts, .make_id = make_id};
+        .ndjson = is_ndjson(p->request), .data_max = (size_t)p->publisher->ingest->max_event, .ts = ts, .make_id = make_id};
     if (http_request_query_check(p->request, no_parameters, &err) == 0 &&
         batch_read(batch, http_request_body(p->request), &options, &fault, &err) == 0)
         return 0;
@@ -387,6 +411,9 @@ static bool try_events(struct publish *p, const struct batch *batch) {
 }
 
 static const char *why_unavailable(const struct publisher *publisher) {
+    const char *fault = producer_fault(publisher->ingest->producer);
+    if (fault)
+        return fault;
     if (!ingest_ready(publisher->ingest))
         return "Kafka is away, or its log is not read yet";
     return publisher->inflight.unresolved_count > UNRESOLVED_MAX ? "the fate of too many events is unknown" : NULL;

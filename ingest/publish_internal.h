@@ -2,6 +2,7 @@
 #ifndef ESS_INGEST_PUBLISH_INTERNAL_H
 #define ESS_INGEST_PUBLISH_INTERNAL_H
 
+#include "common/base/log.h"
 #include "common/kafka/producer.h"
 #include "common/model/event.h"
 #include "ingest/batch.h"
@@ -66,6 +67,7 @@ struct publisher {
     struct publish *publishes;
     unsigned era; /* grows each time that the log is read anew */
     struct look look;
+    struct log_limit failures;
 };
 
 /* The record is in the log: at `cursor`, with the same content. */

@@ -2,6 +2,9 @@
  * then the key that opens them, then the files. */
 #include "ingest/startup.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/feed/begin.h"
@@ -15,6 +18,8 @@
 #include "ingest/records.h"
 #include "ingest/registry.h"
 #include "ingest/waiters.h"
+
+enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data */
 
 static struct feed_begin *begin;
 static int64_t began_ms; /* when the log was opened */
@@ -157,9 +162,25 @@ static void on_warning(void *arg, const char *reason) {
 
 static void on_refused(void *arg, const char *reason) { ingest_refuse(arg, "bad_topic", reason); }
 
+/* What Kafka would refuse is refused at the door. */
+static void fit_events(struct ingest *ingest) {
+    char reason[256];
+    int64_t fits = ingest->genesis.record_bytes_max - RECORD_REST_BYTES_MAX;
+    fits = fits < 1 ? 1 : fits;
+    ingest->max_event = ingest->settings.ingest.max_event;
+    if (fits >= ingest->max_event)
+        return;
+    ingest->max_event = fits;
+    snprintf(reason, sizeof reason, "topic %s takes records of max.message.bytes=%" PRId64 " only: larger events are refused with 413",
+             ingest->events_topic, ingest->genesis.record_bytes_max);
+    log_warn("max_event_lowered", LOG_N("ingest_max_event", ingest->settings.ingest.max_event), LOG_N("in_force", fits),
+             LOG_S("reason", reason));
+}
+
 static void on_ready(void *arg, const struct genesis *genesis) {
     struct ingest *ingest = arg;
     ingest->genesis = *genesis;
+    fit_events(ingest);
     open_log(ingest);
 }
 

@@ -20,13 +20,13 @@ struct feed_begin {
     bool abandoned; /* freed while the task worked */
     enum topics_state state;
     struct genesis genesis;
-    struct buf warnings;
+    struct topics topics;
     struct error err;
 };
 
 static void destroy(struct feed_begin *b) {
     loop_timer_clear(b->loop, &b->again);
-    buf_fini(&b->warnings);
+    buf_fini(&b->topics.warnings);
     free(b);
 }
 
@@ -43,8 +43,8 @@ static enum topics_state find_recent(struct feed_begin *b) {
 
 static void work(void *arg) {
     struct feed_begin *b = arg;
-    buf_clear(&b->warnings);
-    b->state = topics_ensure(b->options.kafka, b->options.create, &b->warnings, &b->err);
+    buf_clear(&b->topics.warnings);
+    b->state = topics_ensure(b->options.kafka, b->options.create, &b->topics, &b->err);
     if (b->state == TOPICS_READY)
         b->state = genesis_ensure(b->options.kafka, b->options.create, &b->genesis, &b->err);
     if (b->state == TOPICS_READY && b->options.window_ms)
@@ -52,7 +52,7 @@ static void work(void *arg) {
 }
 
 static void warn(struct feed_begin *b) {
-    const char *line = buf_string(&b->warnings);
+    const char *line = buf_string(&b->topics.warnings);
     for (const char *end; (end = strchr(line, '\n')); line = end + 1) {
         char text[512];
         snprintf(text, sizeof text, "%.*s", (int)(end - line), line);
@@ -74,6 +74,7 @@ static void done(void *arg) {
         b->options.refused(b->options.arg, b->err.message);
     } else {
         warn(b);
+        b->genesis.record_bytes_max = b->topics.record_bytes_max;
         b->options.ready(b->options.arg, &b->genesis);
     }
 }

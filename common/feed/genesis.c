@@ -15,7 +15,7 @@ enum { KEY_PREFIX_BYTES = sizeof KEY_PREFIX - 1, UUID_BYTES = 36, CALL_TIMEOUT_M
 static const struct kafka_setting writer[] = {
     {"acks", "all"}, {"enable.idempotence", "true"}, {"message.timeout.ms", "4000"}, {NULL, NULL}};
 static const struct kafka_setting reader[] = {
-    {"group.id", "ess"}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"}, {NULL, NULL}};
+    {"enable.auto.commit", "false"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"}, {NULL, NULL}};
 
 bool genesis_key(struct span key) { return key.len > KEY_PREFIX_BYTES && memcmp(key.data, KEY_PREFIX, KEY_PREFIX_BYTES) == 0; }
 

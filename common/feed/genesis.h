@@ -12,6 +12,7 @@
 struct genesis {
     char feed[37]; /* the uuid at offset 0 */
     int64_t end;   /* the newest cursor when it was read; 0: none yet */
+    int64_t record_bytes_max; /* of the topic, set by begin.c */
     int64_t recent; /* what was appended within feed_begin_options.window_ms is above this cursor; at most `end` */
 };
 

@@ -74,11 +74,21 @@ static int apply_list(rd_kafka_conf_t *conf, const struct kafka_setting *setting
     return 0;
 }
 
-static int apply_all(rd_kafka_conf_t *conf, const struct kafka_config *config, const struct kafka_setting *settings, struct error *err) {
+/* assign() wants a group although nothing is joined or committed: that of the dispatchers, so that one ACL will do. */
+static int apply_group(rd_kafka_conf_t *conf, const struct kafka_config *config, struct error *err) {
+    char group[KAFKA_TOPIC_BYTES];
+    snprintf(group, sizeof group, "%s-dispatcher", config->prefix);
+    return apply(conf, "group.id", group, err);
+}
+
+static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_config *config,
+                     const struct kafka_setting *settings, struct error *err) {
     struct error ignored;
     apply(conf, "enable.metrics.push", "false", &ignored);  /* only newer versions know these: */
     apply(conf, "fetch.queue.backoff.ms", "1", &ignored);
     if (apply_list(conf, common, err) || apply(conf, "bootstrap.servers", config->brokers, err))
+        return -1;
+    if (type == RD_KAFKA_CONSUMER && apply_group(conf, config, err))
         return -1;
     for (size_t i = 0; i < config->rdkafka.count; i++)
         if (apply(conf, config->rdkafka.names[i], config->rdkafka.values[i], err))
@@ -138,7 +148,7 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
                                        RD_KAFKA_EVENT_OFFSET_COMMIT);
     if (watch)
         watch_connections(conf, watch);
-    if (apply_all(conf, config, settings, err) ||
+    if (apply_all(type, conf, config, settings, err) ||
         /* ESS has no transactions; another program's, left open, would stop every reader until it times out */
         (type == RD_KAFKA_CONSUMER && apply(conf, "isolation.level", "read_uncommitted", err))) {
         rd_kafka_conf_destroy(conf);

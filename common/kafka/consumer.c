@@ -122,7 +122,6 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     snprintf(wait, sizeof wait, "%d", options->fetch_wait_ms);
     snprintf(queue_kib, sizeof queue_kib, "%" PRId64, options->queue_kib);
     const struct kafka_setting settings[] = {
-        {"group.id", "ess"}, /* assign() wants one; nothing is ever joined or committed */
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/kafka/queue.h"
 
+enum { PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, HEALTHY_MS = 3000 };
 enum {
     RECORD_OVERHEAD_BYTES = 1024, /* what librdkafka keeps beside a record's key and value: its own struct, and the headers of an event */
 };
@@ -32,6 +33,10 @@ struct producer {
     struct loop_timer probe_timer;
     bool probing;
     bool stopped;
+    /* For a handle that goes fatal again and again: */
+    struct loop_timer replace_timer, healthy_timer;
+    int64_t pause_ms; /* before the next successor; 0: none */
+    char fault[256];
 };
 
 static void set_link(struct producer *p, bool up) {
@@ -42,13 +47,30 @@ static void set_link(struct producer *p, bool up) {
         p->options.link(p->options.arg, up);
 }
 
-static struct producer_report judge(const rd_kafka_message_t *message) {
+static enum producer_flaw flaw_of(rd_kafka_resp_err_t code) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return PRODUCER_FLAW_SIZE;
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
+        return PRODUCER_FLAW_OTHER;
+    default:
+        return PRODUCER_FLAW_NONE;
+    }
+}
+
+static struct producer_report judge(const rd_kafka_message_t *message, bool alone) {
     if (!message->err && message->offset >= 0)
-        return (struct producer_report){PRODUCER_WRITTEN, message->offset, NULL};
+        return (struct producer_report){.fate = PRODUCER_WRITTEN, .offset = message->offset};
     /* Without an error but also without an offset: a duplicate sequence was acknowledged. */
     const char *reason = message->err ? rd_kafka_err2str(message->err) : "acknowledged without an offset";
     bool certain = message->err && rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-    return (struct producer_report){certain ? PRODUCER_REJECTED : PRODUCER_UNRESOLVED, -1, reason};
+    return (struct producer_report){.fate = certain ? PRODUCER_REJECTED : PRODUCER_UNRESOLVED,
+                                    .offset = -1,
+                                    .reason = reason,
+                                    .flaw = certain && alone ? flaw_of(message->err) : PRODUCER_FLAW_NONE};
 }
 
 /* The last event of a retired handle has been given back. */
@@ -63,16 +85,31 @@ static void end_when_empty(struct handle *h) {
         loop_timer_set(h->producer->loop, &h->ended, clock_ms());
 }
 
+/* Kafka lets this producer write. */
+static void on_healthy(void *arg) {
+    struct producer *p = arg;
+    loop_timer_clear(p->loop, &p->healthy_timer);
+    p->pause_ms = 0;
+    *p->fault = 0;
+}
+
+static void note_written(struct producer *p) {
+    set_link(p, true);
+    if (p->pause_ms)
+        on_healthy(p);
+}
+
 static void report_all(struct handle *h, rd_kafka_event_t *event) {
     struct producer *p = h->producer;
     const rd_kafka_message_t *message;
+    const bool alone = rd_kafka_event_message_count(event) == 1;
     while ((message = rd_kafka_event_message_next(event))) {
-        struct producer_report report = judge(message);
+        struct producer_report report = judge(message, alone);
         h->pending--;
         p->pending--;
         p->pending_bytes -= message->len + message->key_len + RECORD_OVERHEAD_BYTES;
         if (report.fate == PRODUCER_WRITTEN)
-            set_link(p, true);
+            note_written(p);
         struct append *append = message->_private;
         append->reported(append, &report);
     }
@@ -81,21 +118,35 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
 
 static struct handle *handle_new(struct producer *p, struct error *err);
 
-/* A fatal handle takes nothing more. What it has not reported may be in the log or not. */
-static void replace(struct handle *h) {
-    struct producer *p = h->producer;
+static void replace(void *arg) {
+    struct producer *p = arg;
     struct error err;
-    char reason[256] = "";
-    rd_kafka_fatal_error(h->rk, reason, sizeof reason);
     struct handle *next = handle_new(p, &err);
-    if (!next)
-        abort(); /* the same settings made the first one */
+    if (!next) { /* out of memory or threads: the same settings made the first one */
+        loop_timer_set(p->loop, &p->replace_timer, clock_ms() + PAUSE_MIN_MS);
+        return;
+    }
     p->current = next;
+    loop_timer_set(p->loop, &p->healthy_timer, clock_ms() + HEALTHY_MS);
+}
+
+/* A fatal handle takes nothing more. What it has not reported may be in the log or not. */
+static void retire(struct handle *h) {
+    struct producer *p = h->producer;
+    int64_t pause_ms = p->pause_ms;
+    loop_timer_clear(p->loop, &p->healthy_timer);
+    rd_kafka_fatal_error(h->rk, p->fault, sizeof p->fault);
     h->retired = true;
+    p->current = NULL;
+    p->pause_ms = pause_ms == 0 ? PAUSE_MIN_MS : pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
     rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
     end_when_empty(h);
+    if (pause_ms)
+        loop_timer_set(p->loop, &p->replace_timer, clock_ms() + pause_ms);
+    else
+        replace(p);
     if (p->options.replaced)
-        p->options.replaced(p->options.arg, reason);
+        p->options.replaced(p->options.arg, p->fault, pause_ms);
 }
 
 static void probe(void *arg);
@@ -106,7 +157,7 @@ static void on_error(struct handle *h, rd_kafka_event_t *event) {
     if (h->retired)
         return;
     if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
-        replace(h);
+        retire(h);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         set_link(p, false);
         probe(p);
@@ -132,6 +183,7 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         {"socket.timeout.ms", "5000"}, /* then a hung connection is given up, and what was under way is sent again by the next */
         {"queue.buffering.max.kbytes", "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
         {"queue.buffering.max.messages", "10000000"},
+        {"message.max.bytes", "100000000"}, /* what is too large is the topic's max.message.bytes to say */
         {NULL, NULL},
     };
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err);
@@ -190,6 +242,8 @@ struct producer *producer_new(struct loop *loop, const struct producer_options *
     p->loop = loop;
     p->options = *options;
     loop_timer_init(&p->probe_timer, probe, p);
+    loop_timer_init(&p->replace_timer, replace, p);
+    loop_timer_init(&p->healthy_timer, on_healthy, p);
     p->current = handle_new(p, err);
     if (!p->current) {
         free(p);
@@ -200,7 +254,7 @@ struct producer *producer_new(struct loop *loop, const struct producer_options *
 }
 
 void producer_warm(struct producer *p, const char *topic) {
-    rd_kafka_topic_t *rkt = rd_kafka_topic_new(p->current->rk, topic, NULL);
+    rd_kafka_topic_t *rkt = p->current ? rd_kafka_topic_new(p->current->rk, topic, NULL) : NULL;
     if (rkt)
         rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
 }
@@ -217,6 +271,8 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     size_t bytes = record->key.len + record->value.len + RECORD_OVERHEAD_BYTES;
     if (p->stopped)
         return error_set(err, "the service is stopping");
+    if (!h)
+        return error_set(err, "Kafka lets nothing be written: %s", p->fault);
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
         return error_set(err, "too much waits for Kafka already");
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
@@ -236,6 +292,8 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     return 0;
 }
 
+const char *producer_fault(const struct producer *p) { return p->pause_ms > PAUSE_MIN_MS ? p->fault : NULL; }
+
 size_t producer_pending(const struct producer *p) { return p->pending; }
 
 void producer_stop(struct producer *p, int64_t timeout_ms) {
@@ -246,7 +304,7 @@ void producer_stop(struct producer *p, int64_t timeout_ms) {
     rd_kafka_event_t *event;
     bool purged = false;
     p->stopped = true;
-    while (h->pending && !(purged && clock_ms() > deadline + 1000)) {
+    while (h && h->pending && !(purged && clock_ms() > deadline + 1000)) {
         if (!purged && clock_ms() >= deadline) {
             rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
             purged = true;
@@ -258,6 +316,10 @@ void producer_stop(struct producer *p, int64_t timeout_ms) {
         }
     }
     loop_timer_clear(p->loop, &p->probe_timer);
+    loop_timer_clear(p->loop, &p->replace_timer);
+    loop_timer_clear(p->loop, &p->healthy_timer);
+    if (!h)
+        return;
     kafka_queue_close(&h->queue);
     kafka_handle_destroy(h->rk, NULL, NULL);
 }
@@ -271,5 +333,6 @@ void producer_free(struct producer *p) {
 }
 
 void producer_break(struct producer *p) {
-    rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test");
+    if (p->current)
+        rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test");
 }

@@ -22,6 +22,9 @@ struct producer_report {
     enum producer_fate fate;
     int64_t offset; /* -1 unless written */
     const char *reason; /* NULL when written */
+    /* Rejected for what the record is (its size, a policy): it will be rejected however often it is sent. Known only of
+     * a record that went alone: of several in one batch nobody can tell which was to blame. */
+    enum producer_flaw { PRODUCER_FLAW_NONE, PRODUCER_FLAW_SIZE, PRODUCER_FLAW_OTHER } flaw;
 };
 
 struct producer_header {
@@ -50,8 +53,9 @@ struct producer_options {
     int64_t queue_bytes; /* of memory for records not yet reported */
     /* True when the first broker answers, false when the last one is gone. At the start nothing is known. May be NULL. */
     void (*link)(void *arg, bool up);
-    /* librdkafka's handle went fatal and was replaced. May be NULL. */
-    void (*replaced)(void *arg, const char *reason);
+    /* librdkafka's handle went fatal and will be replaced in `pause_ms`: at once, or after a growing pause when its
+     * predecessor went fatal too without having written anything. May be NULL. */
+    void (*replaced)(void *arg, const char *reason, int64_t pause_ms);
     void *arg;
 };
 
@@ -63,6 +67,9 @@ void producer_warm(struct producer *producer, const char *topic);
 /* Copies the record and appends it. Returns 0, and append->reported is called later (never from within this call); or -1
  * when the queue is full or the record impossible: no report follows. */
 int producer_send(struct producer *producer, const struct producer_record *record, struct append *append, struct error *err);
+
+/* Why Kafka lets this producer write nothing at all; NULL: as far as is known it may. */
+const char *producer_fault(const struct producer *producer);
 
 /* Records sent and not yet reported. */
 size_t producer_pending(const struct producer *producer);

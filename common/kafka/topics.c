@@ -3,10 +3,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CALL_TIMEOUT_MS = 4000, HOUR_MS = 3600 * 1000, SETTINGS_MAX = 8 };
+enum { CALL_TIMEOUT_MS = 4000, HOUR_MS = 3600 * 1000, SETTINGS_MAX = 8, RECORD_BYTES_DEFAULT = 1048588 };
 
 struct shape {
     const char *name;
@@ -120,8 +121,19 @@ static int compare(const char *topic, const char *name, const char *wanted, cons
         topic, found, wanted);
 }
 
+static int take_entry(const struct shape *shape, const char *topic, const struct settings *s, const rd_kafka_ConfigEntry_t *entry,
+                      struct topics *topics, struct error *err) {
+    const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
+    if (shape == shapes && strcmp(name, "max.message.bytes") == 0)
+        topics->record_bytes_max = strtoll(value, NULL, 10);
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(name, s->names[i]) == 0)
+            return compare(topic, name, s->values[i], value, &topics->warnings, err);
+    return 0;
+}
+
 static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
-                          struct buf *warnings, enum topics_state *state, struct error *err) {
+                          struct topics *topics, enum topics_state *state, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
@@ -137,10 +149,14 @@ static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct 
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
     const rd_kafka_ConfigEntry_t **entry = count ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
     int result = 0;
+    if (!count || rd_kafka_ConfigResource_error(found[0]))
+        buf_printf(&topics->warnings,
+                   "topic %s: its settings could not be checked (%s), and with another cleanup.policy than %s events are lost: give ESS "
+                   "the right DescribeConfigs, or look yourself\n",
+                   topic, count ? rd_kafka_err2str(rd_kafka_ConfigResource_error(found[0])) : "no answer", shape->cleanup);
     for (size_t i = 0; i < entries && result == 0; i++)
-        for (size_t j = 0; j < s.count && result == 0; j++)
-            if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), s.names[j]) == 0 && rd_kafka_ConfigEntry_value(entry[i]))
-                result = compare(topic, s.names[j], s.values[j], rd_kafka_ConfigEntry_value(entry[i]), warnings, err);
+        if (rd_kafka_ConfigEntry_value(entry[i]))
+            result = take_entry(shape, topic, &s, entry[i], topics, err);
     if (result)
         *state = TOPICS_REFUSED;
     rd_kafka_event_destroy(event);
@@ -175,7 +191,7 @@ static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err
 }
 
 static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
-                                    bool may_create, struct buf *warnings, struct error *err) {
+                                    bool may_create, struct topics *topics, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
     enum topics_state state = TOPICS_AWAY;
     kafka_topic_name(config, shape->name, topic);
@@ -199,19 +215,20 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, con
             topic, partitions, shape->partitions);
         return TOPICS_REFUSED;
     }
-    return check_settings(rk, queue, shape, config, warnings, &state, err) ? state : TOPICS_READY;
+    return check_settings(rk, queue, shape, config, topics, &state, err) ? state : TOPICS_READY;
 }
 
-enum topics_state topics_ensure(const struct kafka_config *config, bool may_create, struct buf *warnings, struct error *err) {
+enum topics_state topics_ensure(const struct kafka_config *config, bool may_create, struct topics *topics, struct error *err) {
     static const struct kafka_setting none[] = {{NULL, NULL}};
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, none, err);
     if (!rk)
         return TOPICS_REFUSED;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     enum topics_state state = TOPICS_READY;
+    topics->record_bytes_max = RECORD_BYTES_DEFAULT;
     for (size_t i = 0; i < SHAPES && state == TOPICS_READY; i++)
-        state = ensure_one(rk, queue, &shapes[i], config, may_create, warnings, err);
+        state = ensure_one(rk, queue, &shapes[i], config, may_create, topics, err);
     rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(rk);
+    kafka_handle_destroy(rk, NULL, NULL);
     return state;
 }

@@ -13,7 +13,13 @@ enum topics_state {
     TOPICS_REFUSED, /* one exists with a shape that ESS cannot work on; err says what to do */
 };
 
-/* `warnings` gets one line for each setting that differs from what ESS would have made. A few seconds at most. */
-enum topics_state topics_ensure(const struct kafka_config *config, bool create, struct buf *warnings, struct error *err);
+/* What was found. */
+struct topics {
+    struct buf warnings;      /* one line for each setting that differs from what ESS would have made */
+    int64_t record_bytes_max; /* max.message.bytes of the events; Kafka's default where nobody tells */
+};
+
+/* A few seconds at most. The caller frees `found->warnings`. */
+enum topics_state topics_ensure(const struct kafka_config *config, bool create, struct topics *found, struct error *err);
 
 #endif

@@ -5,7 +5,7 @@ import time
 import confluent_kafka
 import pytest
 
-from ess import wait_for
+from ess import Answer, wait_for
 
 
 def produce(broker, topic, key, value, headers=None):
@@ -166,3 +166,31 @@ def test_a_log_that_was_made_anew_is_never_read_as_if_nothing_had_happened(ess):
     assert len(receiver.requests) == 5
     assert "log went back" in dispatcher.wait_line("subscriber_disabled", subscriber="s")["reason"]
     wait_for(lambda: "log went back" in json.loads([m for m in ess.records("tokens") if m.key() == b"s"][-1].value()).get("reason", ""))
+
+
+def test_what_kafka_will_never_take_is_refused_for_good_and_the_rest_goes_on(ess):
+    ingest = ess.ingest()
+    ess.broker.alter_topic(ess.topic("events"), max_message_bytes="2000")
+    big = json.dumps({"topic": "a", "data": "x" * 5000})
+    wait_for(lambda: (answer := ingest.post(big)).status == 413 and "refused by Kafka" in answer.json["detail"])
+    ess.publish("a", 1)
+    assert "too large" in ingest.wait_line("publish_not_written")["reason"]
+    ess.broker.alter_topic(ess.topic("events"), max_message_bytes="10000")
+    ingest.restart()
+    assert "max.message.bytes=10000" in ingest.wait_line("max_event_lowered", in_force=10000 - 4096)["reason"]
+    answer = ingest.post(f"[{json.dumps({'topic': 'a', 'data': 2})},{json.dumps({'topic': 'a', 'data': 'x' * 7000})}]")
+    assert answer.status == 413 and answer.json["index"] == 1
+
+
+def test_a_dead_letter_that_kafka_will_never_take_is_written_without_its_event(ess):
+    receiver = ess.receiver()
+    receiver.answers(Answer(400), Answer(200))
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    ess.broker.alter_topic(ess.topic("dlq"), max_message_bytes="1000")
+    ess.subscribe("small", receiver, ["a"])
+    first, second = ess.publish("a", "x" * 5000), ess.publish("a", 2)
+    receiver.wait(2)
+    assert receiver.cursors() == [first, second]
+    letters = wait_for(lambda: ingest.get("/ess/subscribers/small/dead-letters").json["dead_letters"])
+    assert letters[0]["cursor"] == first and "event" not in letters[0] and "too large" in letters[0]["event_left_out"]
+    assert len(letters) == 1 and "too large" in dispatcher.wait_line("dead_letter_not_written")["reason"]

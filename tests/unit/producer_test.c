@@ -13,18 +13,21 @@ struct sent {
     unsigned reports;
     enum producer_fate fate;
     int64_t offset;
+    enum producer_flaw flaw;
 };
 
 static struct world world;
 static struct producer *producer;
 static struct sent sent[MANY];
 static size_t count, replaced, ups, downs;
+static int64_t last_pause_ms;
 
 static void on_report(struct append *append, const struct producer_report *report) {
     struct sent *s = (struct sent *)append;
     s->reports++;
     s->fate = report->fate;
     s->offset = report->offset;
+    s->flaw = report->flaw;
     assert_true((report->fate == PRODUCER_WRITTEN) == (report->offset >= 0));
     assert_true((report->fate == PRODUCER_WRITTEN) == (report->reason == NULL));
 }
@@ -35,10 +38,11 @@ static void on_link(void *arg, bool up) {
     downs += !up;
 }
 
-static void on_replaced(void *arg, const char *reason) {
+static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
     (void)arg;
     assert_non_null(strstr(reason, "broken by a test"));
     replaced++;
+    last_pause_ms = pause_ms;
 }
 
 static bool send_one(void) {
@@ -173,6 +177,55 @@ static void what_waits_is_bounded(void **state) {
     assert_int_equal(producer_send(producer, &record, &sent[0].append, &err), 0);
 }
 
+static bool may_write_again(void *arg) {
+    (void)arg;
+    return !producer_fault(producer);
+}
+
+/* producer_break does nothing during a pause. */
+static bool broke_again(void *arg) {
+    if (replaced < *(const size_t *)arg)
+        producer_break(producer);
+    return replaced >= *(const size_t *)arg;
+}
+
+/* As without the right to make a producer id. */
+static void one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why(void **state) {
+    (void)state;
+    struct error err;
+    const struct producer_record record = {.topic = "ess.events", .partition = 0, .key = span_of("k"), .value = span_of("v")};
+    int64_t began_ms = clock_ms();
+    for (size_t i = 1; i <= 3; i++) {
+        run_until(&world, broke_again, &i);
+        assert_int_equal(last_pause_ms, i == 1 ? 0 : i == 2 ? 500 : 1000);
+        assert_true((producer_fault(producer) != NULL) == (i > 1));
+    }
+    assert_int_equal(producer_send(producer, &record, &sent[0].append, &err), -1);
+    assert_non_null(strstr(err.message, "broken by a test"));
+    assert_true(clock_ms() - began_ms >= 500);
+    run_until(&world, may_write_again, NULL);
+    assert_true(send_one());
+    run_until(&world, all_reported, NULL);
+    assert_int_equal(sent[0].fate, PRODUCER_WRITTEN);
+}
+
+static void a_record_that_kafka_never_takes_is_known_by_its_flaw(void **state) {
+    (void)state;
+    static const struct { rd_kafka_resp_err_t code; enum producer_flaw flaw; } answers[] = {
+        {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, PRODUCER_FLAW_SIZE},
+        {RD_KAFKA_RESP_ERR_INVALID_RECORD, PRODUCER_FLAW_OTHER},
+        {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, PRODUCER_FLAW_OTHER},
+        {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, PRODUCER_FLAW_NONE},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        rd_kafka_mock_push_request_errors(world.mock, 0 /* Produce */, 1, answers[i].code);
+        assert_true(send_one());
+        run_until(&world, all_reported, NULL);
+        assert_int_equal(sent[i].fate, PRODUCER_REJECTED);
+        assert_int_equal(sent[i].flaw, answers[i].flaw);
+    }
+}
+
 static void the_end_reports_what_is_left(void **state) {
     (void)state;
     rd_kafka_mock_broker_set_down(world.mock, 1);
@@ -191,6 +244,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_that_goes_fatal_while_idle_is_replaced_too, begin, end),
         cmocka_unit_test_setup_teardown(while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on, begin, end),
         cmocka_unit_test_setup_teardown(what_waits_is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why, begin, end),
+        cmocka_unit_test_setup_teardown(a_record_that_kafka_never_takes_is_known_by_its_flaw, begin, end),
         cmocka_unit_test_setup_teardown(the_end_reports_what_is_left, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
