@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
@@ -57,6 +58,7 @@ struct dispatcher {
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
     uint64_t foreign_records;
+    struct log_limit newer_warning;
 };
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */

@@ -79,7 +79,7 @@ static bool look_at(struct log_check *c, struct log_place *place) {
     enum feed_result result = feed_next(feed, &c->reader, place->cursor - 1, &event, &passed);
     if (result == FEED_LATER)
         return false;
-    place->gone = result != FEED_EVENT || event.cursor != place->cursor;
+    place->gone = (result != FEED_EVENT && result != FEED_NEWER) || event.cursor != place->cursor;
     if (!place->gone)
         log_bounds_found(&c->bounds, place, token_id_hash(event.id) == place->id_hash);
     return true;

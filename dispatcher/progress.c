@@ -1,6 +1,7 @@
 /* Writes replay tokens; see progress.h. A token that could not be written is written again later: it is only ever newer. */
 #include "dispatcher/progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,10 @@ void progress_token(const struct subscriber *s, struct token *token) {
         token->position = feed_end(d->feed); /* what it wants would have woken it */
     if (token->waiting && feed_trouble(d->feed))
         token->waiting = false; /* what stands in the log unread may be for it */
+    if (sender_waits_for_newer(&s->live) && !token->reason[0])
+        snprintf(token->reason, sizeof token->reason,
+                 "a later version of ESS wrote the event at cursor %" PRId64 ": upgrade the dispatchers, or rewind past it",
+                 sender_waits_for_newer(&s->live));
     jobs_to_token(s, token);
     commands_to_token(s, token);
     memcpy(token->born, s->record.born, sizeof token->born);

@@ -18,7 +18,7 @@
 #include "dispatcher/subscriber.h"
 #include "dispatcher/webhook.h"
 
-enum { FAILURE_LOG_PERIOD_MS = 10000, STARTS_A_TURN = 64, JOB_LOOK_MS = 200 };
+enum { FAILURE_LOG_PERIOD_MS = 10000, STARTS_A_TURN = 64, JOB_LOOK_MS = 200, NEWER_LOOK_MS = 60 * 1000 };
 
 /* One webhook under way. */
 struct attempt {
@@ -230,6 +230,26 @@ static void found(struct sender *sender, const struct feed_event *event, bool co
         send_event(sender, event);
 }
 
+/* Only an upgrade helps, or a rewind. */
+static bool wait_at_newer(struct sender *sender, int64_t cursor) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    int64_t held_back, now_ms = clock_ms();
+    loop_timer_set(d->loop, &sender->due, now_ms + NEWER_LOOK_MS);
+    if (sender->newer == cursor)
+        return false;
+    sender->newer = cursor;
+    progress_soon(sender->subscriber);
+    if (log_limit_pass(&d->newer_warning, now_ms, NEWER_LOOK_MS, &held_back))
+        log_warn("newer_event", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor),
+                 LOG_S("reason", "written by a later version of ESS: upgrade the dispatchers"), LOG_N("held_back", held_back));
+    return false;
+}
+
+int64_t sender_waits_for_newer(const struct sender *sender) {
+    const struct lane *lane = &sender->lane;
+    return lane->position < sender->newer && lane->scanned >= sender->newer - 1 ? sender->newer : 0;
+}
+
 static bool scan(struct sender *sender) {
     struct lane *lane = &sender->lane;
     struct dispatcher *d = sender->subscriber->dispatcher;
@@ -253,6 +273,9 @@ static bool scan(struct sender *sender) {
             return false;
         }
         return true;
+    case FEED_NEWER:
+        lane_passed(lane, passed.to < lane->until ? passed.to : lane->until, passed.compacted);
+        return event.cursor > lane->until || wait_at_newer(sender, event.cursor);
     case FEED_LATER:
         lane_passed(lane, passed.to, passed.compacted);
         return false;
@@ -266,6 +289,8 @@ static bool fetch_again(struct sender *sender, int64_t cursor) {
     enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder, cursor - 1, &event, &passed);
     if (result == FEED_LATER)
         return false;
+    if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
+        return wait_at_newer(sender, cursor);
     if (result == FEED_EVENT && event.cursor == cursor)
         send_event(sender, &event);
     else

@@ -27,6 +27,7 @@ struct sender {
     struct dead_letter *letters; /* being written */
     struct capacity_user user;
     struct loop_timer due; /* when something may be done */
+    int64_t newer; /* cursor of an event that a later version of ESS wrote; see sender_waits_for_newer */
     int64_t throttled_until_ms; /* waits for the throttle were counted up to then */
 };
 
@@ -42,6 +43,9 @@ void sender_wake(struct sender *sender);
 
 /* Closes what is under way, and leaves dead letters that are not yet written to be made anew. The lane stays. */
 void sender_cancel(struct sender *sender);
+
+/* The cursor of the event that the lane cannot pass, because a later version of ESS wrote it; 0: none. */
+int64_t sender_waits_for_newer(const struct sender *sender);
 
 /* What the subscriber wants has changed. */
 void sender_topics_changed(struct sender *sender);

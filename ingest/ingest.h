@@ -63,7 +63,7 @@ struct ingest {
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
     uint64_t published[PUBLISH_OUTCOMES];
     struct histogram publish_seconds;
-    uint64_t foreign_records;
+    uint64_t foreign_records, newer_events;
 };
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */

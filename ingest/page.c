@@ -73,6 +73,14 @@ static void at_end(struct page *page) {
     }
 }
 
+/* What stands before it is answered; the next call is told why there is no more. */
+static void at_newer(struct page *page) {
+    if (page->pull.position > page->begin)
+        answer(page, true);
+    else
+        abandon(&page->pull);
+}
+
 /* Reads on until the page is whole, or something must be waited for. */
 static void go(struct pull *pull) {
     struct page *page = (struct page *)pull;
@@ -86,6 +94,10 @@ static void go(struct pull *pull) {
             return;
         if (result == PULL_END) {
             at_end(page);
+            return;
+        }
+        if (result == PULL_NEWER) {
+            at_newer(page);
             return;
         }
         if (!add(page, &event) || pull->count == pull->limit) {

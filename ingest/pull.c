@@ -141,7 +141,11 @@ void pull_refuse(struct pull *p, const struct error *err) { http_problem(p->requ
 
 void pull_unavailable(struct pull *p) {
     struct error err;
-    error_set(&err, "the log cannot be read at present; try again");
+    if (p->newer)
+        error_set(&err, "a later version of ESS wrote the event at cursor %" PRId64 ": upgrade this ess-ingest to read it",
+                  p->newer);
+    else
+        error_set(&err, "the log cannot be read at present; try again");
     http_problem(p->request, 503, &err, NULL, RETRY_AFTER_S);
 }
 
@@ -216,6 +220,9 @@ enum pull_result pull_next(struct pull *p, struct feed_event *event) {
     p->position = passed.to < p->until ? passed.to : p->until;
     if (result == FEED_EVENT && event->cursor <= p->until)
         return PULL_EVENT;
+    p->newer = result == FEED_NEWER && event->cursor <= p->until ? event->cursor : 0;
+    if (p->newer)
+        return PULL_NEWER;
     return result == FEED_LATER && p->position < p->until ? PULL_LATER : PULL_END;
 }
 

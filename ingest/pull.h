@@ -37,6 +37,7 @@ struct pull {
     int64_t position;      /* there is nothing for it between `previous` and here that it has not got */
     int64_t previous;      /* prev_cursor of its next event */
     bool compacted;        /* between the two, cursors had no record */
+    int64_t newer;         /* cursor of an event of a later version that stands next; 0: none */
     int64_t until;         /* inclusive; INT64_MAX: on and on */
     int64_t count, limit;
     int64_t ask_ms; /* when it is to be asked next whether its access token is in force */
@@ -76,6 +77,7 @@ enum pull_result {
     PULL_EVENT, /* `event` is the next one; put it by pull_put */
     PULL_END,   /* it has everything up to the log's end or `until` */
     PULL_LATER, /* `go` is called when there is more to read */
+    PULL_NEWER, /* a later version of ESS wrote the next one: it can neither be read nor passed. Abandoned, the pull says so */
 };
 enum pull_result pull_next(struct pull *pull, struct feed_event *event);
 /* Appends the event in its delivered form, and moves on behind it. */

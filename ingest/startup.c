@@ -24,9 +24,17 @@ enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data
 static struct feed_begin *begin;
 static int64_t began_ms; /* when the log was opened */
 
+static void warn_newer(struct ingest *ingest, int64_t cursor) {
+    if (ingest->newer_events++ == 0)
+        log_warn("newer_event", LOG_N("cursor", cursor), LOG_S("reason", "written by a later version of ESS: upgrade this ess-ingest"));
+}
+
 static void on_appended(void *arg, const struct feed_event *event) {
     struct ingest *ingest = arg;
-    publisher_appended(ingest->publisher, event);
+    if (event->newer)
+        warn_newer(ingest, event->cursor);
+    else
+        publisher_appended(ingest->publisher, event);
     waiters_appended(ingest->waiters, event);
 }
 

@@ -120,12 +120,28 @@ static enum pull_result read_piece(struct stream *s, struct buf *out) {
     return PULL_EVENT;
 }
 
+static bool newer_is_next(struct pull *pull) {
+    struct feed_event event;
+    return pull_next(pull, &event) == PULL_NEWER;
+}
+
+/* The client has all that stands before it. */
+static void cut_at_newer(struct stream *s) {
+    log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)), LOG_N("cursor", s->pull.previous),
+             LOG_S("reason", "a later version of ESS wrote the next event"));
+    abandon(&s->pull);
+}
+
 static void go(struct pull *pull) {
     struct stream *s = (struct stream *)pull;
     struct buf piece = {0};
     loop_timer_clear(pull->ingest->loop, &s->patience);
     if (pull_lapsed(pull))
         return;
+    if ((!s->begun || http_stream_backlog(pull->request) == 0) && newer_is_next(pull)) {
+        cut_at_newer(s);
+        return;
+    }
     if (!s->begun)
         begin(s);
     s->blocked = http_stream_backlog(pull->request) >= PIECE_BYTES;
@@ -139,7 +155,7 @@ static void go(struct pull *pull) {
         http_stream_end(pull->request);
         stream_free(s);
     } else {
-        s->blocked = result == PULL_EVENT;
+        s->blocked = result == PULL_EVENT || result == PULL_NEWER;
         be_patient(s);
     }
 }

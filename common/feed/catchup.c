@@ -83,9 +83,6 @@ static bool take(struct catchup *c, const rd_kafka_message_t *message) {
     if (kind == RECORD_MISMATCH) {
         chunk_pass(c->building, message->offset);
         feed_skipped(c->feed, message->offset);
-    } else if (kind == RECORD_NEWER) {
-        feed_break_at(c->feed, kind, message->offset);
-        return false;
     }
     return true;
 }
@@ -94,7 +91,7 @@ static bool take(struct catchup *c, const rd_kafka_message_t *message) {
 static void settle_doubt(struct catchup *c, const rd_kafka_message_t *first) {
     struct feed_event event;
     if (first->offset != 0 || record_read(first, c->feed->id, &event, &c->feed->scratch) != RECORD_GENESIS) {
-        feed_break_at(c->feed, RECORD_MISMATCH, c->doubted);
+        feed_break_at(c->feed, c->doubted);
         return;
     }
     c->stray = c->doubted;

@@ -19,6 +19,7 @@ struct chunk_record {
     uint32_t topic;
     uint32_t stored_len;
     uint16_t id_len, key_len, trace_len;
+    bool newer;
 };
 
 /* No record has a cursor within from..to. */
@@ -80,6 +81,7 @@ void chunk_add(struct chunk *chunk, const struct feed_event *event) {
         .id_len = (uint16_t)event->id.len,
         .key_len = (uint16_t)event->key.len,
         .trace_len = (uint16_t)event->traceparent.len,
+        .newer = event->newer,
     };
     buf_append(&chunk->texts, event->id.data, event->id.len);
     buf_append(&chunk->texts, event->key.data, event->key.len);
@@ -157,6 +159,7 @@ void chunk_get(const struct chunk *chunk, size_t number, struct feed_event *even
     const struct chunk_record *r = &chunk->records[number];
     const char *at = chunk->texts.data + r->at;
     event->cursor = r->cursor;
+    event->newer = r->newer;
     event->appended_ms = r->appended_ms;
     event->topic = chunk_topic_text(chunk, r->topic);
     event->id = (struct span){at, r->id_len};

@@ -110,12 +110,9 @@ void feed_break(struct feed *feed, const char *reason) {
     feed->options.broken(feed->options.arg, reason);
 }
 
-void feed_break_at(struct feed *feed, enum record_kind kind, int64_t cursor) {
+void feed_break_at(struct feed *feed, int64_t cursor) {
     char reason[160];
-    if (kind == RECORD_NEWER)
-        snprintf(reason, sizeof reason, "the event at cursor %" PRId64 " was written by a newer version of ESS", cursor);
-    else
-        snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not one of feed %s", cursor, feed->id);
+    snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not one of feed %s", cursor, feed->id);
     feed_break(feed, reason);
 }
 
@@ -132,7 +129,7 @@ void feed_skipped(struct feed *feed, int64_t cursor) {
 
 enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event) {
     enum record_kind kind = record_read(message, feed->id, event, &feed->scratch);
-    if (kind == RECORD_EVENT)
+    if (kind == RECORD_EVENT || kind == RECORD_NEWER)
         chunk_add(chunk, event);
     else if (kind == RECORD_GENESIS || kind == RECORD_FOREIGN)
         chunk_pass(chunk, message->offset);
@@ -216,12 +213,12 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
     if (kind == RECORD_MISMATCH && message->offset <= feed->options.end) {
         chunk_pass(tail_of(feed), message->offset); /* a stray: the genesis record was read after it was written */
         feed_skipped(feed, message->offset);
-    } else if (kind == RECORD_MISMATCH || kind == RECORD_NEWER) {
-        feed_break_at(feed, kind, message->offset);
+    } else if (kind == RECORD_MISMATCH) {
+        feed_break_at(feed, message->offset);
         return;
     }
     feed->newest = record_identity(message);
-    if (kind == RECORD_EVENT && feed->options.appended)
+    if ((kind == RECORD_EVENT || kind == RECORD_NEWER) && feed->options.appended)
         feed->options.appended(feed->options.arg, &event);
     if (feed->options.advanced && !feed->stopped)
         feed->options.advanced(feed->options.arg, feed_end(feed));

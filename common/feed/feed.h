@@ -19,7 +19,7 @@ struct feed_options {
     int64_t start;       /* the tail begins right after this cursor */
     int64_t end;         /* the log's end when its genesis record was read: what is of another feed up to there is a stray */
     int64_t cache_bytes;
-    /* Each event as it is appended, in order. May be NULL. */
+    /* Each event as it is appended, in order; those of a later version too (event->newer). May be NULL. */
     void (*appended)(void *arg, const struct feed_event *event);
     /* The tail has passed `end`: called after one or more records. May be NULL. */
     void (*advanced)(void *arg, int64_t end);
@@ -74,6 +74,7 @@ void feed_reader_fini(struct feed_reader *reader);
 
 enum feed_result {
     FEED_EVENT, /* `event` is the next one that the reader wants above the position */
+    FEED_NEWER, /* so it is, but it was written by a later version of ESS: it cannot be read, and must not be passed */
     FEED_END,   /* there is none up to the log's end, which is passed.to */
     FEED_LATER, /* there is none up to passed.to; reader->ready is called when the next chunk is there */
 };

@@ -37,7 +37,7 @@ bool feed_chunk_ends_at(const struct feed *feed, int64_t position);
 int64_t feed_gap_end(const struct feed *feed, int64_t position);
 /* A chunk that nothing more is added to: puts it in its place, as the one that was used last. */
 void feed_keep(struct feed *feed, struct chunk *chunk);
-/* Adds a record to a chunk, but not one that must not be skipped (mismatch, newer). */
+/* Adds a record to a chunk, but not one of another feed, which must not be skipped. */
 enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event);
 /* A record was skipped that is not one of this feed. */
 void feed_skipped(struct feed *feed, int64_t cursor);
@@ -47,6 +47,6 @@ void feed_break(struct feed *feed, const char *reason);
 /* Because the log ends before a cursor that was there. */
 void feed_break_end(struct feed *feed, int64_t end, int64_t seen);
 /* Because of a record that must not be skipped. */
-void feed_break_at(struct feed *feed, enum record_kind kind, int64_t cursor);
+void feed_break_at(struct feed *feed, int64_t cursor);
 
 #endif

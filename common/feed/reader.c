@@ -82,7 +82,7 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
             chunk_get(chunk, i, event);
             passed->compacted |= chunk_has_hole(chunk, passed->to, event->cursor);
             passed->to = event->cursor - 1;
-            return FEED_EVENT;
+            return event->newer ? FEED_NEWER : FEED_EVENT;
         }
         passed->compacted |= chunk_has_hole(chunk, passed->to, chunk->to + 1);
         if (chunk->to > passed->to)

@@ -30,6 +30,15 @@ static void restore_tombstone(const rd_kafka_message_t *message, struct feed_eve
     event->stored = (struct span){scratch->data, scratch->len};
 }
 
+/* The form of headers other than these is not for this version to know. */
+static enum record_kind take_newer(struct feed_event *event) {
+    struct error ignored;
+    if (topic_check(event->topic, &ignored) || event->id.len > EVENT_ID_BYTES_MAX)
+        return RECORD_FOREIGN;
+    event->key = event->traceparent = event->stored = (struct span){NULL, 0};
+    return RECORD_NEWER;
+}
+
 enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id, struct feed_event *event, struct buf *scratch) {
     rd_kafka_timestamp_type_t type;
     struct span version = consumer_header(message, "ess-v");
@@ -39,8 +48,6 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS : RECORD_MISMATCH;
     if (number_of(version, -1) < 0)
         return RECORD_FOREIGN;
-    if (number_of(version, -1) > EVENT_VERSION)
-        return RECORD_NEWER;
     if (!span_equal(consumer_header(message, "ess-feed"), span_of(feed_id)))
         return RECORD_MISMATCH;
     *event = (struct feed_event){
@@ -51,7 +58,10 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         .key = consumer_header(message, "ess-key"),
         .traceparent = consumer_header(message, "traceparent"),
         .stored = {message->payload, message->len},
+        .newer = number_of(version, -1) > EVENT_VERSION,
     };
+    if (event->newer)
+        return take_newer(event);
     if (event->topic.len > TOPIC_BYTES_MAX || event->id.len == 0 || event->id.len > EVENT_ID_BYTES_MAX ||
         event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX || event->key.len > EVENT_KEY_BYTES_MAX)
         return RECORD_FOREIGN;

@@ -3,6 +3,7 @@
 #define ESS_FEED_RECORD_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -16,6 +17,7 @@ struct feed_event {
     int64_t appended_ms; /* the broker's time, since 1970 */
     struct span topic, id, key, traceparent; /* key and traceparent may be empty */
     struct span stored;                      /* the stored form; of a tombstone remade from its headers */
+    bool newer; /* written by a later version of ESS: nothing more than cursor, time, topic and id can be read */
 };
 
 enum record_kind {
@@ -23,7 +25,7 @@ enum record_kind {
     RECORD_GENESIS,
     RECORD_FOREIGN,  /* not written by ESS, or damaged: skipped by every reader */
     RECORD_MISMATCH, /* of another feed, or the genesis record of one: the log is not the one that was read so far */
-    RECORD_NEWER,    /* written by a newer version of ESS: it must not be skipped */
+    RECORD_NEWER,    /* an event of a later version of ESS: whoever wants its topic must not pass it */
 };
 
 /* Reads a record. The spans point into the message, or into `scratch` (which is cleared first). */

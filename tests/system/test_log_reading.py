@@ -1,6 +1,10 @@
 """What the log's readers meet: connections that brokers close, another program's transaction, a right to read that is taken back,
 records of a later version."""
+import http.client
+import json
+import threading
 import time
+import urllib.request
 
 import confluent_kafka
 import pytest
@@ -113,3 +117,59 @@ def test_a_right_to_read_that_is_taken_back_is_said_and_everything_goes_on_when_
     assert receiver.wait(2)[1].cursor == second == first + 6
     wait_for(lambda: ingest.get("/ess/subscribers/s").json["status"]["lag"] == 0)
     assert not ingest.lines("start_over") and not dispatcher.lines("start_over")
+
+
+def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and_stops_nobody_else(ess):
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    wanting, other, late = ess.receiver(), ess.receiver(), ess.receiver()
+    ess.subscribe("wanting", wanting, ["new.*", "old"])
+    ess.subscribe("other", other, ["old"])
+    first = ess.publish("old", 1)
+    ended = []
+
+    def follow():
+        response = urllib.request.urlopen(f"http://{ingest.address}/ess/stream?topics=new.*&cursor=0", timeout=60)
+        try:
+            ended.append(response.read())
+        except http.client.IncompleteRead as end:
+            ended.append(end.partial)
+
+    stream = threading.Thread(target=follow)
+    stream.start()
+    polled = []
+    poll = threading.Thread(target=lambda: polled.append(ingest.get(f"/ess/poll?topics=new.*&cursor={first}&wait=50")))
+    poll.start()
+    wait_for(lambda: ingest.metrics()["ess_readers"] == 2)
+    feed = ess.records("events")[0].key()[9:]
+    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    writer.produce(ess.topic("events"), b"?", b"new.kind", partition=0, headers=[
+        ("ess-v", b"2"), ("ess-topic", b"new.kind"), ("ess-id", b"x"), ("ess-feed", feed)])
+    assert writer.flush(10) == 0
+    newer = first + 1
+    after = ess.publish("old", 2)
+    assert other.wait(2)[1].cursor == after == newer + 1
+    status = wait_for(lambda: (s := ingest.get("/ess/subscribers/wanting").json["status"]).get("reason") and s)
+    assert "later version" in status["reason"] and str(newer) in status["reason"] and status["cursor"] < newer and status["lag"] == 2
+    assert wanting.wait(1)[0].cursor == first and len(wanting.requests) == 1
+    for path in (f"/ess/replay?since_cursor={first}", f"/ess/poll?cursor={first}&topics=new.*&wait=0", f"/ess/stream?cursor={first}"):
+        refused = ingest.get(path)
+        assert refused.status == 503 and str(newer) in refused.json["detail"] and "later version" in refused.json["detail"]
+    page = ingest.replay(0).json
+    assert [e["cursor"] for e in page["events"]] == [first] and page["cursor"] == first and page["more"]
+    assert [e["cursor"] for e in ingest.replay(0, topics="old").json["events"]] == [first, after]
+    for thread in (stream, poll):
+        thread.join(60)
+    assert b"id: " in ended[0] and polled[0].status == 503
+    ess.subscribe("late", late, ["*"])
+    ess.publish("old", 3)
+    late.wait(1)
+    for daemon in (ingest, dispatcher):  # the log is read anew, and the event met behind the tail
+        daemon.restart()
+    other.requests.clear()
+    last = ess.publish("old", 4)
+    other.wait(1)
+    wait_for(lambda: ingest.get("/ess/subscribers/other").json["status"]["cursor"] >= last)
+    assert len(wanting.requests) == 1 and dispatcher.wait_line("newer_event")["cursor"] == str(newer)
+    assert ingest.request("POST", "/ess/subscribers/wanting/rewind", json.dumps({"cursor": newer})).status == 202
+    assert wanting.wait(4)[1].cursor == after
+    wait_for(lambda: "reason" not in ingest.get("/ess/subscribers/wanting").json["status"])
