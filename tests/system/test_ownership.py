@@ -182,6 +182,25 @@ def test_one_that_joins_takes_a_share_and_nothing_is_sent_twice(ess, receiver, p
     assert not any(d.lines("partitions_lost") or d.lines("lease_expired") for d in pair)
 
 
+def test_an_attempt_that_takes_three_seconds_survives_that_another_joins(ess, receiver):
+    ess.ingest()
+    first = ess.dispatcher()
+    receiver.answer = lambda request: Answer(delay=3)
+    ids = [f"three{n}" for n in range(6)]
+    for id in ids:
+        ess.subscribe(id, receiver, ["a"])
+    cursor = ess.publish("a", 1)
+    receiver.wait(len(ids))
+    second = ess.dispatcher(ready=False)
+    first.wait_line("revoked")
+    wait_shared_by([first, second], ids)
+    receiver.answer = lambda request: Answer()
+    last = ess.publish("a", 2)
+    for id in ids:
+        wait_for(lambda: last in [request.cursor for request in received(receiver, id)])
+        assert [request.cursor for request in received(receiver, id)] == [cursor, last], id
+
+
 def test_at_sigterm_the_other_has_all_and_nothing_is_sent_twice(ess, receiver, pair, flow):
     receiver.answer = lambda request: Answer(delay=0.05)
     pair[0].signal(signal.SIGTERM)
