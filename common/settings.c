@@ -125,6 +125,8 @@ static const struct option table[] = {
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL, "for webhooks under way at SIGTERM"},
     {"dispatcher.check_liveness", OPTION_BOOL, AT(dispatcher.check_liveness), "false", 0, 0, NULL,
      "for tests: look once a second for a lane that nothing would wake, and end the program when there is one"},
+    {"dispatcher.hold_after", OPTION_DURATION, AT(dispatcher.hold_after_ms), "30s", SECOND, HOUR, NULL,
+     "start no more attempts for a subscriber whose progress Kafka did not take for this long"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr, "CIDRs that may be called although not public"},
     {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL, "certificates to trust besides the system's, PEM"},
     {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server, "name servers to ask, addr:port; none: the system's"},

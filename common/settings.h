@@ -29,7 +29,7 @@ struct settings {
         char *listen;
         char *group;
         int64_t max_connections;
-        int64_t stop_timeout_ms;
+        int64_t stop_timeout_ms, hold_after_ms;
         bool check_liveness;
     } dispatcher;
     struct option_list egress_allow, egress_dns;

@@ -332,7 +332,7 @@ void commands_apply(struct subscriber *s) {
     }
     if (!changed)
         return;
-    progress_write(s);
+    progress_urgent(s);
     sender_step(&s->live);
 }
 

@@ -15,6 +15,7 @@
 #include "common/model/match.h"
 #include "common/settings.h"
 #include "dispatcher/capacity.h"
+#include "dispatcher/progress.h"
 
 struct bearer;
 struct keyring;
@@ -53,6 +54,7 @@ struct dispatcher {
     struct loop_timer capacity_due; /* those that wait for it are served */
     struct loop_timer liveness_due;
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
+    struct progress_faults progress_faults;
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
     struct histogram delivery_seconds, end_to_end_seconds;

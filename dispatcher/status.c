@@ -24,9 +24,15 @@ void status_readyz(void *arg, struct http_request *request) {
     struct error err;
     if (!http_request_no_query(request))
         return;
-    if (dispatcher_ready(d)) {
+    int64_t held = progress_held_count(d);
+    bool ready = dispatcher_ready(d);
+    if (ready && !held) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
+    } else if (ready) {
+        error_set(&err, "%lld subscribers are held, since their progress cannot be written to %s: %s",
+                  (long long)held, d->tokens_topic, d->progress_faults.reason);
+        http_problem(request, 503, &err, NULL, 1);
     } else {
         const char *trouble = d->feed ? feed_trouble(d->feed) : NULL;
         error_set(&err, "%s",
@@ -130,6 +136,10 @@ void status_metrics(void *arg, struct http_request *request) {
     counters(d, &out);
     if (d->feed)
         subscribers(d, &out);
+    metrics_family(&out, "ess_progress_unwritten_seconds", "gauge", "Age of the oldest progress that is not in Kafka.");
+    metrics_value(&out, "ess_progress_unwritten_seconds", "", (double)progress_unwritten_ms(d) / 1000);
+    metrics_family(&out, "ess_subscribers_held", "gauge", "Subscribers that wait until their progress is in Kafka.");
+    metrics_value(&out, "ess_subscribers_held", "", (double)progress_held_count(d));
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
     metrics_value(&out, "ess_kafka_up", "", dispatcher_kafka_up(d));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");

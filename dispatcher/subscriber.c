@@ -230,7 +230,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     jobs_stop(s);
     if (keep)
         progress_keep(s);
-    loop_timer_clear(s->dispatcher->loop, &s->token_due);
+    progress_end(s);
     loop_timer_clear(s->dispatcher->loop, &s->job_due);
     loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     remove_patterns(s);
@@ -334,6 +334,8 @@ void subscriber_set_want(struct subscriber *s, const struct subscriber_want *wan
 
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
     if (!s->running || s->dispatcher->starting_over || !partitions_may_start(s->dispatcher->partitions, s->partition))
+        return false;
+    if (progress_held(s))
         return false;
     return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
 }

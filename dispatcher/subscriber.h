@@ -13,6 +13,7 @@
 #include "common/model/token.h"
 #include "dispatcher/log_check.h"
 #include "dispatcher/ownership.h"
+#include "dispatcher/progress.h"
 #include "dispatcher/sender.h"
 #include "dispatcher/signing.h"
 
@@ -72,9 +73,7 @@ struct subscriber {
     int64_t last_success_ms;     /* as in the token */
     struct token_outcome *outcomes;
     int64_t outcomes_count;
-    struct loop_timer token_due; /* the token's next writing */
-    enum token_state token_state; /* as last written, and */
-    int64_t token_position;
+    struct progress progress;
     struct log_limit failures;
     int64_t oldest_ms;                      /* wall: when the oldest event that waits was appended; 0: none, or not known */
     struct log_limit lag_warning, failing_warning;

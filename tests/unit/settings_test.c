@@ -96,6 +96,7 @@ static void the_defaults_are_the_documented_ones(void **state) {
     assert_string_equal(s->dispatcher.listen, "127.0.0.1:0");
     assert_int_equal(s->dispatcher.max_connections, 1000);
     assert_int_equal(s->dispatcher.stop_timeout_ms, 8000);
+    assert_int_equal(s->dispatcher.hold_after_ms, 30000);
     assert_int_equal(s->egress_allow.count, 0);
     assert_int_equal(s->allowed_count, 0);
     assert_string_equal(s->egress_ca_file, "");
