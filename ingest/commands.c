@@ -10,6 +10,7 @@
 #include "ingest/body.h"
 #include "ingest/call.h"
 #include "ingest/change.h"
+#include "ingest/filter.h"
 #include "ingest/ingest.h"
 #include "ingest/places.h"
 #include "ingest/registry.h"
@@ -269,8 +270,8 @@ static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BY
 }
 
 /* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.) */
-static char *copy_data(struct span value) {
-    char *data = mem_copy_string(value.data, value.len);
+static char *copy_data(const struct ingest *ingest, const char *topic, struct span value) {
+    char *data = filter_data(ingest->filter, topic, value);
     for (char *p = data; *p; p++)
         if (*p == '\r' || *p == '\n')
             *p = ' ';
@@ -295,7 +296,7 @@ void commands_test(void *arg, struct http_request *request) {
         refuse(call, &err);
         return;
     }
-    command->data = copy_data(data ? data->value : span_of("{\"test\":true}"));
+    command->data = copy_data(call->ingest, command->topic, data ? data->value : span_of("{\"test\":true}"));
     send_command(call);
 }
 

@@ -27,6 +27,8 @@ void filter_hits_fini(struct filter_hits *hits);
 /* Filters event->data: what is left of it is in `out` (empty at first), and must stay as long as the event. Returns true when
  * something was taken out. */
 bool filter_event(const struct filter *filter, struct event *event, struct buf *out, struct filter_hits *hits);
+/* What is left of the data of a test delivery, as text of its own; counts and tells. */
+char *filter_data(struct filter *filter, const char *topic, struct span data);
 /* The event goes to the log: counts what was taken out of it, by the rules that did, and tells of it. */
 void filter_count(struct filter *filter, const struct event *event, const struct filter_hits *hits);
 

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-enum { CARD_DIGITS_MIN = 13, CARD_DIGITS_MAX = 19, PHONE_DIGITS_MIN = 7, PHONE_DIGITS_MAX = 15 };
+enum { SEPARATORS_MAX = 3, PHONE_DIGITS_MIN = 7, PHONE_DIGITS_MAX = 15 };
 
 int detect_kind_of(const char *name) {
     static const char *const names[DETECT_KINDS] = {"ssn", "email", "phone", "card"};
@@ -42,12 +42,23 @@ static size_t separator(struct span t, size_t i) {
     return 0;
 }
 
+/* The bytes of all that stand together at i; 0 where there is none, or more than may be. */
+static size_t separators(struct span t, size_t i) {
+    size_t all = 0, len;
+    for (int count = 0; (len = separator(t, i + all)) > 0; count++) {
+        if (count == SEPARATORS_MAX)
+            return 0;
+        all += len;
+    }
+    return all;
+}
+
 /* --- each kind: the end of a match that begins at i, or 0 */
 
 static size_t match_ssn(struct span t, size_t i) {
-    size_t area = digit_before(t, i) ? 0 : digits(t, i, 3), between = area ? separator(t, area) : 0;
+    size_t area = digit_before(t, i) ? 0 : digits(t, i, 3), between = area ? separators(t, area) : 0;
     size_t group = between ? digits(t, area + between, 2) : 0;
-    if (!group || separator(t, group) != between || memcmp(t.data + area, t.data + group, between) != 0)
+    if (!group || separators(t, group) != between || memcmp(t.data + area, t.data + group, between) != 0)
         return 0;
     size_t end = digits(t, group + between, 4);
     return end && !digit_at(t, end) ? end : 0;
@@ -59,9 +70,9 @@ static size_t match_grouped_phone(struct span t, size_t i) {
     size_t area = digits(t, i + open, 3);
     if (!area || (open && (area >= t.len || t.data[area] != ')')))
         return 0;
-    size_t between = separator(t, area + open);
+    size_t between = separators(t, area + open);
     size_t exchange = open || between ? digits(t, area + open + between, 3) : 0;
-    between = exchange ? separator(t, exchange) : 0;
+    between = exchange ? separators(t, exchange) : 0;
     size_t end = between ? digits(t, exchange + between, 4) : 0;
     return end && !digit_at(t, end) ? end : 0;
 }
@@ -91,7 +102,7 @@ static size_t match_phone(struct span t, size_t i) {
         return 0;
     if (t.data[i] == '+')
         return match_international_phone(t, i);
-    size_t country = t.data[i] == '1' ? separator(t, i + 1) : 0;
+    size_t country = t.data[i] == '1' ? separators(t, i + 1) : 0;
     size_t end = country ? match_grouped_phone(t, i + 1 + country) : 0;
     return end ? end : match_grouped_phone(t, i);
 }
@@ -107,19 +118,19 @@ static bool luhn(const char *number, size_t count) {
 
 /* The longest one. Letters beside it make it a part of something else, such as a hash in hex. */
 static size_t match_card(struct span t, size_t i) {
-    char number[CARD_DIGITS_MAX];
-    size_t ends[CARD_DIGITS_MAX], count = 0, at = i;
+    char number[DETECT_CARD_DIGITS_MAX];
+    size_t ends[DETECT_CARD_DIGITS_MAX], count = 0, at = i;
     if (t.data[i] < '2' || t.data[i] > '6' || digit_before(t, i) || (i > 0 && is_ascii_letter(t.data[i - 1])))
         return 0;
-    while (count < CARD_DIGITS_MAX) {
+    while (count < DETECT_CARD_DIGITS_MAX) {
         if (!digit_at(t, at))
-            at += separator(t, at);
+            at += separators(t, at);
         if (!digit_at(t, at))
             break;
         number[count] = t.data[at];
         ends[count++] = ++at;
     }
-    for (; count >= CARD_DIGITS_MIN; count--) {
+    for (; count >= DETECT_CARD_DIGITS_MIN; count--) {
         size_t end = ends[count - 1];
         bool alone = end == t.len || (!is_digit(t.data[end]) && !is_ascii_letter(t.data[end]));
         if (alone && luhn(number, count))

@@ -6,7 +6,8 @@
  *   phone  of North America: 10 digits in groups (555-123-4567, (555) 123-4567, 1 555 123 4567); of anywhere: + and 7 to 15 digits
  *   card   13 to 19 digits that begin with 2 to 6, also in groups, whose Luhn sum is right
  *
- * Separators are also the no-break space and hyphen, dashes and the minus sign of Unicode. Digits without any are no ssn and
+ * Separators are also the no-break space and hyphen, dashes and the minus sign of Unicode; up to three stand together, as in
+ * "123 - 45 - 6789". Digits without any are no ssn and
  * no phone number: too much else has 9 or 10 digits. */
 #ifndef ESS_MODEL_DETECT_H
 #define ESS_MODEL_DETECT_H
@@ -16,6 +17,7 @@
 
 #include "common/base/span.h"
 
+enum { DETECT_CARD_DIGITS_MIN = 13, DETECT_CARD_DIGITS_MAX = 19 };
 enum detect_kind { DETECT_SSN, DETECT_EMAIL, DETECT_PHONE, DETECT_CARD, DETECT_KINDS };
 
 /* "ssn", … Returns the kind or -1. */

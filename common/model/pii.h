@@ -8,9 +8,11 @@
  *       action: drop                       # or mask, hash
  *
  * The rules are applied one after the other, each to what the ones before have left. A path names members, and elements of arrays by
- * [*]; a name also looks into arrays that it meets, nested ones too, so that a list where one object was expected hides nothing.
- * ["a.b"] is a member whose name is not plain. A path fits values of every type; detect looks into strings (detect.h), and is
- * about the part that it finds, but for drop.
+ * [*]; a name also looks into arrays that it meets, nested ones too, so that a list where one object was expected hides nothing. Where
+ * no array is, [*] is what stands there itself, or each member of an object, so that nothing is hidden by one where a list was expected.
+ * ["a.b"] is a member whose name is not plain. A path fits values of every type; detect looks into strings and names of members
+ * (detect.h), and is about the part that it finds, but for drop; numbers are cards or nothing. A member whose name has a match goes
+ * with drop and with mask, since two names that are masked would be one.
  *   drop  removes the member or element; of `data` itself it leaves null
  *   mask  leaves "***"
  *   hash  leaves the lower-case hex of HMAC-SHA256 over the text of a string, or over any other value as it is written

@@ -9,11 +9,11 @@
 #include "common/model/pattern.h"
 #include "common/model/pii_internal.h"
 
-enum { LEVELS = JSON_DEPTH_MAX + 1, DEAD = -1, NAME_SHOWN_MAX = 64, DIGITS_SHOWN_MAX = 4 };
+enum { LEVELS = JSON_DEPTH_MAX + 1, NAME_SHOWN_MAX = 64, DIGITS_SHOWN_MAX = 4 };
 
-/* How far each path of the rule fits at one level: the number of segments, or DEAD. */
+/* How far each path of the rule fits at one level: a bit for each number of segments that may have been gone. */
 struct fit {
-    signed char at[PII_PATHS_MAX];
+    uint64_t at[PII_PATHS_MAX];
 };
 
 /* One step on the way down, for telling where. */
@@ -163,6 +163,18 @@ static void replace_value(struct walk *w, const char *begin) {
     buf_puts(w->out, "\"");
 }
 
+/* A card as a number: 13 to 19 digits before any fraction, whose sum is right. */
+static bool is_card(const struct walk *w, const char *begin, const char *end) {
+    struct detect detect;
+    size_t from, to;
+    begin += *begin == '-';
+    const struct span text = {begin, (size_t)(end - begin)};
+    if (!(w->rule->kinds & 1U << DETECT_CARD) || text.len < DETECT_CARD_DIGITS_MIN || !(*begin >= '0' && *begin <= '9'))
+        return false;
+    detect_init(&detect, text, 1U << DETECT_CARD);
+    return detect_next(&detect, 0, &from, &to) && from == 0;
+}
+
 /* Replaces each match in a string. */
 static void replace_matches(struct walk *w, const char *begin) {
     struct text text;
@@ -182,7 +194,7 @@ static void replace_matches(struct walk *w, const char *begin) {
     text_fini(&text);
 }
 
-static bool has_match(const struct walk *w, const char *begin, const char *end) {
+static bool string_has_match(const struct walk *w, const char *begin, const char *end) {
     struct text text;
     struct detect detect;
     size_t from, to;
@@ -191,6 +203,11 @@ static bool has_match(const struct walk *w, const char *begin, const char *end) 
     bool found = detect_next(&detect, 0, &from, &to);
     text_fini(&text);
     return found;
+}
+
+/* Of a string or a number. */
+static bool has_match(const struct walk *w, const char *begin, const char *end) {
+    return *begin == '"' ? string_has_match(w, begin, end) : is_card(w, begin, end);
 }
 
 /* --- how paths fit */
@@ -206,29 +223,54 @@ static bool name_is(struct span name, struct span wanted) {
     return json_string_reader_next(&reader) < 0;
 }
 
-/* The fit of a member or an element (name.data NULL) of what `above` fits. Returns whether any path goes on. */
-static bool descend(const struct walk *w, const struct fit *above, struct span name, struct fit *below) {
-    bool alive = false;
+/* The lowest of some bits, which is taken out of them. */
+static size_t next_bit(uint64_t *bits) {
+    size_t bit = (size_t)__builtin_ctzll(*bits);
+    *bits &= *bits - 1;
+    return bit;
+}
+
+/* How a path that fits `above` fits a member or an element (name.data NULL) of it. */
+static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct span name) {
+    uint64_t below = 0;
+    while (above) {
+        size_t at = next_bit(&above);
+        struct span wanted = at < path->segments_count ? path->segments[at].name : (struct span){"", 0};
+        if (at == path->segments_count)
+            continue;
+        if (!name.data) /* a name looks into arrays that it meets */
+            below |= UINT64_C(1) << (wanted.data ? at : at + 1);
+        else if (!wanted.data || name_is(name, wanted))
+            below |= UINT64_C(1) << (at + 1);
+    }
+    return below;
+}
+
+/* What stands where an array was expected is its one element. */
+static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
+    for (size_t at = 0; at < path->segments_count; at++)
+        if (bits >> at & 1 && !path->segments[at].name.data)
+            bits |= UINT64_C(1) << (at + 1);
+    return bits;
+}
+
+/* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with `first`. Returns whether any path
+ * goes on. */
+static bool descend(const struct walk *w, const struct fit *above, struct span name, char first, struct fit *below) {
+    uint64_t any = 0;
     for (size_t i = 0; i < w->rule->paths_count; i++) {
         const struct pii_path *path = &w->rule->paths[i];
-        signed char at = above->at[i];
-        below->at[i] = DEAD;
-        if (at == DEAD)
-            continue;
-        struct span wanted = path->segments[at].name;
-        if (!name.data) /* a name looks into arrays that it meets */
-            below->at[i] = (signed char)(wanted.data ? at : at + 1);
-        else if (wanted.data && name_is(name, wanted))
-            below->at[i] = (signed char)(at + 1);
-        alive |= below->at[i] != DEAD;
+        uint64_t bits = descend_path(path, above->at[i], name);
+        below->at[i] = first == '[' ? bits : as_element(path, bits);
+        any |= bits;
     }
-    return alive;
+    return any;
 }
 
 /* The path that fits wholly, or NULL. */
 static const struct pii_path *fitting(const struct walk *w, const struct fit *fit) {
     for (size_t i = 0; i < w->rule->paths_count; i++)
-        if (fit->at[i] >= 0 && (size_t)fit->at[i] == w->rule->paths[i].segments_count)
+        if (fit->at[i] >> w->rule->paths[i].segments_count & 1)
             return &w->rule->paths[i];
     return NULL;
 }
@@ -241,7 +283,7 @@ static void walk_value(struct walk *w, const struct fit *fit);
 static bool drops(struct walk *w, const struct fit *fit) {
     const char *begin = w->p;
     const struct pii_path *path = fitting(w, fit);
-    if (w->rule->action != PII_DROP || (!path && (!w->rule->kinds || *begin != '"')))
+    if (w->rule->action != PII_DROP || (!path && (!w->rule->kinds || *begin == '{' || *begin == '[')))
         return false;
     skip_value(w);
     if (path) {
@@ -264,11 +306,28 @@ struct children {
     bool dropped;      /* one goes, and none stays so far: it goes with the comma behind it */
 };
 
+/* A member whose name has a match. With mask it goes too: two names that are masked would be one. */
+static bool drops_name(struct walk *w, const char *begin) {
+    const char *end = begin + w->steps[w->depth - 1].name.len + 2;
+    if (!w->rule->kinds || *begin != '"' || !w->steps[w->depth - 1].name.data || !string_has_match(w, begin, end))
+        return false;
+    if (w->rule->action == PII_HASH) {
+        const char *value = w->p;
+        w->p = end;
+        replace_matches(w, begin);
+        w->p = value;
+        return false;
+    }
+    skip_value(w);
+    tell_place(w);
+    return true;
+}
+
 /* One that begins at `begin` and whose value is at w->p. `fit` NULL: nothing in it is to be filtered. */
 static void walk_child(struct walk *w, struct children *c, const char *begin, const struct fit *fit) {
     if (!c->first)
         c->first = begin;
-    if (fit && drops(w, fit)) {
+    if (fit && (drops_name(w, begin) || drops(w, fit))) {
         if (c->kept)
             cut(w, c->end, w->p);
         c->dropped = !c->kept;
@@ -302,7 +361,7 @@ static void walk_children(struct walk *w, const struct fit *fit, bool object) {
             w->p++; /* the colon */
             skip_space(w);
         }
-        bool alive = descend(w, fit, step->name, &below) || w->rule->kinds;
+        bool alive = descend(w, fit, step->name, *w->p, &below) || w->rule->kinds;
         walk_child(w, &c, begin, alive ? &below : NULL);
         step->index++;
         skip_space(w);
@@ -328,6 +387,10 @@ static void walk_value(struct walk *w, const struct fit *fit) {
         skip_value(w);
         if (w->rule->kinds && *begin == '"')
             replace_matches(w, begin);
+        else if (is_card(w, begin, w->p)) {
+            replace_value(w, begin);
+            tell_place(w);
+        }
     }
 }
 
@@ -341,9 +404,11 @@ static bool applies(const struct pii_rule *rule, struct span topic) {
 }
 
 static void walk_data(struct walk *w) {
-    static const struct fit begin;
+    struct fit begin;
     skip_space(w);
     const char *data = w->p;
+    for (size_t i = 0; i < w->rule->paths_count; i++)
+        begin.at[i] = *data == '[' ? 1 : as_element(&w->rule->paths[i], 1);
     if (!drops(w, &begin)) {
         walk_value(w, &begin);
     } else { /* an event has data, whatever becomes of it */

@@ -30,7 +30,9 @@ static void check_path(struct json_object *value, const char *const *path, bool 
     if (json_object_is_type(value, json_type_array))
         for (size_t i = 0; i < json_object_array_length(value); i++)
             check_path(json_object_array_get_idx(value, i), path + each, masked);
-    else if (!each && json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, *path, &member))
+    else if (each)
+        check_path(value, path + 1, masked);
+    else if (json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, *path, &member))
         check_path(member, path + 1, masked);
 }
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ess import wait_for
+from ess import ROOT, wait_for
 
 RULES = """\
 hash_key: a key of the file
@@ -75,6 +75,31 @@ def test_planted_values_are_found_nowhere(ess, rules):
     first = [{"patient": {"n": 1}, "patients": [{}, [{"x": 2}]]},
              {"patient": [{}], "member": {"id": hashed("M-77-1234")}, "note": "mail *** or ***, ok?"}, {"patient": {"k": "*** ***"}}, "***"]
     assert stored(ess) == first + first[:3] + first[:3]
+
+
+def test_test_deliveries_are_filtered_too(ess, rules):
+    ingest, receiver = ess.ingest({"pii.file": rules}), ess.receiver()
+    ess.dispatcher()
+    ess.subscribe("md-mm1", receiver, ["appointment.made"])
+    data = {"patient": {"ssn": 1}, "patients": {"dob": "1971-02-03"}, "x": "call (555) 867-5309", "4111 1111 1111 1111": 1}
+    answer = ingest.post(json.dumps({"data": data}), "/ess/subscribers/md-mm1/test")
+    assert answer.status == 202, answer
+    assert receiver.wait(1)[0].json["data"] == {"patient": {}, "patients": {}, "x": "call ***"}
+    values = [record.value() or b"" for record in ess.records("subscribers")] + [ingest.log.read_bytes()]
+    assert not any(planted in value for value in values for planted in (b"1971-02-03", b"867-5309", b"4111 1111"))
+    assert ingest.wait_line("pii_filtered")["id"] == "test"
+
+
+def test_the_sample_of_the_documents_is_taken(ess):
+    text = (ROOT / "docs/pii.md").read_text()
+    path = ess.folder / "sample.yml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0])
+    ingest = ess.ingest({"pii.file": path})
+    data = {"patient": {"ssn": "x", "name": "y"}, "memberId": "M1", "note": "call 555-867-5309", "card": 4111111111111111}
+    assert ingest.post(sent(**data)).status == 201
+    key = json.loads(path.read_text().split("hash_key: ")[1].splitlines()[0])
+    member = hmac.new(key.encode(), b"M1", hashlib.sha256).hexdigest()
+    assert stored(ess) == [{"patient": {"name": "y"}, "memberId": member, "note": "call ***", "card": "***"}]
 
 
 def test_a_filtered_event_leaves_a_line_in_the_log_and_a_count(ess, rules):

@@ -14,6 +14,8 @@
 /* printf %s 123-45-6789 | openssl dgst -sha256 -hmac k */
 #define HASH_SSN "8dabe59758ffe9ca88212c0de7ba152ab3ada82bed2cca98a7fd5f7741a24212"
 
+#define HASH_CARD "ea8f1cf8ad2a108e8cf41d731c54fdf130622266c46017a1cc687d8b191c3d08" /* of 4111111111111111 */
+
 static struct buf told;
 
 static void on_told(void *arg, size_t rule, const char *path) {
@@ -77,7 +79,8 @@ static void test_a_path_names_members_and_elements(void **state) {
         {"{\"patient\":{\"patient\":{\"ssn\":1}}}", NULL},
         {"{\"a\":{\"patient\":{\"ssn\":1}}}", NULL},
         {"{\"patient\":{\"SSN\":1,\"ssn2\":2,\"ss\":3,\"\":4}}", NULL},
-        {"{\"ids\":{\"x\":1},\"patients\":{\"dob\":1},\"patient\":\"ssn\"}", NULL},
+        {"{\"ids\":{\"x\":1},\"patients\":{\"dob\":1},\"patient\":\"ssn\"}",
+         "{\"ids\":\"***\",\"patients\":{\"dob\":\"***\"},\"patient\":\"ssn\"}"},
         {"\"patient\"", NULL},
         {"{}", NULL},
         {"[]", NULL},
@@ -149,7 +152,6 @@ static void test_found_by_form_only_the_part_is_masked(void **state) {
           "{\"note\":\"ssn 123-45-6789, mail ann@example.com.\",\"n\":1234567890,\"l\":[\"987-65-4321\",[\"x\"]]}",
           "{\"note\":\"ssn ***, mail ***.\",\"n\":1234567890,\"l\":[\"***\",[\"x\"]]}");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
-    check("detect: [ssn]", "mask", "{\"123-45-6789\":\"x\"}", NULL);
     check("detect: [card]", "mask", "{\"c\":[\"4111 1111 1111 1111\",\"4111 1111 1111 1112\",4111111111111111]}",
           "{\"c\":[\"***\",\"4111 1111 1111 1112\",4111111111111111]}");
     check("detect: [phone]", "mask", "{\"a\":{\"b\":\"(555) 123-4567\"}}", "{\"a\":{\"b\":\"***\"}}");
@@ -225,14 +227,41 @@ static void test_rules_are_applied_one_after_the_other_where_their_topics_fit(vo
     pii_free(pii);
 }
 
+static void test_one_value_or_an_object_where_a_list_was_expected_hides_nothing(void **state) {
+    (void)state;
+    check(PATHS, "mask", "{\"ids\":7}", "{\"ids\":\"***\"}");
+    check(PATHS, "drop", "{\"ids\":{\"x\":1},\"a\":2}", "{\"a\":2}");
+    check(PATHS, "mask", "{\"patients\":{\"p1\":{\"dob\":1,\"x\":2},\"p2\":[{\"dob\":3}]}}",
+          "{\"patients\":{\"p1\":{\"dob\":\"***\",\"x\":2},\"p2\":[{\"dob\":\"***\"}]}}");
+    check("paths: [\"[*].dob\"]", "drop", "{\"dob\":1,\"x\":2}", "{\"x\":2}");
+    check("paths: [\"a[*][*].b\"]", "drop", "{\"a\":{\"b\":1},\"b\":2}", "{\"a\":{},\"b\":2}");
+}
+
+static void test_a_card_may_be_a_number(void **state) {
+    (void)state;
+    check("detect: [card]", "mask", "{\"card\":4111111111111111,\"n\":[5500005555555559.0,1]}", "{\"card\":\"***\",\"n\":[\"***\",1]}");
+    check("detect: [card]", "drop", "{\"n\":1,\"card\":-4111111111111111}", "{\"n\":1}");
+    check("detect: [card]", "hash", "4111111111111111", "\"" HASH_CARD "\"");
+    check("detect: [card]", "mask", "[4111111111111112,411111111111,0.4111111111111111,1700000000000,4111111111111111e1]", NULL);
+    check("detect: [ssn, phone, email]", "mask", "4111111111111111", NULL);
+}
+
+static void test_names_of_members_are_looked_into_too(void **state) {
+    (void)state;
+    check("detect: [ssn]", "mask", "{\"a\":1,\"123-45-6789\":{\"x\":1},\"987-65-4321\":2,\"b\":3}", "{\"a\":1,\"b\":3}");
+    check("detect: [email]", "drop", "[{\"ann\\u0040example.com\":[1]}]", "[{}]");
+    check("detect: [ssn]", "hash", "{\"x 123-45-6789\":\"123-45-6789\"}", "{\"x " HASH_SSN "\":\"" HASH_SSN "\"}");
+    assert_string_equal(told.data, "0:? 0:? ");
+}
+
 static void test_where_it_was_is_told_without_what_it_was(void **state) {
     (void)state;
     check(PATHS, "mask", "{\"patients\":[{\"dob\":1},{\"dob\":2}]}", "{\"patients\":[{\"dob\":\"***\"},{\"dob\":\"***\"}]}");
     assert_string_equal(told.data, "0:patients[*].dob 0:patients[*].dob ");
     check("detect: [ssn]", "mask", "{\"a\":{\"b\":[0,\"123-45-6789 123-45-6789\"]}}", "{\"a\":{\"b\":[0,\"*** ***\"]}}");
     assert_string_equal(told.data, "0:a.b[1] 0:a.b[1] ");
-    check("detect: [ssn]", "drop", "{\"987-65-4321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}",
-          "{\"987-65-4321\":{\"ann@example.com\":{}}}");
+    check("detect: [ssn]", "drop", "{\"987654321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}",
+          "{\"987654321\":{\"ann@example.com\":{}}}");
     assert_string_equal(told.data, "0:?.?.? ");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
     assert_string_equal(told.data, "0: ");
@@ -323,6 +352,9 @@ int main(void) {
         cmocka_unit_test(test_hash_is_hmac_sha256_and_keeps_equal_values_equal),
         cmocka_unit_test(test_hash_by_form_is_of_the_part),
         cmocka_unit_test(test_rules_are_applied_one_after_the_other_where_their_topics_fit),
+        cmocka_unit_test(test_one_value_or_an_object_where_a_list_was_expected_hides_nothing),
+        cmocka_unit_test(test_a_card_may_be_a_number),
+        cmocka_unit_test(test_names_of_members_are_looked_into_too),
         cmocka_unit_test(test_where_it_was_is_told_without_what_it_was),
         cmocka_unit_test(test_any_document_becomes_what_it_must),
     };
