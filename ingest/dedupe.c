@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 
-enum { FIRST_ENTRIES = 256 };
+enum { FIRST_ENTRIES = 256, RULES_SHIFT = 48 };
 
 struct entry {
     struct dedupe_print print;
@@ -54,7 +54,8 @@ void dedupe_free(struct dedupe *d) {
 
 void dedupe_print_id(const struct dedupe *d, struct span id, struct dedupe_print *print) { siphash128(d->key, id.data, id.len, print->id); }
 
-void dedupe_print_content(const struct dedupe *d, struct span topic, struct span key, struct span data, struct dedupe_print *print) {
+void dedupe_print_content(const struct dedupe *d, struct span topic, struct span key, struct span data, uint16_t rules,
+                          struct dedupe_print *print) {
     struct {
         uint64_t data[2];
         uint64_t topic_len, has_key;
@@ -67,7 +68,11 @@ void dedupe_print_content(const struct dedupe *d, struct span topic, struct span
     if (key.len)
         memcpy(whole.text + topic.len, key.data, key.len);
     siphash128(d->key, &whole, sizeof whole - sizeof whole.text + topic.len + key.len, hash);
-    print->content = hash[0];
+    print->content = (hash[0] & ((UINT64_C(1) << RULES_SHIFT) - 1)) | (uint64_t)rules << RULES_SHIFT;
+}
+
+bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b) {
+    return a->content == b->content || a->content >> RULES_SHIFT != b->content >> RULES_SHIFT;
 }
 
 /* The slot of the table where the id stands, or the free one where it would. */
@@ -157,7 +162,7 @@ enum dedupe_found dedupe_find(struct dedupe *d, const struct dedupe_print *print
     if (!e)
         return DEDUPE_NEW;
     *cursor = e->cursor;
-    return e->print.content == print->content ? DEDUPE_REPEAT : DEDUPE_CONFLICT;
+    return dedupe_same_content(&e->print, print) ? DEDUPE_REPEAT : DEDUPE_CONFLICT;
 }
 
 size_t dedupe_count(struct dedupe *d, int64_t now_ms) {

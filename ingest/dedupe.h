@@ -4,8 +4,9 @@
  * An id is kept as 128 bits of a hash under the process's own random key. Two ids of one hash would mean that the second is
  * taken for a repeat (or refused as a conflict) and never appended. Among a million kept ids a new one meets such a hash with
  * a chance of 2^-108: at 100,000 events a second that is not once in the age of the universe, and without the key nobody can
- * prepare it. What the id stood for (topic, key, stored data) is 64 bits of the same hash; a chance of 2^-64 that a conflict
- * is taken for a repeat. 48 bytes an id, 48 MB when a million are kept. */
+ * prepare it. What the id stood for (topic, key, stored data) is 48 bits of the same hash; a chance of 2^-48 that a conflict
+ * is taken for a repeat. 16 more bits are the version of the PII rules that the data has passed: what two versions have left cannot
+ * be compared, so there the id alone decides. 48 bytes an id, 48 MB when a million are kept. */
 #ifndef ESS_INGEST_DEDUPE_H
 #define ESS_INGEST_DEDUPE_H
 
@@ -31,8 +32,11 @@ struct dedupe *dedupe_new(size_t ids_max, int64_t window_ms, const unsigned char
 void dedupe_free(struct dedupe *dedupe);
 
 void dedupe_print_id(const struct dedupe *dedupe, struct span id, struct dedupe_print *print);
-/* `key` without data: none. `data` is as stored, after all filters. */
-void dedupe_print_content(const struct dedupe *dedupe, struct span topic, struct span key, struct span data, struct dedupe_print *print);
+/* `key` without data: none. `data` is as stored, after all filters; `rules` are the PII filter's, 0: none. */
+void dedupe_print_content(const struct dedupe *dedupe, struct span topic, struct span key, struct span data, uint16_t rules,
+                          struct dedupe_print *print);
+/* Whether the contents may be the same. */
+bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b);
 
 /* The log holds it at `cursor`. Of several records of one id the one with the lowest cursor is kept. Returns whether the id is kept
  * with a lower one: it is in the log twice. */

@@ -1,6 +1,7 @@
 /* The PII rules in force; see filter.h. */
 #include "ingest/filter.h"
 
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uthash.h>
@@ -21,6 +22,7 @@ struct count {
 struct filter {
     const char *path;
     struct pii *pii; /* NULL: no rules */
+    uint16_t version;
     struct file_watch watch;
     struct count *counts;
     struct count **by_rule; /* of the rules in force */
@@ -37,12 +39,20 @@ static struct count *count_of(struct filter *f, const char *name) {
     return count;
 }
 
+static uint16_t version_of(struct span text) {
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256((const unsigned char *)text.data, text.len, digest);
+    uint16_t version = (uint16_t)(digest[0] << 8 | digest[1]);
+    return version ? version : 1;
+}
+
 static int take_rules(struct filter *f, struct span text, struct error *err) {
     struct pii *pii = pii_read(text, err);
     if (!pii)
         return error_prefix(err, "%s:", f->path);
     pii_free(f->pii);
     f->pii = pii;
+    f->version = version_of(text);
     f->by_rule = mem_resize(f->by_rule, pii_count(pii) * sizeof *f->by_rule);
     for (size_t i = 0; i < pii_count(pii); i++)
         f->by_rule[i] = count_of(f, pii_name(pii, i));
@@ -126,6 +136,7 @@ static void on_told(void *arg, size_t rule, const char *path) {
 
 bool filter_event(const struct filter *f, struct event *event, struct buf *out, struct filter_hits *hits) {
     struct telling telling = {.pii = f->pii, .hits = hits};
+    event->rules = f->version;
     if (!f->pii || !pii_filter(f->pii, span_of(event->topic), event->data, out, on_told, &telling))
         return false;
     event->data = (struct span){out->data, out->len};

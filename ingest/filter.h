@@ -24,8 +24,8 @@ struct filter_hits {
 };
 void filter_hits_fini(struct filter_hits *hits);
 
-/* Filters event->data: what is left of it is in `out` (empty at first), and must stay as long as the event. Returns true when
- * something was taken out. */
+/* Filters event->data: what is left of it is in `out` (empty at first), and must stay as long as the event. Notes in the event by which
+ * version of the rules, which is the same in every ingest that has this file. Returns true when something was taken out. */
 bool filter_event(const struct filter *filter, struct event *event, struct buf *out, struct filter_hits *hits);
 /* What is left of the data of a test delivery, as text of its own; counts and tells. */
 char *filter_data(struct filter *filter, const char *topic, struct span data);

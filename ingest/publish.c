@@ -142,7 +142,8 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
     int64_t cursor;
     dedupe_print_id(publisher->dedupe, event->id, &print);
     if (!dedupe_holds(publisher->dedupe, &print, event->cursor)) {
-        dedupe_print_content(publisher->dedupe, event->topic, event->key, event_stored_data(event->stored), &print);
+        dedupe_print_content(publisher->dedupe, event->topic, event->key, event_stored_data(event->stored), event->rules,
+                             &print);
         publisher->doubled += dedupe_add(publisher->dedupe, &print, event->cursor, event->appended_ms);
     }
     struct inflight_record *record = inflight_find(&publisher->inflight, &print);
@@ -262,7 +263,7 @@ static int make_item(const struct publish *p, struct event *event, struct item *
     const struct span data = event_stored_data((struct span){item->draft.stored.data, item->draft.stored.len});
     const struct span key = {event->has_key ? event->key : NULL, event->key_len};
     dedupe_print_id(p->publisher->dedupe, span_of(event->id), &item->print);
-    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), key, data, &item->print);
+    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), key, data, event->rules, &item->print);
     return 0;
 }
 

@@ -57,6 +57,7 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         .id = consumer_header(message, "ess-id"),
         .key = consumer_header(message, "ess-key"),
         .traceparent = consumer_header(message, "traceparent"),
+        .rules = (uint16_t)number_of(consumer_header(message, "ess-pii"), 0),
         .stored = {message->payload, message->len},
         .newer = number_of(version, -1) > EVENT_VERSION,
     };
@@ -95,6 +96,10 @@ void record_draft_init(struct record_draft *draft, const struct event *event, co
         add_header(draft, "ess-source-cursor", span_of(draft->source_cursor));
     }
     add_header(draft, "ess-feed", span_of(feed_id));
+    if (event->rules) {
+        snprintf(draft->rules, sizeof draft->rules, "%u", event->rules);
+        add_header(draft, "ess-pii", span_of(draft->rules));
+    }
     if (traceparent)
         add_header(draft, "traceparent", span_of(traceparent));
 }

@@ -16,6 +16,7 @@ struct feed_event {
     int64_t cursor;
     int64_t appended_ms; /* the broker's time, since 1970 */
     struct span topic, id, key, traceparent; /* key and traceparent may be empty */
+    uint16_t rules;                          /* of the PII filter, as in struct event */
     struct span stored;                      /* the stored form; of a tombstone remade from its headers */
     bool newer; /* written by a later version of ESS: nothing more than cursor, time, topic and id can be read */
 };
@@ -35,11 +36,11 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
 uint64_t record_identity(const rd_kafka_message_t *message);
 
 /* An event's Kafka record, ready to be sent. Embedded; its texts live as long as it and the event do. */
-enum { RECORD_HEADERS_MAX = 8 };
+enum { RECORD_HEADERS_MAX = 9 };
 struct record_draft {
     struct producer_header headers[RECORD_HEADERS_MAX];
     size_t headers_count;
-    char source_cursor[24];
+    char source_cursor[24], rules[8];
     struct buf key, stored;
     bool tombstone;
 };

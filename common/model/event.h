@@ -40,6 +40,7 @@ struct event {
     bool has_own_id; /* the publisher gave the id, or a cursor from which it was made */
     struct span data; /* with its line breaks still in it */
     bool tombstone;   /* a key and "data": null */
+    uint16_t rules;   /* the version of the PII rules that `data` has passed; 0: none were in force */
 };
 
 /* Checks one published event. `data_max` is in bytes, as sent. `made_id` and `made_ts` are taken where the publisher

@@ -18,7 +18,7 @@ static const struct span no_key = {NULL, 0};
 static struct dedupe_print print_of(const struct dedupe *d, const char *id, const char *topic, struct span key, const char *data) {
     struct dedupe_print print;
     dedupe_print_id(d, span_of(id), &print);
-    dedupe_print_content(d, span_of(topic), key, span_of(data), &print);
+    dedupe_print_content(d, span_of(topic), key, span_of(data), 0, &print);
     return print;
 }
 
@@ -70,6 +70,21 @@ static void test_of_several_records_of_one_id_the_lowest_cursor_counts(void **st
     assert_found(d, &theirs, 0, DEDUPE_REPEAT, 8);
     assert_found(d, &mine, 0, DEDUPE_CONFLICT, 8);
     assert_int_equal(dedupe_count(d, 0), 1);
+    dedupe_free(d);
+}
+
+static void test_what_two_versions_of_the_pii_rules_have_left_is_not_compared(void **state) {
+    struct dedupe *d = dedupe_new(10, HOUR_MS, secret);
+    struct dedupe_print first = print_of(d, "x", "t", no_key, "1"), again = first;
+    (void)state;
+    dedupe_print_content(d, span_of("t"), no_key, span_of("1"), 7, &first);
+    dedupe_add(d, &first, 9, 0);
+    dedupe_print_content(d, span_of("t"), no_key, span_of("2"), 7, &again);
+    assert_found(d, &again, 0, DEDUPE_CONFLICT, 9);
+    dedupe_print_content(d, span_of("t"), no_key, span_of("2"), 8, &again);
+    assert_found(d, &again, 0, DEDUPE_REPEAT, 9);
+    dedupe_print_content(d, span_of("t"), no_key, span_of("1"), 0, &again);
+    assert_found(d, &again, 0, DEDUPE_REPEAT, 9);
     dedupe_free(d);
 }
 
@@ -165,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_repeat_has_the_first_ones_cursor_and_other_content_is_a_conflict),
         cmocka_unit_test(test_of_several_records_of_one_id_the_lowest_cursor_counts),
+        cmocka_unit_test(test_what_two_versions_of_the_pii_rules_have_left_is_not_compared),
         cmocka_unit_test(test_an_id_is_forgotten_when_the_window_has_passed_and_not_before),
         cmocka_unit_test(test_what_is_read_an_hour_later_is_no_repeat_of_what_was_forgotten),
         cmocka_unit_test(test_the_newest_ids_stay_when_there_are_too_many),
