@@ -35,7 +35,8 @@ struct settings {
     struct option_list egress_allow, egress_dns;
     char *egress_ca_file;
     struct {
-        int64_t timeout_ms, connect_timeout_ms, max_attempts, backoff_min_ms, backoff_max_ms, disable_after_ms;
+        int64_t timeout_ms, connect_timeout_ms, idle_timeout_ms, connection_lifetime_ms;
+        int64_t max_attempts, backoff_min_ms, backoff_max_ms, disable_after_ms;
     } delivery;
     struct cidr *allowed; /* egress_allow, parsed */
     size_t allowed_count;

@@ -15,7 +15,7 @@ static int64_t quarter_of(const struct capacity *c) { return c->max / 4 > 0 ? c-
 
 static bool has_place(const struct capacity *c, const struct capacity_group *group) {
     int64_t quarter = quarter_of(c), free = c->max - c->in_flight;
-    if (free <= 0 || (group->silent && c->silent_in_flight >= quarter))
+    if (c->closed || free <= 0 || (group->silent && c->silent_in_flight >= quarter))
         return false;
     return group->in_flight < quarter || free > quarter;
 }
@@ -114,4 +114,21 @@ void capacity_serve(struct capacity *c) {
     c->serve_due = false;
     if (served)
         serve_soon(c);
+}
+
+void capacity_close(struct capacity *c, bool closed) {
+    c->closed = closed;
+    if (!closed)
+        serve_soon(c);
+}
+
+void capacity_probe(struct capacity *c) {
+    int64_t before = c->in_flight;
+    c->closed = false;
+    c->serve_due = true;
+    for (int turns = 0; turns < TURNS_MAX && c->in_flight == before; turns++) /* who has nothing to send passes its turn on */
+        if (!serve_first(c, c->queue) && !serve_first(c, c->silent_queue))
+            break;
+    c->serve_due = false;
+    c->closed = true;
 }

@@ -37,6 +37,7 @@ struct capacity {
     int64_t silent_in_flight; /* of the silent groups */
     struct capacity_user *queue, *silent_queue;
     int64_t waiting; /* in both queues */
+    bool closed;
     bool serve_due;  /* capacity_serve is to be called, or runs: until then nobody overtakes the queue */
     void (*serve_soon)(void *arg); /* to call capacity_serve from the loop */
     void *arg;
@@ -50,6 +51,10 @@ bool capacity_ask(struct capacity *capacity, struct capacity_user *user);
 void capacity_take(struct capacity *capacity, struct capacity_user *user);
 /* One of its own has ended. */
 void capacity_give(struct capacity *capacity, struct capacity_user *user);
+/* While closed nobody may start; who asks is queued. */
+void capacity_close(struct capacity *capacity, bool closed);
+/* Gives one that waits its turn although places are closed. */
+void capacity_probe(struct capacity *capacity);
 /* It does not wait any more. */
 void capacity_leave(struct capacity *capacity, struct capacity_user *user);
 /* Whether the group's last attempt had no answer. */

@@ -31,6 +31,7 @@ static void serve_soon(void *arg) {
 void dispatcher_init_capacity(struct dispatcher *d) {
     loop_timer_init(&d->capacity_due, on_capacity_due, d);
     capacity_init(&d->capacity, d->settings.dispatcher.max_connections, serve_soon, d);
+    fault_init(d);
 }
 
 uint64_t dispatcher_random(struct dispatcher *d) {

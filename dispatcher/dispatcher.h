@@ -15,6 +15,7 @@
 #include "common/model/match.h"
 #include "common/settings.h"
 #include "dispatcher/capacity.h"
+#include "dispatcher/fault.h"
 #include "dispatcher/progress.h"
 
 struct bearer;
@@ -50,6 +51,7 @@ struct dispatcher {
     bool starting_over; /* neither; what is known is written down and then forgotten */
     int exit_status;
     struct lookout *lookout;         /* as long as the feed is there */
+    struct fault fault;
     struct capacity capacity; /* of webhooks under way */
     struct loop_timer capacity_due; /* those that wait for it are served */
     struct loop_timer liveness_due;

@@ -392,6 +392,8 @@ void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     window_set_state(&lane->window, f, FLIGHT_QUEUED);
 }
 
+void lane_wants_fresh(struct lane *lane, int64_t cursor) { window_find(&lane->window, cursor)->fresh = true; }
+
 void lane_buried(struct lane *lane, int64_t cursor) {
     struct flight *f = window_find(&lane->window, cursor);
     assert(f && f->state == FLIGHT_BURYING);

@@ -126,6 +126,8 @@ void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_
                  uint64_t random);
 /* The attempt was called off by us. It counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
+/* From now on its attempts are made on new connections. */
+void lane_wants_fresh(struct lane *lane, int64_t cursor);
 /* The dead letter is in Kafka; the event is settled. */
 void lane_buried(struct lane *lane, int64_t cursor);
 

@@ -113,6 +113,8 @@ static int open_http(struct dispatcher *d, struct error *err) {
 static int open_webhooks(struct dispatcher *d, struct error *err) {
     const struct webhook_client_options options = {.max_connections = d->settings.dispatcher.max_connections,
                                                    .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
+                                                   .idle_timeout_ms = d->settings.delivery.idle_timeout_ms,
+                                                   .lifetime_ms = d->settings.delivery.connection_lifetime_ms,
                                                    .ca_file = d->settings.egress_ca_file,
                                                    .name_servers = &d->settings.egress_dns,
                                                    .allowed = d->settings.allowed,

@@ -184,6 +184,7 @@ static void name_combine(struct resolver_name *name) {
     name_add(name, v6_first ? v6 : v4);
     name_add(name, v6_first ? v4 : v6);
     name->answer.error = name->answer.count ? NULL : status == ARES_SUCCESS ? "the name has no address" : ares_strerror(status);
+    name->answer.no_server = v4->silent && v6->silent;
     name->until_ms = clock_ms() + name_keep_ms(name);
 }
 

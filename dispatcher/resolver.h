@@ -23,6 +23,7 @@ struct resolver_answer {
     struct sockaddr_storage addresses[RESOLVER_ADDRESSES_MAX]; /* in the order to try them */
     size_t count;      /* 0: then `error` says why */
     const char *error; /* a static text */
+    bool no_server;    /* nobody answered, neither in time nor at all */
     bool ipv4_known, ipv6_known; /* whether a name server said what this name has of these, or that it has none */
 };
 

@@ -145,6 +145,19 @@ static void count(struct dispatcher *d, const struct attempt *a, const struct we
         histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
 }
 
+/* It says nothing of the endpoint: it met a fault of ours, or a kept-alive connection that was dead already. */
+static void attempt_call_off(struct attempt *a, const struct webhook_result *result) {
+    struct sender *sender = a->sender;
+    int64_t now_ms = clock_ms();
+    lane_abort(&sender->lane, a->flight, now_ms);
+    if (result->stale)
+        lane_wants_fresh(&sender->lane, a->flight);
+    if (result->fault)
+        sender->held_until_ms = now_ms + fault_hold_ms(sender->faults++);
+    attempt_end(a);
+    sender_step(sender);
+}
+
 static void on_done(void *arg, const struct webhook_result *result) {
     struct attempt *a = arg;
     struct sender *sender = a->sender;
@@ -156,6 +169,11 @@ static void on_done(void *arg, const struct webhook_result *result) {
                                          .duration_ms = result->duration_ms,
                                          .excerpt = result->excerpt};
     bool was_disabled = sender->lane.disabled;
+    if (fault_judge(d, result) || result->stale) {
+        attempt_call_off(a, result);
+        return;
+    }
+    sender->faults = 0;
     count(d, a, result);
     enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(d));
     if (now != FLIGHT_SETTLED)
@@ -188,6 +206,7 @@ static void send_letter(struct sender *sender, struct letter *letter) {
         .headers = make_headers(sender, letter, flight->attempts),
         .body = &letter->body,
         .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : d->settings.delivery.timeout_ms,
+        .fresh = flight->fresh,
         .done = on_done,
         .arg = a,
     };
@@ -342,6 +361,10 @@ void sender_step(struct sender *sender) {
         loop_timer_clear(d->loop, &sender->due);
     for (int starts = 0; subscriber_may_send(s, sender); starts++) {
         int64_t now_ms = clock_ms();
+        if (now_ms < sender->held_until_ms) {
+            loop_timer_set(d->loop, &sender->due, sender->held_until_ms);
+            break;
+        }
         enum lane_todo todo = lane_next(&sender->lane, now_ms, &cursor, &due_ms);
         if (todo == LANE_NOTHING) {
             wait_until(sender, due_ms, now_ms);

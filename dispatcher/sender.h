@@ -26,6 +26,7 @@ struct sender {
     struct attempt *attempts;   /* under way */
     struct dead_letter *letters; /* being written */
     struct capacity_user user;
+    int64_t faults, held_until_ms; /* attempts in a row that met a fault of ours; none is made before */
     struct loop_timer due; /* when something may be done */
     int64_t newer; /* cursor of an event that a later version of ESS wrote; see sender_waits_for_newer */
     int64_t throttled_until_ms; /* waits for the throttle were counted up to then */

@@ -25,11 +25,12 @@ void status_readyz(void *arg, struct http_request *request) {
     if (!http_request_no_query(request))
         return;
     int64_t held = progress_held_count(d);
+    const char *fault = fault_reason(d);
     bool ready = dispatcher_ready(d);
-    if (ready && !held) {
+    if (ready && !held && !fault) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
-    } else if (ready) {
+    } else if (ready && !fault) {
         error_set(&err, "%lld subscribers are held, since their progress cannot be written to %s: %s",
                   (long long)held, d->tokens_topic, d->progress_faults.reason);
         http_problem(request, 503, &err, NULL, 1);
@@ -37,6 +38,7 @@ void status_readyz(void *arg, struct http_request *request) {
         const char *trouble = d->feed ? feed_trouble(d->feed) : NULL;
         error_set(&err, "%s",
                   trouble       ? trouble
+                  : fault       ? fault
                   : d->kafka_up ? "the subscribers are being read"
                                 : "no Kafka broker answers");
         http_problem(request, 503, &err, NULL, 1);
@@ -60,6 +62,7 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_histogram(out, "ess_end_to_end_seconds", "", &d->end_to_end_seconds);
     metrics_family(out, "ess_throttle_wait_seconds_total", "counter", "Time for which events waited for their throttle.");
     metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
+    fault_metrics(d, out);
     metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
     metrics_value(out, "ess_in_flight", "", (double)d->capacity.in_flight);
 }

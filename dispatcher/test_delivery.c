@@ -23,6 +23,8 @@ struct test_delivery {
     struct loop_timer due; /* its throttle's */
     struct capacity_user user;
     struct webhook *webhook;
+    int64_t faults; /* of ours, in a row */
+    bool fresh;     /* on a new connection */
     uint64_t throttle_slot, endpoint_number;
 };
 
@@ -49,6 +51,16 @@ static void test_end_attempt(struct test_delivery *t) {
     endpoint_end(&t->subscriber->endpoint);
 }
 
+/* Neither a fault of ours nor a kept-alive connection that was dead already says anything of the endpoint. */
+static void make_again(struct test_delivery *t, const struct webhook_result *result) {
+    struct dispatcher *d = t->subscriber->dispatcher;
+    t->webhook = NULL;
+    t->fresh |= result->stale;
+    buf_append(&t->body, result->body.data, result->body.len);
+    capacity_give(&d->capacity, &t->user);
+    loop_timer_set(d->loop, &t->due, clock_ms() + (result->fault ? fault_hold_ms(t->faults++) : 0));
+}
+
 static void on_done(void *arg, const struct webhook_result *result) {
     struct test_delivery *t = arg;
     struct subscriber *s = t->subscriber;
@@ -58,6 +70,10 @@ static void on_done(void *arg, const struct webhook_result *result) {
                                          .duration_ms = result->duration_ms,
                                          .excerpt = result->excerpt};
     test_end_attempt(t);
+    if (fault_judge(s->dispatcher, result) || result->stale) {
+        make_again(t, result);
+        return;
+    }
     subscriber_answered(s, result);
     lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(s->dispatcher));
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
@@ -92,6 +108,7 @@ static void send_it(void *arg) {
                                             .body = &t->body,
                                             .timeout_ms = s->record.spec.timeout_ms >= 0 ? s->record.spec.timeout_ms
                                                                                          : d->settings.delivery.timeout_ms,
+                                            .fresh = t->fresh,
                                             .done = on_done,
                                             .arg = t};
     t->throttle_slot = throttle_start(&s->throttle);

@@ -2,6 +2,7 @@
 #include "dispatcher/webhook.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,11 @@
 
 #include "common/base/clock.h"
 #include "common/version.h"
+#include "dispatcher/machine.h"
 #include "dispatcher/resolver.h"
 #include "dispatcher/sockets.h"
 
-enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024, SPARE_HANDLES_MAX = 64 };
+enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024, SPARE_HANDLES_MAX = 64, DEAF_MS = 10000 };
 
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 
@@ -36,6 +38,8 @@ struct webhook {
     struct resolve resolve;
     struct loop_timer timer;  /* while its name is resolved: how long at most; or a failure is to be told */
     const char *failure;      /* why, when it was not curl that found out; NULL else */
+    enum webhook_fault fault; /* likewise */
+    bool fresh, opened;       /* a new connection is wanted; was begun */
     int64_t timeout_ms;
     bool added;               /* curl has it */
     struct buf body;
@@ -55,24 +59,14 @@ struct webhook_client {
     struct resolver *resolver;
     struct loop_timer timer;
     struct sockets *sockets;
+    int64_t deaf_until_ms; /* no name server answered; what was asked meanwhile may still fail until then */
     struct handle *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
     size_t spare_count;
     struct webhook *under_way;
 };
 
-static void finish(struct webhook_client *client, CURL *easy, CURLcode code);
-
-/* What is left of a time-out; never 0, which is "none" to curl. */
+/* Never 0, which is "none" to curl. */
 static long left_of(int64_t timeout_ms, long spent_ms) { return spent_ms < timeout_ms ? (long)timeout_ms - spent_ms : 1; }
-
-static void collect(void *arg) {
-    struct webhook_client *client = arg;
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(client->multi, &left)))
-        if (message->msg == CURLMSG_DONE)
-            finish(client, message->easy_handle, message->data.result);
-}
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     struct webhook_client *client = arg;
@@ -82,13 +76,6 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     else
         loop_timer_set(client->loop, &client->timer, clock_ms() + timeout_ms);
     return 0;
-}
-
-static void on_timeout(void *arg) {
-    struct webhook_client *client = arg;
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(client);
 }
 
 /* Each request is begun once: what curl would send again by itself, since the connection it took from its cache was dead, is a
@@ -108,6 +95,33 @@ static int on_begin(void *arg, char *address, char *local_address, int port, int
     return CURL_PREREQFUNC_OK;
 }
 
+/* --- whose fault was it? */
+
+/* Of an attempt that failed. What happens once the request is on its way is the endpoint's or the network's. */
+static enum webhook_fault find_fault(const struct webhook *w, CURLcode code) {
+    long os_errno = 0;
+    if (w->exchange.begun)
+        return WEBHOOK_NO_FAULT;
+    enum webhook_fault fault = w->fault ? w->fault : machine_fault();
+    if (fault)
+        return fault;
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT)
+        return WEBHOOK_MEMORY;
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        return WEBHOOK_CA;
+    curl_easy_getinfo(w->handle->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (code == CURLE_COULDNT_CONNECT && os_errno == ENETUNREACH && !machine_has_route())
+        return WEBHOOK_ROUTE;
+    return code == CURLE_COULDNT_CONNECT ? machine_fault_of((int)os_errno) : WEBHOOK_NO_FAULT;
+}
+
+/* A connection that was kept alive ended before one byte of an answer. The endpoint may have closed it just before the request, so
+ * it is tried again on a new one (RFC 9110 9.2.2). */
+static bool is_stale(const struct webhook *w, CURLcode code) {
+    bool ended = w->failure == died || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    return ended && w->exchange.begun && !w->opened && w->header_bytes == 0 && w->answer_bytes == 0;
+}
+
 /* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct webhook *w = arg;
@@ -118,7 +132,11 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         w->failure = not_public;
         return CURL_SOCKET_BAD;
     }
-    return sockets_open(w->client->sockets, address, w->handle->host, &w->exchange);
+    int fd = sockets_open(w->client->sockets, address, w->handle->host, &w->exchange);
+    if (fd < 0)
+        w->fault = machine_fault_of(errno);
+    w->opened |= fd >= 0;
+    return fd;
 }
 
 static size_t on_write(char *data, size_t size, size_t count, void *arg) {
@@ -171,6 +189,16 @@ static void handle_set_url(struct handle *handle, const char *text) {
     handle->literal = address_from_literal(handle->host, &literal);
 }
 
+static void handle_keep(struct webhook_client *client, struct handle *handle) {
+    if (!handle)
+        return;
+    curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
+    if (client->spare_count < SPARE_HANDLES_MAX)
+        client->spare[client->spare_count++] = handle;
+    else
+        handle_free(handle);
+}
+
 static void webhook_free(struct webhook *w) {
     struct webhook_client *client = w->client;
     DL_DELETE(client->under_way, w);
@@ -179,23 +207,21 @@ static void webhook_free(struct webhook *w) {
     if (w->added)
         curl_multi_remove_handle(client->multi, w->handle->easy);
     sockets_leave(&w->exchange);
-    curl_easy_setopt(w->handle->easy, CURLOPT_ERRORBUFFER, NULL);
-    if (client->spare_count < SPARE_HANDLES_MAX)
-        client->spare[client->spare_count++] = w->handle;
-    else
-        handle_free(w->handle);
+    handle_keep(client, w->handle);
     curl_slist_free_all(w->headers);
     curl_slist_free_all(w->pins);
     buf_fini(&w->body);
     free(w);
 }
 
-/* `status` 0: no whole answer, because of `error`. */
-static void complete(struct webhook *w, int status, const char *error, int64_t retry_after_ms) {
+static void complete(struct webhook *w, const struct webhook_result *found) {
     const struct webhook_result result = {
-        .status = status,
-        .error = status ? NULL : error,
-        .retry_after_ms = retry_after_ms,
+        .status = found->status,
+        .error = found->status ? NULL : found->error,
+        .fault = found->fault,
+        .stale = found->stale,
+        .connected = w->opened && w->exchange.begun,
+        .retry_after_ms = found->retry_after_ms,
         .duration_ms = clock_ms() - w->began_ms,
         .excerpt = w->excerpt_len ? w->excerpt : NULL,
         .body = {w->body.data, w->body.len},
@@ -213,19 +239,42 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool counts = code == CURLE_OK || (w->exchange.answered && code != CURLE_OPERATION_TIMEDOUT);
-    const char *error = w->failure ? w->failure : *w->reason ? w->reason : curl_easy_strerror(code);
+    const struct webhook_result result = {
+        .status = counts ? (int)status : 0,
+        .error = w->failure ? w->failure : *w->reason ? w->reason : curl_easy_strerror(code),
+        .fault = counts || w->failure == not_public ? WEBHOOK_NO_FAULT : find_fault(w, code),
+        .stale = !counts && is_stale(w, code),
+        .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,
+    };
     curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
     w->added = false;
-    complete(w, counts ? (int)status : 0, error, retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX);
+    complete(w, &result);
 }
 
-/* What holds for every request. */
+static void collect(void *arg) {
+    struct webhook_client *client = arg;
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(client->multi, &left)))
+        if (message->msg == CURLMSG_DONE)
+            finish(client, message->easy_handle, message->data.result);
+}
+
+static void on_timeout(void *arg) {
+    struct webhook_client *client = arg;
+    int running;
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(client);
+}
+
 static struct handle *handle_new(struct webhook_client *client) {
     const struct webhook_client_options *o = &client->options;
     struct handle *handle = mem_zero(sizeof *handle);
     CURL *easy = curl_easy_init();
-    if (!easy)
-        abort();
+    if (!easy) {
+        free(handle);
+        return NULL;
+    }
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* also against the environment's: only the address itself is checked */
@@ -233,6 +282,8 @@ static struct handle *handle_new(struct webhook_client *client) {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
     curl_easy_setopt(easy, CURLOPT_CAINFO, *o->ca_file ? o->ca_file : NULL);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(o->idle_timeout_ms / 1000));
+    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)(o->lifetime_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
@@ -250,6 +301,7 @@ static void configure(struct webhook *w) {
     CURL *easy = w->handle->easy;
     long spent_ms = (long)(clock_ms() - w->began_ms);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)w->fresh);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(w->client->options.connect_timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
@@ -263,18 +315,10 @@ static void configure(struct webhook *w) {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, w);
 }
 
-static void launch(struct webhook *w) {
-    configure(w);
-    if (curl_multi_add_handle(w->client->multi, w->handle->easy) != CURLM_OK)
-        abort(); /* only out of memory, or a handle that is in it already */
-    w->added = true;
-}
-
-/* --- names */
-
 static void on_failed(void *arg) {
     struct webhook *w = arg;
-    complete(w, 0, w->failure, 0);
+    const struct webhook_result result = {.error = w->failure, .fault = w->fault};
+    complete(w, &result);
 }
 
 /* The caller of webhook_send is never called back from within. */
@@ -282,6 +326,20 @@ static void fail_soon(struct webhook *w, const char *failure) {
     w->failure = failure;
     loop_timer_set(w->client->loop, &w->timer, clock_ms());
 }
+
+static void fail_for_memory(struct webhook *w) {
+    w->fault = WEBHOOK_MEMORY;
+    fail_soon(w, "no memory is left");
+}
+
+static void launch(struct webhook *w) {
+    configure(w);
+    w->added = curl_multi_add_handle(w->client->multi, w->handle->easy) == CURLM_OK;
+    if (!w->added)
+        fail_for_memory(w);
+}
+
+/* --- names */
 
 static void add_address(struct buf *list, const struct sockaddr *address) {
     char text[INET6_ADDRSTRLEN];
@@ -307,6 +365,19 @@ static void pin(struct webhook *w, const char *addresses) {
     buf_fini(&line);
 }
 
+/* A name that no name server answers for is the endpoint's matter, unless they answer nothing at all, or did so a moment ago, when
+ * this name was asked for. */
+static enum webhook_fault find_name_fault(const struct webhook *w, bool no_server) {
+    struct webhook_client *client = w->client;
+    enum webhook_fault fault = machine_fault();
+    int64_t now_ms = clock_ms();
+    if (fault || !no_server)
+        return fault;
+    if (!resolver_heard_since(client->resolver, w->began_ms))
+        client->deaf_until_ms = now_ms + DEAF_MS;
+    return now_ms < client->deaf_until_ms ? WEBHOOK_NAMES : WEBHOOK_NO_FAULT;
+}
+
 /* Of the name's addresses those that may be called are called. */
 static void use_answer(struct webhook *w, const struct resolver_answer *answer) {
     const struct webhook_client_options *o = &w->client->options;
@@ -320,6 +391,7 @@ static void use_answer(struct webhook *w, const struct resolver_answer *answer) 
         pin(w, buf_string(&addresses));
         launch(w);
     } else {
+        w->fault = answer->count ? WEBHOOK_NO_FAULT : find_name_fault(w, answer->no_server);
         fail_soon(w, answer->count ? not_public : answer->error);
     }
     buf_fini(&addresses);
@@ -328,11 +400,19 @@ static void use_answer(struct webhook *w, const struct resolver_answer *answer) 
 static void on_resolved(void *arg, const struct resolver_answer *answer) {
     struct webhook *w = arg;
     loop_timer_clear(w->client->loop, &w->timer);
+    loop_timer_init(&w->timer, on_failed, w);
     w->failure = NULL;
     use_answer(w, answer);
 }
 
-static void resolve(struct webhook *w) {
+static void on_name_late(void *arg) {
+    struct webhook *w = arg;
+    w->fault = find_name_fault(w, true);
+    on_failed(w);
+}
+
+static void resolve(struct webhook *w, const char *url) {
+    handle_set_url(w->handle, url);
     if (w->handle->literal) {
         launch(w);
         return;
@@ -344,6 +424,7 @@ static void resolve(struct webhook *w) {
         return;
     }
     w->failure = "its name could not be resolved in time";
+    loop_timer_init(&w->timer, on_name_late, w);
     loop_timer_set(w->client->loop, &w->timer, w->began_ms + w->client->options.connect_timeout_ms);
 }
 
@@ -352,6 +433,7 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
     *w = (struct webhook){.client = client,
                           .headers = request->headers,
                           .timeout_ms = request->timeout_ms,
+                          .fresh = request->fresh,
                           .done = request->done,
                           .arg = request->arg,
                           .began_ms = clock_ms()};
@@ -359,9 +441,11 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
     w->body = *request->body;
     buf_init(request->body);
     w->handle = client->spare_count ? client->spare[--client->spare_count] : handle_new(client);
-    handle_set_url(w->handle, request->url);
     DL_APPEND(client->under_way, w);
-    resolve(w);
+    if (w->handle)
+        resolve(w, request->url);
+    else
+        fail_for_memory(w);
     return w;
 }
 

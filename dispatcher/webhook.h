@@ -1,6 +1,6 @@
 /* One HTTPS POST to a subscriber, by libcurl on the loop. Its host's name is resolved first; the addresses that may be called
  * are pinned, and the real one is checked again when its socket is opened. The body is sent once: a kept-alive connection that turns out to
- * be dead is an attempt that failed, never a silent second one. Loop thread only; nothing blocks. */
+ * be dead is told as such (`stale`), never followed by a silent second attempt. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_WEBHOOK_H
 #define ESS_DISPATCHER_WEBHOOK_H
 
@@ -19,14 +19,31 @@ struct webhook_client;
 struct webhook_client_options {
     int64_t max_connections;
     int64_t connect_timeout_ms;
+    int64_t idle_timeout_ms; /* an idle connection older than this is not used again */
+    int64_t lifetime_ms;     /* neither is one that was made longer ago */
     const char *ca_file;        /* "" : the system's certificates only */
     const struct option_list *name_servers; /* empty: the system's */
     const struct cidr *allowed; /* egress.allow; must outlive the client */
     size_t allowed_count;
 };
 
+/* What kept an attempt from its endpoint that is no matter of the endpoint. */
+enum webhook_fault {
+    WEBHOOK_NO_FAULT,
+    WEBHOOK_DESCRIPTORS, /* this process or machine has no descriptor left */
+    WEBHOOK_PORTS,       /* no local port is left for a new connection */
+    WEBHOOK_MEMORY,
+    WEBHOOK_ROUTE,       /* this machine has no route to the outside */
+    WEBHOOK_NAMES,       /* no name server answers anything */
+    WEBHOOK_CA,          /* the CA file cannot be read */
+    WEBHOOK_FAULTS,
+};
+
 struct webhook_result {
-    int status;             /* 0: no whole answer, then `error` says why */
+    int status;             /* 0: no answer, then `error` says why */
+    enum webhook_fault fault; /* with status 0: the attempt is not to be counted */
+    bool stale;             /* likewise: a kept-alive connection was dead before a byte of an answer; try again `fresh` */
+    bool connected;         /* a new connection was made for it */
     const char *error;      /* NULL with a status */
     int64_t retry_after_ms; /* 0: none */
     int64_t duration_ms;
@@ -39,6 +56,7 @@ struct webhook_request {
     struct curl_slist *headers; /* taken over */
     struct buf *body;           /* taken over, and emptied */
     int64_t timeout_ms;
+    bool fresh;                 /* on a new connection */
     void (*done)(void *arg, const struct webhook_result *result); /* may send again, or cancel others */
     void *arg;
 };

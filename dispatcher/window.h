@@ -22,6 +22,7 @@ struct window_key;
 
 struct flight {
     enum flight_state state;
+    bool fresh;            /* its next attempt is to be made on a new connection */
     bool compacted;        /* compaction took records between prev and cursor */
     bool gave_up;          /* while BURYING: for its attempts, else because it was refused */
     int64_t cursor;

@@ -3,7 +3,7 @@ import socket
 import struct
 import threading
 
-A, AAAA, IN = 1, 28, 1
+A, NS, AAAA, IN = 1, 2, 28, 1
 
 
 class NameServer:

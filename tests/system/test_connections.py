@@ -1,4 +1,4 @@
-"""Kept-alive connections and how they end."""
+"""Kept-alive connections and how they end: what is sent again, and what an answer's end may lack."""
 import pytest
 
 from badends import BadEnd
@@ -23,6 +23,22 @@ def end_that(ess):
 
 def settled(ess, cursor):
     return ess.daemons[0].get("/ess/subscribers/bad").json["status"]["cursor"] >= cursor
+
+
+def test_an_event_that_a_dead_kept_alive_connection_swallowed_is_sent_again_at_once_and_counts_as_no_attempt(ess, end_that):
+    end = end_that("closes_when_a_second_request_comes", max_attempts=1, backoff_min="1h", backoff_max="1h")
+    cursors = [ess.publish("a", n) for n in range(20)]
+    wait_for(lambda: settled(ess, cursors[-1]))
+    assert end.requests == [(cursor, 1) for cursor in cursors]
+    assert not ess.daemons[1].lines("delivery_failed")
+
+
+def test_such_an_event_waits_for_its_throttle(ess, end_that):
+    end = end_that("closes_when_a_second_request_comes", max_attempts=1, throttle=2)
+    cursors = [ess.publish("a", n) for n in range(4)]
+    wait_for(lambda: settled(ess, cursors[-1]))
+    assert end.requests == [(cursor, 1) for cursor in cursors]
+    assert ess.daemons[1].metrics()["ess_throttle_wait_seconds_total"] > 1.5  # three more attempts than events
 
 
 def test_bytes_on_an_idle_connection_settle_no_event(ess, end_that):

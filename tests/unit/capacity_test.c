@@ -92,6 +92,24 @@ static void those_that_wait_are_served_in_turn_one_each(void **state) {
         assert_int_equal(order[6 + i], expected[i]);
 }
 
+static void while_places_are_closed_one_has_its_turn_at_each_probe(void **state) {
+    (void)state;
+    capacity_close(&capacity, true);
+    for (int i = 0; i < 3; i++)
+        want(i, 2);
+    assert_int_equal(started, 0);
+    wishes[0] = 0; /* it passes its turn on */
+    capacity_probe(&capacity);
+    capacity_probe(&capacity);
+    turn_of_the_loop();
+    assert_int_equal(started, 2);
+    assert_int_equal(order[0], 1);
+    assert_int_equal(order[1], 2);
+    capacity_close(&capacity, false);
+    turn_of_the_loop();
+    assert_int_equal(started, 4);
+}
+
 static void the_users_of_one_group_share_its_quarter(void **state) {
     (void)state;
     users[1].group = &groups[0];
@@ -203,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(one_alone_leaves_a_quarter_free),
         TEST(those_that_wait_are_served_in_turn_one_each),
+        TEST(while_places_are_closed_one_has_its_turn_at_each_probe),
         TEST(the_users_of_one_group_share_its_quarter),
         TEST(the_silent_share_a_quarter),
         TEST(one_that_answers_again_is_silent_no_more),

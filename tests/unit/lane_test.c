@@ -244,6 +244,18 @@ static void an_attempt_that_was_called_off_counts_for_the_throttle_only(UNUSED v
     assert_int_equal(attempt(5, 503), 1);
 }
 
+static void an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_one(UNUSED void **state) {
+    start_new(5, 0);
+    lane_abort(&lane, 5, now_ms);
+    lane_wants_fresh(&lane, 5);
+    assert_int_equal(due_ms(), now_ms);
+    assert_true(lane_start(&lane, 5)->fresh);
+    assert_int_equal(lane_flight(&lane, 5)->attempts, 1);
+    finish(5, 200);
+    start_new(6, 0);
+    assert_false(lane_flight(&lane, 6)->fresh);
+}
+
 static void a_paused_lane_starts_nothing_and_settles_what_is_under_way(UNUSED void **state) {
     start_new(5, 0);
     lane_pause(&lane, true);
@@ -351,6 +363,7 @@ int main(void) {
         TEST(a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_counts),
         TEST(any_2xx_a_pause_and_a_resume_end_failing),
         TEST(an_attempt_that_was_called_off_counts_for_the_throttle_only),
+        TEST(an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_one),
         TEST(a_paused_lane_starts_nothing_and_settles_what_is_under_way),
         TEST(a_disabled_lane_settles_what_is_under_way),
         TEST(resume_ends_a_backoff),

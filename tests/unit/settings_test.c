@@ -102,6 +102,8 @@ static void the_defaults_are_the_documented_ones(void **state) {
     assert_string_equal(s->egress_ca_file, "");
     assert_int_equal(s->delivery.timeout_ms, 15000);
     assert_int_equal(s->delivery.connect_timeout_ms, 5000);
+    assert_int_equal(s->delivery.idle_timeout_ms, 55000);
+    assert_int_equal(s->delivery.connection_lifetime_ms, 600000);
     assert_int_equal(s->delivery.max_attempts, 15);
     assert_int_equal(s->delivery.backoff_min_ms, 1000);
     assert_int_equal(s->delivery.backoff_max_ms, 3600000);

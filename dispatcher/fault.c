@@ -1,0 +1,79 @@
+/* Our own faults; see fault.h. */
+#include "dispatcher/fault.h"
+
+#include "common/base/clock.h"
+#include "common/http/metrics.h"
+#include "dispatcher/dispatcher.h"
+
+enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 10000, HOLD_MIN_MS = 1000, HOLD_MAX_MS = 10000, LOG_PERIOD_MS = 30000 };
+
+static const struct {
+    const char *label, *reason;
+} kinds[WEBHOOK_FAULTS] = {
+    [WEBHOOK_DESCRIPTORS] = {"kind=\"descriptors\"", "no file descriptor is left: raise the limit of open files (LimitNOFILE, ulimit -n)"},
+    [WEBHOOK_PORTS] = {"kind=\"ports\"", "no local port is left for a new connection: widen net.ipv4.ip_local_port_range"},
+    [WEBHOOK_MEMORY] = {"kind=\"memory\"", "no memory is left for a new connection: give this process or its machine more"},
+    [WEBHOOK_ROUTE] = {"kind=\"route\"", "this machine has no route to the outside: see to its network"},
+    [WEBHOOK_NAMES] = {"kind=\"names\"", "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
+    [WEBHOOK_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
+};
+
+static void fault_on_probe_due(void *arg) {
+    struct dispatcher *d = arg;
+    struct fault *f = &d->fault;
+    f->pause_ms = f->pause_ms * 2 < PAUSE_MAX_MS ? f->pause_ms * 2 : PAUSE_MAX_MS;
+    loop_timer_set(d->loop, &f->probe, clock_ms() + f->pause_ms);
+    capacity_probe(&d->capacity);
+}
+
+void fault_init(struct dispatcher *d) { loop_timer_init(&d->fault.probe, fault_on_probe_due, d); }
+
+static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
+    struct fault *f = &d->fault;
+    int64_t held_back, now_ms = clock_ms();
+    f->kind = kind;
+    f->count[kind]++;
+    if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
+        log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason), LOG_N("held_back", held_back));
+    capacity_close(&d->capacity, true);
+    if (f->probe.slot)
+        return;
+    f->pause_ms = PAUSE_MIN_MS;
+    loop_timer_set(d->loop, &f->probe, now_ms + f->pause_ms);
+}
+
+/* Whatever gets through opens the places again. Only a new connection shows that the fault is over. */
+static void fault_pass(struct dispatcher *d, bool connected) {
+    struct fault *f = &d->fault;
+    if (f->probe.slot) {
+        loop_timer_clear(d->loop, &f->probe);
+        capacity_close(&d->capacity, false);
+    }
+    if (f->kind && connected) {
+        log_info("deliveries_go_on", LOG_S("after", kinds[f->kind].reason));
+        f->kind = WEBHOOK_NO_FAULT;
+    }
+}
+
+bool fault_judge(struct dispatcher *d, const struct webhook_result *result) {
+    if (result->fault)
+        fault_begin(d, result->fault);
+    else
+        fault_pass(d, result->connected);
+    return result->fault != WEBHOOK_NO_FAULT;
+}
+
+int64_t fault_hold_ms(int64_t number) {
+    int64_t hold_ms = HOLD_MIN_MS;
+    for (int64_t i = 0; i < number && hold_ms < HOLD_MAX_MS; i++)
+        hold_ms *= 2;
+    return hold_ms < HOLD_MAX_MS ? hold_ms : HOLD_MAX_MS;
+}
+
+const char *fault_reason(const struct dispatcher *d) { return kinds[d->fault.kind].reason; }
+
+void fault_metrics(const struct dispatcher *d, struct buf *out) {
+    metrics_family(out, "ess_own_faults_total", "counter", "Attempts called off for a fault of this process or machine, by kind.");
+    for (int kind = WEBHOOK_NO_FAULT + 1; kind < WEBHOOK_FAULTS; kind++)
+        metrics_value(out, "ess_own_faults_total", kinds[kind].label, (double)d->fault.count[kind]);
+}

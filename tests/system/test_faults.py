@@ -1,0 +1,96 @@
+"""Faults of the dispatcher's own process and machine: no attempt is counted for them, and everything goes on once they are over."""
+import os
+import pathlib
+import resource
+import shutil
+
+from ess import PATIENCE_S, Receiver, wait_for
+from names import A, AAAA, NS, NameServer
+
+STRICT = {"max_attempts": 1, "backoff_min": "1h", "backoff_max": "1h"}  # one counted failure would be a dead letter
+
+
+def take_descriptors(pid):
+    """Gives them back when called."""
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), limits[1]))
+    return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+def check_nothing_was_counted(ess, receiver, cursors):
+    wait_for(lambda: len(receiver.requests) >= len(cursors))
+    assert receiver.cursors() == cursors
+    assert all(request.headers["X-ESS-Attempt"] == "1" for request in receiver.requests)
+    assert not ess.daemons[1].lines("delivery_failed") and not ess.records("dlq")
+
+
+def test_without_descriptors_no_attempt_is_counted_and_a_redrive_ends_nothing(ess):
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    receiver, refusing = ess.receiver(), ess.receiver()
+    ess.subscribe("new", receiver, ["a"], **STRICT)
+    ess.subscribe("redriven", refusing, ["b"])
+    refusing.answers(400)
+    letter = ess.publish("b", 1)
+    wait_for(lambda: ess.records("dlq"))
+    refusing.stop()
+    give_back = take_descriptors(dispatcher.process.pid)
+    cursors = [ess.publish("a", n) for n in range(3)]
+    assert ingest.request("POST", "/ess/subscribers/redriven/redrive", b"{}").status == 202
+    dispatcher.wait_line("deliveries_held_up")
+    assert "descriptor" in dispatcher.lines("deliveries_held_up")[0]["reason"]
+    give_back()
+    wait_for(lambda: len(receiver.requests) >= len(cursors))
+    refusing.start()
+    wait_for(lambda: refusing.cursors() == [letter, letter])
+    assert dispatcher.running()
+    assert receiver.cursors() == cursors and all(request.headers["X-ESS-Attempt"] == "1" for request in receiver.requests)
+    assert not dispatcher.lines("delivery_failed", subscriber="new")
+    assert dispatcher.metrics()['ess_own_faults_total{kind="descriptors"}'] >= 1
+
+
+def test_while_no_name_server_answers_anything_nothing_is_counted_and_the_dispatcher_is_not_ready(ess):
+    server = NameServer()
+    server.answers["hook.test"] = ["127.0.0.1"]
+    server.says_nothing_of = (A, AAAA, NS)
+    receiver = Receiver(ess.ca.certificate("hook", "DNS:hook.test,DNS:other.test"))
+    ess.receivers.append(receiver)
+    ess.ingest()
+    dispatcher = ess.dispatcher({"egress.dns": server.address, "delivery.connect_timeout": "2s"})
+    ess.subscribe("named", receiver.url(host="hook.test"), ["a"], **STRICT)
+    cursors = [ess.publish("a", n) for n in range(2)]
+    dispatcher.wait_line("deliveries_held_up")
+    answer = dispatcher.get("/readyz")
+    assert answer.status == 503 and "name server" in answer.json["detail"]
+    server.says_nothing_of = ()
+    check_nothing_was_counted(ess, receiver, cursors)
+    wait_for(lambda: dispatcher.get("/readyz").status == 200)
+    server.close()
+
+
+def test_without_its_ca_file_nothing_is_counted(ess):
+    ca_file = pathlib.Path(shutil.copy(ess.ca.pem, ess.folder / "copy.pem"))
+    receiver = ess.receiver()
+    ess.ingest()
+    dispatcher = ess.dispatcher({"egress.ca_file": ca_file})
+    ess.subscribe("new", receiver, ["a"], **STRICT)
+    ca_file.rename(ess.folder / "away.pem")
+    cursors = [ess.publish("a", n) for n in range(2)]
+    dispatcher.wait_line("deliveries_held_up")
+    assert "egress.ca_file" in dispatcher.get("/readyz").json["detail"]
+    (ess.folder / "away.pem").rename(ca_file)
+    check_nothing_was_counted(ess, receiver, cursors)
+
+
+def test_one_name_that_nobody_answers_for_is_its_own_endpoints_fault_and_holds_up_nobody(ess):
+    server = NameServer()
+    server.answers.update({"dead.test": None, "hook.test": ["127.0.0.1"]})
+    receiver = Receiver(ess.ca.certificate("hook", "DNS:hook.test,DNS:other.test"))
+    ess.receivers.append(receiver)
+    ess.ingest()
+    dispatcher = ess.dispatcher({"egress.dns": server.address, "delivery.connect_timeout": "2s"})
+    ess.subscribe("dead", receiver.url(host="dead.test"), ["a"], **STRICT)
+    ess.publish("a", 1)
+    wait_for(lambda: dispatcher.lines("delivery_failed", subscriber="dead"), timeout=PATIENCE_S)
+    assert not dispatcher.lines("deliveries_held_up") and dispatcher.get("/readyz").status == 200
+    server.close()
