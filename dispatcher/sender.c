@@ -269,6 +269,11 @@ int64_t sender_waits_for_newer(const struct sender *sender) {
     return lane->position < sender->newer && lane->scanned >= sender->newer - 1 ? sender->newer : 0;
 }
 
+static void at_end(struct sender *sender, const struct feed_passed *passed) {
+    lane_at_end(&sender->lane, passed->to, passed->compacted);
+    subscriber_at_end(sender->subscriber);
+}
+
 static bool scan(struct sender *sender) {
     struct lane *lane = &sender->lane;
     struct dispatcher *d = sender->subscriber->dispatcher;
@@ -283,7 +288,7 @@ static bool scan(struct sender *sender) {
         return true;
     case FEED_END:
         if (sender->job < 0)
-            lane_at_end(lane, passed.to, passed.compacted);
+            at_end(sender, &passed);
         else
             lane_passed(lane, passed.to, passed.compacted);
         progress_made(sender->subscriber);

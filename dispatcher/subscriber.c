@@ -185,12 +185,18 @@ static int renew_signing(struct subscriber *s) {
 
 static bool wants_pause(const struct subscriber *s) { return s->want.paused && strcmp(s->want.born, s->record.born) == 0; }
 
-static void add_patterns(struct subscriber *s) {
+void subscriber_at_end(struct subscriber *s) {
+    if (s->in_match)
+        return;
+    s->in_match = true;
     for (size_t i = 0; i < s->record.spec.topics_count; i++)
         match_add(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
 }
 
-static void remove_patterns(struct subscriber *s) {
+void subscriber_behind(struct subscriber *s) {
+    if (!s->in_match)
+        return;
+    s->in_match = false;
     for (size_t i = 0; i < s->record.spec.topics_count; i++)
         match_remove(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
 }
@@ -204,7 +210,6 @@ static void start(struct subscriber *s, enum log_level level) {
     take_silence(s);
     lane_pause(&s->live.lane, wants_pause(s));
     s->running = true;
-    add_patterns(s);
     progress_begin(s, written);
     log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
            LOG_N("position", s->live.lane.position));
@@ -233,7 +238,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     progress_end(s);
     loop_timer_clear(s->dispatcher->loop, &s->job_due);
     loop_timer_clear(s->dispatcher->loop, &s->commands_due);
-    remove_patterns(s);
+    subscriber_behind(s);
     sender_fini(&s->live);
     jobs_free(s);
     signing_fini(&s->signing);
@@ -271,12 +276,11 @@ static void renew_policy(struct subscriber *s) {
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */
 static void replace_record(struct subscriber *s, struct subscriber_record *record) {
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
-    remove_patterns(s);
+    subscriber_behind(s);
     if (s->live.lane.at_end)
         lane_wake(&s->live.lane, feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
     spec_fini(&s->record.spec);
     s->record = *record;
-    add_patterns(s);
     sender_topics_changed(&s->live);
     if (s->job_sender)
         sender_topics_changed(s->job_sender);

@@ -59,6 +59,9 @@ struct subscriber {
     /* while it runs */
     bool running;
     struct match_member member;
+    bool in_match; /* its patterns are in the index of those that an appended event wakes: from when its lane came to the end until an
+                    * event met it behind */
+    struct subscriber *behind_next;
     struct capacity_group places; /* of its attempts, whoever makes them */
     struct sender live;
     struct sender *job_sender; /* of jobs[0]; NULL: none runs */
@@ -114,6 +117,10 @@ void subscriber_stop(struct subscriber *s, bool keep);
 
 /* An attempt has ended with this result, whoever made it. */
 void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
+/* Its live lane stands at the end of the log: the next event for it wakes it. */
+void subscriber_at_end(struct subscriber *s);
+/* An event that it wants met it behind: it needs no waking until it is at the end again. */
+void subscriber_behind(struct subscriber *s);
 /* When the oldest event that waits for its live lane was appended, of the wall; 0: none waits, or it is not known. */
 int64_t subscriber_oldest_ms(const struct subscriber *s);
 /* One of its senders may start a webhook now, as far as ownership and its operator are concerned. */

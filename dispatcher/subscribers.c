@@ -347,11 +347,21 @@ void subscribers_forget(struct subscribers *all, int32_t partition) {
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
 }
 
+/* An event that was appended, and those that it met behind: they leave the index when it has been gone through. So lanes that are behind
+ * cost one event, not each. */
+struct waking {
+    const struct feed_event *event;
+    struct subscriber *behind;
+};
+
 static void wake(void *arg, struct match_member *member) {
-    const struct feed_event *event = arg;
+    struct waking *waking = arg;
+    const struct feed_event *event = waking->event;
     struct subscriber *s = (struct subscriber *)(void *)((char *)member - offsetof(struct subscriber, member));
-    if (!s->live.lane.at_end)
-        return; /* it is behind, and will come to it */
+    if (!s->live.lane.at_end) { /* it will come to it */
+        LL_PREPEND2(waking->behind, s, behind_next);
+        return;
+    }
     lane_wake(&s->live.lane, event->cursor - 1);
     s->live.lane.appended_ms = event->appended_ms;
     progress_soon(s); /* that it is behind: it may have to wait */
@@ -360,7 +370,14 @@ static void wake(void *arg, struct match_member *member) {
 
 void subscribers_appended(struct dispatcher *d, const struct feed_event *event) {
     struct feed_event copy = *event;
-    match_each(d->match, event->topic, wake, &copy);
+    struct waking waking = {.event = &copy};
+    match_each(d->match, event->topic, wake, &waking);
+    while (waking.behind) {
+        struct subscriber *s = waking.behind;
+        LL_DELETE2(waking.behind, s, behind_next);
+        if (!s->live.lane.at_end)
+            subscriber_behind(s);
+    }
 }
 
 size_t subscribers_count(const struct subscribers *all) {

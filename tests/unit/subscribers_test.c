@@ -1,0 +1,77 @@
+/* Whom an appended event wakes: lanes that stand at the end of the log. One that it meets behind costs nothing from then on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/subscriber.h"
+#include "dispatcher/subscribers.h"
+
+static struct dispatcher d;
+static struct subscriber *s;
+static char *topics[] = {"a", "a.*"};
+
+static int begin(void **state) {
+    const struct lane_policy policy = {.ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
+    (void)state;
+    d.loop = loop_new();
+    d.match = match_new();
+    s = subscriber_new(&d, "one", 0);
+    s->record.spec = (struct spec){.topics = topics, .topics_count = 2};
+    s->live = (struct sender){.subscriber = s, .job = -1};
+    lane_init(&s->live.lane, &policy, &s->throttle, &s->endpoint, 7);
+    lane_at_end(&s->live.lane, 7, false);
+    subscriber_at_end(s);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    loop_timer_clear(d.loop, &s->progress.due);
+    subscriber_free(s);
+    match_free(d.match);
+    loop_free(d.loop);
+    return 0;
+}
+
+static void append(int64_t cursor, const char *topic) {
+    const struct feed_event event = {.cursor = cursor, .topic = span_of(topic), .appended_ms = 1000 + cursor};
+    subscribers_appended(&d, &event);
+}
+
+static void an_event_wakes_the_lane_that_waits_for_it(void **state) {
+    (void)state;
+    append(8, "b");
+    assert_true(s->live.lane.at_end);
+    append(9, "a.b");
+    assert_false(s->live.lane.at_end);
+    assert_true(s->live.lane.scanned == 8 && subscriber_oldest_ms(s) == 1009);
+    assert_true(s->progress.due.slot); /* that it is behind is told soon */
+    assert_true(s->in_match);
+}
+
+static void a_lane_that_is_behind_leaves_the_index_until_it_is_at_the_end_again(void **state) {
+    (void)state;
+    append(8, "a");
+    append(9, "a");
+    assert_false(s->in_match);
+    append(10, "a");
+    assert_true(s->live.lane.scanned == 7);
+    lane_at_end(&s->live.lane, 10, false);
+    subscriber_at_end(s);
+    append(11, "a");
+    assert_false(s->live.lane.at_end);
+    assert_true(s->in_match && s->live.lane.scanned == 10);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(an_event_wakes_the_lane_that_waits_for_it),
+        TEST(a_lane_that_is_behind_leaves_the_index_until_it_is_at_the_end_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
