@@ -179,6 +179,10 @@ static int open_http(struct ingest *ingest, struct error *err) {
     ingest->http = http_server_new(ingest->loop, &options, err);
     if (!ingest->http)
         return -1;
+    int64_t wanted = options.max_connections, connections = (int64_t)http_server_connections_max(ingest->http);
+    if (connections < wanted)
+        log_warn("few_descriptors", LOG_N("connections", connections), LOG_N("wanted", wanted),
+                 LOG_S("reason", "the limit of open files (ulimit -n) allows no more beside those that Kafka needs"));
     log_info("listening", LOG_S("address", http_server_address(ingest->http)), LOG_S("scheme", ingest->tls ? "https" : "http"));
     return 0;
 }

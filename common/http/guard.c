@@ -67,11 +67,20 @@ static void look_at_name(struct guard *g, const char *name, size_t len) {
         blame(g, "a header has no name");
 }
 
+static bool only_white_space(const char *text) { return !text[strspn(text, " \t")]; }
+
+/* White space behind a value is no part of it, and libmicrohttpd 0.9 leaves it there: it is cut off in libmicrohttpd's memory.
+ * Not before the value was looked at: what libmicrohttpd itself has taken for no "chunked" is none. */
+static void cut_white_space(const char *value) {
+    for (char *end = strchr(value, 0); end > value && (end[-1] == ' ' || end[-1] == '\t');)
+        *--end = 0;
+}
+
 static void look_at_value(struct guard *g, enum guard_header header, const char *value) {
     static const char host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+;=:[]";
     switch (header) {
     case GUARD_HOST:
-        if (!*value || value[strspn(value, host)])
+        if (!strspn(value, host) || !only_white_space(value + strspn(value, host)))
             blame(g, "Host must be a name or an address, and maybe a port");
         break;
     case GUARD_CONTENT_LENGTH:
@@ -117,6 +126,7 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const 
             blame(g, twice[header]);
         look_at_value(g, (enum guard_header)header, value);
     }
+    cut_white_space(value);
     return MHD_YES;
 }
 

@@ -4,6 +4,7 @@
 
 #include <gnutls/abstract.h>
 #include <microhttpd.h>
+#include <uthash.h>
 
 #include "common/http/guard.h"
 #include "common/http/server.h"
@@ -16,13 +17,20 @@ enum {
     HTTP_QUERY_MAX = 16,
     HTTP_ID_BYTES = 65,
     HTTP_BODY_BYTES_DEFAULT = 64 * 1024,
+    HTTP_IDLE_MS = 60 * 1000, /* a kept-alive connection until the first byte of its next request */
 };
 
 /* An open connection. */
 struct http_connection {
     struct http_server *server;
     int fd;
+    struct http_peer *peer;
+    struct loop_io io;
     struct loop_timer deadline; /* of the headers, the body, or the idleness that it is in */
+    bool idle;                  /* between two requests, */
+    uint64_t idle_turn;         /* since this turn of the loop */
+    bool lingers;               /* its last answer comes while the client may still write */
+    struct http_request *watcher; /* is to know when the client closes; NULL: nobody */
     struct http_connection *prev, *next;
 };
 
@@ -59,7 +67,6 @@ struct http_request {
     size_t headers_count;
     void (*gone)(void *arg);
     void *gone_arg;
-    struct loop_io watch;
     /* of a stream */
     bool streaming, in_drained;
     struct buf out;
@@ -82,7 +89,11 @@ struct http_server {
     struct loop_timer timer; /* libmicrohttpd's own time-outs */
     struct loop_hook hook;
     struct http_connection *connections;
-    size_t connections_count;
+    size_t connections_count, connections_max;
+    struct http_peer *peers;
+    struct http_linger *lingers;
+    size_t lingers_count;
+    uint64_t turn; /* counts the loop's wake-ups */
     struct http_request *requests; /* begun and not completed */
     struct http_request *drained;  /* whose callback is due */
 };
@@ -91,8 +102,18 @@ struct http_server {
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count, const gnutls_pk_algorithm_t *algorithms,
                  int algorithms_count, gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
 
+/* libmicrohttpd's questions and news about connections; `cls` is the server. */
+enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address, socklen_t len);
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what);
 /* The connection is cut off at that time at the latest. */
 void http_connection_deadline(struct http_connection *connection, int64_t wait_ms);
+/* A request has begun: its headers must be whole in time. One has ended: the connection is idle. */
+void http_connection_begin_request(struct http_connection *connection);
+void http_connection_end_request(struct http_connection *connection);
+/* The request is to know, by http_request_left, when the client closes the connection; NULL: nobody any more. */
+void http_connection_watch(struct http_connection *connection, struct http_request *watcher);
+/* Closes those that linger. */
+void http_connection_end_lingers(struct http_server *server);
 /* How long a client may take for so many bytes of an answer, which hold memory: a minute, and 64 KB a second. */
 static inline int64_t http_answer_ms(size_t bytes) { return 60 * 1000 + (int64_t)(bytes / 64); }
 
@@ -112,6 +133,8 @@ void http_request_add_headers(struct http_request *request, const char *content_
 enum MHD_Result http_request_queue(struct http_request *request);
 /* Lets libmicrohttpd go on with a suspended request. */
 void http_request_resume(struct http_request *request);
+/* The client of a watched request has closed its connection. */
+void http_request_left(struct http_request *request);
 /* Tells the service, once, that the request is no more. */
 void http_request_tell_gone(struct http_request *request);
 

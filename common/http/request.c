@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 #include <utlist.h>
 
@@ -30,7 +29,7 @@ void http_request_free(struct http_request *r) {
     if (!r->answered)
         http_request_tell_gone(r);
     http_stream_forget(r);
-    loop_io_clear(r->server->loop, &r->watch);
+    http_connection_watch(r->connection, NULL);
     DL_DELETE(r->server->requests, r);
     if (r->response)
         MHD_destroy_response(r->response);
@@ -119,6 +118,11 @@ static bool path_matches(struct http_request *r, const char *pattern) {
     return *path == 0;
 }
 
+/* HEAD is GET of which libmicrohttpd sends the headers only. */
+static bool method_fits(const struct http_route *route, const char *method) {
+    return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
+}
+
 /* The route for path and method; else the answer, which names the methods that the path takes. */
 static bool find_route(struct http_request *r, const char *method) {
     const struct http_server_options *o = &r->server->options;
@@ -127,12 +131,12 @@ static bool find_route(struct http_request *r, const char *method) {
     for (const struct http_route *route = o->routes; route < o->routes + o->routes_count; route++) {
         if (!path_matches(r, route->path))
             continue;
-        if (strcmp(route->method, method) == 0) {
+        if (method_fits(route, method)) {
             r->route = route;
             buf_fini(&allow);
             return true;
         }
-        buf_printf(&allow, "%s%s", allow.len ? ", " : "", route->method);
+        buf_printf(&allow, "%s%s", allow.len ? ", " : "", strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
     }
     if (allow.len)
         http_answer_header(r, "Allow", buf_string(&allow));
@@ -185,7 +189,7 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
     name_request(r);
     guard_headers(&r->guard, r->mhd, method, version);
     /* What follows in the connection may be the rest of this request: it is not looked at. */
-    r->closing = r->guard.fault || r->guard.has_body;
+    r->closing = r->connection->lingers = r->guard.fault || r->guard.has_body;
     if (r->guard.fault) {
         error_set(&err, "%s", r->guard.fault);
         http_problem(r, 400, &err, NULL, 0);
@@ -195,7 +199,7 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
     MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, add_parameter, r);
     if (!find_route(r, method) || (o->admit && !o->admit(o->arg, r)) || !length_fits(r))
         return false;
-    r->closing = false;
+    r->closing = r->connection->lingers = false;
     return true;
 }
 
@@ -225,18 +229,14 @@ void http_request_on_gone(struct http_request *r, void (*gone)(void *), void *ar
     r->gone_arg = arg;
 }
 
-static void on_watched(void *arg, uint32_t events) {
-    struct http_request *r = arg;
-    (void)events;
-    loop_io_clear(r->server->loop, &r->watch);
+void http_request_left(struct http_request *r) {
+    http_connection_watch(r->connection, NULL);
     r->dead = true;
     http_request_tell_gone(r);
     http_request_resume(r);
 }
 
-void http_request_watch(struct http_request *r) {
-    loop_io_set(r->server->loop, &r->watch, r->connection->fd, EPOLLRDHUP, on_watched, r);
-}
+void http_request_watch(struct http_request *r) { http_connection_watch(r->connection, r); }
 
 void http_request_resume(struct http_request *r) {
     if (!r->suspended)
@@ -284,7 +284,7 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
     r->status = status;
     r->answered = true;
     http_request_add_headers(r, content_type);
-    loop_io_clear(r->server->loop, &r->watch);
+    http_connection_watch(r->connection, NULL);
     http_request_resume(r);
 }
 

@@ -19,55 +19,16 @@ enum {
     BACKLOG = 1024,
     CONNECTION_MEMORY_BYTES = 16 * 1024, /* headers must fit; a suspended stream holds it */
     INACTIVE_S = 60,                     /* an answer that its client does not take, a connection that says nothing */
-    IDLE_MS = 60 * 1000,                 /* a kept-alive connection until its next request's headers are whole */
     CLOSE_MS = 1000,                     /* for the last answers when the server goes */
     CLOSE_LOOK_MS = 5,
+    DESCRIPTORS_KEPT = 256, /* for Kafka, files, and connections that linger */
 };
-
-/* --- connections and their deadlines */
-
-static void on_deadline(void *arg) {
-    struct http_connection *c = arg;
-    shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees an end and closes it */
-}
-
-void http_connection_deadline(struct http_connection *c, int64_t wait_ms) {
-    loop_timer_set(c->server->loop, &c->deadline, clock_ms() + wait_ms);
-}
-
-static void connection_open(struct http_server *server, struct MHD_Connection *mhd, void **context) {
-    struct http_connection *c = mem_zero(sizeof *c);
-    c->server = server;
-    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    loop_timer_init(&c->deadline, on_deadline, c);
-    http_connection_deadline(c, server->options.header_timeout_ms);
-    DL_APPEND(server->connections, c);
-    server->connections_count++;
-    *context = c;
-}
-
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what) {
-    struct http_server *server = cls;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_open(server, mhd, context);
-        return;
-    }
-    struct http_connection *c = *context;
-    loop_timer_clear(server->loop, &c->deadline);
-    DL_DELETE(server->connections, c);
-    server->connections_count--;
-    server->must_run = true; /* at its limit it stopped listening, and begins again only when it runs */
-    free(c);
-}
 
 /* --- requests */
 
-/* From the second request of a connection on it is known only here that one has begun. */
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd) {
     struct http_request *request = http_request_new(cls, mhd, uri);
-    struct http_connection *c = request->connection;
-    if (c->deadline.at_ms > clock_ms() + c->server->options.header_timeout_ms)
-        http_connection_deadline(c, c->server->options.header_timeout_ms);
+    http_connection_begin_request(request->connection);
     return request;
 }
 
@@ -76,7 +37,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
     (void)cls, (void)mhd, (void)how;
     if (!request)
         return;
-    http_connection_deadline(request->connection, IDLE_MS);
+    http_connection_end_request(request->connection);
     http_request_free(request);
     *context = NULL;
 }
@@ -160,6 +121,11 @@ static bool before_wait(void *arg) {
     return server->drained || server->must_run || due_now(server);
 }
 
+static void after_wait(void *arg) {
+    struct http_server *server = arg;
+    server->turn++;
+}
+
 static void on_timer(void *arg) { run(arg); }
 
 static void on_ready(void *arg, uint32_t events) {
@@ -228,14 +194,13 @@ static int start_daemon(struct http_server *server, struct error *err) {
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
                                    {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},
                                    {MHD_OPTION_END, 0, NULL}};
-    unsigned limit = o->max_connections ? (unsigned)o->max_connections : (unsigned)sysconf(_SC_OPEN_MAX);
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->max_connections_per_address,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
+        flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
     if (!server->daemon)
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -243,12 +208,20 @@ static int start_daemon(struct http_server *server, struct error *err) {
     return 0;
 }
 
+/* As many as are wanted (0: any number), and as descriptors allow. */
+static size_t connections_max(int64_t wanted) {
+    int64_t all = sysconf(_SC_OPEN_MAX), room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
+    return (size_t)(wanted && wanted < room ? wanted : room);
+}
+
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options, struct error *err) {
     int fd = open_listener(options->listen, err);
     if (fd < 0)
         return NULL;
     struct http_server *server = mem_zero(sizeof *server);
-    *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd, .hook = {.before_wait = before_wait, .arg = server}};
+    *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd};
+    server->hook = (struct loop_hook){.before_wait = before_wait, .after_wait = after_wait, .arg = server};
+    server->connections_max = connections_max(options->max_connections);
     loop_timer_init(&server->timer, on_timer, server);
     name_address(server);
     if (start_daemon(server, err)) {
@@ -262,6 +235,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
 const char *http_server_address(const struct http_server *server) { return server->address; }
 size_t http_server_connections(const struct http_server *server) { return server->connections_count; }
+size_t http_server_connections_max(const struct http_server *server) { return server->connections_max; }
 
 size_t http_server_pending(const struct http_server *server) {
     size_t count = 0;
@@ -309,6 +283,7 @@ void http_server_free(struct http_server *server) {
     loop_hook_remove(server->loop, &server->hook);
     loop_io_clear(server->loop, &server->io);
     MHD_stop_daemon(server->daemon);
+    http_connection_end_lingers(server);
     loop_timer_clear(server->loop, &server->timer);
     free(server);
 }

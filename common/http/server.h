@@ -31,7 +31,7 @@ struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     size_t body_max_bytes;
     int64_t max_connections;             /* 0: no limit */
-    int64_t max_connections_per_address; /* 0: no limit */
+    int64_t max_connections_per_address; /* of IPv4, or /64 of IPv6; 0: no limit */
     int64_t header_timeout_ms, body_timeout_ms; /* absolute */
     struct tls *tls;                            /* NULL: without TLS. Stays the caller's */
     const struct http_route *routes;
@@ -53,8 +53,9 @@ void http_server_quiesce(struct http_server *server);
 
 /* Requests that were handed to a handler and are not answered yet, streams included. */
 size_t http_server_pending(const struct http_server *server);
-/* Open connections. */
+/* Open connections, and how many there may be: options.max_connections, or fewer where descriptors are short. */
 size_t http_server_connections(const struct http_server *server);
+size_t http_server_connections_max(const struct http_server *server);
 
 /* Answers what is pending with 503 (its `gone` is called), ends the streams and closes everything. */
 void http_server_free(struct http_server *server);
@@ -83,7 +84,7 @@ void *http_request_data(const struct http_request *request);
 /* Called when the request's client has gone away before its answer was sent, or the server is closing: the request
  * must not be used any more. At most one. */
 void http_request_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
-/* For a request that waits long: notices at once when its client closes the connection. */
+/* For a request that waits long: notices soon when its client closes the connection. */
 void http_request_watch(struct http_request *request);
 
 /* --- whole answers; each ends the request. Bodies are copied, or taken over (`body` is emptied). */

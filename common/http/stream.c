@@ -105,7 +105,7 @@ static void end(struct http_request *r) {
     r->answered = true;
     http_connection_deadline(r->connection, http_answer_ms(http_stream_backlog(r)));
     http_stream_forget(r);
-    loop_io_clear(r->server->loop, &r->watch);
+    http_connection_watch(r->connection, NULL);
     http_request_resume(r);
 }
 

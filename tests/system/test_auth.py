@@ -96,6 +96,10 @@ def test_the_scheme_is_read_in_any_case(guarded):
         assert guarded.request("GET", "/metrics", None, {"Authorization": f"{scheme} {token('admin')}"}).status == 200
 
 
+def test_white_space_behind_a_token_is_no_part_of_it(guarded):
+    assert guarded.request("GET", "/metrics", None, {"Authorization": f"Bearer {token('admin')} \t "}).status == 200
+
+
 def test_a_token_publishes_within_its_pattern_only(guarded):
     assert publish(guarded, "drug.copay", "engine").status == 201
     refused = publish(guarded, "visit.made", "engine")

@@ -1,11 +1,13 @@
 """The two services as an operator meets them: health, metrics, signals, what they take when nothing happens."""
 import concurrent.futures
+import contextlib
 import fcntl
 import http.client
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -30,6 +32,31 @@ def test_health_and_metrics_are_there(shared):
             assert sum(line.startswith(f"# HELP {name} ") for line in lines) == sum(line.startswith(f"# TYPE {name} ") for line in lines) == 1, name
         assert daemon.metrics()["ess_kafka_up"] == 1
         assert daemon.get("/nowhere").status == 404
+
+
+def test_head_is_get_without_its_body(shared):
+    for daemon in shared.daemons:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            get, head = daemon.get(path), daemon.request("HEAD", path)
+            assert head.status == get.status == 200 and head.body == b"" and head.headers["Content-Type"] == get.headers["Content-Type"]
+            assert path == "/metrics" or head.headers["Content-Length"] == get.headers["Content-Length"] == str(len(get.body))
+    ingest = shared.daemons[0]
+    for path, status in (("/ess/replay", 200), ("/ess/poll?wait=0", 200), ("/ess/subscribers/nobody", 404), ("/ess/publish", 405), ("/ess/stream", 200)):
+        answer = ingest.request("HEAD", path)
+        assert answer.status == status and answer.body == b"", path
+    assert ingest.get("/healthz").status == 200
+
+
+def test_connections_stay_below_the_descriptors_that_there_are(ess):
+    ingest = ess.ingest(start=False)
+    ingest.command = lambda command=ingest.command: ["prlimit", "--nofile=600:600", *command()]
+    ingest.start()
+    assert ingest.wait_line("few_descriptors")["connections"] == str(600 - 256)
+    host, port = ingest.address.rsplit(":", 1)
+    with contextlib.ExitStack() as held:
+        for _ in range(700):
+            held.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        assert ess.publish("d.full", 1)  # once the headers' deadline has ended some
 
 
 def test_a_histogram_is_cumulative_and_ends_with_its_count(shared):

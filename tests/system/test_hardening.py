@@ -178,6 +178,7 @@ WELL_FORMED = {
     "a trailer": (chunks(CHUNK + b"0\r\nX: y\r\n\r\n"), 201),
     "a body that nobody needs": (get(SIZE) + BODY, 200),
     "a Host with a port": (get(host=b"Host: [::1]:8080"), 200),
+    "a Host with spaces around": (get(host=b"Host: \t x:80 \t "), 200),
     "an empty value": (get(b"X:", b"Y: ", b"Z: z"), 200),
     "a value with spaces around": (get(b"X: \t a b \t ", b"Y:z"), 200),
     "a value beyond ASCII": (get(b"X: \xc3\xa9\xff"), 200),
@@ -315,6 +316,51 @@ def test_a_second_request_that_drips_is_cut_off_too(ess):
     ingest = ess.ingest({"ingest.header_timeout": "1s"})
     drip = Drip(ingest, "127.0.0.1", get() + b"GET /healthz HTTP/1.1\r\n", b"X")
     wait_for(lambda: drip.go_on() or drip.until)
+
+
+def test_a_second_request_that_drips_from_its_first_byte_on_is_cut_off_too(ess):
+    ingest = ess.ingest({"ingest.header_timeout": "1s"})
+    drip = Drip(ingest, "127.0.0.1", get(), b"G")
+    wait_for(lambda: drip.go_on() or drip.until, 30)  # an idle one may stay for a minute
+
+
+def test_a_kept_connection_may_be_idle_for_longer_than_headers_may_take(ess):
+    ingest = ess.ingest({"ingest.header_timeout": "1s"})
+    with socket.create_connection(host_and_port(ingest), timeout=PATIENCE_S) as idle:
+        for _ in range(3):
+            idle.sendall(get())
+            assert statuses(idle.recv(65536)) == [200]
+        idle.settimeout(3)
+        with pytest.raises(TimeoutError):
+            idle.recv(1)
+
+
+@pytest.mark.parametrize("line, headers, status", [
+    (b"POST /ess/publish", [b"X: y"], 413), (b"POST /nowhere", [], 404), (b"PATCH /ess/publish", [], 405),
+    (b"POST /ess/publish", [b"Content-Length: 3"], 400), (b"POST /register", [], 413),
+], ids=lambda value: str(value))
+def test_who_writes_first_and_reads_then_has_the_answer_to_what_was_refused(ingest, line, headers, status):
+    size = 9 * 1024 * 1024 if b"X: y" in headers else 900 * 1024
+    request = b"\r\n".join([line + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % size, *headers]) + b"\r\n\r\n"
+    for _ in range(5):
+        with socket.create_connection(host_and_port(ingest), timeout=20) as connection:
+            connection.sendall(request)
+            for _ in range(size // 16384):
+                connection.sendall(b" " * 16384)
+            connection.sendall(b" " * (size % 16384))
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+            assert statuses(answer) == [status], answer
+
+
+def test_who_goes_on_writing_after_a_refusal_is_cut_off(ingest):
+    began, sent = time.monotonic(), 0
+    with socket.create_connection(host_and_port(ingest), timeout=20) as connection, pytest.raises(OSError):
+        connection.sendall(post(b"Content-Length: 1000000000", line=b"POST /nowhere HTTP/1.1"))
+        while time.monotonic() - began < 60:
+            sent += connection.send(b" " * 65536)
+    assert sent < 100 * 1024 * 1024
 
 
 def test_one_address_gets_no_more_connections_than_it_may_and_others_get_theirs(ess):

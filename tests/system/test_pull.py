@@ -422,4 +422,4 @@ def test_a_bad_last_event_id_is_refused_by_its_name(ingest, value):
 @pytest.mark.parametrize("path", ["/ess/replay", "/ess/poll", "/ess/stream"])
 def test_reads_are_gets(ingest, path):
     response = ingest.request("POST", path, b"{}")
-    assert response.status == 405 and response.headers["Allow"] == "GET"
+    assert response.status == 405 and response.headers["Allow"] == "GET, HEAD"
