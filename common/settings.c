@@ -99,7 +99,11 @@ static const struct option table[] = {
     {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
     {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address), "2000", 0, 1000000, NULL,
-     "open connections of one address; 0: no limit (behind a proxy)"},
+     "open connections of one address of IPv4, or /64 of IPv6; 0: no limit (behind a proxy)"},
+    {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000, NULL,
+     "replays, polls and streams of one access token at once; 0: no limit"},
+    {"ingest.buffers", OPTION_SIZE, AT(ingest.buffers), "128MiB", 8 * MIB, 64LL * 1024 * MIB, NULL,
+     "memory for requests' bodies and for answers that their clients have not taken yet; beyond it 503"},
     {"ingest.header_timeout", OPTION_DURATION, AT(ingest.header_timeout_ms), "10s", 100, HOUR, NULL, "for a request's headers to be whole"},
     {"ingest.body_timeout", OPTION_DURATION, AT(ingest.body_timeout_ms), "30s", 100, HOUR, NULL, "for a request's body to be whole"},
     {"ingest.queue", OPTION_SIZE, AT(ingest.queue), "64MiB", MIB, 2047LL * MIB, NULL,
@@ -177,6 +181,8 @@ static int check_together(struct settings *s, struct error *err) {
     if (!*s->ingest.tls_certificate != !*s->ingest.tls_key)
         return error_set_field(err, *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key",
                                "must be given too: a certificate needs its key");
+    if (s->ingest.buffers < 2 * s->ingest.max_body)
+        return error_set_field(err, "ingest.buffers", "must be at least twice ingest.max_body");
     if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
         return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
     if (s->kafka.min_insync_replicas > s->kafka.replication_factor)

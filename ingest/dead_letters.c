@@ -237,7 +237,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
         return;
     }
     const struct registry_entry *entry = call_find(ingest, request);
-    if (!entry)
+    if (!entry || !http_answer_has_room(request))
         return;
     const struct search *other;
     int under_way;
@@ -255,6 +255,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
     http_request_on_gone(request, on_gone, s);
+    http_answer_hold(request, ANSWER_BYTES_MAX);
     DL_APPEND(searches, s);
     loop_task(ingest->loop, work, done, s);
 }

@@ -22,6 +22,7 @@ struct publisher;
 struct registry;
 struct registry_entry;
 struct folder;
+struct token_reads;
 struct keyring;
 struct waiters;
 struct places_batch;
@@ -46,6 +47,7 @@ struct ingest {
     struct genesis genesis;
     struct feed *feed;         /* NULL until the topics are there */
     struct waiters *waiters;   /* likewise */
+    struct token_reads *token_reads; /* by access token */
     struct registry *registry; /* likewise */
     struct statuses *statuses; /* likewise; the registry's */
     struct changes_of *changes; /* records about subscribers on their way, by id */

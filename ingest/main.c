@@ -167,6 +167,7 @@ static int open_tls(struct ingest *ingest, struct error *err) {
 static int open_http(struct ingest *ingest, struct error *err) {
     const struct http_server_options options = {.listen = ingest->settings.ingest.listen,
                                                 .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
+                                                .buffers_bytes = (size_t)ingest->settings.ingest.buffers,
                                                 .max_connections = ingest->settings.ingest.max_connections,
                                                 .max_connections_per_address = ingest->settings.ingest.max_connections_per_address,
                                                 .header_timeout_ms = ingest->settings.ingest.header_timeout_ms,

@@ -24,6 +24,7 @@ enum {
 struct page {
     struct pull pull;
     struct buf body;
+    size_t max;          /* bytes that it may have; 0: it has no event yet */
     int64_t begin;       /* where it was to begin */
     int64_t wait_until_ms; /* a poll's; 0: it waits for nothing */
     struct loop_timer over;
@@ -54,9 +55,17 @@ static void lapse(struct pull *pull) {
 
 static void end(struct pull *pull) { page_free((struct page *)pull); }
 
+/* Its memory, from its first event on: a poll that waits holds none. */
+static void reserve(struct page *page) {
+    page->max = pull_piece_bytes(&page->pull, ANSWER_BYTES_MAX);
+    http_answer_hold(page->pull.request, 2 * page->max); /* a buffer grows by doubling */
+}
+
 /* Adds an event; false when the answer would grow too large by it. */
 static bool add(struct page *page, const struct feed_event *event) {
-    if (page->pull.count && page->body.len + event->stored.len > ANSWER_BYTES_MAX - ANSWER_END_BYTES)
+    if (page->pull.count == 0)
+        reserve(page);
+    else if (page->body.len + event->stored.len + ANSWER_END_BYTES > page->max)
         return false;
     buf_append(&page->body, ",", page->pull.count != 0);
     pull_put(&page->pull, event, &page->body);

@@ -9,6 +9,7 @@
 #include "common/model/event.h"
 #include "common/model/pattern.h"
 #include "ingest/auth.h"
+#include "ingest/token_reads.h"
 
 enum { APPEAR_MS = 1000, ASK_AGAIN_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
 
@@ -67,6 +68,7 @@ void pull_fini(struct pull *p) {
     feed_reader_fini(&p->reader);
     if (p->indexed)
         waiters_remove(p->ingest->waiters, &p->waiter, p->patterns, p->patterns_count);
+    token_reads_end(p->ingest, p->token_reads);
     free(p->patterns);
     free(p->topics);
 }
@@ -174,10 +176,28 @@ void pull_advanced(struct ingest *ingest) {
     }
 }
 
-void pull_begin(struct pull *p) {
+/* Whether its token may begin another read. False: answered. */
+static bool count_in(struct pull *p) {
+    const struct grant *grant = bearer_grant(p->request);
     struct error err;
-    if (auth_read(p->ingest, p->request, &p->patterns, &p->patterns_count, &err)) {
-        bearer_refuse(p->request, &err);
+    if (!grant || (p->token_reads = token_reads_begin(p->ingest, grant)))
+        return true;
+    error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", p->ingest->settings.ingest.max_reads_per_token);
+    http_problem(p->request, 429, &err, NULL, RETRY_AFTER_S);
+    return false;
+}
+
+/* What it wants is allowed, and may be begun now. False: answered. */
+static bool admitted(struct pull *p) {
+    struct error err;
+    if (auth_read(p->ingest, p->request, &p->patterns, &p->patterns_count, &err) == 0)
+        return http_answer_has_room(p->request) && count_in(p);
+    bearer_refuse(p->request, &err);
+    return false;
+}
+
+void pull_begin(struct pull *p) {
+    if (!admitted(p)) {
         p->kind->free(p);
         return;
     }
@@ -211,6 +231,12 @@ bool pull_lapsed(struct pull *p) {
         return false;
     p->kind->lapse(p);
     return true;
+}
+
+/* An eighth of what is free: slow readers one after the other leave ever less, and never nothing. */
+size_t pull_piece_bytes(const struct pull *p, size_t max) {
+    size_t room = http_answer_room(p->request) / 8;
+    return room < max ? room : max;
 }
 
 enum pull_result pull_next(struct pull *p, struct feed_event *event) {

@@ -40,6 +40,7 @@ struct pull {
     int64_t newer;         /* cursor of an event of a later version that stands next; 0: none */
     int64_t until;         /* inclusive; INT64_MAX: on and on */
     int64_t count, limit;
+    struct token_reads *token_reads; /* NULL: read without an access token, or not begun */
     int64_t ask_ms; /* when it is to be asked next whether its access token is in force */
     struct feed_reader reader;
     struct waiter waiter;
@@ -72,6 +73,9 @@ void pull_begin(struct pull *pull);
 /* For `go`, before anything is read: asks, at most once a second, whether the pull's access token is still in force. True: it
  * is not, and the pull has ended. */
 bool pull_lapsed(struct pull *pull);
+
+/* Bytes that its next piece may have: `max`, or less where memory is short; at least one event is put all the same. */
+size_t pull_piece_bytes(const struct pull *pull, size_t max);
 
 enum pull_result {
     PULL_EVENT, /* `event` is the next one; put it by pull_put */

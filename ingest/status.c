@@ -78,6 +78,8 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
+    metrics_family(&out, "ess_http_buffer_bytes", "gauge", "Memory of requests' bodies and of answers that are not taken yet.");
+    metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
     metrics_value(&out, "ess_readers", "", (double)pull_count());
     metrics_family(&out, "ess_foreign_records_total", "counter", "Records of the events topic that ESS did not write.");

@@ -109,14 +109,15 @@ static void put(struct stream *s, const struct feed_event *event, struct buf *ou
 /* Reads a piece. PULL_EVENT: there is more. */
 static enum pull_result read_piece(struct stream *s, struct buf *out) {
     struct feed_event event;
+    size_t max = pull_piece_bytes(&s->pull, PIECE_BYTES);
     if (!s->events)
-        buf_reserve(out, PIECE_BYTES + PIECE_BYTES / 16);
-    while (out->len < PIECE_BYTES) {
+        buf_reserve(out, max + max / 16);
+    do {
         enum pull_result result = s->pull.count < s->pull.limit ? pull_next(&s->pull, &event) : PULL_END;
         if (result != PULL_EVENT)
             return result;
         put(s, &event, out);
-    }
+    } while (out->len < max);
     return PULL_EVENT;
 }
 

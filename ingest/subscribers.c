@@ -19,7 +19,7 @@
 #include "ingest/registry.h"
 #include "ingest/statuses.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1 };
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1, LIST_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* --- showing */
 
@@ -130,7 +130,7 @@ static void put_list(const struct ingest *ingest, const struct http_request *req
     for (size_t i = 0; i < count && !more; i++) {
         if (!listed(ingest, request, list, found[i]))
             continue;
-        if ((more = shown == list->limit))
+        if ((more = shown == list->limit || body->len > LIST_BYTES_MAX))
             break;
         buf_puts(body, shown++ ? "," : "");
         put_entry(ingest, found[i], body);
@@ -156,6 +156,8 @@ void subscribers_list(void *arg, struct http_request *request) {
         http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
         return;
     }
+    if (!http_answer_has_room(request))
+        return;
     put_list(ingest, request, &list, &body);
     buf_puts(&body, ",\"files\":[");
     if (auth_is_admin(ingest, request))

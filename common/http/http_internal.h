@@ -55,6 +55,8 @@ struct http_request {
     void (*free_data)(void *);
     bool begun;     /* its headers were looked at */
     bool too_large; /* the body went beyond the limit: the rest is not kept */
+    bool no_room;   /* the server's memory for bodies and answers ran out: likewise */
+    size_t held;    /* bytes that it holds of that */
     bool handled;   /* the handler was called, or is not to be */
     bool suspended;
     bool answered;  /* the service has no more to do with it */
@@ -94,6 +96,7 @@ struct http_server {
     struct http_linger *lingers;
     size_t lingers_count;
     uint64_t turn; /* counts the loop's wake-ups */
+    size_t held; /* bytes of bodies and answers */
     struct http_request *requests; /* begun and not completed */
     struct http_request *drained;  /* whose callback is due */
 };
@@ -125,8 +128,13 @@ void http_request_free(struct http_request *request);
 bool http_request_begin(struct http_request *request, const char *url, const char *method, const char *version);
 /* Bytes that its body may have. */
 size_t http_request_body_max(const struct http_request *request);
-/* Answers that its body is larger. */
+/* Answers that its body is larger, or that there is no memory left for it. */
 void http_request_too_large(struct http_request *request);
+void http_request_no_room(struct http_request *request);
+/* It holds its body and so many bytes of an answer. */
+void http_request_hold(struct http_request *request, size_t answer_bytes);
+/* Whether its body may grow by so many bytes. */
+bool http_request_may_hold(const struct http_request *request, size_t more);
 /* Puts its headers into r->response. */
 void http_request_add_headers(struct http_request *request, const char *content_type);
 /* Gives libmicrohttpd the answer that was made. */

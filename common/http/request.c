@@ -8,6 +8,8 @@
 
 #include "common/http/http_internal.h"
 
+enum { NO_ROOM_RETRY_S = 1 };
+
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri) {
     struct http_request *r = mem_zero(sizeof *r);
     r->server = server;
@@ -39,6 +41,7 @@ void http_request_free(struct http_request *r) {
         r->free_data(r->data);
     buf_fini(&r->body);
     buf_fini(&r->out);
+    r->server->held -= r->held;
     free(r);
 }
 
@@ -174,11 +177,14 @@ void http_request_too_large(struct http_request *r) {
 }
 
 static bool length_fits(struct http_request *r) {
-    const char *length = http_request_header(r, "Content-Length");
-    size_t max = http_request_body_max(r);
-    if (!length || (strlen(length) < 19 && strtoull(length, NULL, 10) <= max))
+    const char *text = http_request_header(r, "Content-Length");
+    size_t length = text && strlen(text) < 19 ? strtoull(text, NULL, 10) : 0;
+    if (text && (strlen(text) >= 19 || length > http_request_body_max(r)))
+        http_request_too_large(r);
+    else if (!http_request_may_hold(r, length))
+        http_request_no_room(r);
+    else
         return true;
-    http_request_too_large(r);
     return false;
 }
 
@@ -221,6 +227,41 @@ void http_request_set_data(struct http_request *r, void *data, void (*free_data)
     r->free_data = free_data;
 }
 void *http_request_data(const struct http_request *r) { return r->data; }
+
+/* --- memory */
+
+void http_request_hold(struct http_request *r, size_t answer_bytes) {
+    size_t held = r->body.cap + answer_bytes;
+    r->server->held += held - r->held;
+    r->held = held;
+}
+
+bool http_request_may_hold(const struct http_request *r, size_t more) {
+    size_t max = r->server->options.buffers_bytes;
+    return !max || !more || r->server->held + more <= max;
+}
+
+void http_request_no_room(struct http_request *r) {
+    struct error err;
+    error_set(&err, "the bodies and answers of other requests hold all the memory that there is for them; try again");
+    http_problem(r, 503, &err, NULL, NO_ROOM_RETRY_S);
+}
+
+size_t http_answer_room(const struct http_request *r) {
+    size_t max = r->server->options.buffers_bytes, of_answers = max - max / 4;
+    if (!max)
+        return SIZE_MAX;
+    return of_answers > r->server->held ? of_answers - r->server->held : 0;
+}
+
+bool http_answer_has_room(struct http_request *r) {
+    if (http_answer_room(r))
+        return true;
+    http_request_no_room(r);
+    return false;
+}
+
+void http_answer_hold(struct http_request *r, size_t bytes) { http_request_hold(r, bytes); }
 
 /* --- clients that go away */
 
@@ -275,8 +316,9 @@ enum MHD_Result http_request_queue(struct http_request *r) {
 }
 
 void http_answer(struct http_request *r, unsigned status, const char *content_type, struct buf *body) {
-    size_t len;
+    size_t len, cap = body->cap;
     char *data = buf_detach(body, &len);
+    http_request_hold(r, cap);
     http_connection_deadline(r->connection, http_answer_ms(len));
     r->response = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
     if (!r->response)
@@ -294,7 +336,8 @@ static const char *title_of(unsigned status) {
         const char *title;
     } titles[] = {{400, "Bad Request"},        {401, "Unauthorized"},      {403, "Forbidden"},
                   {404, "Not Found"},          {405, "Method Not Allowed"}, {409, "Conflict"},
-                  {413, "Content Too Large"},  {503, "Service Unavailable"}};
+                  {413, "Content Too Large"},  {429, "Too Many Requests"},
+                  {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (titles[i].status == status)
             return titles[i].title;

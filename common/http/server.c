@@ -43,12 +43,14 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 }
 
 static void take_body(struct http_request *request, const char *data, size_t len) {
-    if (request->too_large || len > http_request_body_max(request) - request->body.len) {
-        request->too_large = true; /* an answer can only be given at the end; the body's deadline bounds the wait */
+    /* An answer can only be given at the end; the body's deadline bounds the wait. */
+    request->too_large |= len > http_request_body_max(request) - request->body.len;
+    request->no_room |= !http_request_may_hold(request, len);
+    if (request->too_large || request->no_room)
         buf_fini(&request->body);
-        return;
-    }
-    buf_append(&request->body, data, len);
+    else
+        buf_append(&request->body, data, len);
+    http_request_hold(request, 0);
 }
 
 /* While a body was awaited, what allowed the request may have been taken back. */
@@ -62,6 +64,8 @@ static void handle(struct http_request *request) {
     loop_timer_clear(request->server->loop, &request->connection->deadline);
     if (request->too_large)
         http_request_too_large(request);
+    else if (request->no_room)
+        http_request_no_room(request);
     else if (still_admitted(request))
         request->route->handle(request->server->options.arg, request);
 }
@@ -234,6 +238,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 }
 
 const char *http_server_address(const struct http_server *server) { return server->address; }
+size_t http_server_held(const struct http_server *server) { return server->held; }
 size_t http_server_connections(const struct http_server *server) { return server->connections_count; }
 size_t http_server_connections_max(const struct http_server *server) { return server->connections_max; }
 

@@ -30,6 +30,7 @@ struct http_route {
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     size_t body_max_bytes;
+    size_t buffers_bytes; /* of all bodies and answers together, beyond which bodies get 503; 0: no limit */
     int64_t max_connections;             /* 0: no limit */
     int64_t max_connections_per_address; /* of IPv4, or /64 of IPv6; 0: no limit */
     int64_t header_timeout_ms, body_timeout_ms; /* absolute */
@@ -56,6 +57,8 @@ size_t http_server_pending(const struct http_server *server);
 /* Open connections, and how many there may be: options.max_connections, or fewer where descriptors are short. */
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_connections_max(const struct http_server *server);
+/* Bytes that bodies and answers hold. */
+size_t http_server_held(const struct http_server *server);
 
 /* Answers what is pending with 503 (its `gone` is called), ends the streams and closes everything. */
 void http_server_free(struct http_server *server);
@@ -86,6 +89,15 @@ void *http_request_data(const struct http_request *request);
 void http_request_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
 /* For a request that waits long: notices soon when its client closes the connection. */
 void http_request_watch(struct http_request *request);
+
+/* --- memory: bodies and answers together have options.buffers_bytes */
+
+/* What is left of it. The last quarter is for bodies, so that slow readers don't hold up those who write. */
+size_t http_answer_room(const struct http_request *request);
+/* For an answer that may be large: false when there is no room at all, and then it has been answered with 503. */
+bool http_answer_has_room(struct http_request *request);
+/* An answer that is being made holds so many bytes; the answer itself takes the place of that. */
+void http_answer_hold(struct http_request *request, size_t bytes);
 
 /* --- whole answers; each ends the request. Bodies are copied, or taken over (`body` is emptied). */
 

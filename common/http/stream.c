@@ -61,6 +61,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *to, size_t max) {
             buf_fini(&r->out);
         else
             buf_clear(&r->out);
+        http_request_hold(r, r->out.cap);
         note_drained(r);
     }
     return (ssize_t)n;
@@ -85,6 +86,7 @@ void http_stream_write(struct http_request *r, const void *data, size_t len) {
         r->out_taken = 0;
     }
     buf_append(&r->out, data, len);
+    http_request_hold(r, r->out.cap);
     http_request_resume(r);
 }
 
@@ -97,6 +99,7 @@ void http_stream_take(struct http_request *r, struct buf *data) {
     buf_fini(&r->out);
     r->out = *data;
     r->out_taken = 0;
+    http_request_hold(r, r->out.cap);
     buf_init(data);
     http_request_resume(r);
 }
