@@ -100,6 +100,8 @@ static const struct option table[] = {
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
     {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address), "2000", 0, 1000000, NULL,
      "open connections of one address of IPv4, or /64 of IPv6; 0: no limit (behind a proxy)"},
+    {"ingest.hosts", OPTION_LIST, AT(hosts), NULL, 0, 0, NULL,
+     "names by which this server may be called while there is no auth.file, besides addresses, localhost and names without a dot"},
     {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000, NULL,
      "replays, polls and streams of one access token at once; 0: no limit"},
     {"ingest.buffers", OPTION_SIZE, AT(ingest.buffers), "128MiB", 8 * MIB, 64LL * 1024 * MIB, NULL,

@@ -21,6 +21,7 @@ struct settings {
         int64_t queue;
         int64_t dedupe_window_ms, produce_timeout_ms;
     } ingest;
+    struct option_list hosts; /* ingest.hosts */
     struct option_list subscribers_dir;
     char *auth_file;
     char *pii_file;

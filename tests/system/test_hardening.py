@@ -258,6 +258,23 @@ def test_no_answer_allows_other_origins(ingest):
         assert answer.headers["X-Request-Id"]
 
 
+def test_without_access_tokens_no_foreign_web_page_may_call(ess):
+    ingest = ess.ingest({"ingest.hosts": "ess.example"})
+
+    def status(method="GET", path="/ess/replay", **headers):
+        return ingest.request(method, path, None, {name.replace("_", "-"): value for name, value in headers.items()}).status
+    own = ingest.address
+    for method, path in (("GET", "/ess/replay"), ("POST", "/ess/publish"), ("POST", "/register"), ("GET", "/metrics"), ("DELETE", "/ess/subscribers/a")):
+        for headers in ({"Host": "evil.example"}, {"Host": f"rebound.evil.example:{own.split(':')[1]}"}, {"Origin": "https://evil.example"},
+                        {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}):
+            assert status(method, path, **headers) == 403, (method, path, headers)
+    for headers in ({}, {"Host": "localhost"}, {"Host": "ingest:8080"}, {"Host": "ess.example"}, {"Origin": f"http://{own}"},
+                    {"Sec_Fetch_Site": "same-origin"}):
+        assert status(**headers) == 200, headers
+    assert status(path="/healthz", Host="probe.example") == 200
+    assert "ingest.hosts" in ingest.request("GET", "/ess/replay", None, {"Host": "evil.example"}).json["detail"]
+
+
 def test_a_given_request_id_is_kept_and_a_strange_one_is_not(ingest):
     def answered(given):
         return ingest.request("GET", "/healthz", None, {"X-Request-Id": given}).headers["X-Request-Id"]
