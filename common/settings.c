@@ -104,6 +104,8 @@ static const struct option table[] = {
      "names by which this server may be called while there is no auth.file, besides addresses, localhost and names without a dot"},
     {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000, NULL,
      "replays, polls and streams of one access token at once; 0: no limit"},
+    {"ingest.max_subscribers_per_token", OPTION_INT, AT(ingest.max_subscribers_per_token), "1000", 0, 1000000, NULL,
+     "subscribers that one access token with a register scope may have registered; 0: no limit"},
     {"ingest.buffers", OPTION_SIZE, AT(ingest.buffers), "128MiB", 8 * MIB, 64LL * 1024 * MIB, NULL,
      "memory for requests' bodies and for answers that their clients have not taken yet; beyond it 503"},
     {"ingest.header_timeout", OPTION_DURATION, AT(ingest.header_timeout_ms), "10s", 100, HOUR, NULL, "for a request's headers to be whole"},

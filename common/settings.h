@@ -15,7 +15,7 @@ struct settings {
     struct {
         char *listen, *tls_certificate, *tls_key;
         int64_t max_event, max_body;
-        int64_t max_connections, max_connections_per_address, max_reads_per_token;
+        int64_t max_connections, max_connections_per_address, max_reads_per_token, max_subscribers_per_token;
         int64_t buffers;
         int64_t header_timeout_ms, body_timeout_ms;
         int64_t queue;

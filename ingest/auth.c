@@ -1,11 +1,13 @@
 /* Authorisation; see auth.h. */
 #include "ingest/auth.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/http/origin.h"
+#include "common/model/event.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
 #include "ingest/registry.h"
@@ -108,8 +110,14 @@ bool auth_is_admin(const struct ingest *ingest, const struct http_request *reque
     return bearer_allows(ingest->bearer, request, SCOPE_ADMIN, span_of("*"));
 }
 
-int auth_publish(const struct ingest *ingest, const struct http_request *request, struct span topic, struct error *err) {
-    return bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, topic) ? 0 : bearer_lacks(SCOPE_PUBLISH, topic, err);
+int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic, const char *id, struct error *err) {
+    char other[TOPIC_BYTES_MAX + 1];
+    if (!bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(topic)))
+        return bearer_lacks(SCOPE_PUBLISH, span_of(topic), err);
+    if (!event_id_topic(id, other) || bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(other)))
+        return 0;
+    bearer_lacks(SCOPE_PUBLISH, span_of(other), err);
+    return error_prefix(err, "the id is one of the topic %s: ", other);
 }
 
 int auth_read(const struct ingest *ingest, const struct http_request *request, struct span **patterns, size_t *count, struct error *err) {
@@ -136,15 +144,37 @@ int auth_register(const struct ingest *ingest, const struct http_request *reques
     return 0;
 }
 
+const char *auth_registrant(const struct ingest *ingest, const struct http_request *request) {
+    const struct grant *grant = bearer_grant(request);
+    return grant && !auth_is_admin(ingest, request) ? grant->name : "";
+}
+
+int auth_registers_more(const struct ingest *ingest, const struct http_request *request, struct error *err) {
+    const char *name = auth_registrant(ingest, request);
+    int64_t count = 0, max = ingest->settings.ingest.max_subscribers_per_token;
+    if (!*name || !max)
+        return 0;
+    for (const struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
+        count += registry_in_force(e) && strcmp(e->by, name) == 0;
+    return count < max ? 0 : error_set(err, "the access token has registered %" PRId64 " subscribers, and may have no more", count);
+}
+
+bool auth_owns(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry) {
+    const struct grant *grant = bearer_grant(request);
+    if (auth_is_admin(ingest, request))
+        return true;
+    if (!grant || *grant->subscriber)
+        return grant && strcmp(grant->subscriber, entry->id) == 0 && strcmp(grant->born, entry->born) == 0;
+    return *entry->by && strcmp(grant->name, entry->by) == 0;
+}
+
 bool auth_sees(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry) {
     const struct grant *grant = bearer_grant(request);
     struct error ignored;
     struct spec spec;
-    if (auth_is_admin(ingest, request))
-        return true;
-    if (grant && *grant->subscriber)
-        return strcmp(grant->subscriber, entry->id) == 0 && strcmp(grant->born, entry->born) == 0;
-    if (!entry->readable || registry_is_file(entry))
+    if (auth_is_admin(ingest, request) || (grant && *grant->subscriber))
+        return auth_owns(ingest, request, entry);
+    if (!entry->readable || registry_is_file(entry) || (*entry->by && !auth_owns(ingest, request, entry)))
         return false;
     registry_spec(entry, &spec);
     bool within = auth_register(ingest, request, &spec, &ignored) == 0;

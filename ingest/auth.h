@@ -36,8 +36,9 @@ bool auth_admit(void *arg, struct http_request *request);
 /* Whether the bearer may do everything. */
 bool auth_is_admin(const struct ingest *ingest, const struct http_request *request);
 
-/* Whether it may publish to a checked topic. Returns 0, or -1 with the scope that is missing. */
-int auth_publish(const struct ingest *ingest, const struct http_request *request, struct span topic, struct error *err);
+/* Whether it may publish an event of this checked topic and id. Ids are one name space: one that is made of another topic's
+ * cursor is of those who may publish there. Returns 0, or -1 with the scope that is missing. */
+int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic, const char *id, struct error *err);
 
 /* Whether it may read these checked patterns. None at all (`*count` 0) means all that it may read: then `*patterns` becomes
  * those, a new array of the caller's, of texts that live as long as the request; it stays as it is when that is everything.
@@ -48,8 +49,18 @@ int auth_read(const struct ingest *ingest, const struct http_request *request, s
  * the scope that is missing. */
 int auth_register(const struct ingest *ingest, const struct http_request *request, const struct spec *spec, struct error *err);
 
+/* The name of the access token that asks, which is remembered with what it registers; "" for an admin's, and where there is no
+ * auth.file. */
+const char *auth_registrant(const struct ingest *ingest, const struct http_request *request);
+
+/* Whether that token may register one more, by ingest.max_subscribers_per_token. Returns 0, or -1 with the reason. */
+int auth_registers_more(const struct ingest *ingest, const struct http_request *request, struct error *err);
+
+/* Whether this subscriber is its own: an admin's, the one whose token it is, or one that it has registered itself. */
+bool auth_owns(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry);
+
 /* Whether it may know of this subscriber, and command it: it is its own, or was made by the API and all its topics are within a
- * register scope. Whoever may not is told 404. */
+ * register scope; one that another token has registered is that one's. Whoever may not is told 404. */
 bool auth_sees(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry);
 
 #endif

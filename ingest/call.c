@@ -104,6 +104,12 @@ void call_forbid(struct call *call, const struct error *err) {
     call_free(call);
 }
 
+void call_changed(struct call *call) {
+    struct error err;
+    error_set(&err, "it is not what If-Match names: it was changed since; GET it again");
+    call_refuse(call, 412, &err);
+}
+
 void call_unavailable(struct call *call, const char *reason) {
     struct error err;
     error_set(&err, "%s", reason);
@@ -128,9 +134,14 @@ static void on_late(void *arg) {
     call->request = NULL;
 }
 
-/* The subscriber had been deleted before, or is another by now. */
+/* The subscriber had been deleted before, or is another or changed by now. */
 static void undo(struct call *call) {
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     records_restore(call->ingest, call->id);
+    if (registry_in_force(entry) && strcmp(entry->born, call->born) == 0) {
+        call_changed(call);
+        return;
+    }
     if (call->request)
         not_found(call->request, call->id);
     call_free(call);

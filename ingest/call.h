@@ -44,6 +44,7 @@ struct registry_entry *call_entry(struct call *call);
 /* End a call. */
 void call_refuse(struct call *call, unsigned status, const struct error *err);
 void call_forbid(struct call *call, const struct error *err); /* 403, with the scope that is missing */
+void call_changed(struct call *call); /* 412: it is not what If-Match names */
 void call_unavailable(struct call *call, const char *reason);
 /* Sends the change; the call is answered and ended by what comes of it. */
 void call_send(struct call *call, struct change *change);

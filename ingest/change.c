@@ -28,7 +28,7 @@ struct change {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
     char born[37];
-    int64_t keys_base;
+    int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or whatever they were */
     struct record *records[RECORDS_MAX];
     size_t count;
     struct record *found; /* between change_find and change_was_read */
@@ -75,12 +75,14 @@ static void take_from_list(struct change *c) {
 
 struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base) {
     struct change *c = mem_zero(sizeof *c);
-    *c = (struct change){.ingest = ingest, .keys_base = keys_base, .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
+    *c = (struct change){.ingest = ingest, .keys_base = keys_base, .spec_base = -1, .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
     snprintf(c->id, sizeof c->id, "%s", id);
     snprintf(c->born, sizeof c->born, "%s", born);
     error_set(&c->err, "Kafka did not confirm it in time");
     return c;
 }
+
+void change_expect_spec(struct change *c, int64_t offset) { c->spec_base = offset; }
 
 static void record_free(struct record *r) {
     free(r->key);
@@ -196,11 +198,15 @@ static bool is_this(const struct record *r, const struct table_record *record) {
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
+static bool expects_another(const struct change *c, const struct registry_entry *entry) {
+    return c->spec_base >= 0 && entry->generation != c->spec_base;
+}
+
 /* A tombstone that would hit another registration; a spec that would replace one, or whose own was deleted before. */
 static bool misses_spec(const struct change *c, const struct record *r, const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
         return true;
-    return !r->tombstone && (!entry || !entry->known);
+    return !r->tombstone && (!entry || !entry->known || expects_another(c, entry));
 }
 
 static void compare(struct change *c, struct record *r, const struct registry_entry *entry) {
@@ -211,7 +217,7 @@ static void compare(struct change *c, struct record *r, const struct registry_en
     if (*kind == 0 || r->tombstone)
         c->result.spec_overtaken |= (r->overtaken = misses_spec(c, r, entry));
     else if (strcmp(kind, "/keys") == 0 && entry && entry->keys && strcmp(entry->keys->born, c->born) == 0)
-        r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base;
+        r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base || expects_another(c, entry);
 }
 
 bool change_overtaken(const struct change *c) { return c && c->found->overtaken; }

@@ -33,6 +33,8 @@ struct change_result {
 /* `born`: of the spec in force that it is for; "": there is none, nothing is compared. `keys_base`: offset of the keys record
  * that it was made from; -1: none. */
 struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base);
+/* It counts only on top of the spec record at this offset: another before it, and it is overtaken. */
+void change_expect_spec(struct change *change, int64_t offset);
 /* The next record, copied; a value without data is a tombstone. At most 6. */
 void change_add(struct change *change, const char *key, struct span value);
 

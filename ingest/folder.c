@@ -179,7 +179,7 @@ static void on_registered(void *arg, enum registration_outcome outcome, const ch
 }
 
 static void begin(struct folder *f, const struct subscriber_file *file, int64_t start) {
-    registration_begin(f->ingest, &file->spec, file->path, "", start, on_registered, f->ingest);
+    registration_begin(f->ingest, &file->spec, file->path, "", "", start, on_registered, f->ingest);
 }
 
 /* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is known. */

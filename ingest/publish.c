@@ -223,7 +223,7 @@ static int check_header(const struct publish *p, const struct batch *batch) {
 static int check_allowed(const struct publish *p, const struct batch *batch) {
     struct error err;
     for (size_t i = 0; i < batch->count; i++) {
-        if (auth_publish(p->publisher->ingest, p->request, span_of(batch->events[i].topic), &err) == 0)
+        if (auth_publish(p->publisher->ingest, p->request, batch->events[i].topic, batch->events[i].id, &err) == 0)
             continue;
         publish_answer_refused(p, 403, &err, batch->many, i);
         return -1;

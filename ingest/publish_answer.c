@@ -46,6 +46,16 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
     buf_fini(&extra);
 }
 
+/* Whether the first event's cursor may be told: the topic of the first is not known here, but for ids that are made of it. */
+static bool first_may_be_told(const struct publish *p, const char *id) {
+    const struct ingest *ingest = p->publisher->ingest;
+    char topic[TOPIC_BYTES_MAX + 1];
+    if (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of("*")))
+        return true;
+    return event_id_topic(id, topic) && (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of(topic)) ||
+                                         bearer_allows(ingest->bearer, p->request, SCOPE_PUBLISH, span_of(topic)));
+}
+
 void publish_answer_conflict(const struct publish *p, size_t index, int64_t cursor) {
     struct buf extra = {0};
     struct error err;
@@ -54,7 +64,7 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
         buf_printf(&extra, ",\"index\":%zu", index);
     buf_puts(&extra, ",\"id\":");
     add_string(&extra, p->results[index].id);
-    if (cursor >= 0)
+    if (cursor >= 0 && first_may_be_told(p, p->results[index].id))
         buf_printf(&extra, ",\"cursor\":%" PRId64, cursor);
     count(p, PUBLISH_CONFLICT, 1);
     http_problem(p->request, 409, &err, buf_string(&extra), 0);

@@ -179,10 +179,11 @@ void pull_advanced(struct ingest *ingest) {
 /* Whether its token may begin another read. False: answered. */
 static bool count_in(struct pull *p) {
     const struct grant *grant = bearer_grant(p->request);
+    int64_t max = p->ingest->settings.ingest.max_reads_per_token;
     struct error err;
     if (!grant || (p->token_reads = token_reads_begin(p->ingest, grant)))
         return true;
-    error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", p->ingest->settings.ingest.max_reads_per_token);
+    error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", max);
     http_problem(p->request, 429, &err, NULL, RETRY_AFTER_S);
     return false;
 }

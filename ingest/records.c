@@ -41,6 +41,7 @@ void records_add_tombstones(struct change *change, const char *id) {
 struct subscriber_record records_of(const struct registry_entry *entry, const struct spec *spec) {
     struct subscriber_record record = {.start = entry->start, .spec = *spec};
     memcpy(record.born, entry->born, sizeof record.born);
+    memcpy(record.by, entry->by, sizeof record.by);
     snprintf(record.source, sizeof record.source, "%s", entry->source);
     return record;
 }

@@ -22,6 +22,7 @@ struct registering {
     struct ingest *ingest;
     struct http_request *request; /* NULL: its client has gone */
     struct spec spec;
+    char by[SUBSCRIBER_BY_BYTES]; /* who asks; "" for an admin */
     char token[ACCESS_TOKEN_BYTES];
     int64_t start;
     struct registration *registration; /* NULL: not begun */
@@ -92,7 +93,7 @@ static void begin(struct registering *r, int64_t start) {
     access_token_make(r->token);
     access_token_hash(span_of(r->token), hash);
     r->start = start;
-    r->registration = registration_begin(r->ingest, &r->spec, "api", hash, start, on_registered, r);
+    r->registration = registration_begin(r->ingest, &r->spec, "api", r->by, hash, start, on_registered, r);
 }
 
 static void on_start(void *arg, const struct place *places, const struct error *refused) {
@@ -138,7 +139,10 @@ void register_handle(void *arg, struct http_request *request) {
     } else if (!ingest_ready(ingest)) {
         error_set(&err, "Kafka is away, or the subscribers are not read yet");
         refuse(r, 503, &err);
+    } else if (auth_registers_more(ingest, request, &err)) {
+        refuse(r, 403, &err);
     } else {
+        snprintf(r->by, sizeof r->by, "%s", auth_registrant(ingest, request));
         make_missing(&r->spec);
         http_request_on_gone(request, on_gone, r);
         find_start(r);

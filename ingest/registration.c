@@ -78,8 +78,8 @@ static void on_claimed(void *arg, const struct change_result *result) {
     end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED, taken ? "another was first" : "Kafka did not confirm it in time");
 }
 
-static struct change *make_change(const struct registration *r, const struct spec *spec, const char *source, const char *token_hash,
-                                  int64_t start) {
+static struct change *make_change(const struct registration *r, const struct spec *spec, const char *source, const char *by,
+                                  const char *token_hash, int64_t start) {
     char claim[CLAIMS_KEY_BYTES];
     struct change *change = change_new(r->ingest, r->id, "", -1);
     struct subscriber_record record = {.start = start, .spec = *spec};
@@ -87,6 +87,7 @@ static struct change *make_change(const struct registration *r, const struct spe
     memcpy(record.born, r->born, sizeof record.born);
     memcpy(keys.born, r->born, sizeof keys.born);
     snprintf(record.source, sizeof record.source, "%s", source);
+    snprintf(record.by, sizeof record.by, "%s", by);
     snprintf(keys.token, sizeof keys.token, "%s", token_hash);
     records_add_keys(r->ingest, change, r->id, &keys);
     records_add_spec(r->ingest, change, &record);
@@ -95,14 +96,15 @@ static struct change *make_change(const struct registration *r, const struct spe
     return change;
 }
 
-struct registration *registration_begin(struct ingest *ingest, const struct spec *spec, const char *source, const char *token_hash,
-                                        int64_t start, void (*done)(void *, enum registration_outcome, const char *), void *arg) {
+struct registration *registration_begin(struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
+                                        const char *token_hash, int64_t start,
+                                        void (*done)(void *, enum registration_outcome, const char *), void *arg) {
     char claim[CLAIMS_KEY_BYTES];
     struct registration *r = mem_zero(sizeof *r);
     *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};
     snprintf(r->id, sizeof r->id, "%s", spec->id);
     uuid_v4(r->born);
-    r->change = make_change(r, spec, source, token_hash, start);
+    r->change = make_change(r, spec, source, by, token_hash, start);
     claims_key(r->id, r->born, claim);
     struct change *change = change_new(ingest, r->id, "", -1);
     change_add(change, claim, span_of("{\"v\":1}"));

@@ -15,12 +15,13 @@ enum registration_outcome {
     REGISTRATION_FAILED, /* Kafka is away, or slow. What may still come into force is undone by itself */
 };
 
-/* Begins one. `token_hash` is its access token's, "" for none; `start` the cursor above which delivery begins. The spec, with
- * id and secret, stays the caller's and may go right after. `done` is called once, never from within this call; the
- * registration may not be used any more then. */
-struct registration *registration_begin(struct ingest *ingest, const struct spec *spec, const char *source, const char *token_hash,
-                                        int64_t start, void (*done)(void *arg, enum registration_outcome outcome, const char *reason),
-                                        void *arg);
+/* Begins one. `by` is the name of the access token that asks, "" for none that is to be remembered; `token_hash` is the
+ * subscriber's own access token's, "" for none; `start` the cursor above which delivery begins. The spec, with id and secret,
+ * stays the caller's and may go right after. `done` is called once, never from within this call; the registration may not be
+ * used any more then. */
+struct registration *registration_begin(struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
+                                        const char *token_hash, int64_t start,
+                                        void (*done)(void *arg, enum registration_outcome outcome, const char *reason), void *arg);
 
 /* Nobody waits for it any more: `done` is not called, and should it come into force, it is undone (nobody knows its secret). */
 void registration_disown(struct registration *registration);

@@ -131,6 +131,7 @@ static void take_spec(struct registry_entry *entry, const struct subscriber_reco
     wipe(&entry->content);
     free(entry->source);
     memcpy(entry->born, parsed->born, sizeof entry->born);
+    memcpy(entry->by, parsed->by, sizeof entry->by);
     entry->source = mem_copy_string(parsed->source, strlen(parsed->source));
     entry->start = parsed->start;
     entry->removed = parsed->removed;

@@ -28,6 +28,7 @@ struct registry_entry {
     bool removed;  /* its file is gone */
     char born[37];
     char *source; /* "api", or the file */
+    char by[SUBSCRIBER_BY_BYTES]; /* the access token that registered it; "" for an admin's and a file's */
     int64_t start;
     int64_t generation; /* offset of the spec record */
     char *content;      /* the spec with its header values, as spec_to_json writes it */

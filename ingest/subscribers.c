@@ -1,12 +1,14 @@
 /* Subscribers by HTTP; see subscribers.h. */
 #include "ingest/subscribers.h"
 
+#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/model/url.h"
 #include "ingest/auth.h"
 #include "ingest/body.h"
 #include "ingest/call.h"
@@ -23,11 +25,27 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1, LIST_BYTES_MAX 
 
 /* --- showing */
 
+static char *masked(const char *url) {
+    struct buf out = {0};
+    url_mask(url, &out);
+    return buf_detach(&out, NULL);
+}
+
+/* A URL's query may be secret: it is shown to those whose subscriber it is. */
+static void mask_url(struct spec *spec) {
+    char *url = masked(spec->url);
+    free(spec->url);
+    spec->url = url;
+}
+
 /* Its fields flat, without secrets, and how it fares. */
-static void put_entry(const struct ingest *ingest, const struct registry_entry *entry, struct buf *out) {
+static void put_entry(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry,
+                      struct buf *out) {
     struct spec spec;
     if (entry->readable) {
         registry_spec(entry, &spec);
+        if (!auth_owns(ingest, request, entry))
+            mask_url(&spec);
         spec_to_json(&spec, false, out);
         spec_fini(&spec);
         out->len--; /* its closing brace */
@@ -51,11 +69,14 @@ static struct registry_entry *asked_for(struct ingest *ingest, struct http_reque
 
 void subscribers_show(void *arg, struct http_request *request) {
     struct buf body = {0};
+    char etag[32];
     const struct registry_entry *entry = asked_for(arg, request);
     if (!entry)
         return;
-    put_entry(arg, entry, &body);
+    put_entry(arg, request, entry, &body);
     buf_puts(&body, "\n");
+    snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
+    http_answer_header(request, "ETag", etag);
     http_answer(request, 200, "application/json", &body);
 }
 
@@ -133,7 +154,7 @@ static void put_list(const struct ingest *ingest, const struct http_request *req
         if ((more = shown == list->limit || body->len > LIST_BYTES_MAX))
             break;
         buf_puts(body, shown++ ? "," : "");
-        put_entry(ingest, found[i], body);
+        put_entry(ingest, request, found[i], body);
         last = found[i];
     }
     buf_puts(body, "]");
@@ -204,8 +225,8 @@ static int put_headers(const struct registry_entry *entry, struct span names, st
     return result;
 }
 
-/* The body as a spec has it: what was shown may come back. */
-static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out, struct error *err) {
+/* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are in it. */
+static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out, bool *kept, struct error *err) {
     const char *comma = "";
     buf_puts(out, "{");
     for (size_t i = 0; i < body->count; i++) {
@@ -218,9 +239,34 @@ static int put_body(const struct registry_entry *entry, const struct body *body,
             buf_append(out, member->value.data, member->value.len);
         else if (put_headers(entry, member->value, out, err))
             return -1;
+        else
+            *kept = member->value.len > 2;
     }
     buf_puts(out, "}");
     return 0;
+}
+
+/* A URL that was shown without its query's values stays as it was. */
+static void keep_url(struct spec *spec, const struct spec *old) {
+    char *shown = masked(old->url);
+    if (strcmp(spec->url, shown) == 0) {
+        free(spec->url);
+        spec->url = mem_copy_string(old->url, strlen(old->url));
+    }
+    free(shown);
+}
+
+/* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent to a server of his own. */
+static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers, struct error *err) {
+    struct spec old;
+    registry_spec(entry, &old);
+    keep_url(spec, &old);
+    bool same = url_same_server(spec->url, old.url);
+    spec_fini(&old);
+    if (same || (!kept_headers && spec->secret))
+        return 0;
+    return error_set_field(err, kept_headers ? "headers" : "secret",
+                           "must be given again, since the url has another host or port: what is secret is kept for one server");
 }
 
 static int parse_spec(const struct ingest *ingest, const struct registry_entry *entry, struct span text, struct spec *spec,
@@ -228,7 +274,8 @@ static int parse_spec(const struct ingest *ingest, const struct registry_entry *
     const struct spec_rules rules = {.allowed = ingest->settings.allowed, .allowed_count = ingest->settings.allowed_count};
     struct buf json = {0};
     struct body body;
-    int result = body_parse(&body, text, NULL, err) || put_body(entry, &body, &json, err) ||
+    bool kept = false;
+    int result = body_parse(&body, text, NULL, err) || put_body(entry, &body, &json, &kept, err) ||
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)
                      ? -1
                      : 0;
@@ -236,12 +283,22 @@ static int parse_spec(const struct ingest *ingest, const struct registry_entry *
     buf_fini(&json);
     if (result)
         return -1;
-    if (*spec->id && strcmp(spec->id, entry->id) != 0) {
+    if (*spec->id && strcmp(spec->id, entry->id) != 0)
+        result = error_set_field(err, "id", "must be that of the path");
+    if (result || check_kept(entry, spec, kept, err)) {
         spec_fini(spec);
-        return error_set_field(err, "id", "must be that of the path");
+        return -1;
     }
     memcpy(spec->id, entry->id, sizeof spec->id);
     return 0;
+}
+
+/* RFC 9110 13.1.1: "*", or a list of what GET gave as ETag. */
+static bool if_match(const struct http_request *request, const struct registry_entry *entry) {
+    const char *wanted = http_request_header(request, "If-Match");
+    char etag[32];
+    snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
+    return !wanted || strcmp(wanted, "*") == 0 || strstr(wanted, etag);
 }
 
 void subscribers_replace(void *arg, struct http_request *request) {
@@ -252,6 +309,10 @@ void subscribers_replace(void *arg, struct http_request *request) {
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
+    if (!if_match(request, entry)) {
+        call_changed(call);
+        return;
+    }
     if (parse_spec(ingest, entry, http_request_body(request), &spec, &err)) {
         call_refuse(call, 400, &err);
         return;
@@ -261,6 +322,8 @@ void subscribers_replace(void *arg, struct http_request *request) {
     } else {
         struct change *change = change_new(ingest, call->id, call->born, entry->keys_offset);
         struct subscriber_record record = records_of(entry, &spec);
+        if (http_request_header(request, "If-Match"))
+            change_expect_spec(change, entry->generation);
         if (spec.secret)
             keys_add_secret(call, change, entry, spec.secret);
         records_add_spec(ingest, change, &record);

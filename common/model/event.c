@@ -113,6 +113,18 @@ static int take_member(struct event *event, const struct json_member *member, si
     return error_set_field(err, name, "is no field of an event; they are topic, data, key, id, cursor, ts");
 }
 
+bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
+    const char *colon = strrchr(id, ':');
+    size_t len = colon ? (size_t)(colon - id) : 0, digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    struct error ignored;
+    if (len == 0 || len > TOPIC_BYTES_MAX || digits == 0 || colon[1 + digits])
+        return false;
+    for (size_t i = 0; i < len; i++)
+        topic[i] = id[i] == '/' ? '.' : id[i];
+    topic[len] = 0;
+    return topic_check((struct span){topic, len}, &ignored) == 0;
+}
+
 /* What the publisher left out. A cursor of its own makes the id, so that sending it again is a repeat. */
 static void fill_in(struct event *event, const char *made_id, const char *made_ts) {
     if (!event->has_own_id && event->has_source_cursor) {

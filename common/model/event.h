@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/span.h"
 #include "common/model/json_scan.h"
+#include "common/model/pattern.h"
 #include "common/model/uuid.h" /* for made ids */
 
 enum {
@@ -42,6 +43,10 @@ struct event {
     bool tombstone;   /* a key and "data": null */
     uint16_t rules;   /* the version of the PII rules that `data` has passed; 0: none were in force */
 };
+
+/* Ids such as "drug/copay:1842" are made of a topic and its publisher's cursor: gives that topic, whoever gave the id. False:
+ * it is no such id. */
+bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]);
 
 /* Checks one published event. `data_max` is in bytes, as sent. `made_id` and `made_ts` are taken where the publisher
  * gave none. Returns 0, or -1 with the field to blame in err. `*too_large` is set when the reason is data's size. */

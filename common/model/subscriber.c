@@ -85,6 +85,8 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     buf_puts(out, "{\"v\":1");
     put_string(out, "born", span_of(r->born));
     put_string(out, "source", span_of(r->source));
+    if (*r->by)
+        put_string(out, "by", span_of(r->by));
     buf_printf(out, ",\"start\":%" PRId64, r->start);
     buf_printf(out, "%s,\"spec\":", r->removed ? ",\"removed\":true" : "");
     spec_to_json(&r->spec, false, out);
@@ -139,6 +141,8 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
         return -1;
     const char *source = get_string(object, "source");
     snprintf(r->source, sizeof r->source, "%s", source ? source : "");
+    const char *by = get_string(object, "by");
+    snprintf(r->by, sizeof r->by, "%s", by ? by : "");
     r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value) : 0;
     r->removed = json_object_object_get_ex(object, "removed", &value) && json_object_get_boolean(value);
     int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err) ? -1 : 0;

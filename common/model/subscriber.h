@@ -17,12 +17,19 @@
 #include "common/model/seal.h"
 #include "common/model/spec.h"
 
-enum { SUBSCRIBER_VERSION = 1, SUBSCRIBER_SOURCE_BYTES = 512, SUBSCRIBER_OLD_SECRETS_MAX = 4, SUBSCRIBER_TOKEN_HASH_BYTES = 65 };
+enum {
+    SUBSCRIBER_VERSION = 1,
+    SUBSCRIBER_SOURCE_BYTES = 512,
+    SUBSCRIBER_BY_BYTES = 65,
+    SUBSCRIBER_OLD_SECRETS_MAX = 4,
+    SUBSCRIBER_TOKEN_HASH_BYTES = 65,
+};
 
 /* The spec record. */
 struct subscriber_record {
     char born[37]; /* made at registration, kept through every later spec; records of another are void */
     char source[SUBSCRIBER_SOURCE_BYTES]; /* "api", or the file */
+    char by[SUBSCRIBER_BY_BYTES];         /* the access token that registered it, by its name; "": a file, an admin, or an older ESS */
     int64_t start;                        /* the cursor that `from` was resolved to: delivery begins above it */
     bool removed;                         /* its file was taken away; put back, it goes on where it stopped */
     struct spec spec;                     /* without its secret; of a removed one too */

@@ -77,3 +77,38 @@ int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
     curl_url_cleanup(parts);
     return result;
 }
+
+/* "host:port" in lower case; the caller's. */
+static char *server_of(const char *url) {
+    char *host = NULL, *port = NULL;
+    struct buf server = {0};
+    CURLU *parts = curl_url();
+    if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) || curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
+        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT))
+        abort(); /* it was checked */
+    buf_printf(&server, "%s:%s", host, port);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(parts);
+    return buf_detach(&server, NULL);
+}
+
+bool url_same_server(const char *a, const char *b) {
+    char *one = server_of(a), *other = server_of(b);
+    bool same = strcasecmp(one, other) == 0;
+    free(one);
+    free(other);
+    return same;
+}
+
+void url_mask(const char *url, struct buf *out) {
+    size_t before = strcspn(url, "?");
+    const char *rest = url + before;
+    buf_append(out, url, before);
+    while (*rest) {
+        size_t len = 1 + strcspn(rest + 1, "&"), name = strcspn(rest, "=");
+        buf_append(out, rest, name < len ? name + 1 : 1);
+        buf_puts(out, len > 1 ? "***" : "");
+        rest += len;
+    }
+}

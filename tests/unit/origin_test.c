@@ -34,7 +34,8 @@ static void test_a_name_that_a_page_may_let_point_here_is_refused(void **state) 
 }
 
 static void test_a_page_may_call_only_the_server_that_it_came_from(void **state) {
-    static const char *const foreign[] = {"https://evil.example", "null", "http://127.0.0.1:3000", "http://localhost:8080", "127.0.0.1:8080", ""};
+    static const char *const foreign[] = {"https://evil.example",  "null",           "http://127.0.0.1:3000",
+                                          "http://localhost:8080", "127.0.0.1:8080", ""};
     (void)state;
     assert_int_equal(check("127.0.0.1:8080", "http://127.0.0.1:8080", "same-origin"), 0);
     assert_int_equal(check("ess.example", "https://ess.example", NULL), 0);

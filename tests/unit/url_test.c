@@ -110,6 +110,27 @@ static void test_no_refusal_repeats_a_password(void **state) {
     each_refused(VALUES("https://user:pl4nted@vendor.com/", "https://user:pl4nted@127.0.0.1/", "http://:pl4nted@vendor.com/"), "");
 }
 
+static void test_a_server_is_a_host_and_a_port(void **state) {
+    (void)state;
+    assert_true(url_same_server("https://a.example/x?y", "https://A.example:443/z"));
+    assert_false(url_same_server("https://a.example/", "https://b.example/"));
+    assert_false(url_same_server("https://a.example/", "https://a.example:8443/"));
+    assert_false(url_same_server("https://a.example/", "https://a.example.b.example/"));
+}
+
+static void test_a_masked_url_shows_no_value_of_its_query(void **state) {
+    static const char *const cases[][2] = {{"https://a/b", "https://a/b"},         {"https://a/b?", "https://a/b?"},
+                                           {"https://a?k=v", "https://a?k=***"},   {"https://a/b?k=v=w&t&=x", "https://a/b?k=***&***&=***"},
+                                           {"https://a/?k=?&&l=", "https://a/?k=***&&l=***"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = {0};
+        url_mask(cases[i][0], &out);
+        assert_string_equal(buf_string(&out), cases[i][1]);
+        buf_fini(&out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_https_urls_are_taken),
@@ -119,6 +140,8 @@ int main(void) {
         cmocka_unit_test(test_localhost_is_refused_in_every_spelling),
         cmocka_unit_test(test_what_egress_allows_may_be_registered),
         cmocka_unit_test(test_no_refusal_repeats_a_password),
+        cmocka_unit_test(test_a_server_is_a_host_and_a_port),
+        cmocka_unit_test(test_a_masked_url_shows_no_value_of_its_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
