@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A subscriber of the demo: takes webhooks by HTTPS, verifies each and prints a line about it.
 
-Whatever path is posted to, the answer is 200; /slow gives it after 50 ms, like the legacy machine that a throttle is made for.
+Whatever path is posted to, the answer is 200, or what the file of --answers says at that moment: a status, and behind it a path if
+others are to be answered 200. /slow answers after 50 ms, like the legacy machine that a throttle is made for.
 A subscriber's secret is taken from the folders of YAML files that ess-ingest watches too, as they stand at that moment.
 """
 import argparse
@@ -122,7 +123,7 @@ class Desk:
             return f"GAP (nothing came between {newest} and {cursor}, but prev_cursor is {previous})"
         return f"ODD prev_cursor {previous}, below {newest} which came before"
 
-    def take(self, headers, body, now):
+    def take(self, headers, body, now, status):
         subscriber = headers.get("X-ESS-Subscriber", "?")
         job, attempt = headers.get("X-ESS-Replay"), headers.get("X-ESS-Attempt", "1")
         with self.lock:
@@ -131,11 +132,13 @@ class Desk:
                 event = json.loads(body)
                 topic, cursor = event["topic"], event.get("cursor", "test")
                 notes.append(milliseconds_since(event.get("ts"), now))
-                notes.append(f"replay {job}" if job else self.sequence(subscriber, event) if "cursor" in event else None)
+                taken = status == 200 and "cursor" in event
+                notes.append(f"replay {job}" if job else self.sequence(subscriber, event) if taken else None)
             except (ValueError, TypeError, KeyError, AttributeError) as wrong:
                 topic, cursor = headers.get("X-ESS-Topic", "?"), headers.get("X-ESS-Cursor", "?")
                 notes.append(f"BODY WRONG ({wrong!r})")
             notes.append(f"attempt {attempt}" if attempt != "1" else None)
+            notes.append(f"answered {status}" if status != 200 else None)
             when = datetime.datetime.fromtimestamp(now).strftime("%H:%M:%S.%f")[:-3]
             show(f"{when}  {subscriber:<13} {topic:<22} cursor {cursor:<6} {'  '.join(note for note in notes if note)}")
 
@@ -146,6 +149,16 @@ def show(line):
         sys.stdout.flush()
     except OSError:
         pass  # the terminal is gone; whoever started this ends it
+
+
+def status_for(path, answers):
+    """What is to be answered to a webhook, as the file says."""
+    try:
+        words = answers.read_text().split()
+        status = int(words[0])
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 200
+    return status if 200 <= status <= 599 and words[1:] in ([], [path]) else 200
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -171,10 +184,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if len(body) < int(length):
             self.close_connection = True
             return
-        self.server.desk.take(self.headers, body, now)
+        status = status_for(self.path, self.server.answers)
+        self.server.desk.take(self.headers, body, now, status)
         if self.path == "/slow":
             time.sleep(SLOW_S)
-        self.answer(200)
+        self.answer(status)
 
     def do_GET(self):
         self.answer(200, "the demo's receiver: it wants webhooks, by POST\n")
@@ -207,6 +221,7 @@ def main():
     parser.add_argument("--key", required=True)
     parser.add_argument("--secrets", type=pathlib.Path, action="append", required=True, help="a folder of subscribers' YAML files; may be repeated")
     parser.add_argument("--secret", action="append", default=[], help="of subscribers that no file has; may be repeated")
+    parser.add_argument("--answers", type=pathlib.Path, help="a file that says what to answer, such as: 503 /hook/copay")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -217,7 +232,7 @@ def main():
         sys.exit(f"receiver: {options.address}:{options.port}, certificate {options.certificate}: {wrong}")
     keys = Keys(options.secrets, options.secret)
     keys.read()
-    server.desk = Desk(keys)
+    server.desk, server.answers = Desk(keys), options.answers
     show(f"receiver: listening on https://{options.address}:{server.server_address[1]}")
     server.serve_forever()
 
