@@ -20,6 +20,7 @@
 
 struct bearer;
 struct keyring;
+struct letters;
 struct partitions;
 struct log_check;
 struct subscriber;
@@ -57,6 +58,7 @@ struct dispatcher {
     struct loop_timer liveness_due;
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     struct progress_faults progress_faults;
+    struct letters *letters; /* reads dead letters, while there are redrives */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
     struct histogram delivery_seconds, end_to_end_seconds;

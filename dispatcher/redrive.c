@@ -1,28 +1,38 @@
-/* Dead letters on their way back; see redrive.h. A consumer of their partition reads ahead a little, and stops; the letter
- * that is asked for is kept until a later one is. */
+/* Dead letters on their way back; see redrive.h. The letters that were read ahead wait in a list; the
+ * first stays until a later one is asked for, since it may have to be sent again. */
 #include "dispatcher/redrive.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/buf.h"
-#include "common/kafka/consumer.h"
+#include "common/base/clock.h"
+#include "common/kafka/config.h"
 #include "common/model/json_scan.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/letters.h"
 
 enum { MEMBERS_MAX = 32 };
 
+struct read_letter {
+    struct redrive_letter letter;
+    struct buf text; /* that it points into */
+    struct read_letter *prev, *next;
+};
+
 struct redrive {
     struct dispatcher *dispatcher;
-    struct consumer *consumer;
+    struct letters *letters;
+    struct letters_user user; /* its `read`: up to the job's end */
     const struct token_job *job;
     char *id, *born;
     void (*ready)(void *arg);
     void *arg;
-    int64_t read; /* everything up to here was read */
-    bool has_letter, asked, reading;
-    struct buf text; /* of the letter's body, topic and id */
-    struct redrive_letter letter;
+    struct read_letter *ahead; /* in the order of their offsets */
+    size_t ahead_bytes;
+    bool asked;
+    struct loop_timer turn; /* tells who has asked */
 };
 
 /* --- a letter's record */
@@ -42,28 +52,27 @@ static struct span inside(const struct json_member *m) {
     return m && m->kind == JSON_IS_STRING ? (struct span){m->value.data + 1, m->value.len - 2} : (struct span){NULL, 0};
 }
 
-/* The event without its `prev_cursor`, which tells of a stream that this is no part of. */
+/* The event without its `prev_cursor`, which belongs to the live stream. */
 static void copy_body(struct buf *out, struct span event, const struct json_member *prev) {
     const char *from = prev ? prev->name.data - 1 : event.data + event.len;
     const char *behind = prev ? prev->value.data + prev->value.len : from;
-    buf_clear(out);
     buf_append(out, event.data, (size_t)(from - event.data));
     behind += prev && *behind == ',';
     buf_append(out, behind, (size_t)(event.data + event.len - behind));
 }
 
 /* Points the letter into the copy: its members' places in it are found once more. */
-static bool point_into_copy(struct redrive *r) {
+static bool point_into_copy(struct read_letter *copy) {
     struct json_member members[MEMBERS_MAX];
     struct error err;
     size_t count;
-    struct span body = {r->text.data, r->text.len};
+    struct span body = {copy->text.data, copy->text.len};
     if (json_scan_object(body, JSON_DEPTH_MAX, members, MEMBERS_MAX, &count, &err))
         return false;
-    r->letter.body = body;
-    r->letter.topic = inside(member(members, count, "topic"));
-    r->letter.id = inside(member(members, count, "id"));
-    return r->letter.topic.len && r->letter.id.len;
+    copy->letter.body = body;
+    copy->letter.topic = inside(member(members, count, "topic"));
+    copy->letter.id = inside(member(members, count, "id"));
+    return copy->letter.topic.len && copy->letter.id.len;
 }
 
 static bool wanted(const struct redrive *r, int64_t cursor) {
@@ -73,99 +82,119 @@ static bool wanted(const struct redrive *r, int64_t cursor) {
     return r->job->cursors_count == 0;
 }
 
-static bool take(struct redrive *r, struct span record) {
+/* Copies a record's letter, when it is this redrive's. */
+static bool copy_letter(const struct redrive *r, struct span record, struct read_letter *copy) {
     struct json_member outer[MEMBERS_MAX], inner[MEMBERS_MAX];
     size_t outer_count, inner_count;
     struct error err;
     if (json_scan_object(record, JSON_DEPTH_MAX + 1, outer, MEMBERS_MAX, &outer_count, &err) ||
         !is_text(member(outer, outer_count, "born"), r->born))
         return false;
-    const struct json_member *cursor = member(outer, outer_count, "cursor"), *event = member(outer, outer_count, "event");
+    const struct json_member *cursor = member(outer, outer_count, "cursor");
+    const struct json_member *event = member(outer, outer_count, "event");
     if (!cursor || cursor->kind != JSON_IS_NUMBER || !event || event->kind != JSON_IS_OBJECT)
         return false;
-    r->letter.cursor = strtoll(cursor->value.data, NULL, 10);
-    if (!wanted(r, r->letter.cursor) || json_scan_object(event->value, JSON_DEPTH_MAX, inner, MEMBERS_MAX, &inner_count, &err))
+    copy->letter.cursor = strtoll(cursor->value.data, NULL, 10);
+    if (!wanted(r, copy->letter.cursor) ||
+        json_scan_object(event->value, JSON_DEPTH_MAX, inner, MEMBERS_MAX, &inner_count, &err))
         return false;
-    copy_body(&r->text, event->value, member(inner, inner_count, "prev_cursor"));
-    return point_into_copy(r);
+    copy_body(&copy->text, event->value, member(inner, inner_count, "prev_cursor"));
+    return point_into_copy(copy);
 }
 
-/* --- reading */
+/* --- reading ahead */
 
-static void call_ready(struct redrive *r) {
-    bool asked = r->asked;
-    r->asked = false;
-    if (asked)
-        r->ready(r->arg);
+static void free_letter(struct read_letter *letter) {
+    buf_fini(&letter->text);
+    free(letter);
 }
 
-static void stop_reading(struct redrive *r) {
-    consumer_unassign(r->consumer);
-    r->reading = false;
+static void drop_first(struct redrive *r) {
+    struct read_letter *first = r->ahead;
+    r->ahead_bytes -= first->text.len;
+    DL_DELETE(r->ahead, first);
+    free_letter(first);
 }
 
-static void on_message(void *arg, const rd_kafka_message_t *message) {
-    struct redrive *r = arg;
-    if (!r->reading || r->has_letter || message->offset <= r->read)
+static void add_letter(struct redrive *r, const struct letters_record *record) {
+    struct read_letter *letter = mem_zero(sizeof *letter);
+    if (!copy_letter(r, record->value, letter)) {
+        free_letter(letter);
         return;
-    r->read = message->offset < r->job->to ? message->offset : r->job->to;
-    bool own = message->offset <= r->job->to && span_equal((struct span){message->key, message->key_len}, span_of(r->id));
-    if (own && take(r, (struct span){message->payload, message->len})) {
-        r->letter.offset = message->offset;
-        r->has_letter = true;
     }
-    if (!r->has_letter && r->read < r->job->to)
-        return;
-    stop_reading(r);
-    call_ready(r);
+    letter->letter.offset = record->offset;
+    r->ahead_bytes += letter->text.len;
+    DL_APPEND(r->ahead, letter);
+}
+
+static struct redrive *redrive_of(struct letters_user *user) {
+    return (struct redrive *)(void *)((char *)user - offsetof(struct redrive, user));
+}
+
+static void tell(struct redrive *r) {
+    if (r->asked)
+        loop_timer_set(r->dispatcher->loop, &r->turn, clock_ms());
+}
+
+static bool read_all(const struct redrive *r) { return r->user.read >= r->job->to; }
+
+static bool on_record(struct letters_user *user, const struct letters_record *record) {
+    struct redrive *r = redrive_of(user);
+    if (record->offset <= r->job->to && span_equal(record->key, span_of(r->id)))
+        add_letter(r, record);
+    if (r->ahead || read_all(r))
+        tell(r);
+    return !read_all(r) && r->ahead_bytes < letters_share_bytes(r->letters);
 }
 
 /* The partition ends before `to`: its retention took what was there. */
-static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
-    struct redrive *r = arg;
-    (void)topic, (void)partition, (void)offset;
-    if (!r->reading || r->has_letter)
-        return;
-    r->read = r->job->to;
-    stop_reading(r);
-    call_ready(r);
+static void on_end(struct letters_user *user) {
+    struct redrive *r = redrive_of(user);
+    user->read = r->job->to;
+    tell(r);
 }
 
-/* Offset out of range: the retention took it. From the beginning of what is there, then. */
-static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void on_turn(void *arg) {
     struct redrive *r = arg;
-    struct error err;
-    (void)reason;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), RD_KAFKA_OFFSET_BEGINNING,
-                        &err);
+    r->asked = false;
+    r->ready(r->arg);
 }
 
-struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born, const struct token_job *job, void (*ready)(void *),
-                            void *arg, struct error *err) {
+/* Before the list runs dry, so that sending does not wait for reading. */
+static void read_on(struct redrive *r) {
+    if (!read_all(r) && r->ahead_bytes <= letters_share_bytes(r->letters) / 2)
+        letters_ask(r->letters, &r->user);
+}
+
+struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born,
+                            const struct token_job *job, void (*ready)(void *), void *arg,
+                            struct error *err) {
+    struct letters *letters = letters_join(d, err);
+    if (!letters)
+        return NULL;
     struct redrive *r = mem_zero(sizeof *r);
-    *r = (struct redrive){.dispatcher = d, .job = job, .ready = ready, .arg = arg, .read = job->position};
-    const struct consumer_options options = {.kafka = &d->settings.kafka,
-                                             .fetch_wait_ms = 100,
-                                             .queue_kib = 8192,
-                                             .message = on_message,
-                                             .end = on_end,
-                                             .failed = on_failed,
-                                             .arg = r};
+    *r = (struct redrive){.dispatcher = d,
+                          .letters = letters,
+                          .job = job,
+                          .ready = ready,
+                          .arg = arg,
+                          .user = {.partition = kafka_partition_of(id, DEAD_LETTER_PARTITIONS),
+                                   .read = job->position,
+                                   .take = on_record,
+                                   .ended = on_end}};
     r->id = mem_copy_string(id, strlen(id));
     r->born = mem_copy_string(born, strlen(born));
-    r->consumer = consumer_new(d->loop, &options, err);
-    if (r->consumer)
-        return r;
-    redrive_free(r);
-    return NULL;
+    loop_timer_init(&r->turn, on_turn, r);
+    return r;
 }
 
 void redrive_free(struct redrive *r) {
     if (!r)
         return;
-    consumer_free(r->consumer);
-    buf_fini(&r->text);
+    letters_leave(r->letters, &r->user);
+    loop_timer_clear(r->dispatcher->loop, &r->turn);
+    while (r->ahead)
+        drop_first(r);
     free(r->id);
     free(r->born);
     free(r);
@@ -173,21 +202,21 @@ void redrive_free(struct redrive *r) {
 
 bool redrive_waits(const struct redrive *r) { return r->asked; }
 
-enum redrive_result redrive_next(struct redrive *r, int64_t position, struct redrive_letter *letter, int64_t *passed) {
-    struct error err;
+enum redrive_result redrive_next(struct redrive *r, int64_t position, struct redrive_letter *letter,
+                                 int64_t *passed) {
+    while (r->ahead && r->ahead->letter.offset <= position)
+        drop_first(r);
     *passed = position;
-    if (r->has_letter && r->letter.offset > position) {
-        *letter = r->letter;
+    read_on(r);
+    r->asked = false;
+    if (r->ahead) {
+        *letter = r->ahead->letter;
         return REDRIVE_LETTER;
     }
-    r->has_letter = false;
-    if (r->read >= r->job->to) {
+    if (read_all(r)) {
         *passed = r->job->to;
         return REDRIVE_END;
     }
     r->asked = true;
-    if (!r->reading)
-        r->reading = consumer_assign(r->consumer, r->dispatcher->dlq_topic, kafka_partition_of(r->id, DEAD_LETTER_PARTITIONS), r->read + 1,
-                                     &err) == 0;
     return REDRIVE_LATER;
 }

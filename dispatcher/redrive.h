@@ -1,5 +1,5 @@
 /* Dead letters on their way back: a subscriber's, at the offsets in (from, to] of their partition of ess.dlq, one after the
- * other. Loop thread only; nothing blocks but redrive_free. */
+ * other. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_REDRIVE_H
 #define ESS_DISPATCHER_REDRIVE_H
 
@@ -29,7 +29,7 @@ enum redrive_result {
 /* Of the letters of `id` and this `born`; of those only job->cursors, when it has some. `job` must outlive it. */
 struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born, const struct token_job *job, void (*ready)(void *arg),
                             void *arg, struct error *err);
-void redrive_free(struct redrive *redrive); /* may block until librdkafka's threads have ended */
+void redrive_free(struct redrive *redrive);
 
 /* REDRIVE_LATER was the last answer, and `ready` was not called yet. */
 bool redrive_waits(const struct redrive *redrive);
