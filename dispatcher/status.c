@@ -131,6 +131,17 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
     metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
 }
 
+static void feed_metrics(const struct feed *feed, struct buf *out) {
+    const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
+    metrics_family(out, "ess_feed_read_bytes_total", "counter", "Of the log, read for those behind its tail.");
+    metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
+    metrics_family(out, "ess_feed_chunks_total", "counter", "Stretches of the log, read for those behind its tail.");
+    metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
+    metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
+                   "Of them, those that nobody had read to the end when the cache needed their room.");
+    metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
+}
+
 void status_metrics(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
     struct buf out = {0};
@@ -147,6 +158,7 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_kafka_up", "", dispatcher_kafka_up(d));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
+    feed_metrics(d->feed, &out);
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", d->feed ? (double)feed_bytes(d->feed) : 0);
     metrics_process(&out);

@@ -78,6 +78,7 @@ struct subscriber {
     int64_t outcomes_count;
     struct progress progress;
     struct log_limit failures;
+    int64_t oldest_at;                      /* the position that oldest_ms is about; -1: none */
     int64_t oldest_ms;                      /* wall: when the oldest event that waits was appended; 0: none, or not known */
     struct log_limit lag_warning, failing_warning;
     /* of the command that waits */

@@ -50,6 +50,17 @@ static void subscribers(struct ingest *ingest, struct buf *out) {
     metrics_value(out, "ess_subscribers", "state=\"removed\"", (double)removed);
 }
 
+static void feed_metrics(const struct feed *feed, struct buf *out) {
+    const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
+    metrics_family(out, "ess_feed_read_bytes_total", "counter", "Of the log, read for those behind its tail.");
+    metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
+    metrics_family(out, "ess_feed_chunks_total", "counter", "Stretches of the log, read for those behind its tail.");
+    metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
+    metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
+                   "Of them, those that nobody had read to the end when the cache needed their room.");
+    metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
+}
+
 void status_metrics(void *arg, struct http_request *request) {
     static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict", "refused", "unavailable"};
     struct ingest *ingest = arg;
@@ -76,6 +87,7 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_kafka_up", "", ingest_kafka_up(ingest));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
+    feed_metrics(ingest->feed, &out);
     metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
     metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
     metrics_family(&out, "ess_http_buffer_bytes", "gauge", "Memory of requests' bodies and of answers that are not taken yet.");

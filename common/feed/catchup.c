@@ -175,9 +175,9 @@ static void forget_place(struct catchup *c) {
 /* Above which position the next chunk is to be built: for one who waits, else ahead of one who reads on. -1: none. */
 static int64_t next_position(struct catchup *c) {
     if (c->waiting.next != &c->waiting) {
-        int64_t position = choose(c)->waits_for;
-        c->ahead_left = feed_chunk_ends_at(c->feed, position) ? c->feed->ahead_chunks : 0;
-        return position;
+        const struct feed_reader *r = choose(c);
+        c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for) ? c->feed->ahead_chunks : 0;
+        return r->waits_for;
     }
     int64_t position = c->ahead_left ? c->next - 1 : c->ahead_from;
     if (c->ahead_left) {

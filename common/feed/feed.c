@@ -22,6 +22,8 @@ bool feed_hole_above(const struct feed *feed, int64_t cursor) { return feed->new
 bool feed_is_tail(const struct feed *feed, const struct chunk *chunk) { return chunk == tail_of(feed); }
 const char *feed_id(const struct feed *feed) { return feed->id; }
 
+struct feed_counts feed_counts(const struct feed *feed) { return feed->counts; }
+
 size_t feed_bytes(const struct feed *feed) {
     size_t bytes = catchup_bytes(&feed->catchup);
     for (size_t i = 0; i < feed->chunks_count; i++)
@@ -100,6 +102,8 @@ static void account(struct feed *feed, struct chunk *chunk) {
 void feed_keep(struct feed *feed, struct chunk *chunk) {
     insert(feed, chunk);
     account(feed, chunk);
+    feed->counts.chunks++;
+    feed->counts.bytes += chunk_bytes(chunk);
 }
 
 void feed_break(struct feed *feed, const char *reason) {

@@ -48,6 +48,12 @@ int64_t feed_log_end(const struct feed *feed);
 /* Whether the tail has met a cursor above this one that has no record. */
 bool feed_hole_above(const struct feed *feed, int64_t cursor);
 const char *feed_id(const struct feed *feed);
+/* What was read for those behind the tail. */
+struct feed_counts {
+    uint64_t chunks, bytes; /* built, and their memory */
+    uint64_t evicted;       /* of them, those that had to make room before anybody had read them to the end */
+};
+struct feed_counts feed_counts(const struct feed *feed);
 /* Memory of all chunks, in bytes. */
 size_t feed_bytes(const struct feed *feed);
 
@@ -56,6 +62,7 @@ struct feed_reader {
     bool (*wants)(void *arg, struct span topic);
     void (*ready)(void *arg); /* after FEED_LATER: ask again */
     void *arg;
+    bool peeks; /* at single events: nothing is read ahead of it */
     /* the feed's own */
     struct feed_reader *prev, *next; /* while it waits for a chunk */
     int64_t waits_for;

@@ -18,6 +18,7 @@ struct feed {
     struct chunk **chunks; /* sorted, not overlapping; the last one is the tail */
     size_t chunks_count;
     size_t bytes; /* of all but the tail */
+    struct feed_counts counts;
     size_t cache_bytes, chunk_bytes;
     unsigned ahead_chunks; /* are read ahead of one who reads on */
     uint64_t serial, clock;

@@ -74,7 +74,7 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
     while ((chunk = feed_chunk_at(feed, passed->to))) {
         if (!feed_is_tail(feed, chunk)) {
             chunk->used = ++feed->clock;
-            if (passed->to == chunk->from)
+            if (passed->to == chunk->from && !r->peeks)
                 read_ahead(feed, chunk);
         }
         size_t i = find_wanted(r, chunk, passed->to);

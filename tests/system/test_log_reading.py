@@ -173,3 +173,20 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     assert ingest.request("POST", "/ess/subscribers/wanting/rewind", json.dumps({"cursor": newer})).status == 202
     assert wanting.wait(4)[1].cursor == after
     wait_for(lambda: "reason" not in ingest.get("/ess/subscribers/wanting").json["status"])
+
+
+def test_a_paused_lane_far_behind_costs_a_chunk_and_its_lag_in_seconds_is_known_at_once(ess):
+    """It wants nothing of what stands there: to look for what it wants, again and again, would be to read the log for ever."""
+    ingest, dispatcher = ess.ingest(), ess.dispatcher({"feed.cache": "1MiB"})
+    ess.subscribe("far", ess.receiver(), ["nothing"])
+    for _ in range(5):
+        lines = "\n".join(json.dumps({"topic": "many", "data": "x" * 1000}) for _ in range(1000))
+        assert ingest.request("POST", "/ess/publish", lines, {"Content-Type": "application/x-ndjson"}).status == 201
+    assert ingest.request("POST", "/ess/subscribers/far/pause").status == 202
+    wait_for(lambda: ingest.get("/ess/subscribers/far").json["status"]["state"] == "paused")
+    assert ingest.request("POST", "/ess/subscribers/far/rewind", json.dumps({"cursor": 0})).status == 202
+    seconds = 'ess_subscriber_lag_seconds{subscriber="far"}'
+    wait_for(lambda: dispatcher.metrics().get(seconds, 0) > 0, timeout=20)
+    before = dispatcher.metrics()
+    wait_for(lambda: dispatcher.metrics()[seconds] > before[seconds] + 3)  # it looks every second
+    assert dispatcher.metrics()["ess_feed_chunks_total"] == before["ess_feed_chunks_total"] <= 2
