@@ -64,7 +64,7 @@ struct dispatcher {
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
     uint64_t foreign_records;
-    struct log_limit newer_warning;
+    struct log_limit newer_warning, crowded_warning;
 };
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */

@@ -56,7 +56,7 @@ static bool look_at(struct lookout *l, struct subscriber *s) {
     struct feed_passed passed;
     if (lane_idle(lane) || lane_oldest_ms(lane)) {
         note(s, -1, 0);
-    } else if (s->oldest_at != lane->position) {
+    } else if (s->oldest_at != lane->position || !s->oldest_ms) {
         enum feed_result result = feed_next(l->dispatcher->feed, &l->reader, lane->position, &event, &passed);
         if (result == FEED_LATER && !l->waited)
             return !(l->waited = true);

@@ -15,7 +15,7 @@
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
 
-enum { KEY_AGAIN_MS = 300 };
+enum { KEY_AGAIN_MS = 300, CROWDED_PERIOD_MS = 10 * 60 * 1000 };
 
 static struct feed_begin *begin;
 static struct table *check; /* while it is read, */
@@ -36,6 +36,14 @@ static void on_trouble(void *arg, const char *reason) {
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
         if (s->running)
             progress_soon(s); /* its lag is another now */
+}
+
+static void on_crowded(void *arg, size_t readers) {
+    struct dispatcher *d = arg;
+    int64_t held_back;
+    if (log_limit_pass(&d->crowded_warning, clock_ms(), CROWDED_PERIOD_MS, &held_back))
+        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers), LOG_N("feed_cache", d->settings.feed_cache),
+                 LOG_S("reason", "most of what is read from Kafka has to make room before it is used: raise feed.cache"));
 }
 
 static void on_foreign(void *arg, int64_t cursor) {
@@ -62,6 +70,7 @@ static void open_log(struct dispatcher *d) {
                                          .appended = on_appended,
                                          .broken = on_broken,
                                          .trouble = on_trouble,
+                                         .crowded = on_crowded,
                                          .foreign = on_foreign,
                                          .arg = d};
     d->feed = feed_new(d->loop, &options, &err);

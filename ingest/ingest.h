@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
@@ -66,6 +67,7 @@ struct ingest {
     uint64_t published[PUBLISH_OUTCOMES];
     struct histogram publish_seconds;
     uint64_t foreign_records, newer_events;
+    struct log_limit crowded_warning;
 };
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */

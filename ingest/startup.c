@@ -21,6 +21,8 @@
 
 enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data */
 
+enum { CROWDED_PERIOD_MS = 10 * 60 * 1000 };
+
 static struct feed_begin *begin;
 static int64_t began_ms; /* when the log was opened */
 
@@ -66,6 +68,14 @@ static void on_trouble(void *arg, const char *reason) {
         log_warn("log_not_read", LOG_S("reason", reason));
     else
         log_info("log_read_again");
+}
+
+static void on_crowded(void *arg, size_t readers) {
+    struct ingest *ingest = arg;
+    int64_t held_back;
+    if (log_limit_pass(&ingest->crowded_warning, clock_ms(), CROWDED_PERIOD_MS, &held_back))
+        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers), LOG_N("feed_cache", ingest->settings.feed_cache),
+                 LOG_S("reason", "most of what is read from Kafka has to make room before it is used: raise feed.cache"));
 }
 
 static void on_foreign(void *arg, int64_t cursor) {
@@ -139,6 +149,7 @@ static void open_log(struct ingest *ingest) {
                                          .advanced = on_advanced,
                                          .broken = on_broken,
                                          .trouble = on_trouble,
+                                         .crowded = on_crowded,
                                          .foreign = on_foreign,
                                          .arg = ingest};
     began_ms = clock_ms();

@@ -8,7 +8,7 @@
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { IN_SEQUENCE_MAX = 16 };
+enum { IN_SEQUENCE_MAX = 16, FETCH_BYTES = 256 * 1024 /* a jump throws away what was fetched and not asked for */ };
 
 void catchup_init(struct catchup *c, struct feed *feed) {
     *c = (struct catchup){.feed = feed, .next = -1, .doubted = -1, .stray = -1, .ahead_from = -1};
@@ -112,7 +112,7 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
         return;
     if (message->offset >= c->stop) /* what lies between was taken by compaction */
         chunk_extend(c->building, c->stop);
-    if (c->building->to >= c->stop || chunk_is_full(c->building, c->feed->chunk_bytes))
+    if (c->building->to >= c->stop || chunk_is_full(c->building, c->bytes))
         finish(c);
 }
 
@@ -146,6 +146,7 @@ static bool open_consumer(struct catchup *c) {
     const struct consumer_options options = {.kafka = c->feed->options.kafka,
                                              .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
                                              .queue_kib = 8192,
+                                             .fetch_bytes = FETCH_BYTES,
                                              .message = on_message,
                                              .end = on_end,
                                              .failed = on_failed,
@@ -176,7 +177,7 @@ static void forget_place(struct catchup *c) {
 static int64_t next_position(struct catchup *c) {
     if (c->waiting.next != &c->waiting) {
         const struct feed_reader *r = choose(c);
-        c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for) ? c->feed->ahead_chunks : 0;
+        c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for) ? feed_ahead_share(c->feed) : 0;
         return r->waits_for;
     }
     int64_t position = c->ahead_left ? c->next - 1 : c->ahead_from;
@@ -184,7 +185,8 @@ static int64_t next_position(struct catchup *c) {
         c->ahead_left--;
     } else if (position >= 0) {
         c->ahead_from = -1;
-        c->ahead_left = c->feed->ahead_chunks - 1;
+        c->ahead_left = feed_ahead_share(c->feed);
+        c->ahead_left -= c->ahead_left > 0;
     }
     return position >= 0 && !feed_chunk_at(c->feed, position) ? position : -1;
 }
@@ -200,7 +202,8 @@ static void start_next(struct catchup *c) {
     if (!open_consumer(c))
         return;
     c->building = chunk_new(position, ++c->feed->serial);
-    buf_reserve(&c->building->texts, c->feed->chunk_bytes);
+    c->bytes = feed_chunk_share(c->feed);
+    buf_reserve(&c->building->texts, c->bytes);
     c->stop = feed_gap_end(c->feed, position);
     if (position + 1 == c->next) {
         c->in_sequence++;
@@ -212,7 +215,7 @@ static void start_next(struct catchup *c) {
 
 void catchup_ahead(struct catchup *c, int64_t position) {
     if (c->building ? c->building->from == position : c->next == position + 1)
-        c->ahead_left = c->feed->ahead_chunks;
+        c->ahead_left = feed_ahead_share(c->feed);
     else
         c->ahead_from = position;
     start_next(c);

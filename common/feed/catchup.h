@@ -12,6 +12,7 @@ struct catchup {
     struct consumer *consumer;  /* made at the first need */
     struct feed_reader waiting; /* the ends of a ring of waiting readers */
     struct chunk *building;     /* NULL: idle */
+    size_t bytes;               /* or when it takes so much */
     int64_t stop;               /* the chunk being built ends here at the latest */
     int64_t next;               /* the consumer's next offset; -1: it reads nothing */
     unsigned in_sequence;       /* chunks since the last jump */

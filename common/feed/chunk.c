@@ -29,7 +29,7 @@ struct chunk_hole {
 
 struct chunk *chunk_new(int64_t from, uint64_t serial) {
     struct chunk *chunk = mem_zero(sizeof *chunk);
-    chunk->from = chunk->to = from;
+    chunk->from = chunk->to = chunk->read_to = from;
     chunk->serial = serial;
     return chunk;
 }

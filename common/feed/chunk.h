@@ -17,6 +17,7 @@ struct chunk {
     int64_t from, to; /* nothing is missing above `from`, up to and with `to` */
     uint64_t serial;  /* never the same twice */
     uint64_t used;    /* the cache's clock at its last use */
+    int64_t read_to;  /* how far somebody came in it */
     struct chunk_record *records;
     size_t count, cap;
     struct buf texts;

@@ -10,7 +10,7 @@
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024, AHEAD_CHUNKS = 8 };
+enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024, SHARE_BYTES_MIN = 8 * 1024, AHEAD_CHUNKS = 8 };
 
 static struct chunk *tail_of(const struct feed *feed) { return feed->chunks[feed->chunks_count - 1]; }
 
@@ -78,6 +78,7 @@ static void evict(struct feed *feed) {
                 oldest = i;
         if (feed->chunks_count == 1 || feed->chunks[oldest]->used == feed->clock)
             return;
+        feed->counts.evicted += feed->chunks[oldest]->read_to < feed->chunks[oldest]->to;
         drop_chunk(feed, oldest);
     }
 }
@@ -99,11 +100,52 @@ static void account(struct feed *feed, struct chunk *chunk) {
     evict(feed);
 }
 
+static void next_round(struct feed *feed) {
+    const struct feed_counts *now = &feed->counts, *then = &feed->counts_before;
+    if (feed->options.crowded && (now->evicted - then->evicted) * 2 > now->chunks - then->chunks)
+        feed->options.crowded(feed->options.arg, feed->readers);
+    feed->counts_before = feed->counts;
+    feed->readers_before = feed->readers;
+    feed->readers = 0;
+    feed->round_bytes = 0;
+    feed->round++;
+}
+
 void feed_keep(struct feed *feed, struct chunk *chunk) {
     insert(feed, chunk);
     account(feed, chunk);
     feed->counts.chunks++;
     feed->counts.bytes += chunk_bytes(chunk);
+    feed->round_bytes += chunk_bytes(chunk);
+    if (feed->round_bytes >= feed->cache_bytes)
+        next_round(feed);
+}
+
+/* --- shares of the cache */
+
+void feed_note_reader(struct feed *feed, struct feed_reader *r) {
+    if (r->peeks || r->round == feed->round)
+        return;
+    r->round = feed->round;
+    feed->readers++;
+}
+
+/* Half of the cache is for the places where readers are; the rest is for what the others have read already. */
+static size_t share_of(const struct feed *feed) {
+    size_t readers = feed->readers > feed->readers_before ? feed->readers : feed->readers_before;
+    return feed->cache_bytes / 2 / (readers ? readers : 1);
+}
+
+size_t feed_chunk_share(const struct feed *feed) {
+    size_t bytes = share_of(feed) / 2;
+    if (bytes > feed->chunk_bytes)
+        return feed->chunk_bytes;
+    return bytes < SHARE_BYTES_MIN ? SHARE_BYTES_MIN : bytes;
+}
+
+unsigned feed_ahead_share(const struct feed *feed) {
+    size_t chunks = share_of(feed) / feed_chunk_share(feed);
+    return chunks > feed->ahead_chunks ? feed->ahead_chunks : chunks ? (unsigned)chunks - 1 : 0;
 }
 
 void feed_break(struct feed *feed, const char *reason) {
@@ -292,6 +334,7 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     feed->loop = loop;
     feed->newest_hole = -1;
     feed->unsure = true;
+    feed->round = 1;
     insert(feed, chunk_new(options->start, ++feed->serial));
     catchup_init(&feed->catchup, feed);
     const struct consumer_options tail = {.kafka = options->kafka,

@@ -27,6 +27,9 @@ struct feed_options {
     void (*broken)(void *arg, const char *reason);
     /* The log cannot be read on for now, and why: said at once, then once a minute; NULL: it can again. May be NULL. */
     void (*trouble)(void *arg, const char *reason);
+    /* Most of what was read for those behind the tail had to make room before it was read by them: the cache is too small for
+     * so many. May be NULL. */
+    void (*crowded)(void *arg, size_t readers);
     /* A record that ESS did not write, or of another feed, was skipped. May be NULL. */
     void (*foreign)(void *arg, int64_t cursor);
     void *arg;
@@ -66,6 +69,7 @@ struct feed_reader {
     /* the feed's own */
     struct feed_reader *prev, *next; /* while it waits for a chunk */
     int64_t waits_for;
+    uint64_t round;        /* the last one in which it read behind the tail */
     uint64_t serial;       /* the chunk that `wanted` is about */
     unsigned char *wanted; /* by topic number */
     size_t wanted_count;

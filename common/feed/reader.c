@@ -73,6 +73,7 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
     *passed = (struct feed_passed){.to = position};
     while ((chunk = feed_chunk_at(feed, passed->to))) {
         if (!feed_is_tail(feed, chunk)) {
+            feed_note_reader(feed, r);
             chunk->used = ++feed->clock;
             if (passed->to == chunk->from && !r->peeks)
                 read_ahead(feed, chunk);
@@ -81,17 +82,20 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
         if (i < chunk->count) {
             chunk_get(chunk, i, event);
             passed->compacted |= chunk_has_hole(chunk, passed->to, event->cursor);
+            chunk->read_to = event->cursor > chunk->read_to ? event->cursor : chunk->read_to;
             passed->to = event->cursor - 1;
             return event->newer ? FEED_NEWER : FEED_EVENT;
         }
         passed->compacted |= chunk_has_hole(chunk, passed->to, chunk->to + 1);
         if (chunk->to > passed->to)
             passed->to = chunk->to;
+        chunk->read_to = chunk->to;
         if (feed_is_tail(feed, chunk)) {
             feed_reader_changed(r); /* at the tail it needs no memory */
             return FEED_END;
         }
     }
+    feed_note_reader(feed, r);
     catchup_wait(&feed->catchup, r, passed->to);
     return FEED_LATER;
 }

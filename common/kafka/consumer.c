@@ -95,7 +95,7 @@ static void on_event(void *arg, rd_kafka_event_t *event) {
 
 static void on_emptied(void *arg) {
     struct consumer *c = arg;
-    bool was_full = c->taken >= c->options.queue_kib * 1000 - FETCH_BYTES;
+    bool was_full = c->taken >= c->options.queue_kib * 1000 - c->options.fetch_bytes;
     c->taken = 0;
     if (was_full && c->options.drained)
         c->options.drained(c->options.arg);
@@ -118,9 +118,10 @@ static void free_rest(void *arg) {
 }
 
 struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err) {
-    char wait[16], queue_kib[24];
+    char wait[16], queue_kib[24], fetch[24];
     snprintf(wait, sizeof wait, "%d", options->fetch_wait_ms);
     snprintf(queue_kib, sizeof queue_kib, "%" PRId64, options->queue_kib);
+    snprintf(fetch, sizeof fetch, "%" PRId64, options->fetch_bytes ? options->fetch_bytes : FETCH_BYTES);
     const struct kafka_setting settings[] = {
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
@@ -128,6 +129,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         {"enable.partition.eof", "true"},
         {"fetch.wait.max.ms", wait},
         {"fetch.min.bytes", "1"},
+        {"fetch.message.max.bytes", fetch},
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", queue_kib},
         {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an int: more would mean without a pause */
@@ -136,6 +138,8 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     struct consumer *c = mem_zero(sizeof *c);
     c->loop = loop;
     c->options = *options;
+    if (!c->options.fetch_bytes)
+        c->options.fetch_bytes = FETCH_BYTES;
     c->lost_fd = -1;
     if (options->lost)
         watch_connections(c);

@@ -15,6 +15,7 @@ struct consumer_options {
     const struct kafka_config *kafka;
     int fetch_wait_ms;  /* how long the broker may park a fetch at the log's end: a jump waits for it */
     int64_t queue_kib;  /* read ahead, at most */
+    int64_t fetch_bytes; /* asked for at a time; 0: 1 MiB */
     /* Called on the loop's thread; what they get is valid until they return. They may assign anew. */
     void (*message)(void *arg, const rd_kafka_message_t *message);
     /* The partition's end was reached: its next record will be at `offset`. */

@@ -170,6 +170,35 @@ static void the_tail_goes_on_while_a_reader_comes_from_far_behind(void **state) 
     teardown(&w);
 }
 
+static bool party_paused(void *arg) { return ((struct party *)arg)->paused; }
+
+/* As lanes do whose endpoints are slow: an event each, and then the others have their turn. */
+static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take(void **state) {
+    enum { PARTIES = 40, APART = EVENTS / PARTIES, EACH = 30 };
+    struct world w;
+    struct party parties[PARTIES];
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    for (int i = 0; i < PARTIES; i++)
+        party_init(&parties[i], &w, i * APART, NULL);
+    for (int round = 1; round <= EACH; round++) {
+        for (int i = 0; i < PARTIES; i++) {
+            parties[i].paused = false;
+            parties[i].pause_after = round;
+            party_step(&parties[i]);
+            run_until(&w, party_paused, &parties[i]);
+        }
+    }
+    assert_in_range(feed_counts(w.feed).bytes, PARTIES * EACH * EVENT_BYTES / 2, PARTIES * EACH * EVENT_BYTES * 4);
+    assert_int_equal(w.crowded, 0);
+    for (int i = 0; i < PARTIES; i++)
+        feed_reader_fini(&parties[i].reader);
+    teardown(&w);
+}
+
 static void an_event_of_another_feed_at_the_tail_breaks_it(void **state) {
     struct world w;
     (void)state;
@@ -263,6 +292,7 @@ int main(void) {
         cmocka_unit_test(many_readers_at_many_places_stay_within_one_bound_of_memory),
         cmocka_unit_test(a_few_chunks_are_read_ahead_of_one_who_reads_on_and_no_more),
         cmocka_unit_test(the_tail_goes_on_while_a_reader_comes_from_far_behind),
+        cmocka_unit_test(more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take),
         cmocka_unit_test(an_event_of_another_feed_at_the_tail_breaks_it),
         cmocka_unit_test(a_tail_that_begins_in_the_past_skips_strays_but_none_that_come_later),
         cmocka_unit_test(an_empty_log_that_another_genesis_began_breaks_it),

@@ -33,7 +33,7 @@ struct world {
     struct feed *feed;
     int64_t written; /* cursor of the newest record; -1: none */
     /* what the feed told */
-    int64_t appended, last_appended, foreign, broken;
+    int64_t appended, last_appended, foreign, broken, crowded;
     char reason[200];
     /* of run_until */
     struct loop_timer look;
@@ -76,6 +76,12 @@ static inline void on_foreign(void *arg, int64_t cursor) {
     struct world *w = arg;
     (void)cursor;
     w->foreign++;
+}
+
+static inline void on_crowded(void *arg, size_t readers) {
+    struct world *w = arg;
+    (void)readers;
+    w->crowded++;
 }
 
 static inline void setup(struct world *w) {
@@ -147,6 +153,7 @@ static inline void open_feed_from(struct world *w, const char *feed, int64_t cac
                                          .appended = on_appended,
                                          .broken = on_broken,
                                          .foreign = on_foreign,
+                                         .crowded = on_crowded,
                                          .arg = w};
     w->feed = feed_new(w->loop, &options, &err);
     assert_non_null(w->feed);
