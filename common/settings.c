@@ -81,11 +81,14 @@ static const struct option table[] = {
     {"kafka.brokers", OPTION_STRING, AT(kafka.brokers), "127.0.0.1:9092", 0, 0, check_given,
      "Kafka's bootstrap servers, host:port, comma-separated"},
     {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix, "prefix of the topics' names"},
-    {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "1", 1, 10, NULL, "copies of a topic, when it is created"},
-    {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "1", 1, 10, NULL,
-     "copies an event must reach, when a topic is created"},
+    {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "-1", -1, 10, NULL,
+     "copies of a topic, when it is created; -1: as the brokers' default.replication.factor says"},
+    {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "-1", -1, 10, NULL,
+     "copies an event must reach, when a topic is created; -1: as the brokers' min.insync.replicas says"},
     {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY, NULL,
      "how long every event is kept, when a topic is created"},
+    {"kafka.password_file", OPTION_STRING, AT(kafka.password_file), NULL, 0, 0, NULL,
+     "file whose first line is the SASL password, instead of kafka.rdkafka.sasl.password"},
     {"kafka.rdkafka", OPTION_MAP, AT(kafka.rdkafka), NULL, 0, 0, kafka_check_rdkafka,
      "librdkafka's own settings, such as kafka.rdkafka.security.protocol"},
     {"feed.cache", OPTION_SIZE, AT(feed_cache), "64MiB", MIB, 64LL * 1024 * MIB, NULL, "memory for parts of the log"},
@@ -189,7 +192,10 @@ static int check_together(struct settings *s, struct error *err) {
         return error_set_field(err, "ingest.buffers", "must be at least twice ingest.max_body");
     if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
         return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
-    if (s->kafka.min_insync_replicas > s->kafka.replication_factor)
+    if (s->kafka.replication_factor == 0 || s->kafka.min_insync_replicas == 0)
+        return error_set_field(err, s->kafka.replication_factor ? "kafka.min_insync_replicas" : "kafka.replication_factor",
+                               "must be -1 (the brokers' own), or at least 1");
+    if (s->kafka.replication_factor > 0 && s->kafka.min_insync_replicas > s->kafka.replication_factor)
         return error_set_field(err, "kafka.min_insync_replicas", "must not be above kafka.replication_factor");
     return parse_allowed(s, err);
 }

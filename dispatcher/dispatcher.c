@@ -65,6 +65,10 @@ static void on_restart(void *arg) {
         return;
     }
     startup_undo(d);
+    if (now_ms < d->restarts.until_ms) {
+        loop_timer_set(d->loop, &restart_timer, d->restarts.until_ms);
+        return;
+    }
     d->starting_over = false;
     startup_begin(d);
 }
@@ -72,7 +76,8 @@ static void on_restart(void *arg) {
 void dispatcher_start_over(struct dispatcher *d, const char *reason) {
     if (d->stopping || d->starting_over || restart_timer.slot)
         return;
-    log_error("start_over", LOG_S("reason", reason));
+    int64_t now_ms = clock_ms();
+    log_error("start_over", LOG_S("reason", reason), LOG_N("pause_ms", pause_until(&d->restarts, now_ms) - now_ms));
     loop_timer_init(&restart_timer, on_restart, d);
     loop_timer_set(d->loop, &restart_timer, clock_ms());
 }

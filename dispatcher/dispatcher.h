@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/base/pause.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
 #include "common/http/metrics.h"
@@ -49,6 +50,8 @@ struct dispatcher {
     char group[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping; /* nothing more is begun */
+    char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
+    struct pause restarts;
     bool starting_over; /* neither; what is known is written down and then forgotten */
     int exit_status;
     struct lookout *lookout;         /* as long as the feed is there */

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/http/bearer.h"
+#include "common/kafka/cause.h"
 #include "common/model/seal.h"
 #include "common/version.h"
 #include "dispatcher/dispatcher.h"
@@ -55,9 +56,15 @@ static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
     log_warn("producer_replaced", LOG_S("reason", reason), LOG_N("pause_ms", pause_ms));
 }
 
+static struct causes causes = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* From librdkafka's threads. */
 static void on_kafka_log(int level, const char *text) {
-    (void)level;
-    log_debug("kafka", LOG_S("text", text));
+    int64_t held_back;
+    if (causes_pass(&causes, level, text, clock_ms(), &held_back))
+        log_warn("kafka_error", LOG_S("text", text), LOG_N("held_back", held_back));
+    else
+        log_debug("kafka", LOG_S("text", text));
 }
 
 static int open_producer(struct dispatcher *d, struct error *err) {

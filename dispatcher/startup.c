@@ -1,6 +1,8 @@
 /* From nothing to ready; see startup.h. */
 #include "dispatcher/startup.h"
 
+#include <stdio.h>
+
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/feed/begin.h"
@@ -147,6 +149,7 @@ static void load_key(void *arg) {
 
 static void on_waiting(void *arg, const char *reason) {
     struct dispatcher *d = arg;
+    snprintf(d->waiting_for, sizeof d->waiting_for, "%s", reason);
     log_warn("waiting_for_kafka", LOG_S("brokers", d->settings.kafka.brokers), LOG_S("reason", reason));
 }
 
@@ -157,6 +160,7 @@ static void on_refused(void *arg, const char *reason) { dispatcher_refuse(arg, "
 static void on_ready(void *arg, const struct genesis *genesis) {
     struct dispatcher *d = arg;
     d->genesis = *genesis;
+    *d->waiting_for = 0;
     load_key(d);
 }
 

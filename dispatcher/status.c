@@ -18,6 +18,15 @@ void status_healthz(void *arg, struct http_request *request) {
     buf_fini(&body);
 }
 
+static const char *why_not_ready(const struct dispatcher *d) {
+    const char *trouble = d->feed ? feed_trouble(d->feed) : NULL, *fault = producer_fault(d->producer);
+    if (fault || trouble)
+        return fault ? fault : trouble;
+    if (!d->kafka_up)
+        return "no Kafka broker answers";
+    return *d->waiting_for ? d->waiting_for : "the subscribers are being read";
+}
+
 void status_readyz(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
     struct buf body = {0};
@@ -35,12 +44,7 @@ void status_readyz(void *arg, struct http_request *request) {
                   (long long)held, d->tokens_topic, d->progress_faults.reason);
         http_problem(request, 503, &err, NULL, 1);
     } else {
-        const char *trouble = d->feed ? feed_trouble(d->feed) : NULL;
-        error_set(&err, "%s",
-                  trouble       ? trouble
-                  : fault       ? fault
-                  : d->kafka_up ? "the subscribers are being read"
-                                : "no Kafka broker answers");
+        error_set(&err, "%s", fault && !producer_fault(d->producer) ? fault : why_not_ready(d));
         http_problem(request, 503, &err, NULL, 1);
     }
     buf_fini(&body);

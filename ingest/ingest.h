@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/base/pause.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
 #include "common/http/metrics.h"
@@ -60,6 +61,8 @@ struct ingest {
     bool kafka_up;
     bool stopping;
     bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
+    char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
+    struct pause restarts;
     bool starting_over; /* the log is another: what was known is to be forgotten */
     int exit_status;
     int64_t max_event;    /* largest data of one event: ingest.max_event, or less where the topic takes less */

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/http/tls.h"
+#include "common/kafka/cause.h"
 #include "common/kafka/times.h"
 #include "common/model/seal.h"
 #include "common/version.h"
@@ -95,6 +96,10 @@ static struct loop_timer restart_timer;
 static void on_restart(void *arg) {
     struct ingest *ingest = arg;
     startup_undo(ingest);
+    if (clock_ms() < ingest->restarts.until_ms) {
+        loop_timer_set(ingest->loop, &restart_timer, ingest->restarts.until_ms);
+        return;
+    }
     ingest->starting_over = false;
     startup_begin(ingest);
 }
@@ -102,7 +107,8 @@ static void on_restart(void *arg) {
 void ingest_start_over(struct ingest *ingest, const char *reason) {
     if (ingest->stopping || restart_timer.slot)
         return;
-    log_error("start_over", LOG_S("reason", reason));
+    int64_t now_ms = clock_ms();
+    log_error("start_over", LOG_S("reason", reason), LOG_N("pause_ms", pause_until(&ingest->restarts, now_ms) - now_ms));
     ingest->starting_over = true;
     loop_timer_set(ingest->loop, &restart_timer, clock_ms());
 }
@@ -126,9 +132,15 @@ static void on_signal(void *arg, int signo) {
     stop(arg);
 }
 
+static struct causes causes = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* From librdkafka's threads. */
 static void on_kafka_log(int level, const char *text) {
-    (void)level;
-    log_debug("kafka", LOG_S("text", text));
+    int64_t held_back;
+    if (causes_pass(&causes, level, text, clock_ms(), &held_back))
+        log_warn("kafka_error", LOG_S("text", text), LOG_N("held_back", held_back));
+    else
+        log_debug("kafka", LOG_S("text", text));
 }
 
 static int open_producer(struct ingest *ingest, struct error *err) {

@@ -171,6 +171,7 @@ static void open_log(struct ingest *ingest) {
 
 static void on_waiting(void *arg, const char *reason) {
     struct ingest *ingest = arg;
+    snprintf(ingest->waiting_for, sizeof ingest->waiting_for, "%s", reason);
     log_warn("waiting_for_kafka", LOG_S("brokers", ingest->settings.kafka.brokers), LOG_S("reason", reason));
 }
 
@@ -199,6 +200,7 @@ static void fit_events(struct ingest *ingest) {
 static void on_ready(void *arg, const struct genesis *genesis) {
     struct ingest *ingest = arg;
     ingest->genesis = *genesis;
+    *ingest->waiting_for = 0;
     fit_events(ingest);
     open_log(ingest);
 }

@@ -19,6 +19,15 @@ void status_healthz(void *arg, struct http_request *request) {
     buf_fini(&body);
 }
 
+static const char *why_not_ready(const struct ingest *ingest) {
+    const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL, *fault = producer_fault(ingest->producer);
+    if (fault || trouble)
+        return fault ? fault : trouble;
+    if (!ingest->kafka_up)
+        return "no Kafka broker answers";
+    return *ingest->waiting_for ? ingest->waiting_for : "the log and the subscribers are being read";
+}
+
 void status_readyz(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct buf body = {0};
@@ -29,11 +38,7 @@ void status_readyz(void *arg, struct http_request *request) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
     } else {
-        const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL;
-        error_set(&err, "%s",
-                  trouble            ? trouble
-                  : ingest->kafka_up ? "the log and the subscribers are being read"
-                                     : "no Kafka broker answers");
+        error_set(&err, "%s", why_not_ready(ingest));
         http_problem(request, 503, &err, NULL, 1);
     }
     buf_fini(&body);

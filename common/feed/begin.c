@@ -9,13 +9,14 @@
 #include "common/base/clock.h"
 #include "common/kafka/times.h"
 
-enum { AGAIN_MS = 300 };
+enum { AGAIN_MIN_MS = 300, AGAIN_MAX_MS = 3000, TELL_AGAIN_MS = 60 * 1000 };
 
 struct feed_begin {
     struct loop *loop;
     struct feed_begin_options options;
     struct loop_timer again;
-    bool said_waiting;
+    int64_t again_ms;      /* the pause before the next try */
+    int64_t tell_again_ms; /* when the reason is told once more */
     bool working;   /* the task has the part below */
     bool abandoned; /* freed while the task worked */
     enum topics_state state;
@@ -60,16 +61,23 @@ static void warn(struct feed_begin *b) {
     }
 }
 
+static void wait_for_kafka(struct feed_begin *b) {
+    const int64_t now_ms = clock_ms();
+    loop_timer_set(b->loop, &b->again, now_ms + b->again_ms);
+    b->again_ms = b->again_ms * 3 / 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : b->again_ms * 3 / 2;
+    if (now_ms < b->tell_again_ms)
+        return;
+    b->tell_again_ms = now_ms + TELL_AGAIN_MS;
+    b->options.waiting(b->options.arg, b->err.message);
+}
+
 static void done(void *arg) {
     struct feed_begin *b = arg;
     b->working = false;
     if (b->abandoned) {
         destroy(b);
     } else if (b->state == TOPICS_AWAY) {
-        loop_timer_set(b->loop, &b->again, clock_ms() + AGAIN_MS);
-        if (!b->said_waiting)
-            b->options.waiting(b->options.arg, b->err.message);
-        b->said_waiting = true;
+        wait_for_kafka(b);
     } else if (b->state == TOPICS_REFUSED) {
         b->options.refused(b->options.arg, b->err.message);
     } else {
@@ -89,6 +97,7 @@ struct feed_begin *feed_begin_new(struct loop *loop, const struct feed_begin_opt
     struct feed_begin *b = mem_zero(sizeof *b);
     b->loop = loop;
     b->options = *options;
+    b->again_ms = AGAIN_MIN_MS;
     loop_timer_init(&b->again, try, b);
     try(b);
     return b;

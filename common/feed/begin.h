@@ -12,7 +12,7 @@ struct feed_begin_options {
     bool create; /* make what is missing */
     int64_t window_ms; /* 0: genesis.recent is not asked for */
     /* Each is given what it is called for; the texts are valid until it returns. */
-    void (*waiting)(void *arg, const char *reason); /* once, when it does not go at once */
+    void (*waiting)(void *arg, const char *reason); /* when it does not go at once, and then once a minute */
     void (*warning)(void *arg, const char *reason); /* for each setting of a topic that differs */
     void (*refused)(void *arg, const char *reason); /* an operator must mend it; nothing more is tried */
     void (*ready)(void *arg, const struct genesis *genesis);

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/base/file.h"
 
 void (*kafka_log)(int syslog_level, const char *text);
 
@@ -28,6 +31,8 @@ int kafka_check_rdkafka(const char *name, const char *value, struct error *err) 
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(name, reserved[i]) == 0)
             return error_set(err, "ESS rests on its own value of this setting; leave it out");
+    if (strncmp(name, "sasl.mechanism", strlen("sasl.mechanism")) == 0 && strcasecmp(value, "OAUTHBEARER") == 0)
+        return error_set(err, "ESS cannot renew OAUTHBEARER's tokens: take SCRAM, GSSAPI, PLAIN over TLS, or a client certificate");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, reason, sizeof reason);
     rd_kafka_conf_destroy(conf);
@@ -43,9 +48,10 @@ int32_t kafka_partition_of(const char *subscriber_id, int32_t partitions) {
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
-    (void)rk, (void)facility;
+    (void)rk;
+    bool harmless = strcmp(facility, "CONFWARN") == 0; /* a setting for consumers, at a producer */
     if (kafka_log)
-        kafka_log(level, text);
+        kafka_log(harmless ? LOG_DEBUG : level, text);
 }
 
 static const struct kafka_setting common[] = {
@@ -81,6 +87,23 @@ static int apply_group(rd_kafka_conf_t *conf, const struct kafka_config *config,
     return apply(conf, "group.id", group, err);
 }
 
+/* Read for each handle: a changed password is in force at the next one. */
+static int apply_password(rd_kafka_conf_t *conf, const char *path, struct error *err) {
+    enum { PASSWORD_BYTES_MAX = 4096 };
+    struct buf text = {0};
+    int result = file_read(path, PASSWORD_BYTES_MAX, &text, err);
+    if (result) {
+        error_prefix(err, "kafka.password_file %s: ", path);
+    } else {
+        char *line = (char *)(uintptr_t)buf_string(&text);
+        line[strcspn(line, "\r\n")] = 0;
+        result = apply(conf, "sasl.password", line, err);
+    }
+    explicit_bzero(text.data, text.len);
+    buf_fini(&text);
+    return result;
+}
+
 static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_config *config,
                      const struct kafka_setting *settings, struct error *err) {
     struct error ignored;
@@ -89,6 +112,10 @@ static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct k
     if (apply_list(conf, common, err) || apply(conf, "bootstrap.servers", config->brokers, err))
         return -1;
     if (type == RD_KAFKA_CONSUMER && apply_group(conf, config, err))
+        return -1;
+    if (type == RD_KAFKA_PRODUCER)
+        apply(conf, "compression.codec", "lz4", &ignored); /* the operator's wins; a build may be without */
+    if (config->password_file && *config->password_file && apply_password(conf, config->password_file, err))
         return -1;
     for (size_t i = 0; i < config->rdkafka.count; i++)
         if (apply(conf, config->rdkafka.names[i], config->rdkafka.values[i], err))

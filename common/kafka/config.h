@@ -13,7 +13,9 @@
 struct kafka_config {
     char *brokers;
     char *prefix; /* of the topics */
-    int64_t replication_factor, min_insync_replicas, replay_window_ms; /* used when a topic is created */
+    char *password_file; /* of SASL; NULL or "": none */
+    int64_t replication_factor, min_insync_replicas; /* used when a topic is created; -1: the broker's own */
+    int64_t replay_window_ms;                        /* likewise */
     struct option_map rdkafka; /* the operator's own librdkafka settings */
 };
 

@@ -49,8 +49,9 @@ static void settings_of(const struct shape *shape, const struct kafka_config *co
     s->count = 0;
     add(s, "cleanup.policy", shape->cleanup);
     add(s, "message.timestamp.type", "LogAppendTime"); /* a publisher's ts never decides what is compacted */
-    add_number(s, "min.insync.replicas", config->min_insync_replicas);
-    if (config->replication_factor > 1)
+    if (config->min_insync_replicas > 0)
+        add_number(s, "min.insync.replicas", config->min_insync_replicas);
+    if (config->replication_factor != 1)
         add(s, "unclean.leader.election.enable", "false");
     if (shape->compaction_lag_ms)
         add_number(s, "min.compaction.lag.ms", shape->compaction_lag_ms < 0 ? window : shape->compaction_lag_ms);

@@ -27,7 +27,7 @@ def run(program, *arguments, **environment):
     ("--egress.allow=10.0.0.0/33", "egress.allow: "), ("--egress.allow=10.0.0.0/8,nowhere", "egress.allow: "), ("--kafka.prefix=a/b", "kafka.prefix: "),
     ("--kafka.rdkafka.acks=1", "kafka.rdkafka.acks: ESS rests on"), ("--kafka.rdkafka.no.such=1", "kafka.rdkafka.no.such: "),
     ("--ingest.listen=0.0.0.0:0", "ingest.listen: 0.0.0.0:0 is not a loopback"), ("--dispatcher.listen=[::]:0", "dispatcher.listen: "),
-    ("--delivery.backoff_max=10ms", "delivery.backoff_max: must not be below"), ("--kafka.min_insync_replicas=2", "must not be above"),
+    ("--delivery.backoff_max=10ms", "delivery.backoff_max: must not be below"), ("--kafka.replication_factor=0", "must be -1"),
     ("--config=/no/such/file.yml", "/no/such/file.yml"),
 ])
 def test_a_bad_option_is_refused_with_exit_status_2(program, argument, said):

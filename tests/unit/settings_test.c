@@ -75,8 +75,8 @@ static void the_defaults_are_the_documented_ones(void **state) {
     assert_string_equal(told, "");
     assert_string_equal(s->kafka.brokers, "127.0.0.1:9092");
     assert_string_equal(s->kafka.prefix, "ess");
-    assert_int_equal(s->kafka.replication_factor, 1);
-    assert_int_equal(s->kafka.min_insync_replicas, 1);
+    assert_int_equal(s->kafka.replication_factor, -1);
+    assert_int_equal(s->kafka.min_insync_replicas, -1);
     assert_int_equal(s->kafka.replay_window_ms, 7 * 86400000);
     assert_int_equal(s->kafka.rdkafka.count, 0);
     assert_int_equal(s->feed_cache, 64 << 20);
@@ -215,7 +215,10 @@ static void options_that_contradict_each_other_are_refused(void **state) {
     assert_int_equal(load(WORDS("--delivery.backoff_min=2s", "--delivery.backoff_max=1s")), -1);
     assert_int_equal(exit_status, 2);
     assert_non_null(strstr(told, "delivery.backoff_max: must not be below delivery.backoff_min"));
-    assert_refused("--kafka.min_insync_replicas=2", "kafka.min_insync_replicas: must not be above kafka.replication_factor");
+    assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=1")), -1);
+    assert_non_null(strstr(told, "kafka.min_insync_replicas: must not be above kafka.replication_factor"));
+    assert_refused("--kafka.replication_factor=0", "kafka.replication_factor: must be -1");
+    assert_refused("--kafka.rdkafka.sasl.mechanisms=OAUTHBEARER", "kafka.rdkafka.sasl.mechanisms: ESS cannot renew");
     assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=3")), 0);
 }
 
@@ -269,7 +272,7 @@ static void what_failed_to_load_or_was_freed_can_be_freed_again(void **state) {
     settings_free(&settings);
     assert_null(settings.allowed);
     settings_free(&settings);
-    assert_int_equal(load(WORDS("--egress.allow=10.0.0.0/8", "--kafka.min_insync_replicas=2")), -1);
+    assert_int_equal(load(WORDS("--egress.allow=10.0.0.0/8", "--kafka.min_insync_replicas=2", "--kafka.replication_factor=1")), -1);
     settings_free(&settings);
 }
 

@@ -1,0 +1,26 @@
+/* librdkafka's own log lines name causes that its error codes do not: a wrong password, an unknown CA, an advertised host that
+ * cannot be resolved. This says which of them an operator should see. */
+#ifndef ESS_KAFKA_CAUSE_H
+#define ESS_KAFKA_CAUSE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CAUSES_MAX = 8, CAUSE_PERIOD_MS = 60 * 1000 };
+
+/* The newest kinds of lines. PTHREAD_MUTEX_INITIALIZER for `lock`, all else zero at first. */
+struct causes {
+    pthread_mutex_t lock;
+    struct cause {
+        uint64_t kind; /* hash of the line without its numbers */
+        int64_t next_ms, held_back;
+    } newest[CAUSES_MAX];
+    unsigned at;
+};
+
+/* Any thread. True for a line of level LOG_WARNING or worse, once a period for each kind; `held_back` is the number of those of
+ * its kind that were not shown since. */
+bool causes_pass(struct causes *causes, int syslog_level, const char *text, int64_t now_ms, int64_t *held_back);
+
+#endif
