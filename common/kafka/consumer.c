@@ -1,10 +1,12 @@
 /* A consumer that is told what to read; see consumer.h. */
 #include "common/kafka/consumer.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -101,12 +103,13 @@ static void on_emptied(void *arg) {
         c->options.drained(c->options.arg);
 }
 
-static void watch_connections(struct consumer *c) {
+static int watch_connections(struct consumer *c, struct error *err) {
     c->watch = (struct kafka_watch){.lost = on_connection_lost, .arg = c};
     c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->lost_fd < 0)
-        abort();
+        return error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno));
     loop_io_set(c->loop, &c->lost_io, c->lost_fd, EPOLLIN, on_lost_fd, c);
+    return 0;
 }
 
 /* librdkafka's threads are gone. */
@@ -141,11 +144,15 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     if (!c->options.fetch_bytes)
         c->options.fetch_bytes = FETCH_BYTES;
     c->lost_fd = -1;
-    if (options->lost)
-        watch_connections(c);
-    rd_kafka_t *rk = c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, options->lost ? &c->watch : NULL, err);
+    bool ready = kafka_queue_reserve(&c->queue, err) == 0 && (!options->lost || watch_connections(c, err) == 0);
+    struct kafka_watch *watch = options->lost ? &c->watch : NULL;
+    if (ready)
+        c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, watch, err);
+    rd_kafka_t *rk = c->rk;
     if (!rk) {
         loop_io_clear(loop, &c->lost_io);
+        if (c->queue.wake_fd > 0)
+            close(c->queue.wake_fd);
         free_rest(c);
         return NULL;
     }

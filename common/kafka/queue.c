@@ -1,7 +1,9 @@
 /* A librdkafka queue on the loop; see queue.h. After rd_kafka_queue_io_event_enable. */
 #include "common/kafka/queue.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -44,13 +46,18 @@ void kafka_queue_drain(struct kafka_queue *q) {
         wake(q);
 }
 
+int kafka_queue_reserve(struct kafka_queue *q, struct error *err) {
+    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return q->wake_fd < 0 ? error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno)) : 0;
+}
+
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *),
                       void *arg) {
     static const uint64_t one = 1;
-    *q = (struct kafka_queue){.loop = loop, .queue = queue, .event = event, .arg = arg};
-    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (q->wake_fd < 0)
+    struct error err;
+    if (q->wake_fd <= 0 && kafka_queue_reserve(q, &err))
         abort();
+    *q = (struct kafka_queue){.loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
     loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);
     rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
     wake(q); /* for what came before */
@@ -64,4 +71,5 @@ void kafka_queue_close(struct kafka_queue *q) {
     q->queue = NULL;
     loop_io_clear(q->loop, &q->io);
     close(q->wake_fd);
+    q->wake_fd = 0;
 }

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 
+#include "common/base/error.h"
 #include "common/base/loop.h"
 
 struct kafka_queue {
@@ -17,7 +18,9 @@ struct kafka_queue {
     void *arg;
 };
 
-/* Takes the queue over. Loop thread. */
+/* Opens the descriptor that kafka_queue_open else opens, aborting when none is left. Returns 0 or -1. */
+int kafka_queue_reserve(struct kafka_queue *q, struct error *err);
+/* Takes the queue over. `q` is all zero, reserved or closed. Loop thread. */
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *),
                       void *arg);
 /* Hands over now whatever is in it, without waiting for the loop. */
