@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 static const char by_path[] = "rules:\n"
-                              "- {name: drop, topics: ['*'], paths: ['ssn', 'a.b', 'c[*].d', '[*][*]'], action: drop}\n"
+                              "- {name: drop, topics: ['*'], paths: ['ssn', 'a.b', 'c[*].d', 'e[*][*]'], action: drop}\n"
                               "- {name: mask, topics: ['a.*'], paths: ['m', 'n.o'], action: mask}\n";
 static const char by_look[] = "hash_key: 0123456789abcdef0123456789abcdef\n"
                               "rules:\n"
@@ -18,6 +18,19 @@ static const char by_look[] = "hash_key: 0123456789abcdef0123456789abcdef\n"
 static const char document[] = "{\"ssn\":\"123-45-6789\",\"a\":[{\"b\":1},[{\"b\":{\"b\":2}}]],\"c\":[{\"d\":[]},{}],\"m\":\"x\","
                                "\"n\":{\"o\":null},"
                                "\"t\":\"mail jo@example.org or call 410-555-0100, card 4111 1111 1111 1111\"}";
+
+static void check_path(struct json_object *value, const char *const *path, bool masked);
+
+/* [*] where no array is: the value itself, and the members of an object. */
+static void check_each(struct json_object *value, const char *const *path, bool masked) {
+    check_path(value, path + 1, masked);
+    if (!json_object_is_type(value, json_type_object))
+        return;
+    json_object_object_foreach(value, name, member) {
+        (void)name;
+        check_path(member, path + 1, masked);
+    }
+}
 
 /* What stands between the quotes, or [*]; NULL ends it. A name looks into arrays that it meets. */
 static void check_path(struct json_object *value, const char *const *path, bool masked) {
@@ -31,13 +44,13 @@ static void check_path(struct json_object *value, const char *const *path, bool 
         for (size_t i = 0; i < json_object_array_length(value); i++)
             check_path(json_object_array_get_idx(value, i), path + each, masked);
     else if (each)
-        check_path(value, path + 1, masked);
+        check_each(value, path, masked);
     else if (json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, *path, &member))
         check_path(member, path + 1, masked);
 }
 
 static void check_paths(struct span text) {
-    static const char *const dropped[][4] = {{"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"[*]", "[*]"}};
+    static const char *const dropped[][4] = {{"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"e", "[*]", "[*]"}};
     static const char *const masked[][3] = {{"m"}, {"n", "o"}};
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *root = json_tokener_parse_ex(tokener, text.data, (int)text.len);
