@@ -24,7 +24,7 @@ static void not_found(struct http_request *request, const char *id) {
     http_problem(request, 404, &err, NULL, 0);
 }
 
-struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) {
+static struct registry_entry *find(struct ingest *ingest, struct http_request *request, bool removed_too) {
     const char *id = http_request_segment(request, 0);
     struct error err;
     if (!ingest_ready(ingest)) {
@@ -33,11 +33,14 @@ struct registry_entry *call_find(struct ingest *ingest, struct http_request *req
         return NULL;
     }
     struct registry_entry *entry = registry_find(ingest->registry, id);
-    if (registry_in_force(entry) && auth_sees(ingest, request, entry))
+    bool there = registry_in_force(entry) || (removed_too && entry && entry->known);
+    if (there && auth_sees(ingest, request, entry))
         return entry;
     not_found(request, id);
     return NULL;
 }
+
+struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) { return find(ingest, request, false); }
 
 static void on_gone(void *arg) {
     struct call *call = arg;
@@ -55,7 +58,7 @@ static void call_free(struct call *call) {
 static int check_kind(const struct registry_entry *entry, enum call_kind kind, struct error *err) {
     if (!entry->readable && (kind != CALL_DELETES || entry->newer))
         return error_set(err, "%s", entry->bad[REGISTRY_SPEC]);
-    if (kind != CALL_COMMANDS && registry_is_file(entry))
+    if (kind != CALL_COMMANDS && registry_is_file(entry) && !entry->removed)
         return error_set(err, "it is defined by %s: only that file may change this", entry->source);
     return 0;
 }
@@ -66,7 +69,7 @@ struct call *call_begin(struct ingest *ingest, struct http_request *request, enu
         http_problem(request, 400, &err, NULL, 0);
         return NULL;
     }
-    struct registry_entry *entry = call_find(ingest, request);
+    struct registry_entry *entry = find(ingest, request, kind == CALL_DELETES);
     if (!entry)
         return NULL;
     if (check_kind(entry, kind, &err)) {

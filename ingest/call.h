@@ -34,7 +34,8 @@ struct registry_entry *call_find(struct ingest *ingest, struct http_request *req
 enum call_kind {
     CALL_COMMANDS, /* leaves what a file says as it is: for every subscriber */
     CALL_CHANGES,  /* for those made by the API */
-    CALL_DELETES,  /* likewise; also for one whose spec cannot be read, but not for one of a newer version of ESS */
+    /* likewise, and for those whose file is gone; also for one whose spec cannot be read, but not for one of a newer version of ESS */
+    CALL_DELETES,
 };
 /* Begins a call. NULL: answered (404, 400 for a query parameter, 409 for what is not of this kind, or cannot be read). */
 struct call *call_begin(struct ingest *ingest, struct http_request *request, enum call_kind kind);

@@ -237,3 +237,25 @@ def test_an_edit_while_kafka_is_away_is_brought_in_when_it_is_back(ess_on_own_br
     own_broker.start()
     ingest.wait_ready()
     wait_for(lambda: (s := shown(ingest, "later")) and s["url"] == receiver.url("/2"))
+
+
+def test_what_a_removed_file_has_left_can_be_deleted(ess):
+    ingest, receiver = ess.ingest(), ess.receiver()
+    dispatcher = ess.dispatcher()
+    path = ess.subscribe("gone", receiver, ["gone.a"])
+    ess.publish("gone.a", 1)
+    receiver.wait(1)
+    assert ingest.request("DELETE", "/ess/subscribers/gone").status == 409
+    path.unlink()
+    dispatcher.wait_line("subscriber_stopped", subscriber="gone")
+    wait_for(lambda: ingest.metrics()['ess_subscribers{state="removed"}'] == 1)
+    assert ingest.get("/ess/subscribers/gone").status == 404
+    assert ingest.request("DELETE", "/ess/subscribers/gone").status == 202
+    assert ingest.metrics()['ess_subscribers{state="removed"}'] == 0
+    newest = {record.key(): record.value() for record in ess.records("subscribers")}
+    assert newest[b"gone"] is None and newest[b"gone/keys"] is None
+    wait_for(lambda: {record.key(): record.value() for record in ess.records("tokens")}[b"gone"] is None)
+    assert ingest.request("DELETE", "/ess/subscribers/gone").status == 404
+    ess.subscribe("gone", receiver, ["gone.a"])
+    again = ess.publish("gone.a", 2)
+    assert receiver.wait(2)[1].cursor == again
