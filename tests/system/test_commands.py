@@ -303,3 +303,14 @@ def test_a_pending_test_is_made_by_the_next_owner(ess):
     receiver.wait(2)
     wait_for(lambda: subscriber.status()["pending"] == [], told=subscriber.status)
     assert subscriber.status()["generation"] > test
+
+
+def test_commands_that_nobody_applies_are_bounded(ess):
+    ingest, receiver = ess.ingest(), ess.receiver()
+    subscriber = Subscriber(ingest, receiver, ["a"])
+    for _ in range(100):
+        subscriber.give("resume")
+    answer = wait_for(lambda: (refused := ingest.request("POST", f"/ess/subscribers/{subscriber.id}/resume", "{}")).status == 503 and refused)
+    assert answer.headers["Retry-After"] and "100 commands wait" in answer.json["detail"]
+    ess.dispatcher()
+    wait_for(lambda: ingest.request("POST", f"/ess/subscribers/{subscriber.id}/resume", "{}").status == 202)
