@@ -336,6 +336,17 @@ void commands_apply(struct subscriber *s) {
     sender_step(&s->live);
 }
 
+bool commands_stuck(const struct subscriber *s) {
+    const struct pending_command *c;
+    if (!s->running || s->test || s->looking_up >= 0 || s->commands_due.slot)
+        return false;
+    DL_FOREACH(s->commands, c) {
+        if (c->waits && !c->closed)
+            return partitions_may_write(s->dispatcher->partitions, s->partition);
+    }
+    return false;
+}
+
 void commands_stop(struct subscriber *s) {
     test_delivery_cancel(s);
     s->looking_up = s->letters_end_of = -1;

@@ -5,6 +5,7 @@
 #ifndef ESS_DISPATCHER_COMMANDS_H
 #define ESS_DISPATCHER_COMMANDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/span.h"
@@ -27,6 +28,8 @@ void commands_to_token(const struct subscriber *s, struct token *token);
 /* Notes what became of a command, for the token. `delivered`: by its job, -1 when it was none. */
 void commands_note(struct subscriber *s, int64_t generation, const char *command, const char *outcome, const char *reason,
                    int64_t delivered);
+/* One waits, and nothing would try it again: neither a test's answer nor Kafka's nor a timer is due. */
+bool commands_stuck(const struct subscriber *s);
 /* The subscriber stops: what is being applied is called off, and will be applied anew. */
 void commands_stop(struct subscriber *s);
 void commands_free(struct subscriber *s);

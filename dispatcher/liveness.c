@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/redrive.h"
 #include "dispatcher/subscriber.h"
@@ -44,7 +45,7 @@ static bool may_not_be(const struct sender *sender) { return subscriber_may_send
 static bool has_lost_job(const struct subscriber *s) { return s->running && s->jobs_count && !s->job_sender && !s->job_due.slot; }
 
 static size_t stuck_of(const struct subscriber *s) {
-    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) + has_lost_job(s) : 0;
+    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) + has_lost_job(s) + commands_stuck(s) : 0;
 }
 
 size_t liveness_stuck(const struct dispatcher *d) {
@@ -58,6 +59,7 @@ static void report(const struct subscriber *s) {
     const struct sender *sender = may_not_be(&s->live) || !s->job_sender ? &s->live : s->job_sender;
     const struct lane *lane = &sender->lane;
     log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job), LOG_N("jobs", s->jobs_count),
+              LOG_N("commands_stuck", commands_stuck(s)),
               LOG_N("position", lane->position), LOG_N("scanned", lane->scanned), LOG_N("at_end", lane->at_end),
               LOG_N("window", lane->window.count));
 }
