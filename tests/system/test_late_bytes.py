@@ -1,5 +1,6 @@
 """A network that swallows packets: what an attempt that was given up has written must not arrive later, after newer events."""
 import ctypes
+import ipaddress
 import itertools
 import os
 import socket
@@ -11,8 +12,8 @@ import pytest
 
 from ess import Receiver, wait_for
 
-HERE, THERE = "10.203.77.1", "10.203.77.2"
 CLONE_NEWNET = 0x40000000
+FIRST = ipaddress.ip_address("198.18.0.0")  # for tests of networks (RFC 2544); each test takes four of 131,072 addresses
 
 
 class Network:
@@ -21,12 +22,22 @@ class Network:
     numbers = itertools.count()
 
     def __init__(self):
-        self.name = self.link = f"ess{os.getpid()}x{next(self.numbers)}"
+        number = next(self.numbers)
+        base = FIRST + (os.getpid() * 8 + number) % 32768 * 4
+        self.name = self.link = f"ess{os.getpid()}x{number}"
+        self.here, self.there = str(base + 1), str(base + 2)
         self._run("ip", "netns", "add", self.name)
+        try:
+            self._build()
+        except AssertionError:
+            self.close()
+            raise
+
+    def _build(self):
         self._run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        self._run("ip", "addr", "add", f"{HERE}/30", "dev", self.link)
+        self._run("ip", "addr", "add", f"{self.here}/30", "dev", self.link)
         self._run("ip", "link", "set", self.link, "up")
-        self.inside("ip", "addr", "add", f"{THERE}/30", "dev", "eth0")
+        self.inside("ip", "addr", "add", f"{self.there}/30", "dev", "eth0")
         self.inside("ip", "link", "set", "eth0", "up")
         self.inside("nft", "add table ip t; add chain ip t c { type filter hook input priority 0; }")
 
@@ -60,17 +71,17 @@ class Network:
         return made[0]
 
 
-def unsent():
+def unsent(network):
     """(state, bytes that were not acknowledged) of this machine's TCP connections to there, dead ones included."""
-    peer = "%08X" % struct.unpack("=I", socket.inet_aton(THERE))
+    peer = "%08X" % struct.unpack("=I", socket.inet_aton(network.there))
     with open("/proc/net/tcp") as table:
         lines = [line.split() for line in table if f" {peer}:" in line]
     return [(int(line[3], 16), int(line[4].split(":")[0], 16)) for line in lines]
 
 
-def held_back():
+def held_back(network):
     """Connections that are closed, or were used before, and still have something to send; new ones are in state SYN_SENT."""
-    return [(state, count) for state, count in unsent() if state != 2 and count]
+    return [(state, count) for state, count in unsent(network) if state != 2 and count]
 
 
 @pytest.fixture
@@ -82,17 +93,18 @@ def far(ess, request):
         network = Network()
     except (AssertionError, OSError) as error:
         pytest.skip(f"makes a network namespace, and this machine does not let it: {error}")
-    certificate = ess.ca.certificate("far", f"IP:{THERE}")
-    receiver = network.call(lambda: Receiver(certificate, host=THERE))
+    request.addfinalizer(network.close)
+    certificate = ess.ca.certificate(network.name, f"IP:{network.there}")
+    receiver = network.call(lambda: Receiver(certificate, host=network.there))
     ess.receivers.append(receiver)
-    options = {"egress.allow": f"{THERE}/32"}
+    options = {"egress.allow": f"{network.there}/32"}
     ess.ingest(options)
     ess.dispatcher(options)
-    ess.subscribe("far", receiver.url(host=THERE), ["a"], timeout=getattr(request, "param", "1s"), backoff_min="100ms", backoff_max="200ms", max_attempts=1000)
+    ess.subscribe("far", receiver.url(host=network.there), ["a"], timeout=getattr(request, "param", "1s"), backoff_min="100ms",
+                  backoff_max="200ms", max_attempts=1000)
     ess.publish("a", "first")
     receiver.wait(1)
-    yield ess, network, receiver
-    network.close()
+    return ess, network, receiver
 
 
 def test_what_an_attempt_that_timed_out_has_written_never_arrives(far):
@@ -100,11 +112,11 @@ def test_what_an_attempt_that_timed_out_has_written_never_arrives(far):
     network.swallow()
     old = ess.publish("a", "old")
     wait_for(lambda: ess.daemons[1].lines("delivery_failed"))
-    assert not held_back()
+    assert not held_back(network)
     network.heal()
     new = ess.publish("a", "new")
     wait_for(lambda: new in receiver.cursors())
-    wait_for(lambda: not held_back())
+    wait_for(lambda: not held_back(network))
     assert receiver.cursors() == [receiver.cursors()[0], old, new]
     assert receiver.requests[1].headers["X-ESS-Attempt"] != "1"
 
@@ -123,8 +135,8 @@ def test_what_an_attempt_that_was_called_off_has_written_never_arrives(far, call
     ess, network, receiver = far
     network.swallow()
     ess.publish("a", "old")
-    wait_for(held_back)
+    wait_for(lambda: held_back(network))
     call_off(ess)
-    wait_for(lambda: not held_back(), timeout=20)
+    wait_for(lambda: not held_back(network), timeout=20)
     network.heal()
     assert len(receiver.requests) == 1
