@@ -221,6 +221,12 @@ static void end_job(struct subscriber *s, int64_t job) {
     job_end(s, job, "ended");
 }
 
+static enum applied skip(struct subscriber *s, int64_t offset) {
+    bool found = lane_skip(&s->live.lane) > 0;
+    commands_note(s, offset, "skip", found ? "done" : "refused", found ? "" : "no event waits for another attempt", -1);
+    return APPLIED;
+}
+
 static enum applied apply(struct subscriber *s, struct command *command, int64_t offset) {
     struct token_job job = {
         .job = offset, .from = command->from, .to = command->to, .position = command->from, .last = command->from};
@@ -238,6 +244,8 @@ static enum applied apply(struct subscriber *s, struct command *command, int64_t
     case COMMAND_END_JOB:
         end_job(s, command->job);
         return APPLIED;
+    case COMMAND_SKIP:
+        return skip(s, offset);
     case COMMAND_TEST:
         return test_delivery(s, command, offset) ? APPLIED : WAITS;
     case COMMAND_KINDS:

@@ -14,13 +14,15 @@
 
 enum { AGAIN_MIN_MS = 1000, AGAIN_MAX_MS = 60 * 1000 };
 
+static const char *const reason_names[DEAD_LETTER_REASONS] = {"attempts", "refused", "skipped"};
+
 struct dead_letter {
     struct append append;
     struct sender *sender; /* NULL: forgotten */
     struct dispatcher *dispatcher;
     int64_t flight; /* in the lane */
     int64_t cursor; /* in the log */
-    bool gave_up;
+    enum dead_letter_reason reason;
     struct buf value;
     size_t event_at; /* where the event begins in it; 0: Kafka has not taken it, and it was left out */
     int64_t again_ms;
@@ -83,16 +85,16 @@ static void on_reported(struct append *append, const struct producer_report *rep
         return;
     }
     int64_t flight = letter->flight, cursor = letter->cursor;
-    bool gave_up = letter->gave_up;
+    enum dead_letter_reason reason = letter->reason;
     if (sender)
         DL_DELETE(sender->letters, letter);
     dead_letter_free(letter);
     if (!sender)
         return;
-    d->dead_letters[gave_up ? DEAD_LETTER_ATTEMPTS : DEAD_LETTER_REFUSED]++;
+    d->dead_letters[reason]++;
     log_warn("dead_letter", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor),
-             LOG_S("reason", gave_up ? "attempts" : "refused"));
-    sender_buried(sender, flight, gave_up);
+             LOG_S("reason", reason_names[reason]));
+    sender_buried(sender, flight);
 }
 
 void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor, const struct webhook_result *result) {
@@ -104,14 +106,14 @@ void dead_letter_write(struct sender *sender, const struct flight *flight, int64
         .dispatcher = s->dispatcher,
         .flight = flight->cursor,
         .cursor = cursor,
-        .gave_up = flight->gave_up,
+        .reason = flight->reason,
         .again_ms = AGAIN_MIN_MS};
     loop_timer_init(&letter->again, append_letter, letter);
     clock_format(clock_wall_ms(), at);
     buf_printf(&letter->value,
                "{\"v\":1,\"subscriber\":\"%s\",\"born\":\"%s\",\"cursor\":%" PRId64
                ",\"at\":\"%s\",\"reason\":\"%s\",\"attempts\":%" PRId64,
-               s->id, s->record.born, cursor, at, flight->gave_up ? "attempts" : "refused", flight->attempts);
+               s->id, s->record.born, cursor, at, reason_names[flight->reason], flight->attempts);
     if (result->status)
         buf_printf(&letter->value, ",\"status\":%d", result->status);
     if (result->error) {

@@ -18,6 +18,7 @@
 #include "dispatcher/capacity.h"
 #include "dispatcher/fault.h"
 #include "dispatcher/progress.h"
+#include "dispatcher/window.h"
 
 struct bearer;
 struct keyring;
@@ -30,7 +31,6 @@ struct webhook_client;
 struct lookout;
 
 enum delivery_outcome { DELIVERY_SETTLED, DELIVERY_FAILED, DELIVERY_REFUSED, DELIVERY_GONE, DELIVERY_OUTCOMES };
-enum dead_letter_reason { DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REFUSED, DEAD_LETTER_REASONS };
 
 struct dispatcher {
     struct settings settings;
@@ -64,6 +64,7 @@ struct dispatcher {
     struct letters *letters; /* reads dead letters, while there are redrives */
     uint64_t random; /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
+    uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
     uint64_t foreign_records;

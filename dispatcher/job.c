@@ -66,13 +66,25 @@ int job_add(struct subscriber *s, const struct token_job *job) {
     return 0;
 }
 
-static void begin_lane(struct subscriber *s, const struct token_job *job) {
-    struct lane *lane = &s->job_sender->lane;
+static struct lane_policy policy_of_job(const struct subscriber *s, const struct token_job *job) {
     struct lane_policy policy = s->live.lane.policy;
     if (job->redrive) { /* dead letters come one by one, in the order in which they were given up */
         policy.ordering = SPEC_STRICT;
         policy.max_in_flight = 1;
     }
+    return policy;
+}
+
+void job_renew_policy(struct subscriber *s) {
+    if (!s->job_sender)
+        return;
+    struct lane_policy policy = policy_of_job(s, &s->jobs[0]);
+    lane_set_policy(&s->job_sender->lane, &policy);
+}
+
+static void begin_lane(struct subscriber *s, const struct token_job *job) {
+    struct lane *lane = &s->job_sender->lane;
+    struct lane_policy policy = policy_of_job(s, job);
     lane_init(lane, &policy, &s->throttle, &s->endpoint, job->position);
     lane->until = job->to;
     lane->delivered = job->delivered;

@@ -29,4 +29,7 @@ void jobs_from_token(struct subscriber *s, struct token *token); /* takes the li
 void jobs_to_token(const struct subscriber *s, struct token *token);
 void jobs_free(struct subscriber *s);
 
+/* The live lane's policy has changed: the running job's follows. */
+void job_renew_policy(struct subscriber *s);
+
 #endif

@@ -31,6 +31,8 @@ static void advance(struct lane *lane) {
 }
 
 static void settle(struct lane *lane, struct flight *f) {
+    if (f->cursor == lane->skipping)
+        lane->skipping = 0;
     window_settle(&lane->window, f);
     advance(lane);
 }
@@ -42,28 +44,6 @@ void lane_init(struct lane *lane, const struct lane_policy *policy, struct throt
     *lane = (struct lane){.policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->window.by_key = policy->ordering == SPEC_KEY;
-}
-
-void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
-                          const struct token *token) {
-    lane_init(lane, policy, throttle, endpoint, token->position);
-    lane->last = lane->newest = token->last;
-    lane->last_id_hash = lane->newest_id_hash = token->last_id_hash;
-    lane->compacted = lane->last_compacted = token->compacted;
-    endpoint->failing_since_ms = token->failing_since_ms;
-    endpoint->failing_ms = token->failing_ms;
-    lane->given_up = token->given_up;
-    lane->refused_in_row = token->refused_in_row;
-    lane->delivered = token->delivered;
-    lane->dead_lettered = token->dead_lettered;
-    if (token->attempts_count) {
-        lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
-        lane->failed_count = token->attempts_count;
-        memcpy(lane->failed, token->attempts, (size_t)token->attempts_count * sizeof *lane->failed);
-    }
-    lane_set_settled(lane, token->settled, token->settled_count);
-    if (token->state == TOKEN_DISABLED)
-        lane_disable(lane, token->reason);
 }
 
 static void forget_settled(struct lane *lane) {
@@ -79,34 +59,6 @@ void lane_fini(struct lane *lane) {
     lane->failed = NULL;
 }
 
-struct range_list {
-    struct token_range *ranges;
-    int64_t count, cap;
-};
-
-static void add_range(struct range_list *list, int64_t from, int64_t to) {
-    if (from > to || list->count == TOKEN_SETTLED_MAX)
-        return;
-    if (list->count == list->cap) {
-        list->cap = list->cap ? list->cap * 2 : 4;
-        list->ranges = mem_resize(list->ranges, (size_t)list->cap * sizeof *list->ranges);
-    }
-    list->ranges[list->count++] = (struct token_range){from, to};
-}
-
-/* What was found between two of the window, or above its newest, is settled; the old token's ranges that were not come to yet stay
- * as they are. */
-int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
-    const struct window *w = &lane->window;
-    struct range_list list = {0};
-    for (size_t i = 0; i < w->count; i++)
-        add_range(&list, w->flights[i]->cursor + 1, i + 1 < w->count ? w->flights[i + 1]->prev : lane->newest);
-    for (int64_t i = lane->settled_at; i < lane->settled_count; i++)
-        add_range(&list, later(lane->settled[i].from, later(lane->newest, lane->position) + 1), lane->settled[i].to);
-    *ranges = list.ranges;
-    return list.count;
-}
-
 void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
     forget_settled(lane);
     if (count == 0)
@@ -116,30 +68,8 @@ void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64
     memcpy(lane->settled, ranges, (size_t)count * sizeof *ranges);
 }
 
-static int64_t next_retry_ms(const struct lane *lane) {
-    const struct flight *f = strict(lane) ? window_oldest(&lane->window) : window_first_due(&lane->window);
-    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms) : INT64_MAX;
-}
-
-void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
-    int64_t next_ms = lane->disabled || lane->paused ? INT64_MAX : next_retry_ms(lane);
-    token->position = lane->position;
-    token->last = lane->last;
-    token->last_id_hash = lane->last_id_hash;
-    token->compacted = lane->last_compacted;
-    token->waiting = lane_idle(lane);
-    token->state = lane_token_state(lane);
-    snprintf(token->reason, sizeof token->reason, "%s", lane->reason);
-    token->failing_since_ms = lane->endpoint->failing_since_ms;
-    token->failing_ms = lane->endpoint->failing_ms;
-    token->next_attempt_ms = next_ms == INT64_MAX ? 0 : next_ms - now_ms + wall_ms;
-    token->given_up = lane->given_up;
-    token->refused_in_row = lane->refused_in_row;
-    token->delivered = lane->delivered;
-    token->dead_lettered = lane->dead_lettered;
-    for (int64_t i = 0; i < lane->failed_count; i++)
-        token_add_attempt(token, &lane->failed[i]);
-    token->settled_count = lane_settled(lane, &token->settled);
+bool lane_may_give_up(const struct lane *lane) {
+    return lane->policy.dead_letters_all || (!lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX);
 }
 
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
@@ -194,9 +124,22 @@ static void skip_settled(struct lane *lane) {
     }
 }
 
+/* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found yet. */
+static const struct flight *to_bury(struct lane *lane) {
+    const struct flight *f = lane->skipping ? window_find(&lane->window, lane->skipping) : NULL;
+    if (!f && lane->skipping <= lane->scanned)
+        lane->skipping = 0; /* it is not in the log any more, or not wanted */
+    return f && (f->state == FLIGHT_QUEUED || f->state == FLIGHT_BACKOFF) ? f : NULL;
+}
+
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
+    const struct flight *skipped = to_bury(lane);
     int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
+    if (skipped) {
+        *cursor = skipped->cursor;
+        return LANE_BURY;
+    }
     if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) || !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
@@ -273,9 +216,13 @@ const struct flight *lane_start(struct lane *lane, int64_t cursor) {
     return f;
 }
 
-void lane_missing(struct lane *lane, int64_t cursor) {
-    struct flight *f = window_find(&lane->window, cursor);
+void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
+    struct flight *f = window_find(&lane->window, cursor), *above = f ? window_above(&lane->window, f) : NULL;
     assert(f);
+    if (compacted && above && above->prev == cursor && above->state != FLIGHT_IN_FLIGHT)
+        above->compacted = true;
+    else if (compacted)
+        lane->compacted = true; /* of the next one that is found */
     settle(lane, f);
 }
 
@@ -319,8 +266,6 @@ static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome,
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
-static bool may_give_up(const struct lane *lane) { return !lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX; }
-
 static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, f->attempts, outcome->retry_after_ms, random);
@@ -337,8 +282,8 @@ static void disable_for_failure(struct lane *lane) {
 static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
                  uint64_t random) {
     fail_endpoint(lane, outcome, now_ms, wall_ms, random);
-    if (f->attempts >= lane->policy.max_attempts && may_give_up(lane)) {
-        f->gave_up = true;
+    if (f->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
+        f->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
         window_set_state(&lane->window, f, FLIGHT_BURYING);
     } else {
@@ -362,9 +307,9 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     if (verdict == RETRY_GONE) {
         retry_later(lane, f, outcome, now_ms, random);
         lane_disable(lane, "gone (410)");
-    } else if (verdict == RETRY_REFUSED && may_give_up(lane)) {
+    } else if (verdict == RETRY_REFUSED && lane_may_give_up(lane)) {
         lane->refused_in_row++;
-        f->gave_up = false;
+        f->reason = DEAD_LETTER_REFUSED;
         window_set_state(&lane->window, f, FLIGHT_BURYING);
     } else {
         fail(lane, f, outcome, now_ms, wall_ms, random);
@@ -394,11 +339,21 @@ void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
 
 void lane_wants_fresh(struct lane *lane, int64_t cursor) { window_find(&lane->window, cursor)->fresh = true; }
 
+const struct flight *lane_bury(struct lane *lane, int64_t cursor) {
+    struct flight *f = window_find(&lane->window, cursor);
+    assert(f);
+    f->reason = DEAD_LETTER_SKIPPED;
+    if (f->state == FLIGHT_BACKOFF)
+        window_set_state(&lane->window, f, FLIGHT_QUEUED);
+    window_set_state(&lane->window, f, FLIGHT_BURYING);
+    return f;
+}
+
 void lane_buried(struct lane *lane, int64_t cursor) {
     struct flight *f = window_find(&lane->window, cursor);
     assert(f && f->state == FLIGHT_BURYING);
     lane->dead_lettered++;
-    if (f->gave_up) {
+    if (f->reason == DEAD_LETTER_ATTEMPTS) {
         lane->giving_up--;
         lane->given_up = true;
     }
@@ -416,6 +371,12 @@ void lane_pause(struct lane *lane, bool paused) {
 void lane_disable(struct lane *lane, const char *reason) {
     snprintf(lane->reason, sizeof lane->reason, "%s", reason);
     lane->disabled = true;
+}
+
+int64_t lane_skip(struct lane *lane) {
+    const struct flight *f = lane->skipping ? NULL : window_oldest_failed(&lane->window);
+    lane->skipping = f ? f->cursor : lane->skipping;
+    return f ? f->cursor : 0;
 }
 
 void lane_resume(struct lane *lane) {
@@ -438,6 +399,7 @@ void lane_rewind(struct lane *lane, int64_t position) {
     window_clear(&lane->window);
     forget_settled(lane);
     lane->giving_up = 0;
+    lane->skipping = 0;
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->last_id_hash = lane->newest_id_hash = 0;
     lane->compacted = lane->last_compacted = false;

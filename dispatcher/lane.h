@@ -31,6 +31,7 @@ struct lane_policy {
     int64_t max_attempts;
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t disable_after_ms;
+    bool dead_letters_all; /* every event is given up after its attempts, however many before it */
 };
 
 struct lane {
@@ -53,6 +54,7 @@ struct lane {
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
     size_t giving_up;         /* in BURYING for their attempts */
     int64_t refused_in_row;
+    int64_t skipping;         /* an operator skipped it; until it is settled. 0: none */
     int64_t delivered, dead_lettered;
     struct token_attempt *failed; /* the last failed attempts, oldest first; NULL until there was one */
     int64_t failed_count;
@@ -85,6 +87,7 @@ void lane_set_policy(struct lane *lane, const struct lane_policy *policy);
 enum lane_todo {
     LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
     LANE_SEND,    /* start the event at *cursor, which stands in the window: fetch it, then lane_start or lane_missing */
+    LANE_BURY,    /* the event at *cursor was skipped, whatever the lane's state: fetch it, then lane_bury or lane_missing */
     LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end */
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
@@ -105,8 +108,10 @@ void lane_wake(struct lane *lane, int64_t passed);
 
 /* An attempt at an event that lane_next or lane_found gave. Returns it, with the attempt counted; valid until the next call. */
 const struct flight *lane_start(struct lane *lane, int64_t cursor);
-/* The event is in the log no more (compaction took it): settled. */
-void lane_missing(struct lane *lane, int64_t cursor);
+/* Its dead letter is written, and then lane_buried called. Valid until the next call. */
+const struct flight *lane_bury(struct lane *lane, int64_t cursor);
+/* The event is in the log no more, or is not wanted any more: settled. When compaction took it, the next event says `compacted`. */
+void lane_missing(struct lane *lane, int64_t cursor, bool compacted);
 
 struct lane_outcome {
     int status;             /* HTTP status; 0: no whole answer, then `error` says why */
@@ -115,9 +120,9 @@ struct lane_outcome {
     int64_t duration_ms;
     const char *excerpt; /* beginning of the answer's body, printable; NULL: none */
 };
-/* Returns the state that the event is in now. FLIGHT_BURYING: the caller writes the dead letter ("attempts" if gave_up, else
- * "refused") and then calls lane_buried. After an event that was given up for its attempts, or LANE_REFUSED_MAX refused in
- * a row, nothing more is given up before a 2xx: the lane waits, the log is its queue. */
+/* Returns the state that the event is in now. FLIGHT_BURYING: the caller writes the dead letter (for the flight's `reason`)
+ * and then calls lane_buried. After an event that was given up for its attempts, or LANE_REFUSED_MAX refused in a row, nothing
+ * more is given up before a 2xx, unless the policy is dead_letters_all: the lane waits, the log is its queue. */
 enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
                               uint64_t random);
 /* What came of a test delivery, whose attempt at the endpoint had that number: a 2xx frees the endpoint, a failure is kept for the
@@ -131,6 +136,9 @@ void lane_wants_fresh(struct lane *lane, int64_t cursor);
 /* The dead letter is in Kafka; the event is settled. */
 void lane_buried(struct lane *lane, int64_t cursor);
 
+/* Whether an event whose attempts are used up, or that was refused, becomes a dead letter: else it waits for a 2xx. */
+bool lane_may_give_up(const struct lane *lane);
+
 /* The event at a cursor of the window; NULL when it is not (any more) in it. */
 const struct flight *lane_flight(const struct lane *lane, int64_t cursor);
 
@@ -138,7 +146,10 @@ const struct flight *lane_flight(const struct lane *lane, int64_t cursor);
 
 void lane_pause(struct lane *lane, bool paused);
 void lane_disable(struct lane *lane, const char *reason);
-/* A disabled lane goes on with clean counts; any back-off ends. */
+/* The oldest event with a failed attempt is to be dead-lettered, after the attempt that is under way. Returns its cursor; 0: there is
+ * none, or one is skipped already. */
+int64_t lane_skip(struct lane *lane);
+/* All goes on with clean counts; any back-off ends. */
 void lane_resume(struct lane *lane);
 /* Everything up to `position` counts as settled and nothing above it. No attempt may be under way: lane_abort them. */
 void lane_rewind(struct lane *lane, int64_t position);

@@ -307,7 +307,28 @@ static bool scan(struct sender *sender) {
     return false;
 }
 
-static bool fetch_again(struct sender *sender, int64_t cursor) {
+/* A dead letter for an event that was skipped. */
+static void bury(struct sender *sender, const struct feed_event *event) {
+    const struct flight *flight = lane_bury(&sender->lane, event->cursor);
+    struct buf body = {0};
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted, &body);
+    const struct webhook_result result = {.body = {body.data, body.len}};
+    dead_letter_write(sender, flight, event->cursor, &result);
+    buf_fini(&body);
+}
+
+/* While it waited for another attempt compaction took it, or the subscriber stopped wanting it. */
+static void give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
+    struct subscriber *s = sender->subscriber;
+    int64_t held_back;
+    lane_missing(&sender->lane, cursor, compacted);
+    s->dispatcher->compacted += compacted;
+    if (compacted && log_limit_pass(&s->compacted, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("event_compacted", LOG_S("subscriber", s->id), LOG_N("cursor", cursor), LOG_N("held_back", held_back));
+    progress_made(s);
+}
+
+static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     struct feed_event event;
     struct feed_passed passed;
     enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder, cursor - 1, &event, &passed);
@@ -315,10 +336,12 @@ static bool fetch_again(struct sender *sender, int64_t cursor) {
         return false;
     if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
         return wait_at_newer(sender, cursor);
-    if (result == FEED_EVENT && event.cursor == cursor)
-        send_event(sender, &event);
+    if (result != FEED_EVENT || event.cursor != cursor)
+        give_up_missing(sender, cursor, passed.compacted);
+    else if (todo == LANE_BURY)
+        bury(sender, &event);
     else
-        lane_missing(&sender->lane, cursor); /* compaction took it, or it is not wanted any more */
+        send_event(sender, &event);
     return true;
 }
 
@@ -343,7 +366,7 @@ static bool find_dead_letter(struct sender *sender, bool again, int64_t offset) 
 static bool go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     if (sender->redrive)
         return find_dead_letter(sender, todo == LANE_SEND, cursor);
-    return todo == LANE_SEND ? fetch_again(sender, cursor) : scan(sender);
+    return todo == LANE_SCAN ? scan(sender) : fetch_again(sender, todo, cursor);
 }
 
 /* Nothing can be done before `due_ms`. */
@@ -379,7 +402,7 @@ void sender_step(struct sender *sender) {
             loop_timer_set(d->loop, &sender->due, now_ms);
             break;
         }
-        if (!capacity_ask(&d->capacity, &sender->user))
+        if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
             break;
         if (!go_on(sender, todo, cursor)) {
             if (sender->due.slot == 0)
@@ -395,8 +418,7 @@ void sender_wake(struct sender *sender) {
     loop_timer_set(sender->subscriber->dispatcher->loop, &sender->due, clock_ms());
 }
 
-void sender_buried(struct sender *sender, int64_t flight, bool gave_up) {
-    (void)gave_up;
+void sender_buried(struct sender *sender, int64_t flight) {
     lane_buried(&sender->lane, flight);
     progress_made(sender->subscriber);
     sender_step(sender);

@@ -52,6 +52,6 @@ int64_t sender_waits_for_newer(const struct sender *sender);
 void sender_topics_changed(struct sender *sender);
 
 /* The dead letter of an event is in Kafka. */
-void sender_buried(struct sender *sender, int64_t cursor, bool gave_up);
+void sender_buried(struct sender *sender, int64_t flight);
 
 #endif

@@ -53,13 +53,15 @@ void status_readyz(void *arg, struct http_request *request) {
 static void counters(const struct dispatcher *d, struct buf *out) {
     static const char *const outcomes[DELIVERY_OUTCOMES] = {"outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"",
                                                             "outcome=\"gone\""};
-    static const char *const reasons[DEAD_LETTER_REASONS] = {"reason=\"attempts\"", "reason=\"refused\""};
+    static const char *const reasons[DEAD_LETTER_REASONS] = {"reason=\"attempts\"", "reason=\"refused\"", "reason=\"skipped\""};
     metrics_family(out, "ess_deliveries_total", "counter", "Attempts by outcome.");
     for (int i = 0; i < DELIVERY_OUTCOMES; i++)
         metrics_value(out, "ess_deliveries_total", outcomes[i], (double)d->deliveries[i]);
     metrics_family(out, "ess_dead_letters_total", "counter", "Events given up, by reason.");
     for (int i = 0; i < DEAD_LETTER_REASONS; i++)
         metrics_value(out, "ess_dead_letters_total", reasons[i], (double)d->dead_letters[i]);
+    metrics_family(out, "ess_compacted_total", "counter", "Events that compaction took while they waited for another attempt.");
+    metrics_value(out, "ess_compacted_total", "", (double)d->compacted);
     metrics_family(out, "ess_delivery_seconds", "histogram", "Duration of attempts.");
     metrics_histogram(out, "ess_delivery_seconds", "", &d->delivery_seconds);
     metrics_family(out, "ess_end_to_end_seconds", "histogram", "From an event's append to its 2xx.");

@@ -112,6 +112,7 @@ static struct lane_policy policy_of(const struct subscriber *s) {
         .backoff_min_ms = or_default(spec->backoff_min_ms, defaults->delivery.backoff_min_ms),
         .backoff_max_ms = or_default(spec->backoff_max_ms, defaults->delivery.backoff_max_ms),
         .disable_after_ms = or_default(spec->disable_after_ms, defaults->delivery.disable_after_ms),
+        .dead_letters_all = spec->dead_letters_all,
     };
     if (policy.backoff_max_ms < policy.backoff_min_ms) /* one is its own, the other the default */
         policy.backoff_max_ms = policy.backoff_min_ms;
@@ -268,8 +269,7 @@ void subscriber_clear_keys(struct subscriber *s) {
 static void renew_policy(struct subscriber *s) {
     struct lane_policy policy = policy_of(s);
     lane_set_policy(&s->live.lane, &policy);
-    if (s->job_sender && !s->jobs[0].redrive)
-        lane_set_policy(&s->job_sender->lane, &policy);
+    job_renew_policy(s);
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
 }
 

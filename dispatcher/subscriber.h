@@ -77,7 +77,7 @@ struct subscriber {
     struct token_outcome *outcomes;
     int64_t outcomes_count;
     struct progress progress;
-    struct log_limit failures;
+    struct log_limit failures, compacted;
     int64_t oldest_at;                      /* the position that oldest_ms is about; -1: none */
     int64_t oldest_ms;                      /* wall: when the oldest event that waits was appended; 0: none, or not known */
     struct log_limit lag_warning, failing_warning;

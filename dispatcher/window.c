@@ -149,6 +149,15 @@ struct flight *window_find(const struct window *w, int64_t cursor) {
 
 struct flight *window_oldest(const struct window *w) { return w->count ? w->flights[0] : NULL; }
 
+struct flight *window_oldest_failed(const struct window *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        struct flight *f = w->flights[i];
+        if (f->state != FLIGHT_BURYING && f->attempts > (f->state == FLIGHT_IN_FLIGHT))
+            return f;
+    }
+    return NULL;
+}
+
 struct flight *window_first_due(const struct window *w) { return w->heap_count ? w->heap[0] : NULL; }
 
 struct flight *window_above(const struct window *w, const struct flight *f) {

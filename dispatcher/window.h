@@ -18,13 +18,16 @@
  *   FLIGHT_SETTLED                                            it has left the window */
 enum flight_state { FLIGHT_BLOCKED, FLIGHT_QUEUED, FLIGHT_IN_FLIGHT, FLIGHT_BACKOFF, FLIGHT_BURYING, FLIGHT_SETTLED, FLIGHT_STATES };
 
+/* Why an event is dead-lettered: its attempts failed, it was refused, or an operator skipped it. */
+enum dead_letter_reason { DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REFUSED, DEAD_LETTER_SKIPPED, DEAD_LETTER_REASONS };
+
 struct window_key;
 
 struct flight {
     enum flight_state state;
     bool fresh;            /* its next attempt is to be made on a new connection */
     bool compacted;        /* compaction took records between prev and cursor */
-    bool gave_up;          /* while BURYING: for its attempts, else because it was refused */
+    enum dead_letter_reason reason; /* while BURYING */
     int64_t cursor;
     int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
     uint64_t prev_id_hash; /* of that event; 0: not known */
@@ -58,6 +61,8 @@ struct flight *window_push(struct window *window, const struct flight *flight);
 /* NULL: it is not (any more) in the window. */
 struct flight *window_find(const struct window *window, int64_t cursor);
 struct flight *window_oldest(const struct window *window);
+/* The oldest at which an attempt failed, and whose dead letter is not being written. */
+struct flight *window_oldest_failed(const struct window *window);
 /* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED comes first, oldest first. */
 struct flight *window_first_due(const struct window *window);
 /* The event right above `flight`; NULL: none. */

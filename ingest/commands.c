@@ -114,6 +114,15 @@ void commands_resume(void *arg, struct http_request *request) {
     call_send(call, change);
 }
 
+/* --- skip */
+
+void commands_skip(void *arg, struct http_request *request) {
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_SKIP, no_members, &body);
+    if (call)
+        send_command(call);
+}
+
 /* --- rewind and replay */
 
 /* The places of a command are cursors now. True: it goes on with them. */

@@ -7,6 +7,7 @@ struct http_request;
 /* POST /ess/subscribers/{id}/… */
 void commands_pause(void *arg, struct http_request *request);
 void commands_resume(void *arg, struct http_request *request);
+void commands_skip(void *arg, struct http_request *request);
 void commands_rewind(void *arg, struct http_request *request);
 void commands_replay(void *arg, struct http_request *request);
 void commands_redrive(void *arg, struct http_request *request);

@@ -50,6 +50,7 @@ static const struct http_route routes[] = {
     {"DELETE", "/ess/subscribers/{id}", subscribers_delete, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/pause", commands_pause, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/resume", commands_resume, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/skip", commands_skip, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/rewind", commands_rewind, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/replay", commands_replay, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/redrive", commands_redrive, false, AUTH_SUBSCRIBER},

@@ -12,7 +12,7 @@
 
 enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
 
-static const char *const names[COMMAND_KINDS] = {"rewind", "resume", "replay", "redrive", "test", "end_job"};
+static const char *const names[COMMAND_KINDS] = {"rewind", "resume", "replay", "redrive", "test", "end_job", "skip"};
 
 const char *command_name(enum command_kind kind) { return names[kind]; }
 
@@ -52,6 +52,7 @@ void command_to_json(const struct command *c, struct buf *out) {
         buf_printf(out, ",\"job\":%" PRId64, c->job);
         break;
     case COMMAND_RESUME:
+    case COMMAND_SKIP:
     case COMMAND_KINDS:
         break;
     }
@@ -131,6 +132,7 @@ static int take_members(const struct record *r, struct command *c, struct error 
     case COMMAND_END_JOB:
         return take_number(r, "job", &c->job, err);
     case COMMAND_RESUME:
+    case COMMAND_SKIP:
     case COMMAND_KINDS:
         break;
     }

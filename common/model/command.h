@@ -7,6 +7,7 @@
  *   {"v":1,"born":…,"command":"redrive","cursors"?:[…]}       a job over the dead letters: these, or all since the last redrive
  *   {"v":1,"born":…,"command":"test","topic":…,"data":…}      one attempt with id ess-test-<generation>
  *   {"v":1,"born":…,"command":"end_job","job":G}              ends the job G
+ *   {"v":1,"born":…,"command":"skip"}                         dead-letters the event that the live lane waits to try again
  * The record's offset is the command's *generation*, and the id of the job that it begins. Commands are applied in the order
  * of their offsets; one of another `born` than the spec in force is void. The owner's token holds the offset of the last one
  * applied ("applied"): after a crash those at or below it are not applied again, and a command is made a tombstone when such
@@ -26,7 +27,16 @@
 
 enum { COMMAND_VERSION = 1, COMMAND_CURSORS_MAX = 1000, COMMAND_KEY_BYTES = SPEC_ID_BYTES_MAX + 5 + 36 + 1 };
 
-enum command_kind { COMMAND_REWIND, COMMAND_RESUME, COMMAND_REPLAY, COMMAND_REDRIVE, COMMAND_TEST, COMMAND_END_JOB, COMMAND_KINDS };
+enum command_kind {
+    COMMAND_REWIND,
+    COMMAND_RESUME,
+    COMMAND_REPLAY,
+    COMMAND_REDRIVE,
+    COMMAND_TEST,
+    COMMAND_END_JOB,
+    COMMAND_SKIP,
+    COMMAND_KINDS,
+};
 
 struct command {
     char born[37];

@@ -144,6 +144,12 @@ static int take_ordering(struct spec *spec, struct json_object *value, struct er
     return error_set_field(err, "ordering", "must be strict, key or none");
 }
 
+static int take_exhausted(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    spec->dead_letters_all = strcmp(text, "dead_letter") == 0;
+    return spec->dead_letters_all || strcmp(text, "wait") == 0 ? 0 : error_set_field(err, "exhausted", "must be wait or dead_letter");
+}
+
 /* --- headers */
 
 /* What ESS, HTTP or the connection sets itself. A name that ends in - is a prefix. */
@@ -237,6 +243,8 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
         return take_from(spec, value, err);
     if (strcmp(field, "ordering") == 0)
         return take_ordering(spec, value, err);
+    if (strcmp(field, "exhausted") == 0)
+        return take_exhausted(spec, value, err);
     if (strcmp(field, "headers") == 0)
         return take_headers(spec, value, err);
     if (strcmp(field, "description") == 0)
@@ -368,6 +376,8 @@ void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) 
     put_duration(out, "backoff_min", spec->backoff_min_ms);
     put_duration(out, "backoff_max", spec->backoff_max_ms);
     put_duration(out, "disable_after", spec->disable_after_ms);
+    if (spec->dead_letters_all)
+        put_text(out, "exhausted", "dead_letter");
     if (spec->headers_count)
         put_headers(spec, header_values, out);
     if (spec->description)

@@ -41,6 +41,7 @@ struct spec {
     enum spec_from from;
     int64_t from_value; /* the cursor, or milliseconds since 1970 */
     enum spec_ordering ordering;
+    bool dead_letters_all; /* exhausted: dead_letter: every event is given up after its attempts */
     int64_t max_in_flight;
     int64_t timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
     int64_t max_attempts;

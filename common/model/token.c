@@ -193,6 +193,8 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_number(out, "oldest", t->oldest_ms);
     put_truth(out, "given_up", t->given_up);
     put_number(out, "refused_in_row", t->refused_in_row);
+    if (t->skipping)
+        put_number(out, "skipping", t->skipping);
     put_number(out, "delivered", t->delivered);
     put_number(out, "dead_lettered", t->dead_lettered);
     put_number(out, "redriven", t->redriven);
@@ -387,6 +389,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->oldest_ms = number(object, "oldest", 0);
     t->given_up = truth(object, "given_up");
     t->refused_in_row = number(object, "refused_in_row", 0);
+    t->skipping = number(object, "skipping", 0);
     t->delivered = number(object, "delivered", 0);
     t->dead_lettered = number(object, "dead_lettered", 0);
     t->compacted = truth(object, "compacted");

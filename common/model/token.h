@@ -89,6 +89,7 @@ struct token {
     int64_t oldest_ms;        /* wall: when the oldest event that waits was appended, as of the last look; 0: none, or not known */
     bool given_up;            /* one was dead-lettered for its attempts since the last 2xx */
     int64_t refused_in_row;
+    int64_t skipping;         /* the event that a skip dead-letters, until its dead letter is in Kafka; 0: none */
     int64_t delivered, dead_lettered;
     int64_t redriven; /* dead letters up to this offset of their partition were redriven; -1: none */
     int64_t redriven_count; /* dead letters that a redrive has delivered */

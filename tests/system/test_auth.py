@@ -187,6 +187,7 @@ ENDPOINTS = {
     ("GET", SUBSCRIBER): (None, SHOW), ("PUT", SUBSCRIBER): (SPEC, REPLACE), ("DELETE", SUBSCRIBER): (None, COMMAND),
     ("GET", f"{SUBSCRIBER}/attempts"): (None, SHOW), ("GET", f"{SUBSCRIBER}/dead-letters"): (None, SHOW),
     ("POST", f"{SUBSCRIBER}/pause"): (None, COMMAND), ("POST", f"{SUBSCRIBER}/resume"): (None, COMMAND),
+    ("POST", f"{SUBSCRIBER}/skip"): (None, COMMAND),
     ("POST", f"{SUBSCRIBER}/rewind"): ({"cursor": 0}, COMMAND), ("POST", f"{SUBSCRIBER}/replay"): ({"from": 0, "to": 1}, COMMAND),
     ("POST", f"{SUBSCRIBER}/redrive"): ({}, COMMAND), ("POST", f"{SUBSCRIBER}/test"): (None, COMMAND),
     ("DELETE", f"{SUBSCRIBER}/jobs/{{job}}"): (None, COMMAND),

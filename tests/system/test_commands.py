@@ -182,6 +182,63 @@ def test_a_410_disables_and_resume_goes_on(shared, make):
     assert subscriber.receiver.cursors() == [cursors[0], *cursors]
 
 
+def test_an_event_that_wedges_its_lane_is_named_and_skipped(shared, make):
+    subscriber = make(["wedged.a"], backoff_min="1h", backoff_max="1h")
+    subscriber.receiver.answer = lambda request: Answer(500 if request.json["data"] in (1, 2) else 200)
+    cursors = publish(shared, "wedged.a", 4)
+    for stuck in cursors[1:3]:
+        wait_for(lambda: f"event {stuck} waits for another attempt" in subscriber.status().get("reason", ""), told=subscriber.status)
+        subscriber.call("skip")
+    wait_for(lambda: subscriber.status()["delivered"] == 2, told=subscriber.status)
+    assert subscriber.receiver.cursors() == cursors
+    letters = subscriber.ingest.get(f"/ess/subscribers/{subscriber.id}/dead-letters").json["dead_letters"]
+    assert [(letter["cursor"], letter["reason"]) for letter in letters] == [(cursors[2], "skipped"), (cursors[1], "skipped")]
+    assert letters[1]["event"]["data"] == 1 and letters[1]["attempts"] == 1
+    subscriber.call("skip")  # nothing waits
+    assert subscriber.status()["outcomes"][0]["outcome"] == "refused"
+    assert subscriber.status()["dead_lettered"] == 2
+
+
+def test_resume_tries_again_after_twenty_refusals(shared, make):
+    subscriber = make(["refused.a"], backoff_min="1h", backoff_max="1h")
+    subscriber.receiver.answer = lambda request: Answer(422)
+    cursors = publish(shared, "refused.a", 22)
+    wait_for(lambda: "20 were refused" in subscriber.status().get("reason", ""), told=subscriber.status)
+    subscriber.call("resume")
+    wait_for(lambda: subscriber.status()["dead_lettered"] == 22, told=subscriber.status)
+    assert subscriber.receiver.cursors() == cursors[:21] + cursors[20:]
+
+
+def test_an_owner_may_choose_that_every_event_is_given_up(shared, make):
+    subscriber = make(["exhausted.a"], max_attempts=2, backoff_min="10ms", backoff_max="20ms", exhausted="dead_letter")
+    subscriber.receiver.answer = lambda request: Answer(500)
+    publish(shared, "exhausted.a", 5)
+    wait_for(lambda: subscriber.status()["dead_lettered"] == 5, told=subscriber.status)
+    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
+    assert fields["exhausted"] == "dead_letter"
+    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "throttle": 50}))
+    assert answer.status == 202, answer
+    wait_for(lambda: subscriber.show().get("throttle") == 50)
+    assert subscriber.show()["exhausted"] == "dead_letter"
+
+
+def test_a_running_redrive_follows_a_new_policy(shared, make):
+    subscriber = make(["hasty.a"], backoff_min="1h", backoff_max="1h")
+    subscriber.receiver.answer = lambda request: Answer(400)
+    cursor = shared.publish("hasty.a", 1)
+    wait_for(lambda: subscriber.status()["dead_lettered"] == 1)
+    subscriber.receiver.answer = lambda request: Answer(500)
+    subscriber.call("redrive", {})
+    subscriber.receiver.wait(2)
+    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
+    patient = {**fields, "backoff_min": "10ms", "backoff_max": "20ms"}
+    assert subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps(patient)).status == 202
+    wait_for(lambda: subscriber.show().get("backoff_max") == "20ms")
+    subscriber.call("resume")
+    subscriber.receiver.wait(6)
+    assert set(subscriber.receiver.cursors()) == {cursor}
+
+
 def test_another_url_enables_a_disabled_subscriber(shared, make):
     subscriber = make(["moved.a"])
     subscriber.receiver.answer = lambda request: Answer(410 if request.path == "/hook" else 200)

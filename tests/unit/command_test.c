@@ -33,6 +33,8 @@ static void test_commands_are_read_as_they_were_written(void **state) {
     (void)state;
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REWIND, .cursor = 42}, BEGIN "\"rewind\",\"cursor\":42}");
     assert_int_equal(read.cursor, 42);
+    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_SKIP}, BEGIN "\"skip\"}");
+    command_fini(&read);
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_RESUME}, BEGIN "\"resume\"}");
     read =
         read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99}, BEGIN "\"replay\",\"from\":0,\"to\":99}");

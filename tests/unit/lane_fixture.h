@@ -112,7 +112,7 @@ UNUSED static void fail_until_given_up(int64_t cursor) {
         assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
     }
     assert_int_equal(attempt(cursor, 503), lane.policy.max_attempts);
-    assert_true(lane_flight(&lane, cursor)->gave_up);
+    assert_true(lane_flight(&lane, cursor)->reason == DEAD_LETTER_ATTEMPTS);
 }
 
 /* The lane goes through a token into another lane, as it does through Kafka. */

@@ -56,16 +56,69 @@ static void an_event_that_is_gone_from_the_log_is_settled(UNUSED void **state) {
     attempt(5, 503);
     now_ms = due_ms();
     assert_int_equal(next(&cursor), LANE_SEND);
-    lane_missing(&lane, cursor);
+    lane_missing(&lane, cursor, false);
     assert_true(lane.position == 5 && lane.delivered + lane.dead_lettered == 0);
     assert_int_equal(attempt(7, 503), 1);
+    assert_false(lane_flight(&lane, 7)->compacted);
+}
+
+static void the_event_after_one_that_compaction_took_says_so(UNUSED void **state) {
+    attempt(5, 503);
+    lane_missing(&lane, 5, true);
+    assert_int_equal(attempt(7, 200), 1);
+    attempt(8, 503);
+    assert_false(lane_flight(&lane, 8)->compacted);
+    lane_missing(&lane, 8, true);
+    start_new(9, 0);
+    assert_true(lane_flight(&lane, 9)->compacted && lane_flight(&lane, 9)->prev == 8);
+    finish(9, 200);
+    concurrent(SPEC_NONE, 4);
+    start_new(10, 0);
+    start_new(11, 0);
+    finish(10, 503);
+    finish(11, 503);
+    lane_missing(&lane, 10, true);
+    assert_true(lane_flight(&lane, 11)->compacted);
+}
+
+static void resume_gives_a_lane_that_gives_nothing_up_clean_counts(UNUSED void **state) {
+    int cursor = 1;
+    for (; cursor <= 20; cursor++) {
+        attempt(cursor, 422);
+        bury(cursor);
+    }
+    attempt(cursor, 422);
+    assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
+    lane_resume(&lane);
+    attempt(cursor, 422);
+    bury(cursor++);
+    fail_until_given_up(cursor);
+    bury(cursor++);
+    lane_resume(&lane);
+    fail_until_given_up(cursor);
+    bury(cursor);
+    assert_int_equal(lane.position, cursor);
+}
+
+static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts(UNUSED void **state) {
+    struct lane_policy policy = usual;
+    policy.dead_letters_all = true;
+    lane_set_policy(&lane, &policy);
+    for (int cursor = 1; cursor <= 100; cursor++) {
+        if (cursor % 10 == 0)
+            fail_until_given_up(cursor);
+        else
+            attempt(cursor, 422);
+        bury(cursor);
+    }
+    assert_true(lane.position == 100 && lane.dead_lettered == 100);
 }
 
 static void a_refused_event_is_settled_when_its_dead_letter_is(UNUSED void **state) {
     static const int refusals[] = {400, 409, 413, 415, 422};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(attempt(10 + i, refusals[i]), 1);
-        assert_true(state_of(10 + i) == FLIGHT_BURYING && !lane_flight(&lane, 10 + i)->gave_up);
+        assert_true(state_of(10 + i) == FLIGHT_BURYING && lane_flight(&lane, 10 + i)->reason == DEAD_LETTER_REFUSED);
         assert_true(lane.position < 10 + i && due_ms() == INT64_MAX);
         bury(10 + i);
         assert_true(lane.position == 10 + i && lane.last == 10 + i && lane.dead_lettered == i + 1 && lane.delivered == 0);
@@ -316,35 +369,6 @@ static void the_last_ten_failed_attempts_are_kept(UNUSED void **state) {
     }
 }
 
-static void a_token_carries_the_lane_over(UNUSED void **state) {
-    struct token token;
-    attempt(5, 200);
-    attempt(6, 400);
-    bury(6);
-    fail_until_given_up(7);
-    bury(7);
-    lane_passed(&lane, 8, true);
-    attempt(9, 503);
-    int64_t due = due_ms();
-    hand_over(&token);
-    assert_true(token.state == TOKEN_RETRYING && token.next_attempt_ms == due + WALL_OFFSET && !token.waiting && token.compacted);
-    assert_true(lane.position == 8 && lane.last == 7 && lane.last_id_hash == 7 * 31 && lane.given_up && endpoint.failing_since_ms > 0);
-    assert_true(lane.refused_in_row == 1 && lane.delivered == 1 && lane.dead_lettered == 2 && lane.failed_count == TOKEN_ATTEMPTS_MAX);
-    token_fini(&token);
-    assert_int_equal(attempt(9, 503), 1); /* attempts count anew */
-    assert_true(lane_flight(&lane, 9)->prev == 7 && lane_flight(&lane, 9)->compacted);
-    attempt(9, 410);
-    hand_over(&token);
-    assert_true(token.state == TOKEN_DISABLED && token.next_attempt_ms == 0 && lane.disabled);
-    assert_string_equal(lane.reason, "gone (410)");
-    token_fini(&token);
-    lane_resume(&lane);
-    lane_at_end(&lane, 20, false);
-    hand_over(&token);
-    assert_true(token.waiting && token.state == TOKEN_ACTIVE && lane.position == 20);
-    token_fini(&token);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_2xx_settles_the_event),
@@ -352,6 +376,9 @@ int main(void) {
         TEST(a_lane_waits_at_the_end_and_wakes_for_the_next_event),
         TEST(a_failed_event_waits_between_half_and_all_of_the_delay),
         TEST(an_event_that_is_gone_from_the_log_is_settled),
+        TEST(the_event_after_one_that_compaction_took_says_so),
+        TEST(resume_gives_a_lane_that_gives_nothing_up_clean_counts),
+        TEST(with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts),
         TEST(a_refused_event_is_settled_when_its_dead_letter_is),
         TEST(after_twenty_refused_in_a_row_the_lane_waits),
         TEST(an_outage_gives_up_one_event_and_no_other_before_a_2xx),
@@ -370,7 +397,6 @@ int main(void) {
         TEST(a_rewind_forgets_what_was_settled_above_it),
         TEST(a_retry_after_is_obeyed_up_to_the_longest_backoff),
         TEST(the_last_ten_failed_attempts_are_kept),
-        TEST(a_token_carries_the_lane_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,11 +165,18 @@ static void step(void) {
     else if (w.lane.disabled)
         lane_resume(&w.lane);
     else if (chance(1))
+        lane_skip(&w.lane);
+    else if (chance(1))
         lane_pause(&w.lane, !w.lane.paused);
     else
         switch (lane_next(&w.lane, w.now_ms, &cursor, &due_ms)) {
         case LANE_SEND:
             start(cursor);
+            break;
+        case LANE_BURY:
+            lane_bury(&w.lane, cursor);
+            lane_buried(&w.lane, cursor);
+            w.settled[event_at(cursor)] = true;
             break;
         case LANE_SCAN:
             scan();

@@ -97,6 +97,7 @@ static void test_the_seeds_registration_is_taken_as_it_stands(void **state) {
 static void test_every_field_is_read(void **state) {
     const char *text = "{'id':'md-mm1','url':'https://v.example/h?x=1','topics':['drug.copay','*'],'throttle':2.5,'ordering':'key',"
                        "'max_in_flight':8,'timeout':'1m','max_attempts':3,'backoff_min':'500ms','backoff_max':'2h','disable_after':'1d12h',"
+                       "'exhausted':'dead_letter',"
                        "'headers':{'Authorization':'Bearer x','X-B':'2'},'description':'MMIS \u00e9'";
     char whole[1024], expected[1024];
     (void)state;
@@ -106,7 +107,7 @@ static void test_every_field_is_read(void **state) {
     assert_string_equal(spec.secret, "s3cr3t");
     assert_true(spec.from == SPEC_FROM_CURSOR && spec.from_value == 42 && spec.max_in_flight == 8);
     assert_true(spec.timeout_ms == 60000 && spec.backoff_min_ms == 500);
-    assert_true(spec.backoff_max_ms == 7200000 && spec.disable_after_ms == 129600000);
+    assert_true(spec.backoff_max_ms == 7200000 && spec.disable_after_ms == 129600000 && spec.dead_letters_all);
     assert_string_equal(written, json(expected));
     spec_fini(&spec);
 }
@@ -250,6 +251,7 @@ static void test_durations_have_their_ranges_and_a_unit(void **state) {
     each_refused("backoff_max", VALUES("'9ms'", "'25h'"), "from 10ms to 1d");
     each_taken("disable_after", VALUES("'1m'", "'30d'"));
     each_refused("disable_after", VALUES("'59s'", "'31d'"), "from 1m to 30d");
+    each_refused("exhausted", VALUES("'never'", "true", "null"), "wait or dead_letter");
 }
 
 static void test_from_is_end_beginning_a_cursor_or_a_time(void **state) {
@@ -395,6 +397,7 @@ static void test_equal_specs_are_written_as_equal_bytes(void **state) {
                             "{'throttle':5.0,'topics':['a'],'url':'https://v.example'}");
     assert_written_the_same(with("timeout", "'60s'"), with("timeout", "'1m'"));
     assert_written_the_same(with("ordering", "'strict'"), with("max_in_flight", "1"));
+    assert_written_the_same(with("ordering", "'strict'"), with("exhausted", "'wait'"));
     assert_written_the_same("{'url':'https://v.example/h','topics':['a'],'ordering':'key','max_in_flight':16}", with("ordering", "'key'"));
     assert_written_the_same(with("headers", "{'X-B':'2','X-A':'1'}"), with("headers", "{'X-A':'1','X-B':'2'}"));
     assert_written_the_same(with("secret", "'one'"), with("secret", "'other'"));

@@ -54,6 +54,8 @@ export interface SubscriberSpec {
   throttle?: number
   from?: 'end' | 'beginning' | number | string
   ordering?: 'strict' | 'key' | 'none'
+  /** dead_letter: every event is given up after its attempts, also while the endpoint fails. */
+  exhausted?: 'wait' | 'dead_letter'
   [field: string]: unknown
 }
 
