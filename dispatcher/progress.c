@@ -194,7 +194,7 @@ void progress_rewrite(struct subscriber *s) {
     bool newer;
     if (s->running) {
         progress_write(s);
-    } else if (s->token && token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) == 0) {
+    } else if (s->token && !s->erased && token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) == 0) {
         token.epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
         s->choice.rewrite = append_token(s, &token, &err) != 0;
         token_fini(&token);

@@ -89,7 +89,7 @@ void subscriber_keep_token(struct subscriber *s, struct span text) {
     log_check_forget(s->dispatcher->log_check, s);
     s->log_verdict = LOG_UNKNOWN;
     free(s->token);
-    s->in_log = false;
+    s->in_log = s->erased = false;
     s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
     s->token_bytes = text.len;
 }
@@ -211,7 +211,7 @@ static void start(struct subscriber *s, enum log_level level) {
     take_silence(s);
     lane_pause(&s->live.lane, wants_pause(s));
     s->running = true;
-    progress_begin(s, written);
+    progress_begin(s, written && s->in_log);
     log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
            LOG_N("position", s->live.lane.position));
     if (s->in_log)

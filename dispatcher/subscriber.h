@@ -51,6 +51,7 @@ struct subscriber {
     size_t token_bytes;
     struct token_choice choice; /* of tokens, while the log is read */
     bool in_log;                /* that token was read back, and counts */
+    bool erased;                /* a tombstone stands behind it */
     enum log_verdict log_verdict;   /* on that token */
     int64_t checked_position;       /* where the token stood that its lane began with; 0: with none, or one of another log */
     struct throttle throttle;       /* outlives its lanes, so that a new one cannot overdo it */

@@ -54,7 +54,7 @@ static void drop(struct subscribers *all, struct subscriber *s) {
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing anyway.) */
 static void bury(struct subscribers *all, struct subscriber *s) {
     commands_erase(s);
-    if (s->token)
+    if (s->token && !s->erased)
         progress_erase(s);
     drop(all, s);
 }
@@ -224,6 +224,14 @@ static void take_token(struct subscriber *s, struct span text, const struct toke
         commands_settled(s, token);
 }
 
+/* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has no
+ * epoch, so it must not take away what a later registration has settled. The token's `born` tells. */
+static void note_tombstone(struct subscriber *s) {
+    s->in_log = false;
+    s->erased = true;
+    s->choice.rewrite = s->running;
+}
+
 static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
     struct partitions *partitions = all->dispatcher->partitions;
     struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
@@ -238,8 +246,7 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
     }
     s->blocked = false;
     if (!record->value.data) {
-        subscriber_keep_token(s, record->value);
-        s->choice = (struct token_choice){.rewrite = s->running};
+        note_tombstone(s);
     } else {
         if (partitions_token_read(partitions, s->partition, &token, &s->choice))
             take_token(s, record->value, &token);

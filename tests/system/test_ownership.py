@@ -280,6 +280,12 @@ def plant(ess, partition, key, value):
     assert producer.flush(30) == 0
 
 
+def tombstone(ess, partition, key):
+    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    producer.produce(ess.topic("tokens"), None, key, partition)
+    assert producer.flush(30) == 0
+
+
 @pytest.fixture
 def single(ess, receiver):
     """A dispatcher, and a subscriber that has got three events."""
@@ -305,6 +311,44 @@ def test_a_void_token_is_written_again_by_the_owner_and_does_not_count(ess, rece
     plant(ess, partition, b"md-mm1", {**token, "epoch": token["epoch"] - 1, "position": 1, "last": 1})
     dispatcher.start()
     wait_for(lambda: newest_token(ess, "md-mm1")[0] == cursors[-1])
+    cursors.append(ess.publish("a", "last"))
+    assert_whole_and_in_order(receiver, ["md-mm1"], cursors)
+    assert not repeats(receiver, ["md-mm1"])["md-mm1"]
+
+
+def test_an_older_token_of_the_same_owner_that_is_appended_late_does_not_count(ess, receiver, single):
+    dispatcher, cursors = single
+    cursors.append(ess.publish("a", "next"))
+    wait_for(lambda: newest_position(ess) == cursors[-1])  # by its second token, at least
+    partition, records = partition_records(ess, "md-mm1")
+    token = json.loads(records[-1].value())
+    older = {**token, "n": token["n"] - 1, "position": 1, "last": 1}
+    plant(ess, partition, b"md-mm1", older)
+    wait_for(lambda: newest_token(ess, "md-mm1")[:2] == (cursors[-1], token["epoch"]))
+    dispatcher.kill9()
+    plant(ess, partition, b"md-mm1", older)
+    dispatcher.start()
+    wait_for(lambda: newest_token(ess, "md-mm1")[0] == cursors[-1])
+    cursors.append(ess.publish("a", "last"))
+    assert_whole_and_in_order(receiver, ["md-mm1"], cursors)
+    assert not repeats(receiver, ["md-mm1"])["md-mm1"]
+
+
+def is_written_again(ess, position):
+    newest = [record.value() for record in ess.records("tokens") if record.key() == b"md-mm1"][-1]
+    return newest and json.loads(newest)["position"] == position
+
+
+def test_a_tombstone_that_comes_late_takes_nothing_from_a_registration(ess, receiver, single):
+    """An earlier owner's, of an earlier registration under the same id."""
+    dispatcher, cursors = single
+    partition, _ = partition_records(ess, "md-mm1")
+    tombstone(ess, partition, b"md-mm1")
+    wait_for(lambda: is_written_again(ess, cursors[-1]))
+    dispatcher.kill9()
+    tombstone(ess, partition, b"md-mm1")
+    dispatcher.start()
+    wait_for(lambda: is_written_again(ess, cursors[-1]))
     cursors.append(ess.publish("a", "last"))
     assert_whole_and_in_order(receiver, ["md-mm1"], cursors)
     assert not repeats(receiver, ["md-mm1"])["md-mm1"]
