@@ -194,6 +194,10 @@ lint: ## warnings of gcc and clang, banned functions, lengths, layers, shellchec
 	@$(MAKE) --silent CC=clang WERROR=1 BUILD=build/lint-clang objects
 	@tests/lint
 
+.PHONY: structure
+structure: all ## how the code is laid out: cycles, walls, state in file scope, names, lengths; ends with 1 where a limit is passed
+	@tests/structure $(BUILD)
+
 .PHONY: clean
 clean: ## remove what was built; Kafka's jars and Python's venv stay
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name 'kafka*' ! -name 'venv*' -exec rm -rf {} +

@@ -63,6 +63,7 @@ struct ingest {
     bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
     char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
     struct pause restarts;
+    struct loop_timer restart; /* main.c's: undoes what startup.c has built, and begins again */
     bool starting_over; /* the log is another: what was known is to be forgotten */
     int exit_status;
     int64_t max_event;    /* largest data of one event: ingest.max_event, or less where the topic takes less */
@@ -83,6 +84,10 @@ int64_t ingest_end(const struct ingest *ingest);
 /* The same, or what the log's leader has told of, although it cannot be read yet. */
 int64_t ingest_log_end(const struct ingest *ingest);
 
+/* Leaves the loop; the program then closes everything and ends with `exit_status`. */
+void ingest_stop(struct ingest *ingest);
+
+enum { INGEST_REFUSED_STATUS = 1 };
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void ingest_refuse(struct ingest *ingest, const char *event, const char *reason);
 

@@ -30,7 +30,7 @@
 
 extern char **environ;
 
-enum { FLUSH_MS = 5000, CLOSE_MS = 3000, REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
+enum { FLUSH_MS = 5000, CLOSE_MS = 3000, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
     {"POST", "/ess/publish", publish_handle, true, AUTH_PUBLISH},
@@ -62,56 +62,15 @@ static const struct http_route routes[] = {
     {"GET", "/ess/subscribers/{id}/dead-letters", dead_letters_handle, false, AUTH_SUBSCRIBER},
 };
 
-bool ingest_kafka_up(const struct ingest *ingest) {
-    return ingest->kafka_up && !(ingest->feed && feed_trouble(ingest->feed));
-}
-
-bool ingest_ready(const struct ingest *ingest) {
-    return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) && ingest->folder && ingest->ids_read && feed_sure(ingest->feed) &&
-           !ingest->starting_over && !ingest->stopping;
-}
-
-int64_t ingest_end(const struct ingest *ingest) {
-    int64_t end = ingest->feed ? feed_end(ingest->feed) : ingest->genesis.end;
-    return ingest->acknowledged > end ? ingest->acknowledged : end;
-}
-
-int64_t ingest_log_end(const struct ingest *ingest) {
-    int64_t end = ingest_end(ingest), told = ingest->feed ? feed_log_end(ingest->feed) : end;
-    return told > end ? told : end;
-}
-
-static void stop(struct ingest *ingest) {
-    ingest->stopping = true;
-    loop_stop(ingest->loop);
-}
-
-void ingest_refuse(struct ingest *ingest, const char *event, const char *reason) {
-    log_error(event, LOG_S("reason", reason));
-    ingest->exit_status = REFUSED_STATUS;
-    stop(ingest);
-}
-
-static struct loop_timer restart_timer;
-
 static void on_restart(void *arg) {
     struct ingest *ingest = arg;
     startup_undo(ingest);
     if (clock_ms() < ingest->restarts.until_ms) {
-        loop_timer_set(ingest->loop, &restart_timer, ingest->restarts.until_ms);
+        loop_timer_set(ingest->loop, &ingest->restart, ingest->restarts.until_ms);
         return;
     }
     ingest->starting_over = false;
     startup_begin(ingest);
-}
-
-void ingest_start_over(struct ingest *ingest, const char *reason) {
-    if (ingest->stopping || restart_timer.slot)
-        return;
-    int64_t now_ms = clock_ms();
-    log_error("start_over", LOG_S("reason", reason), LOG_N("pause_ms", pause_until(&ingest->restarts, now_ms) - now_ms));
-    ingest->starting_over = true;
-    loop_timer_set(ingest->loop, &restart_timer, clock_ms());
 }
 
 static void on_link(void *arg, bool up) {
@@ -130,7 +89,7 @@ static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
 
 static void on_signal(void *arg, int signo) {
     log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"));
-    stop(arg);
+    ingest_stop(arg);
 }
 
 static struct causes causes = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -235,14 +194,14 @@ int main(int argc, char **argv) {
     ingest.loop = loop_new();
     ingest.publisher = publisher_new(&ingest);
     loop_on_signal(ingest.loop, on_signal, &ingest);
-    loop_timer_init(&restart_timer, on_restart, &ingest);
+    loop_timer_init(&ingest.restart, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));
     if (auth_open(&ingest, &err) || open_filter(&ingest, &err) || open_tls(&ingest, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         ingest.exit_status = BAD_OPTION_STATUS;
     } else if (open_http(&ingest, &err) || open_producer(&ingest, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));
-        ingest.exit_status = REFUSED_STATUS;
+        ingest.exit_status = INGEST_REFUSED_STATUS;
     } else {
         startup_begin(&ingest);
         loop_run(ingest.loop);

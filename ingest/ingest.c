@@ -1,0 +1,45 @@
+/* Readiness, the log's end, and the ways in which ess-ingest stops what it is doing; see ingest.h.
+ * Starting over only arms a timer, whose callback main.c registers: no part calls into main.c. */
+#include "ingest/ingest.h"
+
+#include "common/base/clock.h"
+
+bool ingest_kafka_up(const struct ingest *ingest) {
+    return ingest->kafka_up && !(ingest->feed && feed_trouble(ingest->feed));
+}
+
+bool ingest_ready(const struct ingest *ingest) {
+    return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) && ingest->folder &&
+           ingest->ids_read && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
+}
+
+int64_t ingest_end(const struct ingest *ingest) {
+    int64_t end = ingest->feed ? feed_end(ingest->feed) : ingest->genesis.end;
+    return ingest->acknowledged > end ? ingest->acknowledged : end;
+}
+
+int64_t ingest_log_end(const struct ingest *ingest) {
+    int64_t end = ingest_end(ingest), told = ingest->feed ? feed_log_end(ingest->feed) : end;
+    return told > end ? told : end;
+}
+
+void ingest_stop(struct ingest *ingest) {
+    ingest->stopping = true;
+    loop_stop(ingest->loop);
+}
+
+void ingest_refuse(struct ingest *ingest, const char *event, const char *reason) {
+    log_error(event, LOG_S("reason", reason));
+    ingest->exit_status = INGEST_REFUSED_STATUS;
+    ingest_stop(ingest);
+}
+
+void ingest_start_over(struct ingest *ingest, const char *reason) {
+    if (ingest->stopping || ingest->restart.slot)
+        return;
+    int64_t now_ms = clock_ms();
+    log_error("start_over", LOG_S("reason", reason),
+              LOG_N("pause_ms", pause_until(&ingest->restarts, now_ms) - now_ms));
+    ingest->starting_over = true;
+    loop_timer_set(ingest->loop, &ingest->restart, now_ms);
+}
