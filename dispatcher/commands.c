@@ -62,18 +62,30 @@ void commands_read(struct subscriber *s, struct span key, struct span value, int
 
 struct removal {
     struct append append;
+    struct dispatcher *dispatcher;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    int64_t offset; /* of the command */
 };
 
+/* One that stays is void for its offset, and goes with the next token that is read. */
 static void on_removed(struct append *append, const struct producer_report *report) {
-    (void)report; /* one that stays is void for its offset, and goes with the next token that is read */
-    free(append);
+    struct removal *r = (struct removal *)append;
+    struct subscriber *s = subscribers_find(r->dispatcher->subscribers, r->id);
+    struct pending_command *c;
+    if (s && report->fate != PRODUCER_WRITTEN)
+        DL_FOREACH(s->commands, c) {
+            if (c->offset == r->offset)
+                c->going = false;
+        }
+    free(r);
 }
 
 static void remove_record(struct subscriber *s, struct pending_command *c) {
     struct dispatcher *d = s->dispatcher;
     struct error err;
     struct removal *removal = mem_zero(sizeof *removal);
-    removal->append.reported = on_removed;
+    *removal = (struct removal){.append.reported = on_removed, .dispatcher = s->dispatcher, .offset = c->offset};
+    memcpy(removal->id, s->id, sizeof removal->id);
     const struct producer_record record = {.topic = d->subscribers_topic, .partition = s->partition, .key = {c->key.data, c->key.len}};
     c->going = producer_send(d->producer, &record, &removal->append, &err) == 0;
     if (!c->going)

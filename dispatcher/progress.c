@@ -160,6 +160,7 @@ static int write_now(struct subscriber *s, struct token *token) {
         return -1;
     }
     s->choice.rewrite = false;
+    s->epoch = token->epoch;
     s->progress.state = token->state;
     s->progress.position = token->position;
     token_pace_sent(&s->progress.pace, token->number, clock_ms());

@@ -211,6 +211,7 @@ static void start(struct subscriber *s, enum log_level level) {
     take_silence(s);
     lane_pause(&s->live.lane, wants_pause(s));
     s->running = true;
+    s->epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
     progress_begin(s, written && s->in_log);
     log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
            LOG_N("position", s->live.lane.position));

@@ -59,6 +59,7 @@ struct subscriber {
     struct endpoint endpoint;
     /* while it runs */
     bool running;
+    int64_t epoch; /* the newest one that its lane began or wrote under: a valid token of a newer one is another owner's */
     struct match_member member;
     bool in_match; /* its patterns are in the index of those that an appended event wakes: from when its lane came to the end until an
                     * event met it behind */

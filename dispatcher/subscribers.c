@@ -312,11 +312,20 @@ void subscribers_start(struct subscribers *all, int32_t partition) {
     }
 }
 
+/* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and applied stays done. */
+static void follow_another_owner(struct subscriber *s) {
+    if (!s->running || s->choice.kept != CHOICE_VALID || s->choice.epoch <= s->epoch)
+        return;
+    subscriber_stop(s, false);
+    subscriber_apply(s, LOG_LEVEL_INFO);
+}
+
 void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
     int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
     struct subscriber *s;
     bury_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
+        follow_another_owner(s);
         if (rewrite)
             progress_rewrite(s);
         if (!s->running)

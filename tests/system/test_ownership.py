@@ -368,6 +368,25 @@ def test_a_claim_of_another_makes_the_owner_claim_again_and_write_its_tokens_ane
     assert not repeats(receiver, ["md-mm1"])["md-mm1"]
 
 
+def test_what_another_owner_has_applied_stays_when_the_partition_is_claimed_again(ess, receiver, single):
+    """The other's claim and its token of a rewind, in one batch: our own claim comes after both."""
+    dispatcher, cursors = single
+    partition, records = partition_records(ess, "md-mm1")
+    token = json.loads(records[-1].value())
+    epoch = records[-1].offset() + 1
+    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0, "linger.ms": 200})
+    claim = {"v": 1, "owner": "00000000000000ff", "assignment": "0000000000000001"}
+    rewound = {**token, "epoch": epoch, "n": token["n"] + 1, "position": 0, "last": 0, "delivered": 77}
+    for key, value in ((CLAIM, claim), (b"md-mm1", rewound)):
+        producer.produce(ess.topic("tokens"), json.dumps(value), key, partition)
+    assert producer.flush(30) == 0
+    dispatcher.wait_line("claimed_by_another", partition=partition)
+    wait_for(lambda: len(received(receiver, "md-mm1")) == 2 * len(cursors))
+    assert [request.cursor for request in received(receiver, "md-mm1")] == 2 * cursors
+    wait_for(lambda: newest_position(ess) == cursors[-1] and newest_token(ess, "md-mm1")[1] > epoch)
+    assert json.loads(partition_records(ess, "md-mm1")[1][-1].value())["delivered"] == 77 + len(cursors)
+
+
 def test_a_token_that_cannot_be_read_costs_only_its_own_subscriber(ess, receiver, single):
     ess.allow("bad_record")
     dispatcher, _ = single
