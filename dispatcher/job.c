@@ -20,6 +20,7 @@ static void lane_to_job(const struct lane *lane, struct token_job *job) {
     job->last = lane->last;
     job->delivered = lane->delivered;
     job->settled_count = lane_settled(lane, &job->settled);
+    lane_reason(lane, "resume tries it at once", job->reason);
 }
 
 /* What the sender has settled of its job. */
@@ -71,6 +72,7 @@ static struct lane_policy policy_of_job(const struct subscriber *s, const struct
     if (job->redrive) { /* dead letters come one by one, in the order in which they were given up */
         policy.ordering = SPEC_STRICT;
         policy.max_in_flight = 1;
+        policy.redrive = true;
     }
     return policy;
 }

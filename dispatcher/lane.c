@@ -144,8 +144,7 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
     bool scan = !f && may_scan(lane);
-    int64_t retry_ms = later(*due_ms, earliest); /* of what is in the window */
-    *due_ms = f || (scan && earliest > now_ms) ? earliest : retry_ms;
+    *due_ms = f || scan ? earliest : later(*due_ms, earliest);
     if ((!f && !scan) || earliest > now_ms)
         return LANE_NOTHING;
     if (scan) {
@@ -308,8 +307,8 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     if (verdict == RETRY_GONE) {
         retry_later(lane, f, outcome, now_ms, random);
         lane_disable(lane, "gone (410)");
-    } else if (verdict == RETRY_REFUSED && lane_may_give_up(lane)) {
-        lane->refused_in_row++;
+    } else if (verdict == RETRY_REFUSED && (lane->policy.redrive || lane_may_give_up(lane))) {
+        lane->refused_in_row += !lane->policy.redrive;
         f->reason = DEAD_LETTER_REFUSED;
         window_set_state(&lane->window, f, FLIGHT_BURYING);
     } else {

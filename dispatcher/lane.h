@@ -32,6 +32,7 @@ struct lane_policy {
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t disable_after_ms;
     bool dead_letters_all; /* every event is given up after its attempts, however many before it */
+    bool redrive; /* its events are dead letters: one that is refused stays one, however many were before it */
 };
 
 struct lane {
@@ -72,6 +73,8 @@ void lane_fini(struct lane *lane);
 /* Writes the lane's part of a token that holds nothing: all but born, feed, generation, applied, epoch, redriven and jobs.
  * `wall_ms - now_ms` turns its deadline into the wall's time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
+/* Why the lane is disabled, or else which event it waits for and what helps; "" where it waits for none. */
+void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]);
 
 /* Of the events above `position`, those that are settled, as ascending ranges, each up to one of the subscriber's events:
  * TOKEN_SETTLED_MAX at most, *ranges the caller's to free (NULL when there are none). Returns how many. */
@@ -88,8 +91,7 @@ enum lane_todo {
     LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
     LANE_SEND,    /* start the event at *cursor, which stands in the window: fetch it, then lane_start or lane_missing */
     LANE_BURY,    /* the event at *cursor was skipped, whatever the lane's state: fetch it, then lane_bury or lane_missing */
-    LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end;
-                   * while that must be waited for, ask again at *due_ms: an event of the window is due */
+    LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end */
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 

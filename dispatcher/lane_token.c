@@ -63,18 +63,16 @@ static int64_t lane_token_next_retry_ms(const struct lane *lane) {
     return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms) : INT64_MAX;
 }
 
-/* Why the lane is disabled, or else what it waits for and what helps. */
-static void lane_token_put_reason(const struct lane *lane, struct token *token) {
+void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]) {
     const struct flight *f = lane->paused || lane->disabled ? NULL : window_oldest_failed(&lane->window);
     const char *why = lane_may_give_up(lane)                       ? ""
                       : lane->refused_in_row < LANE_REFUSED_MAX ? "; one was given up before it, and none is again before a 2xx"
                                                                 : "; 20 were refused before it, and none is given up before a 2xx";
     bool full = lane->window.count >= LANE_WINDOW_MAX;
-    snprintf(token->reason, sizeof token->reason, "%s", lane->reason);
+    snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
     if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_token_state(lane) == TOKEN_RETRYING))
-        snprintf(token->reason, sizeof token->reason,
-                 "%sevent %" PRId64 " waits for another attempt after %" PRId64 "%s: resume tries it at once, skip dead-letters it",
-                 full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why);
+        snprintf(reason, TOKEN_REASON_BYTES, "%sevent %" PRId64 " waits for another attempt after %" PRId64 "%s: %s",
+                 full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why, help);
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
@@ -85,7 +83,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->compacted = lane->last_compacted;
     token->waiting = lane_idle(lane);
     token->state = lane_token_state(lane);
-    lane_token_put_reason(lane, token);
+    lane_reason(lane, "resume tries it at once, skip dead-letters it", token->reason);
     token->failing_since_ms = lane->endpoint->failing_since_ms;
     token->failing_ms = lane->endpoint->failing_ms;
     token->next_attempt_ms = next_ms == INT64_MAX ? 0 : next_ms - now_ms + wall_ms;

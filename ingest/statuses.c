@@ -196,7 +196,12 @@ static void put_jobs(struct buf *out, const struct token *token) {
         buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job, job->redrive ? "redrive" : "replay");
         buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from, job->to, job->position);
         buf_printf(out, ",\"delivered\":%" PRId64, job->delivered);
-        buf_printf(out, ",\"state\":\"%s\"}", stands ? token_state_name(token->state) : "running");
+        buf_printf(out, ",\"state\":\"%s\"", stands ? token_state_name(token->state) : "running");
+        if (*job->reason) {
+            buf_puts(out, ",\"reason\":");
+            buf_json_string(out, job->reason, strlen(job->reason));
+        }
+        buf_puts(out, "}");
     }
     buf_puts(out, "]");
 }

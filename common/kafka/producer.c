@@ -30,6 +30,7 @@ struct producer {
     struct handle *current;
     size_t pending, pending_bytes; /* of the retired handles too */
     enum { LINK_UNKNOWN, LINK_DOWN, LINK_UP } link;
+    bool doubted; /* every connection has ended while the link was up: a probe tells */
     struct loop_timer probe_timer;
     bool probing;
     bool stopped;
@@ -94,6 +95,7 @@ static void on_healthy(void *arg) {
 }
 
 static void note_written(struct producer *p) {
+    p->doubted = false;
     set_link(p, true);
     if (p->pause_ms)
         on_healthy(p);
@@ -158,8 +160,8 @@ static void on_error(struct handle *h, rd_kafka_event_t *event) {
         return;
     if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
         retire(h);
-    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        set_link(p, false);
+    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* or brokers closed idle connections */
+        p->doubted = true;
         probe(p);
     }
 }
@@ -216,17 +218,20 @@ static void probe_done(void *arg) {
     struct probe *probe = arg;
     struct producer *p = probe->producer;
     p->probing = false;
-    if (probe->up || p->link == LINK_UP)
+    if (probe->up || (p->link == LINK_UP && !p->doubted)) {
+        p->doubted = false;
         set_link(p, true);
-    else
+    } else {
+        set_link(p, false);
         loop_timer_set(p->loop, &p->probe_timer, clock_ms() + 500);
+    }
     free(probe);
 }
 
 static void probe(void *arg) {
     struct producer *p = arg;
     struct error err;
-    if (p->probing || p->link == LINK_UP)
+    if (p->probing || (p->link == LINK_UP && !p->doubted))
         return;
     static const struct kafka_setting none[] = {{NULL, NULL}};
     struct probe *probe = mem_zero(sizeof *probe);

@@ -127,7 +127,10 @@ static void put_job(struct buf *out, const struct token_job *job) {
     buf_puts(out, job->cursors_count ? ",\"cursors\":[" : "");
     for (int64_t i = 0; i < job->cursors_count; i++)
         buf_printf(out, "%s%" PRId64, i ? "," : "", job->cursors[i]);
-    buf_puts(out, job->cursors_count ? "]}" : "}");
+    buf_puts(out, job->cursors_count ? "]" : "");
+    if (*job->reason)
+        put_string(out, "reason", job->reason);
+    buf_puts(out, "}");
 }
 
 static void put_jobs(struct buf *out, const struct token *t) {
@@ -310,6 +313,7 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
                                   .position = number(one, "position", -1),
                                   .last = number(one, "last", -1),
                                   .delivered = number(one, "delivered", 0)};
+        text(one, "reason", job->reason, sizeof job->reason);
         t->jobs_count++;
         if (job->job < 0 || job->to < job->from || job->position < job->from || read_job_cursors(job, one))
             return error_set_field(err, "jobs", "out of range");

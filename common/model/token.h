@@ -55,6 +55,7 @@ struct token_job {
     int64_t cursors_count;
     struct token_range *settled; /* above position, ascending; NULL when empty */
     int64_t settled_count;
+    char reason[TOKEN_REASON_BYTES]; /* what it waits for; "": nothing */
 };
 
 /* What became of a command that is not simply applied: one that was refused, or began a job or a test that has ended. */

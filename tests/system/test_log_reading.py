@@ -2,6 +2,8 @@
 records of a later version."""
 import http.client
 import json
+import os
+import pathlib
 import threading
 import time
 import urllib.request
@@ -9,7 +11,7 @@ import urllib.request
 import confluent_kafka
 import pytest
 
-from ess import CA, Answer, Broker, running, wait_for
+from ess import CA, Broker, running, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,22 @@ def test_no_publish_is_refused_when_brokers_close_connections_that_nothing_is_re
         time.sleep(0.02)
     assert set(answers) == {(201, 200, 200)}
     receiver.wait(len(answers))
+
+
+def connections_to(daemon, port):
+    """The process's own ports of its connections to a port of this machine."""
+    sockets = {os.readlink(link)[8:-1] for link in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()
+               if os.path.islink(link) and os.readlink(link).startswith("socket:")}
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[9] in sockets and int(row[2].split(":")[1], 16) == port}
+
+
+def test_an_idle_service_whose_connections_brokers_close_says_nothing_of_a_lost_kafka(impatient):
+    ess, daemons = impatient, impatient.daemons
+    before = [connections_to(daemon, ess.broker.port) for daemon in daemons]
+    lines = [len(daemon.lines("kafka_down")) for daemon in daemons]
+    wait_for(lambda: all(len(old - connections_to(daemon, ess.broker.port)) >= 2 for old, daemon in zip(before, daemons)))
+    assert [len(daemon.lines("kafka_down")) for daemon in daemons] == lines
 
 
 def test_another_programs_open_transaction_stops_no_reader(impatient):
@@ -173,21 +191,6 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     assert ingest.request("POST", "/ess/subscribers/wanting/rewind", json.dumps({"cursor": newer})).status == 202
     assert wanting.wait(4)[1].cursor == after
     wait_for(lambda: "reason" not in ingest.get("/ess/subscribers/wanting").json["status"])
-
-
-def test_a_lane_that_waits_at_an_event_of_a_later_version_makes_its_retries_when_they_are_due(ess):
-    ess.ingest()
-    dispatcher, receiver = ess.dispatcher(), ess.receiver()
-    receiver.answer = lambda request: Answer(500 if len(receiver.requests) < 3 else 200, delay=0.5)
-    ess.subscribe("wanting", receiver, ["new.*"], ordering="none")
-    feed = ess.records("events")[0].key()[9:]
-    first = ess.publish("new.a", 1)
-    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
-    writer.produce(ess.topic("events"), b"?", b"new.kind", partition=0, headers=[
-        ("ess-v", b"2"), ("ess-topic", b"new.kind"), ("ess-id", b"x"), ("ess-feed", feed)])
-    assert writer.flush(10) == 0
-    dispatcher.wait_line("newer_event")
-    assert {r.cursor for r in receiver.wait(3, timeout=40)} == {first}  # it looks for an upgrade once a minute
 
 
 def test_a_paused_lane_far_behind_costs_a_chunk_and_its_lag_in_seconds_is_known_at_once(ess):

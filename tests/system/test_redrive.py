@@ -69,3 +69,34 @@ def test_a_redrive_sends_what_the_retention_left(ess):
     status = lambda: ingest.get("/ess/subscribers/left").json["status"]
     wait_for(lambda: status()["jobs"] == [], told=status)
     assert redriven(receiver, "left") == cursors[5::2]
+
+
+def test_a_redrive_whose_letters_are_all_refused_again_comes_to_its_end(ess):
+    ingest = ess.ingest()
+    ess.dispatcher()
+    receiver = ess.receiver()
+    receiver.answer = lambda request: Answer(400 if request.json["data"] % 2 else 200)
+    ess.subscribe("refuses", receiver, ["refuses.*"], backoff_min="50ms", backoff_max="200ms")
+    cursors = [ess.publish("refuses.a", number) for number in range(EVENTS)]
+    wait_for(lambda: len(letters(ess)) == EVENTS // 2)
+    assert ingest.request("POST", "/ess/subscribers/refuses/redrive", "{}").status == 202
+    status = lambda: ingest.get("/ess/subscribers/refuses").json["status"]
+    wait_for(lambda: len(letters(ess)) == EVENTS, told=status)  # each is a dead letter once more
+    wait_for(lambda: status()["jobs"] == [], told=status)
+    assert redriven(receiver, "refuses") == cursors[1::2]
+
+
+def test_a_job_says_which_event_it_waits_for(ess):
+    ingest = ess.ingest()
+    ess.dispatcher()
+    receiver = ess.receiver()
+    ess.subscribe("waits", receiver, ["waits.*"], backoff_min="1h", backoff_max="1h")
+    cursor = ess.publish("waits.a", 1)
+    receiver.wait(1)
+    receiver.answer = lambda request: Answer(500)
+    assert ingest.request("POST", "/ess/subscribers/waits/replay", f'{{"from":0,"to":{cursor}}}').status == 202
+    job = lambda: (ingest.get("/ess/subscribers/waits").json["status"]["jobs"] or [{}])[0]
+    wait_for(lambda: f"event {cursor} waits for another attempt" in job().get("reason", ""), told=job)
+    receiver.answer = lambda request: Answer()
+    assert ingest.request("POST", "/ess/subscribers/waits/resume").status == 202
+    wait_for(lambda: job() == {}, told=job)

@@ -140,6 +140,19 @@ static void after_twenty_refused_in_a_row_the_lane_waits(UNUSED void **state) {
     assert_true(lane.dead_lettered == 60 && lane.delivered == 3);
 }
 
+static void a_redrive_passes_every_letter_that_is_refused_again(UNUSED void **state) {
+    lane.policy.redrive = true;
+    for (int cursor = 1; cursor <= 50; cursor++) {
+        attempt(cursor, 422);
+        bury(cursor);
+    }
+    fail_until_given_up(51);
+    bury(51);
+    attempt(52, 400); /* after one that was given up, too */
+    bury(52);
+    assert_true(lane.position == 52 && lane.dead_lettered == 52);
+}
+
 static void an_outage_gives_up_one_event_and_no_other_before_a_2xx(UNUSED void **state) {
     for (int cursor = 10, round = 1; round <= 2; round++) {
         fail_until_given_up(cursor);
@@ -381,6 +394,7 @@ int main(void) {
         TEST(with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts),
         TEST(a_refused_event_is_settled_when_its_dead_letter_is),
         TEST(after_twenty_refused_in_a_row_the_lane_waits),
+        TEST(a_redrive_passes_every_letter_that_is_refused_again),
         TEST(an_outage_gives_up_one_event_and_no_other_before_a_2xx),
         TEST(an_hour_of_503_makes_at_most_one_dead_letter),
         TEST(a_410_disables_the_lane),
