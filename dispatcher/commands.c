@@ -212,7 +212,9 @@ static enum applied redrive(struct subscriber *s, struct command *command, int64
             look_up_end(s, offset);
         return WAITS;
     }
-    int64_t from = command->cursors_count || s->redriven > s->letters_end ? -1 : s->redriven;
+    if (s->redriven > s->letters_end) /* of dead letters that are not there any more */
+        s->redriven = -1;
+    int64_t from = command->cursors_count ? -1 : s->redriven;
     struct token_job job = {.job = offset, .redrive = true, .from = from, .to = s->letters_end, .position = from, .last = from};
     if (job.to <= job.from)
         return APPLIED; /* there is nothing to redrive */

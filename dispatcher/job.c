@@ -95,6 +95,16 @@ static void begin_lane(struct subscriber *s, const struct token_job *job) {
     lane_set_settled(lane, job->settled, job->settled_count);
 }
 
+/* What the redrive before it has delivered is known only now. */
+static void pass_redriven(const struct subscriber *s, struct token_job *job) {
+    int64_t redriven = s->redriven < job->to ? s->redriven : job->to;
+    if (!job->redrive || job->cursors_count || job->position >= redriven)
+        return;
+    if (job->position == job->from)
+        job->from = redriven;
+    job->position = job->last = redriven;
+}
+
 static void on_letter_ready(void *arg) {
     struct subscriber *s = arg;
     if (s->job_sender)
@@ -106,7 +116,8 @@ void job_run_next(struct subscriber *s) {
     struct error err;
     if (!s->running || s->job_sender || s->jobs_count == 0)
         return;
-    const struct token_job *job = &s->jobs[0];
+    struct token_job *job = &s->jobs[0];
+    pass_redriven(s, job);
     if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job, on_letter_ready, s, &err))) {
         log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_S("reason", err.message));
         loop_timer_set(s->dispatcher->loop, &s->job_due, clock_ms() + AGAIN_MS);

@@ -100,3 +100,22 @@ def test_a_job_says_which_event_it_waits_for(ess):
     receiver.answer = lambda request: Answer()
     assert ingest.request("POST", "/ess/subscribers/waits/resume").status == 202
     wait_for(lambda: job() == {}, told=job)
+
+
+def test_of_two_redrives_of_all_in_quick_succession_the_second_begins_where_the_first_has_ended(ess):
+    ingest = ess.ingest()
+    ess.dispatcher()
+    receiver = ess.receiver()
+    receiver.answer = refuse_odd
+    ess.subscribe("twice", receiver, ["twice.*"])
+    cursors = [ess.publish("twice.a", number) for number in range(10)]
+    status = lambda: ingest.get("/ess/subscribers/twice").json["status"]
+    wait_for(lambda: status()["dead_lettered"] == 5)
+    receiver.answer = lambda request: Answer(hang=True)
+    for count in (1, 2):
+        assert ingest.request("POST", "/ess/subscribers/twice/redrive", "{}").status == 202
+        wait_for(lambda: len(status()["jobs"]) == count, told=status)
+    receiver.answer = lambda request: Answer()
+    receiver.release()
+    wait_for(lambda: status()["jobs"] == [], told=status)
+    assert redriven(receiver, "twice") == cursors[1::2]
