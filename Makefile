@@ -131,8 +131,8 @@ $(foreach goal,$(filter bench bench-% chaos outage test,$(MAKECMDGOALS)),$(if $(
 .PHONY: bench
 bench: ## all of the below, one after the other
 	@for what in $(BENCHES); do echo "== bench-$$what"; $(MAKE) --no-print-directory bench-$$what || exit 1; done
-BENCHES ?= latency publish delivery idle takeover isolation catch-up pull ownership js
-.PHONY: bench-js bench-latency bench-idle bench-takeover bench-isolation bench-catch-up
+BENCHES ?= latency publish delivery failures idle takeover isolation catch-up pull ownership js
+.PHONY: bench-js bench-latency bench-idle bench-takeover bench-isolation bench-catch-up bench-failures
 bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
 	@build/venv/bin/python tests/bench/latency.py
 bench-js: all setup-test $(BUILD)/bench/latency ## what the client for JavaScript adds to a publish
@@ -143,6 +143,8 @@ bench-takeover: all setup-test ## how soon another dispatcher has everything aft
 	@build/venv/bin/python tests/bench/takeover.py
 bench-isolation: all setup-test $(BUILD)/bench/latency ## what 100 endpoints that hang cost 100 healthy ones
 	@build/venv/bin/python tests/bench/isolation.py
+bench-failures: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## what endpoints cost that fail 10 % of the time
+	@build/venv/bin/python tests/bench/failures.py
 bench-catch-up: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/feed ## how fast lanes deliver that are far behind, one and a hundred
 	@build/venv/bin/python tests/bench/catch_up.py
 

@@ -144,7 +144,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
     bool scan = !f && may_scan(lane);
-    *due_ms = f || scan ? earliest : later(*due_ms, earliest);
+    int64_t retry_ms = later(*due_ms, earliest); /* of what is in the window */
+    *due_ms = f || (scan && earliest > now_ms) ? earliest : retry_ms;
     if ((!f && !scan) || earliest > now_ms)
         return LANE_NOTHING;
     if (scan) {

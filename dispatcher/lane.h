@@ -91,7 +91,8 @@ enum lane_todo {
     LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
     LANE_SEND,    /* start the event at *cursor, which stands in the window: fetch it, then lane_start or lane_missing */
     LANE_BURY,    /* the event at *cursor was skipped, whatever the lane's state: fetch it, then lane_bury or lane_missing */
-    LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end */
+    LANE_SCAN,    /* look for the next event above lane->scanned: lane_found, lane_passed or lane_at_end;
+                   * while that must be waited for, ask again at *due_ms: an event of the window is due */
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 

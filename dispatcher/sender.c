@@ -405,8 +405,8 @@ void sender_step(struct sender *sender) {
         if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
             break;
         if (!go_on(sender, todo, cursor)) {
-            if (sender->due.slot == 0)
-                wait_until(sender, due_ms > now_ms ? due_ms : INT64_MAX, now_ms);
+            if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
+                wait_until(sender, due_ms, now_ms); /* no event that is due waits for what is not found */
             break;
         }
     }

@@ -1,5 +1,6 @@
 /* What webhooks cost, without ESS: the limit that ess-dispatcher is held against.
- *   webhooks receive CERT KEY COUNT SECONDS     an HTTPS receiver; prints its port, and after COUNT requests how fast they came
+ *   webhooks receive CERT KEY COUNT SECONDS [FAILS]  an HTTPS receiver; prints its port, and after COUNT requests that it took how fast
+ *                                               they came; FAILS percent of all it answers with 503
  *   webhooks bare URL CA COUNT IN_FLIGHT BYTES  a bare libcurl multi loop: COUNT POSTs, both signatures made for each
  * The receiver says a second line for each further COUNT. Loopback only. */
 #include <arpa/inet.h>
@@ -26,7 +27,7 @@ static int fail(const char *what) {
 
 /* --- the receiver */
 
-static long count_wanted, count_got;
+static long count_wanted, count_got, fail_percent;
 static int64_t first_us;
 
 static void note_request(void) {
@@ -44,6 +45,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   const char *data, size_t *size, void **state) {
     static char begun;
     static struct MHD_Response *response;
+    bool fails = false;
     (void)cls, (void)url, (void)method, (void)version, (void)data;
     if (!*state) {
         *state = &begun;
@@ -53,10 +55,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         *size = 0;
         return MHD_YES;
     }
-    note_request();
+    fails = fail_percent && random() % 100 < fail_percent;
+    if (!fails)
+        note_request();
     if (!response)
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    return MHD_queue_response(connection, 200, response);
+    return MHD_queue_response(connection, fails ? 503 : 200, response);
 }
 
 static char *read_file(const char *path) {
@@ -182,11 +186,12 @@ static int bare(const char *url, const char *ca, long count, long in_flight, siz
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (strcmp(what, "receive") == 0 && argc == 6) {
+    if (strcmp(what, "receive") == 0 && (argc == 6 || argc == 7)) {
         count_wanted = strtol(argv[4], NULL, 10);
+        fail_percent = argc == 7 ? strtol(argv[6], NULL, 10) : 0;
         return receive(argv[2], argv[3], strtol(argv[5], NULL, 10));
     }
     if (strcmp(what, "bare") == 0 && argc == 7)
         return bare(argv[2], argv[3], strtol(argv[4], NULL, 10), strtol(argv[5], NULL, 10), (size_t)strtol(argv[6], NULL, 10));
-    return fail("usage: receive CERT KEY COUNT SECONDS | bare URL CA COUNT IN_FLIGHT BYTES");
+    return fail("usage: receive CERT KEY COUNT SECONDS [FAILS] | bare URL CA COUNT IN_FLIGHT BYTES");
 }

@@ -11,7 +11,7 @@ import urllib.request
 import confluent_kafka
 import pytest
 
-from ess import CA, Broker, running, wait_for
+from ess import CA, Answer, Broker, running, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,21 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     assert ingest.request("POST", "/ess/subscribers/wanting/rewind", json.dumps({"cursor": newer})).status == 202
     assert wanting.wait(4)[1].cursor == after
     wait_for(lambda: "reason" not in ingest.get("/ess/subscribers/wanting").json["status"])
+
+
+def test_a_lane_that_waits_at_an_event_of_a_later_version_makes_its_retries_when_they_are_due(ess):
+    ess.ingest()
+    dispatcher, receiver = ess.dispatcher(), ess.receiver()
+    receiver.answer = lambda request: Answer(500 if len(receiver.requests) < 3 else 200, delay=0.5)
+    ess.subscribe("wanting", receiver, ["new.*"], ordering="none")
+    feed = ess.records("events")[0].key()[9:]
+    first = ess.publish("new.a", 1)
+    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    writer.produce(ess.topic("events"), b"?", b"new.kind", partition=0, headers=[
+        ("ess-v", b"2"), ("ess-topic", b"new.kind"), ("ess-id", b"x"), ("ess-feed", feed)])
+    assert writer.flush(10) == 0
+    dispatcher.wait_line("newer_event")
+    assert {r.cursor for r in receiver.wait(3, timeout=40)} == {first}  # it looks for an upgrade once a minute
 
 
 def test_a_paused_lane_far_behind_costs_a_chunk_and_its_lag_in_seconds_is_known_at_once(ess):

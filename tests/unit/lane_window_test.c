@@ -17,6 +17,21 @@ static void without_order_a_retry_holds_up_nothing_else(UNUSED void **state) {
     assert_true(lane.position == 4 && lane.last == 4);
 }
 
+static void while_the_log_must_be_waited_for_a_retry_keeps_its_time(UNUSED void **state) {
+    int64_t cursor, due, retry_ms;
+    concurrent(SPEC_NONE, 4);
+    start_new(1, 0);
+    assert_int_equal(lane_next(&lane, now_ms, &cursor, &due), LANE_SCAN);
+    assert_int_equal(due, INT64_MAX);
+    finish(1, 503);
+    retry_ms = lane_flight(&lane, 1)->retry_at_ms;
+    assert_int_equal(lane_next(&lane, now_ms, &cursor, &due), LANE_SCAN);
+    assert_true(due == retry_ms && due > now_ms);
+    now_ms = due;
+    assert_int_equal(lane_next(&lane, now_ms, &cursor, &due), LANE_SEND);
+    assert_int_equal(cursor, 1);
+}
+
 static void by_key_only_that_key_waits(UNUSED void **state) {
     int64_t cursor;
     concurrent(SPEC_KEY, 4);
@@ -204,6 +219,7 @@ static void another_ordering_frees_or_holds_what_waits(UNUSED void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(without_order_a_retry_holds_up_nothing_else),
+        TEST(while_the_log_must_be_waited_for_a_retry_keeps_its_time),
         TEST(by_key_only_that_key_waits),
         TEST(the_endpoint_backs_off_as_a_whole_when_it_is_not_there_and_is_probed_by_one),
         TEST(what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over),
