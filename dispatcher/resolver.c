@@ -16,7 +16,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-enum { TRY_MS = 2000, TRIES = 2, KEEP_MIN_S = 1, KEEP_MAX_S = 60, NAMES_MAX = 4096, DELAY_MS = 50, PROBE_AFTER_MS = 500 };
+enum { TRY_MS = 2000, KEEP_MIN_S = 1, KEEP_MAX_S = 60, NAMES_MAX = 4096, DELAY_MS = 50, PROBE_AFTER_MS = 500 };
 enum { FAMILY_ADDRESSES_MAX = RESOLVER_ADDRESSES_MAX / 2 };
 
 /* What is known of a name's addresses of one family. */
@@ -251,22 +251,42 @@ static void family_ask(struct family *f) {
 
 /* --- is anybody there? */
 
-static void resolver_on_probed(void *arg, int status, int timeouts, unsigned char *answer, int len) {
-    struct resolver *r = arg;
-    (void)timeouts, (void)answer, (void)len;
+static void resolver_heard(struct resolver *r, int status) {
     if (status != ARES_ETIMEOUT && status != ARES_ECONNREFUSED && status != ARES_EDESTRUCTION && status != ARES_ECANCELLED)
         r->heard_ms = clock_ms();
 }
 
-/* Every name server knows the root's, or refuses to say them. */
-static void resolver_on_probe_due(void *arg) {
+/* Every name server knows the root's, or refuses to say them. c-ares 1.28 has a new function for the
+ * question, and its header warns of the old one. */
+#if ARES_VERSION >= 0x011c00
+static void resolver_on_probed(void *arg, ares_status_t status, size_t timeouts,
+                               const ares_dns_record_t *answer) {
+    (void)timeouts, (void)answer;
+    resolver_heard(arg, (int)status);
+}
+
+static void resolver_probe(struct resolver *r) {
+    ares_query_dnsrec(r->channel, ".", ARES_CLASS_IN, ARES_REC_TYPE_NS, resolver_on_probed, r, NULL);
+}
+#else
+static void resolver_on_probed(void *arg, int status, int timeouts, unsigned char *answer, int len) {
+    (void)timeouts, (void)answer, (void)len;
+    resolver_heard(arg, status);
+}
+
+static void resolver_probe(struct resolver *r) {
     enum { CLASS_IN = 1, TYPE_NS = 2 };
+    ares_query(r->channel, ".", CLASS_IN, TYPE_NS, resolver_on_probed, r);
+}
+#endif
+
+static void resolver_on_probe_due(void *arg) {
     struct resolver *r = arg;
     struct resolver_name *name, *next;
     HASH_ITER(hh, r->names, name, next) {
         if (!name->waiting || name->is_told)
             continue;
-        ares_query(r->channel, ".", CLASS_IN, TYPE_NS, resolver_on_probed, r);
+        resolver_probe(r);
         watch_timeout(r);
         return;
     }
@@ -337,16 +357,32 @@ static struct timespec resolver_conf_changed(const struct resolver *r) {
     return stat(resolver_conf(r), &found) == 0 ? found.st_ctim : (struct timespec){0};
 }
 
+/* How long an answer is waited for, about 6 s. From 1.32 on c-ares sets the time of a first try by
+ * how quick the server's last answers were, 250 ms at least, and doubles it from try to try: five
+ * tries then last as long as two of 2 s and 4 s did before, and a name that its server must look for
+ * is found. From 1.31 on it remembers answers, and a probe would hear a server that is dead. */
+static int resolver_set_limits(struct ares_options *options) {
+    options->timeout = TRY_MS;
+#ifdef ARES_OPT_QUERY_CACHE
+    options->tries = 5;
+    options->maxtimeout = TRY_MS;
+    options->qcache_max_ttl = 0;
+    return ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_MAXTIMEOUTMS | ARES_OPT_QUERY_CACHE;
+#else
+    options->tries = 2;
+    return ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+#endif
+}
+
 /* Search domains are left out: a URL's host is absolute. */
 static int open_channel(ares_channel *channel, struct resolver *r, struct error *err) {
-    struct ares_options options = {.timeout = TRY_MS,
-                                   .tries = TRIES,
-                                   .ndomains = 0,
+    struct ares_options options = {.ndomains = 0,
                                    .sock_state_cb = on_socket,
                                    .sock_state_cb_data = r,
                                    .resolvconf_path = (char *)(uintptr_t)resolver_conf(r)};
-    int code = ares_init_options(channel, &options,
-                                 ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF);
+    int mask = resolver_set_limits(&options);
+    mask |= ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+    int code = ares_init_options(channel, &options, mask);
     if (code != ARES_SUCCESS)
         return error_set(err, "c-ares: %s", ares_strerror(code));
     if (set_servers(*channel, r->options.servers, err) == 0)

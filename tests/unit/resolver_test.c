@@ -11,16 +11,19 @@
 #include <arpa/inet.h>
 #include <sys/epoll.h>
 
+#include "common/base/clock.h"
 #include "dispatcher/resolver.h"
 #include "tests/unit/net_fixture.h"
 
-enum { TYPE_A = 1, SERVERS = 2 };
+enum { TYPE_A = 1, TYPE_NS = 2, SERVERS = 2 };
 
-/* 127.53.0.1 and 127.53.0.2; each says 10.0.0.<its number> of every name. */
+/* 127.53.0.1 and 127.53.0.2; each says 10.0.0.<its number> of every name, and names a server of the
+ * root, which may be kept for an hour. */
 static struct server {
     struct loop_io io;
     int number, asked, asked_ipv6;
-    bool silent, silent_on_ipv6;
+    bool silent, silent_on_names, silent_on_ipv6;
+    int64_t silent_until_ms;
 } servers[SERVERS];
 
 static struct loop *loop;
@@ -44,12 +47,18 @@ static void on_query(void *arg, uint32_t events) {
     end += 5;
     s->asked += type == TYPE_A;
     s->asked_ipv6 += type != TYPE_A;
-    if (s->silent || (s->silent_on_ipv6 && type != TYPE_A))
+    if (s->silent || clock_ms() < s->silent_until_ms || (type != TYPE_NS && s->silent_on_names) ||
+        (s->silent_on_ipv6 && type != TYPE_A))
         return;
     packet[2] = 0x85, packet[3] = 0x80;
     memset(packet + 6, 0, 6);
     if (type == TYPE_A) {
         const unsigned char record[] = {0xc0, 12, 0, TYPE_A, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, (unsigned char)s->number};
+        packet[7] = 1;
+        memcpy(packet + end, record, sizeof record);
+        end += sizeof record;
+    } else if (type == TYPE_NS) {
+        const unsigned char record[] = {0xc0, 12, 0, TYPE_NS, 0, 1, 0, 0, 14, 16, 0, 1, 0};
         packet[7] = 1;
         memcpy(packet + end, record, sizeof record);
         end += sizeof record;
@@ -158,11 +167,54 @@ static void a_server_that_is_silent_on_ipv6_costs_a_moment(void **state) {
     assert_int_equal(servers[0].asked_ipv6, 1); /* no second try of it was waited for */
 }
 
+/* c-ares 1.32 waits for a server about as long as it took before. */
+static void after_quick_answers_a_slow_one_is_waited_for_too(void **state) {
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        char host[16];
+        snprintf(host, sizeof host, "%d.test", i);
+        assert_int_equal(ask(host), 1);
+    }
+    servers[0].silent_until_ms = clock_ms() + 1500;
+    assert_int_equal(ask("slow.test"), 1);
+}
+
+static void stop_loop(void *arg) {
+    (void)arg;
+    loop_stop(loop);
+}
+
+/* Whether a name server was heard in the first 900 ms of waiting for a name. */
+static bool hears(const char *host) {
+    struct resolve resolve = {.done = on_found};
+    struct loop_timer timer;
+    int64_t began_ms = clock_ms();
+    assert_null(resolver_find(resolver, &resolve, host));
+    loop_timer_init(&timer, stop_loop, NULL);
+    loop_timer_set(loop, &timer, began_ms + 900);
+    loop_run(loop);
+    resolver_forget(&resolve);
+    return resolver_heard_since(resolver, began_ms);
+}
+
+/* c-ares 1.31 would answer from memory, and a dead server be taken for a living one. */
+static void a_server_is_heard_only_when_it_answers_now(void **state) {
+    (void)state;
+    if (!loop)
+        skip();
+    servers[0].silent_on_names = true;
+    assert_true(hears("one.test"));
+    servers[0].silent = true;
+    assert_false(hears("two.test"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_changed_resolv_conf_is_read_again, begin, end),
         cmocka_unit_test_setup_teardown(what_the_old_server_never_answered_is_asked_of_the_new_one, begin, end),
         cmocka_unit_test_setup_teardown(a_server_that_is_silent_on_ipv6_costs_a_moment, begin, end),
+        cmocka_unit_test_setup_teardown(after_quick_answers_a_slow_one_is_waited_for_too, begin, end),
+        cmocka_unit_test_setup_teardown(a_server_is_heard_only_when_it_answers_now, begin, end),
     };
     int fd = mkstemp(conf);
     close(fd);
