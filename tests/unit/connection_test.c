@@ -23,7 +23,8 @@ static int free_server(void **state) {
     return free_loop(state);
 }
 
-/* Whether one from this address is taken. The client's end stays open. */
+/* Whether one from this address is taken. The client's end stays open. libmicrohttpd 1.0 counts a
+ * connection that it did not accept itself when it next runs; 0.9.75 counts it at once. */
 static bool connects(const char *text) {
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -31,8 +32,10 @@ static bool connects(const char *text) {
     bool is_v6 = inet_pton(AF_INET6, text, &v6.sin6_addr) == 1;
     assert_true(is_v6 || inet_pton(AF_INET, text, &v4.sin_addr) == 1);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    return MHD_add_connection(server->daemon, ends[0], is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-                              is_v6 ? sizeof v6 : sizeof v4) == MHD_YES;
+    bool taken = MHD_add_connection(server->daemon, ends[0], is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+                                    is_v6 ? sizeof v6 : sizeof v4) == MHD_YES;
+    MHD_run(server->daemon);
+    return taken;
 }
 
 static void test_addresses_of_ipv4_count_each(void **state) {
