@@ -238,10 +238,10 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     struct webhook *w = (struct webhook *)(void *)private;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    bool counts = code == CURLE_OK || (w->exchange.answered && code != CURLE_OPERATION_TIMEDOUT);
+    bool counts = w->exchange.answered && code != CURLE_OPERATION_TIMEDOUT;
     const struct webhook_result result = {
         .status = counts ? (int)status : 0,
-        .error = w->failure ? w->failure : *w->reason ? w->reason : curl_easy_strerror(code),
+        .error = w->failure ? w->failure : *w->reason ? w->reason : code ? curl_easy_strerror(code) : "its headers were cut short",
         .fault = counts || w->failure == not_public ? WEBHOOK_NO_FAULT : find_fault(w, code),
         .stale = !counts && is_stale(w, code),
         .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,

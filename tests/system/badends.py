@@ -123,6 +123,11 @@ class BadEnd:
     def ends_a_body_too_early(self, connection):
         self._request(connection).sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
 
+    def ends_in_its_headers(self, connection):
+        """At its first request; the next ones are answered."""
+        tls = self._request(connection)
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Le" if len(self.requests) == 1 else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
     def ends_without_close_notify(self, connection):
         self._request(connection).sendall(b"HTTP/1.0 200 OK\r\n\r\nthank you")
 

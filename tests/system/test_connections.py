@@ -50,6 +50,13 @@ def test_bytes_on_an_idle_connection_settle_no_event(ess, end_that):
     assert end.requests == [(first, 1), (second, 1)]
 
 
+def test_an_answer_that_ends_in_its_headers_is_none(ess, end_that):
+    end = end_that("ends_in_its_headers", backoff_min="100ms")
+    cursor = ess.publish("a", 1)
+    wait_for(lambda: settled(ess, cursor))
+    assert end.requests == [(cursor, 1), (cursor, 2)]
+
+
 @pytest.mark.parametrize("way", ["ends_a_body_too_early", "ends_without_close_notify"])
 def test_an_answer_counts_once_its_status_and_headers_are_there(ess, end_that, way):
     end = end_that(way)
