@@ -23,6 +23,13 @@ void endpoint_forget(struct endpoint *e) {
     e->probing = false;
 }
 
+void endpoint_move(struct endpoint *e) {
+    endpoint_forget(e);
+    e->moved_at = e->started;
+}
+
+bool endpoint_moved_since(const struct endpoint *e, uint64_t attempt) { return attempt < e->moved_at; }
+
 void endpoint_succeed(struct endpoint *e, uint64_t attempt) {
     if (attempt >= e->frees_from)
         endpoint_forget(e);

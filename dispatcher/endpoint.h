@@ -18,6 +18,7 @@ struct endpoint {
     size_t in_flight;
     uint64_t started;      /* attempts so far = the number of the next one */
     uint64_t frees_from;   /* the 2xx of an attempt with a lower number was on its way when the endpoint was backed off */
+    uint64_t moved_at;     /* attempts with a lower number were made at another URL */
     int64_t failing_since_ms; /* wall: the first failure since the last 2xx, for people; 0: not failing */
     int64_t failing_ms;    /* time in which attempts were made and all failed */
     int64_t failed_at_ms;  /* the newest failure; 0: not known */
@@ -40,7 +41,11 @@ void endpoint_back_off(struct endpoint *endpoint, int64_t now_ms, int64_t until_
 
 /* A pause: what failed before it is over. */
 void endpoint_pause(struct endpoint *endpoint);
-/* A resume, or another URL: nothing is known of it. */
+/* A resume: nothing is known of it. */
 void endpoint_forget(struct endpoint *endpoint);
+/* Another URL: nothing is known of it, and attempts that are under way will tell nothing. */
+void endpoint_move(struct endpoint *endpoint);
+/* Whether that attempt was made at another URL. */
+bool endpoint_moved_since(const struct endpoint *endpoint, uint64_t attempt);
 
 #endif

@@ -388,10 +388,9 @@ void lane_resume(struct lane *lane) {
     endpoint_forget(lane->endpoint);
     for (size_t i = 0; i < lane->window.count; i++) {
         struct flight *f = lane->window.flights[i];
-        if (f->state == FLIGHT_BACKOFF) {
-            f->attempts = 0;
+        f->attempts = f->state == FLIGHT_IN_FLIGHT ? 1 : f->state == FLIGHT_BURYING ? f->attempts : 0;
+        if (f->state == FLIGHT_BACKOFF)
             window_set_state(&lane->window, f, FLIGHT_QUEUED);
-        }
     }
 }
 

@@ -153,7 +153,7 @@ void lane_disable(struct lane *lane, const char *reason);
 /* The oldest event with a failed attempt is to be dead-lettered, after the attempt that is under way. Returns its cursor; 0: there is
  * none, or one is skipped already. */
 int64_t lane_skip(struct lane *lane);
-/* All goes on with clean counts; any back-off ends. */
+/* All goes on with clean counts; any back-off ends. An attempt that is under way is the first. */
 void lane_resume(struct lane *lane);
 /* Everything up to `position` counts as settled and nothing above it. No attempt may be under way: lane_abort them. */
 void lane_rewind(struct lane *lane, int64_t position);

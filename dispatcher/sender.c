@@ -145,7 +145,14 @@ static void count(struct dispatcher *d, const struct attempt *a, const struct we
         histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
 }
 
-/* It says nothing of the endpoint: it met a fault of ours, or a kept-alive connection that was dead already. */
+/* What failed at a URL that the subscriber no longer has is tried at its new one. */
+static bool attempt_was_elsewhere(const struct attempt *a, const struct webhook_result *result) {
+    const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
+    return retry_judge(result->status) != RETRY_SETTLED &&
+           endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number);
+}
+
+/* It says nothing of the endpoint: it met a fault of ours, a kept-alive connection that was dead already, or another URL. */
 static void attempt_call_off(struct attempt *a, const struct webhook_result *result) {
     struct sender *sender = a->sender;
     int64_t now_ms = clock_ms();
@@ -169,7 +176,7 @@ static void on_done(void *arg, const struct webhook_result *result) {
                                          .duration_ms = result->duration_ms,
                                          .excerpt = result->excerpt};
     bool was_disabled = sender->lane.disabled;
-    if (fault_judge(d, result) || result->stale) {
+    if (fault_judge(d, result) || result->stale || attempt_was_elsewhere(a, result)) {
         attempt_call_off(a, result);
         return;
     }

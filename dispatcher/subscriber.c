@@ -274,6 +274,13 @@ static void renew_policy(struct subscriber *s) {
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
 }
 
+/* An attempt that is under way at the old one may still settle its event; its failure says nothing. */
+static void take_new_url(struct subscriber *s) {
+    endpoint_move(&s->endpoint);
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, false);
+    subscriber_resume(s);
+}
+
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */
 static void replace_record(struct subscriber *s, struct subscriber_record *record) {
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
@@ -287,7 +294,7 @@ static void replace_record(struct subscriber *s, struct subscriber_record *recor
         sender_topics_changed(s->job_sender);
     renew_policy(s);
     if (new_url)
-        subscriber_resume(s);
+        take_new_url(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
     progress_made(s);
     step_all(s);

@@ -74,8 +74,10 @@ static void on_done(void *arg, const struct webhook_result *result) {
         make_again(t, result);
         return;
     }
-    subscriber_answered(s, result);
-    lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(s->dispatcher));
+    if (!endpoint_moved_since(&s->endpoint, t->endpoint_number)) {
+        subscriber_answered(s, result);
+        lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(s->dispatcher));
+    }
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
              LOG_S("error", result->error));
     note(t, result);

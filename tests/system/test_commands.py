@@ -251,6 +251,25 @@ def test_another_url_enables_a_disabled_subscriber(shared, make):
     assert [request.cursor for request in subscriber.receiver.requests if request.path == "/new"] == cursors
 
 
+@pytest.mark.parametrize("status", [410, 422, 500])
+def test_a_failure_at_the_url_before_says_nothing_of_the_new_one(shared, make, status):
+    subscriber = make([f"left.{status}"], max_attempts=1)
+    at_old = Answer(status)
+    subscriber.receiver.answer = lambda request: Answer(hang=True) if request.path == "/hook" else Answer()
+    subscriber.receiver.take, take = lambda request: at_old if take(request).hang else Answer(), subscriber.receiver.take
+    cursor = shared.publish(f"left.{status}", 1)
+    subscriber.receiver.wait(1)
+    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
+    url = subscriber.receiver.url("/new")
+    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": url}))
+    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"])
+    subscriber.receiver.release()
+    requests = subscriber.receiver.wait(2)
+    assert [(request.path, request.cursor) for request in requests] == [("/hook", cursor), ("/new", cursor)]
+    wait_for(lambda: subscriber.status()["delivered"] == 1, told=subscriber.status)
+    assert subscriber.status()["state"] == "active" and subscriber.status()["dead_lettered"] == 0
+
+
 def test_during_a_rotation_both_secrets_sign_and_afterwards_the_new_one_alone(shared, make):
     subscriber = make(["rotate.a"])
     old = standardwebhooks.Webhook(subscriber.registration["whsec"])

@@ -100,6 +100,15 @@ static void resume_gives_a_lane_that_gives_nothing_up_clean_counts(UNUSED void *
     assert_int_equal(lane.position, cursor);
 }
 
+static void resume_gives_clean_counts_to_what_is_under_way_too(UNUSED void **state) {
+    for (int i = 1; i < usual.max_attempts; i++)
+        attempt(1, 500);
+    lane_start(&lane, 1);
+    lane_resume(&lane);
+    finish(1, 500);
+    assert_true(state_of(1) == FLIGHT_BACKOFF && lane_flight(&lane, 1)->attempts == 1);
+}
+
 static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts(UNUSED void **state) {
     struct lane_policy policy = usual;
     policy.dead_letters_all = true;
@@ -391,6 +400,7 @@ int main(void) {
         TEST(an_event_that_is_gone_from_the_log_is_settled),
         TEST(the_event_after_one_that_compaction_took_says_so),
         TEST(resume_gives_a_lane_that_gives_nothing_up_clean_counts),
+        TEST(resume_gives_clean_counts_to_what_is_under_way_too),
         TEST(with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts),
         TEST(a_refused_event_is_settled_when_its_dead_letter_is),
         TEST(after_twenty_refused_in_a_row_the_lane_waits),
