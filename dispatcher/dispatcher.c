@@ -15,7 +15,8 @@ static int64_t write_until_ms;
 bool dispatcher_kafka_up(const struct dispatcher *d) { return d->kafka_up && !(d->feed && feed_trouble(d->feed)); }
 
 bool dispatcher_ready(const struct dispatcher *d) {
-    return dispatcher_kafka_up(d) && !producer_fault(d->producer) && partitions_settled(d->partitions) && !d->starting_over && !d->stopping;
+    return dispatcher_kafka_up(d) && !producer_fault(d->producer) && partitions_settled(d->partitions) &&
+           !partitions_trouble(d->partitions) && !d->starting_over && !d->stopping;
 }
 
 static void on_capacity_due(void *arg) {

@@ -130,7 +130,8 @@ static void letters_on_end(void *arg, const char *topic, int32_t partition, int6
 }
 
 /* Out of range: the retention took what stood there. The pass reads what is left. */
-static void letters_on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void letters_on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+    (void)topic;
     struct letters *l = arg;
     int64_t held_back;
     if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {

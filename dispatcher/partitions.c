@@ -268,6 +268,15 @@ static void on_ended(void *arg, const char *topic, int32_t partition) {
         ownership_specs_read(&p->ownership, partition);
 }
 
+/* Lanes go on as they are: what is known of them stays true until it is read otherwise. */
+static void on_table_trouble(void *arg, const char *reason) {
+    (void)arg;
+    if (reason)
+        log_warn("subscribers_not_read", LOG_S("reason", reason));
+    else
+        log_info("subscribers_read_again");
+}
+
 static void on_table_failed(void *arg, const char *reason) {
     struct partitions *p = arg;
     dispatcher_start_over(p->dispatcher, reason);
@@ -315,6 +324,7 @@ int partitions_open(struct partitions *p, struct error *err) {
                                           .fetch_wait_ms = FETCH_WAIT_MS,
                                           .record = on_record,
                                           .ended = on_ended,
+                                          .trouble = on_table_trouble,
                                           .failed = on_table_failed,
                                           .arg = p};
     p->table = table_new(d->loop, &options, err);
@@ -364,6 +374,8 @@ void partitions_free(struct partitions *p) {
 }
 
 /* --- what may be done */
+
+const char *partitions_trouble(const struct partitions *p) { return p && p->table ? table_trouble(p->table) : NULL; }
 
 bool partitions_settled(const struct partitions *p) { return p && p->table && ownership_settled(&p->ownership, clock_ms()); }
 

@@ -24,6 +24,8 @@ void partitions_close(struct partitions *p);
 void partitions_stop(struct partitions *p, int64_t deadline_ms);
 void partitions_free(struct partitions *p);
 
+/* Why the subscribers of these partitions cannot be read; NULL: they can. */
+const char *partitions_trouble(const struct partitions *p);
 /* All that is assigned is held, and its lanes run. */
 bool partitions_settled(const struct partitions *p);
 /* Its lanes run, or are only held up. */

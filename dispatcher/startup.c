@@ -94,6 +94,12 @@ static void on_check_record(void *arg, const struct table_record *record) {
         buf_append(&check_value, record->value.data, record->value.len);
 }
 
+static void on_check_trouble(void *arg, const char *reason) {
+    (void)arg;
+    if (reason)
+        log_warn("subscribers_not_read", LOG_S("reason", reason));
+}
+
 static void on_checked(void *arg) {
     struct dispatcher *d = arg;
     struct error err;
@@ -120,6 +126,7 @@ static void read_check(struct dispatcher *d) {
                                           .partitions = 1,
                                           .record = on_check_record,
                                           .loaded = on_checked,
+                                          .trouble = on_check_trouble,
                                           .failed = on_broken,
                                           .arg = d};
     check = table_new(d->loop, &options, &err);
@@ -193,3 +200,5 @@ void startup_undo(struct dispatcher *d) {
     feed_free(d->feed);
     d->feed = NULL;
 }
+
+const char *startup_trouble(void) { return check ? table_trouble(check) : NULL; }

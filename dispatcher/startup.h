@@ -6,6 +6,8 @@
 struct dispatcher;
 
 void startup_begin(struct dispatcher *d);
+/* Why the check of the key file cannot be read from ess.subscribers; NULL: it is not to be read, or it can. */
+const char *startup_trouble(void);
 /* Stops all lanes, writes nothing, and frees what startup made but for the membership in the group. */
 void startup_undo(struct dispatcher *d);
 

@@ -5,6 +5,8 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
 #include "dispatcher/lookout.h"
+#include "dispatcher/partitions.h"
+#include "dispatcher/startup.h"
 #include "dispatcher/subscriber.h"
 #include "dispatcher/subscribers.h"
 
@@ -24,6 +26,8 @@ static const char *why_not_ready(const struct dispatcher *d) {
         return fault ? fault : trouble;
     if (!d->kafka_up)
         return "no Kafka broker answers";
+    if (startup_trouble() || partitions_trouble(d->partitions))
+        return startup_trouble() ? startup_trouble() : partitions_trouble(d->partitions);
     return *d->waiting_for ? d->waiting_for : "the subscribers are being read";
 }
 

@@ -61,6 +61,7 @@ struct ingest {
     bool kafka_up;
     bool stopping;
     bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
+    const char *subscribers_trouble; /* why ess.subscribers or ess.tokens cannot be read; NULL: they can */
     char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
     struct pause restarts;
     struct loop_timer restart; /* main.c's: undoes what startup.c has built, and begins again */

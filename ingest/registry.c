@@ -290,6 +290,15 @@ static void on_loaded(void *arg) {
     r->loaded(r->ingest);
 }
 
+static void on_trouble(void *arg, const char *reason) {
+    struct registry *r = arg;
+    r->ingest->subscribers_trouble = reason;
+    if (reason)
+        log_warn("subscribers_not_read", LOG_S("reason", reason));
+    else
+        log_info("subscribers_read_again");
+}
+
 static void on_failed(void *arg, const char *reason) {
     struct registry *r = arg;
     ingest_start_over(r->ingest, reason);
@@ -303,6 +312,7 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
                                           .partitions = SUBSCRIBER_PARTITIONS,
                                           .record = on_record,
                                           .loaded = on_loaded,
+                                          .trouble = on_trouble,
                                           .failed = on_failed,
                                           .arg = r};
     ingest->statuses = statuses_new();
@@ -323,6 +333,7 @@ void registry_free(struct registry *r) {
     table_free(r->table);
     HASH_ITER(hh, r->entries, entry, next)
         entry_free(r, entry);
+    r->ingest->subscribers_trouble = NULL;
     statuses_free(r->ingest->statuses);
     r->ingest->statuses = NULL;
     buf_fini(&r->check);

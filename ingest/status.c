@@ -25,6 +25,8 @@ static const char *why_not_ready(const struct ingest *ingest) {
         return fault ? fault : trouble;
     if (!ingest->kafka_up)
         return "no Kafka broker answers";
+    if (ingest->subscribers_trouble)
+        return ingest->subscribers_trouble;
     return *ingest->waiting_for ? ingest->waiting_for : "the log and the subscribers are being read";
 }
 

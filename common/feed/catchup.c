@@ -129,7 +129,8 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
     finish(c);
 }
 
-static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+    (void)topic;
     struct catchup *c = arg;
     if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         feed_break(c->feed, reason);

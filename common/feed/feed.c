@@ -306,7 +306,8 @@ static void tail_fails(struct feed *feed, rd_kafka_resp_err_t code, const char *
         doubt(feed);
 }
 
-static void on_tail_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void on_tail_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+    (void)topic;
     struct feed *feed = arg;
     if (feed->stopped)
         return;

@@ -62,12 +62,13 @@ static bool transient(rd_kafka_resp_err_t code) {
 }
 
 /* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an authentication that failed. */
-static bool lasting(rd_kafka_event_t *event) {
+static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_resp_err_t code) {
     rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
     bool of_partition = at && at->partition >= 0;
+    if (of_partition || code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event))
+        c->options.failed(c->options.arg, of_partition ? at->topic : NULL, code, rd_kafka_event_error_string(event));
     if (at)
         rd_kafka_topic_partition_destroy(at);
-    return of_partition || rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event);
 }
 
 static void on_error(struct consumer *c, rd_kafka_event_t *event) {
@@ -76,8 +77,8 @@ static void on_error(struct consumer *c, rd_kafka_event_t *event) {
         rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
         c->options.end(c->options.arg, at->topic, at->partition, at->offset);
         rd_kafka_topic_partition_destroy(at);
-    } else if (!transient(code) && lasting(event)) {
-        c->options.failed(c->options.arg, code, rd_kafka_event_error_string(event));
+    } else if (!transient(code)) {
+        on_lasting(c, event, code);
     }
 }
 

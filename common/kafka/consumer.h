@@ -21,8 +21,8 @@ struct consumer_options {
     /* The partition's end was reached: its next record will be at `offset`. */
     void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
     /* A lasting fault of one partition (offset out of range, topic gone, no right to read) or a fatal one of the handle. What
-     * befalls a single connection is not told: another one may do. May come again and again. */
-    void (*failed)(void *arg, rd_kafka_resp_err_t code, const char *reason);
+     * befalls a single connection is not told: another one may do. May come again and again. `topic`: of that partition, or NULL. */
+    void (*failed)(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason);
     /* As much was taken in one go as may be read ahead. librdkafka (before 2.2) may have found its queue full, and then sleeps for
      * up to a second although it is empty now: to assign anew, at what comes next, wakes it up. May be NULL. */
     void (*drained)(void *arg);

@@ -1,25 +1,36 @@
 /* A compacted topic as a table; see table.h. */
 #include "common/kafka/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/kafka/consumer.h"
 
 /* A partition of a topic. */
 struct place {
     bool chosen, ended;
+    bool unheard; /* while there is trouble: nothing was read since the last try */
     int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by partition */
 };
 
+enum { AGAIN_FIRST_MS = 1000, AGAIN_LONGEST_MS = 8000, SAY_AGAIN_MS = 60 * 1000 };
+
 struct table {
+    struct loop *loop;
     struct table_options options;
     struct consumer *consumer;
     size_t topics;
     struct place *places; /* [topic][partition] */
     int64_t to_end;
     bool known; /* all that was read at some time was read to its end: the topics are there */
+    /* while partitions cannot be read */
+    char trouble[400]; /* "": they can */
+    struct loop_timer again;
+    int64_t pause_ms, said_ms;
+    int64_t unheard; /* places */
 };
 
 static size_t topic_number(const struct table *t, const char *topic) {
@@ -46,6 +57,80 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
         t->options.loaded(t->options.arg);
 }
 
+/* --- what cannot be read */
+
+static int assign(struct table *t, struct error *err) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * (int)t->topics);
+    for (size_t topic = 0; topic < t->topics; topic++)
+        for (int32_t i = 0; i < t->options.partitions; i++)
+            if (place_of(t, topic, i)->chosen)
+                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset = place_of(t, topic, i)->next;
+    int result = consumer_assign_list(t->consumer, list, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    return result;
+}
+
+/* From now on each place must be heard of before all is well. */
+static void doubt_all(struct table *t) {
+    t->unheard = 0;
+    for (size_t i = 0; i < t->topics * (size_t)t->options.partitions; i++) {
+        t->places[i].unheard = t->places[i].chosen;
+        t->unheard += t->places[i].chosen;
+    }
+}
+
+static void say_trouble(struct table *t, const char *reason) {
+    t->said_ms = clock_ms();
+    if (t->options.trouble)
+        t->options.trouble(t->options.arg, reason);
+}
+
+static void end_trouble(struct table *t) {
+    t->trouble[0] = 0;
+    loop_timer_clear(t->loop, &t->again);
+    say_trouble(t, NULL);
+}
+
+static void hear_of(struct table *t, struct place *place) {
+    if (!place->unheard)
+        return;
+    place->unheard = false;
+    if (--t->unheard == 0)
+        end_trouble(t);
+}
+
+/* A new assignment: librdkafka tries some partitions only after minutes. */
+static void on_again(void *arg) {
+    struct table *t = arg;
+    struct error err;
+    if (clock_ms() - t->said_ms >= SAY_AGAIN_MS)
+        say_trouble(t, t->trouble);
+    t->pause_ms = t->pause_ms * 2 < AGAIN_LONGEST_MS ? t->pause_ms * 2 : AGAIN_LONGEST_MS;
+    loop_timer_set(t->loop, &t->again, clock_ms() + t->pause_ms);
+    doubt_all(t);
+    if (assign(t, &err))
+        t->options.failed(t->options.arg, err.message);
+}
+
+static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+    char text[sizeof t->trouble];
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        snprintf(text, sizeof text, "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
+    else
+        snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", topic, reason);
+    bool first = !t->trouble[0], same = strcmp(text, t->trouble) == 0;
+    memcpy(t->trouble, text, sizeof text);
+    if (first) {
+        t->pause_ms = AGAIN_FIRST_MS;
+        loop_timer_set(t->loop, &t->again, clock_ms() + t->pause_ms);
+    }
+    doubt_all(t);
+    if (!same)
+        say_trouble(t, t->trouble);
+}
+
+/* --- what is read */
+
 static void on_message(void *arg, const rd_kafka_message_t *message) {
     struct table *t = arg;
     size_t topic = topic_number(t, rd_kafka_topic_name(message->rkt));
@@ -62,6 +147,7 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
     if (!place->chosen || message->offset < place->next)
         return;
     place->next = message->offset + 1;
+    hear_of(t, place);
     t->options.record(t->options.arg, &record);
     if (!place->ended && consumer_at_end(t->consumer, message)) /* the end itself is told only after a fetch that waited */
         reach_end(t, topic, message->partition);
@@ -70,33 +156,39 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
 static void on_end(void *arg, const char *name, int32_t partition, int64_t offset) {
     struct table *t = arg;
     size_t topic = topic_number(t, name);
-    const struct place *place = place_of(t, topic, partition);
-    if (place->chosen && offset >= place->next)
-        reach_end(t, topic, partition);
+    struct place *place = place_of(t, topic, partition);
+    if (!place->chosen || offset < place->next)
+        return;
+    hear_of(t, place);
+    reach_end(t, topic, partition);
 }
 
-static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
     struct table *t = arg;
     bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     if (unknown && !t->known)
         return; /* it was made just now; librdkafka finds it once brokers know it */
-    t->options.failed(t->options.arg, reason);
+    bool other_log = unknown || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    if (other_log || !topic)
+        t->options.failed(t->options.arg, reason);
+    else
+        begin_trouble(t, topic, code, reason);
 }
 
 int table_choose(struct table *t, const bool *chosen, struct error *err) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * (int)t->topics);
+    t->to_end = 0;
     for (size_t topic = 0; topic < t->topics; topic++) {
         for (int32_t i = 0; i < t->options.partitions; i++) {
             struct place *place = place_of(t, topic, i);
             *place = (struct place){.chosen = chosen[i], .next = place->chosen && chosen[i] ? place->next : 0};
-            if (chosen[i])
-                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset = place->next;
+            t->to_end += chosen[i];
         }
     }
-    t->to_end = list->cnt;
-    int result = consumer_assign_list(t->consumer, list, err);
-    rd_kafka_topic_partition_list_destroy(list);
-    return result;
+    if (t->trouble[0])
+        doubt_all(t);
+    if (t->trouble[0] && t->unheard == 0)
+        end_trouble(t);
+    return assign(t, err);
 }
 
 static int choose_all(struct table *t, struct error *err) {
@@ -109,7 +201,9 @@ static int choose_all(struct table *t, struct error *err) {
 
 struct table *table_new(struct loop *loop, const struct table_options *options, struct error *err) {
     struct table *t = mem_zero(sizeof *t);
+    t->loop = loop;
     t->options = *options;
+    loop_timer_init(&t->again, on_again, t);
     while (options->topics[t->topics])
         t->topics++;
     t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
@@ -130,11 +224,14 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
     return t;
 }
 
+const char *table_trouble(const struct table *t) { return t->trouble[0] ? t->trouble : NULL; }
+
 bool table_loaded(const struct table *t) { return t->to_end == 0; }
 
 void table_free(struct table *t) {
     if (!t)
         return;
+    loop_timer_clear(t->loop, &t->again);
     consumer_free(t->consumer);
     free(t->places);
     free(t);

@@ -31,7 +31,10 @@ struct table_options {
     void (*record)(void *arg, const struct table_record *record);
     void (*loaded)(void *arg); /* once: all partitions were read to their ends. May be NULL */
     void (*ended)(void *arg, const char *topic, int32_t partition); /* this one was read to its end. May be NULL */
-    void (*failed)(void *arg, const char *reason);
+    /* Partitions cannot be read, as for a right that was taken back: it is tried again, and goes on where it stood. NULL: all
+     * are read again. What lasts is told once a minute, and a new reason at once. May be NULL. */
+    void (*trouble)(void *arg, const char *reason);
+    void (*failed)(void *arg, const char *reason); /* a topic is gone or is not what was read: begin anew */
     void *arg;
 };
 
@@ -42,6 +45,8 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
 int table_choose(struct table *table, const bool *chosen, struct error *err);
 /* All that is read was read to its end. */
 bool table_loaded(const struct table *table);
+/* Why partitions cannot be read; NULL: they can. */
+const char *table_trouble(const struct table *table);
 void table_free(struct table *table);
 
 #endif

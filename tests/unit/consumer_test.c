@@ -28,7 +28,8 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
     seen->ended = true;
 }
 
-static void on_failed(void *arg, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+    (void)topic;
     (void)arg, (void)code;
     fail_msg("%s", reason);
 }
