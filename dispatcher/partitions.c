@@ -4,6 +4,7 @@
 #include "dispatcher/partitions.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,8 @@ struct partitions {
     int64_t newest_number; /* of all tokens */
     struct loop_hook hook;
     struct loop_timer due, watchdog, trim;
-    struct log_limit failures, disputes;
+    struct log_limit failures, disputes, claims;
+    char claim_trouble[512]; /* why a claim was not written, "" since one was read */
 };
 
 /* --- claims */
@@ -45,11 +47,19 @@ struct claim_append {
     uint64_t owner, assignment;
 };
 
+static void note_claim_failed(struct partitions *p, int32_t partition, const char *reason) {
+    int64_t held_back;
+    snprintf(p->claim_trouble, sizeof p->claim_trouble, "partitions cannot be claimed in %s: %.150s",
+             p->dispatcher->tokens_topic, reason);
+    if (log_limit_pass(&p->claims, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason), LOG_N("held_back", held_back));
+}
+
 static void on_claim_reported(struct append *append, const struct producer_report *report) {
     struct claim_append *a = (struct claim_append *)append;
     struct partitions *p = a->dispatcher->partitions;
     if (report->fate != PRODUCER_WRITTEN && p && p->ownership.owner == a->owner) {
-        log_warn("claim_not_written", LOG_N("partition", a->partition), LOG_S("reason", report->reason));
+        note_claim_failed(p, a->partition, report->reason);
         ownership_claim_failed(&p->ownership, a->partition, a->assignment);
     }
     free(a);
@@ -257,6 +267,8 @@ static void on_record(void *arg, const struct table_record *record) {
         return;
     }
     claim_from_json(record->value, &owner, &assignment);
+    if (owner == p->ownership.owner)
+        p->claim_trouble[0] = 0;
     if (owner != p->ownership.owner && p->ownership.partition[record->partition].epoch >= 0)
         note_dispute(p, record);
     ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment, clock_ms());
@@ -376,6 +388,8 @@ void partitions_free(struct partitions *p) {
 /* --- what may be done */
 
 const char *partitions_trouble(const struct partitions *p) { return p && p->table ? table_trouble(p->table) : NULL; }
+
+const char *partitions_claim_trouble(const struct partitions *p) { return p && p->claim_trouble[0] ? p->claim_trouble : NULL; }
 
 bool partitions_settled(const struct partitions *p) { return p && p->table && ownership_settled(&p->ownership, clock_ms()); }
 

@@ -26,6 +26,8 @@ void partitions_free(struct partitions *p);
 
 /* Why the subscribers of these partitions cannot be read; NULL: they can. */
 const char *partitions_trouble(const struct partitions *p);
+/* Why the newest claim was not written; NULL: it was. */
+const char *partitions_claim_trouble(const struct partitions *p);
 /* All that is assigned is held, and its lanes run. */
 bool partitions_settled(const struct partitions *p);
 /* Its lanes run, or are only held up. */

@@ -118,14 +118,14 @@ static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_
         snprintf(text, sizeof text, "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
     else
         snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", topic, reason);
-    bool first = !t->trouble[0], same = strcmp(text, t->trouble) == 0;
+    bool first = !t->trouble[0]; /* of the same fault each partition may tell in words of its own */
     memcpy(t->trouble, text, sizeof text);
     if (first) {
         t->pause_ms = AGAIN_FIRST_MS;
         loop_timer_set(t->loop, &t->again, clock_ms() + t->pause_ms);
     }
     doubt_all(t);
-    if (!same)
+    if (first)
         say_trouble(t, t->trouble);
 }
 

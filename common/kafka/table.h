@@ -32,7 +32,7 @@ struct table_options {
     void (*loaded)(void *arg); /* once: all partitions were read to their ends. May be NULL */
     void (*ended)(void *arg, const char *topic, int32_t partition); /* this one was read to its end. May be NULL */
     /* Partitions cannot be read, as for a right that was taken back: it is tried again, and goes on where it stood. NULL: all
-     * are read again. What lasts is told once a minute, and a new reason at once. May be NULL. */
+     * are read again. What lasts is told once a minute. May be NULL. */
     void (*trouble)(void *arg, const char *reason);
     void (*failed)(void *arg, const char *reason); /* a topic is gone or is not what was read: begin anew */
     void *arg;
