@@ -16,7 +16,6 @@
 enum {
     LINGER_MS = 2000,
     LINGER_PIECE_BYTES = 16 * 1024,
-    LINGERS_MAX = 1000, /* beyond it connections are closed at once */
 };
 
 /* The connections of one IPv4 address, or of one /64 of IPv6, which is what one customer has. */
@@ -112,9 +111,9 @@ static void linger_on_ready(void *arg, uint32_t events) {
         l->left_bytes -= (size_t)n;
 }
 
-/* libmicrohttpd closes its descriptor: this one keeps the socket. */
+/* libmicrohttpd closes its descriptor: this one keeps the socket. Beyond the most that may linger, a connection is closed at once. */
 static void linger_begin(struct http_server *server, int fd) {
-    int own = server->lingers_count < LINGERS_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int own = server->lingers_count < server->lingers_max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (own < 0)
         return;
     struct http_linger *l = mem_zero(sizeof *l);
@@ -197,7 +196,7 @@ static void connection_close(struct http_connection *c) {
         linger_begin(server, c->fd);
     DL_DELETE(server->connections, c);
     server->connections_count--;
-    server->must_run = true; /* at its limit it stopped listening, and begins again only when it runs */
+    http_server_accept(server); /* at its limit it has stopped */
     free(c);
 }
 

@@ -89,12 +89,14 @@ struct http_server {
     bool must_run; /* libmicrohttpd: its own wake-up does not always reach the loop */
     struct loop_io io;
     struct loop_timer timer; /* libmicrohttpd's own time-outs */
+    struct loop_io listener;
+    struct loop_timer accept_again; /* set: there was no descriptor for a connection */
     struct loop_hook hook;
     struct http_connection *connections;
     size_t connections_count, connections_max;
     struct http_peer *peers;
     struct http_linger *lingers;
-    size_t lingers_count;
+    size_t lingers_count, lingers_max;
     uint64_t turn; /* counts the loop's wake-ups */
     size_t held; /* bytes of bodies and answers */
     struct http_request *requests; /* begun and not completed */
@@ -104,6 +106,9 @@ struct http_server {
 /* The certificate in force, for MHD_OPTION_HTTPS_CERT_CALLBACK. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count, const gnutls_pk_algorithm_t *algorithms,
                  int algorithms_count, gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
+
+/* Accepts connections, if it has stopped: there is room for one again. */
+void http_server_accept(struct http_server *server);
 
 /* libmicrohttpd's questions and news about connections; `cls` is the server. */
 enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address, socklen_t len);

@@ -22,6 +22,9 @@ enum {
     CLOSE_MS = 1000,                     /* for the last answers when the server goes */
     CLOSE_LOOK_MS = 5,
     DESCRIPTORS_KEPT = 256, /* for Kafka, files, and connections that linger */
+    LINGERS_MAX = 1000,
+    ACCEPTS_A_TURN = 16,
+    ACCEPT_AGAIN_MS = 100, /* where the system has no descriptor or no memory left */
 };
 
 /* --- requests */
@@ -139,6 +142,38 @@ static void on_ready(void *arg, uint32_t events) {
 
 /* --- listening */
 
+/* Connections are accepted here: libmicrohttpd, once refused a descriptor, accepts none until one of its connections ends,
+ * and that may be never. */
+static bool accept_one(struct http_server *server) {
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, len); /* which closes one that it refuses */
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        loop_io_clear(server->loop, &server->listener);
+        loop_timer_set(server->loop, &server->accept_again, clock_ms() + ACCEPT_AGAIN_MS);
+    }
+    return fd >= 0;
+}
+
+static void on_connections(void *arg, uint32_t events) {
+    struct http_server *server = arg;
+    (void)events;
+    for (int n = 0; n < ACCEPTS_A_TURN && server->connections_count < server->connections_max && accept_one(server); n++)
+        continue;
+    run(server);
+    if (server->connections_count >= server->connections_max)
+        loop_io_clear(server->loop, &server->listener);
+}
+
+void http_server_accept(struct http_server *server) {
+    if (!server->quiescing && !server->listener.set && !server->accept_again.slot)
+        loop_io_set(server->loop, &server->listener, server->listen_fd, EPOLLIN, on_connections, server);
+}
+
+static void on_accept_again(void *arg) { http_server_accept(arg); }
+
 /* "127.0.0.1:8080" or "[::1]:0" to its two parts. */
 static int split_address(const char *listen, char host[64], char port[8], struct error *err) {
     const char *colon = strrchr(listen, ':');
@@ -198,10 +233,9 @@ static int start_daemon(struct http_server *server, struct error *err) {
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
                                    {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},
                                    {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(
-        flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
@@ -209,13 +243,16 @@ static int start_daemon(struct http_server *server, struct error *err) {
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     loop_io_set(server->loop, &server->io, epoll, EPOLLIN, on_ready, server);
+    http_server_accept(server);
     return 0;
 }
 
-/* As many as are wanted (0: any number), and as descriptors allow. */
-static size_t connections_max(int64_t wanted) {
+/* As many connections as are wanted (0: any number), and as descriptors allow. Half of what is left may linger. */
+static void share_descriptors(struct http_server *server, int64_t wanted) {
     int64_t all = sysconf(_SC_OPEN_MAX), room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
-    return (size_t)(wanted && wanted < room ? wanted : room);
+    int64_t max = wanted && wanted < room ? wanted : room, lingers = (all - max) / 2;
+    server->connections_max = (size_t)max;
+    server->lingers_max = (size_t)(lingers < LINGERS_MAX ? lingers : LINGERS_MAX);
 }
 
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options, struct error *err) {
@@ -225,8 +262,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     struct http_server *server = mem_zero(sizeof *server);
     *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd};
     server->hook = (struct loop_hook){.before_wait = before_wait, .after_wait = after_wait, .arg = server};
-    server->connections_max = connections_max(options->max_connections);
+    share_descriptors(server, options->max_connections);
     loop_timer_init(&server->timer, on_timer, server);
+    loop_timer_init(&server->accept_again, on_accept_again, server);
     name_address(server);
     if (start_daemon(server, err)) {
         close(fd);
@@ -255,7 +293,8 @@ void http_server_quiesce(struct http_server *server) {
     if (server->quiescing)
         return;
     server->quiescing = true;
-    MHD_quiesce_daemon(server->daemon);
+    loop_io_clear(server->loop, &server->listener);
+    loop_timer_clear(server->loop, &server->accept_again);
     close(server->listen_fd);
 }
 

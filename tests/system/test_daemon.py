@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from ess import ENVIRONMENT, SANITIZED, Answer, free_port, wait_for
+from ess import ENVIRONMENT, PATIENCE_S, SANITIZED, Answer, free_port, wait_for
+from test_faults import take_descriptors
 
 NAMES = {
     "ess-ingest": ["ess_publish_total", "ess_publish_seconds", "ess_kafka_up", "ess_feed_cursor", "ess_build_info", "process_cpu_seconds_total"],
@@ -57,6 +58,44 @@ def test_connections_stay_below_the_descriptors_that_there_are(ess):
         for _ in range(700):
             held.enter_context(socket.create_connection((host, int(port)), timeout=20))
         assert ess.publish("d.full", 1)  # once the headers' deadline has ended some
+
+
+def test_connections_wait_for_a_descriptor_and_are_accepted_once_there_is_one(ess):
+    """A stream that never ends gives none back: nothing but time does."""
+    ingest = ess.ingest()
+    host, port = ingest.address.rsplit(":", 1)
+    with contextlib.ExitStack() as held:
+        stream = held.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
+        stream.sendall(b"GET /ess/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert stream.recv(65536).startswith(b"HTTP/1.1 200 ")
+        give_back = take_descriptors(ingest.process.pid)
+        waiting = [held.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S)) for _ in range(3)]
+        waiting[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting[-1].settimeout(1)
+        with pytest.raises(TimeoutError):
+            waiting[-1].recv(1)
+        spent = cpu_seconds(ingest)
+        with pytest.raises(TimeoutError):
+            waiting[-1].recv(1)
+        assert cpu_seconds(ingest) - spent < 0.5
+        give_back()
+        waiting[-1].settimeout(PATIENCE_S)
+        assert waiting[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_refused_connections_that_linger_leave_descriptors_to_others(ess):
+    ingest = ess.ingest(start=False)
+    ingest.command = lambda command=ingest.command: ["prlimit", "--nofile=600:600", *command()]
+    ingest.start()
+    host, port = ingest.address.rsplit(":", 1)
+    used = 0
+    with contextlib.ExitStack() as held:
+        for _ in range(1000):
+            lingering = held.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
+            lingering.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+            lingering.recv(1)
+            used = max(used, len(os.listdir(f"/proc/{ingest.process.pid}/fd")))
+    assert used < 350, used
 
 
 def test_a_histogram_is_cumulative_and_ends_with_its_count(shared):
