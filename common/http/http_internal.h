@@ -86,6 +86,7 @@ struct http_server {
     int listen_fd;
     char address[80];
     bool quiescing;
+    bool stopping; /* the service has freed what its handlers use: they are called no more */
     bool must_run; /* libmicrohttpd: its own wake-up does not always reach the loop */
     struct loop_io io;
     struct loop_timer timer; /* libmicrohttpd's own time-outs */
@@ -138,6 +139,8 @@ void http_request_too_large(struct http_request *request);
 void http_request_no_room(struct http_request *request);
 /* It holds its body and so many bytes of an answer. */
 void http_request_hold(struct http_request *request, size_t answer_bytes);
+/* Answers that the server goes. */
+void http_request_stopping(struct http_request *request);
 /* Whether its body may grow by so many bytes. */
 bool http_request_may_hold(const struct http_request *request, size_t more);
 /* Puts its headers into r->response. */

@@ -8,7 +8,7 @@
 
 #include "common/http/http_internal.h"
 
-enum { NO_ROOM_RETRY_S = 1 };
+enum { NO_ROOM_RETRY_S = 1, STOPPING_RETRY_S = 1 };
 
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri) {
     struct http_request *r = mem_zero(sizeof *r);
@@ -201,6 +201,10 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
         http_problem(r, 400, &err, NULL, 0);
         return false;
     }
+    if (r->server->stopping) {
+        http_request_stopping(r);
+        return false;
+    }
     r->path = path_of(url);
     MHD_get_connection_values_n(r->mhd, MHD_GET_ARGUMENT_KIND, add_parameter, r);
     if (!find_route(r, method) || (o->admit && !o->admit(o->arg, r)) || !length_fits(r))
@@ -262,6 +266,14 @@ bool http_answer_has_room(struct http_request *r) {
 }
 
 void http_answer_hold(struct http_request *r, size_t bytes) { http_request_hold(r, bytes); }
+
+/* --- the server's end */
+
+void http_request_stopping(struct http_request *r) {
+    struct error err;
+    error_set(&err, "this server is stopping; try again");
+    http_problem(r, 503, &err, NULL, STOPPING_RETRY_S);
+}
 
 /* --- clients that go away */
 

@@ -65,7 +65,9 @@ static bool still_admitted(struct http_request *request) {
 static void handle(struct http_request *request) {
     request->handled = true;
     loop_timer_clear(request->server->loop, &request->connection->deadline);
-    if (request->too_large)
+    if (request->server->stopping)
+        http_request_stopping(request);
+    else if (request->too_large)
         http_request_too_large(request);
     else if (request->no_room)
         http_request_no_room(request);
@@ -300,8 +302,6 @@ void http_server_quiesce(struct http_server *server) {
 
 static void answer_the_last(struct http_server *server) {
     struct http_request *r, *next;
-    struct error err;
-    error_set(&err, "this server is stopping; try again");
     DL_FOREACH_SAFE(server->requests, r, next) {
         if (!r->handled || r->answered)
             continue;
@@ -309,7 +309,7 @@ static void answer_the_last(struct http_server *server) {
         if (r->streaming)
             http_stream_end(r);
         else
-            http_problem(r, 503, &err, NULL, 1);
+            http_request_stopping(r);
     }
 }
 
@@ -318,6 +318,7 @@ void http_server_free(struct http_server *server) {
         return;
     int64_t until_ms = clock_ms() + CLOSE_MS;
     http_server_quiesce(server);
+    server->stopping = true;
     answer_the_last(server);
     MHD_run(server->daemon);
     while (server->requests && clock_ms() < until_ms) {
