@@ -237,7 +237,8 @@ static int start_daemon(struct http_server *server, struct error *err) {
                                    {MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(
-        flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
