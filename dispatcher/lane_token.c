@@ -71,7 +71,7 @@ void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_RE
     bool full = lane->window.count >= LANE_WINDOW_MAX;
     snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
     if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_token_state(lane) == TOKEN_RETRYING))
-        snprintf(reason, TOKEN_REASON_BYTES, "%sevent %" PRId64 " waits for another attempt after %" PRId64 "%s: %s",
+        snprintf(reason, TOKEN_REASON_BYTES, "%sevent %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
                  full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why, help);
 }
 

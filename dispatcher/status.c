@@ -63,7 +63,8 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_deliveries_total", "counter", "Attempts by outcome.");
     for (int i = 0; i < DELIVERY_OUTCOMES; i++)
         metrics_value(out, "ess_deliveries_total", outcomes[i], (double)d->deliveries[i]);
-    metrics_family(out, "ess_dead_letters_total", "counter", "Events given up, by reason.");
+    metrics_family(out, "ess_dead_letters_total", "counter",
+                   "Events that became dead letters, by reason.");
     for (int i = 0; i < DEAD_LETTER_REASONS; i++)
         metrics_value(out, "ess_dead_letters_total", reasons[i], (double)d->dead_letters[i]);
     metrics_family(out, "ess_compacted_total", "counter", "Events that compaction took while they waited for another attempt.");
@@ -136,8 +137,10 @@ static void states(const struct dispatcher *d, struct buf *out) {
 static void subscribers(const struct dispatcher *d, struct buf *out) {
     each(d, out, "ess_subscriber_lag_events", "Cursors between a subscriber's settled position and the end.", lag_events);
     each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits.", lag_seconds);
-    each(d, out, "ess_subscriber_lag_nears_window", "1: that age nears the replay window.", lag_nears_window);
-    each(d, out, "ess_subscriber_fails_long", "1: nothing but failure for an hour.", fails_long);
+    each(d, out, "ess_subscriber_lag_nears_window",
+         "1 while that age is above four fifths of the replay window.", lag_nears_window);
+    each(d, out, "ess_subscriber_fails_long",
+         "1 while all attempts have failed for an hour.", fails_long);
     states(d, out);
     metrics_family(out, "ess_stuck_lanes", "gauge", "Lanes that have something to do and that nothing would wake: a fault of ESS.");
     metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
@@ -145,12 +148,14 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
 
 static void feed_metrics(const struct feed *feed, struct buf *out) {
     const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
-    metrics_family(out, "ess_feed_read_bytes_total", "counter", "Of the log, read for those behind its tail.");
+    metrics_family(out, "ess_feed_read_bytes_total", "counter",
+                   "Bytes of the log that were read for readers behind its tail.");
     metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
-    metrics_family(out, "ess_feed_chunks_total", "counter", "Stretches of the log, read for those behind its tail.");
+    metrics_family(out, "ess_feed_chunks_total", "counter",
+                   "Chunks of the log that were read for readers behind its tail.");
     metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
     metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
-                   "Of them, those that nobody had read to the end when the cache needed their room.");
+                   "Chunks that the cache dropped before any reader had read them to the end.");
     metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
 }
 
@@ -171,7 +176,8 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
     feed_metrics(d->feed, &out);
-    metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
+    metrics_family(&out, "ess_feed_cache_bytes", "gauge",
+                   "Memory of the cached chunks of the log.");
     metrics_value(&out, "ess_feed_cache_bytes", "", d->feed ? (double)feed_bytes(d->feed) : 0);
     metrics_process(&out);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);

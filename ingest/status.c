@@ -59,12 +59,14 @@ static void subscribers(struct ingest *ingest, struct buf *out) {
 
 static void feed_metrics(const struct feed *feed, struct buf *out) {
     const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
-    metrics_family(out, "ess_feed_read_bytes_total", "counter", "Of the log, read for those behind its tail.");
+    metrics_family(out, "ess_feed_read_bytes_total", "counter",
+                   "Bytes of the log that were read for readers behind its tail.");
     metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
-    metrics_family(out, "ess_feed_chunks_total", "counter", "Stretches of the log, read for those behind its tail.");
+    metrics_family(out, "ess_feed_chunks_total", "counter",
+                   "Chunks of the log that were read for readers behind its tail.");
     metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
     metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
-                   "Of them, those that nobody had read to the end when the cache needed their room.");
+                   "Chunks that the cache dropped before any reader had read them to the end.");
     metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
 }
 
@@ -81,13 +83,16 @@ void status_metrics(void *arg, struct http_request *request) {
         metrics_label(&labels, "outcome", outcomes[i]);
         metrics_value(&out, "ess_publish_total", buf_string(&labels), (double)ingest->published[i]);
     }
-    metrics_family(&out, "ess_publish_seconds", "histogram", "From a whole request to the broker's word.");
+    metrics_family(&out, "ess_publish_seconds", "histogram",
+                   "From a complete request to Kafka's acknowledgement.");
     metrics_histogram(&out, "ess_publish_seconds", "", &ingest->publish_seconds);
-    metrics_family(&out, "ess_dedupe_ids", "gauge", "Ids that are known, so that a repeat is noticed.");
+    metrics_family(&out, "ess_dedupe_ids", "gauge", "Ids that are kept to notice a repeat.");
     metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
-    metrics_family(&out, "ess_publish_unresolved", "gauge", "Events that may be in the log or not, until it has been read.");
+    metrics_family(&out, "ess_publish_unresolved", "gauge",
+                   "Events of which only reading the log can tell whether it has them.");
     metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
-    metrics_family(&out, "ess_doubled_ids_total", "counter", "Ids that the log's tail has brought at a second cursor.");
+    metrics_family(&out, "ess_doubled_ids_total", "counter",
+                   "Ids that the tail of the log has brought at a second cursor.");
     metrics_value(&out, "ess_doubled_ids_total", "", (double)publisher_doubled(ingest->publisher));
     filter_metrics(ingest->filter, &out);
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
@@ -95,9 +100,11 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
     feed_metrics(ingest->feed, &out);
-    metrics_family(&out, "ess_feed_cache_bytes", "gauge", "Memory of the log's chunks.");
+    metrics_family(&out, "ess_feed_cache_bytes", "gauge",
+                   "Memory of the cached chunks of the log.");
     metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
-    metrics_family(&out, "ess_http_buffer_bytes", "gauge", "Memory of requests' bodies and of answers that are not taken yet.");
+    metrics_family(&out, "ess_http_buffer_bytes", "gauge",
+                   "Memory of request bodies and of answers that clients have not taken yet.");
     metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
     metrics_value(&out, "ess_readers", "", (double)pull_count());

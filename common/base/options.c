@@ -406,7 +406,7 @@ void options_help(const struct option *table, size_t count, const char *program,
                                         [OPTION_MAP] = "name=value"};
     fprintf(out, "usage: %s [--config=FILE] [--OPTION=VALUE]...\n\n", program);
     fprintf(out, "Options come from the YAML file, the environment (kafka.brokers is ESS_KAFKA_BROKERS) and the command line, and the\n"
-                 "last wins. ");
+                 "last wins. Both programs know the options of both, so one file serves them.\n");
     fprintf(out, "Sizes are bytes or 256KiB, 8MiB, 1GiB; durations 250ms, 15s, 1h30m, 7d.\n\n");
     fprintf(out, "  --config=FILE\n        YAML file of options (ESS_CONFIG)\n  --help, --version\n");
     for (const struct option *o = table; o < table + count; o++) {

@@ -96,7 +96,7 @@ def test_a_job_says_which_event_it_waits_for(ess):
     receiver.answer = lambda request: Answer(500)
     assert ingest.request("POST", "/ess/subscribers/waits/replay", f'{{"from":0,"to":{cursor}}}').status == 202
     job = lambda: (ingest.get("/ess/subscribers/waits").json["status"]["jobs"] or [{}])[0]
-    wait_for(lambda: f"event {cursor} waits for another attempt" in job().get("reason", ""), told=job)
+    wait_for(lambda: f"event {cursor} failed at attempt " in job().get("reason", ""), told=job)
     receiver.answer = lambda request: Answer()
     assert ingest.request("POST", "/ess/subscribers/waits/resume").status == 202
     wait_for(lambda: job() == {}, told=job)

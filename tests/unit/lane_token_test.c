@@ -16,7 +16,8 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     attempt(5, 200);
     assert_string_equal(reason(), "");
     attempt(6, 503);
-    assert_string_equal(reason(), "event 6 waits for another attempt after 1: resume tries it at once, skip dead-letters it");
+    assert_string_equal(reason(),
+                        "event 6 failed at attempt 1 and waits for the next: resume tries it at once, skip dead-letters it");
     lane_pause(&lane, true);
     assert_string_equal(reason(), "");
     lane_pause(&lane, false);
@@ -31,7 +32,8 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     fail_until_given_up(28);
     bury(28);
     attempt(29, 503);
-    assert_non_null(strstr(reason(), "event 29 waits for another attempt after 1; one was given up before it"));
+    assert_non_null(strstr(reason(),
+                    "event 29 failed at attempt 1 and waits for the next; one was given up before it"));
 }
 
 static void a_skip_outlives_its_dispatcher(UNUSED void **state) {
