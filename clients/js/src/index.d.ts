@@ -5,7 +5,7 @@ export interface EventInput {
   data: unknown
   /** The thing that the event is about: of each key the newest event is kept for ever. */
   key?: string
-  /** Names the event: sent twice with one id, it is in the feed once. Made when neither id nor cursor is given. */
+  /** Names the event: sent twice with one id within an hour, it is in the feed once. Made when neither id nor cursor is given. */
   id?: string
   /** The publisher's own counter; arrives as source_cursor. */
   cursor?: number
@@ -54,8 +54,19 @@ export interface SubscriberSpec {
   throttle?: number
   from?: 'end' | 'beginning' | number | string
   ordering?: 'strict' | 'key' | 'none'
+  max_in_flight?: number
+  /** Durations: 250ms, 15s, 1h30m, 7d. */
+  timeout?: string
+  backoff_min?: string
+  backoff_max?: string
+  /** Failing time after which the subscriber is disabled. */
+  disable_after?: string
+  max_attempts?: number
   /** dead_letter: every event is given up after its attempts, also while the endpoint fails. */
   exhausted?: 'wait' | 'dead_letter'
+  /** Sent with each delivery. */
+  headers?: Record<string, string>
+  description?: string
   [field: string]: unknown
 }
 
