@@ -26,7 +26,7 @@ def stack(tmp_path_factory):
 
 @pytest.mark.timeout(600)  # builds the images
 def test_the_readmes_commands_bring_it_up_with_a_webhook_and_three_dispatchers(stack):
-    assert 1 in stack.webhooks("demo-pharmacy")
+    stack.wait_webhooks("demo-pharmacy", [1])
     assert len(stack.containers("dispatcher")) == 3
     for service in ("kafka", "ingest", "dispatcher", "receiver"):
         for container in stack.containers(service):
