@@ -87,6 +87,8 @@ static const struct option table[] = {
      "copies an event must reach, when a topic is created; -1: as the brokers' min.insync.replicas says"},
     {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY, NULL,
      "how long every event is kept; taken when the topic is created"},
+    {"kafka.partitions", OPTION_INT, AT(kafka.partitions), "64", 1, SUBSCRIBER_PARTITIONS_MAX, NULL,
+     "of subscribers and tokens, when they are created; an existing feed keeps its own number"},
     {"kafka.password_file", OPTION_STRING, AT(kafka.password_file), NULL, 0, 0, NULL,
      "file whose first line is the SASL password, instead of kafka.rdkafka.sasl.password"},
     {"kafka.rdkafka", OPTION_MAP, AT(kafka.rdkafka), NULL, 0, 0, kafka_check_rdkafka,

@@ -17,7 +17,7 @@
 
 #include "common/model/token.h"
 
-enum { OWNERSHIP_PARTITIONS_MAX = 64, OWNERSHIP_GRACE_MS = 5000, OWNERSHIP_WRITE_MS = 1000, OWNERSHIP_ASKS_MAX = 2 };
+enum { OWNERSHIP_PARTITIONS_MAX = 1024, OWNERSHIP_GRACE_MS = 5000, OWNERSHIP_WRITE_MS = 1000, OWNERSHIP_ASKS_MAX = 2 };
 
 /*                       from → to
  *   PARTITION_OTHERS    ASKING                    not ours

@@ -16,7 +16,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscribers.h"
 
-_Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS, "every partition has a place");
+_Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX, "every partition has a place");
 
 enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM_MS = 5000 };
 
@@ -27,10 +27,10 @@ struct partitions {
     struct table *table; /* NULL: closed */
     const char *topics[3];
     bool is_assigned; /* by the group, whether open or not: */
-    int32_t assigned[SUBSCRIBER_PARTITIONS], assigned_count;
+    int32_t assigned[SUBSCRIBER_PARTITIONS_MAX], assigned_count;
     int64_t assigned_ms;
     bool settled; /* and said so */
-    int64_t window_ms[SUBSCRIBER_PARTITIONS];
+    int64_t window_ms[SUBSCRIBER_PARTITIONS_MAX];
     int64_t newest_number; /* of all tokens */
     struct loop_hook hook;
     struct loop_timer due, watchdog, trim;
@@ -90,8 +90,8 @@ static void claim(struct partitions *p, int32_t partition) {
 
 static void read_assigned(struct partitions *p) {
     struct error err;
-    bool chosen[SUBSCRIBER_PARTITIONS];
-    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS; i++) {
+    bool chosen[SUBSCRIBER_PARTITIONS_MAX];
+    for (int32_t i = 0; i < p->ownership.partitions; i++) {
         chosen[i] = p->ownership.partition[i].state != PARTITION_OTHERS;
         if (!chosen[i]) {
             subscribers_forget(p->dispatcher->subscribers, i);
@@ -198,8 +198,18 @@ static void on_trim(void *arg) {
 
 /* --- what the group says */
 
+/* Partitions that were added to the topic after the feed was begun are the group's to give, and hold nothing. */
+static void drop_added(struct partitions *p) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < p->assigned_count; i++)
+        if (p->assigned[i] < p->ownership.partitions)
+            p->assigned[kept++] = p->assigned[i];
+    p->assigned_count = kept;
+}
+
 static void tell_assigned(struct partitions *p) {
     p->assigned_ms = clock_ms();
+    drop_added(p);
     ownership_assigned(&p->ownership, p->assigned, p->assigned_count, p->assigned_ms);
 }
 
@@ -207,7 +217,7 @@ static void on_assigned(void *arg, const int32_t *partitions, int32_t count) {
     struct partitions *p = arg;
     p->assigned_count = 0;
     for (int32_t i = 0; i < count; i++)
-        if (partitions[i] >= 0 && partitions[i] < SUBSCRIBER_PARTITIONS)
+        if (partitions[i] >= 0 && partitions[i] < SUBSCRIBER_PARTITIONS_MAX)
             p->assigned[p->assigned_count++] = partitions[i];
     p->is_assigned = true;
     log_info("assigned", LOG_N("partitions", count));
@@ -301,12 +311,17 @@ static uint64_t new_owner(struct dispatcher *d) {
     return owner ? owner : 1;
 }
 
+static void own_nothing(struct partitions *p) {
+    struct dispatcher *d = p->dispatcher;
+    ownership_init(&p->ownership, new_owner(d), d->genesis.subscriber_partitions, GROUP_SESSION_MS);
+}
+
 struct partitions *partitions_new(struct dispatcher *d, struct error *err) {
     struct partitions *p = mem_zero(sizeof *p);
     *p = (struct partitions){.dispatcher = d,
                              .topics = {d->subscribers_topic, d->tokens_topic, NULL},
                              .hook = {.before_wait = before_wait, .after_wait = after_wait, .arg = p}};
-    ownership_init(&p->ownership, new_owner(d), SUBSCRIBER_PARTITIONS, GROUP_SESSION_MS);
+    own_nothing(p);
     const struct group_options options = {.kafka = &d->settings.kafka,
                                           .group = d->group,
                                           .topic = d->subscribers_topic,
@@ -329,9 +344,11 @@ struct partitions *partitions_new(struct dispatcher *d, struct error *err) {
 
 int partitions_open(struct partitions *p, struct error *err) {
     struct dispatcher *d = p->dispatcher;
+    if (p->ownership.partitions != d->genesis.subscriber_partitions)
+        own_nothing(p); /* the topics were made again, with another number */
     const struct table_options options = {.kafka = &d->settings.kafka,
                                           .topics = p->topics,
-                                          .partitions = SUBSCRIBER_PARTITIONS,
+                                          .partitions = p->ownership.partitions,
                                           .chosen = true,
                                           .fetch_wait_ms = FETCH_WAIT_MS,
                                           .record = on_record,
@@ -342,7 +359,7 @@ int partitions_open(struct partitions *p, struct error *err) {
     p->table = table_new(d->loop, &options, err);
     if (!p->table)
         return -1;
-    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS; i++)
+    for (int32_t i = 0; i < p->ownership.partitions; i++)
         p->window_ms[i] = INT64_MIN;
     if (p->is_assigned)
         tell_assigned(p);
@@ -354,7 +371,7 @@ void partitions_close(struct partitions *p) {
     if (!p || !p->table)
         return;
     subscribers_stop(p->dispatcher->subscribers);
-    ownership_init(&p->ownership, new_owner(p->dispatcher), SUBSCRIBER_PARTITIONS, GROUP_SESSION_MS);
+    own_nothing(p);
     group_release(p->group);
     table_free(p->table);
     p->table = NULL;

@@ -21,7 +21,7 @@ struct subscribers {
     struct dispatcher *dispatcher;
     int said; /* lines of starts since the last stop: at a take-over there may be thousands */
     struct subscriber *all;
-    struct subscriber *of[SUBSCRIBER_PARTITIONS];
+    struct subscriber *of[SUBSCRIBER_PARTITIONS_MAX];
     struct loop_timer key_due; /* something cannot be read: has a key come into the key file? */
     unsigned key_version;      /* the keyring's, when that was read */
 };
@@ -279,8 +279,9 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
         read_check(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
-    if (kafka_partition_of(id, SUBSCRIBER_PARTITIONS) != record->partition) {
-        error_set(&err, "it belongs into partition %d", (int)kafka_partition_of(id, SUBSCRIBER_PARTITIONS));
+    int32_t partition = kafka_partition_of(id, d->genesis.subscriber_partitions);
+    if (partition != record->partition) {
+        error_set(&err, "it belongs into partition %d", (int)partition);
         log_bad(record, id, &err);
         return;
     }
@@ -413,7 +414,7 @@ struct subscribers *subscribers_new(struct dispatcher *d) {
 void subscribers_free(struct subscribers *all) {
     if (!all)
         return;
-    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS; i++)
+    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS_MAX; i++)
         subscribers_forget(all, i);
     loop_timer_clear(all->dispatcher->loop, &all->key_due);
     free(all);

@@ -171,7 +171,7 @@ void change_add(struct change *c, const char *key, struct span value) {
 
 static void append(struct change *c, struct record *r) {
     const struct producer_record record = {.topic = c->ingest->subscribers_topic,
-                                           .partition = kafka_partition_of(c->id, SUBSCRIBER_PARTITIONS),
+                                           .partition = kafka_partition_of(c->id, c->ingest->genesis.subscriber_partitions),
                                            .key = span_of(r->key),
                                            .value = {r->tombstone ? NULL : r->value, r->value_len}};
     if (producer_send(c->ingest->producer, &record, &r->append, &c->err) == 0)

@@ -104,7 +104,8 @@ void registry_spec(const struct registry_entry *entry, struct spec *spec) {
 /* --- reading */
 
 static void say_bad(const struct registry *r, const struct registry_entry *entry, enum registry_record kind) {
-    log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", kafka_partition_of(entry->id, SUBSCRIBER_PARTITIONS)),
+    int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
+    log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", partition),
               LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id), LOG_S("reason", entry->bad[kind]));
 }
 
@@ -274,7 +275,7 @@ static void on_record(void *arg, const struct table_record *record) {
         statuses_read(r->ingest->statuses, record);
     else if (kind == SUBSCRIBER_KEY_CHECK)
         read_check(r, record);
-    else if (kind != SUBSCRIBER_KEY_OTHER && kafka_partition_of(id, SUBSCRIBER_PARTITIONS) == record->partition)
+    else if (kind != SUBSCRIBER_KEY_OTHER && kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
         read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
         log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
@@ -309,13 +310,13 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
     *r = (struct registry){.ingest = ingest, .topics = {ingest->subscribers_topic, ingest->tokens_topic, NULL}, .loaded = loaded};
     const struct table_options options = {.kafka = &ingest->settings.kafka,
                                           .topics = r->topics,
-                                          .partitions = SUBSCRIBER_PARTITIONS,
+                                          .partitions = ingest->genesis.subscriber_partitions,
                                           .record = on_record,
                                           .loaded = on_loaded,
                                           .trouble = on_trouble,
                                           .failed = on_failed,
                                           .arg = r};
-    ingest->statuses = statuses_new();
+    ingest->statuses = statuses_new(ingest->genesis.subscriber_partitions);
     r->table = table_new(ingest->loop, &options, err);
     if (!r->table) {
         registry_free(r);

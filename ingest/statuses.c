@@ -25,12 +25,14 @@ struct held {
 
 struct statuses {
     struct held *all;
-    int64_t newest_claim[SUBSCRIBER_PARTITIONS]; /* offset; -1: none */
+    int32_t partitions;
+    int64_t newest_claim[SUBSCRIBER_PARTITIONS_MAX]; /* offset; -1: none */
 };
 
-struct statuses *statuses_new(void) {
+struct statuses *statuses_new(int32_t partitions) {
     struct statuses *s = mem_zero(sizeof *s);
-    for (size_t i = 0; i < SUBSCRIBER_PARTITIONS; i++)
+    s->partitions = partitions;
+    for (int32_t i = 0; i < partitions; i++)
         s->newest_claim[i] = -1;
     return s;
 }
@@ -104,7 +106,7 @@ void statuses_read(struct statuses *s, const struct table_record *record) {
         s->newest_claim[record->partition] = record->offset;
         return;
     }
-    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_SPEC || kafka_partition_of(id, SUBSCRIBER_PARTITIONS) != record->partition)
+    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_SPEC || kafka_partition_of(id, s->partitions) != record->partition)
         return;
     if (record->value.data)
         read_token(s, id, record);

@@ -14,7 +14,7 @@ struct registry_entry;
 struct statuses;
 struct table_record;
 
-struct statuses *statuses_new(void);
+struct statuses *statuses_new(int32_t partitions);
 void statuses_free(struct statuses *statuses); /* NULL is allowed */
 
 /* A record of ess.tokens, in the order of its partition. */

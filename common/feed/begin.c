@@ -42,12 +42,32 @@ static enum topics_state find_recent(struct feed_begin *b) {
     return TOPICS_READY;
 }
 
+/* The topics may have more partitions than when the feed was begun: nothing of ESS is in those. They may not have fewer. */
+static enum topics_state fit_partitions(struct feed_begin *b) {
+    int32_t begun = b->genesis.subscriber_partitions, found = b->topics.subscriber_partitions;
+    if (begun < 1 || found < begun) {
+        error_set(&b->err,
+                  "topics subscribers and tokens of kafka.prefix %s have %d partitions, but the feed was begun with %d: add partitions "
+                  "with Kafka's kafka-topics tool, or choose another kafka.prefix",
+                  b->options.kafka->prefix, (int)found, (int)begun);
+        return TOPICS_REFUSED;
+    }
+    if (found > begun)
+        buf_printf(&b->topics.warnings,
+                   "topics subscribers and tokens have %d partitions; the feed was begun with %d, and only these are used\n", (int)found,
+                   (int)begun);
+    return TOPICS_READY;
+}
+
 static void work(void *arg) {
     struct feed_begin *b = arg;
     buf_clear(&b->topics.warnings);
     b->state = topics_ensure(b->options.kafka, b->options.create, &b->topics, &b->err);
+    b->genesis.subscriber_partitions = b->topics.subscriber_partitions;
     if (b->state == TOPICS_READY)
         b->state = genesis_ensure(b->options.kafka, b->options.create, &b->genesis, &b->err);
+    if (b->state == TOPICS_READY)
+        b->state = fit_partitions(b);
     if (b->state == TOPICS_READY && b->options.window_ms)
         b->state = find_recent(b);
 }

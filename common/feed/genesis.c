@@ -2,6 +2,7 @@
 #include "common/feed/genesis.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
@@ -10,7 +11,7 @@
 #include "common/model/event.h"
 
 #define KEY_PREFIX "\0genesis/"
-enum { KEY_PREFIX_BYTES = sizeof KEY_PREFIX - 1, UUID_BYTES = 36, CALL_TIMEOUT_MS = 4000 };
+enum { KEY_PREFIX_BYTES = sizeof KEY_PREFIX - 1, UUID_BYTES = 36, CALL_TIMEOUT_MS = 4000, VALUE_BYTES = 120 };
 
 static const struct kafka_setting writer[] = {
     {"acks", "all"}, {"enable.idempotence", "true"}, {"message.timeout.ms", "4000"}, {NULL, NULL}};
@@ -21,6 +22,14 @@ bool genesis_key(struct span key) { return key.len > KEY_PREFIX_BYTES && memcmp(
 
 bool genesis_names(struct span key, const char *feed) {
     return span_equal((struct span){key.data + KEY_PREFIX_BYTES, key.len - KEY_PREFIX_BYTES}, span_of(feed));
+}
+
+int32_t genesis_partitions(struct span value) {
+    static const char name[] = "\"partitions\":";
+    char text[VALUE_BYTES];
+    snprintf(text, sizeof text, "%.*s", (int)(value.len < VALUE_BYTES ? value.len : VALUE_BYTES - 1), value.len ? value.data : "");
+    const char *at = strstr(text, name);
+    return at ? (int32_t)strtol(at + strlen(name), NULL, 10) : SUBSCRIBER_PARTITIONS_DEFAULT;
 }
 
 /* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it would only time out.) */
@@ -41,15 +50,15 @@ static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
 }
 
 /* Appends a genesis record and waits for it. Two ingests may do so at once: the one at offset 0 counts. */
-static int write_genesis(const struct kafka_config *config, const char *topic, struct error *err) {
-    char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES], value[80];
+static int write_genesis(const struct kafka_config *config, const char *topic, int32_t partitions, struct error *err) {
+    char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES], value[VALUE_BYTES];
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, writer, err);
     if (!rk)
         return -1;
     uuid_v4(uuid);
     memcpy(key, KEY_PREFIX, KEY_PREFIX_BYTES);
     memcpy(key + KEY_PREFIX_BYTES, uuid, UUID_BYTES);
-    int len = snprintf(value, sizeof value, "{\"v\":1,\"feed\":\"%s\"}", uuid);
+    int len = snprintf(value, sizeof value, "{\"v\":1,\"feed\":\"%s\",\"partitions\":%d}", uuid, (int)partitions);
     rd_kafka_resp_err_t code =
         rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, sizeof key),
                           RD_KAFKA_V_VALUE(value, (size_t)len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
@@ -90,6 +99,7 @@ static enum topics_state judge_first(const rd_kafka_message_t *first, const char
     }
     memcpy(genesis->feed, key.data + KEY_PREFIX_BYTES, UUID_BYTES);
     genesis->feed[UUID_BYTES] = 0;
+    genesis->subscriber_partitions = genesis_partitions((struct span){first->payload, first->len});
     return TOPICS_READY;
 }
 
@@ -97,7 +107,7 @@ static enum topics_state with_reader(rd_kafka_t *rk, const struct kafka_config *
                                      struct genesis *genesis, struct error *err) {
     int64_t low, high;
     rd_kafka_resp_err_t code = kafka_bounds(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
-    if (!code && low == 0 && high == 0 && create && write_genesis(config, topic, err) == 0)
+    if (!code && low == 0 && high == 0 && create && write_genesis(config, topic, genesis->subscriber_partitions, err) == 0)
         code = kafka_bounds(rk, topic, 0, &low, &high, CALL_TIMEOUT_MS);
     if (code || (low == 0 && high == 0)) {
         if (code || !create)

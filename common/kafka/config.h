@@ -16,10 +16,13 @@ struct kafka_config {
     char *password_file; /* of SASL; NULL or "": none */
     int64_t replication_factor, min_insync_replicas; /* used when a topic is created; -1: the broker's own */
     int64_t replay_window_ms;                        /* likewise */
+    int64_t partitions;                              /* likewise: of subscribers and tokens */
     struct option_map rdkafka; /* the operator's own librdkafka settings */
 };
 
-enum { SUBSCRIBER_PARTITIONS = 64, DEAD_LETTER_PARTITIONS = 8, KAFKA_TOPIC_BYTES = 160 };
+/* The number of partitions of subscribers is the feed's own: struct genesis has it. */
+enum { SUBSCRIBER_PARTITIONS_DEFAULT = 64, SUBSCRIBER_PARTITIONS_MAX = 1024 };
+enum { DEAD_LETTER_PARTITIONS = 8, KAFKA_TOPIC_BYTES = 160 };
 
 /* "<prefix>.<name>". The names: events, subscribers, tokens, dlq. */
 void kafka_topic_name(const struct kafka_config *config, const char *name, char out[KAFKA_TOPIC_BYTES]);

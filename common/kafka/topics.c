@@ -11,7 +11,7 @@ enum { CALL_TIMEOUT_MS = 4000, HOUR_MS = 3600 * 1000, SETTINGS_MAX = 8, RECORD_B
 
 struct shape {
     const char *name;
-    int partitions;
+    int partitions; /* 0: kafka.partitions when the first of them is made; the others have as many */
     const char *cleanup;
     int64_t compaction_lag_ms; /* -1: the replay window */
     int64_t delete_retention_ms; /* 0: the broker's default */
@@ -19,8 +19,8 @@ struct shape {
 };
 static const struct shape shapes[] = {
     {"events", 1, "compact", -1, -1, 0},
-    {"subscribers", SUBSCRIBER_PARTITIONS, "compact", 0, 0, 0},
-    {"tokens", SUBSCRIBER_PARTITIONS, "compact", HOUR_MS, 0, 0}, /* so that a claim cannot vanish under a reader */
+    {"subscribers", 0, "compact", 0, 0, 0},
+    {"tokens", 0, "compact", HOUR_MS, 0, 0}, /* so that a claim cannot vanish under a reader */
     {"dlq", DEAD_LETTER_PARTITIONS, "delete", 0, 0, 30LL * 24 * HOUR_MS},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
@@ -79,12 +79,12 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
 
 /* 1: made; 0: another one was faster; -1: no. */
 static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
-                  struct error *err) {
+                  int partitions, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
     settings_of(shape, config, &s);
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, shape->partitions, (int)config->replication_factor, reason, sizeof reason);
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, (int)config->replication_factor, reason, sizeof reason);
     if (!wanted)
         return error_set(err, "topic %s cannot be made: %s", topic, reason);
     for (size_t i = 0; i < s.count; i++)
@@ -191,6 +191,30 @@ static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err
     return partitions ? partitions : error_set(err, "topic %s exists, but no broker tells of it", topic);
 }
 
+/* The number that this topic must have; 0: any that fits. */
+static int partitions_wanted(const struct shape *shape, const struct topics *topics) {
+    return shape->partitions ? shape->partitions : topics->subscriber_partitions;
+}
+
+static int judge_partitions(const struct shape *shape, const char *topic, int found, struct topics *topics, struct error *err) {
+    int wanted = partitions_wanted(shape, topics);
+    if (!shape->partitions && wanted && found != wanted)
+        return error_set(err,
+                         "topic %s has %d partitions and topic subscribers of the same kafka.prefix has %d, but they must agree: add "
+                         "partitions to the one that has fewer, or delete it if it holds nothing of yours",
+                         topic, found, wanted);
+    if (wanted && found != wanted)
+        return error_set(
+            err,
+            "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
+            topic, found, wanted);
+    if (found > SUBSCRIBER_PARTITIONS_MAX)
+        return error_set(err, "topic %s has %d partitions, but ESS works with %d at most", topic, found, SUBSCRIBER_PARTITIONS_MAX);
+    if (!shape->partitions)
+        topics->subscriber_partitions = found;
+    return 0;
+}
+
 static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
                                     bool may_create, struct topics *topics, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
@@ -198,10 +222,12 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, con
     kafka_topic_name(config, shape->name, topic);
     int partitions = partitions_of(rk, topic, err);
     if (partitions == 0 && may_create) {
-        int made = create(rk, queue, shape, config, err);
-        if (made)
-            return made > 0 ? TOPICS_READY : TOPICS_AWAY;
-        partitions = await_partitions(rk, topic, err);
+        int wanted = partitions_wanted(shape, topics);
+        partitions = wanted ? wanted : (int)config->partitions;
+        int made = create(rk, queue, shape, config, partitions, err);
+        if (made > 0 && judge_partitions(shape, topic, partitions, topics, err) == 0)
+            return TOPICS_READY;
+        partitions = made < 0 ? -1 : await_partitions(rk, topic, err);
     }
     if (partitions < 0)
         return TOPICS_AWAY;
@@ -209,13 +235,8 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, con
         error_set(err, "topic %s does not exist yet; ess-ingest makes it", topic);
         return TOPICS_AWAY;
     }
-    if (partitions != shape->partitions) {
-        error_set(
-            err,
-            "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
-            topic, partitions, shape->partitions);
+    if (judge_partitions(shape, topic, partitions, topics, err))
         return TOPICS_REFUSED;
-    }
     return check_settings(rk, queue, shape, config, topics, &state, err) ? state : TOPICS_READY;
 }
 
@@ -227,6 +248,7 @@ enum topics_state topics_ensure(const struct kafka_config *config, bool may_crea
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     enum topics_state state = TOPICS_READY;
     topics->record_bytes_max = RECORD_BYTES_DEFAULT;
+    topics->subscriber_partitions = 0;
     for (size_t i = 0; i < SHAPES && state == TOPICS_READY; i++)
         state = ensure_one(rk, queue, &shapes[i], config, may_create, topics, err);
     rd_kafka_queue_destroy(queue);

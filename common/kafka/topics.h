@@ -17,6 +17,7 @@ enum topics_state {
 struct topics {
     struct buf warnings;      /* one line for each setting that differs from what ESS would have made */
     int64_t record_bytes_max; /* max.message.bytes of the events; Kafka's default where nobody tells */
+    int32_t subscriber_partitions; /* of subscribers and of tokens */
 };
 
 /* A few seconds at most. The caller frees `found->warnings`. */

@@ -39,7 +39,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for_and_that_is_said_once(
 @pytest.mark.parametrize("topic, partitions, config, said", [
     ("events", 1, {"cleanup_policy": "delete"}, ["cleanup.policy=delete", "needs compact", "kafka-configs"]),
     ("events", 2, {"cleanup_policy": "compact"}, ["2 partitions", "needs 1", "kafka.prefix"]),
-    ("subscribers", 8, {"cleanup_policy": "compact"}, ["8 partitions", "needs 64", "kafka.prefix"]),
+    ("subscribers", 1025, {"cleanup_policy": "compact"}, ["1025 partitions", "1024 at most"]),
     ("dlq", 8, {"cleanup_policy": "compact"}, ["cleanup.policy=compact", "needs delete"]),
 ])
 def test_a_topic_with_a_wrong_shape_is_refused_with_what_to_do(ess, topic, partitions, config, said):
