@@ -27,6 +27,7 @@ struct pending_command {
     struct buf key, value;
     bool waits;  /* it was tried and must wait; later ones may have overtaken it */
     bool closed; /* ended by a later command before it was applied */
+    bool later;  /* it is of a later version of ESS, which alone can apply it */
     bool going;  /* its tombstone is on its way */
     struct pending_command *prev, *next;
 };
@@ -199,7 +200,7 @@ static void look_up_end(struct subscriber *s, int64_t offset) {
     loop_task(s->dispatcher->loop, lookup_work, lookup_done, l);
 }
 
-enum applied { APPLIED, WAITS, REFUSED, UNREADABLE };
+enum applied { APPLIED, WAITS, REFUSED };
 
 static enum applied add_job(struct subscriber *s, const struct token_job *job) { return job_add(s, job) == 0 ? APPLIED : REFUSED; }
 
@@ -229,8 +230,10 @@ static enum applied redrive(struct subscriber *s, struct command *command, int64
 static void end_job(struct subscriber *s, int64_t job) {
     struct pending_command *c;
     DL_FOREACH(s->commands, c) {
-        if (c->offset == job && c->waits)
+        if (c->offset == job && c->waits) {
             c->closed = true;
+            c->waits = false; /* the token names it as pending no more */
+        }
     }
     job_end(s, job, "ended");
 }
@@ -275,23 +278,38 @@ static void note_applied(struct subscriber *s, int64_t offset) {
         s->generation = offset;
 }
 
-/* One that cannot be read stops its subscriber, and stays. */
-static void stop_at(struct subscriber *s, const struct pending_command *c, const struct error *err) {
-    struct buf text = {0};
-    char reason[TOKEN_REASON_BYTES];
-    buf_printf(&text, "the command in %s, partition %d, offset %lld cannot be read: %s", s->dispatcher->subscribers_topic,
-               (int)s->partition, (long long)c->offset, err->message);
-    snprintf(reason, sizeof reason, "%.*s", (int)sizeof reason - 1, buf_string(&text));
-    buf_fini(&text);
-    if (s->live.lane.disabled && strcmp(s->live.lane.reason, reason) == 0)
-        return;
+/* Its owner is told once, whoever of the dispatchers has it. */
+static void note_unreadable(struct subscriber *s, const struct pending_command *c, const char *outcome, const struct error *err) {
+    for (int64_t i = 0; i < s->outcomes_count; i++)
+        if (s->outcomes[i].generation == c->offset)
+            return;
     log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition), LOG_N("offset", c->offset),
               LOG_S("subscriber", s->id), LOG_S("reason", err->message));
-    subscriber_disable(s, reason);
+    commands_note(s, c->offset, "unknown", outcome, err->message, -1);
     progress_made(s);
 }
 
-static void log_applied(const struct subscriber *s, const struct command *command, int64_t offset) {
+/* One of a later version waits for an upgrade, alone: it may be anything, so none behind it is held up. What no version can read
+ * is refused. */
+static enum applied judge_unreadable(struct subscriber *s, struct pending_command *c, bool newer, int waiting, const struct error *err) {
+    bool later = newer || strcmp(err->field, "command") == 0, waits = later && waiting < TOKEN_PENDING_MAX;
+    if (!c->later)
+        note_unreadable(s, c, waits ? "waits" : "refused", err);
+    c->later = waits;
+    return waits ? WAITS : REFUSED;
+}
+
+/* It has waited for the upgrade that came. */
+static void note_readable(struct subscriber *s, int64_t offset) {
+    for (int64_t i = 0; i < s->outcomes_count; i++) {
+        struct token_outcome *o = &s->outcomes[i];
+        if (o->generation == offset && strcmp(o->outcome, "waits") == 0)
+            snprintf(o->outcome, sizeof o->outcome, "done");
+    }
+}
+
+static void log_applied(struct subscriber *s, const struct command *command, int64_t offset) {
+    note_readable(s, offset);
     log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command->kind)), LOG_N("generation", offset));
 }
 
@@ -314,10 +332,8 @@ static enum applied apply_one(struct subscriber *s, struct pending_command *c, i
     bool newer;
     enum applied result = APPLIED;
     if (command_from_json(&command, (struct span){c->value.data, c->value.len}, &newer, &err)) {
-        stop_at(s, c, &err);
-        return UNREADABLE;
-    }
-    if (strcmp(command.born, s->record.born) == 0) {
+        result = judge_unreadable(s, c, newer, waiting, &err);
+    } else if (strcmp(command.born, s->record.born) == 0) {
         result = apply(s, &command, c->offset);
         if (result == WAITS && waiting == TOKEN_PENDING_MAX)
             result = REFUSED;
@@ -347,8 +363,6 @@ void commands_apply(struct subscriber *s) {
         if (!is_open(s, c))
             continue;
         enum applied result = apply_one(s, c, waiting);
-        if (result == UNREADABLE)
-            break;
         waiting += result == WAITS;
         changed |= result != WAITS;
     }
@@ -363,7 +377,7 @@ bool commands_stuck(const struct subscriber *s) {
     if (!s->running || s->test || s->looking_up >= 0 || s->commands_due.slot)
         return false;
     DL_FOREACH(s->commands, c) {
-        if (c->waits && !c->closed)
+        if (c->waits && !c->later)
             return partitions_may_write(s->dispatcher->partitions, s->partition);
     }
     return false;

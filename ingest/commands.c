@@ -320,6 +320,8 @@ static bool may_run(const struct ingest *ingest, const struct registry_entry *en
     found = job > token.generation;
     for (int64_t i = 0; i < token.jobs_count; i++)
         found |= token.jobs[i].job == job;
+    for (int64_t i = 0; i < token.pending_count; i++)
+        found |= token.pending[i] == job;
     token_fini(&token);
     return found;
 }

@@ -2,6 +2,7 @@
 import json
 import time
 
+import confluent_kafka
 import pytest
 import standardwebhooks
 
@@ -390,3 +391,31 @@ def test_commands_that_nobody_applies_are_bounded(ess):
     assert answer.headers["Retry-After"] and "100 commands wait" in answer.json["detail"]
     ess.dispatcher()
     wait_for(lambda: ingest.request("POST", f"/ess/subscribers/{subscriber.id}/resume", "{}").status == 202)
+
+
+def test_a_command_of_a_later_version_waits_alone_and_what_no_version_can_read_is_refused(ess):
+    ess.allow("bad_record")
+    ingest, dispatcher, receiver = ess.ingest(), ess.dispatcher(), ess.receiver()
+    one = Subscriber(ingest, receiver, ["later.a"])
+    wait_for(lambda: dispatcher.lines("subscriber_started", subscriber=one.id))
+    record = next(r for r in ess.records("subscribers") if r.key() == one.id.encode())
+    born, offsets = json.loads(record.value())["born"], []
+    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    for number, value in enumerate([{"v": 2}, {"v": 1, "born": born, "command": "fly"}, {"v": 1, "born": born, "command": "rewind"}]):
+        key = f"{one.id}/cmd/00000000-0000-4000-8000-00000000000{number}"
+        writer.produce(ess.topic("subscribers"), json.dumps(value), key, partition=record.partition(),
+                       on_delivery=lambda _, report: offsets.append(report.offset()))
+        assert writer.flush(10) == 0
+    cursor = ess.publish("later.a", 1)
+    assert receiver.wait(1)[0].cursor == cursor
+    one.call("rewind", {"cursor": cursor - 1})
+    assert receiver.wait(2)[1].cursor == cursor
+    wait_for(lambda: one.status()["pending"] == offsets[:2], told=one.status)
+    assert one.status()["state"] == "active"
+    assert {o["generation"]: o["outcome"] for o in one.status()["outcomes"]} == dict(zip(offsets, ["waits", "waits", "refused"]))
+    one.give_delete(offsets[0])
+    wait_for(lambda: one.status()["pending"] == offsets[1:2], told=one.status)
+    dispatcher.restart()
+    ess.publish("later.a", 2)
+    receiver.wait(3)
+    assert one.status()["pending"] == offsets[1:2] and len(one.status()["outcomes"]) == 3
