@@ -1,7 +1,8 @@
 /* A subscriber's one-shot commands: kept as they are read, applied in the order of their offsets, and taken out of the log once
  * a token that says so was read back from it. So each survives a crash at any point and is applied once (a test delivery:
  * at least once). One that must wait (a test for its answer, a redrive for Kafka's) holds up no other: those behind it are
- * applied, and the token names it as pending. So does one that only a later version can read. What cannot be done is refused, and the token says that too. Loop thread only. */
+ * applied, and the token names it as pending. A command that only a later version can read waits in the same way. What cannot
+ * be done is refused, and the token says that too. Loop thread only. */
 #ifndef ESS_DISPATCHER_COMMANDS_H
 #define ESS_DISPATCHER_COMMANDS_H
 
