@@ -94,7 +94,7 @@ def test_python_goes_on_from_a_cursor(feed):
 def test_javascript_reads_from_a_cursor(feed, tmp_path):
     _, own = feed
     snippet, = snippets(DOCUMENT, "js")
-    packages = ["kafkajs@2.2.4", "kafkajs-lz4@1.2.1"]
+    packages = ["kafkajs@2.2.4", "lz4js@0.2.0"]
     subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", tmp_path, *packages],
                    check=True, timeout=120)
     (tmp_path / "reader.mjs").write_text(replaced(snippet, own))
