@@ -142,7 +142,8 @@ static void handle(void *arg, struct http_request *request) {
     (void)arg;
     for (; next_found < found_count; next_found++) {
         const struct request *r = &found[next_found];
-        if (strcmp(r->method, http_request_route(request)->method) == 0 && strcmp(buf_string(&r->path), http_request_path(request)) == 0 &&
+        const char *method = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method; /* HEAD is served where GET is */
+        if (strcmp(method, http_request_route(request)->method) == 0 && strcmp(buf_string(&r->path), http_request_path(request)) == 0 &&
             span_equal(content(&r->body), http_request_body(request)))
             break;
     }
