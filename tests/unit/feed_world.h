@@ -22,7 +22,7 @@
 #define FEED_A "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 #define FEED_B "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 
-enum { PATIENCE_MS = 60000, LOOK_MS = 1 };
+enum { PATIENCE_MS = 150000, LOOK_MS = 1 };
 
 struct world {
     struct loop *loop;
