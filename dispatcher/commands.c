@@ -73,11 +73,12 @@ static void on_removed(struct append *append, const struct producer_report *repo
     struct removal *r = (struct removal *)append;
     struct subscriber *s = subscribers_find(r->dispatcher->subscribers, r->id);
     struct pending_command *c;
-    if (s && report->fate != PRODUCER_WRITTEN)
+    if (s && report->fate != PRODUCER_WRITTEN) {
         DL_FOREACH(s->commands, c) {
             if (c->offset == r->offset)
                 c->going = false;
         }
+    }
     free(r);
 }
 
