@@ -190,11 +190,16 @@ bench-ownership: all setup-test ## how fast dispatchers load what they are assig
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
 
 .PHONY: lint
-lint: ## warnings of gcc and clang, banned functions, lengths, layers, shellcheck, cppcheck
+lint: ## warnings of gcc and clang, banned functions, lengths, layers, clang-format, shellcheck, cppcheck
 	@deploy/setup lint
 	@$(MAKE) --silent CC=gcc WERROR=1 BUILD=build/lint-gcc objects
 	@$(MAKE) --silent CC=clang WERROR=1 BUILD=build/lint-clang objects
 	@tests/lint
+
+.PHONY: format
+format: ## lay out all C files as .clang-format says
+	@deploy/setup lint
+	@git ls-files '*.[ch]' | xargs build/venv/bin/clang-format -i
 
 .PHONY: structure
 structure: all ## how the code is laid out: cycles, walls, state in file scope, names, lengths; ends with 1 where a limit is passed

@@ -20,7 +20,8 @@ enum { KIB = 1024, MIB = 1024 * 1024, SECOND = 1000, HOUR = 3600 * SECOND, DAY =
 static int check_log_level(const char *name, const char *value, struct error *err) {
     enum log_level level;
     (void)name;
-    return log_level_parse(value, &level) ? error_set(err, "must be debug, info, warn or error") : 0;
+    return log_level_parse(value, &level) ? error_set(err, "must be debug, info, warn or error")
+                                          : 0;
 }
 
 static int check_cidr(const char *name, const char *value, struct error *err) {
@@ -32,15 +33,20 @@ static int check_cidr(const char *name, const char *value, struct error *err) {
 /* An address with or without a port: "127.0.0.1:53", "[::1]:53", "fd00::53". */
 static int check_server(const char *name, const char *value, struct error *err) {
     const char *close = *value == '[' ? strchr(value, ']') : NULL, *colon = strrchr(value, ':');
-    const char *port = close ? (close[1] == ':' ? close + 2 : NULL) : colon && strchr(value, ':') == colon ? colon + 1 : NULL;
+    const char *port = close                                  ? (close[1] == ':' ? close + 2 : NULL)
+                       : colon && strchr(value, ':') == colon ? colon + 1
+                                                              : NULL;
     const char *end = close ? close : port ? port - 1 : value + strlen(value);
     char address[64];
     struct cidr cidr;
     (void)name;
-    snprintf(address, sizeof address, "%.*s", (int)(end - value - (close != NULL)), value + (close != NULL));
-    bool port_good = port ? *port && strlen(port) <= 5 && !port[strspn(port, "0123456789")] : !close || !close[1];
+    snprintf(address, sizeof address, "%.*s", (int)(end - value - (close != NULL)),
+             value + (close != NULL));
+    bool port_good = port ? *port && strlen(port) <= 5 && !port[strspn(port, "0123456789")]
+                          : !close || !close[1];
     if (strchr(address, '/') || !port_good || cidr_parse(address, &cidr, err))
-        return error_set(err, "must be the address of a name server, such as 127.0.0.1:53 or [::1]:53");
+        return error_set(err,
+                         "must be the address of a name server, such as 127.0.0.1:53 or [::1]:53");
     return 0;
 }
 
@@ -49,10 +55,12 @@ static int check_given(const char *name, const char *value, struct error *err) {
     return *value ? 0 : error_set(err, "must not be empty");
 }
 
-/* What stands before the port, without the brackets of IPv6. Returns -1 when it is not address:port. */
+/* What stands before the port, without the brackets of IPv6. Returns -1 when it is not
+ * address:port. */
 static int split_listen(const char *value, char host[HOST_BYTES]) {
     const char *colon = strrchr(value, ':');
-    size_t len = colon ? (size_t)(colon - value) : 0, digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    size_t len = colon ? (size_t)(colon - value) : 0,
+           digits = colon ? strspn(colon + 1, "0123456789") : 0;
     bool brackets = len > 2 && value[0] == '[' && value[len - 1] == ']';
     if (len == 0 || len >= HOST_BYTES || (!brackets && strcspn(value, ":[]") < len))
         return -1;
@@ -65,14 +73,19 @@ static int split_listen(const char *value, char host[HOST_BYTES]) {
 static int check_listen(const char *name, const char *value, struct error *err) {
     char host[HOST_BYTES];
     (void)name;
-    return split_listen(value, host) ? error_set(err, "'%s' is not address:port, such as 127.0.0.1:8080 or [::1]:8080", value) : 0;
+    return split_listen(value, host)
+               ? error_set(err, "'%s' is not address:port, such as 127.0.0.1:8080 or [::1]:8080",
+                           value)
+               : 0;
 }
 
 static int check_prefix(const char *name, const char *value, struct error *err) {
     (void)name;
     size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.");
     if (len == 0 || len > 100 || value[len])
-        return error_set(err, "must be 1 to 100 of the characters that Kafka allows in a topic: A-Z a-z 0-9 . _ -");
+        return error_set(
+            err,
+            "must be 1 to 100 of the characters that Kafka allows in a topic: A-Z a-z 0-9 . _ -");
     return 0;
 }
 
@@ -80,13 +93,15 @@ static int check_prefix(const char *name, const char *value, struct error *err) 
 static const struct option table[] = {
     {"kafka.brokers", OPTION_STRING, AT(kafka.brokers), "127.0.0.1:9092", 0, 0, check_given,
      "Kafka's bootstrap servers, host:port, comma-separated"},
-    {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix, "prefix of the topics' names"},
+    {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix,
+     "prefix of the topics' names"},
     {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "-1", -1, 10, NULL,
      "copies of a topic, when it is created; -1: as the brokers' default.replication.factor says"},
     {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "-1", -1, 10, NULL,
-     "copies an event must reach, when a topic is created; -1: as the brokers' min.insync.replicas says"},
-    {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY, NULL,
-     "how long every event is kept; taken when the topic is created"},
+     "copies an event must reach, when a topic is created; -1: as the brokers' min.insync.replicas "
+     "says"},
+    {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY,
+     NULL, "how long every event is kept; taken when the topic is created"},
     {"kafka.partitions", OPTION_INT, AT(kafka.partitions), "64", 1, SUBSCRIBER_PARTITIONS_MAX, NULL,
      "of subscribers and tokens, when they are created; an existing feed keeps its own number"},
     {"kafka.password_file", OPTION_STRING, AT(kafka.password_file), NULL, 0, 0, NULL,
@@ -95,23 +110,30 @@ static const struct option table[] = {
      "librdkafka's own settings, such as kafka.rdkafka.security.protocol"},
     {"feed.cache", OPTION_SIZE, AT(feed_cache), "64MiB", MIB, 64LL * 1024 * MIB, NULL,
      "memory for cached chunks of the log"},
-    {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "debug, info, warn or error"},
-    {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, check_listen, "address:port of the HTTP API; port 0: any"},
+    {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level,
+     "debug, info, warn or error"},
+    {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, check_listen,
+     "address:port of the HTTP API; port 0: any"},
     {"ingest.tls_certificate", OPTION_STRING, AT(ingest.tls_certificate), NULL, 0, 0, NULL,
-     "certificate of the HTTP API and its chain, PEM: the listener speaks HTTPS; read again when it changes"},
+     "certificate of the HTTP API and its chain, PEM: the listener speaks HTTPS; read again when "
+     "it changes"},
     {"ingest.tls_key", OPTION_STRING, AT(ingest.tls_key), NULL, 0, 0, NULL,
      "private key of ingest.tls_certificate, PEM"},
-    {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, EVENT_DATA_BYTES_MAX, NULL,
-     "largest data of one event, as sent"},
-    {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL, "largest body of one request"},
-    {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL, "open connections; 0: no limit"},
-    {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address), "2000", 0, 1000000, NULL,
+    {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, EVENT_DATA_BYTES_MAX,
+     NULL, "largest data of one event, as sent"},
+    {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL,
+     "largest body of one request"},
+    {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL,
+     "open connections; 0: no limit"},
+    {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address),
+     "2000", 0, 1000000, NULL,
      "open connections of one address of IPv4, or /64 of IPv6; 0: no limit (behind a proxy)"},
     {"ingest.hosts", OPTION_LIST, AT(hosts), NULL, 0, 0, NULL,
      "host names that requests may use without auth.file, besides names without a dot"},
-    {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000, NULL,
-     "replays, polls and streams of one access token at once; 0: no limit"},
-    {"ingest.max_subscribers_per_token", OPTION_INT, AT(ingest.max_subscribers_per_token), "1000", 0, 1000000, NULL,
+    {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000,
+     NULL, "replays, polls and streams of one access token at once; 0: no limit"},
+    {"ingest.max_subscribers_per_token", OPTION_INT, AT(ingest.max_subscribers_per_token), "1000",
+     0, 1000000, NULL,
      "subscribers that one access token with a register scope may have registered; 0: no limit"},
     {"ingest.buffers", OPTION_SIZE, AT(ingest.buffers), "128MiB", 8 * MIB, 64LL * 1024 * MIB, NULL,
      "memory for request bodies and for answers that clients have not taken yet; beyond it 503"},
@@ -121,9 +143,10 @@ static const struct option table[] = {
      "how long a request's body may take to arrive"},
     {"ingest.queue", OPTION_SIZE, AT(ingest.queue), "64MiB", MIB, 2047LL * MIB, NULL,
      "events accepted and not yet in Kafka; beyond it 503"},
-    {"ingest.dedupe_window", OPTION_DURATION, AT(ingest.dedupe_window_ms), "1h", SECOND, 7LL * DAY, NULL,
-     "how long a repeated id is noticed, among the newest 1,000,000 ids"},
-    {"ingest.produce_timeout", OPTION_DURATION, AT(ingest.produce_timeout_ms), "30s", SECOND, 5 * 60 * SECOND, NULL,
+    {"ingest.dedupe_window", OPTION_DURATION, AT(ingest.dedupe_window_ms), "1h", SECOND, 7LL * DAY,
+     NULL, "how long a repeated id is noticed, among the newest 1,000,000 ids"},
+    {"ingest.produce_timeout", OPTION_DURATION, AT(ingest.produce_timeout_ms), "30s", SECOND,
+     5 * 60 * SECOND, NULL,
      "how long to keep trying to append an event; the publisher gets 503 after 2 s"},
     {"subscribers.dir", OPTION_LIST, AT(subscribers_dir), "subscribers", 0, 0, NULL,
      "folders of subscribers' YAML files; none: another ingest reads them"},
@@ -131,7 +154,8 @@ static const struct option table[] = {
      "access tokens and their scopes, YAML; none: every call is allowed, from loopback only"},
     {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL,
      "listen on other addresses too although every call is allowed"},
-    {"pii.file", OPTION_STRING, AT(pii_file), NULL, 0, 0, NULL, "rules that take personal data out of events before they are stored, YAML"},
+    {"pii.file", OPTION_STRING, AT(pii_file), NULL, 0, 0, NULL,
+     "rules that take personal data out of events before they are stored, YAML"},
     {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
      "keys that seal secrets; made by ess-ingest when missing"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,
@@ -140,36 +164,42 @@ static const struct option table[] = {
      "consumer group of the dispatchers that share the subscribers; default <prefix>-dispatcher"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000,
      NULL, "webhooks under way at once, of all subscribers"},
-    {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR, NULL,
-     "how long webhooks under way may take after SIGTERM"},
+    {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR,
+     NULL, "how long webhooks under way may take after SIGTERM"},
     {"dispatcher.check_liveness", OPTION_BOOL, AT(dispatcher.check_liveness), "false", 0, 0, NULL,
-     "for tests: look once a second for a lane that nothing would wake, and end the program when there is one"},
-    {"dispatcher.hold_after", OPTION_DURATION, AT(dispatcher.hold_after_ms), "30s", SECOND, HOUR, NULL,
-     "stop attempts of a subscriber whose progress Kafka has not taken for this long"},
+     "for tests: look once a second for a lane that nothing would wake, and end the program when "
+     "there is one"},
+    {"dispatcher.hold_after", OPTION_DURATION, AT(dispatcher.hold_after_ms), "30s", SECOND, HOUR,
+     NULL, "stop attempts of a subscriber whose progress Kafka has not taken for this long"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr,
      "CIDRs that webhooks may go to although they are not public"},
-    {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL, "certificates to trust besides the system's, PEM"},
-    {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server, "name servers to ask, addr:port; none: the system's"},
-    {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND, NULL,
-     "how long one attempt may take"},
-    {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100, 5 * 60 * SECOND, NULL,
-     "how long connecting may take in it"},
-    {"delivery.idle_timeout", OPTION_DURATION, AT(delivery.idle_timeout_ms), "55s", SECOND, HOUR, NULL,
-     "a kept-alive connection that was idle for this long is not used again"},
-    {"delivery.connection_lifetime", OPTION_DURATION, AT(delivery.connection_lifetime_ms), "10m", SECOND, DAY, NULL,
-     "a connection that was opened longer ago than this is not used again"},
+    {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL,
+     "certificates to trust besides the system's, PEM"},
+    {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server,
+     "name servers to ask, addr:port; none: the system's"},
+    {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND,
+     NULL, "how long one attempt may take"},
+    {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100,
+     5 * 60 * SECOND, NULL, "how long connecting may take in it"},
+    {"delivery.idle_timeout", OPTION_DURATION, AT(delivery.idle_timeout_ms), "55s", SECOND, HOUR,
+     NULL, "a kept-alive connection that was idle for this long is not used again"},
+    {"delivery.connection_lifetime", OPTION_DURATION, AT(delivery.connection_lifetime_ms), "10m",
+     SECOND, DAY, NULL, "a connection that was opened longer ago than this is not used again"},
     {"delivery.max_attempts", OPTION_INT, AT(delivery.max_attempts), "15", 1, 1000, NULL,
      "failed attempts after which an event becomes a dead letter"},
     {"delivery.backoff_min", OPTION_DURATION, AT(delivery.backoff_min_ms), "1s", 10, HOUR, NULL,
      "wait after the first failed attempt"},
-    {"delivery.backoff_max", OPTION_DURATION, AT(delivery.backoff_max_ms), "1h", 10, DAY, NULL, "longest wait between attempts"},
-    {"delivery.disable_after", OPTION_DURATION, AT(delivery.disable_after_ms), "5d", 60 * SECOND, 30LL * DAY, NULL,
+    {"delivery.backoff_max", OPTION_DURATION, AT(delivery.backoff_max_ms), "1h", 10, DAY, NULL,
+     "longest wait between attempts"},
+    {"delivery.disable_after", OPTION_DURATION, AT(delivery.disable_after_ms), "5d", 60 * SECOND,
+     30LL * DAY, NULL,
      "failing time after which a subscriber is disabled; time without attempts does not count"},
 };
 enum { OPTIONS = sizeof table / sizeof *table };
 
 /* Without access tokens everything is allowed, so only this machine may ask. */
-static int check_loopback(const struct settings *s, const char *option, const char *listen, struct error *err) {
+static int check_loopback(const struct settings *s, const char *option, const char *listen,
+                          struct error *err) {
     char host[HOST_BYTES];
     struct in_addr ipv4;
     struct in6_addr ipv6;
@@ -179,10 +209,11 @@ static int check_loopback(const struct settings *s, const char *option, const ch
                                                             : strcmp(host, "localhost") == 0;
     if (s->auth_insecure || *s->auth_file || loopback)
         return 0;
-    return error_set_field(err, option,
-                           "%s is not a loopback address, and everything would be allowed to everyone; "
-                           "name the access tokens in auth.file, or set auth.insecure to do so all the same",
-                           listen);
+    return error_set_field(
+        err, option,
+        "%s is not a loopback address, and everything would be allowed to everyone; "
+        "name the access tokens in auth.file, or set auth.insecure to do so all the same",
+        listen);
 }
 
 static int parse_allowed(struct settings *s, struct error *err) {
@@ -195,20 +226,27 @@ static int parse_allowed(struct settings *s, struct error *err) {
 }
 
 static int check_together(struct settings *s, struct error *err) {
-    if (check_loopback(s, "ingest.listen", s->ingest.listen, err) || check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
+    if (check_loopback(s, "ingest.listen", s->ingest.listen, err) ||
+        check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
         return -1;
     if (!*s->ingest.tls_certificate != !*s->ingest.tls_key)
-        return error_set_field(err, *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key",
+        return error_set_field(err,
+                               *s->ingest.tls_key ? "ingest.tls_certificate" : "ingest.tls_key",
                                "must be given too: a certificate needs its key");
     if (s->ingest.buffers < 2 * s->ingest.max_body)
         return error_set_field(err, "ingest.buffers", "must be at least twice ingest.max_body");
     if (s->delivery.backoff_max_ms < s->delivery.backoff_min_ms)
-        return error_set_field(err, "delivery.backoff_max", "must not be below delivery.backoff_min");
+        return error_set_field(err, "delivery.backoff_max",
+                               "must not be below delivery.backoff_min");
     if (s->kafka.replication_factor == 0 || s->kafka.min_insync_replicas == 0)
-        return error_set_field(err, s->kafka.replication_factor ? "kafka.min_insync_replicas" : "kafka.replication_factor",
+        return error_set_field(err,
+                               s->kafka.replication_factor ? "kafka.min_insync_replicas"
+                                                           : "kafka.replication_factor",
                                "must be -1 (the brokers' own), or at least 1");
-    if (s->kafka.replication_factor > 0 && s->kafka.min_insync_replicas > s->kafka.replication_factor)
-        return error_set_field(err, "kafka.min_insync_replicas", "must not be above kafka.replication_factor");
+    if (s->kafka.replication_factor > 0 &&
+        s->kafka.min_insync_replicas > s->kafka.replication_factor)
+        return error_set_field(err, "kafka.min_insync_replicas",
+                               "must not be above kafka.replication_factor");
     return parse_allowed(s, err);
 }
 
@@ -220,21 +258,26 @@ static void raise_open_files(void) {
     }
 }
 
-/* A core would hold secrets and access tokens in clear. Neither may others of the same user look into this process. */
+/* A core would hold secrets and access tokens in clear. Neither may others of the same user look
+ * into this process. */
 static void forbid_core_dumps(void) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0);
 }
 
-static void warn_unknown_variable(const char *name) { log_warn("unknown_variable", LOG_S("name", name)); }
+static void warn_unknown_variable(const char *name) {
+    log_warn("unknown_variable", LOG_S("name", name));
+}
 
-int settings_load(struct settings *s, const char *program, int argc, char **argv, char **environment, int *exit_status) {
+int settings_load(struct settings *s, const char *program, int argc, char **argv,
+                  char **environment, int *exit_status) {
     struct error err;
     enum log_level level = LOG_LEVEL_INFO;
     *s = (struct settings){0};
     log_open();
-    enum options_result result = options_load(table, OPTIONS, s, program, argc, argv, environment, warn_unknown_variable, &err);
+    enum options_result result = options_load(table, OPTIONS, s, program, argc, argv, environment,
+                                              warn_unknown_variable, &err);
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)
         return -1; /* before anything was set */

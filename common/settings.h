@@ -1,4 +1,5 @@
-/* All options of ESS in one table. Both services read the same one, so that they can share a file; each uses its own part. */
+/* All options of ESS in one table. Both services read the same one, so that they can share a file;
+ * each uses its own part. */
 #ifndef ESS_SETTINGS_H
 #define ESS_SETTINGS_H
 
@@ -15,7 +16,8 @@ struct settings {
     struct {
         char *listen, *tls_certificate, *tls_key;
         int64_t max_event, max_body;
-        int64_t max_connections, max_connections_per_address, max_reads_per_token, max_subscribers_per_token;
+        int64_t max_connections, max_connections_per_address, max_reads_per_token,
+            max_subscribers_per_token;
         int64_t buffers;
         int64_t header_timeout_ms, body_timeout_ms;
         int64_t queue;
@@ -46,9 +48,10 @@ struct settings {
 
 /* Opens the log, loads the settings, sets the log's level, raises the limit of open files and
  * forbids core dumps. Returns 0; or -1 when the program is to
- * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was shown), and there is
- * nothing to free. An unknown ESS_ variable is a warning on stderr. */
-int settings_load(struct settings *settings, const char *program, int argc, char **argv, char **environment, int *exit_status);
+ * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was
+ * shown), and there is nothing to free. An unknown ESS_ variable is a warning on stderr. */
+int settings_load(struct settings *settings, const char *program, int argc, char **argv,
+                  char **environment, int *exit_status);
 void settings_free(struct settings *settings);
 
 #endif

@@ -1,5 +1,6 @@
-/* Webhooks under way; see capacity.h. While no serving is due, nobody in the queues may start: so a newcomer that finds a place
- * overtakes nobody. The silent have a queue of their own, which costs nothing while their quarter is full. */
+/* Webhooks under way; see capacity.h. While no serving is due, nobody in the queues may start: so a
+ * newcomer that finds a place overtakes nobody. The silent have a queue of their own, which costs
+ * nothing while their quarter is full. */
 #include "dispatcher/capacity.h"
 
 #include <stddef.h>
@@ -126,7 +127,8 @@ void capacity_probe(struct capacity *c) {
     int64_t before = c->in_flight;
     c->closed = false;
     c->serve_due = true;
-    for (int turns = 0; turns < TURNS_MAX && c->in_flight == before; turns++) /* who has nothing to send passes its turn on */
+    for (int turns = 0; turns < TURNS_MAX && c->in_flight == before;
+         turns++) /* who has nothing to send passes its turn on */
         if (!serve_first(c, c->queue) && !serve_first(c, c->silent_queue))
             break;
     c->serve_due = false;

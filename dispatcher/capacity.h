@@ -1,23 +1,28 @@
 /* Webhooks under way, all together bounded: who may start another, and who waits for a turn.
  *
- * Every attempt holds a place, whether a live lane, a job or a test delivery makes it. Users that find no place queue up and
- * are served in that order, one webhook a turn. Two rules keep endpoints that hang from the places of the others:
- *   - A group (a subscriber) that holds a quarter of all places gets another one only while more than a quarter is free.
+ * Every attempt holds a place, whether a live lane, a job or a test delivery makes it. Users that
+ * find no place queue up and are served in that order, one webhook a turn. Two rules keep endpoints
+ * that hang from the places of the others:
+ *   - A group (a subscriber) that holds a quarter of all places gets another one only while more
+ * than a quarter is free.
  *   - Groups that are silent (their last attempt had no answer) share a quarter of all places.
  *
- * Whoever gives a place back need not serve those who wait: `serve_soon` is called, and the loop then calls capacity_serve.
- * So nothing is served from within a callback that frees something. Pure but for the calls that are named here. */
+ * Whoever gives a place back need not serve those who wait: `serve_soon` is called, and the loop
+ * then calls capacity_serve. So nothing is served from within a callback that frees something. Pure
+ * but for the calls that are named here. */
 #ifndef ESS_DISPATCHER_CAPACITY_H
 #define ESS_DISPATCHER_CAPACITY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The users of one subscriber, to whom the shares apply together. All zero but for `ended` and `arg` at first. */
+/* The users of one subscriber, to whom the shares apply together. All zero but for `ended` and
+ * `arg` at first. */
 struct capacity_group {
     int64_t in_flight;
     bool silent;
-    void (*ended)(void *arg); /* an attempt of it has ended, in whatever way; must not serve, start or free anything */
+    void (*ended)(void *arg); /* an attempt of it has ended, in whatever way; must not serve, start
+                                 or free anything */
     void *arg;
     struct capacity_user *queued;
 };
@@ -38,14 +43,17 @@ struct capacity {
     struct capacity_user *queue, *silent_queue;
     int64_t waiting; /* in both queues */
     bool closed;
-    bool serve_due;  /* capacity_serve is to be called, or runs: until then nobody overtakes the queue */
+    bool serve_due; /* capacity_serve is to be called, or runs: until then nobody overtakes the
+                       queue */
     void (*serve_soon)(void *arg); /* to call capacity_serve from the loop */
     void *arg;
 };
 
-void capacity_init(struct capacity *capacity, int64_t max, void (*serve_soon)(void *arg), void *arg);
+void capacity_init(struct capacity *capacity, int64_t max, void (*serve_soon)(void *arg),
+                   void *arg);
 
-/* Whether it may start one now; when it may not, it is queued, and `served` is called when it may. */
+/* Whether it may start one now; when it may not, it is queued, and `served` is called when it may.
+ */
 bool capacity_ask(struct capacity *capacity, struct capacity_user *user);
 /* It has started one. */
 void capacity_take(struct capacity *capacity, struct capacity_user *user);

@@ -1,4 +1,5 @@
-/* Commands; see commands.h. None holds up another: one that must wait for something is tried again at each commands_apply. */
+/* Commands; see commands.h. None holds up another: one that must wait for something is tried again
+ * at each commands_apply. */
 #include "dispatcher/commands.h"
 
 #include <stdio.h>
@@ -86,9 +87,11 @@ static void remove_record(struct subscriber *s, struct pending_command *c) {
     struct dispatcher *d = s->dispatcher;
     struct error err;
     struct removal *removal = mem_zero(sizeof *removal);
-    *removal = (struct removal){.append.reported = on_removed, .dispatcher = s->dispatcher, .offset = c->offset};
+    *removal = (struct removal){
+        .append.reported = on_removed, .dispatcher = s->dispatcher, .offset = c->offset};
     memcpy(removal->id, s->id, sizeof removal->id);
-    const struct producer_record record = {.topic = d->subscribers_topic, .partition = s->partition, .key = {c->key.data, c->key.len}};
+    const struct producer_record record = {
+        .topic = d->subscribers_topic, .partition = s->partition, .key = {c->key.data, c->key.len}};
     c->going = producer_send(d->producer, &record, &removal->append, &err) == 0;
     if (!c->going)
         free(removal);
@@ -102,7 +105,8 @@ static bool stands_in(const int64_t *offsets, int64_t count, int64_t offset) {
 }
 
 static bool is_settled(const struct pending_command *c, const struct token *token) {
-    return c->offset <= token->applied && !c->waits && !stands_in(token->pending, token->pending_count, c->offset);
+    return c->offset <= token->applied && !c->waits &&
+           !stands_in(token->pending, token->pending_count, c->offset);
 }
 
 static void remove_if(struct subscriber *s, const struct token *token) {
@@ -146,12 +150,14 @@ void commands_to_token(const struct subscriber *s, struct token *token) {
         token_add_outcome(&token->outcomes, &token->outcomes_count, &s->outcomes[i]);
 }
 
-void commands_note(struct subscriber *s, int64_t generation, const char *command, const char *outcome, const char *reason,
-                   int64_t delivered) {
-    struct token_outcome o = {.generation = generation, .at_ms = clock_wall_ms(), .delivered = delivered};
+void commands_note(struct subscriber *s, int64_t generation, const char *command,
+                   const char *outcome, const char *reason, int64_t delivered) {
+    struct token_outcome o = {
+        .generation = generation, .at_ms = clock_wall_ms(), .delivered = delivered};
     snprintf(o.command, sizeof o.command, "%s", command);
     snprintf(o.outcome, sizeof o.outcome, "%s", outcome);
-    snprintf(o.reason, sizeof o.reason, "%.*s", (int)utf8_fit(reason, strlen(reason), sizeof o.reason - 1), reason);
+    snprintf(o.reason, sizeof o.reason, "%.*s",
+             (int)utf8_fit(reason, strlen(reason), sizeof o.reason - 1), reason);
     token_add_outcome(&s->outcomes, &s->outcomes_count, &o);
 }
 
@@ -177,8 +183,8 @@ struct lookup {
 
 static void lookup_work(void *arg) {
     struct lookup *l = arg;
-    l->result = kafka_end_of(&l->dispatcher->settings.kafka, l->dispatcher->dlq_topic, kafka_partition_of(l->id, DEAD_LETTER_PARTITIONS),
-                             &l->end, &l->err);
+    l->result = kafka_end_of(&l->dispatcher->settings.kafka, l->dispatcher->dlq_topic,
+                             kafka_partition_of(l->id, DEAD_LETTER_PARTITIONS), &l->end, &l->err);
 }
 
 static void lookup_done(void *arg) {
@@ -188,7 +194,8 @@ static void lookup_done(void *arg) {
         s->looking_up = -1;
         s->letters_end = l->end - 1;
         s->letters_end_of = l->result ? -1 : l->offset;
-        loop_timer_set(l->dispatcher->loop, &s->commands_due, clock_ms() + (l->result ? AGAIN_MS : 0));
+        loop_timer_set(l->dispatcher->loop, &s->commands_due,
+                       clock_ms() + (l->result ? AGAIN_MS : 0));
     }
     free(l);
 }
@@ -203,9 +210,12 @@ static void look_up_end(struct subscriber *s, int64_t offset) {
 
 enum applied { APPLIED, WAITS, REFUSED };
 
-static enum applied add_job(struct subscriber *s, const struct token_job *job) { return job_add(s, job) == 0 ? APPLIED : REFUSED; }
+static enum applied add_job(struct subscriber *s, const struct token_job *job) {
+    return job_add(s, job) == 0 ? APPLIED : REFUSED;
+}
 
-/* One question about the end of the dead letters at a time: the next redrive asks when it has been answered. */
+/* One question about the end of the dead letters at a time: the next redrive asks when it has been
+ * answered. */
 static enum applied redrive(struct subscriber *s, struct command *command, int64_t offset) {
     if (s->jobs_count == TOKEN_JOBS_MAX)
         return REFUSED;
@@ -217,7 +227,12 @@ static enum applied redrive(struct subscriber *s, struct command *command, int64
     if (s->redriven > s->letters_end) /* of dead letters that are not there any more */
         s->redriven = -1;
     int64_t from = command->cursors_count ? -1 : s->redriven;
-    struct token_job job = {.job = offset, .redrive = true, .from = from, .to = s->letters_end, .position = from, .last = from};
+    struct token_job job = {.job = offset,
+                            .redrive = true,
+                            .from = from,
+                            .to = s->letters_end,
+                            .position = from,
+                            .last = from};
     if (job.to <= job.from)
         return APPLIED; /* there is nothing to redrive */
     job.cursors = command->cursors;
@@ -241,13 +256,17 @@ static void end_job(struct subscriber *s, int64_t job) {
 
 static enum applied skip(struct subscriber *s, int64_t offset) {
     bool found = lane_skip(&s->live.lane) > 0;
-    commands_note(s, offset, "skip", found ? "done" : "refused", found ? "" : "no event waits for another attempt", -1);
+    commands_note(s, offset, "skip", found ? "done" : "refused",
+                  found ? "" : "no event waits for another attempt", -1);
     return APPLIED;
 }
 
 static enum applied apply(struct subscriber *s, struct command *command, int64_t offset) {
-    struct token_job job = {
-        .job = offset, .from = command->from, .to = command->to, .position = command->from, .last = command->from};
+    struct token_job job = {.job = offset,
+                            .from = command->from,
+                            .to = command->to,
+                            .position = command->from,
+                            .last = command->from};
     switch (command->kind) {
     case COMMAND_REWIND:
         rewind_to(s, command->cursor);
@@ -280,20 +299,24 @@ static void note_applied(struct subscriber *s, int64_t offset) {
 }
 
 /* Its owner is told once, whoever of the dispatchers has it. */
-static void note_unreadable(struct subscriber *s, const struct pending_command *c, const char *outcome, const struct error *err) {
+static void note_unreadable(struct subscriber *s, const struct pending_command *c,
+                            const char *outcome, const struct error *err) {
     for (int64_t i = 0; i < s->outcomes_count; i++)
         if (s->outcomes[i].generation == c->offset)
             return;
-    log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition), LOG_N("offset", c->offset),
+    log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic),
+              LOG_N("partition", s->partition), LOG_N("offset", c->offset),
               LOG_S("subscriber", s->id), LOG_S("reason", err->message));
     commands_note(s, c->offset, "unknown", outcome, err->message, -1);
     progress_made(s);
 }
 
-/* One of a later version waits for an upgrade, alone: it may be anything, so none behind it is held up. What no version can read
- * is refused. */
-static enum applied judge_unreadable(struct subscriber *s, struct pending_command *c, bool newer, int waiting, const struct error *err) {
-    bool later = newer || strcmp(err->field, "command") == 0, waits = later && waiting < TOKEN_PENDING_MAX;
+/* One of a later version waits for an upgrade, alone: it may be anything, so none behind it is held
+ * up. What no version can read is refused. */
+static enum applied judge_unreadable(struct subscriber *s, struct pending_command *c, bool newer,
+                                     int waiting, const struct error *err) {
+    bool later = newer || strcmp(err->field, "command") == 0,
+         waits = later && waiting < TOKEN_PENDING_MAX;
     if (!c->later)
         note_unreadable(s, c, waits ? "waits" : "refused", err);
     c->later = waits;
@@ -311,17 +334,20 @@ static void note_readable(struct subscriber *s, int64_t offset) {
 
 static void log_applied(struct subscriber *s, const struct command *command, int64_t offset) {
     note_readable(s, offset);
-    log_info("command_applied", LOG_S("subscriber", s->id), LOG_S("command", command_name(command->kind)), LOG_N("generation", offset));
+    log_info("command_applied", LOG_S("subscriber", s->id),
+             LOG_S("command", command_name(command->kind)), LOG_N("generation", offset));
 }
 
 /* What may not be done is refused, so that nothing piles up behind it; the token says so. */
-static void refuse(struct subscriber *s, const struct command *command, int64_t offset, int waiting) {
+static void refuse(struct subscriber *s, const struct command *command, int64_t offset,
+                   int waiting) {
     char reason[64];
     if (waiting == TOKEN_PENDING_MAX)
         snprintf(reason, sizeof reason, "%d commands wait already", waiting);
     else
         snprintf(reason, sizeof reason, "it has %d jobs already", TOKEN_JOBS_MAX);
-    log_warn("command_refused", LOG_S("subscriber", s->id), LOG_S("command", command_name(command->kind)), LOG_N("generation", offset),
+    log_warn("command_refused", LOG_S("subscriber", s->id),
+             LOG_S("command", command_name(command->kind)), LOG_N("generation", offset),
              LOG_S("reason", reason));
     commands_note(s, offset, command_name(command->kind), "refused", reason, -1);
 }

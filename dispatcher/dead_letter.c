@@ -24,7 +24,8 @@ struct dead_letter {
     int64_t cursor; /* in the log */
     enum dead_letter_reason reason;
     struct buf value;
-    size_t event_at; /* where the event begins in it; 0: Kafka has not taken it, and it was left out */
+    size_t
+        event_at; /* where the event begins in it; 0: Kafka has not taken it, and it was left out */
     int64_t again_ms;
     struct loop_timer again;
     bool on_its_way;
@@ -45,7 +46,8 @@ static void dead_letter_again(struct dead_letter *letter) {
     letter->again_ms = letter->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : letter->again_ms * 2;
 }
 
-/* Kafka never takes it as it is: rather a letter that only names the event than a lane that stands still. */
+/* Kafka never takes it as it is: rather a letter that only names the event than a lane that stands
+ * still. */
 static void dead_letter_shorten(struct dead_letter *letter, const char *reason) {
     letter->value.len = letter->event_at;
     letter->event_at = 0;
@@ -60,13 +62,14 @@ static void append_letter(void *arg) {
     struct dispatcher *d = letter->dispatcher;
     const struct subscriber *s = letter->sender->subscriber;
     struct error err;
-    const struct producer_record record = {.topic = d->dlq_topic,
-                                           .partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS),
-                                           .key = span_of(s->id),
-                                           .value = {letter->value.data, letter->value.len}};
+    const struct producer_record record = {
+        .topic = d->dlq_topic,
+        .partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS),
+        .key = span_of(s->id),
+        .value = {letter->value.data, letter->value.len}};
     letter->append.reported = on_reported;
-    letter->on_its_way =
-        partitions_may_write(d->partitions, s->partition) && producer_send(d->producer, &record, &letter->append, &err) == 0;
+    letter->on_its_way = partitions_may_write(d->partitions, s->partition) &&
+                         producer_send(d->producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
         dead_letter_again(letter);
 }
@@ -77,7 +80,8 @@ static void on_reported(struct append *append, const struct producer_report *rep
     struct dispatcher *d = letter->dispatcher;
     letter->on_its_way = false;
     if (sender && report->fate != PRODUCER_WRITTEN) {
-        log_warn("dead_letter_not_written", LOG_S("subscriber", sender->subscriber->id), LOG_S("reason", report->reason));
+        log_warn("dead_letter_not_written", LOG_S("subscriber", sender->subscriber->id),
+                 LOG_S("reason", report->reason));
         if (report->flaw && letter->event_at)
             dead_letter_shorten(letter, report->reason);
         dead_letter_again(letter);
@@ -97,17 +101,17 @@ static void on_reported(struct append *append, const struct producer_report *rep
     sender_buried(sender, flight);
 }
 
-void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor, const struct webhook_result *result) {
+void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor,
+                       const struct webhook_result *result) {
     char at[CLOCK_TEXT_BYTES];
     struct subscriber *s = sender->subscriber;
     struct dead_letter *letter = mem_zero(sizeof *letter);
-    *letter = (struct dead_letter){
-        .sender = sender,
-        .dispatcher = s->dispatcher,
-        .flight = flight->cursor,
-        .cursor = cursor,
-        .reason = flight->reason,
-        .again_ms = AGAIN_MIN_MS};
+    *letter = (struct dead_letter){.sender = sender,
+                                   .dispatcher = s->dispatcher,
+                                   .flight = flight->cursor,
+                                   .cursor = cursor,
+                                   .reason = flight->reason,
+                                   .again_ms = AGAIN_MIN_MS};
     loop_timer_init(&letter->again, append_letter, letter);
     clock_format(clock_wall_ms(), at);
     buf_printf(&letter->value,

@@ -7,9 +7,10 @@
 
 struct sender;
 
-/* Writes an event (result->body, as it was sent, of the log's `cursor`) that the lane has in FLIGHT_BURYING, again and again
- * until Kafka has it; then calls sender_buried. */
-void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor, const struct webhook_result *result);
+/* Writes an event (result->body, as it was sent, of the log's `cursor`) that the lane has in
+ * FLIGHT_BURYING, again and again until Kafka has it; then calls sender_buried. */
+void dead_letter_write(struct sender *sender, const struct flight *flight, int64_t cursor,
+                       const struct webhook_result *result);
 /* The sender stops. What is on its way may still be written. */
 void dead_letters_forget(struct sender *sender);
 

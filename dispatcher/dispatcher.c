@@ -1,4 +1,5 @@
-/* What every part of ess-dispatcher may ask of the whole: is it ready, begin anew, give up; see dispatcher.h. */
+/* What every part of ess-dispatcher may ask of the whole: is it ready, begin anew, give up; see
+ * dispatcher.h. */
 #include "dispatcher/dispatcher.h"
 
 #include "common/base/clock.h"
@@ -12,11 +13,14 @@ enum { REFUSED_STATUS = 1, WRITE_MS = 2000, WRITE_LOOK_MS = 20 };
 static struct loop_timer restart_timer;
 static int64_t write_until_ms;
 
-bool dispatcher_kafka_up(const struct dispatcher *d) { return d->kafka_up && !(d->feed && feed_trouble(d->feed)); }
+bool dispatcher_kafka_up(const struct dispatcher *d) {
+    return d->kafka_up && !(d->feed && feed_trouble(d->feed));
+}
 
 bool dispatcher_ready(const struct dispatcher *d) {
-    return dispatcher_kafka_up(d) && !producer_fault(d->producer) && partitions_settled(d->partitions) &&
-           !partitions_trouble(d->partitions) && !d->starting_over && !d->stopping;
+    return dispatcher_kafka_up(d) && !producer_fault(d->producer) &&
+           partitions_settled(d->partitions) && !partitions_trouble(d->partitions) &&
+           !d->starting_over && !d->stopping;
 }
 
 static void on_capacity_due(void *arg) {
@@ -49,7 +53,8 @@ void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reas
     loop_stop(d->loop);
 }
 
-/* Tokens say of which log they are: what they are to say of this one is in Kafka, if it can be, before another is read. */
+/* Tokens say of which log they are: what they are to say of this one is in Kafka, if it can be,
+ * before another is read. */
 static void on_restart(void *arg) {
     struct dispatcher *d = arg;
     int64_t now_ms = clock_ms();
@@ -78,7 +83,8 @@ void dispatcher_start_over(struct dispatcher *d, const char *reason) {
     if (d->stopping || d->starting_over || restart_timer.slot)
         return;
     int64_t now_ms = clock_ms();
-    log_error("start_over", LOG_S("reason", reason), LOG_N("pause_ms", pause_until(&d->restarts, now_ms) - now_ms));
+    log_error("start_over", LOG_S("reason", reason),
+              LOG_N("pause_ms", pause_until(&d->restarts, now_ms) - now_ms));
     loop_timer_init(&restart_timer, on_restart, d);
     loop_timer_set(d->loop, &restart_timer, clock_ms());
 }

@@ -30,7 +30,13 @@ struct subscribers;
 struct webhook_client;
 struct lookout;
 
-enum delivery_outcome { DELIVERY_SETTLED, DELIVERY_FAILED, DELIVERY_REFUSED, DELIVERY_GONE, DELIVERY_OUTCOMES };
+enum delivery_outcome {
+    DELIVERY_SETTLED,
+    DELIVERY_FAILED,
+    DELIVERY_REFUSED,
+    DELIVERY_GONE,
+    DELIVERY_OUTCOMES
+};
 
 struct dispatcher {
     struct settings settings;
@@ -46,23 +52,24 @@ struct dispatcher {
     struct match *match;
     struct webhook_client *webhooks;
     struct keyring *keyring;
-    char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES], dlq_topic[KAFKA_TOPIC_BYTES];
+    char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES],
+        dlq_topic[KAFKA_TOPIC_BYTES];
     char group[KAFKA_TOPIC_BYTES];
     bool kafka_up;
-    bool stopping; /* nothing more is begun */
+    bool stopping;         /* nothing more is begun */
     char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
     struct pause restarts;
     bool starting_over; /* neither; what is known is written down and then forgotten */
     int exit_status;
-    struct lookout *lookout;         /* as long as the feed is there */
+    struct lookout *lookout; /* as long as the feed is there */
     struct fault fault;
-    struct capacity capacity; /* of webhooks under way */
+    struct capacity capacity;       /* of webhooks under way */
     struct loop_timer capacity_due; /* those that wait for it are served */
     struct loop_timer liveness_due;
     int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
     struct progress_faults progress_faults;
     struct letters *letters; /* reads dead letters, while there are redrives */
-    uint64_t random; /* state of the jitter's generator */
+    uint64_t random;         /* state of the jitter's generator */
     uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
@@ -77,7 +84,8 @@ bool dispatcher_kafka_up(const struct dispatcher *d);
 bool dispatcher_ready(const struct dispatcher *d);
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
-/* The log is not the one it was: forgets all and begins as at the start. May be called from any callback. */
+/* The log is not the one it was: forgets all and begins as at the start. May be called from any
+ * callback. */
 void dispatcher_start_over(struct dispatcher *d, const char *reason);
 /* Capacity, which is served from the loop. */
 void dispatcher_init_capacity(struct dispatcher *d);

@@ -15,7 +15,9 @@ void endpoint_end(struct endpoint *e) {
 
 bool endpoint_takes(const struct endpoint *e) { return !e->probing || e->in_flight == 0; }
 
-void endpoint_pause(struct endpoint *e) { e->failing_since_ms = e->failing_ms = e->failed_at_ms = 0; }
+void endpoint_pause(struct endpoint *e) {
+    e->failing_since_ms = e->failing_ms = e->failed_at_ms = 0;
+}
 
 void endpoint_forget(struct endpoint *e) {
     endpoint_pause(e);
@@ -28,7 +30,9 @@ void endpoint_move(struct endpoint *e) {
     e->moved_at = e->started;
 }
 
-bool endpoint_moved_since(const struct endpoint *e, uint64_t attempt) { return attempt < e->moved_at; }
+bool endpoint_moved_since(const struct endpoint *e, uint64_t attempt) {
+    return attempt < e->moved_at;
+}
 
 void endpoint_succeed(struct endpoint *e, uint64_t attempt) {
     if (attempt >= e->frees_from)

@@ -5,16 +5,31 @@
 #include "common/http/metrics.h"
 #include "dispatcher/dispatcher.h"
 
-enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 10000, HOLD_MIN_MS = 1000, HOLD_MAX_MS = 10000, LOG_PERIOD_MS = 30000 };
+enum {
+    PAUSE_MIN_MS = 100,
+    PAUSE_MAX_MS = 10000,
+    HOLD_MIN_MS = 1000,
+    HOLD_MAX_MS = 10000,
+    LOG_PERIOD_MS = 30000
+};
 
 static const struct {
     const char *label, *reason;
 } kinds[WEBHOOK_FAULTS] = {
-    [WEBHOOK_DESCRIPTORS] = {"kind=\"descriptors\"", "no file descriptor is left: raise the limit of open files (LimitNOFILE, ulimit -n)"},
-    [WEBHOOK_PORTS] = {"kind=\"ports\"", "no local port is left for a new connection: widen net.ipv4.ip_local_port_range"},
-    [WEBHOOK_MEMORY] = {"kind=\"memory\"", "no memory is left for a new connection: give this process or its machine more"},
-    [WEBHOOK_ROUTE] = {"kind=\"route\"", "this machine has no route to the outside: see to its network"},
-    [WEBHOOK_NAMES] = {"kind=\"names\"", "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
+    [WEBHOOK_DESCRIPTORS] =
+        {"kind=\"descriptors\"",
+         "no file descriptor is left: raise the limit of open files (LimitNOFILE, ulimit -n)"},
+    [WEBHOOK_PORTS] =
+        {"kind=\"ports\"",
+         "no local port is left for a new connection: widen net.ipv4.ip_local_port_range"},
+    [WEBHOOK_MEMORY] =
+        {"kind=\"memory\"",
+         "no memory is left for a new connection: give this process or its machine more"},
+    [WEBHOOK_ROUTE] = {"kind=\"route\"",
+                       "this machine has no route to the outside: see to its network"},
+    [WEBHOOK_NAMES] =
+        {"kind=\"names\"",
+         "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
     [WEBHOOK_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
 };
 
@@ -34,7 +49,8 @@ static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
     f->kind = kind;
     f->count[kind]++;
     if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
-        log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason), LOG_N("held_back", held_back));
+        log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason),
+                 LOG_N("held_back", held_back));
     capacity_close(&d->capacity, true);
     if (f->probe.slot)
         return;
@@ -42,7 +58,8 @@ static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
     loop_timer_set(d->loop, &f->probe, now_ms + f->pause_ms);
 }
 
-/* Whatever gets through opens the places again. Only a new connection shows that the fault is over. */
+/* Whatever gets through opens the places again. Only a new connection shows that the fault is over.
+ */
 static void fault_pass(struct dispatcher *d, bool connected) {
     struct fault *f = &d->fault;
     if (f->probe.slot) {
@@ -73,7 +90,8 @@ int64_t fault_hold_ms(int64_t number) {
 const char *fault_reason(const struct dispatcher *d) { return kinds[d->fault.kind].reason; }
 
 void fault_metrics(const struct dispatcher *d, struct buf *out) {
-    metrics_family(out, "ess_own_faults_total", "counter", "Attempts called off for a fault of this process or machine, by kind.");
+    metrics_family(out, "ess_own_faults_total", "counter",
+                   "Attempts called off for a fault of this process or machine, by kind.");
     for (int kind = WEBHOOK_NO_FAULT + 1; kind < WEBHOOK_FAULTS; kind++)
         metrics_value(out, "ess_own_faults_total", kinds[kind].label, (double)d->fault.count[kind]);
 }

@@ -1,6 +1,7 @@
-/* Faults of this process or its machine that keep webhooks from going out: no descriptor, port, memory or route is left, no name
- * server answers, the CA file cannot be read. They say nothing of an endpoint, so no attempt is counted. While one lasts, places
- * for webhooks are closed, and after each pause, which grows, one sender has its turn to try. */
+/* Faults of this process or its machine that keep webhooks from going out: no descriptor, port,
+ * memory or route is left, no name server answers, the CA file cannot be read. They say nothing of
+ * an endpoint, so no attempt is counted. While one lasts, places for webhooks are closed, and after
+ * each pause, which grows, one sender has its turn to try. */
 #ifndef ESS_DISPATCHER_FAULT_H
 #define ESS_DISPATCHER_FAULT_H
 
@@ -20,9 +21,11 @@ struct fault {
 };
 
 void fault_init(struct dispatcher *d);
-/* Hears of every attempt that ended. Returns true when it failed by a fault of ours: it is to be called off and made again. */
+/* Hears of every attempt that ended. Returns true when it failed by a fault of ours: it is to be
+ * called off and made again. */
 bool fault_judge(struct dispatcher *d, const struct webhook_result *result);
-/* How long the sender whose attempt met one, its `number`th in a row from 0, waits before it tries again. */
+/* How long the sender whose attempt met one, its `number`th in a row from 0, waits before it tries
+ * again. */
 int64_t fault_hold_ms(int64_t number);
 /* What is wrong, and what to do; NULL: nothing. */
 const char *fault_reason(const struct dispatcher *d);

@@ -43,7 +43,8 @@ void jobs_stop(struct subscriber *s) {
 static void remove_at(struct subscriber *s, int64_t number) {
     token_job_fini(&s->jobs[number]);
     s->jobs_count--;
-    memmove(s->jobs + number, s->jobs + number + 1, (size_t)(s->jobs_count - number) * sizeof *s->jobs);
+    memmove(s->jobs + number, s->jobs + number + 1,
+            (size_t)(s->jobs_count - number) * sizeof *s->jobs);
 }
 
 void jobs_free(struct subscriber *s) {
@@ -118,15 +119,18 @@ void job_run_next(struct subscriber *s) {
         return;
     struct token_job *job = &s->jobs[0];
     pass_redriven(s, job);
-    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job, on_letter_ready, s, &err))) {
-        log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_S("reason", err.message));
+    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job,
+                                                on_letter_ready, s, &err))) {
+        log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job),
+                  LOG_S("reason", err.message));
         loop_timer_set(s->dispatcher->loop, &s->job_due, clock_ms() + AGAIN_MS);
         return;
     }
     s->job_sender = mem_zero(sizeof *s->job_sender);
     sender_init(s->job_sender, s, job->job, redrive);
     begin_lane(s, job);
-    log_info("job_running", LOG_S("subscriber", s->id), LOG_N("job", job->job), LOG_N("from", job->position), LOG_N("to", job->to));
+    log_info("job_running", LOG_S("subscriber", s->id), LOG_N("job", job->job),
+             LOG_N("from", job->position), LOG_N("to", job->to));
     sender_step(s->job_sender);
 }
 
@@ -154,7 +158,8 @@ static void note_redriven(struct subscriber *s, int64_t offset) {
             return; /* older than all that are kept */
         memmove(letters, letters + 1, (size_t)(--at) * sizeof *letters);
     } else {
-        memmove(letters + at + 1, letters + at, (size_t)(s->redriven_letters_count++ - at) * sizeof *letters);
+        memmove(letters + at + 1, letters + at,
+                (size_t)(s->redriven_letters_count++ - at) * sizeof *letters);
     }
     letters[at] = offset;
 }
@@ -177,9 +182,11 @@ void job_end(struct subscriber *s, int64_t job, const char *outcome) {
     if (i == 0)
         jobs_stop(s);
     if (s->jobs[i].redrive && s->jobs[i].cursors_count == 0 && s->jobs[i].position > s->redriven)
-        s->redriven = s->jobs[i].position; /* also of one that was ended early: what it has delivered is not redriven again */
+        s->redriven = s->jobs[i].position; /* also of one that was ended early: what it has
+                                              delivered is not redriven again */
     forget_redriven(s);
-    commands_note(s, job, s->jobs[i].redrive ? "redrive" : "replay", outcome, "", s->jobs[i].delivered);
+    commands_note(s, job, s->jobs[i].redrive ? "redrive" : "replay", outcome, "",
+                  s->jobs[i].delivered);
     remove_at(s, i);
     progress_made(s);
     job_run_next(s);
@@ -209,7 +216,8 @@ static void *copy(const void *list, int64_t count, size_t size) {
 void jobs_to_token(const struct subscriber *s, struct token *token) {
     token->redriven = s->redriven;
     token->redriven_count = s->redriven_count;
-    token->redriven_letters = copy(s->redriven_letters, s->redriven_letters_count, sizeof *s->redriven_letters);
+    token->redriven_letters = copy(s->redriven_letters, s->redriven_letters_count,
+                                   sizeof *s->redriven_letters);
     token->redriven_letters_count = s->redriven_letters_count;
     if (s->jobs_count == 0)
         return;

@@ -1,5 +1,6 @@
-/* A subscriber's jobs: replays of a range of cursors and redrives of dead letters, one after the other in the order of their
- * commands, beside the live lane, whose throttle they share. They stand in the token until they end. Loop thread only. */
+/* A subscriber's jobs: replays of a range of cursors and redrives of dead letters, one after the
+ * other in the order of their commands, beside the live lane, whose throttle they share. They stand
+ * in the token until they end. Loop thread only. */
 #ifndef ESS_DISPATCHER_JOB_H
 #define ESS_DISPATCHER_JOB_H
 
@@ -13,7 +14,8 @@ struct subscriber;
 
 /* Adds one behind the others; its cursors are taken over. -1: there are TOKEN_JOBS_MAX already. */
 int job_add(struct subscriber *s, const struct token_job *job);
-/* Ends one, wherever it stands, with this outcome in the token. Does nothing when it is not there. */
+/* Ends one, wherever it stands, with this outcome in the token. Does nothing when it is not there.
+ */
 void job_end(struct subscriber *s, int64_t job, const char *outcome);
 /* Runs the first one, if the subscriber runs and it does not yet. */
 void job_run_next(struct subscriber *s);

@@ -13,7 +13,9 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
 
-const struct flight *lane_flight(const struct lane *lane, int64_t cursor) { return window_find(&lane->window, cursor); }
+const struct flight *lane_flight(const struct lane *lane, int64_t cursor) {
+    return window_find(&lane->window, cursor);
+}
 
 /* Everything below the oldest that is not settled is; the position follows. */
 static void advance(struct lane *lane) {
@@ -39,9 +41,10 @@ static void settle(struct lane *lane, struct flight *f) {
 
 /* --- beginning and end */
 
-void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
-               int64_t position) {
-    *lane = (struct lane){.policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
+void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle,
+               struct endpoint *endpoint, int64_t position) {
+    *lane = (struct lane){
+        .policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->window.by_key = policy->ordering == SPEC_KEY;
 }
@@ -69,7 +72,8 @@ void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64
 }
 
 bool lane_may_give_up(const struct lane *lane) {
-    return lane->policy.dead_letters_all || (!lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX);
+    return lane->policy.dead_letters_all ||
+           (!lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX);
 }
 
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
@@ -79,11 +83,15 @@ void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
 
 /* --- what to do */
 
-static size_t in_flight_max(const struct lane *lane) { return strict(lane) ? 1 : (size_t)lane->policy.max_in_flight; }
+static size_t in_flight_max(const struct lane *lane) {
+    return strict(lane) ? 1 : (size_t)lane->policy.max_in_flight;
+}
 
-/* The first in the window that may start now; else when the next one may. Under strict order only the oldest counts. */
+/* The first in the window that may start now; else when the next one may. Under strict order only
+ * the oldest counts. */
 static struct flight *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
-    struct flight *f = strict(lane) ? window_oldest(&lane->window) : window_first_due(&lane->window);
+    struct flight *f = strict(lane) ? window_oldest(&lane->window)
+                                    : window_first_due(&lane->window);
     if (!f || f->state == FLIGHT_QUEUED || (f->state == FLIGHT_BACKOFF && f->retry_at_ms <= now_ms))
         return f;
     if (f->state == FLIGHT_BACKOFF)
@@ -99,8 +107,8 @@ static bool may_scan(const struct lane *lane) {
 
 /* --- what the token has as settled */
 
-/* Drops the ranges that end at `cursor` or below. Each ends with an event of the subscriber: where compaction took that one, it
- * still is the next one's prev_cursor. */
+/* Drops the ranges that end at `cursor` or below. Each ends with an event of the subscriber: where
+ * compaction took that one, it still is the next one's prev_cursor. */
 static void pass_settled(struct lane *lane, int64_t cursor) {
     while (lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].to <= cursor) {
         int64_t to = lane->settled[lane->settled_at++].to;
@@ -124,7 +132,8 @@ static void skip_settled(struct lane *lane) {
     }
 }
 
-/* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found yet. */
+/* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found
+ * yet. */
 static const struct flight *to_bury(struct lane *lane) {
     const struct flight *f = lane->skipping ? window_find(&lane->window, lane->skipping) : NULL;
     if (!f && lane->skipping <= lane->scanned)
@@ -140,7 +149,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
         *cursor = skipped->cursor;
         return LANE_BURY;
     }
-    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) || !endpoint_takes(lane->endpoint))
+    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) ||
+        !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
     struct flight *f = startable(lane, now_ms, due_ms);
     bool scan = !f && may_scan(lane);
@@ -156,7 +166,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
     return LANE_SEND;
 }
 
-bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash, bool compacted) {
+bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
+                bool compacted) {
     assert(cursor > lane->scanned && cursor <= lane->until);
     pass_settled(lane, cursor - 1);
     const struct flight found = {.compacted = compacted || lane->compacted,
@@ -164,7 +175,8 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
                                  .prev = lane->newest,
                                  .prev_id_hash = lane->newest_id_hash,
                                  .key_hash = key_hash};
-    bool settled = lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].from <= cursor;
+    bool settled = lane->settled_at < lane->settled_count &&
+                   lane->settled[lane->settled_at].from <= cursor;
     lane->scanned = lane->newest = cursor;
     lane->newest_id_hash = id_hash;
     lane->compacted = false;
@@ -218,7 +230,8 @@ const struct flight *lane_start(struct lane *lane, int64_t cursor) {
 }
 
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
-    struct flight *f = window_find(&lane->window, cursor), *above = f ? window_above(&lane->window, f) : NULL;
+    struct flight *f = window_find(&lane->window, cursor),
+                  *above = f ? window_above(&lane->window, f) : NULL;
     assert(f);
     if (compacted && above && above->prev == cursor && above->state != FLIGHT_IN_FLIGHT)
         above->compacted = true;
@@ -229,17 +242,23 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
 
 /* --- outcomes */
 
-static void note_failed(struct lane *lane, int64_t cursor, int64_t number, const struct lane_outcome *outcome, int64_t wall_ms) {
+static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
+                        const struct lane_outcome *outcome, int64_t wall_ms) {
     struct token_attempt *attempt;
     if (!lane->failed)
         lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
     if (lane->failed_count == TOKEN_ATTEMPTS_MAX)
-        memmove(lane->failed, lane->failed + 1, (size_t)--lane->failed_count * sizeof *lane->failed);
+        memmove(lane->failed, lane->failed + 1,
+                (size_t)--lane->failed_count * sizeof *lane->failed);
     attempt = &lane->failed[lane->failed_count++];
-    *attempt = (struct token_attempt){
-        .at_ms = wall_ms, .cursor = cursor, .attempt = number, .status = outcome->status, .duration_ms = outcome->duration_ms};
+    *attempt = (struct token_attempt){.at_ms = wall_ms,
+                                      .cursor = cursor,
+                                      .attempt = number,
+                                      .status = outcome->status,
+                                      .duration_ms = outcome->duration_ms};
     snprintf(attempt->error, sizeof attempt->error, "%s", outcome->error ? outcome->error : "");
-    snprintf(attempt->excerpt, sizeof attempt->excerpt, "%s", outcome->excerpt ? outcome->excerpt : "");
+    snprintf(attempt->excerpt, sizeof attempt->excerpt, "%s",
+             outcome->excerpt ? outcome->excerpt : "");
 }
 
 static void end_attempt(struct lane *lane, const struct flight *f, int64_t now_ms) {
@@ -255,21 +274,26 @@ static void succeed(struct lane *lane, struct flight *f) {
     settle(lane, f);
 }
 
-/* What a failure says of the endpoint. Two failures in a row are no further apart than the longest wait, an attempt, and the
- * throttle's window: in what goes beyond that no attempt was made. */
-static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms, uint64_t random) {
+/* What a failure says of the endpoint. Two failures in a row are no further apart than the longest
+ * wait, an attempt, and the throttle's window: in what goes beyond that no attempt was made. */
+static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms,
+                          int64_t wall_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     struct endpoint *e = lane->endpoint;
-    endpoint_fail(e, now_ms, wall_ms, later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
+    endpoint_fail(e, now_ms, wall_ms,
+                  later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
     if (!retry_is_endpoints(outcome->status, outcome->retry_after_ms))
         return;
-    int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1, outcome->retry_after_ms, random);
+    int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
+                                 outcome->retry_after_ms, random);
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
-static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, uint64_t random) {
+static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
+                        int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
-    f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, f->attempts, outcome->retry_after_ms, random);
+    f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
+                                            f->attempts, outcome->retry_after_ms, random);
     window_set_state(&lane->window, f, FLIGHT_BACKOFF);
 }
 
@@ -280,8 +304,8 @@ static void disable_for_failure(struct lane *lane) {
     lane_disable(lane, reason);
 }
 
-static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
-                 uint64_t random) {
+static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
+                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
     fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     if (f->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
         f->reason = DEAD_LETTER_ATTEMPTS;
@@ -294,8 +318,8 @@ static void fail(struct lane *lane, struct flight *f, const struct lane_outcome 
         disable_for_failure(lane);
 }
 
-enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
-                              uint64_t random) {
+enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome,
+                              int64_t now_ms, int64_t wall_ms, uint64_t random) {
     struct flight *f = window_find(&lane->window, cursor);
     enum retry_verdict verdict = retry_judge(outcome->status);
     assert(f && f->state == FLIGHT_IN_FLIGHT);
@@ -318,8 +342,8 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     return f->state;
 }
 
-void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome, int64_t now_ms, int64_t wall_ms,
-                 uint64_t random) {
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome,
+                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
     enum { TEST_CURSOR = 0, TEST_ATTEMPT = 1 };
     if (retry_judge(outcome->status) == RETRY_SETTLED) {
         endpoint_succeed(lane->endpoint, endpoint_number);
@@ -338,7 +362,9 @@ void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     window_set_state(&lane->window, f, FLIGHT_QUEUED);
 }
 
-void lane_wants_fresh(struct lane *lane, int64_t cursor) { window_find(&lane->window, cursor)->fresh = true; }
+void lane_wants_fresh(struct lane *lane, int64_t cursor) {
+    window_find(&lane->window, cursor)->fresh = true;
+}
 
 const struct flight *lane_bury(struct lane *lane, int64_t cursor) {
     struct flight *f = window_find(&lane->window, cursor);
@@ -388,7 +414,9 @@ void lane_resume(struct lane *lane) {
     endpoint_forget(lane->endpoint);
     for (size_t i = 0; i < lane->window.count; i++) {
         struct flight *f = lane->window.flights[i];
-        f->attempts = f->state == FLIGHT_IN_FLIGHT ? 1 : f->state == FLIGHT_BURYING ? f->attempts : 0;
+        f->attempts = f->state == FLIGHT_IN_FLIGHT ? 1
+                      : f->state == FLIGHT_BURYING ? f->attempts
+                                                   : 0;
         if (f->state == FLIGHT_BACKOFF)
             window_set_state(&lane->window, f, FLIGHT_QUEUED);
     }
@@ -408,7 +436,9 @@ void lane_rewind(struct lane *lane, int64_t position) {
 
 bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }
 
-bool lane_done(const struct lane *lane) { return lane->window.count == 0 && lane->scanned >= lane->until; }
+bool lane_done(const struct lane *lane) {
+    return lane->window.count == 0 && lane->scanned >= lane->until;
+}
 
 enum token_state lane_token_state(const struct lane *lane) {
     if (lane->disabled)

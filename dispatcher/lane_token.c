@@ -5,7 +5,8 @@
 
 #include "dispatcher/lane.h"
 
-void lane_init_from_token(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle, struct endpoint *endpoint,
+void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
+                          struct throttle *throttle, struct endpoint *endpoint,
                           const struct token *token) {
     lane_init(lane, policy, throttle, endpoint, token->position);
     lane->last = lane->newest = token->last;
@@ -45,34 +46,44 @@ static void lane_token_add_range(struct range_list *list, int64_t from, int64_t 
     list->ranges[list->count++] = (struct token_range){from, to};
 }
 
-/* What was found between two of the window, or above its newest, is settled; the old token's ranges that were not come to yet stay
- * as they are. */
+/* What was found between two of the window, or above its newest, is settled; the old token's ranges
+ * that were not come to yet stay as they are. */
 int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
     const struct window *w = &lane->window;
     struct range_list list = {0};
     for (size_t i = 0; i < w->count; i++)
-        lane_token_add_range(&list, w->flights[i]->cursor + 1, i + 1 < w->count ? w->flights[i + 1]->prev : lane->newest);
+        lane_token_add_range(&list, w->flights[i]->cursor + 1,
+                             i + 1 < w->count ? w->flights[i + 1]->prev : lane->newest);
     for (int64_t i = lane->settled_at; i < lane->settled_count; i++)
-        lane_token_add_range(&list, later(lane->settled[i].from, later(lane->newest, lane->position) + 1), lane->settled[i].to);
+        lane_token_add_range(&list,
+                             later(lane->settled[i].from, later(lane->newest, lane->position) + 1),
+                             lane->settled[i].to);
     *ranges = list.ranges;
     return list.count;
 }
 
 static int64_t lane_token_next_retry_ms(const struct lane *lane) {
-    const struct flight *f = lane->policy.ordering == SPEC_STRICT ? window_oldest(&lane->window) : window_first_due(&lane->window);
-    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms) : INT64_MAX;
+    const struct flight *f = lane->policy.ordering == SPEC_STRICT ? window_oldest(&lane->window)
+                                                                  : window_first_due(&lane->window);
+    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms)
+                                           : INT64_MAX;
 }
 
 void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]) {
-    const struct flight *f = lane->paused || lane->disabled ? NULL : window_oldest_failed(&lane->window);
-    const char *why = lane_may_give_up(lane)                       ? ""
-                      : lane->refused_in_row < LANE_REFUSED_MAX ? "; one was given up before it, and none is again before a 2xx"
-                                                                : "; 20 were refused before it, and none is given up before a 2xx";
+    const struct flight *f = lane->paused || lane->disabled ? NULL
+                                                            : window_oldest_failed(&lane->window);
+    const char *why = lane_may_give_up(lane) ? ""
+                      : lane->refused_in_row < LANE_REFUSED_MAX
+                          ? "; one was given up before it, and none is again before a 2xx"
+                          : "; 20 were refused before it, and none is given up before a 2xx";
     bool full = lane->window.count >= LANE_WINDOW_MAX;
     snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
-    if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_token_state(lane) == TOKEN_RETRYING))
-        snprintf(reason, TOKEN_REASON_BYTES, "%sevent %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
-                 full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why, help);
+    if (f &&
+        (lane->policy.ordering == SPEC_STRICT || full || lane_token_state(lane) == TOKEN_RETRYING))
+        snprintf(reason, TOKEN_REASON_BYTES,
+                 "%sevent %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
+                 full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why,
+                 help);
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {

@@ -35,8 +35,8 @@ struct letters {
 
 static void letters_assign(struct letters *l, int64_t offset) {
     struct error err;
-    l->reading =
-        consumer_assign(l->consumer, l->dispatcher->dlq_topic, l->partition, offset, &err) == 0;
+    l->reading = consumer_assign(l->consumer, l->dispatcher->dlq_topic, l->partition, offset,
+                                 &err) == 0;
     if (!l->reading)
         loop_timer_set(l->dispatcher->loop, &l->turn, clock_ms() + FAILURE_LOG_PERIOD_MS);
 }
@@ -53,7 +53,9 @@ static void letters_on_turn(void *arg) {
     l->partition = l->waiting->partition;
     l->at = l->waiting->read;
     l->count = 0;
-    DL_FOREACH(l->waiting, user) { letters_join_pass(l, user); }
+    DL_FOREACH(l->waiting, user) {
+        letters_join_pass(l, user);
+    }
     letters_assign(l, l->at + 1);
 }
 
@@ -61,7 +63,9 @@ static void letters_end_pass(struct letters *l) {
     struct letters_user *user;
     consumer_unassign(l->consumer);
     l->reading = false;
-    DL_FOREACH(l->waiting, user) { user->in_pass = false; }
+    DL_FOREACH(l->waiting, user) {
+        user->in_pass = false;
+    }
     loop_timer_set(l->dispatcher->loop, &l->turn, clock_ms());
 }
 
@@ -130,11 +134,13 @@ static void letters_on_end(void *arg, const char *topic, int32_t partition, int6
 }
 
 /* Out of range: the retention took what stood there. The pass reads what is left. */
-static void letters_on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void letters_on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code,
+                              const char *reason) {
     (void)topic;
     struct letters *l = arg;
     int64_t held_back;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
         if (l->reading)
             letters_assign(l, RD_KAFKA_OFFSET_BEGINNING);
     } else if (log_limit_pass(&l->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back)) {

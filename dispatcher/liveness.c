@@ -37,15 +37,23 @@ static bool is_at_rest(const struct sender *sender) {
     return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->job_due.slot;
 }
 
-bool liveness_is_stuck(const struct sender *sender) { return !is_at_rest(sender) && !liveness_waits_for(sender); }
+bool liveness_is_stuck(const struct sender *sender) {
+    return !is_at_rest(sender) && !liveness_waits_for(sender);
+}
 
-static bool may_not_be(const struct sender *sender) { return subscriber_may_send(sender->subscriber, sender) && liveness_is_stuck(sender); }
+static bool may_not_be(const struct sender *sender) {
+    return subscriber_may_send(sender->subscriber, sender) && liveness_is_stuck(sender);
+}
 
 /* A job that has not begun is begun by a timer. */
-static bool has_lost_job(const struct subscriber *s) { return s->running && s->jobs_count && !s->job_sender && !s->job_due.slot; }
+static bool has_lost_job(const struct subscriber *s) {
+    return s->running && s->jobs_count && !s->job_sender && !s->job_due.slot;
+}
 
 static size_t stuck_of(const struct subscriber *s) {
-    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) + has_lost_job(s) + commands_stuck(s) : 0;
+    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) +
+                            has_lost_job(s) + commands_stuck(s)
+                      : 0;
 }
 
 size_t liveness_stuck(const struct dispatcher *d) {
@@ -58,10 +66,10 @@ size_t liveness_stuck(const struct dispatcher *d) {
 static void report(const struct subscriber *s) {
     const struct sender *sender = may_not_be(&s->live) || !s->job_sender ? &s->live : s->job_sender;
     const struct lane *lane = &sender->lane;
-    log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job), LOG_N("jobs", s->jobs_count),
-              LOG_N("commands_stuck", commands_stuck(s)),
-              LOG_N("position", lane->position), LOG_N("scanned", lane->scanned), LOG_N("at_end", lane->at_end),
-              LOG_N("window", lane->window.count));
+    log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job),
+              LOG_N("jobs", s->jobs_count), LOG_N("commands_stuck", commands_stuck(s)),
+              LOG_N("position", lane->position), LOG_N("scanned", lane->scanned),
+              LOG_N("at_end", lane->at_end), LOG_N("window", lane->window.count));
 }
 
 static void on_due(void *arg) {

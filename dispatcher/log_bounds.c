@@ -32,4 +32,6 @@ void log_bounds_ends(struct log_bounds *b, int64_t end) {
         b->other = end;
 }
 
-bool log_bounds_hold(const struct log_bounds *b, int64_t position) { return b->other == INT64_MAX || position <= b->same; }
+bool log_bounds_hold(const struct log_bounds *b, int64_t position) {
+    return b->other == INT64_MAX || position <= b->same;
+}

@@ -1,5 +1,6 @@
-/* Whether the log is still the same; see log_check.h. Those who ask are collected for a turn of the loop, so that the tokens of
- * a whole partition are judged by one look at the log when all is well. */
+/* Whether the log is still the same; see log_check.h. Those who ask are collected for a turn of the
+ * loop, so that the tokens of a whole partition are judged by one look at the log when all is well.
+ */
 #include "dispatcher/log_check.h"
 
 #include <inttypes.h>
@@ -40,7 +41,7 @@ struct log_check {
     size_t count, cap;
     struct feed_reader reader;
     struct end_query *query; /* under way */
-    int64_t end;             /* the highest cursor that the log is known to have; the tail may be behind it */
+    int64_t end; /* the highest cursor that the log is known to have; the tail may be behind it */
     struct loop_timer turn;
 };
 
@@ -52,7 +53,8 @@ static bool wants(void *arg, struct span topic) {
 }
 
 static int by_cursor(const void *a, const void *b) {
-    int64_t x = ((const struct asker *)a)->place.cursor, y = ((const struct asker *)b)->place.cursor;
+    int64_t x = ((const struct asker *)a)->place.cursor,
+            y = ((const struct asker *)b)->place.cursor;
     return x < y ? -1 : x > y;
 }
 
@@ -107,7 +109,8 @@ static void ask_done(void *arg) {
     free(q);
 }
 
-/* A token may be ahead of this process's tail; only the leader knows whether it is beyond the end. False: not known yet. */
+/* A token may be ahead of this process's tail; only the leader knows whether it is beyond the end.
+ * False: not known yet. */
 static bool ends_known(struct log_check *c) {
     int64_t highest = 0;
     if (feed_end(c->dispatcher->feed) > c->end)
@@ -128,8 +131,8 @@ static bool ends_known(struct log_check *c) {
 
 /* --- who asks */
 
-/* What speaks against the log may come after lanes were started that nothing spoke against: those of another partition, that
- * stand above the place but whose own newest event is below. */
+/* What speaks against the log may come after lanes were started that nothing spoke against: those
+ * of another partition, that stand above the place but whose own newest event is below. */
 static void judge_again(struct log_check *c) {
     for (struct subscriber *s = subscribers_first(c->dispatcher->subscribers); s; s = s->hh.next) {
         if (!s->running || log_bounds_hold(&c->bounds, s->checked_position))
@@ -146,7 +149,9 @@ static void decide(struct log_check *c) {
     c->askers = NULL;
     c->count = c->cap = 0;
     for (size_t i = 0; i < count; i++)
-        askers[i].subscriber->log_verdict = log_bounds_hold(&c->bounds, askers[i].position) ? LOG_SAME : LOG_WENT_BACK;
+        askers[i].subscriber->log_verdict = log_bounds_hold(&c->bounds, askers[i].position)
+                                                ? LOG_SAME
+                                                : LOG_WENT_BACK;
     for (size_t i = 0; i < count; i++)
         subscriber_apply(askers[i].subscriber, askers[i].level);
     free(askers);
@@ -164,24 +169,30 @@ static void go_on(void *arg) {
     decide(c);
 }
 
-static void ask(struct log_check *c, struct subscriber *s, enum log_level level, const struct token *token) {
+static void ask(struct log_check *c, struct subscriber *s, enum log_level level,
+                const struct token *token) {
     if (c->count == c->cap) {
         c->cap = c->cap ? c->cap * 2 : 64;
         c->askers = mem_resize(c->askers, c->cap * sizeof *c->askers);
     }
     c->askers[c->count++] = (struct asker){
-        .subscriber = s, .level = level, .position = token->position, .place = {.cursor = token->last, .id_hash = token->last_id_hash}};
+        .subscriber = s,
+        .level = level,
+        .position = token->position,
+        .place = {.cursor = token->last, .id_hash = token->last_id_hash}};
     s->log_verdict = LOG_ASKED;
     loop_timer_set(c->dispatcher->loop, &c->turn, clock_ms());
 }
 
 /* Answers what can be answered without a look at the log. */
-static enum log_verdict judge(const struct log_check *c, const struct subscriber *s, const struct token *token) {
+static enum log_verdict judge(const struct log_check *c, const struct subscriber *s,
+                              const struct token *token) {
     if (strcmp(token->born, s->record.born) != 0)
         return LOG_SAME; /* it is void */
     if (strcmp(token->feed, c->dispatcher->genesis.feed) != 0)
         return LOG_WENT_BACK;
-    bool in_doubt = (token->last_id_hash && token->last > c->bounds.same) || token->position > feed_end(c->dispatcher->feed) ||
+    bool in_doubt = (token->last_id_hash && token->last > c->bounds.same) ||
+                    token->position > feed_end(c->dispatcher->feed) ||
                     !log_bounds_hold(&c->bounds, token->position);
     return in_doubt ? LOG_ASKED : LOG_SAME;
 }
@@ -238,10 +249,13 @@ void log_check_amend(const struct log_check *c, struct token *token) {
     memcpy(token->feed, c->dispatcher->genesis.feed, sizeof token->feed);
     if (other_feed)
         snprintf(token->reason, sizeof token->reason,
-                 "log went back: it stood at cursor %" PRId64 " of another feed; rewind it, or resume it from the beginning", was);
+                 "log went back: it stood at cursor %" PRId64
+                 " of another feed; rewind it, or resume it from the beginning",
+                 was);
     else
         snprintf(token->reason, sizeof token->reason,
-                 "log went back: it stood at cursor %" PRId64 ", but the log is known to be the same up to %" PRId64
+                 "log went back: it stood at cursor %" PRId64
+                 ", but the log is known to be the same up to %" PRId64
                  " only; rewind it, or resume it from there",
                  was, token->position);
 }

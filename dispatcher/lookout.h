@@ -1,6 +1,6 @@
-/* Warns before it hurts: once a second it looks at the lanes that are behind, how old the oldest event is that waits, and
- * says so when that comes near the replay window, beyond which compaction may take it; and when an endpoint has failed for an
- * hour. Loop thread only. */
+/* Warns before it hurts: once a second it looks at the lanes that are behind, how old the oldest
+ * event is that waits, and says so when that comes near the replay window, beyond which compaction
+ * may take it; and when an endpoint has failed for an hour. Loop thread only. */
 #ifndef ESS_DISPATCHER_LOOKOUT_H
 #define ESS_DISPATCHER_LOOKOUT_H
 

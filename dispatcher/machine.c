@@ -30,7 +30,8 @@ static bool machine_has_route_to(const char *text) {
     if (address_from_literal(text, &address)) {
         int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         found = fd >= 0 && connect(fd, (const struct sockaddr *)&address,
-                                   address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) == 0;
+                                   address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                 : sizeof(struct sockaddr_in)) == 0;
         if (fd >= 0)
             close(fd);
     }
@@ -38,7 +39,9 @@ static bool machine_has_route_to(const char *text) {
 }
 
 /* Two addresses of root name servers. */
-bool machine_has_route(void) { return machine_has_route_to("198.41.0.4") || machine_has_route_to("[2001:503:ba3e::2:30]"); }
+bool machine_has_route(void) {
+    return machine_has_route_to("198.41.0.4") || machine_has_route_to("[2001:503:ba3e::2:30]");
+}
 
 enum webhook_fault machine_fault(void) {
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

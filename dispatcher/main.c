@@ -1,5 +1,5 @@
-/* ess-dispatcher: follows the log and pushes each subscriber's events to its webhook: signed, in order, throttled, until
- * they are settled. One thread, one loop. */
+/* ess-dispatcher: follows the log and pushes each subscriber's events to its webhook: signed, in
+ * order, throttled, until they are settled. One thread, one loop. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,12 @@
 
 extern char **environ;
 
-enum { PRODUCE_TIMEOUT_MS = 5000, FLUSH_MS = 5000, CLOSE_MS = 3000, PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024 };
+enum {
+    PRODUCE_TIMEOUT_MS = 5000,
+    FLUSH_MS = 5000,
+    CLOSE_MS = 3000,
+    PRODUCER_QUEUE_BYTES = 64 * 1024 * 1024
+};
 enum { REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
@@ -34,7 +39,8 @@ static void on_signal(void *arg, int signo) {
     struct dispatcher *d = arg;
     if (d->stopping)
         return;
-    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_N("in_flight", d->capacity.in_flight));
+    log_info("stopping", LOG_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"),
+             LOG_N("in_flight", d->capacity.in_flight));
     d->stopping = true;
     if (d->partitions)
         partitions_stop(d->partitions, clock_ms() + d->settings.dispatcher.stop_timeout_ms);
@@ -77,7 +83,9 @@ static int open_producer(struct dispatcher *d, struct error *err) {
     d->producer = producer_new(d->loop, &options, err);
     if (!d->producer)
         return -1;
-    producer_warm(d->producer, d->tokens_topic); /* before it has connected: then it need not be asked for later */
+    producer_warm(
+        d->producer,
+        d->tokens_topic); /* before it has connected: then it need not be asked for later */
     producer_warm(d->producer, d->dlq_topic);
     return 0;
 }
@@ -91,7 +99,8 @@ static void on_auth_file(void *arg, size_t tokens, const struct error *err) {
 }
 
 static int open_auth(struct dispatcher *d, struct error *err) {
-    const struct bearer_options options = {.loop = d->loop, .file = d->settings.auth_file, .reloaded = on_auth_file};
+    const struct bearer_options options = {
+        .loop = d->loop, .file = d->settings.auth_file, .reloaded = on_auth_file};
     d->bearer = bearer_new(&options, err);
     return d->bearer ? 0 : -1;
 }
@@ -118,14 +127,15 @@ static int open_http(struct dispatcher *d, struct error *err) {
 }
 
 static int open_webhooks(struct dispatcher *d, struct error *err) {
-    const struct webhook_client_options options = {.max_connections = d->settings.dispatcher.max_connections,
-                                                   .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
-                                                   .idle_timeout_ms = d->settings.delivery.idle_timeout_ms,
-                                                   .lifetime_ms = d->settings.delivery.connection_lifetime_ms,
-                                                   .ca_file = d->settings.egress_ca_file,
-                                                   .name_servers = &d->settings.egress_dns,
-                                                   .allowed = d->settings.allowed,
-                                                   .allowed_count = d->settings.allowed_count};
+    const struct webhook_client_options options = {
+        .max_connections = d->settings.dispatcher.max_connections,
+        .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
+        .idle_timeout_ms = d->settings.delivery.idle_timeout_ms,
+        .lifetime_ms = d->settings.delivery.connection_lifetime_ms,
+        .ca_file = d->settings.egress_ca_file,
+        .name_servers = &d->settings.egress_dns,
+        .allowed = d->settings.allowed,
+        .allowed_count = d->settings.allowed_count};
     d->webhooks = webhook_client_new(d->loop, &options, err);
     return d->webhooks ? 0 : -1;
 }

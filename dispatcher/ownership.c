@@ -1,6 +1,6 @@
-/* Ownership of partitions; see ownership.h. set_state is the one place where a partition's state changes, set_phase the one
- * where that of the whole does. What happened only notes; ownership_next alone decides, so that whatever comes together is
- * seen together. */
+/* Ownership of partitions; see ownership.h. set_state is the one place where a partition's state
+ * changes, set_phase the one where that of the whole does. What happened only notes; ownership_next
+ * alone decides, so that whatever comes together is seen together. */
 #include "dispatcher/ownership.h"
 
 #include <assert.h>
@@ -35,9 +35,13 @@ static void set_phase(struct ownership *o, enum ownership_phase phase) {
 
 void ownership_init(struct ownership *o, uint64_t owner, int32_t partitions, int64_t session_ms) {
     assert(partitions <= OWNERSHIP_PARTITIONS_MAX);
-    *o = (struct ownership){.owner = owner, .partitions = partitions, .session_ms = session_ms, .lease_until_ms = INT64_MIN};
+    *o = (struct ownership){.owner = owner,
+                            .partitions = partitions,
+                            .session_ms = session_ms,
+                            .lease_until_ms = INT64_MIN};
     for (int32_t i = 0; i < partitions; i++)
-        o->partition[i] = (struct ownership_partition){.state = PARTITION_OTHERS, .newest_claim = -1, .epoch = -1};
+        o->partition[i] = (struct ownership_partition){
+            .state = PARTITION_OTHERS, .newest_claim = -1, .epoch = -1};
 }
 
 /* --- what happened */
@@ -49,7 +53,8 @@ static void ask_for(struct ownership *o, struct ownership_partition *p) {
     p->epoch = -1;
 }
 
-/* What is known of a partition's log stays until the next assignment tells whether it is read on. */
+/* What is known of a partition's log stays until the next assignment tells whether it is read on.
+ */
 static void let_go(struct ownership *o) {
     set_phase(o, OWNERSHIP_OUT);
     o->suspended = false;
@@ -63,7 +68,8 @@ static void let_go(struct ownership *o) {
     }
 }
 
-void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t count, int64_t now_ms) {
+void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t count,
+                        int64_t now_ms) {
     bool ours[OWNERSHIP_PARTITIONS_MAX] = {false};
     assert(o->phase == OWNERSHIP_OUT || o->owned == 0);
     if (o->stopping)
@@ -140,13 +146,15 @@ static void take_epoch(struct ownership_partition *p, int64_t offset) {
         set_state(p, p->specs_ended ? PARTITION_HELD : PARTITION_LOADING);
 }
 
-void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner, uint64_t assignment, int64_t now_ms) {
+void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
+                          uint64_t assignment, int64_t now_ms) {
     struct ownership_partition *p = &o->partition[partition];
     if (offset <= p->newest_claim)
         return;
     p->newest_claim = offset;
     if (owner == o->owner) {
-        /* A late one of an earlier assignment proves nothing, but it too voids what stands before it. */
+        /* A late one of an earlier assignment proves nothing, but it too voids what stands before
+         * it. */
         if (p->state != PARTITION_OTHERS && (assignment == o->assignment || p->epoch >= 0))
             take_epoch(p, offset);
         return;
@@ -157,7 +165,8 @@ void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset
     p->resume = p->started;
     ask_for(o, p);
     if (now_ms < o->next_dispute_ms)
-        return; /* two that are both told that it is theirs (of two groups, by mistake) must not claim as fast as they can */
+        return; /* two that are both told that it is theirs (of two groups, by mistake) must not
+                   claim as fast as they can */
     o->next_ask_ms = now_ms;
     o->next_dispute_ms = now_ms + o->session_ms / ASKS_A_SESSION;
 }
@@ -171,17 +180,21 @@ void ownership_specs_read(struct ownership *o, int32_t partition) {
         set_state(p, PARTITION_HELD);
 }
 
-bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch, int64_t number, struct token_choice *choice) {
+bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch,
+                          int64_t number, struct token_choice *choice) {
     return token_choose(choice, epoch, number, o->partition[partition].newest_claim);
 }
 
 /* --- what may be done */
 
-bool ownership_leased(const struct ownership *o, int64_t now_ms) { return o->phase != OWNERSHIP_OUT && now_ms < o->lease_until_ms; }
+bool ownership_leased(const struct ownership *o, int64_t now_ms) {
+    return o->phase != OWNERSHIP_OUT && now_ms < o->lease_until_ms;
+}
 
 bool ownership_may_start(const struct ownership *o, int32_t partition, int64_t now_ms) {
     const struct ownership_partition *p = &o->partition[partition];
-    return o->phase == OWNERSHIP_IN && p->state == PARTITION_HELD && p->started && !p->resume && ownership_leased(o, now_ms);
+    return o->phase == OWNERSHIP_IN && p->state == PARTITION_HELD && p->started && !p->resume &&
+           ownership_leased(o, now_ms);
 }
 
 bool ownership_may_write(const struct ownership *o, int32_t partition, int64_t now_ms) {
@@ -189,7 +202,9 @@ bool ownership_may_write(const struct ownership *o, int32_t partition, int64_t n
     return p->state == PARTITION_HELD && p->started && ownership_leased(o, now_ms);
 }
 
-int64_t ownership_epoch(const struct ownership *o, int32_t partition) { return o->partition[partition].epoch; }
+int64_t ownership_epoch(const struct ownership *o, int32_t partition) {
+    return o->partition[partition].epoch;
+}
 
 bool ownership_settled(const struct ownership *o, int64_t now_ms) {
     if (o->phase != OWNERSHIP_IN || (o->owned && !ownership_leased(o, now_ms)))
@@ -200,7 +215,9 @@ bool ownership_settled(const struct ownership *o, int64_t now_ms) {
     return true;
 }
 
-bool ownership_ended(const struct ownership *o) { return o->stopping && o->phase == OWNERSHIP_OUT && !o->revoked; }
+bool ownership_ended(const struct ownership *o) {
+    return o->stopping && o->phase == OWNERSHIP_OUT && !o->revoked;
+}
 
 /* --- what to do */
 

@@ -1,6 +1,6 @@
-/* The partitions that are this process's; see partitions.h. Callbacks only tell ownership what happened. What follows from
- * it is done in one place, `run`: at every wake-up, after the group's queue was drained and before anything else, and
- * before each wait. */
+/* The partitions that are this process's; see partitions.h. Callbacks only tell ownership what
+ * happened. What follows from it is done in one place, `run`: at every wake-up, after the group's
+ * queue was drained and before anything else, and before each wait. */
 #include "dispatcher/partitions.h"
 
 #include <malloc.h>
@@ -16,7 +16,8 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscribers.h"
 
-_Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX, "every partition has a place");
+_Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX,
+               "every partition has a place");
 
 enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM_MS = 5000 };
 
@@ -49,10 +50,11 @@ struct claim_append {
 
 static void note_claim_failed(struct partitions *p, int32_t partition, const char *reason) {
     int64_t held_back;
-    snprintf(p->claim_trouble, sizeof p->claim_trouble, "partitions cannot be claimed in %s: %.150s",
-             p->dispatcher->tokens_topic, reason);
+    snprintf(p->claim_trouble, sizeof p->claim_trouble,
+             "partitions cannot be claimed in %s: %.150s", p->dispatcher->tokens_topic, reason);
     if (log_limit_pass(&p->claims, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason), LOG_N("held_back", held_back));
+        log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason),
+                 LOG_N("held_back", held_back));
 }
 
 static void on_claim_reported(struct append *append, const struct producer_report *report) {
@@ -77,8 +79,10 @@ static void claim(struct partitions *p, int32_t partition) {
                                .owner = o->owner,
                                .assignment = o->assignment};
     claim_to_json(o->owner, o->assignment, &value);
-    const struct producer_record record = {
-        .topic = d->tokens_topic, .partition = partition, .key = claim_key(), .value = {value.data, value.len}};
+    const struct producer_record record = {.topic = d->tokens_topic,
+                                           .partition = partition,
+                                           .key = claim_key(),
+                                           .value = {value.data, value.len}};
     if (producer_send(d->producer, &record, &a->append, &err)) {
         ownership_claim_failed(&p->ownership, partition, o->assignment);
         free(a);
@@ -130,7 +134,9 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
         start(p, step);
         break;
     case OWNERSHIP_SUSPEND:
-        log_warn("lease_expired", LOG_S("reason", "the group was not heard of for a session; nothing is sent until it is"));
+        log_warn("lease_expired",
+                 LOG_S("reason",
+                       "the group was not heard of for a session; nothing is sent until it is"));
         subscribers_close(all);
         break;
     case OWNERSHIP_WRITE:
@@ -151,8 +157,10 @@ static void note_settled(struct partitions *p) {
     bool settled = partitions_settled(p);
     if (settled && !p->settled) {
         loop_timer_set(d->loop, &p->trim, clock_ms() + TRIM_MS);
-        log_info("ready", LOG_S("feed", d->genesis.feed), LOG_N("end", feed_end(d->feed)), LOG_N("partitions", p->ownership.owned),
-                 LOG_N("subscribers", subscribers_count(d->subscribers)), LOG_N("after_ms", clock_ms() - p->assigned_ms));
+        log_info("ready", LOG_S("feed", d->genesis.feed), LOG_N("end", feed_end(d->feed)),
+                 LOG_N("partitions", p->ownership.owned),
+                 LOG_N("subscribers", subscribers_count(d->subscribers)),
+                 LOG_N("after_ms", clock_ms() - p->assigned_ms));
     }
     p->settled = settled;
 }
@@ -162,8 +170,10 @@ static void run(struct partitions *p) {
     struct ownership *o = &p->ownership;
     struct ownership_step step;
     do {
-        const struct ownership_view view = {
-            .now_ms = clock_ms(), .in_flight = d->capacity.in_flight + d->dead_letters_pending, .unwritten = d->tokens_pending};
+        const struct ownership_view view = {.now_ms = clock_ms(),
+                                            .in_flight = d->capacity.in_flight +
+                                                         d->dead_letters_pending,
+                                            .unwritten = d->tokens_pending};
         step = ownership_next(o, &view);
         carry_out(p, &step);
     } while (step.act != OWNERSHIP_NOTHING);
@@ -190,7 +200,8 @@ static bool before_wait(void *arg) {
 
 static void on_due(void *arg) { (void)arg; } /* the loop has woken up: that is all */
 
-/* Gives back what was read ahead: with thousands of subscribers several megabytes, in the arenas of librdkafka's threads. */
+/* Gives back what was read ahead: with thousands of subscribers several megabytes, in the arenas of
+ * librdkafka's threads. */
 static void on_trim(void *arg) {
     (void)arg;
     malloc_trim(0);
@@ -198,7 +209,8 @@ static void on_trim(void *arg) {
 
 /* --- what the group says */
 
-/* Partitions that were added to the topic after the feed was begun are the group's to give, and hold nothing. */
+/* Partitions that were added to the topic after the feed was begun are the group's to give, and
+ * hold nothing. */
 static void drop_added(struct partitions *p) {
     int32_t kept = 0;
     for (int32_t i = 0; i < p->assigned_count; i++)
@@ -264,9 +276,10 @@ static void on_left(void *arg) {
 static void note_dispute(struct partitions *p, const struct table_record *record) {
     int64_t held_back;
     if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("claimed_by_another", LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-                 LOG_N("held_back", held_back),
-                 LOG_S("reason", "the group is asked, and if it says that the partition is ours it is claimed again"));
+        log_warn("claimed_by_another", LOG_N("partition", record->partition),
+                 LOG_N("offset", record->offset), LOG_N("held_back", held_back),
+                 LOG_S("reason", "the group is asked, and if it says that the partition is ours it "
+                                 "is claimed again"));
 }
 
 static void on_record(void *arg, const struct table_record *record) {
@@ -281,7 +294,8 @@ static void on_record(void *arg, const struct table_record *record) {
         p->claim_trouble[0] = 0;
     if (owner != p->ownership.owner && p->ownership.partition[record->partition].epoch >= 0)
         note_dispute(p, record);
-    ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment, clock_ms());
+    ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment,
+                         clock_ms());
 }
 
 static void on_ended(void *arg, const char *topic, int32_t partition) {
@@ -318,9 +332,10 @@ static void own_nothing(struct partitions *p) {
 
 struct partitions *partitions_new(struct dispatcher *d, struct error *err) {
     struct partitions *p = mem_zero(sizeof *p);
-    *p = (struct partitions){.dispatcher = d,
-                             .topics = {d->subscribers_topic, d->tokens_topic, NULL},
-                             .hook = {.before_wait = before_wait, .after_wait = after_wait, .arg = p}};
+    *p = (struct partitions){
+        .dispatcher = d,
+        .topics = {d->subscribers_topic, d->tokens_topic, NULL},
+        .hook = {.before_wait = before_wait, .after_wait = after_wait, .arg = p}};
     own_nothing(p);
     const struct group_options options = {.kafka = &d->settings.kafka,
                                           .group = d->group,
@@ -380,7 +395,10 @@ void partitions_close(struct partitions *p) {
 
 static void on_watchdog(void *arg) {
     struct partitions *p = arg;
-    log_warn("group_not_left", LOG_S("reason", "no broker answers; the group takes this member for gone when its session ends"));
+    log_warn(
+        "group_not_left",
+        LOG_S("reason",
+              "no broker answers; the group takes this member for gone when its session ends"));
     loop_stop(p->dispatcher->loop);
 }
 
@@ -404,13 +422,21 @@ void partitions_free(struct partitions *p) {
 
 /* --- what may be done */
 
-const char *partitions_trouble(const struct partitions *p) { return p && p->table ? table_trouble(p->table) : NULL; }
+const char *partitions_trouble(const struct partitions *p) {
+    return p && p->table ? table_trouble(p->table) : NULL;
+}
 
-const char *partitions_claim_trouble(const struct partitions *p) { return p && p->claim_trouble[0] ? p->claim_trouble : NULL; }
+const char *partitions_claim_trouble(const struct partitions *p) {
+    return p && p->claim_trouble[0] ? p->claim_trouble : NULL;
+}
 
-bool partitions_settled(const struct partitions *p) { return p && p->table && ownership_settled(&p->ownership, clock_ms()); }
+bool partitions_settled(const struct partitions *p) {
+    return p && p->table && ownership_settled(&p->ownership, clock_ms());
+}
 
-bool partitions_started(const struct partitions *p, int32_t partition) { return p->ownership.partition[partition].started; }
+bool partitions_started(const struct partitions *p, int32_t partition) {
+    return p->ownership.partition[partition].started;
+}
 
 bool partitions_may_start(const struct partitions *p, int32_t partition) {
     return ownership_may_start(&p->ownership, partition, clock_ms());
@@ -420,16 +446,21 @@ bool partitions_may_write(const struct partitions *p, int32_t partition) {
     return ownership_may_write(&p->ownership, partition, clock_ms());
 }
 
-int64_t partitions_epoch(const struct partitions *p, int32_t partition) { return ownership_epoch(&p->ownership, partition); }
+int64_t partitions_epoch(const struct partitions *p, int32_t partition) {
+    return ownership_epoch(&p->ownership, partition);
+}
 
 int64_t partitions_newest_number(const struct partitions *p) { return p->newest_number; }
 
 int64_t partitions_next_number(struct partitions *p) { return ++p->newest_number; }
 
-bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token, struct token_choice *choice) {
+bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token,
+                           struct token_choice *choice) {
     if (token->number > p->newest_number)
         p->newest_number = token->number;
     return ownership_token_read(&p->ownership, partition, token->epoch, token->number, choice);
 }
 
-int64_t partitions_window_ms(const struct partitions *p, int32_t partition) { return p->window_ms[partition]; }
+int64_t partitions_window_ms(const struct partitions *p, int32_t partition) {
+    return p->window_ms[partition];
+}

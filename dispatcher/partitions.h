@@ -1,6 +1,6 @@
-/* The partitions of subscribers that are this process's: carries out what ownership.h decides, with the consumer group, the
- * records of ess.subscribers and ess.tokens, and the producer. Loop thread only; nothing blocks but partitions_close and
- * partitions_free. */
+/* The partitions of subscribers that are this process's: carries out what ownership.h decides, with
+ * the consumer group, the records of ess.subscribers and ess.tokens, and the producer. Loop thread
+ * only; nothing blocks but partitions_close and partitions_free. */
 #ifndef ESS_DISPATCHER_PARTITIONS_H
 #define ESS_DISPATCHER_PARTITIONS_H
 
@@ -17,10 +17,11 @@ struct partitions;
 struct partitions *partitions_new(struct dispatcher *d, struct error *err);
 /* d->feed and d->subscribers are there: takes what is, and will be, assigned. */
 int partitions_open(struct partitions *p, struct error *err);
-/* Stops all lanes, writes nothing and reads nothing more. This process stays a member, and may open again. */
+/* Stops all lanes, writes nothing and reads nothing more. This process stays a member, and may open
+ * again. */
 void partitions_close(struct partitions *p);
-/* The program is to end: what is in flight may do so until `deadline_ms`, then all is let go and the group is left; at the
- * end of that the loop is stopped. */
+/* The program is to end: what is in flight may do so until `deadline_ms`, then all is let go and
+ * the group is left; at the end of that the loop is stopped. */
 void partitions_stop(struct partitions *p, int64_t deadline_ms);
 void partitions_free(struct partitions *p);
 
@@ -41,8 +42,10 @@ int64_t partitions_epoch(const struct partitions *p, int32_t partition);
 int64_t partitions_next_number(struct partitions *p);
 int64_t partitions_newest_number(const struct partitions *p);
 /* A token was read; see ownership_token_read. */
-bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token, struct token_choice *choice);
-/* Since when throttles' windows count as full: another may have used them up before. INT64_MIN: since never. */
+bool partitions_token_read(struct partitions *p, int32_t partition, const struct token *token,
+                           struct token_choice *choice);
+/* Since when throttles' windows count as full: another may have used them up before. INT64_MIN:
+ * since never. */
 int64_t partitions_window_ms(const struct partitions *p, int32_t partition);
 
 #endif

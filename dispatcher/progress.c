@@ -1,4 +1,5 @@
-/* Writes replay tokens; see progress.h. A token that could not be written is written again later: it is only ever newer. */
+/* Writes replay tokens; see progress.h. A token that could not be written is written again later:
+ * it is only ever newer. */
 #include "dispatcher/progress.h"
 
 #include <inttypes.h>
@@ -26,7 +27,8 @@ struct token_append {
 
 void progress_token(const struct subscriber *s, struct token *token) {
     const struct dispatcher *d = s->dispatcher;
-    *token = (struct token){.applied = s->applied, .generation = s->generation, .last_success_ms = s->last_success_ms};
+    *token = (struct token){
+        .applied = s->applied, .generation = s->generation, .last_success_ms = s->last_success_ms};
     token->written_ms = clock_wall_ms();
     token->oldest_ms = subscriber_oldest_ms(s);
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
@@ -36,7 +38,8 @@ void progress_token(const struct subscriber *s, struct token *token) {
         token->waiting = false; /* what stands in the log unread may be for it */
     if (sender_waits_for_newer(&s->live) && !token->reason[0])
         snprintf(token->reason, sizeof token->reason,
-                 "a later version of ESS wrote the event at cursor %" PRId64 ": upgrade the dispatchers, or rewind past it",
+                 "a later version of ESS wrote the event at cursor %" PRId64
+                 ": upgrade the dispatchers, or rewind past it",
                  sender_waits_for_newer(&s->live));
     jobs_to_token(s, token);
     commands_to_token(s, token);
@@ -48,20 +51,24 @@ void progress_token(const struct subscriber *s, struct token *token) {
 /* --- what Kafka does not take */
 
 bool progress_held(const struct subscriber *s) {
-    return token_pace_unwritten_ms(&s->progress.pace, clock_ms()) >= s->dispatcher->settings.dispatcher.hold_after_ms;
+    return token_pace_unwritten_ms(&s->progress.pace, clock_ms()) >=
+           s->dispatcher->settings.dispatcher.hold_after_ms;
 }
 
 static void note_failure(struct subscriber *s, const char *reason) {
     struct progress_faults *faults = &s->dispatcher->progress_faults;
     int64_t held_back, now_ms = clock_ms();
     s->progress.failing = true;
-    snprintf(faults->reason, sizeof faults->reason, "%.*s", (int)utf8_fit(reason, strlen(reason), sizeof faults->reason - 1), reason);
+    snprintf(faults->reason, sizeof faults->reason, "%.*s",
+             (int)utf8_fit(reason, strlen(reason), sizeof faults->reason - 1), reason);
     if (!log_limit_pass(&faults->limit, now_ms, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
-    log_warn("token_not_written", LOG_S("subscriber", s->id), LOG_S("topic", s->dispatcher->tokens_topic), LOG_S("reason", reason),
-             LOG_N("unwritten_ms", token_pace_unwritten_ms(&s->progress.pace, now_ms)), LOG_N("held", progress_held_count(s->dispatcher)),
-             LOG_N("held_back", held_back),
-             LOG_S("advice", "see that this service may write the topic, that max.message.bytes takes a token, and that brokers have "
+    log_warn("token_not_written", LOG_S("subscriber", s->id),
+             LOG_S("topic", s->dispatcher->tokens_topic), LOG_S("reason", reason),
+             LOG_N("unwritten_ms", token_pace_unwritten_ms(&s->progress.pace, now_ms)),
+             LOG_N("held", progress_held_count(s->dispatcher)), LOG_N("held_back", held_back),
+             LOG_S("advice", "see that this service may write the topic, that max.message.bytes "
+                             "takes a token, and that brokers have "
                              "disk space and replicas in sync"));
 }
 
@@ -94,9 +101,12 @@ int64_t progress_unwritten_ms(const struct dispatcher *d) {
 
 /* --- writing */
 
-static void set_due(struct subscriber *s, int64_t wait_ms) { loop_timer_set(s->dispatcher->loop, &s->progress.due, clock_ms() + wait_ms); }
+static void set_due(struct subscriber *s, int64_t wait_ms) {
+    loop_timer_set(s->dispatcher->loop, &s->progress.due, clock_ms() + wait_ms);
+}
 
-static void take_report(struct subscriber *s, const struct token_append *a, const struct producer_report *report) {
+static void take_report(struct subscriber *s, const struct token_append *a,
+                        const struct producer_report *report) {
     bool written = report->fate == PRODUCER_WRITTEN, was_held = progress_held(s);
     token_pace_reported(&s->progress.pace, a->number, a->sent_ms, written);
     if (written) {
@@ -118,12 +128,15 @@ static void on_reported(struct append *append, const struct producer_report *rep
     free(a);
 }
 
-static int append_value(struct subscriber *s, struct span value, int64_t number, struct error *err) {
+static int append_value(struct subscriber *s, struct span value, int64_t number,
+                        struct error *err) {
     struct dispatcher *d = s->dispatcher;
     struct token_append *a = mem_zero(sizeof *a);
-    *a = (struct token_append){.append.reported = on_reported, .dispatcher = d, .number = number, .sent_ms = clock_ms()};
+    *a = (struct token_append){
+        .append.reported = on_reported, .dispatcher = d, .number = number, .sent_ms = clock_ms()};
     memcpy(a->id, s->id, sizeof a->id);
-    const struct producer_record record = {.topic = d->tokens_topic, .partition = s->partition, .key = span_of(s->id), .value = value};
+    const struct producer_record record = {
+        .topic = d->tokens_topic, .partition = s->partition, .key = span_of(s->id), .value = value};
     int result = producer_send(d->producer, &record, &a->append, err);
     if (result)
         free(a);
@@ -179,7 +192,9 @@ void progress_write(struct subscriber *s) {
 
 static void on_due(void *arg) { progress_write(arg); }
 
-static bool due_soon(const struct subscriber *s) { return s->progress.due.slot && s->progress.due.at_ms <= clock_ms() + AGAIN_MS; }
+static bool due_soon(const struct subscriber *s) {
+    return s->progress.due.slot && s->progress.due.at_ms <= clock_ms() + AGAIN_MS;
+}
 
 void progress_hand_over(struct subscriber *s) {
     struct token token;
@@ -195,7 +210,9 @@ void progress_rewrite(struct subscriber *s) {
     bool newer;
     if (s->running) {
         progress_write(s);
-    } else if (s->token && !s->erased && token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) == 0) {
+    } else if (s->token && !s->erased &&
+               token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err) ==
+                   0) {
         token.epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
         s->choice.rewrite = append_token(s, &token, &err) != 0;
         token_fini(&token);
@@ -227,8 +244,9 @@ static void write_by(struct subscriber *s, int64_t due_ms) {
 
 void progress_begin(struct subscriber *s, bool written) {
     struct progress *p = &s->progress;
-    *p = (struct progress){
-        .state = lane_token_state(&s->live.lane), .position = s->live.lane.position, .pace.sent_ms = p->pace.sent_ms};
+    *p = (struct progress){.state = lane_token_state(&s->live.lane),
+                           .position = s->live.lane.position,
+                           .pace.sent_ms = p->pace.sent_ms};
     loop_timer_init(&p->due, on_due, s);
     if (written)
         set_due_for_passing(s);
@@ -238,9 +256,13 @@ void progress_begin(struct subscriber *s, bool written) {
 
 void progress_end(struct subscriber *s) { loop_timer_clear(s->dispatcher->loop, &s->progress.due); }
 
-void progress_soon(struct subscriber *s) { write_by(s, token_pace_changed(&s->progress.pace, false, clock_ms())); }
+void progress_soon(struct subscriber *s) {
+    write_by(s, token_pace_changed(&s->progress.pace, false, clock_ms()));
+}
 
-void progress_urgent(struct subscriber *s) { write_by(s, token_pace_changed(&s->progress.pace, true, clock_ms())); }
+void progress_urgent(struct subscriber *s) {
+    write_by(s, token_pace_changed(&s->progress.pace, true, clock_ms()));
+}
 
 void progress_made(struct subscriber *s) {
     if (lane_token_state(&s->live.lane) != s->progress.state)

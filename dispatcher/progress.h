@@ -1,6 +1,7 @@
-/* Writes replay tokens into ess.tokens: within a second of progress, at once when the lane's state changes but no more than one a
- * second, and now and then when only events of others were passed. A lane whose progress could not be written for
- * dispatcher.hold_after is held: it starts nothing before a token is written, since a crash would repeat all of it. */
+/* Writes replay tokens into ess.tokens: within a second of progress, at once when the lane's state
+ * changes but no more than one a second, and now and then when only events of others were passed. A
+ * lane whose progress could not be written for dispatcher.hold_after is held: it starts nothing
+ * before a token is written, since a crash would repeat all of it. */
 #ifndef ESS_DISPATCHER_PROGRESS_H
 #define ESS_DISPATCHER_PROGRESS_H
 
@@ -39,7 +40,8 @@ void progress_urgent(struct subscriber *s);
 void progress_write(struct subscriber *s);
 /* Its partition is given away: writes the token, unless the log has it as it is. */
 void progress_hand_over(struct subscriber *s);
-/* The log's newest token is void: writes the running lane's, or the one that counts, under the epoch in force. */
+/* The log's newest token is void: writes the running lane's, or the one that counts, under the
+ * epoch in force. */
 void progress_rewrite(struct subscriber *s);
 /* The subscriber was deleted: takes its token out of the log. */
 void progress_erase(struct subscriber *s);

@@ -1,5 +1,5 @@
-/* Dead letters on their way back; see redrive.h. The letters that were read ahead wait in a list; the
- * first stays until a later one is asked for, since it may have to be sent again. */
+/* Dead letters on their way back; see redrive.h. The letters that were read ahead wait in a list;
+ * the first stays until a later one is asked for, since it may have to be sent again. */
 #include "dispatcher/redrive.h"
 
 #include <stdlib.h>
@@ -37,7 +37,8 @@ struct redrive {
 
 /* --- a letter's record */
 
-static const struct json_member *member(const struct json_member *members, size_t count, const char *name) {
+static const struct json_member *member(const struct json_member *members, size_t count,
+                                        const char *name) {
     for (size_t i = 0; i < count; i++)
         if (span_equal(members[i].name, span_of(name)))
             return &members[i];
@@ -45,11 +46,13 @@ static const struct json_member *member(const struct json_member *members, size_
 }
 
 static bool is_text(const struct json_member *m, const char *text) {
-    return m && m->kind == JSON_IS_STRING && m->value.len == strlen(text) + 2 && memcmp(m->value.data + 1, text, m->value.len - 2) == 0;
+    return m && m->kind == JSON_IS_STRING && m->value.len == strlen(text) + 2 &&
+           memcmp(m->value.data + 1, text, m->value.len - 2) == 0;
 }
 
 static struct span inside(const struct json_member *m) {
-    return m && m->kind == JSON_IS_STRING ? (struct span){m->value.data + 1, m->value.len - 2} : (struct span){NULL, 0};
+    return m && m->kind == JSON_IS_STRING ? (struct span){m->value.data + 1, m->value.len - 2}
+                                          : (struct span){NULL, 0};
 }
 
 /* The event without its `prev_cursor`, which belongs to the live stream. */

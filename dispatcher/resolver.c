@@ -1,5 +1,5 @@
-/* Names by c-ares; see resolver.h. Its sockets and its next time-out are in the loop; what it says at once, from within a
- * call of ours, is told from the loop. */
+/* Names by c-ares; see resolver.h. Its sockets and its next time-out are in the loop; what it says
+ * at once, from within a call of ours, is told from the loop. */
 #include "dispatcher/resolver.h"
 
 #include <ares.h>
@@ -16,13 +16,20 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-enum { TRY_MS = 2000, KEEP_MIN_S = 1, KEEP_MAX_S = 60, NAMES_MAX = 4096, DELAY_MS = 50, PROBE_AFTER_MS = 500 };
+enum {
+    TRY_MS = 2000,
+    KEEP_MIN_S = 1,
+    KEEP_MAX_S = 60,
+    NAMES_MAX = 4096,
+    DELAY_MS = 50,
+    PROBE_AFTER_MS = 500
+};
 enum { FAMILY_ADDRESSES_MAX = RESOLVER_ADDRESSES_MAX / 2 };
 
 /* What is known of a name's addresses of one family. */
 struct family {
     struct resolver_name *name;
-    int number; /* AF_INET or AF_INET6 */
+    int number;  /* AF_INET or AF_INET6 */
     bool asking; /* a query is under way */
     bool known;  /* the last one was answered, */
     bool silent; /* or nobody answered it; neither: it was refused, or failed else */
@@ -38,9 +45,9 @@ struct resolver_name {
     char *host;
     struct family ipv6, ipv4;
     struct loop_timer delay; /* for the other family's answer */
-    bool is_told; /* its answer is there and to be told: it is in that list */
+    bool is_told;            /* its answer is there and to be told: it is in that list */
     struct resolver_name *prev, *next;
-    int64_t until_ms;  /* the answer holds */
+    int64_t until_ms; /* the answer holds */
     struct resolver_answer answer;
     struct resolve *waiting;
 };
@@ -58,7 +65,7 @@ struct resolver {
     ares_channel channel;
     struct timespec conf_changed; /* when resolv.conf was last changed, as the channel has it */
     struct loop_timer probe_timer;
-    int64_t heard_ms; /* a name server answered a probe */
+    int64_t heard_ms;        /* a name server answered a probe */
     struct loop_timer timer; /* c-ares's next time-out */
     struct loop_timer tell_timer;
     struct resolver_name *names;
@@ -70,7 +77,8 @@ struct resolver {
 static void watch_timeout(struct resolver *r) {
     struct timeval tv, *next = ares_timeout(r->channel, NULL, &tv);
     if (next)
-        loop_timer_set(r->loop, &r->timer, clock_ms() + next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
+        loop_timer_set(r->loop, &r->timer,
+                       clock_ms() + next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
     else
         loop_timer_clear(r->loop, &r->timer);
 }
@@ -85,7 +93,8 @@ static void on_ready(void *arg, uint32_t events) {
     struct channel_socket *s = arg;
     struct resolver *r = s->resolver;
     ares_socket_t fd = s->io.fd; /* the call may free the socket */
-    ares_process_fd(r->channel, events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD, events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
+    ares_process_fd(r->channel, events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD,
+                    events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
     watch_timeout(r);
 }
 
@@ -108,7 +117,9 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable) {
         s->io.fd = fd;
         DL_APPEND(r->sockets, s);
     }
-    loop_io_set(r->loop, &s->io, fd, (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0), on_ready, s);
+    loop_io_set(r->loop, &s->io, fd,
+                (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0), on_ready,
+                s);
 }
 
 static void name_free(struct resolver_name *name) {
@@ -124,7 +135,8 @@ void resolver_forget(struct resolve *resolve) {
     resolve->name = NULL;
 }
 
-/* Tells everybody who waits for an answer that is there. Who asks for that name meanwhile shares it. */
+/* Tells everybody who waits for an answer that is there. Who asks for that name meanwhile shares
+ * it. */
 static void tell(void *arg) {
     struct resolver *r = arg;
     for (struct resolver_name *name; (name = r->told);) {
@@ -153,14 +165,16 @@ static void resolver_on_delay(void *arg) { resolver_tell_soon(arg); }
 
 static bool family_has_route(const struct family *f) {
     int fd = socket(f->number, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool found = fd >= 0 && connect(fd, (const struct sockaddr *)&f->addresses[0], sizeof(struct sockaddr_in6)) == 0; /* sends nothing */
+    bool found = fd >= 0 && connect(fd, (const struct sockaddr *)&f->addresses[0],
+                                    sizeof(struct sockaddr_in6)) == 0; /* sends nothing */
     if (fd >= 0)
         close(fd);
     return found;
 }
 
 static void name_add(struct resolver_name *name, const struct family *f) {
-    memcpy(&name->answer.addresses[name->answer.count], f->addresses, f->count * sizeof *f->addresses);
+    memcpy(&name->answer.addresses[name->answer.count], f->addresses,
+           f->count * sizeof *f->addresses);
     name->answer.count += f->count;
 }
 
@@ -183,7 +197,9 @@ static void name_combine(struct resolver_name *name) {
     name->answer.ipv6_known = v6->known;
     name_add(name, v6_first ? v6 : v4);
     name_add(name, v6_first ? v4 : v6);
-    name->answer.error = name->answer.count ? NULL : status == ARES_SUCCESS ? "the name has no address" : ares_strerror(status);
+    name->answer.error = name->answer.count       ? NULL
+                         : status == ARES_SUCCESS ? "the name has no address"
+                                                  : ares_strerror(status);
     name->answer.no_server = v4->silent && v6->silent;
     name->until_ms = clock_ms() + name_keep_ms(name);
 }
@@ -195,7 +211,8 @@ static bool family_take(struct family *f, const struct ares_addrinfo *found) {
     f->count = 0;
     f->ttl_s = KEEP_MAX_S;
     memset(f->addresses, 0, sizeof f->addresses);
-    for (const struct ares_addrinfo_node *n = found ? found->nodes : NULL; n && f->count < FAMILY_ADDRESSES_MAX; n = n->ai_next) {
+    for (const struct ares_addrinfo_node *n = found ? found->nodes : NULL;
+         n && f->count < FAMILY_ADDRESSES_MAX; n = n->ai_next) {
         if (n->ai_addrlen > sizeof *f->addresses || n->ai_family != f->number)
             continue;
         memcpy(&f->addresses[f->count++], n->ai_addr, n->ai_addrlen);
@@ -246,18 +263,20 @@ static void family_ask(struct family *f) {
     if (f->asking)
         return;
     f->asking = true;
-    ares_getaddrinfo(f->name->resolver->channel, f->name->host, NULL, &hints, family_on_answer, f); /* may answer at once */
+    ares_getaddrinfo(f->name->resolver->channel, f->name->host, NULL, &hints, family_on_answer,
+                     f); /* may answer at once */
 }
 
 /* --- is anybody there? */
 
 static void resolver_heard(struct resolver *r, int status) {
-    if (status != ARES_ETIMEOUT && status != ARES_ECONNREFUSED && status != ARES_EDESTRUCTION && status != ARES_ECANCELLED)
+    if (status != ARES_ETIMEOUT && status != ARES_ECONNREFUSED && status != ARES_EDESTRUCTION &&
+        status != ARES_ECANCELLED)
         r->heard_ms = clock_ms();
 }
 
-/* Every name server knows the root's, or refuses to say them. c-ares 1.28 has a new function for the
- * question, and its header warns of the old one. */
+/* Every name server knows the root's, or refuses to say them. c-ares 1.28 has a new function for
+ * the question, and its header warns of the old one. */
 #if ARES_VERSION >= 0x011c00
 static void resolver_on_probed(void *arg, ares_status_t status, size_t timeouts,
                                const ares_dns_record_t *answer) {
@@ -266,10 +285,12 @@ static void resolver_on_probed(void *arg, ares_status_t status, size_t timeouts,
 }
 
 static void resolver_probe(struct resolver *r) {
-    ares_query_dnsrec(r->channel, ".", ARES_CLASS_IN, ARES_REC_TYPE_NS, resolver_on_probed, r, NULL);
+    ares_query_dnsrec(r->channel, ".", ARES_CLASS_IN, ARES_REC_TYPE_NS, resolver_on_probed, r,
+                      NULL);
 }
 #else
-static void resolver_on_probed(void *arg, int status, int timeouts, unsigned char *answer, int len) {
+static void resolver_on_probed(void *arg, int status, int timeouts, unsigned char *answer,
+                               int len) {
     (void)timeouts, (void)answer, (void)len;
     resolver_heard(arg, status);
 }
@@ -292,13 +313,16 @@ static void resolver_on_probe_due(void *arg) {
     }
 }
 
-bool resolver_heard_since(const struct resolver *r, int64_t since_ms) { return r->heard_ms >= since_ms; }
+bool resolver_heard_since(const struct resolver *r, int64_t since_ms) {
+    return r->heard_ms >= since_ms;
+}
 
 static void drop_old(struct resolver *r) {
     struct resolver_name *name, *next;
     int64_t now = clock_ms();
     HASH_ITER(hh, r->names, name, next)
-        if (!name->ipv4.asking && !name->ipv6.asking && !name->waiting && !name->is_told && name->until_ms <= now)
+        if (!name->ipv4.asking && !name->ipv6.asking && !name->waiting && !name->is_told &&
+            name->until_ms <= now)
             name_free(name);
 }
 
@@ -321,7 +345,8 @@ static struct resolver_name *name_of(struct resolver *r, const char *host) {
 
 static void resolver_renew(struct resolver *r);
 
-const struct resolver_answer *resolver_find(struct resolver *r, struct resolve *resolve, const char *host) {
+const struct resolver_answer *resolver_find(struct resolver *r, struct resolve *resolve,
+                                            const char *host) {
     struct resolver_name *name = name_of(r, host);
     if (name->answer.count && clock_ms() < name->until_ms)
         return &name->answer;
@@ -347,10 +372,15 @@ static int set_servers(ares_channel channel, const struct option_list *servers, 
         buf_printf(&list, "%s%s", i ? "," : "", servers->items[i]);
     int code = list.len ? ares_set_servers_ports_csv(channel, buf_string(&list)) : ARES_SUCCESS;
     buf_fini(&list);
-    return code == ARES_SUCCESS ? 0 : error_set(err, "must be addresses of name servers, such as 127.0.0.1:53: %s", ares_strerror(code));
+    return code == ARES_SUCCESS
+               ? 0
+               : error_set(err, "must be addresses of name servers, such as 127.0.0.1:53: %s",
+                           ares_strerror(code));
 }
 
-static const char *resolver_conf(const struct resolver *r) { return r->options.resolv_conf ? r->options.resolv_conf : "/etc/resolv.conf"; }
+static const char *resolver_conf(const struct resolver *r) {
+    return r->options.resolv_conf ? r->options.resolv_conf : "/etc/resolv.conf";
+}
 
 static struct timespec resolver_conf_changed(const struct resolver *r) {
     struct stat found;
@@ -359,8 +389,8 @@ static struct timespec resolver_conf_changed(const struct resolver *r) {
 
 /* How long an answer is waited for, about 6 s. From 1.32 on c-ares sets the time of a first try by
  * how quick the server's last answers were, 250 ms at least, and doubles it from try to try: five
- * tries then last as long as two of 2 s and 4 s did before, and a name that its server must look for
- * is found. From 1.31 on it remembers answers, and a probe would hear a server that is dead. */
+ * tries then last as long as two of 2 s and 4 s did before, and a name that its server must look
+ * for is found. From 1.31 on it remembers answers, and a probe would hear a server that is dead. */
 static int resolver_set_limits(struct ares_options *options) {
     options->timeout = TRY_MS;
 #ifdef ARES_OPT_QUERY_CACHE
@@ -391,12 +421,14 @@ static int open_channel(ares_channel *channel, struct resolver *r, struct error 
     return error_prefix(err, "egress.dns: ");
 }
 
-/* c-ares 1.18 reads resolv.conf when a channel is made. What the old one was asked is asked again. */
+/* c-ares 1.18 reads resolv.conf when a channel is made. What the old one was asked is asked again.
+ */
 static void resolver_renew(struct resolver *r) {
     struct timespec changed = resolver_conf_changed(r);
     ares_channel channel, old = r->channel;
     struct error err;
-    if (r->options.servers->count || (changed.tv_sec == r->conf_changed.tv_sec && changed.tv_nsec == r->conf_changed.tv_nsec))
+    if (r->options.servers->count ||
+        (changed.tv_sec == r->conf_changed.tv_sec && changed.tv_nsec == r->conf_changed.tv_nsec))
         return;
     if (open_channel(&channel, r, &err))
         return; /* it stays as it is until the next question */
@@ -405,7 +437,8 @@ static void resolver_renew(struct resolver *r) {
     ares_destroy(old);
 }
 
-struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options, struct error *err) {
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options,
+                              struct error *err) {
     struct resolver *r = mem_zero(sizeof *r);
     *r = (struct resolver){.loop = loop, .options = *options};
     loop_timer_init(&r->timer, on_timeout, r);
@@ -413,7 +446,8 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
     loop_timer_init(&r->probe_timer, resolver_on_probe_due, r);
     r->conf_changed = resolver_conf_changed(r);
     int code = ares_library_init(ARES_LIB_INIT_ALL);
-    if (code == ARES_SUCCESS ? open_channel(&r->channel, r, err) : error_set(err, "c-ares: %s", ares_strerror(code))) {
+    if (code == ARES_SUCCESS ? open_channel(&r->channel, r, err)
+                             : error_set(err, "c-ares: %s", ares_strerror(code))) {
         free(r);
         return NULL;
     }

@@ -1,4 +1,5 @@
-/* Verdicts and waits; see retry.h. The wait is "equal jitter": half of it is sure, so that retries always grow. */
+/* Verdicts and waits; see retry.h. The wait is "equal jitter": half of it is sure, so that retries
+ * always grow. */
 #include "dispatcher/retry.h"
 
 enum retry_verdict retry_judge(int status) {
@@ -21,7 +22,8 @@ bool retry_is_endpoints(int status, int64_t retry_after_ms) {
     return status == 0 || status == 429 || (is_gateways && retry_after_ms > 0);
 }
 
-int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt, int64_t retry_after_ms, uint64_t random) {
+int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt,
+                      int64_t retry_after_ms, uint64_t random) {
     int64_t d = backoff_min_ms;
     for (int64_t i = 1; i < attempt && d < backoff_max_ms; i++)
         d = d > backoff_max_ms / 2 ? backoff_max_ms : d * 2;

@@ -18,7 +18,12 @@
 #include "dispatcher/subscriber.h"
 #include "dispatcher/webhook.h"
 
-enum { FAILURE_LOG_PERIOD_MS = 10000, STARTS_A_TURN = 64, JOB_LOOK_MS = 200, NEWER_LOOK_MS = 60 * 1000 };
+enum {
+    FAILURE_LOG_PERIOD_MS = 10000,
+    STARTS_A_TURN = 64,
+    JOB_LOOK_MS = 200,
+    NEWER_LOOK_MS = 60 * 1000
+};
 
 /* One webhook under way. */
 struct attempt {
@@ -49,9 +54,11 @@ static bool wants(void *arg, struct span topic) {
 
 static void on_turn(void *arg) { sender_step(arg); }
 
-void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job, struct redrive *redrive) {
+void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job,
+                 struct redrive *redrive) {
     *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive};
-    sender->user = (struct capacity_user){.group = &subscriber->places, .served = on_turn, .arg = sender};
+    sender->user = (struct capacity_user){
+        .group = &subscriber->places, .served = on_turn, .arg = sender};
     feed_reader_init(&sender->scanner, wants, on_turn, sender);
     feed_reader_init(&sender->finder, wants, on_turn, sender);
     loop_timer_init(&sender->due, on_turn, sender);
@@ -62,7 +69,8 @@ void sender_topics_changed(struct sender *sender) {
     feed_reader_changed(&sender->finder);
 }
 
-/* Its place of capacity is free again, which wakes whoever may have waited for that or for its slot of the throttle. */
+/* Its place of capacity is free again, which wakes whoever may have waited for that or for its slot
+ * of the throttle. */
 static void attempt_end(struct attempt *a) {
     DL_DELETE(a->sender->attempts, a);
     capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
@@ -92,7 +100,8 @@ void sender_fini(struct sender *sender) {
 
 /* --- an attempt */
 
-static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter, int64_t attempt) {
+static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter,
+                                       int64_t attempt) {
     struct subscriber *s = sender->subscriber;
     char text[EVENT_TRACEPARENT_BYTES_MAX + 1];
     struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
@@ -109,7 +118,8 @@ static struct curl_slist *make_headers(const struct sender *sender, const struct
         list = signing_add(list, "X-ESS-Replay", text);
     }
     snprintf(text, sizeof text, "%.*s", (int)letter->id.len, letter->id.data);
-    list = signing_headers(&s->signing, list, text, clock_wall_ms(), (struct span){letter->body.data, letter->body.len});
+    list = signing_headers(&s->signing, list, text, clock_wall_ms(),
+                           (struct span){letter->body.data, letter->body.len});
     if (letter->traceparent.len) {
         snprintf(text, sizeof text, "%.*s", (int)letter->traceparent.len, letter->traceparent.data);
         list = signing_add(list, "traceparent", text);
@@ -125,15 +135,19 @@ static void log_failure(const struct attempt *a, const struct webhook_result *re
     const struct flight *flight = lane_flight(&sender->lane, a->flight);
     int64_t held_back, now = clock_ms();
     bool waits = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled;
-    int64_t due = waits && flight->retry_at_ms > s->endpoint.until_ms ? flight->retry_at_ms : s->endpoint.until_ms;
+    int64_t due = waits && flight->retry_at_ms > s->endpoint.until_ms ? flight->retry_at_ms
+                                                                      : s->endpoint.until_ms;
     int64_t wait = waits ? due - now : 0;
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
-    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor), LOG_N("attempt", a->number),
-             LOG_N("status", result->status), LOG_S("error", result->error), LOG_N("retry_in_ms", wait), LOG_N("held_back", held_back));
+    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor),
+             LOG_N("attempt", a->number), LOG_N("status", result->status),
+             LOG_S("error", result->error), LOG_N("retry_in_ms", wait),
+             LOG_N("held_back", held_back));
 }
 
-static void count(struct dispatcher *d, const struct attempt *a, const struct webhook_result *result) {
+static void count(struct dispatcher *d, const struct attempt *a,
+                  const struct webhook_result *result) {
     static const enum delivery_outcome outcomes[] = {[RETRY_SETTLED] = DELIVERY_SETTLED,
                                                      [RETRY_LATER] = DELIVERY_FAILED,
                                                      [RETRY_REFUSED] = DELIVERY_REFUSED,
@@ -152,7 +166,8 @@ static bool attempt_was_elsewhere(const struct attempt *a, const struct webhook_
            endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number);
 }
 
-/* It says nothing of the endpoint: it met a fault of ours, a kept-alive connection that was dead already, or another URL. */
+/* It says nothing of the endpoint: it met a fault of ours, a kept-alive connection that was dead
+ * already, or another URL. */
 static void attempt_call_off(struct attempt *a, const struct webhook_result *result) {
     struct sender *sender = a->sender;
     int64_t now_ms = clock_ms();
@@ -182,7 +197,8 @@ static void on_done(void *arg, const struct webhook_result *result) {
     }
     sender->faults = 0;
     count(d, a, result);
-    enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(d));
+    enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(),
+                                        clock_wall_ms(), dispatcher_random(d));
     if (now != FLIGHT_SETTLED)
         log_failure(a, result);
     else if (sender->job >= 0)
@@ -230,18 +246,21 @@ static void send_event(struct sender *sender, const struct feed_event *event) {
                             .topic = event->topic,
                             .id = event->id,
                             .traceparent = event->traceparent};
-    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted, &letter.body);
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+                 &letter.body);
     send_letter(sender, &letter);
 }
 
 static void send_dead_letter(struct sender *sender, const struct redrive_letter *found) {
-    struct letter letter = {.flight = found->offset, .cursor = found->cursor, .topic = found->topic, .id = found->id};
+    struct letter letter = {
+        .flight = found->offset, .cursor = found->cursor, .topic = found->topic, .id = found->id};
     lane_start(&sender->lane, found->offset);
     buf_append(&letter.body, found->body.data, found->body.len);
     send_letter(sender, &letter);
 }
 
-/* --- what to send. Each returns false when something must be waited for, of which the sender will be told. */
+/* --- what to send. Each returns false when something must be waited for, of which the sender will
+ * be told. */
 
 static uint64_t key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
@@ -249,7 +268,8 @@ static uint64_t key_hash(const struct feed_event *event) {
 
 static void found(struct sender *sender, const struct feed_event *event, bool compacted) {
     struct lane *lane = &sender->lane;
-    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event), compacted);
+    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event),
+                                compacted);
     lane_note_appended(lane, event->cursor, event->appended_ms);
     progress_soon(sender->subscriber); /* that it is behind: the attempt may hang */
     if (may_start)
@@ -266,8 +286,10 @@ static bool wait_at_newer(struct sender *sender, int64_t cursor) {
     sender->newer = cursor;
     progress_soon(sender->subscriber);
     if (log_limit_pass(&d->newer_warning, now_ms, NEWER_LOOK_MS, &held_back))
-        log_warn("newer_event", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor),
-                 LOG_S("reason", "written by a later version of ESS: upgrade the dispatchers"), LOG_N("held_back", held_back));
+        log_warn("newer_event", LOG_S("subscriber", sender->subscriber->id),
+                 LOG_N("cursor", cursor),
+                 LOG_S("reason", "written by a later version of ESS: upgrade the dispatchers"),
+                 LOG_N("held_back", held_back));
     return false;
 }
 
@@ -299,7 +321,8 @@ static bool scan(struct sender *sender) {
         else
             lane_passed(lane, passed.to, passed.compacted);
         progress_made(sender->subscriber);
-        if (sender->job >= 0 && passed.to < lane->until) { /* another process has seen more of the log than this one */
+        if (sender->job >= 0 &&
+            passed.to < lane->until) { /* another process has seen more of the log than this one */
             loop_timer_set(d->loop, &sender->due, clock_ms() + JOB_LOOK_MS);
             return false;
         }
@@ -318,7 +341,8 @@ static bool scan(struct sender *sender) {
 static void bury(struct sender *sender, const struct feed_event *event) {
     const struct flight *flight = lane_bury(&sender->lane, event->cursor);
     struct buf body = {0};
-    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted, &body);
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+                 &body);
     const struct webhook_result result = {.body = {body.data, body.len}};
     dead_letter_write(sender, flight, event->cursor, &result);
     buf_fini(&body);
@@ -331,14 +355,16 @@ static void give_up_missing(struct sender *sender, int64_t cursor, bool compacte
     lane_missing(&sender->lane, cursor, compacted);
     s->dispatcher->compacted += compacted;
     if (compacted && log_limit_pass(&s->compacted, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("event_compacted", LOG_S("subscriber", s->id), LOG_N("cursor", cursor), LOG_N("held_back", held_back));
+        log_warn("event_compacted", LOG_S("subscriber", s->id), LOG_N("cursor", cursor),
+                 LOG_N("held_back", held_back));
     progress_made(s);
 }
 
 static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     struct feed_event event;
     struct feed_passed passed;
-    enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder, cursor - 1, &event, &passed);
+    enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder,
+                                        cursor - 1, &event, &passed);
     if (result == FEED_LATER)
         return false;
     if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
@@ -382,7 +408,8 @@ static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
     if (due_ms == INT64_MAX)
         return;
     if (due_ms == throttle_next_ms(sender->lane.throttle) && due_ms > sender->throttled_until_ms) {
-        d->throttle_wait_ms += due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
+        d->throttle_wait_ms +=
+            due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
         sender->throttled_until_ms = due_ms;
     }
     loop_timer_set(d->loop, &sender->due, due_ms);
@@ -413,7 +440,8 @@ void sender_step(struct sender *sender) {
             break;
         if (!go_on(sender, todo, cursor)) {
             if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
-                wait_until(sender, due_ms, now_ms); /* no event that is due waits for what is not found */
+                wait_until(sender, due_ms,
+                           now_ms); /* no event that is due waits for what is not found */
             break;
         }
     }

@@ -58,7 +58,8 @@ struct curl_slist *signing_add(struct curl_slist *list, const char *name, const 
     return list;
 }
 
-struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body) {
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
+                                   int64_t wall_ms, struct span body) {
     char hex[SIGNATURE_HEX_BYTES], webhook[SIGNATURE_WEBHOOK_BYTES], seconds[24];
     char all[(SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES];
     int64_t now_s = wall_ms / 1000;

@@ -1,4 +1,5 @@
-/* A subscriber's secrets in force: the current one, and during a rotation the old ones until their ends. */
+/* A subscriber's secrets in force: the current one, and during a rotation the old ones until their
+ * ends. */
 #ifndef ESS_DISPATCHER_SIGNING_H
 #define ESS_DISPATCHER_SIGNING_H
 
@@ -11,22 +12,24 @@ struct signer;
 
 struct signing {
     const struct subscriber_keys *keys; /* NULL: nothing can be signed */
-    struct signer *current;             /* made when it is needed first, as a signer takes a kilobyte and most lanes are quiet */
+    struct signer *current; /* made when it is needed first, as a signer takes a kilobyte and most
+                               lanes are quiet */
     struct {
         struct signer *signer;
-        int64_t until_ms; /* wall */
+        int64_t until_ms;              /* wall */
     } old[SUBSCRIBER_OLD_SECRETS_MAX]; /* newest first */
     size_t old_count;
 };
 
-/* Signs with the keys' secrets from now on. The keys stay the caller's, and must stay. Returns -1 with the reason when a secret
- * is none; then nothing can be signed. */
+/* Signs with the keys' secrets from now on. The keys stay the caller's, and must stay. Returns -1
+ * with the reason when a secret is none; then nothing can be signed. */
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
 
-/* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id, webhook-timestamp and webhook-signature
- * (Standard Webhooks: one entry a secret). */
-struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id, int64_t wall_ms, struct span body);
+/* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id,
+ * webhook-timestamp and webhook-signature (Standard Webhooks: one entry a secret). */
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
+                                   int64_t wall_ms, struct span body);
 
 /* Appends "name: value". */
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value);

@@ -15,9 +15,11 @@ struct socket {
     struct sockets *owner;
     struct loop_io io;
     uint32_t events; /* that it waits for */
-    bool idle;       /* curl does not wait for it: no request is under way on it, or it is about to be closed */
-    bool kept;       /* while idle: its last request was answered, so it is connected, and closed by sockets_close only */
-    bool unwanted;   /* its connection is not to be used again */
+    bool idle;     /* curl does not wait for it: no request is under way on it, or it is about to be
+                      closed */
+    bool kept;     /* while idle: its last request was answered, so it is connected, and closed by
+                      sockets_close only */
+    bool unwanted; /* its connection is not to be used again */
     struct exchange *exchange;
     struct socket *prev, *next; /* of the exchange */
     char *host;
@@ -45,8 +47,8 @@ static void socket_watch(struct socket *s, uint32_t events) {
         loop_io_clear(s->owner->loop, &s->io);
 }
 
-/* curl has no call to close an idle connection. It finds this one at its end when it next wants to use it: nothing is left to
- * be read, and nothing more is taken. */
+/* curl has no call to close an idle connection. It finds this one at its end when it next wants to
+ * use it: nothing is left to be read, and nothing more is taken. */
 static void socket_end(struct socket *s) {
     char dropped[4096];
     socket_watch(s, 0);
@@ -55,7 +57,8 @@ static void socket_end(struct socket *s) {
         ;
 }
 
-/* curl 7.88 closes one that was never connected without a word, so its number may be another's by now: hands off. */
+/* curl 7.88 closes one that was never connected without a word, so its number may be another's by
+ * now: hands off. */
 static void socket_end_idle(struct socket *s) {
     if (s->kept)
         socket_end(s);
@@ -124,10 +127,12 @@ static int sockets_on_poll(CURL *easy, curl_socket_t fd, int what, void *arg, vo
         socket_rest(s);
         return 0;
     }
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private); /* NULL: curl's own, which ends a connection */
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE,
+                      &private); /* NULL: curl's own, which ends a connection */
     socket_set_exchange(s, (struct exchange *)(void *)private);
     s->idle = false;
-    socket_watch(s, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
+    socket_watch(s, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+                        (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
     return 0;
 }
 
@@ -152,7 +157,8 @@ static void socket_free(struct socket *s) {
     free(s);
 }
 
-/* Of a socket whose number comes back at once, without a word of its closing, curl believes that it is still waited for. */
+/* Of a socket whose number comes back at once, without a word of its closing, curl believes that it
+ * is still waited for. */
 static uint32_t sockets_forget(struct sockets *sockets, int fd) {
     struct socket *s = sockets->by_fd[fd];
     uint32_t events = s && !s->idle ? s->events : 0;
@@ -161,7 +167,8 @@ static uint32_t sockets_forget(struct sockets *sockets, int fd) {
     return events;
 }
 
-int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, const char *host, struct exchange *exchange) {
+int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, const char *host,
+                 struct exchange *exchange) {
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return -1;
@@ -169,8 +176,10 @@ int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, c
     sockets_make_room(sockets, fd);
     uint32_t events = sockets_forget(sockets, fd);
     struct socket *s = sockets->by_fd[fd] = mem_zero(sizeof *s);
-    *s = (struct socket){.owner = sockets, .io.fd = fd, .host = mem_copy_string(host, strlen(host))};
-    memcpy(&s->peer, &address->addr, address->addrlen < sizeof s->peer ? address->addrlen : sizeof s->peer);
+    *s = (struct socket){
+        .owner = sockets, .io.fd = fd, .host = mem_copy_string(host, strlen(host))};
+    memcpy(&s->peer, &address->addr,
+           address->addrlen < sizeof s->peer ? address->addrlen : sizeof s->peer);
     socket_set_exchange(s, exchange);
     socket_watch(s, events);
     return fd;
@@ -193,8 +202,9 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
     const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
     if (a->ss_family != b->ss_family)
         return false;
-    return a->ss_family == AF_INET6 ? memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0
-                                    : a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+    return a->ss_family == AF_INET6
+               ? memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0
+               : a4->sin_addr.s_addr == b4->sin_addr.s_addr;
 }
 
 static bool address_set_has(const struct address_set *set, const struct sockaddr_storage *peer) {

@@ -20,12 +20,14 @@
 enum { KEY_AGAIN_MS = 300, CROWDED_PERIOD_MS = 10 * 60 * 1000 };
 
 static struct feed_begin *begin;
-static struct table *check; /* while it is read, */
+static struct table *check;    /* while it is read, */
 static struct buf check_value; /* and its newest record so far */
 static struct loop_timer key_timer, checked_timer;
 static bool said_no_key;
 
-static void on_appended(void *arg, const struct feed_event *event) { subscribers_appended(arg, event); }
+static void on_appended(void *arg, const struct feed_event *event) {
+    subscribers_appended(arg, event);
+}
 
 static void on_broken(void *arg, const char *reason) { dispatcher_start_over(arg, reason); }
 
@@ -44,14 +46,17 @@ static void on_crowded(void *arg, size_t readers) {
     struct dispatcher *d = arg;
     int64_t held_back;
     if (log_limit_pass(&d->crowded_warning, clock_ms(), CROWDED_PERIOD_MS, &held_back))
-        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers), LOG_N("feed_cache", d->settings.feed_cache),
-                 LOG_S("reason", "most of what is read from Kafka has to make room before it is used: raise feed.cache"));
+        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers),
+                 LOG_N("feed_cache", d->settings.feed_cache),
+                 LOG_S("reason", "most of what is read from Kafka has to make room before it is "
+                                 "used: raise feed.cache"));
 }
 
 static void on_foreign(void *arg, int64_t cursor) {
     struct dispatcher *d = arg;
     if (d->foreign_records++ == 0)
-        log_warn("foreign_record", LOG_N("offset", cursor), LOG_S("reason", "not written by ESS; skipped"));
+        log_warn("foreign_record", LOG_N("offset", cursor),
+                 LOG_S("reason", "not written by ESS; skipped"));
 }
 
 static int open_subscribers(struct dispatcher *d, struct error *err) {
@@ -82,7 +87,8 @@ static void open_log(struct dispatcher *d) {
         d->lookout = lookout_new(d);
 }
 
-/* --- does the key fit what is in Kafka? The sealed check record is in partition 0, whoever that may be assigned to. */
+/* --- does the key fit what is in Kafka? The sealed check record is in partition 0, whoever that
+ * may be assigned to. */
 
 static void on_check_record(void *arg, const struct table_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
@@ -106,7 +112,8 @@ static void on_checked(void *arg) {
     if (subscribers_check_key(d, (struct span){check_value.data, check_value.len}, &err))
         dispatcher_refuse(d, "bad_key_file", err.message);
     buf_fini(&check_value);
-    loop_timer_set(d->loop, &checked_timer, clock_ms()); /* a table cannot be freed from its own callback */
+    loop_timer_set(d->loop, &checked_timer,
+                   clock_ms()); /* a table cannot be freed from its own callback */
 }
 
 static void go_on(void *arg) {
@@ -157,12 +164,17 @@ static void load_key(void *arg) {
 static void on_waiting(void *arg, const char *reason) {
     struct dispatcher *d = arg;
     snprintf(d->waiting_for, sizeof d->waiting_for, "%s", reason);
-    log_warn("waiting_for_kafka", LOG_S("brokers", d->settings.kafka.brokers), LOG_S("reason", reason));
+    log_warn("waiting_for_kafka", LOG_S("brokers", d->settings.kafka.brokers),
+             LOG_S("reason", reason));
 }
 
-static void on_warning(void *arg, const char *reason) { (void)arg, (void)reason; } /* ess-ingest says it */
+static void on_warning(void *arg, const char *reason) {
+    (void)arg, (void)reason;
+} /* ess-ingest says it */
 
-static void on_refused(void *arg, const char *reason) { dispatcher_refuse(arg, "bad_topic", reason); }
+static void on_refused(void *arg, const char *reason) {
+    dispatcher_refuse(arg, "bad_topic", reason);
+}
 
 static void on_ready(void *arg, const struct genesis *genesis) {
     struct dispatcher *d = arg;

@@ -21,7 +21,8 @@ void status_healthz(void *arg, struct http_request *request) {
 }
 
 static const char *why_not_ready(const struct dispatcher *d) {
-    const char *trouble = d->feed ? feed_trouble(d->feed) : NULL, *fault = producer_fault(d->producer);
+    const char *trouble = d->feed ? feed_trouble(d->feed) : NULL,
+               *fault = producer_fault(d->producer);
     if (fault || trouble)
         return fault ? fault : trouble;
     if (!d->kafka_up)
@@ -46,7 +47,8 @@ void status_readyz(void *arg, struct http_request *request) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
     } else if (ready && !fault) {
-        error_set(&err, "%lld subscribers are held, since their progress cannot be written to %s: %s",
+        error_set(&err,
+                  "%lld subscribers are held, since their progress cannot be written to %s: %s",
                   (long long)held, d->tokens_topic, d->progress_faults.reason);
         http_problem(request, 503, &err, NULL, 1);
     } else {
@@ -57,9 +59,10 @@ void status_readyz(void *arg, struct http_request *request) {
 }
 
 static void counters(const struct dispatcher *d, struct buf *out) {
-    static const char *const outcomes[DELIVERY_OUTCOMES] = {"outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"",
-                                                            "outcome=\"gone\""};
-    static const char *const reasons[DEAD_LETTER_REASONS] = {"reason=\"attempts\"", "reason=\"refused\"", "reason=\"skipped\""};
+    static const char *const outcomes[DELIVERY_OUTCOMES] = {
+        "outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"", "outcome=\"gone\""};
+    static const char *const reasons[DEAD_LETTER_REASONS] = {
+        "reason=\"attempts\"", "reason=\"refused\"", "reason=\"skipped\""};
     metrics_family(out, "ess_deliveries_total", "counter", "Attempts by outcome.");
     for (int i = 0; i < DELIVERY_OUTCOMES; i++)
         metrics_value(out, "ess_deliveries_total", outcomes[i], (double)d->deliveries[i]);
@@ -67,13 +70,16 @@ static void counters(const struct dispatcher *d, struct buf *out) {
                    "Events that became dead letters, by reason.");
     for (int i = 0; i < DEAD_LETTER_REASONS; i++)
         metrics_value(out, "ess_dead_letters_total", reasons[i], (double)d->dead_letters[i]);
-    metrics_family(out, "ess_compacted_total", "counter", "Events that compaction took while they waited for another attempt.");
+    metrics_family(out, "ess_compacted_total", "counter",
+                   "Events that compaction took while they waited for another attempt.");
     metrics_value(out, "ess_compacted_total", "", (double)d->compacted);
     metrics_family(out, "ess_delivery_seconds", "histogram", "Duration of attempts.");
     metrics_histogram(out, "ess_delivery_seconds", "", &d->delivery_seconds);
-    metrics_family(out, "ess_end_to_end_seconds", "histogram", "From an event's append to its 2xx.");
+    metrics_family(out, "ess_end_to_end_seconds", "histogram",
+                   "From an event's append to its 2xx.");
     metrics_histogram(out, "ess_end_to_end_seconds", "", &d->end_to_end_seconds);
-    metrics_family(out, "ess_throttle_wait_seconds_total", "counter", "Time for which events waited for their throttle.");
+    metrics_family(out, "ess_throttle_wait_seconds_total", "counter",
+                   "Time for which events waited for their throttle.");
     metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
     fault_metrics(d, out);
     metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
@@ -106,7 +112,9 @@ static void each(const struct dispatcher *d, struct buf *out, const char *name, 
     buf_fini(&labels);
 }
 
-static double lag_events(const struct dispatcher *d, const struct subscriber *s) { return (double)lag_of(d, s); }
+static double lag_events(const struct dispatcher *d, const struct subscriber *s) {
+    return (double)lag_of(d, s);
+}
 static double lag_seconds(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
     return lag_seconds_of(s, clock_wall_ms());
@@ -122,7 +130,8 @@ static double fails_long(const struct dispatcher *d, const struct subscriber *s)
 
 static void states(const struct dispatcher *d, struct buf *out) {
     struct buf labels = {0};
-    metrics_family(out, "ess_subscriber_state", "gauge", "1 for the state that a subscriber is in.");
+    metrics_family(out, "ess_subscriber_state", "gauge",
+                   "1 for the state that a subscriber is in.");
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
         if (!s->running)
             continue;
@@ -135,14 +144,16 @@ static void states(const struct dispatcher *d, struct buf *out) {
 }
 
 static void subscribers(const struct dispatcher *d, struct buf *out) {
-    each(d, out, "ess_subscriber_lag_events", "Cursors between a subscriber's settled position and the end.", lag_events);
+    each(d, out, "ess_subscriber_lag_events",
+         "Cursors between a subscriber's settled position and the end.", lag_events);
     each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits.", lag_seconds);
     each(d, out, "ess_subscriber_lag_nears_window",
          "1 while that age is above four fifths of the replay window.", lag_nears_window);
-    each(d, out, "ess_subscriber_fails_long",
-         "1 while all attempts have failed for an hour.", fails_long);
+    each(d, out, "ess_subscriber_fails_long", "1 while all attempts have failed for an hour.",
+         fails_long);
     states(d, out);
-    metrics_family(out, "ess_stuck_lanes", "gauge", "Lanes that have something to do and that nothing would wake: a fault of ESS.");
+    metrics_family(out, "ess_stuck_lanes", "gauge",
+                   "Lanes that have something to do and that nothing would wake: a fault of ESS.");
     metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
 }
 
@@ -167,9 +178,12 @@ void status_metrics(void *arg, struct http_request *request) {
     counters(d, &out);
     if (d->feed)
         subscribers(d, &out);
-    metrics_family(&out, "ess_progress_unwritten_seconds", "gauge", "Age of the oldest progress that is not in Kafka.");
-    metrics_value(&out, "ess_progress_unwritten_seconds", "", (double)progress_unwritten_ms(d) / 1000);
-    metrics_family(&out, "ess_subscribers_held", "gauge", "Subscribers that wait until their progress is in Kafka.");
+    metrics_family(&out, "ess_progress_unwritten_seconds", "gauge",
+                   "Age of the oldest progress that is not in Kafka.");
+    metrics_value(&out, "ess_progress_unwritten_seconds", "",
+                  (double)progress_unwritten_ms(d) / 1000);
+    metrics_family(&out, "ess_subscribers_held", "gauge",
+                   "Subscribers that wait until their progress is in Kafka.");
     metrics_value(&out, "ess_subscribers_held", "", (double)progress_held_count(d));
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
     metrics_value(&out, "ess_kafka_up", "", dispatcher_kafka_up(d));

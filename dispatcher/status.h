@@ -1,4 +1,5 @@
-/* GET /healthz, /readyz and /metrics of ess-dispatcher: handlers whose `arg` is the struct dispatcher. */
+/* GET /healthz, /readyz and /metrics of ess-dispatcher: handlers whose `arg` is the struct
+ * dispatcher. */
 #ifndef ESS_DISPATCHER_STATUS_H
 #define ESS_DISPATCHER_STATUS_H
 

@@ -21,7 +21,8 @@ static void step_all(struct subscriber *s) {
         sender_step(s->job_sender);
 }
 
-/* The place of an attempt was given back: any of its senders may have waited for that attempt's slot of the throttle. */
+/* The place of an attempt was given back: any of its senders may have waited for that attempt's
+ * slot of the throttle. */
 static void on_attempt_ended(void *arg) {
     struct subscriber *s = arg;
     if (!s->running)
@@ -119,7 +120,8 @@ static struct lane_policy policy_of(const struct subscriber *s) {
     return policy;
 }
 
-/* Where its lane and jobs begin. Returns whether the token in the log says all that would be written. */
+/* Where its lane and jobs begin. Returns whether the token in the log says all that would be
+ * written. */
 static bool take_token(struct subscriber *s) {
     struct lane_policy policy = policy_of(s);
     struct lane *lane = &s->live.lane;
@@ -133,7 +135,8 @@ static bool take_token(struct subscriber *s) {
     s->checked_position = 0;
     bool other_log = s->log_verdict == LOG_WENT_BACK;
     s->log_verdict = LOG_UNKNOWN; /* of its next token */
-    if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
+    if (!s->token ||
+        token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
         return false;
     }
@@ -168,11 +171,14 @@ static void take_window(struct subscriber *s) {
     throttle_fill(&s->throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
 }
 
-/* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does not learn it by all its places. */
+/* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does
+ * not learn it by all its places. */
 static void take_silence(struct subscriber *s) {
     const struct lane *lane = &s->live.lane;
-    const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1] : NULL;
-    bool silent = s->endpoint.failing_since_ms && last && last->status == 0 && last->duration_ms >= SILENCE_MS;
+    const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1]
+                                                          : NULL;
+    bool silent = s->endpoint.failing_since_ms && last && last->status == 0 &&
+                  last->duration_ms >= SILENCE_MS;
     capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
 }
 
@@ -184,7 +190,9 @@ static int renew_signing(struct subscriber *s) {
     return -1;
 }
 
-static bool wants_pause(const struct subscriber *s) { return s->want.paused && strcmp(s->want.born, s->record.born) == 0; }
+static bool wants_pause(const struct subscriber *s) {
+    return s->want.paused && strcmp(s->want.born, s->record.born) == 0;
+}
 
 void subscriber_at_end(struct subscriber *s) {
     if (s->in_match)
@@ -213,8 +221,8 @@ static void start(struct subscriber *s, enum log_level level) {
     s->running = true;
     s->epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
     progress_begin(s, written && s->in_log);
-    log_at(level, "subscriber_started", LOG_S("subscriber", s->id), LOG_N("generation", s->generation),
-           LOG_N("position", s->live.lane.position));
+    log_at(level, "subscriber_started", LOG_S("subscriber", s->id),
+           LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
     if (s->in_log)
         commands_settled(s, &(struct token){.applied = s->applied});
     commands_apply(s);
@@ -250,7 +258,8 @@ void subscriber_stop(struct subscriber *s, bool keep) {
 /* Its record or keys are not there any more. */
 static void halt(struct subscriber *s) {
     if (s->running)
-        log_info("subscriber_stopped", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
+        log_info("subscriber_stopped", LOG_S("subscriber", s->id),
+                 LOG_N("generation", s->generation));
     subscriber_stop(s, true);
 }
 
@@ -274,7 +283,8 @@ static void renew_policy(struct subscriber *s) {
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
 }
 
-/* An attempt that is under way at the old one may still settle its event; its failure says nothing. */
+/* An attempt that is under way at the old one may still settle its event; its failure says nothing.
+ */
 static void take_new_url(struct subscriber *s) {
     endpoint_move(&s->endpoint);
     capacity_set_silent(&s->dispatcher->capacity, &s->places, false);
@@ -286,7 +296,8 @@ static void replace_record(struct subscriber *s, struct subscriber_record *recor
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
     subscriber_behind(s);
     if (s->live.lane.at_end)
-        lane_wake(&s->live.lane, feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
+        lane_wake(&s->live.lane,
+                  feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
     spec_fini(&s->record.spec);
     s->record = *record;
     sender_topics_changed(&s->live);
@@ -308,7 +319,8 @@ static void take_generation(struct subscriber *s, int64_t generation) {
         progress_soon(s);
 }
 
-void subscriber_set_record(struct subscriber *s, struct subscriber_record *record, int64_t generation) {
+void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
+                           int64_t generation) {
     take_generation(s, generation);
     if (s->has_record && strcmp(s->record.born, record->born) != 0)
         subscriber_stop(s, false); /* the token that is kept may be of either */
@@ -322,7 +334,8 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
 }
 
 void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation) {
-    if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 && strcmp(keys->born, s->record.born) != 0) {
+    if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 &&
+        strcmp(keys->born, s->record.born) != 0) {
         subscriber_keys_fini(keys); /* of another registration: void */
         return;
     }
@@ -334,7 +347,8 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int
     take_generation(s, generation);
 }
 
-void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want, int64_t generation) {
+void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want,
+                         int64_t generation) {
     s->want = *want;
     take_generation(s, generation);
     if (!s->running)
@@ -345,7 +359,8 @@ void subscriber_set_want(struct subscriber *s, const struct subscriber_want *wan
 }
 
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
-    if (!s->running || s->dispatcher->starting_over || !partitions_may_start(s->dispatcher->partitions, s->partition))
+    if (!s->running || s->dispatcher->starting_over ||
+        !partitions_may_start(s->dispatcher->partitions, s->partition))
         return false;
     if (progress_held(s))
         return false;

@@ -51,7 +51,8 @@ static void drop(struct subscribers *all, struct subscriber *s) {
     subscriber_free(s);
 }
 
-/* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing anyway.) */
+/* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
+ * anyway.) */
 static void bury(struct subscribers *all, struct subscriber *s) {
     commands_erase(s);
     if (s->token && !s->erased)
@@ -59,8 +60,8 @@ static void bury(struct subscribers *all, struct subscriber *s) {
     drop(all, s);
 }
 
-/* Its spec is gone from the log. Who takes its id next may have a token there already, which was read before: while the partition is
- * loaded it stays until all is read. */
+/* Its spec is gone from the log. Who takes its id next may have a token there already, which was
+ * read before: while the partition is loaded it stays until all is read. */
 static void remove_spec(struct subscribers *all, struct subscriber *s) {
     bool ran = s->running;
     subscriber_stop(s, false);
@@ -82,26 +83,30 @@ static void bury_deleted(struct subscribers *all, int32_t partition) {
 }
 
 static void log_bad(const struct table_record *record, const char *id, const struct error *err) {
-    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-              LOG_S("subscriber", id), LOG_S("reason", err->message));
+    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
+              LOG_N("offset", record->offset), LOG_S("subscriber", id),
+              LOG_S("reason", err->message));
 }
 
 static void say_unreadable(struct subscriber *s) {
     for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
         if (u->reason)
-            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic), LOG_N("partition", s->partition),
-                      LOG_N("offset", u->offset), LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
+            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic),
+                      LOG_N("partition", s->partition), LOG_N("offset", u->offset),
+                      LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
         free(u->reason);
         u->reason = NULL;
     }
 }
 
-/* It is said when all records were read: a newer one may take its place, as after a key of the key file was replaced. */
+/* It is said when all records were read: a newer one may take its place, as after a key of the key
+ * file was replaced. */
 static void note_unreadable(struct subscriber *s, int kind, int64_t offset, const char *reason) {
     struct unreadable *u = &s->unreadable[kind];
     free(u->reason);
     buf_fini(&u->value);
-    *u = (struct unreadable){.offset = offset, .reason = reason ? mem_copy_string(reason, strlen(reason)) : NULL};
+    *u = (struct unreadable){.offset = offset,
+                             .reason = reason ? mem_copy_string(reason, strlen(reason)) : NULL};
     if (partitions_started(s->dispatcher->partitions, s->partition))
         say_unreadable(s);
 }
@@ -161,7 +166,8 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
     }
     s = find_or_add(all, id, record->partition);
     s->deleted = false;
-    if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
+    if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer,
+                                    NULL, &err) == 0) {
         note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
         subscriber_set_record(s, &parsed, record->offset);
         return;
@@ -178,7 +184,8 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
     if (!record->value.data)
         return;
     struct subscriber *s = find_or_add(all, id, record->partition);
-    if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL, &err) == 0) {
+    if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL,
+                                  &err) == 0) {
         note_unreadable(s, UNREADABLE_KEYS, record->offset, NULL);
         subscriber_set_keys(s, &keys, record->offset);
     } else {
@@ -193,14 +200,17 @@ static void read_want(struct subscribers *all, const char *id, const struct tabl
     struct subscriber_want want = {.paused = false};
     struct error err;
     bool newer;
-    s->want_blocked = record->value.data && subscriber_want_from_json(&want, record->value, &newer, &err);
+    s->want_blocked = record->value.data &&
+                      subscriber_want_from_json(&want, record->value, &newer, &err);
     note_unreadable(s, UNREADABLE_WANT, record->offset, s->want_blocked ? err.message : NULL);
     if (!s->want_blocked)
         subscriber_set_want(s, &want, record->offset);
 }
 
-static void read_command(struct subscribers *all, const char *id, const struct table_record *record) {
-    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
+static void read_command(struct subscribers *all, const char *id,
+                         const struct table_record *record) {
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+                                              : subscribers_find(all, id);
     if (!s)
         return;
     commands_read(s, record->key, record->value, record->offset);
@@ -208,24 +218,28 @@ static void read_command(struct subscribers *all, const char *id, const struct t
 }
 
 /* What cannot be read may say anything: its subscriber waits, and the record stays. */
-static void block(struct subscriber *s, const struct table_record *record, const struct error *err) {
+static void block(struct subscriber *s, const struct table_record *record,
+                  const struct error *err) {
     log_bad(record, s->id, err);
     subscriber_stop(s, false);
     subscriber_keep_token(s, (struct span){NULL, 0});
     s->blocked = true;
 }
 
-/* It counts, and it is in the log: only now may the commands that it says were applied leave the log. */
+/* It counts, and it is in the log: only now may the commands that it says were applied leave the
+ * log. */
 static void take_token(struct subscriber *s, struct span text, const struct token *token) {
     subscriber_keep_token(s, text);
     s->in_log = s->choice.kept == CHOICE_VALID;
-    if (s->in_log && s->running && token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
+    if (s->in_log && s->running &&
+        token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
         strcmp(token->born, s->record.born) == 0)
         commands_settled(s, token);
 }
 
-/* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has no
- * epoch, so it must not take away what a later registration has settled. The token's `born` tells. */
+/* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has
+ * no epoch, so it must not take away what a later registration has settled. The token's `born`
+ * tells. */
 static void note_tombstone(struct subscriber *s) {
     s->in_log = false;
     s->erased = true;
@@ -234,7 +248,8 @@ static void note_tombstone(struct subscriber *s) {
 
 static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
     struct partitions *partitions = all->dispatcher->partitions;
-    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition) : subscribers_find(all, id);
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+                                              : subscribers_find(all, id);
     struct token token;
     struct error err;
     bool newer;
@@ -259,14 +274,17 @@ static void read_token(struct subscribers *all, const char *id, const struct tab
 int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err) {
     if (!value.data || subscriber_check_from_json(value, d->keyring, NULL, err) == 0)
         return 0;
-    return error_prefix(err, "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
+    return error_prefix(err,
+                        "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
 }
 
-/* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed wait, the others go on. */
+/* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed
+ * wait, the others go on. */
 static void read_check(const struct dispatcher *d, struct span value) {
     struct error err;
     if (subscribers_check_key(d, value, &err))
-        log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file), LOG_S("reason", err.message));
+        log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file),
+                 LOG_S("reason", err.message));
 }
 
 void subscribers_read(struct subscribers *all, const struct table_record *record) {
@@ -275,7 +293,8 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
     bool token = strcmp(record->topic, d->tokens_topic) == 0;
     struct error err;
-    if (kind == SUBSCRIBER_KEY_CHECK && !token && partitions_started(d->partitions, record->partition))
+    if (kind == SUBSCRIBER_KEY_CHECK && !token &&
+        partitions_started(d->partitions, record->partition))
         read_check(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
@@ -313,7 +332,8 @@ void subscribers_start(struct subscribers *all, int32_t partition) {
     }
 }
 
-/* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and applied stays done. */
+/* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and
+ * applied stays done. */
 static void follow_another_owner(struct subscriber *s) {
     if (!s->running || s->choice.kept != CHOICE_VALID || s->choice.epoch <= s->epoch)
         return;
@@ -364,8 +384,8 @@ void subscribers_forget(struct subscribers *all, int32_t partition) {
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
 }
 
-/* An event that was appended, and those that it met behind: they leave the index when it has been gone through. So lanes that are behind
- * cost one event, not each. */
+/* An event that was appended, and those that it met behind: they leave the index when it has been
+ * gone through. So lanes that are behind cost one event, not each. */
 struct waking {
     const struct feed_event *event;
     struct subscriber *behind;
@@ -374,7 +394,8 @@ struct waking {
 static void wake(void *arg, struct match_member *member) {
     struct waking *waking = arg;
     const struct feed_event *event = waking->event;
-    struct subscriber *s = (struct subscriber *)(void *)((char *)member - offsetof(struct subscriber, member));
+    struct subscriber *s = (struct subscriber *)(void *)((char *)member -
+                                                         offsetof(struct subscriber, member));
     if (!s->live.lane.at_end) { /* it will come to it */
         LL_PREPEND2(waking->behind, s, behind_next);
         return;

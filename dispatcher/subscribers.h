@@ -1,4 +1,5 @@
-/* All subscribers of the partitions that are read: made from their records, and run while their partition is held. */
+/* All subscribers of the partitions that are read: made from their records, and run while their
+ * partition is held. */
 #ifndef ESS_DISPATCHER_SUBSCRIBERS_H
 #define ESS_DISPATCHER_SUBSCRIBERS_H
 
@@ -19,15 +20,18 @@ struct subscribers *subscribers_new(struct dispatcher *d);
 /* Stops all and writes nothing. */
 void subscribers_free(struct subscribers *all);
 
-/* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it counts at once. */
+/* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it
+ * counts at once. */
 void subscribers_read(struct subscribers *all, const struct table_record *record);
 
 /* Whether the keyring opens a sealed check record. Returns -1 with what does not fit. */
 int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err);
 
-/* Starts those of a partition, whose records were all read; tokens that are void in the log are written again. */
+/* Starts those of a partition, whose records were all read; tokens that are void in the log are
+ * written again. */
 void subscribers_start(struct subscribers *all, int32_t partition);
-/* Those of a partition that run go on after they were held up; with `rewrite`, their tokens are void. */
+/* Those of a partition that run go on after they were held up; with `rewrite`, their tokens are
+ * void. */
 void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite);
 /* Closes what is in flight. The lanes stay, and may be resumed. */
 void subscribers_close(struct subscribers *all);

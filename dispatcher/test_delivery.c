@@ -43,7 +43,8 @@ static void note(const struct test_delivery *t, const struct webhook_result *res
     char text[32];
     bool took_it = result->status >= 200 && result->status <= 299;
     snprintf(text, sizeof text, "status %d", result->status);
-    commands_note(t->subscriber, t->generation, "test", took_it ? "done" : "failed", result->status ? text : result->error, -1);
+    commands_note(t->subscriber, t->generation, "test", took_it ? "done" : "failed",
+                  result->status ? text : result->error, -1);
 }
 
 static void test_end_attempt(struct test_delivery *t) {
@@ -51,7 +52,8 @@ static void test_end_attempt(struct test_delivery *t) {
     endpoint_end(&t->subscriber->endpoint);
 }
 
-/* Neither a fault of ours nor a kept-alive connection that was dead already says anything of the endpoint. */
+/* Neither a fault of ours nor a kept-alive connection that was dead already says anything of the
+ * endpoint. */
 static void make_again(struct test_delivery *t, const struct webhook_result *result) {
     struct dispatcher *d = t->subscriber->dispatcher;
     t->webhook = NULL;
@@ -76,10 +78,11 @@ static void on_done(void *arg, const struct webhook_result *result) {
     }
     if (!endpoint_moved_since(&s->endpoint, t->endpoint_number)) {
         subscriber_answered(s, result);
-        lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(), dispatcher_random(s->dispatcher));
+        lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(),
+                    dispatcher_random(s->dispatcher));
     }
-    log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation), LOG_N("status", result->status),
-             LOG_S("error", result->error));
+    log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation),
+             LOG_N("status", result->status), LOG_S("error", result->error));
     note(t, result);
     s->tested = t->generation;
     test_free(t);
@@ -93,7 +96,8 @@ static void send_it(void *arg) {
     int64_t due_ms = throttle_next_ms(&s->throttle), now_ms = clock_ms();
     if (due_ms > now_ms || !partitions_may_start(d->partitions, s->partition)) {
         enum { LOOK_MS = 50 };
-        loop_timer_set(d->loop, &t->due, due_ms > now_ms && due_ms < now_ms + LOOK_MS ? due_ms : now_ms + LOOK_MS);
+        loop_timer_set(d->loop, &t->due,
+                       due_ms > now_ms && due_ms < now_ms + LOOK_MS ? due_ms : now_ms + LOOK_MS);
         return;
     }
     if (!capacity_ask(&d->capacity, &t->user))
@@ -102,14 +106,16 @@ static void send_it(void *arg) {
     list = signing_add(list, "X-ESS-Subscriber", s->id);
     list = signing_add(list, "X-ESS-Topic", t->topic);
     list = signing_add(list, "X-ESS-Attempt", "1");
-    list = signing_headers(&s->signing, list, t->id, clock_wall_ms(), (struct span){t->body.data, t->body.len});
+    list = signing_headers(&s->signing, list, t->id, clock_wall_ms(),
+                           (struct span){t->body.data, t->body.len});
     for (size_t i = 0; i < s->record.spec.headers_count; i++)
         list = signing_add(list, s->record.spec.headers[i].name, s->record.spec.headers[i].value);
     const struct webhook_request request = {.url = s->record.spec.url,
                                             .headers = list,
                                             .body = &t->body,
-                                            .timeout_ms = s->record.spec.timeout_ms >= 0 ? s->record.spec.timeout_ms
-                                                                                         : d->settings.delivery.timeout_ms,
+                                            .timeout_ms = s->record.spec.timeout_ms >= 0
+                                                              ? s->record.spec.timeout_ms
+                                                              : d->settings.delivery.timeout_ms,
                                             .fresh = t->fresh,
                                             .done = on_done,
                                             .arg = t};
@@ -122,7 +128,8 @@ static void send_it(void *arg) {
 static void make_body(struct test_delivery *t, const struct command *command) {
     char ts[CLOCK_TEXT_BYTES];
     clock_format(clock_wall_ms(), ts);
-    buf_printf(&t->body, "{\"topic\":\"%s\",\"id\":\"%s\",\"ts\":\"%s\",\"data\":%s}", t->topic, t->id, ts, command->data);
+    buf_printf(&t->body, "{\"topic\":\"%s\",\"id\":\"%s\",\"ts\":\"%s\",\"data\":%s}", t->topic,
+               t->id, ts, command->data);
 }
 
 bool test_delivery(struct subscriber *s, const struct command *command, int64_t generation) {

@@ -1,5 +1,5 @@
-/* The throttle; see throttle.h. A ring of when the newest attempts were finished: the next one looks at the slot that it
- * will take, which is that of the attempt `burst` before it. */
+/* The throttle; see throttle.h. A ring of when the newest attempts were finished: the next one
+ * looks at the slot that it will take, which is that of the attempt `burst` before it. */
 #include "dispatcher/throttle.h"
 
 #include <math.h>
@@ -7,12 +7,14 @@
 
 #include "common/base/buf.h"
 
-/* An attempt before those that are known, which ended no later than one that is in flight: settled by the next finish. */
+/* An attempt before those that are known, which ended no later than one that is in flight: settled
+ * by the next finish. */
 static const int64_t UNKNOWN = INT64_MAX - 1;
 
 static void set_window(struct throttle *t, double per_sec) {
     t->per_sec = per_sec;
-    t->burst = per_sec > 0 ? (uint32_t)ceil(per_sec) : 1; /* unlimited: the newest one is remembered for set_rate */
+    t->burst = per_sec > 0 ? (uint32_t)ceil(per_sec)
+                           : 1; /* unlimited: the newest one is remembered for set_rate */
     t->window_ms = per_sec > 0 ? (int64_t)ceil(t->burst / per_sec * 1000) : 0;
 }
 
@@ -32,7 +34,8 @@ static uint32_t slot_before(const struct throttle *t, uint32_t back) {
     return (uint32_t)((t->started % t->burst + t->burst - back) % t->burst);
 }
 
-/* When the attempt `back` before the next one was finished, or a time that is no earlier where the ring does not tell. */
+/* When the attempt `back` before the next one was finished, or a time that is no earlier where the
+ * ring does not tell. */
 static int64_t finished_before(const struct throttle *t, uint32_t back) {
     if (back > t->started && !t->filled)
         return 0; /* there was none */

@@ -1,5 +1,6 @@
-/* When a subscriber's token is to be written, and for how long Kafka has not had what it is to say: at most one token a second,
- * and progress within a second. Pure; times are of one monotonic clock, and above 0. */
+/* When a subscriber's token is to be written, and for how long Kafka has not had what it is to say:
+ * at most one token a second, and progress within a second. Pure; times are of one monotonic clock,
+ * and above 0. */
 #ifndef ESS_DISPATCHER_TOKEN_PACE_H
 #define ESS_DISPATCHER_TOKEN_PACE_H
 
@@ -16,7 +17,8 @@ struct token_pace {
     int64_t covered_ms; /* the oldest change that only tokens without a report say; 0: none */
 };
 
-/* There is something to say. Returns when to write: at once where it is `urgent`, unless a token was sent within a second. */
+/* There is something to say. Returns when to write: at once where it is `urgent`, unless a token
+ * was sent within a second. */
 int64_t token_pace_changed(struct token_pace *pace, bool urgent, int64_t now_ms);
 /* A token that says all so far was sent. */
 void token_pace_sent(struct token_pace *pace, int64_t number, int64_t now_ms);

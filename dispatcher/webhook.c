@@ -16,7 +16,13 @@
 #include "dispatcher/resolver.h"
 #include "dispatcher/sockets.h"
 
-enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024, SPARE_HANDLES_MAX = 64, DEAF_MS = 10000 };
+enum {
+    EXCERPT_BYTES = 128,
+    ANSWER_BYTES_MAX = 64 * 1024,
+    HEADER_BYTES_MAX = 64 * 1024,
+    SPARE_HANDLES_MAX = 64,
+    DEAF_MS = 10000
+};
 
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 
@@ -36,12 +42,13 @@ struct webhook {
     struct handle *handle;
     struct curl_slist *headers, *pins;
     struct resolve resolve;
-    struct loop_timer timer;  /* while its name is resolved: how long at most; or a failure is to be told */
+    struct loop_timer
+        timer; /* while its name is resolved: how long at most; or a failure is to be told */
     const char *failure;      /* why, when it was not curl that found out; NULL else */
     enum webhook_fault fault; /* likewise */
     bool fresh, opened;       /* a new connection is wanted; was begun */
     int64_t timeout_ms;
-    bool added;               /* curl has it */
+    bool added; /* curl has it */
     struct buf body;
     void (*done)(void *, const struct webhook_result *);
     void *arg;
@@ -59,14 +66,18 @@ struct webhook_client {
     struct resolver *resolver;
     struct loop_timer timer;
     struct sockets *sockets;
-    int64_t deaf_until_ms; /* no name server answered; what was asked meanwhile may still fail until then */
-    struct handle *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
+    int64_t deaf_until_ms; /* no name server answered; what was asked meanwhile may still fail until
+                              then */
+    struct handle
+        *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
     size_t spare_count;
     struct webhook *under_way;
 };
 
 /* Never 0, which is "none" to curl. */
-static long left_of(int64_t timeout_ms, long spent_ms) { return spent_ms < timeout_ms ? (long)timeout_ms - spent_ms : 1; }
+static long left_of(int64_t timeout_ms, long spent_ms) {
+    return spent_ms < timeout_ms ? (long)timeout_ms - spent_ms : 1;
+}
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     struct webhook_client *client = arg;
@@ -78,8 +89,8 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     return 0;
 }
 
-/* Each request is begun once: what curl would send again by itself, since the connection it took from its cache was dead, is a
- * second attempt, and that is not curl's to decide. */
+/* Each request is begun once: what curl would send again by itself, since the connection it took
+ * from its cache was dead, is a second attempt, and that is not curl's to decide. */
 static bool begun_before(struct webhook *w) {
     if (w->exchange.begun)
         w->failure = died;
@@ -97,7 +108,8 @@ static int on_begin(void *arg, char *address, char *local_address, int port, int
 
 /* --- whose fault was it? */
 
-/* Of an attempt that failed. What happens once the request is on its way is the endpoint's or the network's. */
+/* Of an attempt that failed. What happens once the request is on its way is the endpoint's or the
+ * network's. */
 static enum webhook_fault find_fault(const struct webhook *w, CURLcode code) {
     long os_errno = 0;
     if (w->exchange.begun)
@@ -115,20 +127,23 @@ static enum webhook_fault find_fault(const struct webhook *w, CURLcode code) {
     return code == CURLE_COULDNT_CONNECT ? machine_fault_of((int)os_errno) : WEBHOOK_NO_FAULT;
 }
 
-/* A connection that was kept alive ended before one byte of an answer. The endpoint may have closed it just before the request, so
- * it is tried again on a new one (RFC 9110 9.2.2). */
+/* A connection that was kept alive ended before one byte of an answer. The endpoint may have closed
+ * it just before the request, so it is tried again on a new one (RFC 9110 9.2.2). */
 static bool is_stale(const struct webhook *w, CURLcode code) {
-    bool ended = w->failure == died || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    bool ended = w->failure == died || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+                 code == CURLE_GOT_NOTHING;
     return ended && w->exchange.begun && !w->opened && w->header_bytes == 0 && w->answer_bytes == 0;
 }
 
-/* The last word on where a connection may go: whatever a name resolved to, this is the address that is called. */
+/* The last word on where a connection may go: whatever a name resolved to, this is the address that
+ * is called. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct webhook *w = arg;
     (void)purpose;
     if (begun_before(w))
         return CURL_SOCKET_BAD;
-    if (!address_allowed(&address->addr, w->client->options.allowed, w->client->options.allowed_count)) {
+    if (!address_allowed(&address->addr, w->client->options.allowed,
+                         w->client->options.allowed_count)) {
         w->failure = not_public;
         return CURL_SOCKET_BAD;
     }
@@ -145,7 +160,9 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg) {
     for (size_t i = 0; i < len && w->excerpt_len < EXCERPT_BYTES - 1; i++)
         w->excerpt[w->excerpt_len++] = data[i] >= 0x20 && data[i] < 0x7f ? data[i] : ' ';
     w->answer_bytes += len;
-    return w->answer_bytes > ANSWER_BYTES_MAX ? 0 : len; /* the status is what counts; the rest is not read */
+    return w->answer_bytes > ANSWER_BYTES_MAX
+               ? 0
+               : len; /* the status is what counts; the rest is not read */
 }
 
 /* A line of the answer's headers. An empty one ends them, and those of each 1xx before. */
@@ -180,7 +197,8 @@ static void handle_set_url(struct handle *handle, const char *text) {
         return;
     handle_forget_url(handle);
     CURLU *url = curl_url();
-    if (!url || curl_url_set(url, CURLUPART_URL, text, 0) || curl_url_get(url, CURLUPART_HOST, &handle->host, 0) ||
+    if (!url || curl_url_set(url, CURLUPART_URL, text, 0) ||
+        curl_url_get(url, CURLUPART_HOST, &handle->host, 0) ||
         curl_url_get(url, CURLUPART_PORT, &handle->port, CURLU_DEFAULT_PORT))
         abort(); /* it was checked when it was registered */
     curl_url_cleanup(url);
@@ -241,12 +259,16 @@ static void finish(struct webhook_client *client, CURL *easy, CURLcode code) {
     bool counts = w->exchange.answered && code != CURLE_OPERATION_TIMEDOUT;
     const struct webhook_result result = {
         .status = counts ? (int)status : 0,
-        .error = w->failure ? w->failure : *w->reason ? w->reason : code ? curl_easy_strerror(code) : "its headers were cut short",
+        .error = w->failure   ? w->failure
+                 : *w->reason ? w->reason
+                 : code       ? curl_easy_strerror(code)
+                              : "its headers were cut short",
         .fault = counts || w->failure == not_public ? WEBHOOK_NO_FAULT : find_fault(w, code),
         .stale = !counts && is_stale(w, code),
         .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,
     };
-    curl_multi_remove_handle(client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
+    curl_multi_remove_handle(
+        client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
     w->added = false;
     complete(w, &result);
 }
@@ -277,7 +299,8 @@ static struct handle *handle_new(struct webhook_client *client) {
     }
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* also against the environment's: only the address itself is checked */
+    curl_easy_setopt(easy, CURLOPT_PROXY,
+                     ""); /* also against the environment's: only the address itself is checked */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
@@ -296,14 +319,16 @@ static struct handle *handle_new(struct webhook_client *client) {
     return handle;
 }
 
-/* What is this request's. Its body goes out with its headers, in one write where it is below 64 KiB. */
+/* What is this request's. Its body goes out with its headers, in one write where it is below 64
+ * KiB. */
 static void configure(struct webhook *w) {
     CURL *easy = w->handle->easy;
     long spent_ms = (long)(clock_ms() - w->began_ms);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)w->fresh);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_of(w->client->options.connect_timeout_ms, spent_ms));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     left_of(w->client->options.connect_timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->body.len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, w->body.data);
@@ -344,13 +369,15 @@ static void launch(struct webhook *w) {
 static void add_address(struct buf *list, const struct sockaddr *address) {
     char text[INET6_ADDRSTRLEN];
     bool v6 = address->sa_family == AF_INET6;
-    const void *bytes = v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
-                           : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    const void *bytes =
+        v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+           : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
     inet_ntop(address->sa_family, bytes, text, sizeof text);
     buf_printf(list, "%s%s%s%s", list->len ? "," : "", v6 ? "[" : "", text, v6 ? "]" : "");
 }
 
-/* Tells curl the addresses of the name, so that it asks nobody. curl may look it up without the dot at its end. */
+/* Tells curl the addresses of the name, so that it asks nobody. curl may look it up without the dot
+ * at its end. */
 static void pin(struct webhook *w, const char *addresses) {
     const char *host = w->handle->host, *port = w->handle->port;
     struct buf line = {0};
@@ -365,8 +392,8 @@ static void pin(struct webhook *w, const char *addresses) {
     buf_fini(&line);
 }
 
-/* A name that no name server answers for is the endpoint's matter, unless they answer nothing at all, or did so a moment ago, when
- * this name was asked for. */
+/* A name that no name server answers for is the endpoint's matter, unless they answer nothing at
+ * all, or did so a moment ago, when this name was asked for. */
 static enum webhook_fault find_name_fault(const struct webhook *w, bool no_server) {
     struct webhook_client *client = w->client;
     enum webhook_fault fault = machine_fault();
@@ -418,7 +445,8 @@ static void resolve(struct webhook *w, const char *url) {
         return;
     }
     w->resolve = (struct resolve){.done = on_resolved, .arg = w};
-    const struct resolver_answer *answer = resolver_find(w->client->resolver, &w->resolve, w->handle->host);
+    const struct resolver_answer *answer = resolver_find(w->client->resolver, &w->resolve,
+                                                         w->handle->host);
     if (answer) {
         use_answer(w, answer);
         return;
@@ -452,13 +480,17 @@ struct webhook *webhook_send(struct webhook_client *client, const struct webhook
 void webhook_cancel(struct webhook *w) { webhook_free(w); }
 
 /* A connection to an address that the name no longer has is not used again. */
-static void on_addresses_changed(void *arg, const char *host, const struct resolver_answer *answer) {
+static void on_addresses_changed(void *arg, const char *host,
+                                 const struct resolver_answer *answer) {
     struct webhook_client *client = arg;
-    const struct address_set set = {answer->addresses, answer->count, answer->ipv4_known, answer->ipv6_known};
+    const struct address_set set = {answer->addresses, answer->count, answer->ipv4_known,
+                                    answer->ipv6_known};
     sockets_keep(client->sockets, host, &set);
 }
 
-struct webhook_client *webhook_client_new(struct loop *loop, const struct webhook_client_options *options, struct error *err) {
+struct webhook_client *webhook_client_new(struct loop *loop,
+                                          const struct webhook_client_options *options,
+                                          struct error *err) {
     if (*options->ca_file && access(options->ca_file, R_OK) != 0) {
         error_set_field(err, "egress.ca_file", "%s cannot be read", options->ca_file);
         return NULL;
@@ -466,7 +498,8 @@ struct webhook_client *webhook_client_new(struct loop *loop, const struct webhoo
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
     struct webhook_client *client = mem_zero(sizeof *client);
-    const struct resolver_options resolver = {.servers = options->name_servers, .changed = on_addresses_changed, .arg = client};
+    const struct resolver_options resolver = {
+        .servers = options->name_servers, .changed = on_addresses_changed, .arg = client};
     *client = (struct webhook_client){.loop = loop, .options = *options};
     client->resolver = resolver_new(loop, &resolver, err);
     if (!client->resolver) {

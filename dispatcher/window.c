@@ -1,5 +1,5 @@
-/* The window; see window.h. An array of pointers, ascending by cursor, a binary heap by due time, and a list for each key. After
- * PgBouncer's objects, one function changes a state. */
+/* The window; see window.h. An array of pointers, ascending by cursor, a binary heap by due time,
+ * and a list for each key. After PgBouncer's objects, one function changes a state. */
 #include "dispatcher/window.h"
 
 #include <assert.h>
@@ -13,9 +13,12 @@
 #define GO(state) (1U << (state))
 static const unsigned legal[FLIGHT_STATES] = {
     [FLIGHT_BLOCKED] = GO(FLIGHT_QUEUED),
-    [FLIGHT_QUEUED] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_BLOCKED) | GO(FLIGHT_BURYING),
-    [FLIGHT_IN_FLIGHT] = GO(FLIGHT_SETTLED) | GO(FLIGHT_BACKOFF) | GO(FLIGHT_BURYING) | GO(FLIGHT_QUEUED) | GO(FLIGHT_BLOCKED),
-    [FLIGHT_BACKOFF] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_QUEUED) | GO(FLIGHT_BLOCKED),
+    [FLIGHT_QUEUED] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_BLOCKED) |
+                      GO(FLIGHT_BURYING),
+    [FLIGHT_IN_FLIGHT] = GO(FLIGHT_SETTLED) | GO(FLIGHT_BACKOFF) | GO(FLIGHT_BURYING) |
+                         GO(FLIGHT_QUEUED) | GO(FLIGHT_BLOCKED),
+    [FLIGHT_BACKOFF] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_QUEUED) |
+                       GO(FLIGHT_BLOCKED),
     [FLIGHT_BURYING] = GO(FLIGHT_SETTLED),
 };
 
@@ -26,7 +29,8 @@ struct window_key {
     UT_hash_handle hh;
 };
 
-/* Makes room for `count`, and gives back what was much too large. A single place is kept: a strict lane allocates none. */
+/* Makes room for `count`, and gives back what was much too large. A single place is kept: a strict
+ * lane allocates none. */
 static void window_fit(struct flight ***list, size_t *cap, size_t count) {
     size_t wanted = *cap;
     if (count > wanted)
@@ -41,9 +45,13 @@ static void window_fit(struct flight ***list, size_t *cap, size_t count) {
 
 /* --- the heap */
 
-static bool window_waits(enum flight_state state) { return state == FLIGHT_QUEUED || state == FLIGHT_BACKOFF; }
+static bool window_waits(enum flight_state state) {
+    return state == FLIGHT_QUEUED || state == FLIGHT_BACKOFF;
+}
 
-static int64_t window_due_ms(const struct flight *f) { return f->state == FLIGHT_BACKOFF ? f->retry_at_ms : INT64_MIN; }
+static int64_t window_due_ms(const struct flight *f) {
+    return f->state == FLIGHT_BACKOFF ? f->retry_at_ms : INT64_MIN;
+}
 
 static bool window_before(const struct flight *a, const struct flight *b) {
     int64_t due_a = window_due_ms(a), due_b = window_due_ms(b);
@@ -158,7 +166,9 @@ struct flight *window_oldest_failed(const struct window *w) {
     return NULL;
 }
 
-struct flight *window_first_due(const struct window *w) { return w->heap_count ? w->heap[0] : NULL; }
+struct flight *window_first_due(const struct window *w) {
+    return w->heap_count ? w->heap[0] : NULL;
+}
 
 struct flight *window_above(const struct window *w, const struct flight *f) {
     size_t rank = window_rank(w, f->cursor + 1);

@@ -1,6 +1,7 @@
-/* The events of a lane that were found in the log and are not settled yet: in the order of their cursors, by key (each key's in
- * order), and by when the next may start. What is settled leaves the window, so that memory follows what waits, and one event that
- * fails for hours holds up nothing that was found after it. Pure. */
+/* The events of a lane that were found in the log and are not settled yet: in the order of their
+ * cursors, by key (each key's in order), and by when the next may start. What is settled leaves the
+ * window, so that memory follows what waits, and one event that fails for hours holds up nothing
+ * that was found after it. Pure. */
 #ifndef ESS_DISPATCHER_WINDOW_H
 #define ESS_DISPATCHER_WINDOW_H
 
@@ -16,25 +17,38 @@
  *   FLIGHT_BACKOFF    IN_FLIGHT SETTLED QUEUED BLOCKED        an attempt failed
  *   FLIGHT_BURYING    SETTLED                                 its dead letter is being written
  *   FLIGHT_SETTLED                                            it has left the window */
-enum flight_state { FLIGHT_BLOCKED, FLIGHT_QUEUED, FLIGHT_IN_FLIGHT, FLIGHT_BACKOFF, FLIGHT_BURYING, FLIGHT_SETTLED, FLIGHT_STATES };
+enum flight_state {
+    FLIGHT_BLOCKED,
+    FLIGHT_QUEUED,
+    FLIGHT_IN_FLIGHT,
+    FLIGHT_BACKOFF,
+    FLIGHT_BURYING,
+    FLIGHT_SETTLED,
+    FLIGHT_STATES
+};
 
 /* Why an event is dead-lettered: its attempts failed, it was refused, or an operator skipped it. */
-enum dead_letter_reason { DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REFUSED, DEAD_LETTER_SKIPPED, DEAD_LETTER_REASONS };
+enum dead_letter_reason {
+    DEAD_LETTER_ATTEMPTS,
+    DEAD_LETTER_REFUSED,
+    DEAD_LETTER_SKIPPED,
+    DEAD_LETTER_REASONS
+};
 
 struct window_key;
 
 struct flight {
     enum flight_state state;
-    bool fresh;            /* its next attempt is to be made on a new connection */
-    bool compacted;        /* compaction took records between prev and cursor */
+    bool fresh;                     /* its next attempt is to be made on a new connection */
+    bool compacted;                 /* compaction took records between prev and cursor */
     enum dead_letter_reason reason; /* while BURYING */
     int64_t cursor;
     int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
     uint64_t prev_id_hash; /* of that event; 0: not known */
     uint64_t key_hash;
-    int64_t appended_ms;   /* wall: when it was appended to the log; 0: not known */
-    int64_t attempts;      /* made so far */
-    int64_t retry_at_ms;   /* while in BACKOFF */
+    int64_t appended_ms; /* wall: when it was appended to the log; 0: not known */
+    int64_t attempts;    /* made so far */
+    int64_t retry_at_ms; /* while in BACKOFF */
     uint64_t throttle_slot;
     uint64_t endpoint_number; /* of the newest attempt */
     /* the window's own */
@@ -46,7 +60,7 @@ struct flight {
 struct window {
     struct flight **flights; /* ascending by cursor */
     size_t count, cap;
-    struct flight **heap;    /* QUEUED and BACKOFF: the top may start first */
+    struct flight **heap; /* QUEUED and BACKOFF: the top may start first */
     size_t heap_count, heap_cap;
     bool by_key;
     struct window_key *keys;
@@ -56,20 +70,22 @@ struct window {
 /* An empty window is all zero. */
 void window_clear(struct window *window); /* frees all that it holds */
 
-/* Appends an event above all others: QUEUED, or BLOCKED by an earlier one of its key. Copied; returns the window's own. */
+/* Appends an event above all others: QUEUED, or BLOCKED by an earlier one of its key. Copied;
+ * returns the window's own. */
 struct flight *window_push(struct window *window, const struct flight *flight);
 /* NULL: it is not (any more) in the window. */
 struct flight *window_find(const struct window *window, int64_t cursor);
 struct flight *window_oldest(const struct window *window);
 /* The oldest at which an attempt failed, and whose dead letter is not being written. */
 struct flight *window_oldest_failed(const struct window *window);
-/* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED comes first, oldest first. */
+/* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED
+ * comes first, oldest first. */
 struct flight *window_first_due(const struct window *window);
 /* The event right above `flight`; NULL: none. */
 struct flight *window_above(const struct window *window, const struct flight *flight);
 
-/* The one place where a flight's state changes; not to SETTLED. One that would wait before an earlier one of its key is settled
- * is BLOCKED instead. Set retry_at_ms before BACKOFF. */
+/* The one place where a flight's state changes; not to SETTLED. One that would wait before an
+ * earlier one of its key is settled is BLOCKED instead. Set retry_at_ms before BACKOFF. */
 void window_set_state(struct window *window, struct flight *flight, enum flight_state state);
 /* It is settled: it leaves the window and is freed, and the next of its key may start. */
 void window_settle(struct window *window, struct flight *flight);

@@ -10,7 +10,8 @@ struct reading {
 };
 
 /* Room for one more event, and the id that it gets if it has none. */
-static int next_event(struct reading *r, char made_id[37], struct event **event, struct error *err) {
+static int next_event(struct reading *r, char made_id[37], struct event **event,
+                      struct error *err) {
     struct batch *b = r->batch;
     r->fault->index = b->count;
     if (b->count == BATCH_EVENTS_MAX)
@@ -22,7 +23,8 @@ static int next_event(struct reading *r, char made_id[37], struct event **event,
     return 0;
 }
 
-static int take_element(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int take_element(void *arg, size_t index, const struct json_element *element,
+                        struct error *err) {
     struct reading *r = arg;
     struct event *event;
     char made_id[37];
@@ -31,8 +33,8 @@ static int take_element(void *arg, size_t index, const struct json_element *elem
         return -1;
     if (element->kind != JSON_IS_OBJECT)
         return error_set(err, "must be a JSON object");
-    if (event_take(event, element->members, element->members_count, r->options->data_max, made_id, r->options->ts, &r->fault->too_large,
-                   err))
+    if (event_take(event, element->members, element->members_count, r->options->data_max, made_id,
+                   r->options->ts, &r->fault->too_large, err))
         return -1;
     r->fault->index = ++r->batch->count;
     return 0;
@@ -42,7 +44,8 @@ static int take_text(struct reading *r, struct span text, struct error *err) {
     struct event *event;
     char made_id[37];
     if (next_event(r, made_id, &event, err) ||
-        event_parse(event, text, r->options->data_max, made_id, r->options->ts, &r->fault->too_large, err))
+        event_parse(event, text, r->options->data_max, made_id, r->options->ts,
+                    &r->fault->too_large, err))
         return -1;
     r->batch->count++;
     return 0;
@@ -77,13 +80,15 @@ static int take_body(struct reading *r, struct span body, struct error *err) {
     if (!r->batch->many)
         return take_text(r, body, err);
     r->fault->at_event = true;
-    if (r->options->ndjson ? take_lines(r, body, err) : json_scan_array(body, JSON_DEPTH_MAX, take_element, r, err))
+    if (r->options->ndjson ? take_lines(r, body, err)
+                           : json_scan_array(body, JSON_DEPTH_MAX, take_element, r, err))
         return error_prefix(err, "event %zu: ", r->fault->index);
     r->fault->at_event = false;
     return r->batch->count ? 0 : error_set(err, "must hold 1 to %d events", BATCH_EVENTS_MAX);
 }
 
-int batch_read(struct batch *batch, struct span body, const struct batch_options *options, struct batch_fault *fault, struct error *err) {
+int batch_read(struct batch *batch, struct span body, const struct batch_options *options,
+               struct batch_fault *fault, struct error *err) {
     struct reading reading = {batch, options, fault};
     *batch = (struct batch){0};
     *fault = (struct batch_fault){0};

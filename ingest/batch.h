@@ -1,5 +1,5 @@
-/* The body of a publish as events: one object, an array of 1 to 1000, or NDJSON, a line an event. All or nothing. Pure but for
- * the ids that are made. */
+/* The body of a publish as events: one object, an array of 1 to 1000, or NDJSON, a line an event.
+ * All or nothing. Pure but for the ids that are made. */
 #ifndef ESS_INGEST_BATCH_H
 #define ESS_INGEST_BATCH_H
 
@@ -29,8 +29,10 @@ struct batch_fault {
     bool too_large;
 };
 
-/* Returns 0, and the batch is the caller's; or -1 with fault and err, and there is nothing to free. */
-int batch_read(struct batch *batch, struct span body, const struct batch_options *options, struct batch_fault *fault, struct error *err);
+/* Returns 0, and the batch is the caller's; or -1 with fault and err, and there is nothing to free.
+ */
+int batch_read(struct batch *batch, struct span body, const struct batch_options *options,
+               struct batch_fault *fault, struct error *err);
 void batch_fini(struct batch *batch);
 
 #endif

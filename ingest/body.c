@@ -35,7 +35,8 @@ const struct json_member *body_member(const struct body *body, const char *name)
     return NULL;
 }
 
-int body_text(const struct body *body, const char *name, char *out, size_t out_size, const char *what, struct error *err) {
+int body_text(const struct body *body, const char *name, char *out, size_t out_size,
+              const char *what, struct error *err) {
     const struct json_member *member = body_member(body, name);
     if (!member)
         return 0;

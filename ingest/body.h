@@ -15,15 +15,17 @@ struct body {
     size_t count;
 };
 
-/* Reads it; empty (or white space) is {}. A member that is not in `known` (NULL-terminated; NULL: any) is named in err->field.
- * Returns 0 or -1. */
+/* Reads it; empty (or white space) is {}. A member that is not in `known` (NULL-terminated; NULL:
+ * any) is named in err->field. Returns 0 or -1. */
 int body_parse(struct body *body, struct span text, const char *const *known, struct error *err);
 
 /* NULL when it is not there. */
 const struct json_member *body_member(const struct body *body, const char *name);
 
-/* The text of a string that fits into out_size bytes and has no U+0000. Absent: `out` stays. Returns 0, or -1 with `what` it must be. */
-int body_text(const struct body *body, const char *name, char *out, size_t out_size, const char *what, struct error *err);
+/* The text of a string that fits into out_size bytes and has no U+0000. Absent: `out` stays.
+ * Returns 0, or -1 with `what` it must be. */
+int body_text(const struct body *body, const char *name, char *out, size_t out_size,
+              const char *what, struct error *err);
 
 /* A whole number of at most 18 digits, not negative; -1 when the text is none. */
 int64_t body_whole_number(struct span text);

@@ -1,5 +1,5 @@
-/* Calls about one subscriber; see call.h. Who may make which call was decided before the handler; what is left is whether whoever
- * asks may know of this subscriber at all. */
+/* Calls about one subscriber; see call.h. Who may make which call was decided before the handler;
+ * what is left is whether whoever asks may know of this subscriber at all. */
 #include "ingest/call.h"
 
 #include <inttypes.h>
@@ -24,7 +24,8 @@ static void not_found(struct http_request *request, const char *id) {
     http_problem(request, 404, &err, NULL, 0);
 }
 
-static struct registry_entry *find(struct ingest *ingest, struct http_request *request, bool removed_too) {
+static struct registry_entry *find(struct ingest *ingest, struct http_request *request,
+                                   bool removed_too) {
     const char *id = http_request_segment(request, 0);
     struct error err;
     if (!ingest_ready(ingest)) {
@@ -40,7 +41,9 @@ static struct registry_entry *find(struct ingest *ingest, struct http_request *r
     return NULL;
 }
 
-struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) { return find(ingest, request, false); }
+struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) {
+    return find(ingest, request, false);
+}
 
 static void on_gone(void *arg) {
     struct call *call = arg;
@@ -122,7 +125,8 @@ void call_unavailable(struct call *call, const char *reason) {
 static void answer(struct call *call) {
     struct buf body = {0};
     if (call->request) {
-        buf_printf(&body, "{\"generation\":%" PRId64 "%s}\n", call->generation, buf_string(&call->answer));
+        buf_printf(&body, "{\"generation\":%" PRId64 "%s}\n", call->generation,
+                   buf_string(&call->answer));
         http_answer(call->request, 202, "application/json", &body);
     }
     call_free(call);
@@ -131,7 +135,8 @@ static void answer(struct call *call) {
 static void on_late(void *arg) {
     struct call *call = arg;
     struct error err;
-    error_set(&err, "Kafka did not confirm it in time; it may still take effect, as status.generation and its fields will show");
+    error_set(&err, "Kafka did not confirm it in time; it may still take effect, as "
+                    "status.generation and its fields will show");
     if (call->request)
         http_problem(call->request, 503, &err, NULL, RETRY_AFTER_S);
     call->request = NULL;
@@ -167,4 +172,6 @@ static void on_done(void *arg, const struct change_result *result) {
         call->again(call, entry);
 }
 
-void call_send(struct call *call, struct change *change) { change_send(change, on_late, on_done, call); }
+void call_send(struct call *call, struct change *change) {
+    change_send(change, on_late, on_done, call);
+}

@@ -1,5 +1,5 @@
-/* Records on their way; see change.h. What was sent is known again by its bytes: keys and registrations hold what nobody else
- * could have made, a command has a key of its own. */
+/* Records on their way; see change.h. What was sent is known again by its bytes: keys and
+ * registrations hold what nobody else could have made, a command has a key of its own. */
 #include "ingest/change.h"
 
 #include <stdio.h>
@@ -28,7 +28,8 @@ struct change {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
     char born[37];
-    int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or whatever they were */
+    int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or
+                                     whatever they were */
     struct record *records[RECORDS_MAX];
     size_t count;
     struct record *found; /* between change_find and change_was_read */
@@ -73,9 +74,13 @@ static void take_from_list(struct change *c) {
     free(of);
 }
 
-struct change *change_new(struct ingest *ingest, const char *id, const char *born, int64_t keys_base) {
+struct change *change_new(struct ingest *ingest, const char *id, const char *born,
+                          int64_t keys_base) {
     struct change *c = mem_zero(sizeof *c);
-    *c = (struct change){.ingest = ingest, .keys_base = keys_base, .spec_base = -1, .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
+    *c = (struct change){.ingest = ingest,
+                         .keys_base = keys_base,
+                         .spec_base = -1,
+                         .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
     snprintf(c->id, sizeof c->id, "%s", id);
     snprintf(c->born, sizeof c->born, "%s", born);
     error_set(&c->err, "Kafka did not confirm it in time");
@@ -161,7 +166,10 @@ static void on_reported(struct append *append, const struct producer_report *rep
 
 void change_add(struct change *c, const char *key, struct span value) {
     struct record *r = mem_zero(sizeof *r);
-    *r = (struct record){.append.reported = on_reported, .change = c, .key = mem_copy_string(key, strlen(key)), .tombstone = !value.data};
+    *r = (struct record){.append.reported = on_reported,
+                         .change = c,
+                         .key = mem_copy_string(key, strlen(key)),
+                         .tombstone = !value.data};
     r->value = mem_copy_string(value.data, value.len);
     r->value_len = value.len;
     if (c->count == RECORDS_MAX)
@@ -170,17 +178,19 @@ void change_add(struct change *c, const char *key, struct span value) {
 }
 
 static void append(struct change *c, struct record *r) {
-    const struct producer_record record = {.topic = c->ingest->subscribers_topic,
-                                           .partition = kafka_partition_of(c->id, c->ingest->genesis.subscriber_partitions),
-                                           .key = span_of(r->key),
-                                           .value = {r->tombstone ? NULL : r->value, r->value_len}};
+    const struct producer_record record = {
+        .topic = c->ingest->subscribers_topic,
+        .partition = kafka_partition_of(c->id, c->ingest->genesis.subscriber_partitions),
+        .key = span_of(r->key),
+        .value = {r->tombstone ? NULL : r->value, r->value_len}};
     if (producer_send(c->ingest->producer, &record, &r->append, &c->err) == 0)
         return;
     r->reported = r->rejected = true;
     loop_timer_set(c->ingest->loop, &c->timer, clock_ms());
 }
 
-void change_send(struct change *c, void (*late)(void *), void (*done)(void *, const struct change_result *), void *arg) {
+void change_send(struct change *c, void (*late)(void *),
+                 void (*done)(void *, const struct change_result *), void *arg) {
     c->late = late;
     c->done = done;
     c->arg = arg;
@@ -191,10 +201,13 @@ void change_send(struct change *c, void (*late)(void *), void (*done)(void *, co
         append(c, c->records[i]);
 }
 
-bool change_pending(const struct ingest *ingest, const char *id) { return changes_of(ingest, id) != NULL; }
+bool change_pending(const struct ingest *ingest, const char *id) {
+    return changes_of(ingest, id) != NULL;
+}
 
 static bool is_this(const struct record *r, const struct table_record *record) {
-    return !r->read && span_equal(span_of(r->key), record->key) && r->tombstone == !record->value.data &&
+    return !r->read && span_equal(span_of(r->key), record->key) &&
+           r->tombstone == !record->value.data &&
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
@@ -202,8 +215,10 @@ static bool expects_another(const struct change *c, const struct registry_entry 
     return c->spec_base >= 0 && entry->generation != c->spec_base;
 }
 
-/* A tombstone that would hit another registration; a spec that would replace one, or whose own was deleted before. */
-static bool misses_spec(const struct change *c, const struct record *r, const struct registry_entry *entry) {
+/* A tombstone that would hit another registration; a spec that would replace one, or whose own was
+ * deleted before. */
+static bool misses_spec(const struct change *c, const struct record *r,
+                        const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
         return true;
     return !r->tombstone && (!entry || !entry->known || expects_another(c, entry));
@@ -216,13 +231,16 @@ static void compare(struct change *c, struct record *r, const struct registry_en
         return;
     if (*kind == 0 || r->tombstone)
         c->result.spec_overtaken |= (r->overtaken = misses_spec(c, r, entry));
-    else if (strcmp(kind, "/keys") == 0 && entry && entry->keys && strcmp(entry->keys->born, c->born) == 0)
-        r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base || expects_another(c, entry);
+    else if (strcmp(kind, "/keys") == 0 && entry && entry->keys &&
+             strcmp(entry->keys->born, c->born) == 0)
+        r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base ||
+                                                  expects_another(c, entry);
 }
 
 bool change_overtaken(const struct change *c) { return c && c->found->overtaken; }
 
-struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record, const struct registry_entry *entry) {
+struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record,
+                           const struct registry_entry *entry) {
     struct changes_of *of = changes_of(ingest, id);
     for (struct change *c = of ? of->list : NULL; c; c = c->next) {
         for (size_t i = 0; i < c->count; i++) {

@@ -28,7 +28,9 @@ struct claims_of {
     struct claim *list;
 };
 
-void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]) { snprintf(out, CLAIMS_KEY_BYTES, "%s/claim/%s", id, born); }
+void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]) {
+    snprintf(out, CLAIMS_KEY_BYTES, "%s/claim/%s", id, born);
+}
 
 static struct claims_of *claims_of(const struct ingest *ingest, const char *id) {
     struct claims_of *of;
@@ -70,7 +72,8 @@ void claims_read(struct ingest *ingest, const char *id, const struct table_recor
         return;
     claim = mem_zero(sizeof *claim);
     *claim = (struct claim){.read_ms = clock_ms()};
-    claim->stale = !registry_loaded(ingest->registry) && clock_wall_ms() - record->appended_ms > CLAIMS_STALE_MS;
+    claim->stale = !registry_loaded(ingest->registry) &&
+                   clock_wall_ms() - record->appended_ms > CLAIMS_STALE_MS;
     snprintf(claim->key, sizeof claim->key, "%.*s", (int)record->key.len, record->key.data);
     DL_APPEND(find_or_add(ingest, id)->list, claim);
 }
@@ -80,7 +83,8 @@ bool claims_first(const struct ingest *ingest, const char *id, const char *born)
     claims_key(id, born, key);
     const struct claims_of *of = claims_of(ingest, id);
     const struct claim *ours = find(of, span_of(key));
-    for (const struct claim *claim = ours ? of->list : NULL; claim && claim != ours; claim = claim->next) /* in the log's order */
+    for (const struct claim *claim = ours ? of->list : NULL; claim && claim != ours;
+         claim = claim->next) /* in the log's order */
         if (!claim->stale && clock_ms() - claim->read_ms < CLAIMS_LIVE_MS)
             return false;
     return ours != NULL;

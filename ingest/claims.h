@@ -1,5 +1,6 @@
-/* Claims to ids: who of several that register one id at the same moment was first. They stand in ess.subscribers under keys of
- * their own, so that compaction never lets one hide another, and go when they have served. Loop thread only. */
+/* Claims to ids: who of several that register one id at the same moment was first. They stand in
+ * ess.subscribers under keys of their own, so that compaction never lets one hide another, and go
+ * when they have served. Loop thread only. */
 #ifndef ESS_INGEST_CLAIMS_H
 #define ESS_INGEST_CLAIMS_H
 
@@ -12,8 +13,10 @@ struct table_record;
 
 enum {
     CLAIMS_KEY_BYTES = SPEC_ID_BYTES_MAX + 7 + 36 + 1,
-    CLAIMS_USE_MS = 5000,    /* so long after it has sent its claim an ingest may send a spec under it */
-    CLAIMS_LIVE_MS = 15000,  /* so long a claim stands in the way of others: until that spec is there, or will never be */
+    CLAIMS_USE_MS =
+        5000, /* so long after it has sent its claim an ingest may send a spec under it */
+    CLAIMS_LIVE_MS = 15000,  /* so long a claim stands in the way of others: until that spec is
+                                there, or will never be */
     CLAIMS_STALE_MS = 60000, /* one as old as this was left behind by an ingest that died */
 };
 

@@ -1,4 +1,5 @@
-/* Commands; see commands.h and common/model/command.h. Everything that depends on when it was asked is decided here. */
+/* Commands; see commands.h and common/model/command.h. Everything that depends on when it was asked
+ * is decided here. */
 #include "ingest/commands.h"
 
 #include <inttypes.h>
@@ -42,8 +43,8 @@ static bool has_too_many(struct call *call) {
 }
 
 /* Begins a call whose body has these members, and a command of the kind; NULL: answered. */
-static struct call *begin(struct ingest *ingest, struct http_request *request, enum command_kind kind, const char *const *members,
-                          struct body *body) {
+static struct call *begin(struct ingest *ingest, struct http_request *request,
+                          enum command_kind kind, const char *const *members, struct body *body) {
     struct error err;
     struct call *call = call_begin(ingest, request, CALL_COMMANDS);
     if (!call)
@@ -82,7 +83,9 @@ static void add_want(struct call *call, struct change *change, bool paused) {
     buf_fini(&value);
 }
 
-static struct change *change_of(struct call *call) { return change_new(call->ingest, call->id, call->born, -1); }
+static struct change *change_of(struct call *call) {
+    return change_new(call->ingest, call->id, call->born, -1);
+}
 
 static void send_command(struct call *call) {
     struct change *change = change_of(call);
@@ -94,7 +97,8 @@ static void send_command(struct call *call) {
 
 void commands_pause(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_KINDS, no_members, &body); /* it is wanted state, no command */
+    struct call *call = begin(arg, request, COMMAND_KINDS, no_members,
+                              &body); /* it is wanted state, no command */
     if (!call)
         return;
     struct change *change = change_of(call);
@@ -153,8 +157,9 @@ void commands_rewind(void *arg, struct http_request *request) {
     struct call *call = begin(arg, request, COMMAND_REWIND, members, &body);
     if (!call)
         return;
-    const struct json_member *cursor = body_member(&body, "cursor"), *time = body_member(&body, "time");
-    int result = cursor && time    ? error_set_field(&err, "time", "must not stand beside cursor")
+    const struct json_member *cursor = body_member(&body, "cursor"),
+                             *time = body_member(&body, "time");
+    int result = cursor && time     ? error_set_field(&err, "time", "must not stand beside cursor")
                  : !cursor && !time ? error_set_field(&err, "cursor", "is missing (cursor or time)")
                  : cursor           ? place_parse(&place, "cursor", cursor, PLACE_CURSOR, &err)
                                     : place_parse(&place, "time", time, PLACE_TIME, &err);
@@ -175,12 +180,14 @@ static void on_replay_places(void *arg, const struct place *places, const struct
     if (command->from <= command->to) {
         send_command(call);
     } else {
-        error_set_field(&err, "to", "%" PRId64 " must not be below from, %" PRId64, command->to, command->from);
+        error_set_field(&err, "to", "%" PRId64 " must not be below from, %" PRId64, command->to,
+                        command->from);
         refuse(call, &err);
     }
 }
 
-static int replay_places(const struct ingest *ingest, const struct body *body, struct place places[2], struct error *err) {
+static int replay_places(const struct ingest *ingest, const struct body *body,
+                         struct place places[2], struct error *err) {
     const struct json_member *from = body_member(body, "from"), *to = body_member(body, "to");
     places[1] = place_end(ingest, "to");
     if (!from)
@@ -190,7 +197,8 @@ static int replay_places(const struct ingest *ingest, const struct body *body, s
     return to ? place_parse(&places[1], "to", to, PLACE_CURSOR | PLACE_TIME, err) : 0;
 }
 
-/* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the status). */
+/* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the
+ * status). */
 static bool has_too_many_jobs(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     struct token token;
@@ -227,21 +235,26 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static int add_cursor(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int add_cursor(void *arg, size_t index, const struct json_element *element,
+                      struct error *err) {
     struct command *command = arg;
     int64_t cursor = body_whole_number(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
-        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors", COMMAND_CURSORS_MAX);
+        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
+                               COMMAND_CURSORS_MAX);
     command->cursors[command->cursors_count++] = cursor;
     return 0;
 }
 
-static int take_cursors(struct command *command, const struct json_member *member, struct error *err) {
+static int take_cursors(struct command *command, const struct json_member *member,
+                        struct error *err) {
     struct error reason;
     size_t kept = 0;
     command->cursors = mem_zero(COMMAND_CURSORS_MAX * sizeof *command->cursors);
-    if (json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, command, &reason) || command->cursors_count == 0)
-        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors", COMMAND_CURSORS_MAX);
+    if (json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, command, &reason) ||
+        command->cursors_count == 0)
+        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
+                               COMMAND_CURSORS_MAX);
     qsort(command->cursors, command->cursors_count, sizeof *command->cursors, ascending);
     for (size_t i = 0; i < command->cursors_count; i++)
         if (i == 0 || command->cursors[i] != command->cursors[kept - 1])
@@ -278,7 +291,8 @@ static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BY
     spec_fini(&spec);
 }
 
-/* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.) */
+/* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.)
+ */
 static char *copy_data(const struct ingest *ingest, const char *topic, struct span value) {
     char *data = filter_data(ingest->filter, topic, value);
     for (char *p = data; *p; p++)
@@ -305,7 +319,8 @@ void commands_test(void *arg, struct http_request *request) {
         refuse(call, &err);
         return;
     }
-    command->data = copy_data(call->ingest, command->topic, data ? data->value : span_of("{\"test\":true}"));
+    command->data = copy_data(call->ingest, command->topic,
+                              data ? data->value : span_of("{\"test\":true}"));
     send_command(call);
 }
 

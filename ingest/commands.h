@@ -1,4 +1,5 @@
-/* What an operator or a vendor tells a subscriber's owner, as records: routes' handlers, whose `arg` is the struct ingest. */
+/* What an operator or a vendor tells a subscriber's owner, as records: routes' handlers, whose
+ * `arg` is the struct ingest. */
 #ifndef ESS_INGEST_COMMANDS_H
 #define ESS_INGEST_COMMANDS_H
 

@@ -1,5 +1,6 @@
-/* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only: a partition is read in blocks from its end towards its
- * beginning, each forwards. It is done by blocking calls on a thread of its own, for few requests at a time. */
+/* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only: a partition is read in
+ * blocks from its end towards its beginning, each forwards. It is done by blocking calls on a
+ * thread of its own, for few requests at a time. */
 #include "ingest/dead_letters.h"
 
 #include <inttypes.h>
@@ -48,10 +49,11 @@ struct search {
     rd_kafka_t *rk;
     char topic[KAFKA_TOPIC_BYTES];
     int32_t partition;
-    struct letter *ring; /* the newest of the block being read: at most `limit`, and what an answer may hold */
-    size_t first, end;   /* those in it, counted from the block's beginning */
+    struct letter *
+        ring; /* the newest of the block being read: at most `limit`, and what an answer may hold */
+    size_t first, end; /* those in it, counted from the block's beginning */
     size_t ring_bytes;
-    struct buf found;     /* what is shown so far, newest first */
+    struct buf found; /* what is shown so far, newest first */
     int64_t found_count;
     int64_t goes_on; /* there may be more below this offset; 0: none */
     int result;
@@ -63,7 +65,8 @@ static struct search *searches;
 /* --- on a thread of its own */
 
 static void put_members(const struct body *letter, bool redriven, struct buf *out) {
-    static const char *const shown[] = {"cursor", "at", "reason", "attempts", "status", "error", "event", "event_left_out"};
+    static const char *const shown[] = {"cursor", "at",    "reason", "attempts",
+                                        "status", "error", "event",  "event_left_out"};
     const char *comma = "{";
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         const struct json_member *member = body_member(letter, shown[i]);
@@ -76,7 +79,9 @@ static void put_members(const struct body *letter, bool redriven, struct buf *ou
     buf_puts(out, redriven ? ",\"redriven\":true}" : "}");
 }
 
-static struct letter *letter_at(struct search *s, size_t number) { return &s->ring[number % (size_t)s->limit]; }
+static struct letter *letter_at(struct search *s, size_t number) {
+    return &s->ring[number % (size_t)s->limit];
+}
 
 static void drop(struct search *s, size_t number) {
     struct letter *letter = letter_at(s, number);
@@ -89,7 +94,8 @@ static bool is_ours(const struct search *s, const struct body *letter) {
     struct error err;
     char born[37] = "";
     /* One of another born is of an earlier registration under this id. */
-    return body_member(letter, "cursor") && body_text(letter, "born", born, sizeof born, "its registration's", &err) == 0 &&
+    return body_member(letter, "cursor") &&
+           body_text(letter, "born", born, sizeof born, "its registration's", &err) == 0 &&
            (!*born || strcmp(born, s->born) == 0);
 }
 
@@ -98,9 +104,12 @@ static void take(struct search *s, const rd_kafka_message_t *message) {
     struct body letter;
     struct error err;
     struct buf text = {0};
-    const struct span key = {message->key, message->key_len}, value = {message->payload, message->len};
+    const struct span key = {message->key, message->key_len},
+                      value = {message->payload, message->len};
     if (!span_equal(key, span_of(s->id)) ||
-        json_scan_object(value, JSON_DEPTH_MAX + 1, letter.members, BODY_MEMBERS_MAX, &letter.count, &err) || !is_ours(s, &letter))
+        json_scan_object(value, JSON_DEPTH_MAX + 1, letter.members, BODY_MEMBERS_MAX, &letter.count,
+                         &err) ||
+        !is_ours(s, &letter))
         return;
     put_members(&letter, s->has_token && token_has_redriven(&s->token, message->offset), &text);
     if (s->end - s->first == (size_t)s->limit)
@@ -141,12 +150,14 @@ static int read_block(struct search *s, int64_t from, int64_t to) {
     return 0;
 }
 
-/* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to go on. */
+/* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to
+ * go on. */
 static bool move_block(struct search *s) {
     bool room = true;
     while (s->end > s->first) {
         struct letter *letter = letter_at(s, --s->end);
-        room = room && s->found_count < s->limit && (s->found_count == 0 || s->found.len + letter->len < ANSWER_BYTES_MAX);
+        room = room && s->found_count < s->limit &&
+               (s->found_count == 0 || s->found.len + letter->len < ANSWER_BYTES_MAX);
         if (room) {
             buf_puts(&s->found, s->found_count++ ? "," : "");
             buf_append(&s->found, letter->text, letter->len);
@@ -161,7 +172,8 @@ static bool move_block(struct search *s) {
 
 static void search_partition(struct search *s) {
     int64_t low, high, looked_at = 0;
-    rd_kafka_resp_err_t code = kafka_bounds(s->rk, s->topic, s->partition, &low, &high, CALL_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = kafka_bounds(s->rk, s->topic, s->partition, &low, &high,
+                                            CALL_TIMEOUT_MS);
     if (code) {
         s->result = error_set(&s->err, "%s", rd_kafka_err2str(code));
         return;
@@ -182,9 +194,13 @@ static void search_partition(struct search *s) {
 }
 
 static void work(void *arg) {
-    static const struct kafka_setting settings[] = {
-        {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"}, {"enable.partition.eof", "true"},
-        {"fetch.wait.max.ms", "10"}, {"queued.max.messages.kbytes", "4096"}, {"coordinator.query.interval.ms", "2000000"}, {NULL, NULL}};
+    static const struct kafka_setting settings[] = {{"enable.auto.commit", "false"},
+                                                    {"auto.offset.reset", "earliest"},
+                                                    {"enable.partition.eof", "true"},
+                                                    {"fetch.wait.max.ms", "10"},
+                                                    {"queued.max.messages.kbytes", "4096"},
+                                                    {"coordinator.query.interval.ms", "2000000"},
+                                                    {NULL, NULL}};
     struct search *s = arg;
     s->rk = kafka_handle_new(RD_KAFKA_CONSUMER, &s->ingest->settings.kafka, settings, &s->err);
     s->result = s->rk ? 0 : -1;
@@ -231,7 +247,8 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct error err;
     int64_t limit = LIMIT_DEFAULT, before = INT64_MAX;
-    if (http_request_query_check(request, known, &err) || pull_number(request, "limit", 1, LIMIT_MAX, &limit, &err) ||
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &limit, &err) ||
         pull_number(request, "before", 0, INT64_MAX, &before, &err)) {
         http_problem(request, 400, &err, NULL, 0);
         return;

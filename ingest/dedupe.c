@@ -1,5 +1,6 @@
-/* Which ids the log has seen; see dedupe.h. The entries stand in a ring in the order in which they came, so that the oldest are
- * forgotten first; a table of their places (open addressing, linear probing, at most half full) finds one by its id. */
+/* Which ids the log has seen; see dedupe.h. The entries stand in a ring in the order in which they
+ * came, so that the oldest are forgotten first; a table of their places (open addressing, linear
+ * probing, at most half full) finds one by its id. */
 #include "ingest/dedupe.h"
 
 #include <assert.h>
@@ -21,7 +22,7 @@ struct dedupe {
     unsigned char key[SIPHASH_KEY_BYTES];
     struct entry *ring;
     size_t ring_size, oldest, count;
-    uint32_t *table; /* an entry's place in the ring, from 1; 0: free */
+    uint32_t *table;   /* an entry's place in the ring, from 1; 0: free */
     size_t table_size; /* a power of two */
 };
 
@@ -33,7 +34,8 @@ static void make_table(struct dedupe *d) {
     d->table = mem_zero(d->table_size * sizeof *d->table);
 }
 
-struct dedupe *dedupe_new(size_t ids_max, int64_t window_ms, const unsigned char key[SIPHASH_KEY_BYTES]) {
+struct dedupe *dedupe_new(size_t ids_max, int64_t window_ms,
+                          const unsigned char key[SIPHASH_KEY_BYTES]) {
     struct dedupe *d = mem_zero(sizeof *d);
     d->ids_max = ids_max;
     d->window_ms = window_ms;
@@ -52,10 +54,12 @@ void dedupe_free(struct dedupe *d) {
     free(d);
 }
 
-void dedupe_print_id(const struct dedupe *d, struct span id, struct dedupe_print *print) { siphash128(d->key, id.data, id.len, print->id); }
+void dedupe_print_id(const struct dedupe *d, struct span id, struct dedupe_print *print) {
+    siphash128(d->key, id.data, id.len, print->id);
+}
 
-void dedupe_print_content(const struct dedupe *d, struct span topic, struct span key, struct span data, uint16_t rules,
-                          struct dedupe_print *print) {
+void dedupe_print_content(const struct dedupe *d, struct span topic, struct span key,
+                          struct span data, uint16_t rules, struct dedupe_print *print) {
     struct {
         uint64_t data[2];
         uint64_t topic_len, has_key;
@@ -68,7 +72,8 @@ void dedupe_print_content(const struct dedupe *d, struct span topic, struct span
     if (key.len)
         memcpy(whole.text + topic.len, key.data, key.len);
     siphash128(d->key, &whole, sizeof whole - sizeof whole.text + topic.len + key.len, hash);
-    print->content = (hash[0] & ((UINT64_C(1) << RULES_SHIFT) - 1)) | (uint64_t)rules << RULES_SHIFT;
+    print->content = (hash[0] & ((UINT64_C(1) << RULES_SHIFT) - 1)) | (uint64_t)rules
+                                                                          << RULES_SHIFT;
 }
 
 bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b) {
@@ -131,7 +136,8 @@ static void grow(struct dedupe *d) {
         d->table[slot_of(d, ring[i].print.id)] = (uint32_t)i + 1;
 }
 
-bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t cursor, int64_t appended_ms) {
+bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t cursor,
+                int64_t appended_ms) {
     forget_old(d, appended_ms);
     struct entry *known = entry_of(d, print->id);
     if (known) {
@@ -156,7 +162,8 @@ bool dedupe_holds(const struct dedupe *d, const struct dedupe_print *print, int6
     return e && e->cursor == cursor;
 }
 
-enum dedupe_found dedupe_find(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms, int64_t *cursor) {
+enum dedupe_found dedupe_find(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms,
+                              int64_t *cursor) {
     forget_old(d, now_ms);
     const struct entry *e = entry_of(d, print->id);
     if (!e)
@@ -170,4 +177,6 @@ size_t dedupe_count(struct dedupe *d, int64_t now_ms) {
     return d->count;
 }
 
-size_t dedupe_bytes(const struct dedupe *d) { return sizeof *d + d->ring_size * sizeof *d->ring + d->table_size * sizeof *d->table; }
+size_t dedupe_bytes(const struct dedupe *d) {
+    return sizeof *d + d->ring_size * sizeof *d->ring + d->table_size * sizeof *d->table;
+}

@@ -68,7 +68,8 @@ static void on_changed(void *arg, struct span content, const struct error *unrea
     else
         result = take_rules(f, content, &err);
     if (result)
-        log_error("bad_pii_file", LOG_S("reason", err.message), LOG_N("rules_in_force", pii_count(f->pii)));
+        log_error("bad_pii_file", LOG_S("reason", err.message),
+                  LOG_N("rules_in_force", pii_count(f->pii)));
     else
         log_info("pii_file_read", LOG_N("rules", pii_count(f->pii)));
 }
@@ -79,11 +80,13 @@ struct filter *filter_new(struct loop *loop, const char *path, struct error *err
     f->path = path;
     if (!*path)
         return f;
-    int result = file_read(path, PII_FILE_BYTES_MAX, &text, err) ? error_prefix(err, "%s: ", path) : 0;
+    int result = file_read(path, PII_FILE_BYTES_MAX, &text, err) ? error_prefix(err, "%s: ", path)
+                                                                 : 0;
     if (result == 0)
         result = take_rules(f, (struct span){buf_string(&text), text.len}, err);
     if (result == 0)
-        file_watch_init(&f->watch, loop, path, PII_FILE_BYTES_MAX, (struct span){text.data, text.len}, on_changed, f);
+        file_watch_init(&f->watch, loop, path, PII_FILE_BYTES_MAX,
+                        (struct span){text.data, text.len}, on_changed, f);
     if (text.data)
         explicit_bzero(text.data, text.cap); /* the key is in it */
     buf_fini(&text);
@@ -134,7 +137,8 @@ static void on_told(void *arg, size_t rule, const char *path) {
     buf_printf(&hits->paths, "%s%s", first ? "" : ",", path);
 }
 
-bool filter_event(const struct filter *f, struct event *event, struct buf *out, struct filter_hits *hits) {
+bool filter_event(const struct filter *f, struct event *event, struct buf *out,
+                  struct filter_hits *hits) {
     struct telling telling = {.pii = f->pii, .hits = hits};
     event->rules = f->version;
     if (!f->pii || !pii_filter(f->pii, span_of(event->topic), event->data, out, on_told, &telling))
@@ -147,8 +151,9 @@ bool filter_event(const struct filter *f, struct event *event, struct buf *out, 
 void filter_count(struct filter *f, const struct event *event, const struct filter_hits *hits) {
     for (size_t i = 0; i < pii_count(f->pii); i++)
         f->by_rule[i]->values += hits->counts[i];
-    log_info("pii_filtered", LOG_S("topic", event->topic), LOG_S("id", event->id), LOG_S("rule", buf_string(&hits->rules)),
-             LOG_S("path", buf_string(&hits->paths)), LOG_N("values", hits->values));
+    log_info("pii_filtered", LOG_S("topic", event->topic), LOG_S("id", event->id),
+             LOG_S("rule", buf_string(&hits->rules)), LOG_S("path", buf_string(&hits->paths)),
+             LOG_N("values", hits->values));
 }
 
 char *filter_data(struct filter *f, const char *topic, struct span data) {
@@ -171,7 +176,8 @@ void filter_hits_fini(struct filter_hits *hits) {
 
 void filter_metrics(const struct filter *f, struct buf *out) {
     struct buf label = {0};
-    metrics_family(out, "ess_pii_filtered_total", "counter", "Values that a PII rule took out of events, or parts of them.");
+    metrics_family(out, "ess_pii_filtered_total", "counter",
+                   "Values that a PII rule took out of events, or parts of them.");
     for (const struct count *count = f->counts; count; count = count->hh.next) {
         buf_clear(&label);
         metrics_label(&label, "rule", count->name);

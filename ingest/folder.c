@@ -1,6 +1,7 @@
-/* The folders of subscribers' YAML files; see folder.h. Every scan compares all files with the log and writes what differs:
- * what a crash or an outage prevented is made good by the next scan. A file that was found equal is not compared again before it
- * or its records change, so that 10,000 of them cost a stat each. */
+/* The folders of subscribers' YAML files; see folder.h. Every scan compares all files with the log
+ * and writes what differs: what a crash or an outage prevented is made good by the next scan. A
+ * file that was found equal is not compared again before it or its records change, so that 10,000
+ * of them cost a stat each. */
 #include "ingest/folder.h"
 
 #include <dirent.h>
@@ -24,7 +25,9 @@
 #include "ingest/registry.h"
 #include "ingest/subscriber_file.h"
 
-enum { WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR };
+enum {
+    WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR
+};
 enum { SCAN_MS = 3000, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 };
 
 struct directory {
@@ -41,22 +44,25 @@ struct folder {
     struct subscriber_file *files;  /* by path */
     struct subscriber_file **by_id; /* the good ones, by id and then path */
     size_t by_id_count;
-    bool stale;     /* by_id is to be made anew */
-    bool unsettled; /* not all is found to be as the files say */
-    bool missing;   /* a file is gone: look again soon */
+    bool stale;       /* by_id is to be made anew */
+    bool unsettled;   /* not all is found to be as the files say */
+    bool missing;     /* a file is gone: look again soon */
     uint64_t version; /* the registry's, when all was */
     struct loop_timer timer;
     struct loop_io io;
     int inotify;
 };
 
-static void look_again(struct folder *f, int64_t wait_ms) { loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms); }
+static void look_again(struct folder *f, int64_t wait_ms) {
+    loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms);
+}
 
 /* --- what is there */
 
 static bool yaml_name(const char *name) {
     size_t len = strlen(name);
-    return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".yml") == 0) || (len > 5 && strcmp(name + len - 5, ".yaml") == 0));
+    return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".yml") == 0) ||
+                              (len > 5 && strcmp(name + len - 5, ".yaml") == 0));
 }
 
 static void visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
@@ -114,7 +120,8 @@ static void visit_directory(struct folder *f, struct directory *d) {
     closedir(dir);
     if (files == 0 && d->inode != now.st_ino && defines_some(f, d)) {
         d->healthy = false;
-        complain(&d->complaint, "subscribers_folder", d->path, 0, "is empty, but subscribers of it are in force: nothing is removed");
+        complain(&d->complaint, "subscribers_folder", d->path, 0,
+                 "is empty, but subscribers of it are in force: nothing is removed");
         return;
     }
     d->inode = now.st_ino;
@@ -130,7 +137,8 @@ static bool may_still_be_there(const struct folder *f, const struct subscriber_f
     return false;
 }
 
-/* Files that are not there any more are forgotten; but those of a folder that cannot be read may still be. */
+/* Files that are not there any more are forgotten; but those of a folder that cannot be read may
+ * still be. */
 static void forget_files(struct folder *f) {
     for (struct subscriber_file *file = f->files, *next; file; file = next) {
         next = file->hh.next;
@@ -145,7 +153,8 @@ static void forget_files(struct folder *f) {
 }
 
 static int by_id_and_path(const void *a, const void *b) {
-    const struct subscriber_file *x = *(struct subscriber_file *const *)a, *y = *(struct subscriber_file *const *)b;
+    const struct subscriber_file *x = *(struct subscriber_file *const *)a,
+                                 *y = *(struct subscriber_file *const *)b;
     int order = strcmp(x->spec.id, y->spec.id);
     return order ? order : strcmp(x->path, y->path);
 }
@@ -182,7 +191,8 @@ static void begin(struct folder *f, const struct subscriber_file *file, int64_t 
     registration_begin(f->ingest, &file->spec, file->path, "", "", start, on_registered, f->ingest);
 }
 
-/* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is known. */
+/* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is
+ * known. */
 struct lookup {
     struct ingest *ingest;
     char *path;
@@ -198,7 +208,8 @@ static void on_start(void *arg, const struct place *places, const struct error *
         file->asking = false;
     if (file && refused)
         complain_of(file, refused->message);
-    else if (file && file->good && !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
+    else if (file && file->good &&
+             !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
         begin(f, file, places[0].value);
     free(l->path);
     free(l);
@@ -206,17 +217,20 @@ static void on_start(void *arg, const struct place *places, const struct error *
 
 static void register_file(struct folder *f, struct subscriber_file *file) {
     const struct place place = place_of_spec(f->ingest, &file->spec);
-    if (file->spec.from == SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
+    if (file->spec.from ==
+        SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
         begin(f, file, ingest_end(f->ingest));
         return;
     }
     struct lookup *l = mem_zero(sizeof *l);
-    *l = (struct lookup){.ingest = f->ingest, .path = mem_copy_string(file->path, strlen(file->path))};
+    *l = (struct lookup){.ingest = f->ingest,
+                         .path = mem_copy_string(file->path, strlen(file->path))};
     file->asking = true;
     places_resolve(f->ingest, &place, 1, on_start, l);
 }
 
-static void register_or_update(struct folder *f, struct subscriber_file *file, struct registry_entry *entry) {
+static void register_or_update(struct folder *f, struct subscriber_file *file,
+                               struct registry_entry *entry) {
     if (change_pending(f->ingest, file->spec.id))
         return;
     if (!entry || !entry->known) {
@@ -238,19 +252,22 @@ static void put_file(struct folder *f, struct subscriber_file *file, struct regi
         snprintf(error, sizeof error, "id: %s was registered through the API", file->spec.id);
         complain_of(file, error);
     } else {
-        if (!file->bad && (registry_in_force(entry) || file->spec.from == SPEC_FROM_END || file->spec.from == SPEC_FROM_BEGINNING))
+        if (!file->bad && (registry_in_force(entry) || file->spec.from == SPEC_FROM_END ||
+                           file->spec.from == SPEC_FROM_BEGINNING))
             complaint_clear(&file->complaint);
         register_or_update(f, file, entry);
     }
 }
 
 static bool is_settled(const struct subscriber_file *file, const struct registry_entry *entry) {
-    return entry && file->generation >= 0 && file->generation == entry->generation && file->keys_offset == entry->keys_offset &&
-           (file->bad || !file->complaint.error);
+    return entry && file->generation >= 0 && file->generation == entry->generation &&
+           file->keys_offset == entry->keys_offset && (file->bad || !file->complaint.error);
 }
 
-/* Of several files with one id the one in force counts, else the first by name; the others are named. */
-static struct subscriber_file *choose(struct subscriber_file **files, size_t count, const struct registry_entry *entry) {
+/* Of several files with one id the one in force counts, else the first by name; the others are
+ * named. */
+static struct subscriber_file *choose(struct subscriber_file **files, size_t count,
+                                      const struct registry_entry *entry) {
     if (entry && entry->readable && !entry->removed)
         for (size_t i = 0; i < count; i++)
             if (strcmp(entry->source, files[i]->path) == 0)
@@ -262,7 +279,8 @@ static void put_all(struct folder *f) {
     f->unsettled = false;
     for (size_t i = 0, count; i < f->by_id_count; i += count) {
         const char *id = f->by_id[i]->spec.id;
-        for (count = 1; i + count < f->by_id_count && strcmp(f->by_id[i + count]->spec.id, id) == 0; count++)
+        for (count = 1; i + count < f->by_id_count && strcmp(f->by_id[i + count]->spec.id, id) == 0;
+             count++)
             ;
         struct registry_entry *entry = registry_find(f->ingest->registry, id);
         if (count == 1 && is_settled(f->by_id[i], entry))
@@ -296,7 +314,8 @@ static bool has_file(const struct folder *f, const char *id) {
     return false;
 }
 
-/* Whether a subscriber in force is defined by nothing any more. A file that is there but bad defines what it did. */
+/* Whether a subscriber in force is defined by nothing any more. A file that is there but bad
+ * defines what it did. */
 static bool is_gone(const struct folder *f, const struct registry_entry *entry) {
     struct subscriber_file *file;
     if (!entry->readable || entry->removed || !registry_is_file(entry) || has_file(f, entry->id))
@@ -340,7 +359,8 @@ static void scan(void *arg) {
     for (size_t i = 0; i < f->count; i++)
         visit_directory(f, &f->directories[i]);
     forget_files(f);
-    bool changed = f->stale || f->unsettled || f->missing || f->version != registry_version(f->ingest->registry);
+    bool changed = f->stale || f->unsettled || f->missing ||
+                   f->version != registry_version(f->ingest->registry);
     f->version = registry_version(f->ingest->registry);
     sort_files(f);
     if (changed) {

@@ -1,5 +1,6 @@
-/* The folders of subscribers' YAML files: watched by inotify and by a scan (so that bind mounts work), and brought into
- * ess.subscribers. A bad file is named and its last good version stays in force. */
+/* The folders of subscribers' YAML files: watched by inotify and by a scan (so that bind mounts
+ * work), and brought into ess.subscribers. A bad file is named and its last good version stays in
+ * force. */
 #ifndef ESS_INGEST_FOLDER_H
 #define ESS_INGEST_FOLDER_H
 

@@ -30,7 +30,8 @@ void inflight_leave(struct inflight_wait *wait) {
 }
 
 void inflight_wake(struct inflight_record *r) {
-    struct inflight_record woken = {.waits = r->waits}; /* so that whoever leaves meanwhile leaves this list */
+    struct inflight_record woken = {
+        .waits = r->waits}; /* so that whoever leaves meanwhile leaves this list */
     struct inflight_wait *wait;
     r->waits = NULL;
     DL_FOREACH(woken.waits, wait)
@@ -66,7 +67,8 @@ static int64_t patience_ms(const struct inflight_record *r) {
     return silence_ms > INFLIGHT_PATIENCE_MAX_MS ? INFLIGHT_PATIENCE_MAX_MS : silence_ms;
 }
 
-struct inflight_record *inflight_look(struct inflight *f, int64_t asked_ms, int64_t now_ms, int64_t newest, int64_t tail) {
+struct inflight_record *inflight_look(struct inflight *f, int64_t asked_ms, int64_t now_ms,
+                                      int64_t newest, int64_t tail) {
     struct inflight_record *r;
     DL_FOREACH(f->unresolved, r) {
         if (asked_ms <= r->reported_ms)

@@ -1,5 +1,5 @@
-/* The records whose fate is not known yet, by their ids. An id that is here is never appended again: who publishes it once more
- * waits for the fate of the first. Pure; one thread.
+/* The records whose fate is not known yet, by their ids. An id that is here is never appended
+ * again: who publishes it once more waits for the fate of the first. Pure; one thread.
  *
  *            reported as written or as certainly not
  *   SENT ------------------------------------------> settled: no more here
@@ -8,12 +8,14 @@
  *     v acknowledged without a cursor                 | or it is proven absent
  *   UNRESOLVED ---------------------------------------'
  *
- * Absent: a request that nobody waits for any more may still lie in the buffers of a broker that stands still, or of a connection
- * that was cut, and be carried out later. It is taken for lost once the log's leader has answered over a connection of its own
- * after the report (`heard`), answered again after as long a time as the silence before had lasted (from the sending to `heard`;
- * INFLIGHT_PATIENCE_MIN_MS at least), and the tail has read all that was in the log then. A broker carries out what it had received
- * before it stood still within milliseconds of going on; and TCP repeats what got lost at the latest after as long again as it
- * has tried already, or after 120 s (INFLIGHT_PATIENCE_MAX_MS). */
+ * Absent: a request that nobody waits for any more may still lie in the buffers of a broker that
+ * stands still, or of a connection that was cut, and be carried out later. It is taken for lost
+ * once the log's leader has answered over a connection of its own after the report (`heard`),
+ * answered again after as long a time as the silence before had lasted (from the sending to
+ * `heard`; INFLIGHT_PATIENCE_MIN_MS at least), and the tail has read all that was in the log then.
+ * A broker carries out what it had received before it stood still within milliseconds of going on;
+ * and TCP repeats what got lost at the latest after as long again as it has tried already, or after
+ * 120 s (INFLIGHT_PATIENCE_MAX_MS). */
 #ifndef ESS_INGEST_INFLIGHT_H
 #define ESS_INGEST_INFLIGHT_H
 
@@ -57,11 +59,13 @@ struct inflight {
 
 /* Its id (record->print) must not be here yet. */
 void inflight_add(struct inflight *inflight, struct inflight_record *record, int64_t now_ms);
-struct inflight_record *inflight_find(const struct inflight *inflight, const struct dedupe_print *print);
+struct inflight_record *inflight_find(const struct inflight *inflight,
+                                      const struct dedupe_print *print);
 
 void inflight_wait(struct inflight_record *record, struct inflight_wait *wait);
 void inflight_leave(struct inflight_wait *wait);
-/* Ends all waits for it, and only then calls those who waited: they may wait for other records, or leave. */
+/* Ends all waits for it, and only then calls those who waited: they may wait for other records, or
+ * leave. */
 void inflight_wake(struct inflight_record *record);
 
 /* SENT -> UNRESOLVED */
@@ -69,10 +73,11 @@ void inflight_unresolve(struct inflight *inflight, struct inflight_record *recor
 /* Its fate is known: takes it out. Its waits stay: inflight_wake. */
 void inflight_settle(struct inflight *inflight, struct inflight_record *record);
 
-/* The log's leader was asked at `asked_ms`, and its answer came at `now_ms`: `newest` is the log's newest cursor. The tail has
- * come to `tail`. Returns an unresolved record that is proven absent, which is still to be settled, or NULL: call again until
- * then, with the same answer. */
-struct inflight_record *inflight_look(struct inflight *inflight, int64_t asked_ms, int64_t now_ms, int64_t newest, int64_t tail);
+/* The log's leader was asked at `asked_ms`, and its answer came at `now_ms`: `newest` is the log's
+ * newest cursor. The tail has come to `tail`. Returns an unresolved record that is proven absent,
+ * which is still to be settled, or NULL: call again until then, with the same answer. */
+struct inflight_record *inflight_look(struct inflight *inflight, int64_t asked_ms, int64_t now_ms,
+                                      int64_t newest, int64_t tail);
 
 /* The log is read anew: cursors of before mean nothing. */
 void inflight_start_over(struct inflight *inflight);

@@ -10,7 +10,8 @@ bool ingest_kafka_up(const struct ingest *ingest) {
 
 bool ingest_ready(const struct ingest *ingest) {
     return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) && ingest->folder &&
-           !ingest->subscribers_trouble && ingest->ids_read && feed_sure(ingest->feed) && !ingest->starting_over && !ingest->stopping;
+           !ingest->subscribers_trouble && ingest->ids_read && feed_sure(ingest->feed) &&
+           !ingest->starting_over && !ingest->stopping;
 }
 
 int64_t ingest_end(const struct ingest *ingest) {

@@ -32,7 +32,14 @@ struct query;
 struct statuses;
 struct times;
 
-enum publish_outcome { PUBLISH_CREATED, PUBLISH_DUPLICATE, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_UNAVAILABLE, PUBLISH_OUTCOMES };
+enum publish_outcome {
+    PUBLISH_CREATED,
+    PUBLISH_DUPLICATE,
+    PUBLISH_CONFLICT,
+    PUBLISH_REFUSED,
+    PUBLISH_UNAVAILABLE,
+    PUBLISH_OUTCOMES
+};
 
 struct ingest {
     struct settings settings;
@@ -44,30 +51,32 @@ struct ingest {
     struct publisher *publisher;
     struct filter *filter;
     struct times *times;
-    struct query *places_queries;     /* places that wait to be asked for, */
+    struct query *places_queries;      /* places that wait to be asked for, */
     struct places_batch *places_batch; /* and those that are being asked for */
     struct genesis genesis;
-    struct feed *feed;         /* NULL until the topics are there */
-    struct waiters *waiters;   /* likewise */
+    struct feed *feed;               /* NULL until the topics are there */
+    struct waiters *waiters;         /* likewise */
     struct token_reads *token_reads; /* by access token */
-    struct registry *registry; /* likewise */
-    struct statuses *statuses; /* likewise; the registry's */
-    struct changes_of *changes; /* records about subscribers on their way, by id */
-    struct claims_of *claims;   /* to ids, while they are registered, by id */
-    struct folder *folder;     /* NULL until the registry is loaded */
+    struct registry *registry;       /* likewise */
+    struct statuses *statuses;       /* likewise; the registry's */
+    struct changes_of *changes;      /* records about subscribers on their way, by id */
+    struct claims_of *claims;        /* to ids, while they are registered, by id */
+    struct folder *folder;           /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES];
     bool kafka_up;
     bool stopping;
-    bool ids_read;      /* the log was read from the dedupe window on, up to its end at the start */
-    const char *subscribers_trouble; /* why ess.subscribers or ess.tokens cannot be read; NULL: they can */
+    bool ids_read; /* the log was read from the dedupe window on, up to its end at the start */
+    const char
+        *subscribers_trouble; /* why ess.subscribers or ess.tokens cannot be read; NULL: they can */
     char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
     struct pause restarts;
     struct loop_timer restart; /* main.c's: undoes what startup.c has built, and begins again */
-    bool starting_over; /* the log is another: what was known is to be forgotten */
+    bool starting_over;        /* the log is another: what was known is to be forgotten */
     int exit_status;
-    int64_t max_event;    /* largest data of one event: ingest.max_event, or less where the topic takes less */
+    int64_t max_event; /* largest data of one event: ingest.max_event, or less where the topic takes
+                          less */
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
     uint64_t published[PUBLISH_OUTCOMES];
     struct histogram publish_seconds;
@@ -92,7 +101,8 @@ enum { INGEST_REFUSED_STATUS = 1 };
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void ingest_refuse(struct ingest *ingest, const char *event, const char *reason);
 
-/* The log is not the one it was: forgets all and begins as at the start. May be called from any callback. */
+/* The log is not the one it was: forgets all and begins as at the start. May be called from any
+ * callback. */
 void ingest_start_over(struct ingest *ingest, const char *reason);
 
 #endif

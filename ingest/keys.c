@@ -1,5 +1,5 @@
-/* Changes of keys; see keys.h. A keys record holds all of a subscriber's, so each change is kept until it was read back: where
- * another came between, it is made once more on top of that. */
+/* Changes of keys; see keys.h. A keys record holds all of a subscriber's, so each change is kept
+ * until it was read back: where another came between, it is made once more on top of that. */
 #include "ingest/keys.h"
 
 #include <openssl/crypto.h>
@@ -35,7 +35,8 @@ static void change_free(void *data) {
 
 static void add_old(struct subscriber_keys *keys, const char *secret, int64_t until_ms) {
     if (keys->old_count < SUBSCRIBER_OLD_SECRETS_MAX)
-        keys->old[keys->old_count++] = (struct subscriber_old_secret){mem_copy_string(secret, strlen(secret)), until_ms};
+        keys->old[keys->old_count++] = (struct subscriber_old_secret){
+            mem_copy_string(secret, strlen(secret)), until_ms};
 }
 
 static void add_olds(struct subscriber_keys *keys, const struct subscriber_keys *from) {
@@ -45,7 +46,8 @@ static void add_olds(struct subscriber_keys *keys, const struct subscriber_keys 
 }
 
 /* `old` may be NULL when there is a new secret. */
-static struct subscriber_keys apply(const struct keys_change *k, const struct subscriber_keys *old, const char *born) {
+static struct subscriber_keys apply(const struct keys_change *k, const struct subscriber_keys *old,
+                                    const char *born) {
     struct subscriber_keys keys = {.old_count = 0};
     static const struct subscriber_keys none = {.secret = NULL};
     old = old ? old : &none;
@@ -79,7 +81,8 @@ static struct keys_change *prepare(struct call *call) {
     return call->data;
 }
 
-void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry, const char *secret) {
+void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry,
+                     const char *secret) {
     prepare(call)->secret = mem_copy_string(secret, strlen(secret));
     add(call, change, entry);
 }
@@ -96,10 +99,13 @@ static int parse_overlap(struct span text, int64_t *overlap_ms, struct error *er
     const struct json_member *member = body_member(&body, "overlap");
     if (!member)
         return 0;
-    long len = member->kind == JSON_IS_STRING ? json_unescape(member->value, duration, sizeof duration) : -1;
+    long len = member->kind == JSON_IS_STRING
+                   ? json_unescape(member->value, duration, sizeof duration)
+                   : -1;
     if (member->kind == JSON_IS_NUMBER && body_whole_number(member->value) == 0)
         *overlap_ms = 0;
-    else if (len < 0 || clock_parse_duration(duration, (size_t)len, overlap_ms) || *overlap_ms > OVERLAP_MAX_MS)
+    else if (len < 0 || clock_parse_duration(duration, (size_t)len, overlap_ms) ||
+             *overlap_ms > OVERLAP_MAX_MS)
         return error_set_field(err, "overlap", "must be a duration such as 24h, from 0 to 7d");
     return 0;
 }

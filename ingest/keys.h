@@ -1,4 +1,5 @@
-/* A subscriber's secrets and access token: how calls change them. What two ingests change at once, both stays. */
+/* A subscriber's secrets and access token: how calls change them. What two ingests change at once,
+ * both stays. */
 #ifndef ESS_INGEST_KEYS_H
 #define ESS_INGEST_KEYS_H
 
@@ -12,6 +13,7 @@ void keys_rotate(void *arg, struct http_request *request);
 void keys_token(void *arg, struct http_request *request);
 
 /* Adds to the call's change that from now on only this secret signs. */
-void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry, const char *secret);
+void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry,
+                     const char *secret);
 
 #endif

@@ -1,5 +1,5 @@
-/* ess-ingest: takes events by HTTP, appends them to Kafka and answers when they are there; reads the log for those who ask;
- * brings subscribers' files into Kafka. One thread, one loop. */
+/* ess-ingest: takes events by HTTP, appends them to Kafka and answers when they are there; reads
+ * the log for those who ask; brings subscribers' files into Kafka. One thread, one loop. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,12 +104,13 @@ static void on_kafka_log(int level, const char *text) {
 }
 
 static int open_producer(struct ingest *ingest, struct error *err) {
-    const struct producer_options options = {.kafka = &ingest->settings.kafka,
-                                             .timeout_ms = ingest->settings.ingest.produce_timeout_ms,
-                                             .queue_bytes = ingest->settings.ingest.queue,
-                                             .link = on_link,
-                                             .replaced = on_replaced,
-                                             .arg = ingest};
+    const struct producer_options options = {
+        .kafka = &ingest->settings.kafka,
+        .timeout_ms = ingest->settings.ingest.produce_timeout_ms,
+        .queue_bytes = ingest->settings.ingest.queue,
+        .link = on_link,
+        .replaced = on_replaced,
+        .arg = ingest};
     ingest->producer = producer_new(ingest->loop, &options, err);
     ingest->times = times_new(&ingest->settings.kafka, err);
     return ingest->producer && ingest->times ? 0 : -1;
@@ -129,7 +130,8 @@ static void on_certificate(void *arg, const struct error *err) {
 }
 
 static int open_tls(struct ingest *ingest, struct error *err) {
-    const char *certificate = ingest->settings.ingest.tls_certificate, *key = ingest->settings.ingest.tls_key;
+    const char *certificate = ingest->settings.ingest.tls_certificate,
+               *key = ingest->settings.ingest.tls_key;
     if (!*certificate)
         return 0;
     ingest->tls = tls_new(ingest->loop, certificate, key, on_certificate, NULL, err);
@@ -137,30 +139,35 @@ static int open_tls(struct ingest *ingest, struct error *err) {
 }
 
 static int open_http(struct ingest *ingest, struct error *err) {
-    const struct http_server_options options = {.listen = ingest->settings.ingest.listen,
-                                                .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
-                                                .buffers_bytes = (size_t)ingest->settings.ingest.buffers,
-                                                .max_connections = ingest->settings.ingest.max_connections,
-                                                .max_connections_per_address = ingest->settings.ingest.max_connections_per_address,
-                                                .header_timeout_ms = ingest->settings.ingest.header_timeout_ms,
-                                                .body_timeout_ms = ingest->settings.ingest.body_timeout_ms,
-                                                .routes = routes,
-                                                .routes_count = sizeof routes / sizeof *routes,
-                                                .tls = ingest->tls,
-                                                .admit = auth_admit,
-                                                .arg = ingest};
+    const struct http_server_options options = {
+        .listen = ingest->settings.ingest.listen,
+        .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
+        .buffers_bytes = (size_t)ingest->settings.ingest.buffers,
+        .max_connections = ingest->settings.ingest.max_connections,
+        .max_connections_per_address = ingest->settings.ingest.max_connections_per_address,
+        .header_timeout_ms = ingest->settings.ingest.header_timeout_ms,
+        .body_timeout_ms = ingest->settings.ingest.body_timeout_ms,
+        .routes = routes,
+        .routes_count = sizeof routes / sizeof *routes,
+        .tls = ingest->tls,
+        .admit = auth_admit,
+        .arg = ingest};
     ingest->http = http_server_new(ingest->loop, &options, err);
     if (!ingest->http)
         return -1;
-    int64_t wanted = options.max_connections, connections = (int64_t)http_server_connections_max(ingest->http);
+    int64_t wanted = options.max_connections,
+            connections = (int64_t)http_server_connections_max(ingest->http);
     if (connections < wanted)
         log_warn("few_descriptors", LOG_N("connections", connections), LOG_N("wanted", wanted),
-                 LOG_S("reason", "the limit of open files (ulimit -n) allows no more beside those that Kafka needs"));
-    log_info("listening", LOG_S("address", http_server_address(ingest->http)), LOG_S("scheme", ingest->tls ? "https" : "http"));
+                 LOG_S("reason", "the limit of open files (ulimit -n) allows no more beside those "
+                                 "that Kafka needs"));
+    log_info("listening", LOG_S("address", http_server_address(ingest->http)),
+             LOG_S("scheme", ingest->tls ? "https" : "http"));
     return 0;
 }
 
-/* Publishes under way get their answer before the server goes. False: a thread hangs in librdkafka. */
+/* Publishes under way get their answer before the server goes. False: a thread hangs in librdkafka.
+ */
 static bool close_all(struct ingest *ingest) {
     if (ingest->http)
         http_server_quiesce(ingest->http);

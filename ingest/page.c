@@ -1,5 +1,6 @@
-/* Pages of events; see page.h. A page is what there is now, up to its limits; a poll's waits at the log's end for a first
- * event. Reading takes no longer than a few seconds: then the page is what was found, and its cursor how far it came. */
+/* Pages of events; see page.h. A page is what there is now, up to its limits; a poll's waits at the
+ * log's end for a first event. Reading takes no longer than a few seconds: then the page is what
+ * was found, and its cursor how far it came. */
 #include "ingest/page.h"
 
 #include <inttypes.h>
@@ -24,8 +25,8 @@ enum {
 struct page {
     struct pull pull;
     struct buf body;
-    size_t max;          /* bytes that it may have; 0: it has no event yet */
-    int64_t begin;       /* where it was to begin */
+    size_t max;            /* bytes that it may have; 0: it has no event yet */
+    int64_t begin;         /* where it was to begin */
     int64_t wait_until_ms; /* a poll's; 0: it waits for nothing */
     struct loop_timer over;
 };
@@ -38,7 +39,8 @@ static void page_free(struct page *page) {
 }
 
 static void answer(struct page *page, bool more) {
-    buf_printf(&page->body, "],\"cursor\":%" PRId64 ",\"more\":%s}\n", pull_reached(&page->pull), more ? "true" : "false");
+    buf_printf(&page->body, "],\"cursor\":%" PRId64 ",\"more\":%s}\n", pull_reached(&page->pull),
+               more ? "true" : "false");
     http_answer(page->pull.request, 200, "application/json", &page->body);
     page_free(page);
 }
@@ -75,7 +77,8 @@ static bool add(struct page *page, const struct feed_event *event) {
 static void at_end(struct page *page) {
     if (page->pull.count == 0 && page->wait_until_ms > clock_ms()) {
         loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms);
-        page->pull.ask_ms = 0; /* at once when it is woken: what was published behind a revocation is not shown */
+        page->pull.ask_ms =
+            0; /* at once when it is woken: what was published behind a revocation is not shown */
         pull_wait(&page->pull);
     } else {
         answer(page, false);
@@ -121,7 +124,8 @@ static void go(struct pull *pull) {
 static void on_over(void *arg) {
     struct page *page = arg;
     if (page->pull.waiter.woken)
-        loop_timer_set(page->pull.ingest->loop, &page->over, clock_ms() + READ_MS); /* something came after all */
+        loop_timer_set(page->pull.ingest->loop, &page->over,
+                       clock_ms() + READ_MS); /* something came after all */
     else if (page->pull.waiter.waiting)
         answer(page, false);
     else if (page->pull.position == page->begin && pull_has_more(&page->pull))
@@ -130,7 +134,8 @@ static void on_over(void *arg) {
         answer(page, pull_has_more(&page->pull));
 }
 
-static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest, struct http_request *request) {
+static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest,
+                             struct http_request *request) {
     struct page *page = mem_zero(sizeof *page);
     pull_init(&page->pull, kind, ingest, request);
     page->pull.limit = LIMIT_DEFAULT;
@@ -141,7 +146,8 @@ static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest
 
 static void begin(struct page *page) {
     int64_t over_ms = clock_ms() + READ_MS;
-    loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
+    loop_timer_set(page->pull.ingest->loop, &page->over,
+                   page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
     page->begin = page->pull.position;
     pull_begin(&page->pull);
 }
@@ -161,8 +167,9 @@ void page_replay(void *arg, struct http_request *request) {
     }
     struct page *page = page_new(&kind, arg, request);
     struct pull *pull = &page->pull;
-    if (http_request_query_check(request, known, &err) || pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
-        pull_range(pull, &err) || pull_topics(pull, &err))
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
+        pull_topics(pull, &err))
         refuse(page, &err);
     else
         begin(page);
@@ -176,9 +183,10 @@ void page_poll(void *arg, struct http_request *request) {
     struct page *page = page_new(&kind, arg, request);
     struct pull *pull = &page->pull;
     pull->position = -1;
-    if (http_request_query_check(request, known, &err) || pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) ||
-        pull_topics(pull, &err)) {
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
+        pull_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) || pull_topics(pull, &err)) {
         refuse(page, &err);
         return;
     }

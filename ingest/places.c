@@ -16,8 +16,10 @@
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100, PATIENCE_MS = 5000 };
 
 struct place place_end(const struct ingest *ingest, const char *field) {
-    /* What was appended in this very millisecond had most likely been on its way before, or even been answered. */
-    return (struct place){.field = field, .is_time = true, .value = clock_wall_ms() + 1, .least = ingest_end(ingest)};
+    /* What was appended in this very millisecond had most likely been on its way before, or even
+     * been answered. */
+    return (struct place){
+        .field = field, .is_time = true, .value = clock_wall_ms() + 1, .least = ingest_end(ingest)};
 }
 
 struct place place_of_spec(const struct ingest *ingest, const struct spec *spec) {
@@ -30,20 +32,26 @@ struct place place_of_spec(const struct ingest *ingest, const struct spec *spec)
     case SPEC_FROM_TIME:
         break;
     }
-    return (struct place){.field = "from", .is_time = spec->from == SPEC_FROM_TIME, .value = spec->from_value};
+    return (struct place){
+        .field = "from", .is_time = spec->from == SPEC_FROM_TIME, .value = spec->from_value};
 }
 
 static bool parse_time(const struct json_member *member, int64_t *wall_ms) {
     char text[TIME_BYTES];
-    long len = member->kind == JSON_IS_STRING ? json_unescape(member->value, text, sizeof text) : -1;
+    long len = member->kind == JSON_IS_STRING ? json_unescape(member->value, text, sizeof text)
+                                              : -1;
     return len >= 0 && clock_parse(text, (size_t)len, wall_ms) == 0;
 }
 
-int place_parse(struct place *place, const char *field, const struct json_member *member, unsigned kinds, struct error *err) {
-    static const char *const whats[] = {[PLACE_CURSOR] = "a cursor", [PLACE_TIME] = "a time such as 2024-05-07T14:03:11Z",
-                                        [PLACE_CURSOR | PLACE_TIME] = "a cursor, or a time such as 2024-05-07T14:03:11Z"};
+int place_parse(struct place *place, const char *field, const struct json_member *member,
+                unsigned kinds, struct error *err) {
+    static const char *const whats[] = {
+        [PLACE_CURSOR] = "a cursor",
+        [PLACE_TIME] = "a time such as 2024-05-07T14:03:11Z",
+        [PLACE_CURSOR | PLACE_TIME] = "a cursor, or a time such as 2024-05-07T14:03:11Z"};
     *place = (struct place){.field = field};
-    if ((kinds & PLACE_CURSOR) && member->kind == JSON_IS_NUMBER && (place->value = body_whole_number(member->value)) >= 0)
+    if ((kinds & PLACE_CURSOR) && member->kind == JSON_IS_NUMBER &&
+        (place->value = body_whole_number(member->value)) >= 0)
         return 0;
     place->is_time = true;
     if ((kinds & PLACE_TIME) && parse_time(member, &place->value))
@@ -51,7 +59,8 @@ int place_parse(struct place *place, const char *field, const struct json_member
     return error_set_field(err, field, "must be %s", whats[kinds]);
 }
 
-/* --- asking the broker: for all who wait at once, and one time after the other, so that many cost no thread each */
+/* --- asking the broker: for all who wait at once, and one time after the other, so that many cost
+ * no thread each */
 
 struct query {
     struct ingest *ingest;
@@ -77,16 +86,20 @@ struct places_batch {
 
 static void work(void *arg) {
     struct places_batch *b = arg;
-    b->result = times_offsets(b->ingest->times, b->ingest->events_topic, 0, b->at, b->count, &b->end, &b->err);
+    b->result = times_offsets(b->ingest->times, b->ingest->events_topic, 0, b->at, b->count,
+                              &b->end, &b->err);
 }
 
-static int finish_place(const struct places_batch *b, struct place *place, int64_t at, struct error *err) {
+static int finish_place(const struct places_batch *b, struct place *place, int64_t at,
+                        struct error *err) {
     if (place->is_time && place->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
         return error_set_field(err, place->field, "lies in the future");
     if (place->is_time)
         place->value = at - 1 > place->least ? at - 1 : place->least;
     else if (place->value >= b->end && place->value > ingest_end(b->ingest))
-        return error_set_field(err, place->field, "%" PRId64 " is beyond the end of the log, %" PRId64, place->value, b->end - 1);
+        return error_set_field(err, place->field,
+                               "%" PRId64 " is beyond the end of the log, %" PRId64, place->value,
+                               b->end - 1);
     place->is_time = false;
     return 0;
 }

@@ -1,5 +1,6 @@
-/* Places in the log as clients give them, cursors and times, made into cursors: once, here, so that whoever reads a record later
- * has nothing to evaluate. Loop thread only; what must be asked of the broker is asked on a thread of its own, for all who wait. */
+/* Places in the log as clients give them, cursors and times, made into cursors: once, here, so that
+ * whoever reads a record later has nothing to evaluate. Loop thread only; what must be asked of the
+ * broker is asked on a thread of its own, for all who wait. */
 #ifndef ESS_INGEST_PLACES_H
 #define ESS_INGEST_PLACES_H
 
@@ -18,25 +19,32 @@ enum { PLACES_MAX = 2 };
 struct place {
     const char *field; /* to blame; a literal */
     bool is_time;
-    int64_t value; /* the cursor; or wall, ms: right before the first event appended then or later */
+    int64_t
+        value; /* the cursor; or wall, ms: right before the first event appended then or later */
     int64_t least; /* not below this cursor */
 };
 
-/* The log's end at this moment: whatever was in the log is below it, whatever is published from now on above. Another ingest may
- * have appended what this one has not read yet: so the broker is asked what was appended before now. Where its clock differs from
- * ours, the place is lower, but not below what this ingest has seen: rather an event too many than one too few. */
+/* The log's end at this moment: whatever was in the log is below it, whatever is published from now
+ * on above. Another ingest may have appended what this one has not read yet: so the broker is asked
+ * what was appended before now. Where its clock differs from ours, the place is lower, but not
+ * below what this ingest has seen: rather an event too many than one too few. */
 struct place place_end(const struct ingest *ingest, const char *field);
 
 /* Where a new subscriber starts, by its `from`. */
 struct place place_of_spec(const struct ingest *ingest, const struct spec *spec);
 
 enum place_kind { PLACE_CURSOR = 1, PLACE_TIME = 2 };
-/* Reads a JSON number (a cursor) or string (a time), whichever of `kinds` is allowed. Returns 0 or -1. */
-int place_parse(struct place *place, const char *field, const struct json_member *member, unsigned kinds, struct error *err);
+/* Reads a JSON number (a cursor) or string (a time), whichever of `kinds` is allowed. Returns 0 or
+ * -1. */
+int place_parse(struct place *place, const char *field, const struct json_member *member,
+                unsigned kinds, struct error *err);
 
-/* Makes `count` places into cursors and calls `done` with them and the log's end, at once when nothing need be asked. A cursor
- * beyond the end or a time in the future: `refused`, with the field; without one when the broker does not answer. */
+/* Makes `count` places into cursors and calls `done` with them and the log's end, at once when
+ * nothing need be asked. A cursor beyond the end or a time in the future: `refused`, with the
+ * field; without one when the broker does not answer. */
 void places_resolve(struct ingest *ingest, const struct place *places, size_t count,
-                    void (*done)(void *arg, const struct place *places, const struct error *refused), void *arg);
+                    void (*done)(void *arg, const struct place *places,
+                                 const struct error *refused),
+                    void *arg);
 
 #endif

@@ -1,11 +1,13 @@
 /* POST /ess/publish; see publish.h. 2xx means: in Kafka, on every in-sync replica.
  *
- * A request is tried: its body is checked whole, each event is filtered, stored (in memory) and looked up by its id. Then one of
- *   refused      something is wrong with it, or an id is known with other content: 4xx, and nothing is appended
- *   written      all its ids are known with the same content: their cursors
- *   waits        the fate of an id is not known yet (inflight.h): when it is, the request is tried again, from the body on
- *   on its way   what is new is appended; answered when the last of its productions is written, or the first one is lost
- * and if nothing else comes of it before the deadline, it is answered 503 with its ids. What is on its way then goes on without it. */
+ * A request is tried: its body is checked whole, each event is filtered, stored (in memory) and
+ * looked up by its id. Then one of refused      something is wrong with it, or an id is known with
+ * other content: 4xx, and nothing is appended written      all its ids are known with the same
+ * content: their cursors waits        the fate of an id is not known yet (inflight.h): when it is,
+ * the request is tried again, from the body on on its way   what is new is appended; answered when
+ * the last of its productions is written, or the first one is lost and if nothing else comes of it
+ * before the deadline, it is answered 503 with its ids. What is on its way then goes on without it.
+ */
 #include "ingest/publish.h"
 
 #include <stdlib.h>
@@ -62,7 +64,9 @@ static void on_deadline(void *arg) { unavailable(arg, "Kafka did not confirm the
 
 /* --- what is on its way */
 
-static struct production *production_of(struct append *append) { return (struct production *)append; }
+static struct production *production_of(struct append *append) {
+    return (struct production *)append;
+}
 
 /* Its fate is known, and whoever waits for it is told. */
 static void production_end(struct production *production) {
@@ -91,12 +95,14 @@ void production_lost(struct production *production, const char *reason) {
 }
 
 /* However often it is sent: its publisher need not try again. */
-static void production_refused(struct production *production, const struct producer_report *report) {
+static void production_refused(struct production *production,
+                               const struct producer_report *report) {
     struct publish *p = production->publish;
     struct error err;
     error_set_field(&err, "data", "is refused by Kafka: %s", report->reason);
     if (p) {
-        publish_answer_refused(p, report->flaw == PRODUCER_FLAW_SIZE ? 413 : 500, &err, p->many, production->number);
+        publish_answer_refused(p, report->flaw == PRODUCER_FLAW_SIZE ? 413 : 500, &err, p->many,
+                               production->number);
         publish_free(p);
     }
     production_end(production);
@@ -105,8 +111,8 @@ static void production_refused(struct production *production, const struct produ
 static void note_rejected(struct publisher *publisher, const struct producer_report *report) {
     int64_t held_back;
     if (log_limit_pass(&publisher->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("publish_not_written", LOG_S("topic", publisher->ingest->events_topic), LOG_S("reason", report->reason),
-                 LOG_N("held_back", held_back));
+        log_warn("publish_not_written", LOG_S("topic", publisher->ingest->events_topic),
+                 LOG_S("reason", report->reason), LOG_N("held_back", held_back));
 }
 
 static void unresolve(struct production *production) {
@@ -142,17 +148,20 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
     int64_t cursor;
     dedupe_print_id(publisher->dedupe, event->id, &print);
     if (!dedupe_holds(publisher->dedupe, &print, event->cursor)) {
-        dedupe_print_content(publisher->dedupe, event->topic, event->key, event_stored_data(event->stored), event->rules,
-                             &print);
-        publisher->doubled += dedupe_add(publisher->dedupe, &print, event->cursor, event->appended_ms);
+        dedupe_print_content(publisher->dedupe, event->topic, event->key,
+                             event_stored_data(event->stored), event->rules, &print);
+        publisher->doubled += dedupe_add(publisher->dedupe, &print, event->cursor,
+                                         event->appended_ms);
     }
     struct inflight_record *record = inflight_find(&publisher->inflight, &print);
     if (!record)
         return;
-    struct production *production = (struct production *)((char *)record - offsetof(struct production, record));
+    struct production *production = (struct production *)((char *)record -
+                                                          offsetof(struct production, record));
     if (record->state == INFLIGHT_SENT)
         inflight_wake(record); /* the report is still to come, but the index knows it already */
-    else if (dedupe_find(publisher->dedupe, &record->print, clock_wall_ms(), &cursor) == DEDUPE_REPEAT)
+    else if (dedupe_find(publisher->dedupe, &record->print, clock_wall_ms(), &cursor) ==
+             DEDUPE_REPEAT)
         production_written(production, cursor);
     else
         production_lost(production, "another event with this id was published at the same time");
@@ -187,7 +196,8 @@ static const char *traceparent_of(const struct http_request *request) {
 static bool is_ndjson(const struct http_request *request) {
     static const char ndjson[] = "application/x-ndjson";
     const char *type = http_request_header(request, "Content-Type");
-    return type && strncasecmp(type, ndjson, sizeof ndjson - 1) == 0 && strchr(" ;", type[sizeof ndjson - 1]);
+    return type && strncasecmp(type, ndjson, sizeof ndjson - 1) == 0 &&
+           strchr(" ;", type[sizeof ndjson - 1]);
 }
 
 static int read_body(struct publish *p, struct batch *batch) {
@@ -196,8 +206,10 @@ static int read_body(struct publish *p, struct batch *batch) {
     struct batch_fault fault = {0};
     struct error err;
     clock_format(clock_wall_ms(), ts);
-    const struct batch_options options = {
-        .ndjson = is_ndjson(p->request), .data_max = (size_t)p->publisher->ingest->max_event, .ts = ts, .make_id = make_id};
+    const struct batch_options options = {.ndjson = is_ndjson(p->request),
+                                          .data_max = (size_t)p->publisher->ingest->max_event,
+                                          .ts = ts,
+                                          .make_id = make_id};
     if (http_request_query_check(p->request, no_parameters, &err) == 0 &&
         batch_read(batch, http_request_body(p->request), &options, &fault, &err) == 0)
         return 0;
@@ -205,7 +217,8 @@ static int read_body(struct publish *p, struct batch *batch) {
     return -1;
 }
 
-/* A proxy sends what has one id in X-ESS-Id to one ingest: an id that is not in the body would send its repeat elsewhere. */
+/* A proxy sends what has one id in X-ESS-Id to one ingest: an id that is not in the body would send
+ * its repeat elsewhere. */
 static int check_header(const struct publish *p, const struct batch *batch) {
     const char *id = http_request_header(p->request, "X-ESS-Id");
     struct error err;
@@ -223,7 +236,8 @@ static int check_header(const struct publish *p, const struct batch *batch) {
 static int check_allowed(const struct publish *p, const struct batch *batch) {
     struct error err;
     for (size_t i = 0; i < batch->count; i++) {
-        if (auth_publish(p->publisher->ingest, p->request, batch->events[i].topic, batch->events[i].id, &err) == 0)
+        if (auth_publish(p->publisher->ingest, p->request, batch->events[i].topic,
+                         batch->events[i].id, &err) == 0)
             continue;
         publish_answer_refused(p, 403, &err, batch->many, i);
         return -1;
@@ -242,8 +256,10 @@ static void begin_results(struct publish *p, const struct batch *batch) {
     }
 }
 
-/* Nothing of an event is stored or compared before it has been filtered. Returns -1 when it has grown too large by that. */
-static int filter_item(const struct publish *p, struct event *event, struct item *item, struct error *err) {
+/* Nothing of an event is stored or compared before it has been filtered. Returns -1 when it has
+ * grown too large by that. */
+static int filter_item(const struct publish *p, struct event *event, struct item *item,
+                       struct error *err) {
     struct filter_hits hits = {.values = 0};
     if (!filter_event(p->publisher->ingest->filter, event, &item->filtered, &hits))
         return 0;
@@ -251,19 +267,25 @@ static int filter_item(const struct publish *p, struct event *event, struct item
     *item->hits = hits;
     if (event->data.len <= EVENT_DATA_BYTES_MAX)
         return 0;
-    return error_set_field(err, "data", "is %zu bytes after the PII filter, and at most %d are taken: publish a link to large data instead",
+    return error_set_field(err, "data",
+                           "is %zu bytes after the PII filter, and at most %d are taken: publish a "
+                           "link to large data instead",
                            event->data.len, EVENT_DATA_BYTES_MAX);
 }
 
-static int make_item(const struct publish *p, struct event *event, struct item *item, struct error *err) {
+static int make_item(const struct publish *p, struct event *event, struct item *item,
+                     struct error *err) {
     item->event = event;
     if (filter_item(p, event, item, err))
         return -1;
-    record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed, traceparent_of(p->request));
-    const struct span data = event_stored_data((struct span){item->draft.stored.data, item->draft.stored.len});
+    record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed,
+                      traceparent_of(p->request));
+    const struct span data = event_stored_data(
+        (struct span){item->draft.stored.data, item->draft.stored.len});
     const struct span key = {event->has_key ? event->key : NULL, event->key_len};
     dedupe_print_id(p->publisher->dedupe, span_of(event->id), &item->print);
-    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), key, data, event->rules, &item->print);
+    dedupe_print_content(p->publisher->dedupe, span_of(event->topic), key, data, event->rules,
+                         &item->print);
     return 0;
 }
 
@@ -286,7 +308,8 @@ static void free_item(struct item *item) {
     free(item->hits);
 }
 
-/* The ids of a batch, to find those that are in it twice: a table of numbers, from 1, at most half full. */
+/* The ids of a batch, to find those that are in it twice: a table of numbers, from 1, at most half
+ * full. */
 struct batch_ids {
     const struct item *items;
     uint16_t *numbers;
@@ -366,7 +389,8 @@ static bool look_up_all(struct publish *p, const struct item *items) {
 
 static int send_one(struct publish *p, size_t number, const struct item *item, struct error *err) {
     struct publisher *publisher = p->publisher;
-    const struct producer_record record = record_draft_record(&item->draft, publisher->ingest->events_topic);
+    const struct producer_record record = record_draft_record(&item->draft,
+                                                              publisher->ingest->events_topic);
     struct production *production = mem_zero(sizeof *production);
     *production = (struct production){.append.reported = on_reported,
                                       .record.print = item->print,
@@ -404,7 +428,8 @@ static bool send_all(struct publish *p, const struct item *items) {
 /* All events are good. Returns true when the request goes on waiting. */
 static bool try_events(struct publish *p, const struct batch *batch) {
     struct item *items = mem_zero(batch->count * sizeof *items);
-    bool waits = make_items(p, batch, items) == 0 && look_up_all(p, items) && (p->waiting || send_all(p, items));
+    bool waits = make_items(p, batch, items) == 0 && look_up_all(p, items) &&
+                 (p->waiting || send_all(p, items));
     for (size_t i = 0; i < batch->count; i++)
         free_item(&items[i]);
     free(items);
@@ -417,7 +442,9 @@ static const char *why_unavailable(const struct publisher *publisher) {
         return fault;
     if (!ingest_ready(publisher->ingest))
         return "Kafka is away, or its log is not read yet";
-    return publisher->inflight.unresolved_count > UNRESOLVED_MAX ? "the fate of too many events is unknown" : NULL;
+    return publisher->inflight.unresolved_count > UNRESOLVED_MAX
+               ? "the fate of too many events is unknown"
+               : NULL;
 }
 
 /* The body is good. Returns true when the request goes on waiting. */
@@ -446,7 +473,8 @@ static void try(void *arg) {
 void publish_handle(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct publish *p = mem_zero(sizeof *p);
-    *p = (struct publish){.publisher = ingest->publisher, .request = request, .began_us = clock_us()};
+    *p = (struct publish){
+        .publisher = ingest->publisher, .request = request, .began_us = clock_us()};
     DL_APPEND(ingest->publisher->publishes, p);
     loop_timer_init(&p->deadline, on_deadline, p);
     loop_timer_set(ingest->loop, &p->deadline, clock_ms() + ANSWER_WITHIN_MS);
@@ -457,7 +485,8 @@ void publish_handle(void *arg, struct http_request *request) {
 /* --- the publisher */
 
 static struct dedupe *new_dedupe(const struct publisher *publisher) {
-    return dedupe_new(DEDUPE_IDS_MAX, publisher->ingest->settings.ingest.dedupe_window_ms, publisher->key);
+    return dedupe_new(DEDUPE_IDS_MAX, publisher->ingest->settings.ingest.dedupe_window_ms,
+                      publisher->key);
 }
 
 struct publisher *publisher_new(struct ingest *ingest) {
@@ -492,8 +521,12 @@ void publisher_start_over(struct publisher *publisher) {
     publisher->era++;
 }
 
-size_t publisher_ids(struct publisher *publisher) { return dedupe_count(publisher->dedupe, clock_wall_ms()); }
+size_t publisher_ids(struct publisher *publisher) {
+    return dedupe_count(publisher->dedupe, clock_wall_ms());
+}
 
-size_t publisher_unresolved(const struct publisher *publisher) { return publisher->inflight.unresolved_count; }
+size_t publisher_unresolved(const struct publisher *publisher) {
+    return publisher->inflight.unresolved_count;
+}
 
 uint64_t publisher_doubled(const struct publisher *publisher) { return publisher->doubled; }

@@ -1,4 +1,5 @@
-/* POST /ess/publish: from the body to the log. The connection waits until the broker's word is there. All on the loop's thread. */
+/* POST /ess/publish: from the body to the log. The connection waits until the broker's word is
+ * there. All on the loop's thread. */
 #ifndef ESS_INGEST_PUBLISH_H
 #define ESS_INGEST_PUBLISH_H
 
@@ -12,15 +13,18 @@ struct ingest;
 struct publisher;
 
 struct publisher *publisher_new(struct ingest *ingest);
-/* After the producer has been freed, and so has reported everything, the server, and the loop, which has waited for tasks. */
+/* After the producer has been freed, and so has reported everything, the server, and the loop,
+ * which has waited for tasks. */
 void publisher_free(struct publisher *publisher);
 
 /* A route's handler; `arg` is the struct ingest. */
 void publish_handle(void *arg, struct http_request *request);
 
-/* The log's tail has read an event; in the order of the log, from the beginning of the dedupe window on. */
+/* The log's tail has read an event; in the order of the log, from the beginning of the dedupe
+ * window on. */
 void publisher_appended(struct publisher *publisher, const struct feed_event *event);
-/* The log is to be read anew, and may be another one: what is known of ids is forgotten, who waits is told to come again. */
+/* The log is to be read anew, and may be another one: what is known of ids is forgotten, who waits
+ * is told to come again. */
 void publisher_start_over(struct publisher *publisher);
 
 /* Ids that are known. */

@@ -13,7 +13,8 @@
 
 struct publish;
 
-/* One record on its way to Kafka. It outlives its publish when the answer had to be given before the report. */
+/* One record on its way to Kafka. It outlives its publish when the answer had to be given before
+ * the report. */
 struct production {
     struct append append;
     struct inflight_record record;
@@ -82,7 +83,8 @@ void unresolved_look(struct publisher *publisher);
 /* --- answers; each ends the request, and the publish is still to be freed */
 void publish_answer_written(const struct publish *publish);
 /* `index` names the event to blame in a batch. */
-void publish_answer_refused(const struct publish *publish, unsigned status, const struct error *err, bool at_event, size_t index);
+void publish_answer_refused(const struct publish *publish, unsigned status, const struct error *err,
+                            bool at_event, size_t index);
 /* The event's id stands for something else: at `cursor`, or where that is -1 within this batch. */
 void publish_answer_conflict(const struct publish *publish, size_t index, int64_t cursor);
 /* With the ids of all its results. */

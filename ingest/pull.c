@@ -1,4 +1,5 @@
-/* One who reads the log by HTTP; see pull.h. It reads through the feed reader and never holds up the loop. */
+/* One who reads the log by HTTP; see pull.h. It reads through the feed reader and never holds up
+ * the loop. */
 #include "ingest/pull.h"
 
 #include <inttypes.h>
@@ -44,9 +45,14 @@ static void on_gone(void *arg) {
 
 static void on_not_appeared(void *arg);
 
-void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *ingest, struct http_request *request) {
-    *p = (struct pull){
-        .kind = kind, .ingest = ingest, .request = request, .cursor_name = kind->cursor_name, .until = INT64_MAX, .limit = INT64_MAX};
+void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *ingest,
+               struct http_request *request) {
+    *p = (struct pull){.kind = kind,
+                       .ingest = ingest,
+                       .request = request,
+                       .cursor_name = kind->cursor_name,
+                       .until = INT64_MAX,
+                       .limit = INT64_MAX};
     p->waiter = (struct waiter){.wake = on_wake, .arg = p};
     feed_reader_init(&p->reader, wants, go, p);
     loop_timer_init(&p->turn, go, p);
@@ -88,19 +94,22 @@ void pull_end_all(void) {
 
 /* --- parameters */
 
-int pull_whole_number(const char *text, const char *name, int64_t min, int64_t max, int64_t *value, struct error *err) {
+int pull_whole_number(const char *text, const char *name, int64_t min, int64_t max, int64_t *value,
+                      struct error *err) {
     size_t digits = strspn(text, "0123456789");
     int64_t n = digits && digits <= 18 && !text[digits] ? strtoll(text, NULL, 10) : -1;
     if (n < min || n > max)
         return error_set_field(err, name,
                                max == INT64_MAX ? "must be a whole number, %" PRId64 " or above"
-                                                : "must be a whole number from %" PRId64 " to %" PRId64,
+                                                : "must be a whole number from %" PRId64
+                                                  " to %" PRId64,
                                min, max);
     *value = n;
     return 0;
 }
 
-int pull_number(const struct http_request *request, const char *name, int64_t min, int64_t max, int64_t *value, struct error *err) {
+int pull_number(const struct http_request *request, const char *name, int64_t min, int64_t max,
+                int64_t *value, struct error *err) {
     const char *text = http_request_query(request, name);
     return text ? pull_whole_number(text, name, min, max, value, err) : 0;
 }
@@ -109,7 +118,9 @@ int pull_range(struct pull *p, struct error *err) {
     if (pull_number(p->request, "since_cursor", 0, INT64_MAX, &p->position, err) ||
         pull_number(p->request, "until_cursor", 0, INT64_MAX, &p->until, err))
         return -1;
-    return p->until < p->position ? error_set_field(err, "until_cursor", "must not be below since_cursor") : 0;
+    return p->until < p->position
+               ? error_set_field(err, "until_cursor", "must not be below since_cursor")
+               : 0;
 }
 
 static int add_pattern(struct pull *p, const char *pattern, struct error *err) {
@@ -139,12 +150,16 @@ int pull_topics(struct pull *p, struct error *err) {
 
 /* --- the beginning */
 
-void pull_refuse(struct pull *p, const struct error *err) { http_problem(p->request, 400, err, NULL, 0); }
+void pull_refuse(struct pull *p, const struct error *err) {
+    http_problem(p->request, 400, err, NULL, 0);
+}
 
 void pull_unavailable(struct pull *p) {
     struct error err;
     if (p->newer)
-        error_set(&err, "a later version of ESS wrote the event at cursor %" PRId64 ": upgrade this ess-ingest to read it",
+        error_set(&err,
+                  "a later version of ESS wrote the event at cursor %" PRId64
+                  ": upgrade this ess-ingest to read it",
                   p->newer);
     else
         error_set(&err, "the log cannot be read at present; try again");
@@ -158,7 +173,8 @@ static void on_not_appeared(void *arg) {
     int64_t end = ingest_end(p->ingest);
     DL_DELETE2(appearing, p, appear_prev, appear_next);
     if (p->position > end && ingest_ready(p->ingest)) {
-        error_set_field(&err, p->cursor_name, "%" PRId64 " is beyond the end of the log, %" PRId64, p->position, end);
+        error_set_field(&err, p->cursor_name, "%" PRId64 " is beyond the end of the log, %" PRId64,
+                        p->position, end);
         pull_refuse(p, &err);
         p->kind->free(p);
     } else {
@@ -234,7 +250,8 @@ bool pull_lapsed(struct pull *p) {
     return true;
 }
 
-/* An eighth of what is free: slow readers one after the other leave ever less, and never nothing. */
+/* An eighth of what is free: slow readers one after the other leave ever less, and never nothing.
+ */
 size_t pull_piece_bytes(const struct pull *p, size_t max) {
     size_t room = http_answer_room(p->request) / 8;
     return room < max ? room : max;
@@ -260,7 +277,9 @@ void pull_put(struct pull *p, const struct feed_event *event, struct buf *out) {
     p->count++;
 }
 
-bool pull_has_more(const struct pull *p) { return p->position < p->until && p->position < feed_end(p->ingest->feed); }
+bool pull_has_more(const struct pull *p) {
+    return p->position < p->until && p->position < feed_end(p->ingest->feed);
+}
 
 void pull_go_soon(struct pull *p) { loop_timer_set(p->ingest->loop, &p->turn, clock_ms()); }
 
@@ -271,4 +290,6 @@ void pull_wait(struct pull *p) {
     waiters_wait(&p->waiter);
 }
 
-int64_t pull_reached(const struct pull *p) { return p->waiter.waiting ? feed_end(p->ingest->feed) : p->position; }
+int64_t pull_reached(const struct pull *p) {
+    return p->waiter.waiting ? feed_end(p->ingest->feed) : p->position;
+}

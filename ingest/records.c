@@ -13,14 +13,16 @@
 
 enum { KEY_BYTES = SPEC_ID_BYTES_MAX + 8 };
 
-void records_add_spec(const struct ingest *ingest, struct change *change, const struct subscriber_record *record) {
+void records_add_spec(const struct ingest *ingest, struct change *change,
+                      const struct subscriber_record *record) {
     struct buf value = {0};
     subscriber_record_to_json(record, ingest->keyring, &value);
     change_add(change, record->spec.id, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
-void records_add_keys(const struct ingest *ingest, struct change *change, const char *id, const struct subscriber_keys *keys) {
+void records_add_keys(const struct ingest *ingest, struct change *change, const char *id,
+                      const struct subscriber_keys *keys) {
     struct buf value = {0};
     char key[KEY_BYTES];
     subscriber_keys_to_json(keys, id, ingest->keyring, &value);
@@ -59,7 +61,8 @@ static void on_done(void *arg, const struct change_result *result) {
     if (result->fate == CHANGE_READ && e->event)
         log_info(e->event, LOG_S("subscriber", e->id), LOG_N("generation", result->generation));
     else if (result->fate != CHANGE_READ)
-        log_warn("subscriber_not_written", LOG_S("subscriber", e->id), LOG_S("reason", result->reason));
+        log_warn("subscriber_not_written", LOG_S("subscriber", e->id),
+                 LOG_S("reason", result->reason));
     if (result->fate == CHANGE_READ && (result->keys_overtaken || result->spec_overtaken))
         records_restore(e->ingest, e->id);
     free(e);
@@ -69,7 +72,8 @@ static struct change *begin(struct ingest *ingest, const struct registry_entry *
     return change_new(ingest, entry->id, entry->born, entry->keys_offset);
 }
 
-static void send_off(struct ingest *ingest, struct change *change, const char *id, const char *event) {
+static void send_off(struct ingest *ingest, struct change *change, const char *id,
+                     const char *event) {
     struct errand *e = mem_zero(sizeof *e);
     *e = (struct errand){.ingest = ingest, .event = event};
     snprintf(e->id, sizeof e->id, "%s", id);
@@ -86,7 +90,8 @@ static bool same_content(const struct registry_entry *entry, const struct spec *
 }
 
 /* The file's secret instead of the one there is; whatever else the keys hold stays. */
-static void add_secret(struct ingest *ingest, struct change *change, const struct registry_entry *entry, char *secret) {
+static void add_secret(struct ingest *ingest, struct change *change,
+                       const struct registry_entry *entry, char *secret) {
     const struct subscriber_keys *old = registry_keys(entry);
     struct subscriber_keys keys = {.secret = secret};
     memcpy(keys.born, entry->born, sizeof keys.born);
@@ -95,10 +100,12 @@ static void add_secret(struct ingest *ingest, struct change *change, const struc
     records_add_keys(ingest, change, entry->id, &keys);
 }
 
-bool records_update(struct ingest *ingest, const struct registry_entry *entry, const struct spec *spec, const char *source) {
+bool records_update(struct ingest *ingest, const struct registry_entry *entry,
+                    const struct spec *spec, const char *source) {
     const struct subscriber_keys *keys = registry_keys(entry);
     bool same_keys = keys && strcmp(keys->secret, spec->secret) == 0;
-    bool same_spec = !entry->removed && strcmp(entry->source, source) == 0 && same_content(entry, spec);
+    bool same_spec = !entry->removed && strcmp(entry->source, source) == 0 &&
+                     same_content(entry, spec);
     if (same_keys && same_spec)
         return false;
     struct change *change = begin(ingest, entry);
@@ -113,8 +120,8 @@ bool records_update(struct ingest *ingest, const struct registry_entry *entry, c
 }
 
 /* Its own spec again, with its keys when they are to be written again too. */
-static void rewrite(struct ingest *ingest, const struct registry_entry *entry, bool removed, const struct subscriber_keys *keys,
-                    const char *event) {
+static void rewrite(struct ingest *ingest, const struct registry_entry *entry, bool removed,
+                    const struct subscriber_keys *keys, const char *event) {
     struct spec spec;
     struct change *change = begin(ingest, entry);
     registry_spec(entry, &spec);
@@ -127,7 +134,9 @@ static void rewrite(struct ingest *ingest, const struct registry_entry *entry, b
     spec_fini(&spec);
 }
 
-void records_remove(struct ingest *ingest, const struct registry_entry *entry) { rewrite(ingest, entry, true, NULL, "subscriber_removed"); }
+void records_remove(struct ingest *ingest, const struct registry_entry *entry) {
+    rewrite(ingest, entry, true, NULL, "subscriber_removed");
+}
 
 void records_delete(struct ingest *ingest, const struct registry_entry *entry) {
     struct change *change = begin(ingest, entry);
@@ -174,10 +183,11 @@ void records_write_check(struct ingest *ingest) {
     struct append *append = mem_zero(sizeof *append);
     append->reported = on_check_reported;
     subscriber_check_to_json(ingest->keyring, &value);
-    const struct producer_record record = {.topic = ingest->subscribers_topic,
-                                           .partition = 0,
-                                           .key = {SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES},
-                                           .value = {value.data, value.len}};
+    const struct producer_record record = {
+        .topic = ingest->subscribers_topic,
+        .partition = 0,
+        .key = {SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES},
+        .value = {value.data, value.len}};
     if (producer_send(ingest->producer, &record, append, &err)) {
         log_warn("check_record_not_written", LOG_S("reason", err.message));
         free(append);

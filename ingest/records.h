@@ -1,4 +1,5 @@
-/* The records that ess-ingest writes about subscribers; see registry.h for the reading. Loop thread only. */
+/* The records that ess-ingest writes about subscribers; see registry.h for the reading. Loop thread
+ * only. */
 #ifndef ESS_INGEST_RECORDS_H
 #define ESS_INGEST_RECORDS_H
 
@@ -13,18 +14,24 @@ struct ingest;
 struct registry;
 struct registry_entry;
 
-/* Add to a change: the spec record of a registration; the keys record; tombstones for all that a subscriber has but its
- * commands, the spec's last, so that whoever registers the id anew comes after all of them. */
-void records_add_spec(const struct ingest *ingest, struct change *change, const struct subscriber_record *record);
-void records_add_keys(const struct ingest *ingest, struct change *change, const char *id, const struct subscriber_keys *keys);
+/* Add to a change: the spec record of a registration; the keys record; tombstones for all that a
+ * subscriber has but its commands, the spec's last, so that whoever registers the id anew comes
+ * after all of them. */
+void records_add_spec(const struct ingest *ingest, struct change *change,
+                      const struct subscriber_record *record);
+void records_add_keys(const struct ingest *ingest, struct change *change, const char *id,
+                      const struct subscriber_keys *keys);
 void records_add_tombstones(struct change *change, const char *id);
 
-/* The entry's record as it would be with this spec. The spec stays the caller's. The entry must be readable. */
+/* The entry's record as it would be with this spec. The spec stays the caller's. The entry must be
+ * readable. */
 struct subscriber_record records_of(const struct registry_entry *entry, const struct spec *spec);
 
-/* These write and wait for nobody; what did not get there is logged, and made good by the folder's next scan or at the next
- * start. The first writes only what differs from the entry, and returns whether something does (`spec` with its secret). */
-bool records_update(struct ingest *ingest, const struct registry_entry *entry, const struct spec *spec, const char *source);
+/* These write and wait for nobody; what did not get there is logged, and made good by the folder's
+ * next scan or at the next start. The first writes only what differs from the entry, and returns
+ * whether something does (`spec` with its secret). */
+bool records_update(struct ingest *ingest, const struct registry_entry *entry,
+                    const struct spec *spec, const char *source);
 void records_remove(struct ingest *ingest, const struct registry_entry *entry);
 void records_delete(struct ingest *ingest, const struct registry_entry *entry);
 /* A change was overtaken: brings the log back to what the registry says of the id. */

@@ -1,4 +1,5 @@
-/* POST /register; see register.h. Where delivery starts is found first, then the records are written. */
+/* POST /register; see register.h. Where delivery starts is found first, then the records are
+ * written. */
 #include "ingest/register.h"
 
 #include <inttypes.h>
@@ -93,7 +94,8 @@ static void begin(struct registering *r, int64_t start) {
     access_token_make(r->token);
     access_token_hash(span_of(r->token), hash);
     r->start = start;
-    r->registration = registration_begin(r->ingest, &r->spec, "api", r->by, hash, start, on_registered, r);
+    r->registration = registration_begin(r->ingest, &r->spec, "api", r->by, hash, start,
+                                         on_registered, r);
 }
 
 static void on_start(void *arg, const struct place *places, const struct error *refused) {
@@ -127,11 +129,13 @@ static void make_missing(struct spec *spec) {
 void register_handle(void *arg, struct http_request *request) {
     static const char *const no_parameters[] = {NULL};
     struct ingest *ingest = arg;
-    const struct spec_rules rules = {.allowed = ingest->settings.allowed, .allowed_count = ingest->settings.allowed_count};
+    const struct spec_rules rules = {.allowed = ingest->settings.allowed,
+                                     .allowed_count = ingest->settings.allowed_count};
     struct error err;
     struct registering *r = mem_zero(sizeof *r);
     *r = (struct registering){.ingest = ingest, .request = request};
-    if (http_request_query_check(request, no_parameters, &err) || spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
+    if (http_request_query_check(request, no_parameters, &err) ||
+        spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
         refuse(r, 400, &err);
     } else if (auth_register(ingest, request, &r->spec, &err)) {
         bearer_refuse(request, &err);

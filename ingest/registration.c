@@ -1,5 +1,6 @@
-/* Registrations; see registration.h. First a claim to the id, then, when that was read back as the first and nobody has the id,
- * keys and spec: the keys before the spec, so that whoever sees the spec can sign. */
+/* Registrations; see registration.h. First a claim to the id, then, when that was read back as the
+ * first and nobody has the id, keys and spec: the keys before the spec, so that whoever sees the
+ * spec can sign. */
 #include "ingest/registration.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ struct registration {
     char id[SPEC_ID_BYTES_MAX + 1], born[37];
     struct change *change; /* with keys and spec, not yet sent */
     int64_t began_ms;
-    void (*done)(void *arg, enum registration_outcome outcome, const char *reason); /* NULL: nobody waits any more */
+    void (*done)(void *arg, enum registration_outcome outcome,
+                 const char *reason); /* NULL: nobody waits any more */
     void *arg;
 };
 
@@ -37,7 +39,9 @@ static void end(struct registration *r, enum registration_outcome outcome, const
     free(r);
 }
 
-static void on_late(void *arg) { tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time"); }
+static void on_late(void *arg) {
+    tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
+}
 
 /* Its spec is in the log. */
 static void on_written(void *arg, const struct change_result *result) {
@@ -47,7 +51,8 @@ static void on_written(void *arg, const struct change_result *result) {
     if (ours && (result->fate != CHANGE_READ || !r->done))
         records_delete(r->ingest, entry); /* without its keys, or with some that nobody knows */
     else if (ours)
-        log_info("subscriber_registered", LOG_S("subscriber", r->id), LOG_N("generation", entry->generation), LOG_N("start", entry->start),
+        log_info("subscriber_registered", LOG_S("subscriber", r->id),
+                 LOG_N("generation", entry->generation), LOG_N("start", entry->start),
                  LOG_S("source", entry->source));
     if (result->fate != CHANGE_READ)
         end(r, REGISTRATION_FAILED, result->reason);
@@ -57,7 +62,8 @@ static void on_written(void *arg, const struct change_result *result) {
         end(r, REGISTRATION_TAKEN, "it was deleted again at once");
 }
 
-/* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is registered. */
+/* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is
+ * registered. */
 static void on_claimed(void *arg, const struct change_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
@@ -75,11 +81,13 @@ static void on_claimed(void *arg, const struct change_result *result) {
         return;
     }
     claims_drop(r->ingest, r->id, r->born);
-    end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED, taken ? "another was first" : "Kafka did not confirm it in time");
+    end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
+        taken ? "another was first" : "Kafka did not confirm it in time");
 }
 
-static struct change *make_change(const struct registration *r, const struct spec *spec, const char *source, const char *by,
-                                  const char *token_hash, int64_t start) {
+static struct change *make_change(const struct registration *r, const struct spec *spec,
+                                  const char *source, const char *by, const char *token_hash,
+                                  int64_t start) {
     char claim[CLAIMS_KEY_BYTES];
     struct change *change = change_new(r->ingest, r->id, "", -1);
     struct subscriber_record record = {.start = start, .spec = *spec};
@@ -96,9 +104,10 @@ static struct change *make_change(const struct registration *r, const struct spe
     return change;
 }
 
-struct registration *registration_begin(struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
-                                        const char *token_hash, int64_t start,
-                                        void (*done)(void *, enum registration_outcome, const char *), void *arg) {
+struct registration *registration_begin(
+    struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
+    const char *token_hash, int64_t start,
+    void (*done)(void *, enum registration_outcome, const char *), void *arg) {
     char claim[CLAIMS_KEY_BYTES];
     struct registration *r = mem_zero(sizeof *r);
     *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};

@@ -79,21 +79,28 @@ struct registry_entry *registry_find_token(struct registry *r, const char *hash)
     return registry_in_force(entry) && registry_keys(entry) ? entry : NULL;
 }
 
-bool registry_in_force(const struct registry_entry *entry) { return entry && entry->known && !(entry->readable && entry->removed); }
+bool registry_in_force(const struct registry_entry *entry) {
+    return entry && entry->known && !(entry->readable && entry->removed);
+}
 
 struct subscriber_keys *registry_keys(const struct registry_entry *entry) {
     return entry->keys && strcmp(entry->keys->born, entry->born) == 0 ? entry->keys : NULL;
 }
 
-bool registry_is_file(const struct registry_entry *entry) { return entry->readable && strcmp(entry->source, "api") != 0; }
-bool registry_paused(const struct registry_entry *entry) { return entry->want.paused && strcmp(entry->want.born, entry->born) == 0; }
+bool registry_is_file(const struct registry_entry *entry) {
+    return entry->readable && strcmp(entry->source, "api") != 0;
+}
+bool registry_paused(const struct registry_entry *entry) {
+    return entry->want.paused && strcmp(entry->want.born, entry->born) == 0;
+}
 
 struct span registry_check(const struct registry *r) {
     return r->has_check ? (struct span){r->check.data, r->check.len} : (struct span){NULL, 0};
 }
 
 void registry_spec(const struct registry_entry *entry, struct spec *spec) {
-    /* It was checked when it was registered; which addresses may be called is decided at each connection. */
+    /* It was checked when it was registered; which addresses may be called is decided at each
+     * connection. */
     static const struct cidr everywhere = {.bits = 0};
     static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
     struct error err;
@@ -103,18 +110,21 @@ void registry_spec(const struct registry_entry *entry, struct spec *spec) {
 
 /* --- reading */
 
-static void say_bad(const struct registry *r, const struct registry_entry *entry, enum registry_record kind) {
+static void say_bad(const struct registry *r, const struct registry_entry *entry,
+                    enum registry_record kind) {
     int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
     log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", partition),
-              LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id), LOG_S("reason", entry->bad[kind]));
+              LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id),
+              LOG_S("reason", entry->bad[kind]));
 }
 
-/* While the topics are first read it is not said yet: a newer record may take its place, as after a key of the file was replaced. */
-static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind, const struct table_record *record,
-                     const char *reason) {
+/* While the topics are first read it is not said yet: a newer record may take its place, as after a
+ * key of the file was replaced. */
+static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind,
+                     const struct table_record *record, const char *reason) {
     struct buf text = {0};
-    buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s", record->topic, (int)record->partition,
-               (long long)record->offset, reason);
+    buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s",
+               record->topic, (int)record->partition, (long long)record->offset, reason);
     free(entry->bad[kind]);
     entry->bad[kind] = buf_detach(&text, NULL);
     entry->bad_offset[kind] = record->offset;
@@ -143,7 +153,8 @@ static void take_spec(struct registry_entry *entry, const struct subscriber_reco
 
 static const char no_key[] = "there is no key to open it";
 
-/* Another ingest that starts at the same moment may have made the key file just now, and sealed with it. */
+/* Another ingest that starts at the same moment may have made the key file just now, and sealed
+ * with it. */
 static const struct keyring *ring_of(struct registry *r) {
     struct error err;
     if (!r->ingest->keyring)
@@ -151,12 +162,14 @@ static const struct keyring *ring_of(struct registry *r) {
     return r->ingest->keyring;
 }
 
-static void read_spec(struct registry *r, struct registry_entry *entry, const struct table_record *record) {
+static void read_spec(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record) {
     struct subscriber_record parsed;
     struct error err;
     bool newer = false, old_key = false;
     const struct keyring *ring = ring_of(r);
-    if (!ring || subscriber_record_from_json(&parsed, entry->id, record->value, ring, &newer, &old_key, &err)) {
+    if (!ring || subscriber_record_from_json(&parsed, entry->id, record->value, ring, &newer,
+                                             &old_key, &err)) {
         note_bad(r, entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
         entry->known = true;
         entry->readable = false;
@@ -172,17 +185,20 @@ static void read_spec(struct registry *r, struct registry_entry *entry, const st
     spec_fini(&parsed.spec);
 }
 
-static void read_keys(struct registry *r, struct registry_entry *entry, const struct table_record *record, bool overtaken) {
+static void read_keys(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record, bool overtaken) {
     struct subscriber_keys keys;
     struct error err;
     bool newer, old_key = false;
     const struct keyring *ring = ring_of(r);
-    if (!ring || subscriber_keys_from_json(&keys, entry->id, record->value, ring, &newer, &old_key, &err)) {
+    if (!ring ||
+        subscriber_keys_from_json(&keys, entry->id, record->value, ring, &newer, &old_key, &err)) {
         note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
         return;
     }
     note_good(entry, REGISTRY_KEYS);
-    if (overtaken || (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0)) {
+    if (overtaken ||
+        (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0)) {
         subscriber_keys_fini(&keys);
     } else {
         forget_keys(r, entry);
@@ -195,7 +211,8 @@ static void read_keys(struct registry *r, struct registry_entry *entry, const st
     entry->old_key |= old_key;
 }
 
-static void read_want(struct registry *r, struct registry_entry *entry, const struct table_record *record) {
+static void read_want(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record) {
     struct subscriber_want want;
     struct error err;
     bool newer;
@@ -204,11 +221,13 @@ static void read_want(struct registry *r, struct registry_entry *entry, const st
         return;
     }
     note_good(entry, REGISTRY_WANT);
-    if (!entry->readable || strcmp(entry->want.born, entry->born) != 0 || strcmp(want.born, entry->born) == 0)
+    if (!entry->readable || strcmp(entry->want.born, entry->born) != 0 ||
+        strcmp(want.born, entry->born) == 0)
         entry->want = want;
 }
 
-static void read_tombstone(struct registry *r, struct registry_entry *entry, enum subscriber_key kind) {
+static void read_tombstone(struct registry *r, struct registry_entry *entry,
+                           enum subscriber_key kind) {
     if (kind == SUBSCRIBER_KEY_SPEC) {
         entry_free(r, entry);
     } else if (kind == SUBSCRIBER_KEY_KEYS) {
@@ -245,7 +264,8 @@ static void pass_over(struct registry_entry *entry, enum subscriber_key kind, in
         entry->keys_offset = offset;
 }
 
-static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind, const struct table_record *record) {
+static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind,
+                               const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
     struct change *ours = change_find(r->ingest, id, record, entry);
     bool overtaken = change_overtaken(ours);
@@ -275,11 +295,14 @@ static void on_record(void *arg, const struct table_record *record) {
         statuses_read(r->ingest->statuses, record);
     else if (kind == SUBSCRIBER_KEY_CHECK)
         read_check(r, record);
-    else if (kind != SUBSCRIBER_KEY_OTHER && kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
+    else if (kind != SUBSCRIBER_KEY_OTHER &&
+             kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
         read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
-        log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-                  LOG_S("subscriber", id), LOG_S("reason", "it belongs into another partition, so nobody reads it"));
+        log_error("bad_record", LOG_S("topic", record->topic),
+                  LOG_N("partition", record->partition), LOG_N("offset", record->offset),
+                  LOG_S("subscriber", id),
+                  LOG_S("reason", "it belongs into another partition, so nobody reads it"));
 }
 
 static void on_loaded(void *arg) {
@@ -305,9 +328,12 @@ static void on_failed(void *arg, const char *reason) {
     ingest_start_over(r->ingest, reason);
 }
 
-struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *), struct error *err) {
+struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *),
+                              struct error *err) {
     struct registry *r = mem_zero(sizeof *r);
-    *r = (struct registry){.ingest = ingest, .topics = {ingest->subscribers_topic, ingest->tokens_topic, NULL}, .loaded = loaded};
+    *r = (struct registry){.ingest = ingest,
+                           .topics = {ingest->subscribers_topic, ingest->tokens_topic, NULL},
+                           .loaded = loaded};
     const struct table_options options = {.kafka = &ingest->settings.kafka,
                                           .topics = r->topics,
                                           .partitions = ingest->genesis.subscriber_partitions,

@@ -1,7 +1,9 @@
-/* The subscribers as ess.subscribers has them. Kafka is the truth: what is written counts once it was read back.
+/* The subscribers as ess.subscribers has them. Kafka is the truth: what is written counts once it
+ * was read back.
  *
- * What this ingest wrote is compared with what it was made from when it is read back (change.h). Where another's record came
- * between, ours is not taken here: whoever wrote it is told, and writes what it hides in the log once more (records_restore). */
+ * What this ingest wrote is compared with what it was made from when it is read back (change.h).
+ * Where another's record came between, ours is not taken here: whoever wrote it is told, and writes
+ * what it hides in the log once more (records_restore). */
 #ifndef ESS_INGEST_REGISTRY_H
 #define ESS_INGEST_REGISTRY_H
 
@@ -27,8 +29,9 @@ struct registry_entry {
     bool readable; /* and was understood: all of these hold */
     bool removed;  /* its file is gone */
     char born[37];
-    char *source; /* "api", or the file */
-    char by[SUBSCRIBER_BY_BYTES]; /* the access token that registered it; "" for an admin's and a file's */
+    char *source;                 /* "api", or the file */
+    char by[SUBSCRIBER_BY_BYTES]; /* the access token that registered it; "" for an admin's and a
+                                     file's */
     int64_t start;
     int64_t generation; /* offset of the spec record */
     char *content;      /* the spec with its header values, as spec_to_json writes it */
@@ -37,18 +40,22 @@ struct registry_entry {
     UT_hash_handle by_token;      /* while the keys have an access token */
     int64_t keys_offset;          /* -1: none */
     struct subscriber_want want;  /* born is "" when there is none */
-    int64_t *commands;            /* offsets of the newest REGISTRY_COMMANDS commands that were read, a ring; NULL: none */
+    int64_t *commands; /* offsets of the newest REGISTRY_COMMANDS commands that were read, a ring;
+                          NULL: none */
     uint64_t commands_read;
-    char *bad[REGISTRY_RECORDS];  /* where the record stands that cannot be read, and why; NULL: it can */
+    char *bad[REGISTRY_RECORDS]; /* where the record stands that cannot be read, and why; NULL: it
+                                    can */
     int64_t bad_offset[REGISTRY_RECORDS];
-    bool newer;                   /* the spec was written by a newer version of ESS */
-    bool old_key;                 /* something is sealed by an older key of the file */
-    int64_t missing_since_ms;     /* the folder's: when its file was first found to be gone; 0: it is there */
+    bool newer;               /* the spec was written by a newer version of ESS */
+    bool old_key;             /* something is sealed by an older key of the file */
+    int64_t missing_since_ms; /* the folder's: when its file was first found to be gone; 0: it is
+                                 there */
 };
 
-/* Begins to read ess.subscribers and ess.tokens. `loaded` is called once all is there; NULL with the reason when librdkafka
- * refuses. */
-struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *ingest), struct error *err);
+/* Begins to read ess.subscribers and ess.tokens. `loaded` is called once all is there; NULL with
+ * the reason when librdkafka refuses. */
+struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *ingest),
+                              struct error *err);
 void registry_free(struct registry *registry);
 bool registry_loaded(const struct registry *registry);
 
@@ -58,10 +65,12 @@ size_t registry_count(const struct registry *registry);
 uint64_t registry_version(const struct registry *registry);
 struct registry_entry *registry_find(struct registry *registry, const char *id);
 
-/* The subscriber in force whose access token has this hash (64 lower-case hex digits); NULL: none. */
+/* The subscriber in force whose access token has this hash (64 lower-case hex digits); NULL: none.
+ */
 struct registry_entry *registry_find_token(struct registry *registry, const char *hash);
 
-/* Its spec is there, understood or not, and it was not removed: the id is taken. `entry` may be NULL. */
+/* Its spec is there, understood or not, and it was not removed: the id is taken. `entry` may be
+ * NULL. */
 bool registry_in_force(const struct registry_entry *entry);
 /* Its keys, NULL when there are none of its registration. */
 struct subscriber_keys *registry_keys(const struct registry_entry *entry);

@@ -1,5 +1,5 @@
-/* From nothing to ready; see startup.h. The order is: topics and genesis, then the tail and the subscribers' records,
- * then the key that opens them, then the files. */
+/* From nothing to ready; see startup.h. The order is: topics and genesis, then the tail and the
+ * subscribers' records, then the key that opens them, then the files. */
 #include "ingest/startup.h"
 
 #include <inttypes.h>
@@ -9,8 +9,8 @@
 #include "common/base/log.h"
 #include "common/feed/begin.h"
 #include "common/model/seal.h"
-#include "ingest/dedupe.h"
 #include "ingest/claims.h"
+#include "ingest/dedupe.h"
 #include "ingest/folder.h"
 #include "ingest/ingest.h"
 #include "ingest/publish.h"
@@ -28,7 +28,8 @@ static int64_t began_ms; /* when the log was opened */
 
 static void warn_newer(struct ingest *ingest, int64_t cursor) {
     if (ingest->newer_events++ == 0)
-        log_warn("newer_event", LOG_N("cursor", cursor), LOG_S("reason", "written by a later version of ESS: upgrade this ess-ingest"));
+        log_warn("newer_event", LOG_N("cursor", cursor),
+                 LOG_S("reason", "written by a later version of ESS: upgrade this ess-ingest"));
 }
 
 static void on_appended(void *arg, const struct feed_event *event) {
@@ -49,7 +50,8 @@ static void note_ids_read(struct ingest *ingest) {
     if (ingest->ids_read || feed_end(ingest->feed) < ingest->genesis.end)
         return;
     ingest->ids_read = true;
-    log_info("ids_read", LOG_N("ids", publisher_ids(ingest->publisher)), LOG_N("took_ms", clock_ms() - began_ms));
+    log_info("ids_read", LOG_N("ids", publisher_ids(ingest->publisher)),
+             LOG_N("took_ms", clock_ms() - began_ms));
     tell_ready(ingest);
 }
 
@@ -74,8 +76,10 @@ static void on_crowded(void *arg, size_t readers) {
     struct ingest *ingest = arg;
     int64_t held_back;
     if (log_limit_pass(&ingest->crowded_warning, clock_ms(), CROWDED_PERIOD_MS, &held_back))
-        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers), LOG_N("feed_cache", ingest->settings.feed_cache),
-                 LOG_S("reason", "most of what is read from Kafka has to make room before it is used: raise feed.cache"));
+        log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers),
+                 LOG_N("feed_cache", ingest->settings.feed_cache),
+                 LOG_S("reason", "most of what is read from Kafka has to make room before it is "
+                                 "used: raise feed.cache"));
 }
 
 static void on_foreign(void *arg, int64_t cursor) {
@@ -85,7 +89,8 @@ static void on_foreign(void *arg, int64_t cursor) {
                  LOG_S("reason", "not written by ESS, or for another feed; skipped"));
 }
 
-/* There was no key file: one is made where nothing is sealed yet. Of ingests that start at once, one makes it and the others take it. */
+/* There was no key file: one is made where nothing is sealed yet. Of ingests that start at once,
+ * one makes it and the others take it. */
 static int make_key(struct ingest *ingest, bool wanted, struct error *err) {
     struct error reading;
     const char *path = ingest->settings.secrets_key_file;
@@ -109,9 +114,13 @@ static int check_key(struct ingest *ingest, bool *old_key, struct error *err) {
         return 0;
     subscriber_check_key_id(check, id);
     if (!ingest->keyring)
-        return error_set(err, "%s does not exist, but secrets in Kafka are sealed with key %s: put that key file back", path, id);
+        return error_set(err,
+                         "%s does not exist, but secrets in Kafka are sealed with key %s: put that "
+                         "key file back",
+                         path, id);
     if (subscriber_check_from_json(check, ingest->keyring, old_key, err))
-        return error_prefix(err, "%s does not fit the secrets in Kafka (sealed with key %s): ", path, id);
+        return error_prefix(
+            err, "%s does not fit the secrets in Kafka (sealed with key %s): ", path, id);
     return 0;
 }
 
@@ -172,7 +181,8 @@ static void open_log(struct ingest *ingest) {
 static void on_waiting(void *arg, const char *reason) {
     struct ingest *ingest = arg;
     snprintf(ingest->waiting_for, sizeof ingest->waiting_for, "%s", reason);
-    log_warn("waiting_for_kafka", LOG_S("brokers", ingest->settings.kafka.brokers), LOG_S("reason", reason));
+    log_warn("waiting_for_kafka", LOG_S("brokers", ingest->settings.kafka.brokers),
+             LOG_S("reason", reason));
 }
 
 static void on_warning(void *arg, const char *reason) {
@@ -191,10 +201,12 @@ static void fit_events(struct ingest *ingest) {
     if (fits >= ingest->max_event)
         return;
     ingest->max_event = fits;
-    snprintf(reason, sizeof reason, "topic %s takes records of max.message.bytes=%" PRId64 " only: larger events are refused with 413",
+    snprintf(reason, sizeof reason,
+             "topic %s takes records of max.message.bytes=%" PRId64
+             " only: larger events are refused with 413",
              ingest->events_topic, ingest->genesis.record_bytes_max);
-    log_warn("max_event_lowered", LOG_N("ingest_max_event", ingest->settings.ingest.max_event), LOG_N("in_force", fits),
-             LOG_S("reason", reason));
+    log_warn("max_event_lowered", LOG_N("ingest_max_event", ingest->settings.ingest.max_event),
+             LOG_N("in_force", fits), LOG_S("reason", reason));
 }
 
 static void on_ready(void *arg, const struct genesis *genesis) {
@@ -206,14 +218,15 @@ static void on_ready(void *arg, const struct genesis *genesis) {
 }
 
 void startup_begin(struct ingest *ingest) {
-    const struct feed_begin_options options = {.kafka = &ingest->settings.kafka,
-                                               .create = true,
-                                               .window_ms = ingest->settings.ingest.dedupe_window_ms,
-                                               .waiting = on_waiting,
-                                               .warning = on_warning,
-                                               .refused = on_refused,
-                                               .ready = on_ready,
-                                               .arg = ingest};
+    const struct feed_begin_options options = {
+        .kafka = &ingest->settings.kafka,
+        .create = true,
+        .window_ms = ingest->settings.ingest.dedupe_window_ms,
+        .waiting = on_waiting,
+        .warning = on_warning,
+        .refused = on_refused,
+        .ready = on_ready,
+        .arg = ingest};
     begin = feed_begin_new(ingest->loop, &options);
 }
 

@@ -1,5 +1,6 @@
-/* From nothing to ready: topics, genesis, the log's tail, the subscribers, the key that seals their secrets. Waits for
- * Kafka as long as it takes, and begins anew when the log turns out to be another. */
+/* From nothing to ready: topics, genesis, the log's tail, the subscribers, the key that seals their
+ * secrets. Waits for Kafka as long as it takes, and begins anew when the log turns out to be
+ * another. */
 #ifndef ESS_INGEST_STARTUP_H
 #define ESS_INGEST_STARTUP_H
 

@@ -20,14 +20,16 @@ void status_healthz(void *arg, struct http_request *request) {
 }
 
 static const char *why_not_ready(const struct ingest *ingest) {
-    const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL, *fault = producer_fault(ingest->producer);
+    const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL,
+               *fault = producer_fault(ingest->producer);
     if (fault || trouble)
         return fault ? fault : trouble;
     if (!ingest->kafka_up)
         return "no Kafka broker answers";
     if (ingest->subscribers_trouble)
         return ingest->subscribers_trouble;
-    return *ingest->waiting_for ? ingest->waiting_for : "the log and the subscribers are being read";
+    return *ingest->waiting_for ? ingest->waiting_for
+                                : "the log and the subscribers are being read";
 }
 
 void status_readyz(void *arg, struct http_request *request) {
@@ -48,7 +50,8 @@ void status_readyz(void *arg, struct http_request *request) {
 
 static void subscribers(struct ingest *ingest, struct buf *out) {
     size_t active = 0, removed = 0;
-    for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e; e = e->hh.next) {
+    for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e;
+         e = e->hh.next) {
         active += e->known && !e->removed;
         removed += e->known && e->removed;
     }
@@ -71,13 +74,15 @@ static void feed_metrics(const struct feed *feed, struct buf *out) {
 }
 
 void status_metrics(void *arg, struct http_request *request) {
-    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict", "refused", "unavailable"};
+    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
+                                                           "refused", "unavailable"};
     struct ingest *ingest = arg;
     struct buf out = {0}, labels = {0};
     if (!http_request_no_query(request))
         return;
-    metrics_family(&out, "ess_publish_total", "counter",
-                   "Published events by outcome; a request that is refused or in conflict counts as one.");
+    metrics_family(
+        &out, "ess_publish_total", "counter",
+        "Published events by outcome; a request that is refused or in conflict counts as one.");
     for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
         buf_clear(&labels);
         metrics_label(&labels, "outcome", outcomes[i]);
@@ -90,7 +95,8 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
     metrics_family(&out, "ess_publish_unresolved", "gauge",
                    "Events of which only reading the log can tell whether it has them.");
-    metrics_value(&out, "ess_publish_unresolved", "", (double)publisher_unresolved(ingest->publisher));
+    metrics_value(&out, "ess_publish_unresolved", "",
+                  (double)publisher_unresolved(ingest->publisher));
     metrics_family(&out, "ess_doubled_ids_total", "counter",
                    "Ids that the tail of the log has brought at a second cursor.");
     metrics_value(&out, "ess_doubled_ids_total", "", (double)publisher_doubled(ingest->publisher));
@@ -102,13 +108,15 @@ void status_metrics(void *arg, struct http_request *request) {
     feed_metrics(ingest->feed, &out);
     metrics_family(&out, "ess_feed_cache_bytes", "gauge",
                    "Memory of the cached chunks of the log.");
-    metrics_value(&out, "ess_feed_cache_bytes", "", ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
+    metrics_value(&out, "ess_feed_cache_bytes", "",
+                  ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
     metrics_family(&out, "ess_http_buffer_bytes", "gauge",
                    "Memory of request bodies and of answers that clients have not taken yet.");
     metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
     metrics_value(&out, "ess_readers", "", (double)pull_count());
-    metrics_family(&out, "ess_foreign_records_total", "counter", "Records of the events topic that ESS did not write.");
+    metrics_family(&out, "ess_foreign_records_total", "counter",
+                   "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
     subscribers(ingest, &out);
     metrics_process(&out);

@@ -1,4 +1,5 @@
-/* How subscribers fare; see statuses.h. 10,000 tokens are kept as bytes, and read as they are asked for. */
+/* How subscribers fare; see statuses.h. 10,000 tokens are kept as bytes, and read as they are asked
+ * for. */
 #include "ingest/statuses.h"
 
 #include <inttypes.h>
@@ -73,10 +74,11 @@ static struct held *find_or_add(struct statuses *s, const char *id) {
 
 static void note_bad(struct held *held, const struct table_record *record, const char *reason) {
     struct buf text = {0};
-    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-              LOG_S("subscriber", held->id), LOG_S("reason", reason));
-    buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s", record->topic, (int)record->partition,
-               record->offset, reason);
+    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
+              LOG_N("offset", record->offset), LOG_S("subscriber", held->id),
+              LOG_S("reason", reason));
+    buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
+               record->topic, (int)record->partition, record->offset, reason);
     free(held->bad);
     held->bad = buf_detach(&text, NULL);
 }
@@ -92,7 +94,8 @@ static void read_token(struct statuses *s, const char *id, const struct table_re
     }
     free(held->bad);
     held->bad = NULL;
-    if (token_choose(&held->choice, token.epoch, token.number, s->newest_claim[record->partition])) {
+    if (token_choose(&held->choice, token.epoch, token.number,
+                     s->newest_claim[record->partition])) {
         free(held->text);
         held->text = mem_copy_string(record->value.data, record->value.len);
         held->text_len = record->value.len;
@@ -106,7 +109,8 @@ void statuses_read(struct statuses *s, const struct table_record *record) {
         s->newest_claim[record->partition] = record->offset;
         return;
     }
-    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_SPEC || kafka_partition_of(id, s->partitions) != record->partition)
+    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_SPEC ||
+        kafka_partition_of(id, s->partitions) != record->partition)
         return;
     if (record->value.data)
         read_token(s, id, record);
@@ -120,11 +124,13 @@ static const struct held *held_of(const struct ingest *ingest, const struct regi
     return ingest->statuses ? find(ingest->statuses, entry->id) : NULL;
 }
 
-bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry, struct token *token) {
+bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry,
+                    struct token *token) {
     const struct held *held = held_of(ingest, entry);
     struct error err;
     bool newer;
-    if (!held || !held->text || token_from_json(token, (struct span){held->text, held->text_len}, &newer, &err))
+    if (!held || !held->text ||
+        token_from_json(token, (struct span){held->text, held->text_len}, &newer, &err))
         return false;
     if (strcmp(token->born, entry->born) == 0)
         return true;
@@ -132,8 +138,8 @@ bool statuses_token(const struct ingest *ingest, const struct registry_entry *en
     return false;
 }
 
-enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry, const struct token *token,
-                                const char **reason) {
+enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry,
+                                const struct token *token, const char **reason) {
     const struct held *held = held_of(ingest, entry);
     *reason = held ? held->bad : NULL;
     for (int i = 0; i < REGISTRY_RECORDS; i++)
@@ -159,7 +165,9 @@ static void put_time(struct buf *out, const char *name, int64_t wall_ms) {
 }
 
 static void put_last_error(struct buf *out, const struct token *token) {
-    const struct token_attempt *last = token->attempts_count ? &token->attempts[token->attempts_count - 1] : NULL;
+    const struct token_attempt *last = token->attempts_count
+                                           ? &token->attempts[token->attempts_count - 1]
+                                           : NULL;
     char text[32];
     if (!last || last->at_ms <= token->last_success_ms)
         return; /* it has recovered since */
@@ -168,8 +176,8 @@ static void put_last_error(struct buf *out, const struct token *token) {
     put_time(out, "last_error_at", last->at_ms);
 }
 
-static void put_progress(struct buf *out, const struct ingest *ingest, const struct registry_entry *entry,
-                         const struct token *token) {
+static void put_progress(struct buf *out, const struct ingest *ingest,
+                         const struct registry_entry *entry, const struct token *token) {
     int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
     bool behind = end > cursor && !(token && token->waiting);
     buf_printf(out, ",\"cursor\":%" PRId64 ",\"lag\":%" PRId64, cursor, behind ? end - cursor : 0);
@@ -185,8 +193,8 @@ static void put_progress(struct buf *out, const struct ingest *ingest, const str
         put_time(out, "as_of", token->written_ms);
     if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
         put_time(out, "next_attempt", token->next_attempt_ms);
-    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64, token ? token->delivered : 0,
-               token ? token->dead_lettered : 0);
+    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64,
+               token ? token->delivered : 0, token ? token->dead_lettered : 0);
     buf_printf(out, ",\"redriven\":%" PRId64, token ? token->redriven_count : 0);
 }
 
@@ -195,8 +203,10 @@ static void put_jobs(struct buf *out, const struct token *token) {
     for (int64_t i = 0; token && i < token->jobs_count; i++) {
         const struct token_job *job = &token->jobs[i];
         bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
-        buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job, job->redrive ? "redrive" : "replay");
-        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from, job->to, job->position);
+        buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job,
+                   job->redrive ? "redrive" : "replay");
+        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from,
+                   job->to, job->position);
         buf_printf(out, ",\"delivered\":%" PRId64, job->delivered);
         buf_printf(out, ",\"state\":\"%s\"", stands ? token_state_name(token->state) : "running");
         if (*job->reason) {
@@ -220,7 +230,8 @@ static void put_outcome(struct buf *out, const struct token_outcome *o) {
     buf_puts(out, "}");
 }
 
-/* Commands that wait although later ones were applied, and what became of the last ones, newest first. */
+/* Commands that wait although later ones were applied, and what became of the last ones, newest
+ * first. */
 static void put_commands(struct buf *out, const struct token *token) {
     buf_puts(out, ",\"pending\":[");
     for (int64_t i = 0; token && i < token->pending_count; i++)
@@ -233,7 +244,8 @@ static void put_commands(struct buf *out, const struct token *token) {
     buf_puts(out, "]");
 }
 
-void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry, struct buf *out) {
+void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry,
+                      struct buf *out) {
     struct token read;
     const struct token *token = statuses_token(ingest, entry, &read) ? &read : NULL;
     const char *reason;
@@ -256,7 +268,8 @@ void statuses_to_json(const struct ingest *ingest, const struct registry_entry *
 static void put_attempt(struct buf *out, const struct token_attempt *a) {
     char at[CLOCK_TEXT_BYTES];
     clock_format(a->at_ms, at);
-    buf_printf(out, "{\"at\":\"%s\",\"cursor\":%" PRId64 ",\"attempt\":%" PRId64, at, a->cursor, a->attempt);
+    buf_printf(out, "{\"at\":\"%s\",\"cursor\":%" PRId64 ",\"attempt\":%" PRId64, at, a->cursor,
+               a->attempt);
     if (a->status)
         buf_printf(out, ",\"status\":%" PRId64, a->status);
     else
@@ -266,7 +279,8 @@ static void put_attempt(struct buf *out, const struct token_attempt *a) {
     buf_puts(out, "}");
 }
 
-void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry, struct buf *out) {
+void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry,
+                       struct buf *out) {
     struct token token;
     bool has_token = statuses_token(ingest, entry, &token);
     buf_puts(out, "[");

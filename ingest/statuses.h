@@ -1,5 +1,5 @@
-/* How subscribers fare, as their owners last wrote it: the replay tokens of ess.tokens, judged as dispatchers judge them, kept
- * as they came. Loop thread only. */
+/* How subscribers fare, as their owners last wrote it: the replay tokens of ess.tokens, judged as
+ * dispatchers judge them, kept as they came. Loop thread only. */
 #ifndef ESS_INGEST_STATUSES_H
 #define ESS_INGEST_STATUSES_H
 
@@ -20,17 +20,21 @@ void statuses_free(struct statuses *statuses); /* NULL is allowed */
 /* A record of ess.tokens, in the order of its partition. */
 void statuses_read(struct statuses *statuses, const struct table_record *record);
 
-/* The subscriber's token of its present registration; the caller's: token_fini. False: there is none so far. */
-bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry, struct token *token);
+/* The subscriber's token of its present registration; the caller's: token_fini. False: there is
+ * none so far. */
+bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry,
+                    struct token *token);
 
-/* Its state as status shows it, and why (a text that lives as long as `token` and the entry; NULL: nothing to say). `token`
- * may be NULL. */
-enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry, const struct token *token,
-                                const char **reason);
+/* Its state as status shows it, and why (a text that lives as long as `token` and the entry; NULL:
+ * nothing to say). `token` may be NULL. */
+enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry,
+                                const struct token *token, const char **reason);
 
 /* Appends the status as a JSON object. */
-void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry, struct buf *out);
+void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry,
+                      struct buf *out);
 /* Appends the last failed attempts as a JSON list, newest first. */
-void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry, struct buf *out);
+void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry,
+                       struct buf *out);
 
 #endif

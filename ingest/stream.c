@@ -1,5 +1,5 @@
-/* Answers that go on; see stream.h. Back-pressure: a piece is read when the client has taken the one before, so that a stream
- * holds little; one that takes nothing for long is cut. */
+/* Answers that go on; see stream.h. Back-pressure: a piece is read when the client has taken the
+ * one before, so that a stream holds little; one that takes nothing for long is cut. */
 #include "ingest/stream.h"
 
 #include <inttypes.h>
@@ -39,11 +39,14 @@ static void abandon(struct pull *pull) {
     stream_free(s);
 }
 
-/* Too slow for too long, or a part of the log does not come. The last event that it took whole tells where to go on. */
+/* Too slow for too long, or a part of the log does not come. The last event that it took whole
+ * tells where to go on. */
 static void on_impatient(void *arg) {
     struct stream *s = arg;
-    log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)), LOG_N("cursor", s->pull.previous),
-             LOG_S("reason", s->blocked ? "its client takes nothing" : "the log cannot be read on"));
+    log_info(
+        "stream_cut", LOG_S("path", http_request_path(s->pull.request)),
+        LOG_N("cursor", s->pull.previous),
+        LOG_S("reason", s->blocked ? "its client takes nothing" : "the log cannot be read on"));
     abandon(&s->pull);
 }
 
@@ -64,13 +67,15 @@ static void on_drained(void *arg) {
 /* Says how far it came, which a client that connects again goes on from. */
 static void write_reached(struct stream *s) {
     char text[64];
-    int len = snprintf(text, sizeof text, ": keep-alive\nid: %" PRId64 "\n\n", pull_reached(&s->pull));
+    int len = snprintf(text, sizeof text, ": keep-alive\nid: %" PRId64 "\n\n",
+                       pull_reached(&s->pull));
     http_stream_write(s->pull.request, text, (size_t)len);
 }
 
 static void lapse(struct pull *pull) {
     struct stream *s = (struct stream *)pull;
-    log_info("stream_cut", LOG_S("path", http_request_path(pull->request)), LOG_S("reason", "its access token is no longer in force"));
+    log_info("stream_cut", LOG_S("path", http_request_path(pull->request)),
+             LOG_S("reason", "its access token is no longer in force"));
     if (s->begun)
         http_stream_cut(pull->request);
     else
@@ -93,8 +98,10 @@ static void on_beat(void *arg) {
 static void begin(struct stream *s) {
     s->begun = true;
     http_answer_header(s->pull.request, "Cache-Control", "no-store");
-    http_answer_header(s->pull.request, "X-Accel-Buffering", "no"); /* nginx passes on what it gets */
-    http_stream_begin(s->pull.request, 200, s->events ? "text/event-stream" : "application/x-ndjson", on_drained, s);
+    http_answer_header(s->pull.request, "X-Accel-Buffering",
+                       "no"); /* nginx passes on what it gets */
+    http_stream_begin(s->pull.request, 200,
+                      s->events ? "text/event-stream" : "application/x-ndjson", on_drained, s);
     if (s->events)
         beat(s);
 }
@@ -113,7 +120,8 @@ static enum pull_result read_piece(struct stream *s, struct buf *out) {
     if (!s->events)
         buf_reserve(out, max + max / 16);
     do {
-        enum pull_result result = s->pull.count < s->pull.limit ? pull_next(&s->pull, &event) : PULL_END;
+        enum pull_result result = s->pull.count < s->pull.limit ? pull_next(&s->pull, &event)
+                                                                : PULL_END;
         if (result != PULL_EVENT)
             return result;
         put(s, &event, out);
@@ -128,7 +136,8 @@ static bool newer_is_next(struct pull *pull) {
 
 /* The client has all that stands before it. */
 static void cut_at_newer(struct stream *s) {
-    log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)), LOG_N("cursor", s->pull.previous),
+    log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)),
+             LOG_N("cursor", s->pull.previous),
              LOG_S("reason", "a later version of ESS wrote the next event"));
     abandon(&s->pull);
 }
@@ -161,7 +170,8 @@ static void go(struct pull *pull) {
     }
 }
 
-static struct stream *stream_new(const struct pull_kind *kind, struct ingest *ingest, struct http_request *request) {
+static struct stream *stream_new(const struct pull_kind *kind, struct ingest *ingest,
+                                 struct http_request *request) {
     struct stream *s = mem_zero(sizeof *s);
     pull_init(&s->pull, kind, ingest, request);
     loop_timer_init(&s->patience, on_impatient, s);
@@ -185,8 +195,9 @@ void stream_replay(void *arg, struct http_request *request) {
     struct error err;
     struct stream *s = stream_new(&kind, arg, request);
     struct pull *pull = &s->pull;
-    if (http_request_query_check(request, known, &err) || pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
-        pull_range(pull, &err) || pull_topics(pull, &err)) {
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
+        pull_topics(pull, &err)) {
         refuse(s, &err);
         return;
     }
@@ -213,7 +224,8 @@ void stream_events(void *arg, struct http_request *request) {
     struct pull *pull = &s->pull;
     s->events = true;
     pull->position = -1;
-    if (http_request_query_check(request, known, &err) || pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
         last_event_id(pull, &err) || pull_topics(pull, &err)) {
         refuse(s, &err);
         return;

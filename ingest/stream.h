@@ -1,5 +1,5 @@
-/* Answers that go on: GET /ess/replay as NDJSON, to the log's end as of the request, and GET /ess/stream as server-sent
- * events, for ever. */
+/* Answers that go on: GET /ess/replay as NDJSON, to the log's end as of the request, and GET
+ * /ess/stream as server-sent events, for ever. */
 #ifndef ESS_INGEST_STREAM_H
 #define ESS_INGEST_STREAM_H
 

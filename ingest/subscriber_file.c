@@ -19,7 +19,8 @@ void complaint_clear(struct complaint *c) {
     *c = (struct complaint){0};
 }
 
-void complain(struct complaint *c, const char *event, const char *file, int64_t line, const char *error) {
+void complain(struct complaint *c, const char *event, const char *file, int64_t line,
+              const char *error) {
     struct buf reason = {0};
     if (c->error && c->line == line && strcmp(c->error, error) == 0)
         return;
@@ -55,7 +56,8 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
         result = error_set(err, "must hold one line");
     if (result == 0) {
         spec->secret = mem_copy_string(text.data, len);
-        result = strlen(spec->secret) == len ? signature_check_secret(spec->secret, err) : error_set(err, "must not hold U+0000");
+        result = strlen(spec->secret) == len ? signature_check_secret(spec->secret, err)
+                                             : error_set(err, "must not hold U+0000");
     }
     if (result)
         error_prefix(err, "secret_file: %s: ", spec->secret_file);
@@ -64,7 +66,8 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
 }
 
 /* On failure err->message may begin with the line: "4: throttle: …". */
-static int parse(const char *path, const struct spec_rules *rules, struct spec *spec, struct error *err) {
+static int parse(const char *path, const struct spec_rules *rules, struct spec *spec,
+                 struct error *err) {
     struct buf text = {0};
     int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
     if (result == 0)
@@ -93,7 +96,8 @@ static bool is_fresh(const struct stat *now) {
 }
 
 static bool unchanged(const struct subscriber_file *file, const struct stat *now) {
-    return !file->again && file->size == now->st_size && file->inode == now->st_ino && file->modified.tv_sec == now->st_mtim.tv_sec &&
+    return !file->again && file->size == now->st_size && file->inode == now->st_ino &&
+           file->modified.tv_sec == now->st_mtim.tv_sec &&
            file->modified.tv_nsec == now->st_mtim.tv_nsec;
 }
 
@@ -101,15 +105,18 @@ static bool same_spec(const struct spec *a, const struct spec *b) {
     struct buf one = {0}, other = {0};
     spec_to_json(a, true, &one);
     spec_to_json(b, true, &other);
-    bool same = strcmp(buf_string(&one), buf_string(&other)) == 0 && strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
+    bool same = strcmp(buf_string(&one), buf_string(&other)) == 0 &&
+                strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
                 a->from_value == b->from_value;
     wipe(&one);
     wipe(&other);
     return same;
 }
 
-bool subscriber_file_load(struct subscriber_file *file, const struct stat *now, const struct cidr *allowed, size_t allowed_count) {
-    const struct spec_rules rules = {.allowed = allowed, .allowed_count = allowed_count, .from_file = true};
+bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
+                          const struct cidr *allowed, size_t allowed_count) {
+    const struct spec_rules rules = {
+        .allowed = allowed, .allowed_count = allowed_count, .from_file = true};
     struct spec spec;
     struct error err;
     bool was_bad = file->bad;

@@ -39,8 +39,8 @@ static void mask_url(struct spec *spec) {
 }
 
 /* Its fields flat, without secrets, and how it fares. */
-static void put_entry(const struct ingest *ingest, const struct http_request *request, const struct registry_entry *entry,
-                      struct buf *out) {
+static void put_entry(const struct ingest *ingest, const struct http_request *request,
+                      const struct registry_entry *entry, struct buf *out) {
     struct spec spec;
     if (entry->readable) {
         registry_spec(entry, &spec);
@@ -102,17 +102,21 @@ struct list {
 static int parse_list(const struct http_request *request, struct list *list, struct error *err) {
     static const char *const known[] = {"state", "limit", "after", NULL};
     const char *state = http_request_query(request, "state");
-    *list = (struct list){.after = http_request_query(request, "after"), .limit = LIMIT_DEFAULT, .state = -1};
-    if (http_request_query_check(request, known, err) || pull_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
+    *list = (struct list){
+        .after = http_request_query(request, "after"), .limit = LIMIT_DEFAULT, .state = -1};
+    if (http_request_query_check(request, known, err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
         return -1;
     for (int i = TOKEN_ACTIVE; state && i <= TOKEN_DISABLED; i++)
         if (strcmp(state, token_state_name((enum token_state)i)) == 0)
             list->state = i;
-    return state && list->state < 0 ? error_set_field(err, "state", "must be active, retrying, paused or disabled") : 0;
+    return state && list->state < 0
+               ? error_set_field(err, "state", "must be active, retrying, paused or disabled")
+               : 0;
 }
 
-static bool listed(const struct ingest *ingest, const struct http_request *request, const struct list *list,
-                   const struct registry_entry *entry) {
+static bool listed(const struct ingest *ingest, const struct http_request *request,
+                   const struct list *list, const struct registry_entry *entry) {
     struct token token;
     const char *reason;
     if (!auth_sees(ingest, request, entry))
@@ -127,11 +131,13 @@ static bool listed(const struct ingest *ingest, const struct http_request *reque
 }
 
 static int by_id(const void *a, const void *b) {
-    return strcmp((*(struct registry_entry *const *)a)->id, (*(struct registry_entry *const *)b)->id);
+    return strcmp((*(struct registry_entry *const *)a)->id,
+                  (*(struct registry_entry *const *)b)->id);
 }
 
 /* Those in force behind `after`, in order; the array is the caller's. */
-static struct registry_entry **sorted(const struct ingest *ingest, const struct list *list, size_t *count) {
+static struct registry_entry **sorted(const struct ingest *ingest, const struct list *list,
+                                      size_t *count) {
     struct registry_entry **found = mem_alloc(registry_count(ingest->registry) * sizeof *found);
     *count = 0;
     for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
@@ -141,7 +147,8 @@ static struct registry_entry **sorted(const struct ingest *ingest, const struct 
     return found;
 }
 
-static void put_list(const struct ingest *ingest, const struct http_request *request, const struct list *list, struct buf *body) {
+static void put_list(const struct ingest *ingest, const struct http_request *request,
+                     const struct list *list, struct buf *body) {
     size_t count;
     struct registry_entry **found = sorted(ingest, list, &count);
     const struct registry_entry *last = NULL;
@@ -195,12 +202,15 @@ struct names {
     struct buf *out;
 };
 
-static int put_header(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int put_header(void *arg, size_t index, const struct json_element *element,
+                      struct error *err) {
     struct names *n = arg;
     struct span value = element->value;
     char name[256];
     if (element->kind != JSON_IS_STRING || json_unescape(value, name, sizeof name) < 0)
-        return error_set_field(err, "headers", "must be a map of names and values, or a list of names that keep their values");
+        return error_set_field(
+            err, "headers",
+            "must be a map of names and values, or a list of names that keep their values");
     for (size_t i = 0; i < n->old->headers_count; i++) {
         const struct spec_header *header = &n->old->headers[i];
         if (strcasecmp(header->name, name) != 0)
@@ -211,10 +221,12 @@ static int put_header(void *arg, size_t index, const struct json_element *elemen
         buf_json_string(n->out, header->value, strlen(header->value));
         return 0;
     }
-    return error_set_field(err, "headers", "%s has no value so far: give headers as a map of names and values", name);
+    return error_set_field(
+        err, "headers", "%s has no value so far: give headers as a map of names and values", name);
 }
 
-static int put_headers(const struct registry_entry *entry, struct span names, struct buf *out, struct error *err) {
+static int put_headers(const struct registry_entry *entry, struct span names, struct buf *out,
+                       struct error *err) {
     struct spec old;
     registry_spec(entry, &old);
     struct names n = {.old = &old, .out = out};
@@ -225,8 +237,10 @@ static int put_headers(const struct registry_entry *entry, struct span names, st
     return result;
 }
 
-/* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are in it. */
-static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out, bool *kept, struct error *err) {
+/* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are
+ * in it. */
+static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out,
+                    bool *kept, struct error *err) {
     const char *comma = "";
     buf_puts(out, "{");
     for (size_t i = 0; i < body->count; i++) {
@@ -256,8 +270,10 @@ static void keep_url(struct spec *spec, const struct spec *old) {
     free(shown);
 }
 
-/* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent to a server of his own. */
-static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers, struct error *err) {
+/* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent
+ * to a server of his own. */
+static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers,
+                      struct error *err) {
     struct spec old;
     registry_spec(entry, &old);
     keep_url(spec, &old);
@@ -266,12 +282,14 @@ static int check_kept(const struct registry_entry *entry, struct spec *spec, boo
     if (same || (!kept_headers && spec->secret))
         return 0;
     return error_set_field(err, kept_headers ? "headers" : "secret",
-                           "must be given again, since the url has another host or port: what is secret is kept for one server");
+                           "must be given again, since the url has another host or port: what is "
+                           "secret is kept for one server");
 }
 
-static int parse_spec(const struct ingest *ingest, const struct registry_entry *entry, struct span text, struct spec *spec,
-                      struct error *err) {
-    const struct spec_rules rules = {.allowed = ingest->settings.allowed, .allowed_count = ingest->settings.allowed_count};
+static int parse_spec(const struct ingest *ingest, const struct registry_entry *entry,
+                      struct span text, struct spec *spec, struct error *err) {
+    const struct spec_rules rules = {.allowed = ingest->settings.allowed,
+                                     .allowed_count = ingest->settings.allowed_count};
     struct buf json = {0};
     struct body body;
     bool kept = false;

@@ -1,5 +1,6 @@
-/* How many replays, polls and streams each access token has under way: beyond ingest.max_reads_per_token another is refused, so
- * that one leaked token does not take every reader's place. Loop thread only. */
+/* How many replays, polls and streams each access token has under way: beyond
+ * ingest.max_reads_per_token another is refused, so that one leaked token does not take every
+ * reader's place. Loop thread only. */
 #ifndef ESS_INGEST_TOKEN_READS_H
 #define ESS_INGEST_TOKEN_READS_H
 

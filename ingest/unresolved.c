@@ -1,5 +1,6 @@
-/* While there are records without a fate, asks the log's leader for its end again and again, until each was found by the tail or is
- * proven absent; when it is, tells inflight.h. The question blocks, so it is asked on a thread of its own. */
+/* While there are records without a fate, asks the log's leader for its end again and again, until
+ * each was found by the tail or is proven absent; when it is, tells inflight.h. The question
+ * blocks, so it is asked on a thread of its own. */
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/kafka/times.h"
@@ -16,9 +17,11 @@ static void ask(void *arg) {
 
 static struct production *next_absent(struct publisher *publisher) {
     const struct look *look = &publisher->look;
-    struct inflight_record *record =
-        inflight_look(&publisher->inflight, look->asked_ms, clock_ms(), look->end - 1, feed_end(publisher->ingest->feed));
-    return record ? (struct production *)((char *)record - offsetof(struct production, record)) : NULL;
+    struct inflight_record *record = inflight_look(&publisher->inflight, look->asked_ms, clock_ms(),
+                                                   look->end - 1,
+                                                   feed_end(publisher->ingest->feed));
+    return record ? (struct production *)((char *)record - offsetof(struct production, record))
+                  : NULL;
 }
 
 static void on_answer(void *arg) {
@@ -26,8 +29,11 @@ static void on_answer(void *arg) {
     struct production *absent;
     look->under_way = false;
     const struct ingest *ingest = look->publisher->ingest;
-    while (look->end >= 0 && ingest->feed && !ingest->starting_over && (absent = next_absent(look->publisher))) {
-        log_info("produce_lost", LOG_S("reason", "not in the log after an unknown outcome; its id may be published again"));
+    while (look->end >= 0 && ingest->feed && !ingest->starting_over &&
+           (absent = next_absent(look->publisher))) {
+        log_info("produce_lost",
+                 LOG_S("reason",
+                       "not in the log after an unknown outcome; its id may be published again"));
         production_lost(absent, "Kafka lost the event");
     }
     unresolved_look(look->publisher);

@@ -1,5 +1,5 @@
-/* Those who wait at the log's end; see waiters.h. An event marks whom it matches; they are woken a few a turn of the loop, so
- * that one that thousands wait for holds nobody up. */
+/* Those who wait at the log's end; see waiters.h. An event marks whom it matches; they are woken a
+ * few a turn of the loop, so that one that thousands wait for holds nobody up. */
 #include "ingest/waiters.h"
 
 #include <stdlib.h>
@@ -47,14 +47,16 @@ void waiters_free(struct waiters *w) {
     free(w);
 }
 
-void waiters_add(struct waiters *w, struct waiter *waiter, const struct span *patterns, size_t count) {
+void waiters_add(struct waiters *w, struct waiter *waiter, const struct span *patterns,
+                 size_t count) {
     for (size_t i = 0; i < count; i++)
         match_add(w->match, patterns[i], &waiter->member);
     if (count == 0)
         match_add(w->match, everything, &waiter->member);
 }
 
-void waiters_remove(struct waiters *w, struct waiter *waiter, const struct span *patterns, size_t count) {
+void waiters_remove(struct waiters *w, struct waiter *waiter, const struct span *patterns,
+                    size_t count) {
     for (size_t i = 0; i < count; i++)
         match_remove(w->match, patterns[i], &waiter->member);
     if (count == 0)
@@ -73,7 +75,8 @@ struct arrival {
 
 static void mark(void *arg, struct match_member *member) {
     struct arrival *arrival = arg;
-    struct waiter *waiter = (struct waiter *)(void *)((char *)member - offsetof(struct waiter, member));
+    struct waiter *waiter = (struct waiter *)(void *)((char *)member -
+                                                      offsetof(struct waiter, member));
     if (!waiter->waiting)
         return; /* it will come to the event by reading on */
     waiter->waiting = false;

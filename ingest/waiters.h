@@ -1,5 +1,5 @@
-/* Those who have read the log to its end and wait for what they want: woken through an index of their patterns, so that an
- * event costs those that it matches. Loop thread. */
+/* Those who have read the log to its end and wait for what they want: woken through an index of
+ * their patterns, so that an event costs those that it matches. Loop thread. */
 #ifndef ESS_INGEST_WAITERS_H
 #define ESS_INGEST_WAITERS_H
 
@@ -14,8 +14,8 @@ struct waiters;
 
 /* Embedded in whoever waits; all zero at first but for wake and arg. */
 struct waiter {
-    /* The event at `cursor` is the first that it wants since waiters_wait. Called from the loop, soon after the append; never
-     * from within a call of waiters. */
+    /* The event at `cursor` is the first that it wants since waiters_wait. Called from the loop,
+     * soon after the append; never from within a call of waiters. */
     void (*wake)(void *arg, int64_t cursor);
     void *arg;
     /* the waiters' own */
@@ -29,10 +29,13 @@ struct waiters *waiters_new(struct loop *loop);
 /* All must have been removed. */
 void waiters_free(struct waiters *waiters);
 
-/* Enters its patterns (they must outlive it, and have passed pattern_check); none: everything. It does not wait yet. */
-void waiters_add(struct waiters *waiters, struct waiter *waiter, const struct span *patterns, size_t count);
+/* Enters its patterns (they must outlive it, and have passed pattern_check); none: everything. It
+ * does not wait yet. */
+void waiters_add(struct waiters *waiters, struct waiter *waiter, const struct span *patterns,
+                 size_t count);
 /* The same patterns. No wake comes after it. */
-void waiters_remove(struct waiters *waiters, struct waiter *waiter, const struct span *patterns, size_t count);
+void waiters_remove(struct waiters *waiters, struct waiter *waiter, const struct span *patterns,
+                    size_t count);
 
 /* It has read to the log's end, and is to be woken by the next event that it wants. */
 void waiters_wait(struct waiter *waiter);

@@ -88,7 +88,8 @@ void buf_printf(struct buf *b, const char *format, ...) {
 }
 
 static void append_escaped(struct buf *b, unsigned code) {
-    static const char short_form[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    static const char short_form[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     if (code == '"' || code == '\\')
         buf_printf(b, "\\%c", (int)code);
     else if (code < sizeof short_form && short_form[code])

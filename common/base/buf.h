@@ -16,7 +16,8 @@ void buf_init(struct buf *b); /* all zero is the same */
 void buf_fini(struct buf *b);
 void buf_clear(struct buf *b); /* keeps the memory */
 
-/* Makes room for `more` further bytes and returns where they go. Those that were written count after buf_commit. */
+/* Makes room for `more` further bytes and returns where they go. Those that were written count
+ * after buf_commit. */
 char *buf_reserve(struct buf *b, size_t more);
 /* `len` of the reserved bytes were written and belong to the content from now on. */
 void buf_commit(struct buf *b, size_t len);
@@ -25,14 +26,16 @@ void buf_append(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends text as a JSON string with its quotes (RFC 8259, section 7). Control characters are escaped, also DEL and
- * U+0080 to U+009F; a byte that is not UTF-8 becomes U+FFFD: whatever an outsider sent, the string is valid. */
+/* Appends text as a JSON string with its quotes (RFC 8259, section 7). Control characters are
+ * escaped, also DEL and U+0080 to U+009F; a byte that is not UTF-8 becomes U+FFFD: whatever an
+ * outsider sent, the string is valid. */
 void buf_json_string(struct buf *b, const char *text, size_t len);
 
 /* The content as a string, "" when empty. Valid until the next change. */
 const char *buf_string(const struct buf *b);
 
-/* Hands the memory (NUL-terminated, to be freed with free()) to the caller and leaves the buffer empty. */
+/* Hands the memory (NUL-terminated, to be freed with free()) to the caller and leaves the buffer
+ * empty. */
 char *buf_detach(struct buf *b, size_t *len);
 
 /* malloc, calloc and realloc that abort when memory runs out, and give memory for 0 bytes too. */

@@ -27,7 +27,8 @@ void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
     char rest[sizeof "-05-07T14:03:11"];
     gmtime_r(&seconds, &tm);
     strftime(rest, sizeof rest, "-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, CLOCK_TEXT_BYTES, "%04d%s.%03dZ", tm.tm_year + 1900, rest, ms); /* %Y does not pad */
+    snprintf(out, CLOCK_TEXT_BYTES, "%04d%s.%03dZ", tm.tm_year + 1900, rest,
+             ms); /* %Y does not pad */
 }
 
 /* Reads exactly `digits` digits; -1 when there are others. */
@@ -85,7 +86,8 @@ static int fraction_and_offset(const char **at, const char *end, int64_t *ms, in
     return 0;
 }
 
-/* Leap seconds are added at the end of a month, UTC (RFC 3339, appendix D): the second after one begins a month. */
+/* Leap seconds are added at the end of a month, UTC (RFC 3339, appendix D): the second after one
+ * begins a month. */
 static bool follows_leap_second(int64_t seconds) {
     time_t t = (time_t)seconds;
     struct tm tm = {0};
@@ -114,7 +116,12 @@ int clock_parse(const char *text, size_t len, int64_t *wall_ms) {
     int second = number(&at, end, 2);
     if (second < 0 || second > 60 || fraction_and_offset(&at, end, &ms, &offset_min) || at != end)
         return -1;
-    struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+    struct tm tm = {.tm_year = year - 1900,
+                    .tm_mon = month - 1,
+                    .tm_mday = day,
+                    .tm_hour = hour,
+                    .tm_min = minute,
+                    .tm_sec = second};
     int64_t seconds = (int64_t)timegm(&tm) - offset_min * 60;
     if (second == 60 && !follows_leap_second(seconds))
         return -1;
@@ -154,8 +161,8 @@ int clock_parse_duration(const char *text, size_t len, int64_t *ms) {
             if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *at - '0', &n))
                 return -1;
         const struct unit *unit = unit_at(at, end);
-        if (at == first || !unit || unit->ms >= last_unit || __builtin_mul_overflow(n, unit->ms, &n) ||
-            __builtin_add_overflow(total, n, &total))
+        if (at == first || !unit || unit->ms >= last_unit ||
+            __builtin_mul_overflow(n, unit->ms, &n) || __builtin_add_overflow(total, n, &total))
             return -1;
         at += strlen(unit->name);
         last_unit = unit->ms;
@@ -165,13 +172,15 @@ int clock_parse_duration(const char *text, size_t len, int64_t *ms) {
 }
 
 void clock_format_duration(int64_t ms, char out[CLOCK_TEXT_BYTES]) {
-    static const struct unit order[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    static const struct unit order[] = {
+        {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
     size_t used = 0;
     snprintf(out, CLOCK_TEXT_BYTES, "0");
     for (size_t i = 0; i < UNITS && used < CLOCK_TEXT_BYTES; i++) {
         if (ms / order[i].ms == 0)
             continue;
-        used += (size_t)snprintf(out + used, CLOCK_TEXT_BYTES - used, "%lld%s", (long long)(ms / order[i].ms), order[i].name);
+        used += (size_t)snprintf(out + used, CLOCK_TEXT_BYTES - used, "%lld%s",
+                                 (long long)(ms / order[i].ms), order[i].name);
         ms %= order[i].ms;
     }
 }

@@ -32,6 +32,7 @@ int error_prefix(struct error *err, const char *format, ...) {
     memcpy(old, err->message, sizeof old);
     size_t used = strnlen(prefix, sizeof prefix - 1);
     memcpy(err->message, prefix, used);
-    snprintf(err->message + used, sizeof err->message - used, "%.*s", (int)(sizeof old - 1 - used), old);
+    snprintf(err->message + used, sizeof err->message - used, "%.*s", (int)(sizeof old - 1 - used),
+             old);
     return -1;
 }

@@ -1,5 +1,5 @@
-/* Files that people write; see file.h. A watch compares bytes: times of change are too coarse to trust, and small files are
- * cheap to read. */
+/* Files that people write; see file.h. A watch compares bytes: times of change are too coarse to
+ * trust, and small files are cheap to read. */
 #include "common/base/file.h"
 
 #include <errno.h>
@@ -49,7 +49,8 @@ static void look(void *arg) {
         w->changed(w->arg, (struct span){"", 0}, &err);
         return;
     }
-    bool same = !*w->error.message && span_equal((struct span){now.data, now.len}, (struct span){w->content.data, w->content.len});
+    bool same = !*w->error.message && span_equal((struct span){now.data, now.len},
+                                                 (struct span){w->content.data, w->content.len});
     wipe(&w->content);
     w->content = now;
     w->error = (struct error){0};
@@ -57,9 +58,11 @@ static void look(void *arg) {
         w->changed(w->arg, (struct span){buf_string(&w->content), w->content.len}, NULL);
 }
 
-void file_watch_init(struct file_watch *w, struct loop *loop, const char *path, size_t max, struct span content,
+void file_watch_init(struct file_watch *w, struct loop *loop, const char *path, size_t max,
+                     struct span content,
                      void (*changed)(void *, struct span, const struct error *), void *arg) {
-    *w = (struct file_watch){.loop = loop, .path = path, .max = max, .changed = changed, .arg = arg};
+    *w = (struct file_watch){
+        .loop = loop, .path = path, .max = max, .changed = changed, .arg = arg};
     buf_append(&w->content, content.data, content.len);
     loop_timer_init(&w->timer, look, w);
     loop_timer_set(loop, &w->timer, clock_ms() + FILE_WATCH_MS);

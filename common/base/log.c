@@ -1,6 +1,6 @@
-/* One logfmt line an event; see log.h. The line is built whole and written by one write(2) of at most PIPE_BUF bytes, so
- * that lines of two threads, or of two programs on one pipe, never mix. A line that stderr does not
- * take at once is dropped and counted. */
+/* One logfmt line an event; see log.h. The line is built whole and written by one write(2) of at
+ * most PIPE_BUF bytes, so that lines of two threads, or of two programs on one pipe, never mix. A
+ * line that stderr does not take at once is dropped and counted. */
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -22,7 +22,8 @@
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static _Atomic enum log_level least = LOG_LEVEL_INFO;
-static _Atomic int64_t dropped, dropped_untold; /* lines: in all, and since the last line that told */
+static _Atomic int64_t dropped,
+    dropped_untold; /* lines: in all, and since the last line that told */
 
 void log_set_level(enum log_level level) { least = level; }
 
@@ -138,7 +139,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 int64_t log_dropped(void) { return dropped; }
 
-bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms, int64_t *held_back) {
+bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms,
+                    int64_t *held_back) {
     if (now_ms < limit->next_ms) {
         limit->held_back++;
         return false;

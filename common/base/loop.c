@@ -60,7 +60,8 @@ static void keep_fetched(struct loop *loop, const struct loop_io *io, uint32_t e
     }
 }
 
-void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg) {
+void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events,
+                 void (*ready)(void *, uint32_t), void *arg) {
     struct epoll_event event = {.events = events, .data.ptr = io};
     int op = EPOLL_CTL_MOD;
     if (io->set && io->fd != fd)
@@ -114,10 +115,13 @@ static void sift_down(struct loop *loop, size_t slot) {
     place(loop, timer, slot);
 }
 
-void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) { *timer = (struct loop_timer){.due = due, .arg = arg}; }
+void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) {
+    *timer = (struct loop_timer){.due = due, .arg = arg};
+}
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms) {
-    timer->at_ms = at_ms < loop->round_ms ? loop->round_ms : at_ms; /* behind all that are due in this round */
+    timer->at_ms = at_ms < loop->round_ms ? loop->round_ms
+                                          : at_ms; /* behind all that are due in this round */
     timer->order = ++loop->timers_set;
     if (timer->slot == 0) {
         if (loop->heap_count + 2 > loop->heap_cap) {
@@ -143,7 +147,8 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer) {
     sift_down(loop, last->slot);
 }
 
-/* Those that are due now, but none that is set while they run: so nobody who sets himself again for now starves the others. */
+/* Those that are due now, but none that is set while they run: so nobody who sets himself again for
+ * now starves the others. */
 static void run_timers(struct loop *loop) {
     const uint64_t set_before = loop->timers_set;
     loop->round_ms = clock_ms();
@@ -300,7 +305,8 @@ static bool await_tasks(struct loop *loop) {
             end_task(loop, task);
         } else if (left_ms <= 0) {
             return false;
-        } else if (poll(&finished, 1, (int)left_ms) == 1 && read(finished.fd, &count, sizeof count) < 0) {
+        } else if (poll(&finished, 1, (int)left_ms) == 1 &&
+                   read(finished.fd, &count, sizeof count) < 0) {
             abort(); /* an eventfd that poll says can be read */
         }
     }
@@ -335,7 +341,8 @@ bool loop_free(struct loop *loop) {
     return true;
 }
 
-/* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does: hence a longest one. */
+/* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does:
+ * hence a longest one. */
 static int patience_ms(const struct loop *loop) {
     enum { LONGEST_MS = 60 * 1000 };
     if (loop->heap_count == 0)

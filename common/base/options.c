@@ -1,4 +1,5 @@
-/* Options by one table; see options.h. This part turns texts into members and walks the sources; options_file.c reads YAML. */
+/* Options by one table; see options.h. This part turns texts into members and walks the sources;
+ * options_file.c reads YAML. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +16,9 @@ enum { NAME_BYTES = 256, HINT_DISTANCE_MAX = 3 };
 
 /* --- the members of the target */
 
-static void *member_of(const struct option *option, void *target) { return (char *)target + option->offset; }
+static void *member_of(const struct option *option, void *target) {
+    return (char *)target + option->offset;
+}
 
 static void clear_list(struct option_list *list) {
     for (size_t i = 0; i < list->count; i++)
@@ -105,7 +108,8 @@ static void format_number(enum option_type type, int64_t n, char out[CLOCK_TEXT_
         snprintf(out, CLOCK_TEXT_BYTES, "%" PRId64, n);
 }
 
-static int set_number(const struct option *o, int64_t *member, const char *text, struct error *err) {
+static int set_number(const struct option *o, int64_t *member, const char *text,
+                      struct error *err) {
     static const char *const wants[] = {[OPTION_INT] = "a whole number",
                                         [OPTION_BOOL] = "true or false",
                                         [OPTION_SIZE] = "a size such as 256KiB",
@@ -138,7 +142,8 @@ static int set_string(const struct option *o, char **member, const char *text, s
     return 0;
 }
 
-static int set_list(const struct option *o, struct option_list *member, const struct option_list *items, struct error *err) {
+static int set_list(const struct option *o, struct option_list *member,
+                    const struct option_list *items, struct error *err) {
     struct option_list copy = {.items = mem_zero((items->count + 1) * sizeof(char *))};
     for (size_t i = 0; i < items->count; i++) {
         bool empty = !*items->items[i] && error_set(err, "an item must not be empty");
@@ -153,7 +158,8 @@ static int set_list(const struct option *o, struct option_list *member, const st
     return 0;
 }
 
-static int set_split_list(const struct option *o, struct option_list *member, const char *text, struct error *err) {
+static int set_split_list(const struct option *o, struct option_list *member, const char *text,
+                          struct error *err) {
     struct option_list items = {0};
     if (strcmp(text, "none") == 0)
         text = "";
@@ -173,7 +179,8 @@ static int set_split_list(const struct option *o, struct option_list *member, co
     return result;
 }
 
-static int set_pair(const struct option *o, struct option_map *map, const char *name, const char *value, struct error *err) {
+static int set_pair(const struct option *o, struct option_map *map, const char *name,
+                    const char *value, struct error *err) {
     size_t i = 0;
     if (o->check && o->check(name, value, err))
         return -1;
@@ -190,7 +197,8 @@ static int set_pair(const struct option *o, struct option_map *map, const char *
     return 0;
 }
 
-static int set_text(const struct option *o, void *target, const char *below, const char *text, struct error *err) {
+static int set_text(const struct option *o, void *target, const char *below, const char *text,
+                    struct error *err) {
     void *member = member_of(o, target);
     switch (o->type) {
     case OPTION_STRING:
@@ -216,7 +224,8 @@ static size_t edit_distance(const char *a, const char *b) {
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]), shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            size_t change = diagonal + (a[i - 1] != b[j - 1]),
+                   shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             diagonal = row[j];
             row[j] = change < shorter ? change : shorter;
         }
@@ -229,8 +238,10 @@ int option_unknown(const struct options_context *c, const char *name, struct err
     size_t best = HINT_DISTANCE_MAX + 1, len = strlen(name);
     for (const struct option *o = c->table; o < c->table + c->count; o++) {
         bool map = o->type == OPTION_MAP;
-        if (len && strncmp(o->name, name, len) == 0 && (o->name[len] == '.' || (map && o->name[len] == 0)))
-            return error_set(err, "is no option itself; options are below it, such as %s%s", o->name, map ? ".<name>" : "");
+        if (len && strncmp(o->name, name, len) == 0 &&
+            (o->name[len] == '.' || (map && o->name[len] == 0)))
+            return error_set(err, "is no option itself; options are below it, such as %s%s",
+                             o->name, map ? ".<name>" : "");
         size_t distance = edit_distance(name, o->name);
         if (distance < best) {
             best = distance;
@@ -242,13 +253,15 @@ int option_unknown(const struct options_context *c, const char *name, struct err
     return error_set(err, "unknown option %s; --help lists all", name);
 }
 
-const struct option *option_find(const struct options_context *c, const char *name, const char **below) {
+const struct option *option_find(const struct options_context *c, const char *name,
+                                 const char **below) {
     for (const struct option *o = c->table; o < c->table + c->count; o++) {
         size_t len = strlen(o->name);
         *below = "";
         if (o->type != OPTION_MAP && strcmp(name, o->name) == 0)
             return o;
-        if (o->type == OPTION_MAP && strncmp(name, o->name, len) == 0 && name[len] == '.' && name[len + 1]) {
+        if (o->type == OPTION_MAP && strncmp(name, o->name, len) == 0 && name[len] == '.' &&
+            name[len + 1]) {
             *below = name + len + 1;
             return o;
         }
@@ -260,7 +273,8 @@ bool option_is_section(const struct options_context *c, const char *name) {
     size_t len = strlen(name);
     for (const struct option *o = c->table; o < c->table + c->count; o++) {
         size_t own = strlen(o->name);
-        if (strncmp(o->name, name, len) == 0 && (o->name[len] == '.' || (o->type == OPTION_MAP && o->name[len] == 0)))
+        if (strncmp(o->name, name, len) == 0 &&
+            (o->name[len] == '.' || (o->type == OPTION_MAP && o->name[len] == 0)))
             return true;
         if (o->type == OPTION_MAP && strncmp(o->name, name, own) == 0 && name[own] == '.')
             return true;
@@ -268,13 +282,15 @@ bool option_is_section(const struct options_context *c, const char *name) {
     return false;
 }
 
-int option_set(const struct options_context *c, const char *name, const char *text, struct error *err) {
+int option_set(const struct options_context *c, const char *name, const char *text,
+               struct error *err) {
     const char *below;
     const struct option *o = option_find(c, name, &below);
     return o ? set_text(o, c->target, below, text, err) : option_unknown(c, name, err);
 }
 
-int option_set_list(const struct options_context *c, const char *name, const struct option_list *items, struct error *err) {
+int option_set_list(const struct options_context *c, const char *name,
+                    const struct option_list *items, struct error *err) {
     const char *below;
     const struct option *o = option_find(c, name, &below);
     if (!o)
@@ -291,7 +307,8 @@ static int set_defaults(const struct options_context *c, struct error *err) {
         if (o->type == OPTION_MAP)
             continue;
         bool is_text = o->type == OPTION_STRING || o->type == OPTION_LIST;
-        if ((o->initial || is_text) && set_text(o, c->target, "", o->initial ? o->initial : "", err))
+        if ((o->initial || is_text) &&
+            set_text(o, c->target, "", o->initial ? o->initial : "", err))
             return error_prefix(err, "%s: ", o->name);
     }
     return 0;
@@ -304,8 +321,10 @@ static void variable_of(const char *name, char out[NAME_BYTES]) {
         out[i] = out[i] == '.' ? '_' : (char)toupper((unsigned char)out[i]);
 }
 
-/* The option that a variable is for; for a map's also the name below, whose dots were underscores. */
-static const struct option *find_by_variable(const struct options_context *c, const char *variable, char below[NAME_BYTES]) {
+/* The option that a variable is for; for a map's also the name below, whose dots were underscores.
+ */
+static const struct option *find_by_variable(const struct options_context *c, const char *variable,
+                                             char below[NAME_BYTES]) {
     char own[NAME_BYTES];
     below[0] = 0;
     for (const struct option *o = c->table; o < c->table + c->count; o++) {
@@ -313,7 +332,8 @@ static const struct option *find_by_variable(const struct options_context *c, co
         size_t len = strlen(own);
         if (o->type != OPTION_MAP && strcmp(variable, own) == 0)
             return o;
-        if (o->type != OPTION_MAP || strncmp(variable, own, len) != 0 || variable[len] != '_' || !variable[len + 1])
+        if (o->type != OPTION_MAP || strncmp(variable, own, len) != 0 || variable[len] != '_' ||
+            !variable[len + 1])
             continue;
         snprintf(below, NAME_BYTES, "%s", variable + len + 1);
         for (char *p = below; *p; p++)
@@ -323,7 +343,8 @@ static const struct option *find_by_variable(const struct options_context *c, co
     return NULL;
 }
 
-static int read_environment(const struct options_context *c, char **environment, void (*unknown)(const char *), struct error *err) {
+static int read_environment(const struct options_context *c, char **environment,
+                            void (*unknown)(const char *), struct error *err) {
     for (char **entry = environment; *entry; entry++) {
         char variable[NAME_BYTES], below[NAME_BYTES];
         const char *equals = strchr(*entry, '=');
@@ -340,8 +361,10 @@ static int read_environment(const struct options_context *c, char **environment,
     return 0;
 }
 
-/* Splits the argument at *i, and moves *i over a value that stands apart. Returns -1 when it is not --name with a value. */
-static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], const char **value, struct error *err) {
+/* Splits the argument at *i, and moves *i over a value that stands apart. Returns -1 when it is not
+ * --name with a value. */
+static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], const char **value,
+                          struct error *err) {
     const char *arg = argv[*i];
     if (strncmp(arg, "--", 2) != 0 || !arg[2])
         return error_set(err, "%s: is not an option; they are written --name=value", arg);
@@ -358,7 +381,8 @@ static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], 
     return 0;
 }
 
-static int read_arguments(const struct options_context *c, int argc, char **argv, struct error *err) {
+static int read_arguments(const struct options_context *c, int argc, char **argv,
+                          struct error *err) {
     for (int i = 1; i < argc; i++) {
         char name[NAME_BYTES];
         const char *value, *below;
@@ -379,7 +403,8 @@ static int read_arguments(const struct options_context *c, int argc, char **argv
 }
 
 /* The file to read, by command line or environment, and which of them named it. */
-static int find_file(int argc, char **argv, char **environment, const char **path, const char **named_by, struct error *err) {
+static int find_file(int argc, char **argv, char **environment, const char **path,
+                     const char **named_by, struct error *err) {
     *path = NULL;
     *named_by = "ESS_CONFIG";
     for (char **entry = environment; *entry; entry++)
@@ -401,16 +426,21 @@ static int find_file(int argc, char **argv, char **environment, const char **pat
 }
 
 void options_help(const struct option *table, size_t count, const char *program, FILE *out) {
-    static const char *const types[] = {[OPTION_STRING] = "text", [OPTION_INT] = "number", [OPTION_BOOL] = "true or false",
-                                        [OPTION_SIZE] = "size",     [OPTION_DURATION] = "duration", [OPTION_LIST] = "list, comma-separated",
-                                        [OPTION_MAP] = "name=value"};
+    static const char *const types[] = {
+        [OPTION_STRING] = "text",        [OPTION_INT] = "number",
+        [OPTION_BOOL] = "true or false", [OPTION_SIZE] = "size",
+        [OPTION_DURATION] = "duration",  [OPTION_LIST] = "list, comma-separated",
+        [OPTION_MAP] = "name=value"};
     fprintf(out, "usage: %s [--config=FILE] [--OPTION=VALUE]...\n\n", program);
-    fprintf(out, "Options come from the YAML file, the environment (kafka.brokers is ESS_KAFKA_BROKERS) and the command line, and the\n"
+    fprintf(out, "Options come from the YAML file, the environment (kafka.brokers is "
+                 "ESS_KAFKA_BROKERS) and the command line, and the\n"
                  "last wins. Both programs know the options of both, so one file serves them.\n");
     fprintf(out, "Sizes are bytes or 256KiB, 8MiB, 1GiB; durations 250ms, 15s, 1h30m, 7d.\n\n");
-    fprintf(out, "  --config=FILE\n        YAML file of options (ESS_CONFIG)\n  --help, --version\n");
+    fprintf(out,
+            "  --config=FILE\n        YAML file of options (ESS_CONFIG)\n  --help, --version\n");
     for (const struct option *o = table; o < table + count; o++) {
-        fprintf(out, "  --%s%s (%s", o->name, o->type == OPTION_MAP ? ".<name>=" : "=", types[o->type]);
+        fprintf(out, "  --%s%s (%s", o->name, o->type == OPTION_MAP ? ".<name>=" : "=",
+                types[o->type]);
         const char *nothing = o->type == OPTION_STRING || o->type == OPTION_LIST ? "none" : "0";
         if (o->type != OPTION_MAP)
             fprintf(out, ", default %s", o->initial && *o->initial ? o->initial : nothing);
@@ -438,14 +468,16 @@ static bool shown(const struct options_context *c, const char *program, int argc
     return false;
 }
 
-enum options_result options_load(const struct option *table, size_t count, void *target, const char *program, int argc, char **argv,
-                                 char **environment, void (*unknown_variable)(const char *), struct error *err) {
+enum options_result options_load(const struct option *table, size_t count, void *target,
+                                 const char *program, int argc, char **argv, char **environment,
+                                 void (*unknown_variable)(const char *), struct error *err) {
     const struct options_context c = {.table = table, .count = count, .target = target};
     const char *path, *named_by;
     if (shown(&c, program, argc, argv))
         return OPTIONS_SHOWN;
     if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, &named_by, err) ||
-        (path && options_read_file(&c, path, named_by, err)) || read_environment(&c, environment, unknown_variable, err) ||
+        (path && options_read_file(&c, path, named_by, err)) ||
+        read_environment(&c, environment, unknown_variable, err) ||
         read_arguments(&c, argc, argv, err))
         return OPTIONS_BAD;
     return OPTIONS_READY;

@@ -1,5 +1,5 @@
-/* Options from a YAML file, nested or dotted, by libyaml's events. Refused, because nobody needs them here and they hide
- * what is meant: anchors, aliases, tags, an option given twice. */
+/* Options from a YAML file, nested or dotted, by libyaml's events. Refused, because nobody needs
+ * them here and they hide what is meant: anchors, aliases, tags, an option given twice. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,13 +43,17 @@ static int next(struct reader *r, yaml_event_t *event, struct error *err) {
     const char *refused = NULL;
     if (event->type == YAML_ALIAS_EVENT)
         refused = "aliases are not allowed";
-    else if (event->type == YAML_SCALAR_EVENT && (event->data.scalar.anchor || event->data.scalar.tag))
+    else if (event->type == YAML_SCALAR_EVENT &&
+             (event->data.scalar.anchor || event->data.scalar.tag))
         refused = "anchors and tags are not allowed";
-    else if (event->type == YAML_SCALAR_EVENT && strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
+    else if (event->type == YAML_SCALAR_EVENT &&
+             strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
         refused = "a NUL is not allowed";
-    else if (event->type == YAML_SEQUENCE_START_EVENT && (event->data.sequence_start.anchor || event->data.sequence_start.tag))
+    else if (event->type == YAML_SEQUENCE_START_EVENT &&
+             (event->data.sequence_start.anchor || event->data.sequence_start.tag))
         refused = "anchors and tags are not allowed";
-    else if (event->type == YAML_MAPPING_START_EVENT && (event->data.mapping_start.anchor || event->data.mapping_start.tag))
+    else if (event->type == YAML_MAPPING_START_EVENT &&
+             (event->data.mapping_start.anchor || event->data.mapping_start.tag))
         refused = "anchors and tags are not allowed";
     if (!refused)
         return 0;
@@ -96,7 +100,8 @@ static int read_list(struct reader *r, const yaml_mark_t *mark, struct error *er
     yaml_event_delete(&event);
     if (!whole)
         error_set(err, "a list holds plain values only");
-    result = whole && note_name(r, err) == 0 ? option_set_list(r->context, r->name, &items, err) : -1;
+    result = whole && note_name(r, err) == 0 ? option_set_list(r->context, r->name, &items, err)
+                                             : -1;
     if (result)
         fail(r, mark, err);
 out:
@@ -110,7 +115,8 @@ static int read_mapping(struct reader *r, unsigned depth, struct error *err);
 
 static int read_scalar(struct reader *r, const yaml_event_t *event, struct error *err) {
     const char *below;
-    if (is_null(event) && option_is_section(r->context, r->name) && !option_find(r->context, r->name, &below))
+    if (is_null(event) && option_is_section(r->context, r->name) &&
+        !option_find(r->context, r->name, &below))
         return 0; /* a section whose options are all commented out */
     if (note_name(r, err) || option_set(r->context, r->name, text_of(event), err))
         return fail(r, &event->start_mark, err);
@@ -118,7 +124,8 @@ static int read_scalar(struct reader *r, const yaml_event_t *event, struct error
 }
 
 /* The value of r->name, which stands at `mark`. */
-static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth, struct error *err) {
+static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
+                      struct error *err) {
     yaml_event_t event;
     const char *below;
     int result;
@@ -142,7 +149,8 @@ static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
 }
 
 /* r->name from now on: the first `prefix` bytes of it, and `name`. */
-static int name_value(struct reader *r, size_t prefix, const char *name, unsigned depth, struct error *err) {
+static int name_value(struct reader *r, size_t prefix, const char *name, unsigned depth,
+                      struct error *err) {
     int len = snprintf(r->name + prefix, sizeof r->name - prefix, "%s%s", prefix ? "." : "", name);
     if ((size_t)len >= sizeof r->name - prefix)
         return error_set(err, "the name is too long");
@@ -158,9 +166,10 @@ static int read_mapping(struct reader *r, unsigned depth, struct error *err) {
             return -1;
         yaml_mark_t mark = event.start_mark;
         bool end = event.type == YAML_MAPPING_END_EVENT, scalar = event.type == YAML_SCALAR_EVENT;
-        int bad = end      ? 0
-                  : scalar ? name_value(r, prefix, (const char *)event.data.scalar.value, depth, err)
-                           : error_set(err, "a name must be plain text");
+        int bad = end ? 0
+                  : scalar
+                      ? name_value(r, prefix, (const char *)event.data.scalar.value, depth, err)
+                      : error_set(err, "a name must be plain text");
         yaml_event_delete(&event);
         if (end)
             return 0;
@@ -193,7 +202,8 @@ static int read_document(struct reader *r, struct error *err) {
     return 0;
 }
 
-int options_read_file(const struct options_context *c, const char *path, const char *named_by, struct error *err) {
+int options_read_file(const struct options_context *c, const char *path, const char *named_by,
+                      struct error *err) {
     struct reader *r = mem_zero(sizeof *r);
     char *text = mem_alloc(FILE_BYTES_MAX + 1);
     int result = -1;

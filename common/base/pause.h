@@ -15,7 +15,9 @@ static inline int64_t pause_until(struct pause *p, int64_t now_ms) {
     if (!p->until_ms || now_ms - p->until_ms > PAUSE_FORGET_MS)
         p->length_ms = 0;
     else
-        p->length_ms = !p->length_ms ? PAUSE_FIRST_MS : p->length_ms * 2 > PAUSE_LONGEST_MS ? PAUSE_LONGEST_MS : p->length_ms * 2;
+        p->length_ms = !p->length_ms                         ? PAUSE_FIRST_MS
+                       : p->length_ms * 2 > PAUSE_LONGEST_MS ? PAUSE_LONGEST_MS
+                                                             : p->length_ms * 2;
     return p->until_ms = now_ms + p->length_ms;
 }
 

@@ -1,4 +1,5 @@
-/* SipHash-2-4, 128 bits; see siphash.h. After the paper of Aumasson and Bernstein; held against OpenSSL's in its test. */
+/* SipHash-2-4, 128 bits; see siphash.h. After the paper of Aumasson and Bernstein; held against
+ * OpenSSL's in its test. */
 #include "common/base/siphash.h"
 
 #include <endian.h>
@@ -42,10 +43,12 @@ static uint64_t give(struct state *s) {
     return s->a ^ s->b ^ s->c ^ s->d;
 }
 
-void siphash128(const unsigned char key[SIPHASH_KEY_BYTES], const void *data, size_t len, uint64_t out[2]) {
+void siphash128(const unsigned char key[SIPHASH_KEY_BYTES], const void *data, size_t len,
+                uint64_t out[2]) {
     const unsigned char *p = data;
     const uint64_t k0 = word_at(key), k1 = word_at(key + 8);
-    struct state s = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ 0xee, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
+    struct state s = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ 0xee,
+                      k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
     uint64_t last = (uint64_t)len << 56;
     for (; len >= 8; p += 8, len -= 8)
         take(&s, word_at(p));

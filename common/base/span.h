@@ -11,7 +11,9 @@ struct span {
     size_t len;
 };
 
-static inline struct span span_of(const char *text) { return (struct span){text, text ? strlen(text) : 0}; }
+static inline struct span span_of(const char *text) {
+    return (struct span){text, text ? strlen(text) : 0};
+}
 
 static inline bool span_equal(struct span a, struct span b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* How many bytes the character at `text` has (1 to 4), of which `left` are there; 0 when it is none. */
+/* How many bytes the character at `text` has (1 to 4), of which `left` are there; 0 when it is
+ * none. */
 static inline size_t utf8_length(const char *text, size_t left) {
     const unsigned char *p = (const unsigned char *)text;
     size_t length;

@@ -17,8 +17,8 @@ struct feed_begin {
     struct loop_timer again;
     int64_t again_ms;      /* the pause before the next try */
     int64_t tell_again_ms; /* when the reason is told once more */
-    bool working;   /* the task has the part below */
-    bool abandoned; /* freed while the task worked */
+    bool working;          /* the task has the part below */
+    bool abandoned;        /* freed while the task worked */
     enum topics_state state;
     struct genesis genesis;
     struct topics topics;
@@ -42,20 +42,23 @@ static enum topics_state find_recent(struct feed_begin *b) {
     return TOPICS_READY;
 }
 
-/* The topics may have more partitions than when the feed was begun: nothing of ESS is in those. They may not have fewer. */
+/* The topics may have more partitions than when the feed was begun: nothing of ESS is in those.
+ * They may not have fewer. */
 static enum topics_state fit_partitions(struct feed_begin *b) {
     int32_t begun = b->genesis.subscriber_partitions, found = b->topics.subscriber_partitions;
     if (begun < 1 || found < begun) {
         error_set(&b->err,
-                  "topics subscribers and tokens of kafka.prefix %s have %d partitions, but the feed was begun with %d: add partitions "
+                  "topics subscribers and tokens of kafka.prefix %s have %d partitions, but the "
+                  "feed was begun with %d: add partitions "
                   "with Kafka's kafka-topics tool, or choose another kafka.prefix",
                   b->options.kafka->prefix, (int)found, (int)begun);
         return TOPICS_REFUSED;
     }
     if (found > begun)
         buf_printf(&b->topics.warnings,
-                   "topics subscribers and tokens have %d partitions; the feed was begun with %d, and only these are used\n", (int)found,
-                   (int)begun);
+                   "topics subscribers and tokens have %d partitions; the feed was begun with %d, "
+                   "and only these are used\n",
+                   (int)found, (int)begun);
     return TOPICS_READY;
 }
 

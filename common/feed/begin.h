@@ -1,4 +1,5 @@
-/* Waits until Kafka answers and its topics are right: the beginning of both services. Loop thread; does not block. */
+/* Waits until Kafka answers and its topics are right: the beginning of both services. Loop thread;
+ * does not block. */
 #ifndef ESS_FEED_BEGIN_H
 #define ESS_FEED_BEGIN_H
 
@@ -9,12 +10,14 @@
 
 struct feed_begin_options {
     const struct kafka_config *kafka;
-    bool create; /* make what is missing */
+    bool create;       /* make what is missing */
     int64_t window_ms; /* 0: genesis.recent is not asked for */
     /* Each is given what it is called for; the texts are valid until it returns. */
-    void (*waiting)(void *arg, const char *reason); /* when it does not go at once, and then once a minute */
+    void (*waiting)(void *arg,
+                    const char *reason); /* when it does not go at once, and then once a minute */
     void (*warning)(void *arg, const char *reason); /* for each setting of a topic that differs */
-    void (*refused)(void *arg, const char *reason); /* an operator must mend it; nothing more is tried */
+    void (*refused)(void *arg,
+                    const char *reason); /* an operator must mend it; nothing more is tried */
     void (*ready)(void *arg, const struct genesis *genesis);
     void *arg;
 };

@@ -1,14 +1,18 @@
-/* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that follows it in sequence
- * goes first for a while, since that costs no jump. For those who read on, chunks are built ahead; what librdkafka has fetched
- * beyond is dropped: were it kept waiting, librdkafka (2.0.2) would go on only up to a second after it was taken.
- * A record of another feed may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
+/* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that
+ * follows it in sequence goes first for a while, since that costs no jump. For those who read on,
+ * chunks are built ahead; what librdkafka has fetched beyond is dropped: were it kept waiting,
+ * librdkafka (2.0.2) would go on only up to a second after it was taken. A record of another feed
+ * may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
  * mean that the log is another: the genesis record tells, and is read again. */
 #include "common/feed/catchup.h"
 
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { IN_SEQUENCE_MAX = 16, FETCH_BYTES = 256 * 1024 /* a jump throws away what was fetched and not asked for */ };
+enum {
+    IN_SEQUENCE_MAX = 16,
+    FETCH_BYTES = 256 * 1024 /* a jump throws away what was fetched and not asked for */
+};
 
 void catchup_init(struct catchup *c, struct feed *feed) {
     *c = (struct catchup){.feed = feed, .next = -1, .doubted = -1, .stray = -1, .ahead_from = -1};
@@ -90,7 +94,8 @@ static bool take(struct catchup *c, const rd_kafka_message_t *message) {
 /* The log's first record was read because of one of another feed. */
 static void settle_doubt(struct catchup *c, const rd_kafka_message_t *first) {
     struct feed_event event;
-    if (first->offset != 0 || record_read(first, c->feed->id, &event, &c->feed->scratch) != RECORD_GENESIS) {
+    if (first->offset != 0 ||
+        record_read(first, c->feed->id, &event, &c->feed->scratch) != RECORD_GENESIS) {
         feed_break_at(c->feed, c->doubted);
         return;
     }
@@ -132,7 +137,8 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
 static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
     (void)topic;
     struct catchup *c = arg;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         feed_break(c->feed, reason);
 }
 
@@ -144,15 +150,16 @@ static void on_drained(void *arg) {
 
 static bool open_consumer(struct catchup *c) {
     struct error err;
-    const struct consumer_options options = {.kafka = c->feed->options.kafka,
-                                             .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
-                                             .queue_kib = 8192,
-                                             .fetch_bytes = FETCH_BYTES,
-                                             .message = on_message,
-                                             .end = on_end,
-                                             .failed = on_failed,
-                                             .drained = on_drained,
-                                             .arg = c};
+    const struct consumer_options options = {
+        .kafka = c->feed->options.kafka,
+        .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
+        .queue_kib = 8192,
+        .fetch_bytes = FETCH_BYTES,
+        .message = on_message,
+        .end = on_end,
+        .failed = on_failed,
+        .drained = on_drained,
+        .arg = c};
     if (!c->consumer && !(c->consumer = consumer_new(c->feed->loop, &options, &err)))
         feed_break(c->feed, err.message);
     return c->consumer;
@@ -174,11 +181,14 @@ static void forget_place(struct catchup *c) {
     c->ahead_left = 0;
 }
 
-/* Above which position the next chunk is to be built: for one who waits, else ahead of one who reads on. -1: none. */
+/* Above which position the next chunk is to be built: for one who waits, else ahead of one who
+ * reads on. -1: none. */
 static int64_t next_position(struct catchup *c) {
     if (c->waiting.next != &c->waiting) {
         const struct feed_reader *r = choose(c);
-        c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for) ? feed_ahead_share(c->feed) : 0;
+        c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for)
+                            ? feed_ahead_share(c->feed)
+                            : 0;
         return r->waits_for;
     }
     int64_t position = c->ahead_left ? c->next - 1 : c->ahead_from;

@@ -1,4 +1,5 @@
-/* The feed's second consumer: jumps to where readers wait behind the tail, and fills chunks there. */
+/* The feed's second consumer: jumps to where readers wait behind the tail, and fills chunks there.
+ */
 #ifndef ESS_FEED_CATCHUP_H
 #define ESS_FEED_CATCHUP_H
 
@@ -17,7 +18,8 @@ struct catchup {
     int64_t next;               /* the consumer's next offset; -1: it reads nothing */
     unsigned in_sequence;       /* chunks since the last jump */
     bool halted;
-    int64_t doubted; /* a record of another feed, on whose account the genesis record is being read; -1: none */
+    int64_t doubted; /* a record of another feed, on whose account the genesis record is being read;
+                        -1: none */
     int64_t stray;   /* the last one that turned out to be alone in this feed; -1: none */
     unsigned ahead_left; /* chunks to be read ahead from where the consumer stands */
     int64_t ahead_from;  /* or from here; -1: nowhere */
@@ -30,7 +32,8 @@ void catchup_fini(struct catchup *c);
 void catchup_wait(struct catchup *c, struct feed_reader *reader, int64_t position);
 void catchup_forget(struct feed_reader *reader);
 
-/* Somebody reads on towards this position, which is not in memory: chunks from there are built when nobody waits. */
+/* Somebody reads on towards this position, which is not in memory: chunks from there are built when
+ * nobody waits. */
 void catchup_ahead(struct catchup *c, int64_t position);
 
 /* Nothing is read before catchup_go_on: the log may be another. */

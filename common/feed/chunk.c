@@ -1,4 +1,5 @@
-/* A stretch of the log in memory; see chunk.h. Records are fixed-size entries that point into one run of bytes. */
+/* A stretch of the log in memory; see chunk.h. Records are fixed-size entries that point into one
+ * run of bytes. */
 #include "common/feed/chunk.h"
 
 #include <stdlib.h>
@@ -117,11 +118,14 @@ void chunk_seal(struct chunk *chunk) {
 }
 
 bool chunk_is_full(const struct chunk *chunk, size_t bytes) {
-    return chunk->count * sizeof *chunk->records + chunk->texts.len + chunk->holes_count * sizeof *chunk->holes >= bytes;
+    return chunk->count * sizeof *chunk->records + chunk->texts.len +
+               chunk->holes_count * sizeof *chunk->holes >=
+           bytes;
 }
 
 size_t chunk_bytes(const struct chunk *chunk) {
-    return sizeof *chunk + chunk->cap * sizeof *chunk->records + chunk->texts.cap + chunk->holes_cap * sizeof *chunk->holes +
+    return sizeof *chunk + chunk->cap * sizeof *chunk->records + chunk->texts.cap +
+           chunk->holes_cap * sizeof *chunk->holes +
            chunk->topics_count * (sizeof(struct chunk_topic) + 40);
 }
 
@@ -149,7 +153,9 @@ bool chunk_has_hole(const struct chunk *chunk, int64_t above, int64_t below) {
     return low < chunk->holes_count && chunk->holes[low].from < below && above + 1 < below;
 }
 
-uint32_t chunk_topic_of(const struct chunk *chunk, size_t number) { return chunk->records[number].topic; }
+uint32_t chunk_topic_of(const struct chunk *chunk, size_t number) {
+    return chunk->records[number].topic;
+}
 
 struct span chunk_topic_text(const struct chunk *chunk, uint32_t topic) {
     return (struct span){chunk->topics[topic]->text, chunk->topics[topic]->len};

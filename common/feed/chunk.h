@@ -1,5 +1,5 @@
-/* A stretch of the log in memory: all events of the cursors in (from, to], with an index by topic, and where the log had no
- * record at all (compaction took what was superseded). Pure. */
+/* A stretch of the log in memory: all events of the cursors in (from, to], with an index by topic,
+ * and where the log had no record at all (compaction took what was superseded). Pure. */
 #ifndef ESS_FEED_CHUNK_H
 #define ESS_FEED_CHUNK_H
 

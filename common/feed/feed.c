@@ -1,4 +1,5 @@
-/* The feed reader; see feed.h. Chunks stand in one array sorted by place and never overlap; the last one is the tail. */
+/* The feed reader; see feed.h. Chunks stand in one array sorted by place and never overlap; the
+ * last one is the tail. */
 #include "common/feed/feed.h"
 
 #include <inttypes.h>
@@ -10,16 +11,29 @@
 #include "common/feed/feed_internal.h"
 #include "common/kafka/consumer.h"
 
-enum { CHUNK_BYTES_MAX = 512 * 1024, CHUNK_BYTES_MIN = 32 * 1024, SHARE_BYTES_MIN = 8 * 1024, AHEAD_CHUNKS = 8 };
+enum {
+    CHUNK_BYTES_MAX = 512 * 1024,
+    CHUNK_BYTES_MIN = 32 * 1024,
+    SHARE_BYTES_MIN = 8 * 1024,
+    AHEAD_CHUNKS = 8
+};
 
-static struct chunk *tail_of(const struct feed *feed) { return feed->chunks[feed->chunks_count - 1]; }
+static struct chunk *tail_of(const struct feed *feed) {
+    return feed->chunks[feed->chunks_count - 1];
+}
 
 int64_t feed_end(const struct feed *feed) { return tail_of(feed)->to; }
 bool feed_sure(const struct feed *feed) { return !feed->unsure; }
-const char *feed_trouble(const struct feed *feed) { return feed->health.trouble[0] ? feed->health.trouble : NULL; }
-int64_t feed_log_end(const struct feed *feed) { return feed->health.end > feed_end(feed) ? feed->health.end : feed_end(feed); }
+const char *feed_trouble(const struct feed *feed) {
+    return feed->health.trouble[0] ? feed->health.trouble : NULL;
+}
+int64_t feed_log_end(const struct feed *feed) {
+    return feed->health.end > feed_end(feed) ? feed->health.end : feed_end(feed);
+}
 bool feed_hole_above(const struct feed *feed, int64_t cursor) { return feed->newest_hole > cursor; }
-bool feed_is_tail(const struct feed *feed, const struct chunk *chunk) { return chunk == tail_of(feed); }
+bool feed_is_tail(const struct feed *feed, const struct chunk *chunk) {
+    return chunk == tail_of(feed);
+}
 const char *feed_id(const struct feed *feed) { return feed->id; }
 
 struct feed_counts feed_counts(const struct feed *feed) { return feed->counts; }
@@ -58,7 +72,9 @@ bool feed_chunk_ends_at(const struct feed *feed, int64_t position) {
     return i && feed->chunks[i - 1]->to == position;
 }
 
-int64_t feed_gap_end(const struct feed *feed, int64_t position) { return feed->chunks[chunk_above(feed, position)]->from; }
+int64_t feed_gap_end(const struct feed *feed, int64_t position) {
+    return feed->chunks[chunk_above(feed, position)]->from;
+}
 
 static void drop_chunk(struct feed *feed, size_t number) {
     feed->bytes -= chunk_bytes(feed->chunks[number]);
@@ -68,8 +84,9 @@ static void drop_chunk(struct feed *feed, size_t number) {
         feed->chunks[i] = feed->chunks[i + 1];
 }
 
-/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must be room for the tail and
- * for the one that is built next, of which each has up to as much memory again while it grows. */
+/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must
+ * be room for the tail and for the one that is built next, of which each has up to as much memory
+ * again while it grows. */
 static void evict(struct feed *feed) {
     while (feed->bytes + 4 * feed->chunk_bytes > feed->cache_bytes) {
         size_t oldest = 0;
@@ -130,7 +147,8 @@ void feed_note_reader(struct feed *feed, struct feed_reader *r) {
     feed->readers++;
 }
 
-/* Half of the cache is for the places where readers are; the rest is for what the others have read already. */
+/* Half of the cache is for the places where readers are; the rest is for what the others have read
+ * already. */
 static size_t share_of(const struct feed *feed) {
     size_t readers = feed->readers > feed->readers_before ? feed->readers : feed->readers_before;
     return feed->cache_bytes / 2 / (readers ? readers : 1);
@@ -158,13 +176,15 @@ void feed_break(struct feed *feed, const char *reason) {
 
 void feed_break_at(struct feed *feed, int64_t cursor) {
     char reason[160];
-    snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not one of feed %s", cursor, feed->id);
+    snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not one of feed %s",
+             cursor, feed->id);
     feed_break(feed, reason);
 }
 
 void feed_break_end(struct feed *feed, int64_t end, int64_t seen) {
     char reason[128];
-    snprintf(reason, sizeof reason, "the log ends at cursor %" PRId64 ", but cursor %" PRId64 " was seen", end, seen);
+    snprintf(reason, sizeof reason,
+             "the log ends at cursor %" PRId64 ", but cursor %" PRId64 " was seen", end, seen);
     feed_break(feed, reason);
 }
 
@@ -173,7 +193,8 @@ void feed_skipped(struct feed *feed, int64_t cursor) {
         feed->options.foreign(feed->options.arg, cursor);
 }
 
-enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message, struct chunk *chunk, struct feed_event *event) {
+enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message,
+                           struct chunk *chunk, struct feed_event *event) {
     enum record_kind kind = record_read(message, feed->id, event, &feed->scratch);
     if (kind == RECORD_EVENT || kind == RECORD_NEWER)
         chunk_add(chunk, event);
@@ -196,7 +217,8 @@ static void be_sure(struct feed *feed) {
 
 void feed_read_tail(struct feed *feed) {
     struct error err;
-    if (consumer_assign(feed->tail, feed->topic, 0, feed->unsure ? feed_end(feed) : feed_end(feed) + 1, &err))
+    if (consumer_assign(feed->tail, feed->topic, 0,
+                        feed->unsure ? feed_end(feed) : feed_end(feed) + 1, &err))
         feed_break(feed, err.message);
 }
 
@@ -212,7 +234,8 @@ static void doubt(struct feed *feed) {
     feed_read_tail(feed);
 }
 
-/* Whatever comes next may come from another log: a restored backup, or the copy of a broker that had fallen behind. */
+/* Whatever comes next may come from another log: a restored backup, or the copy of a broker that
+ * had fallen behind. */
 static void on_tail_lost(void *arg) {
     struct feed *feed = arg;
     if (!feed->stopped)
@@ -223,10 +246,13 @@ static void on_tail_lost(void *arg) {
 static void compare_newest(struct feed *feed, const rd_kafka_message_t *message) {
     struct feed_event event;
     uint64_t identity = record_identity(message);
-    bool other_genesis = message->offset == 0 && record_read(message, feed->id, &event, &feed->scratch) != RECORD_GENESIS;
+    bool other_genesis = message->offset == 0 &&
+                         record_read(message, feed->id, &event, &feed->scratch) != RECORD_GENESIS;
     char reason[128];
     if (other_genesis || (feed->newest && feed->newest != identity)) {
-        snprintf(reason, sizeof reason, "the record at cursor %" PRId64 " is not the one that was read before", message->offset);
+        snprintf(reason, sizeof reason,
+                 "the record at cursor %" PRId64 " is not the one that was read before",
+                 message->offset);
         feed_break(feed, reason);
         return;
     }
@@ -257,7 +283,8 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
         feed->newest_hole = message->offset - 1;
     enum record_kind kind = feed_take(feed, message, tail_of(feed), &event);
     if (kind == RECORD_MISMATCH && message->offset <= feed->options.end) {
-        chunk_pass(tail_of(feed), message->offset); /* a stray: the genesis record was read after it was written */
+        chunk_pass(tail_of(feed),
+                   message->offset); /* a stray: the genesis record was read after it was written */
         feed_skipped(feed, message->offset);
     } else if (kind == RECORD_MISMATCH) {
         feed_break_at(feed, message->offset);
@@ -270,7 +297,8 @@ static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
         feed->options.advanced(feed->options.arg, feed_end(feed));
 }
 
-/* The newest cursors have no record: it went by compaction, or another program's transaction ended there. */
+/* The newest cursors have no record: it went by compaction, or another program's transaction ended
+ * there. */
 static void pass_last_hole(struct feed *feed, int64_t to) {
     if (to <= feed_end(feed))
         return;
@@ -299,20 +327,24 @@ static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t
 static void tail_fails(struct feed *feed, rd_kafka_resp_err_t code, const char *reason) {
     char text[sizeof feed->health.fault];
     if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        snprintf(text, sizeof text, "no right to read topic %s: grant Read and Describe on it to ESS's user", feed->topic);
+        snprintf(text, sizeof text,
+                 "no right to read topic %s: grant Read and Describe on it to ESS's user",
+                 feed->topic);
     else
         snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", feed->topic, reason);
     if (feed_health_failed(&feed->health, text))
         doubt(feed);
 }
 
-static void on_tail_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void on_tail_failed(void *arg, const char *topic, rd_kafka_resp_err_t code,
+                           const char *reason) {
     (void)topic;
     struct feed *feed = arg;
     if (feed->stopped)
         return;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
-        code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__FATAL)
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__FATAL)
         feed_break(feed, reason);
     else
         tail_fails(feed, code, reason);
@@ -329,7 +361,8 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
         feed->chunk_bytes = CHUNK_BYTES_MAX;
     if (feed->chunk_bytes < CHUNK_BYTES_MIN)
         feed->chunk_bytes = CHUNK_BYTES_MIN;
-    feed->ahead_chunks = feed->chunk_bytes * AHEAD_CHUNKS * 4 > feed->cache_bytes ? AHEAD_CHUNKS / 2 : AHEAD_CHUNKS;
+    feed->ahead_chunks = feed->chunk_bytes * AHEAD_CHUNKS * 4 > feed->cache_bytes ? AHEAD_CHUNKS / 2
+                                                                                  : AHEAD_CHUNKS;
     snprintf(feed->id, sizeof feed->id, "%s", options->feed_id);
     kafka_topic_name(options->kafka, "events", feed->topic);
     feed->loop = loop;

@@ -16,8 +16,8 @@ struct feed_question {
     struct feed_health *health; /* NULL: nobody waits for the answer any more */
     struct times *times;
     char topic[KAFKA_TOPIC_BYTES];
-    bool asked;  /* and not answered yet */
-    int64_t end; /* -1: not told, and */
+    bool asked;       /* and not answered yet */
+    int64_t end;      /* -1: not told, and */
     struct error err; /* why */
 };
 
@@ -33,8 +33,9 @@ static void judge(struct feed_health *h, int64_t now_ms) {
     if (h->fault[0])
         snprintf(h->trouble, sizeof h->trouble, "%s", h->fault);
     else if (h->behind_ms && now_ms - h->behind_ms >= STUCK_MS)
-        snprintf(h->trouble, sizeof h->trouble, "%s ends at cursor %lld, but nothing above cursor %lld is read", topic, (long long)h->end,
-                 (long long)feed_end(h->feed));
+        snprintf(h->trouble, sizeof h->trouble,
+                 "%s ends at cursor %lld, but nothing above cursor %lld is read", topic,
+                 (long long)h->end, (long long)feed_end(h->feed));
     else if (now_ms - h->told_ms >= SILENT_MS)
         snprintf(h->trouble, sizeof h->trouble, "the leader of %s does not tell its end: %s", topic,
                  h->silence[0] ? h->silence : "no answer");
@@ -104,7 +105,8 @@ static void on_answer(void *arg) {
         question_free(q);
 }
 
-/* While fetches fail the assignment is made again: librdkafka tries some of them only after minutes. */
+/* While fetches fail the assignment is made again: librdkafka tries some of them only after
+ * minutes. */
 static void on_look(void *arg) {
     struct feed_health *h = arg;
     loop_timer_set(h->feed->loop, &h->look, clock_ms() + LOOK_MS);
@@ -123,7 +125,8 @@ int feed_health_init(struct feed_health *h, struct feed *feed, struct error *err
     struct times *times = times_new(feed->options.kafka, err);
     if (!times)
         return -1;
-    *h = (struct feed_health){.feed = feed, .question = mem_zero(sizeof *h->question), .end = -1, .told_ms = clock_ms()};
+    *h = (struct feed_health){
+        .feed = feed, .question = mem_zero(sizeof *h->question), .end = -1, .told_ms = clock_ms()};
     h->question->health = h;
     h->question->times = times;
     memcpy(h->question->topic, feed->topic, sizeof feed->topic);

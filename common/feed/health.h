@@ -1,5 +1,6 @@
-/* Whether the tail can be believed: it is held against the log's end, which the leader is asked for every few seconds, by a way
- * that works although fetches fail. Loop thread only; the question runs as a task of the loop. */
+/* Whether the tail can be believed: it is held against the log's end, which the leader is asked for
+ * every few seconds, by a way that works although fetches fail. Loop thread only; the question runs
+ * as a task of the loop. */
 #ifndef ESS_FEED_HEALTH_H
 #define ESS_FEED_HEALTH_H
 
@@ -16,13 +17,14 @@ struct feed_health {
     struct feed *feed;
     struct loop_timer look;
     struct feed_question *question;
-    int64_t end;        /* the highest cursor that the leader has told of; -1: none */
-    int64_t told_ms;    /* when it told of one, or the tail heard of it */
-    int64_t behind_ms;  /* since when the tail has not moved although it is behind `end`; 0: it is not */
-    int64_t said_ms;    /* when `trouble` was last said; 0: it is to be said */
-    char fault[400];    /* of the fetches, lasting; "": none */
-    char silence[200];  /* why the leader does not tell its end */
-    char trouble[480];  /* "": none */
+    int64_t end;     /* the highest cursor that the leader has told of; -1: none */
+    int64_t told_ms; /* when it told of one, or the tail heard of it */
+    int64_t
+        behind_ms; /* since when the tail has not moved although it is behind `end`; 0: it is not */
+    int64_t said_ms;   /* when `trouble` was last said; 0: it is to be said */
+    char fault[400];   /* of the fetches, lasting; "": none */
+    char silence[200]; /* why the leader does not tell its end */
+    char trouble[480]; /* "": none */
 };
 
 int feed_health_init(struct feed_health *h, struct feed *feed, struct error *err);

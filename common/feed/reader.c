@@ -1,11 +1,13 @@
-/* Readers of the feed; see feed.h. One that is behind passes over a chunk's events by their topics' numbers. */
+/* Readers of the feed; see feed.h. One that is behind passes over a chunk's events by their topics'
+ * numbers. */
 #include <stdlib.h>
 
 #include "common/feed/feed_internal.h"
 
 enum { FEW_RECORDS = 16, NEAR_CHUNKS = 3 };
 
-void feed_reader_init(struct feed_reader *r, bool (*wants)(void *, struct span), void (*ready)(void *), void *arg) {
+void feed_reader_init(struct feed_reader *r, bool (*wants)(void *, struct span),
+                      void (*ready)(void *), void *arg) {
     *r = (struct feed_reader){.wants = wants, .ready = ready, .arg = arg};
 }
 
@@ -21,7 +23,8 @@ void feed_reader_fini(struct feed_reader *r) {
     feed_reader_changed(r);
 }
 
-/* Asks once a chunk for each of its topics, so that passing its events costs a look at a byte each. */
+/* Asks once a chunk for each of its topics, so that passing its events costs a look at a byte each.
+ */
 static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
     if (r->serial != chunk->serial) {
         feed_reader_changed(r);
@@ -32,7 +35,8 @@ static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
         return;
     r->wanted = mem_resize(r->wanted, chunk->topics_count);
     for (; r->wanted_count < chunk->topics_count; r->wanted_count++) {
-        r->wanted[r->wanted_count] = r->wants(r->arg, chunk_topic_text(chunk, (uint32_t)r->wanted_count));
+        r->wanted[r->wanted_count] = r->wants(r->arg,
+                                              chunk_topic_text(chunk, (uint32_t)r->wanted_count));
         r->wants_any |= r->wanted[r->wanted_count];
     }
 }
@@ -41,7 +45,8 @@ static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
 static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position) {
     size_t i = chunk_find(chunk, position);
     if (chunk->count - i <= FEW_RECORDS) {
-        while (i < chunk->count && !r->wants(r->arg, chunk_topic_text(chunk, chunk_topic_of(chunk, i))))
+        while (i < chunk->count &&
+               !r->wants(r->arg, chunk_topic_text(chunk, chunk_topic_of(chunk, i))))
             i++;
         return i;
     }
@@ -53,7 +58,8 @@ static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int6
     return i;
 }
 
-/* The reader begins with a chunk. When it came from the one before, it will want those that follow. */
+/* The reader begins with a chunk. When it came from the one before, it will want those that follow.
+ */
 static void read_ahead(struct feed *feed, const struct chunk *chunk) {
     if (!feed_chunk_ends_at(feed, chunk->from))
         return;
@@ -67,8 +73,8 @@ static void read_ahead(struct feed *feed, const struct chunk *chunk) {
     }
 }
 
-enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position, struct feed_event *event,
-                           struct feed_passed *passed) {
+enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position,
+                           struct feed_event *event, struct feed_passed *passed) {
     struct chunk *chunk;
     *passed = (struct feed_passed){.to = position};
     while ((chunk = feed_chunk_at(feed, passed->to))) {

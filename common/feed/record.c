@@ -1,5 +1,5 @@
-/* Events as Kafka records; see record.h. The envelope stands in headers too, for consumers that filter unparsed and because
- * a tombstone has no value. */
+/* Events as Kafka records; see record.h. The envelope stands in headers too, for consumers that
+ * filter unparsed and because a tombstone has no value. */
 #include "common/feed/record.h"
 
 #include <inttypes.h>
@@ -23,10 +23,11 @@ static int64_t number_of(struct span text, int64_t otherwise) {
     return n;
 }
 
-static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event, struct buf *scratch) {
+static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event,
+                              struct buf *scratch) {
     int64_t source_cursor = number_of(consumer_header(message, "ess-source-cursor"), -1);
-    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"), source_cursor, source_cursor >= 0,
-                          scratch);
+    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"),
+                          source_cursor, source_cursor >= 0, scratch);
     event->stored = (struct span){scratch->data, scratch->len};
 }
 
@@ -39,13 +40,15 @@ static enum record_kind take_newer(struct feed_event *event) {
     return RECORD_NEWER;
 }
 
-enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id, struct feed_event *event, struct buf *scratch) {
+enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id,
+                             struct feed_event *event, struct buf *scratch) {
     rd_kafka_timestamp_type_t type;
     struct span version = consumer_header(message, "ess-v");
     buf_clear(scratch);
     struct span key = {message->key, message->key_len};
     if (genesis_key(key))
-        return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS : RECORD_MISMATCH;
+        return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS
+                                                                  : RECORD_MISMATCH;
     if (number_of(version, -1) < 0)
         return RECORD_FOREIGN;
     if (!span_equal(consumer_header(message, "ess-feed"), span_of(feed_id)))
@@ -63,8 +66,10 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
     };
     if (event->newer)
         return take_newer(event);
-    if (event->topic.len > TOPIC_BYTES_MAX || event->id.len == 0 || event->id.len > EVENT_ID_BYTES_MAX ||
-        event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX || event->key.len > EVENT_KEY_BYTES_MAX)
+    if (event->topic.len > TOPIC_BYTES_MAX || event->id.len == 0 ||
+        event->id.len > EVENT_ID_BYTES_MAX ||
+        event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX ||
+        event->key.len > EVENT_KEY_BYTES_MAX)
         return RECORD_FOREIGN;
     if (!message->payload)
         restore_tombstone(message, event, scratch);
@@ -81,7 +86,8 @@ static void add_header(struct record_draft *draft, const char *name, struct span
     draft->headers[draft->headers_count++] = (struct producer_header){name, value};
 }
 
-void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id, const char *traceparent) {
+void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id,
+                       const char *traceparent) {
     *draft = (struct record_draft){.tombstone = event->tombstone};
     event_kafka_key(event, &draft->key);
     event_store(event, &draft->stored);
@@ -92,7 +98,8 @@ void record_draft_init(struct record_draft *draft, const struct event *event, co
         add_header(draft, "ess-key", (struct span){event->key, event->key_len});
     add_header(draft, "ess-ts", span_of(event->ts));
     if (event->has_source_cursor) {
-        snprintf(draft->source_cursor, sizeof draft->source_cursor, "%" PRId64, event->source_cursor);
+        snprintf(draft->source_cursor, sizeof draft->source_cursor, "%" PRId64,
+                 event->source_cursor);
         add_header(draft, "ess-source-cursor", span_of(draft->source_cursor));
     }
     add_header(draft, "ess-feed", span_of(feed_id));
@@ -109,7 +116,8 @@ struct producer_record record_draft_record(const struct record_draft *draft, con
         .topic = topic,
         .partition = 0,
         .key = {draft->key.data, draft->key.len},
-        .value = {draft->tombstone ? NULL : draft->stored.data, draft->tombstone ? 0 : draft->stored.len},
+        .value = {draft->tombstone ? NULL : draft->stored.data,
+                  draft->tombstone ? 0 : draft->stored.len},
         .headers = draft->headers,
         .headers_count = draft->headers_count,
     };

@@ -17,7 +17,8 @@ struct bearer {
     struct grants grants;
 };
 
-static int read_grants(const struct bearer *b, struct span text, struct grants *grants, struct error *err) {
+static int read_grants(const struct bearer *b, struct span text, struct grants *grants,
+                       struct error *err) {
     return grants_from_yaml(grants, text, err) ? error_prefix(err, "%s:", b->options.file) : 0;
 }
 
@@ -43,11 +44,14 @@ struct bearer *bearer_new(const struct bearer_options *options, struct error *er
     b->options = *options;
     if (!*options->file)
         return b;
-    int result = file_read(options->file, GRANTS_FILE_BYTES_MAX, &text, err) ? error_prefix(err, "%s: ", options->file) : 0;
+    int result = file_read(options->file, GRANTS_FILE_BYTES_MAX, &text, err)
+                     ? error_prefix(err, "%s: ", options->file)
+                     : 0;
     if (result == 0)
         result = read_grants(b, (struct span){buf_string(&text), text.len}, &b->grants, err);
     if (result == 0)
-        file_watch_init(&b->watch, options->loop, options->file, GRANTS_FILE_BYTES_MAX, (struct span){text.data, text.len}, on_changed, b);
+        file_watch_init(&b->watch, options->loop, options->file, GRANTS_FILE_BYTES_MAX,
+                        (struct span){text.data, text.len}, on_changed, b);
     buf_fini(&text);
     if (result == 0)
         return b;
@@ -84,12 +88,15 @@ static const char *token_of(const char *header) {
     size_t scheme = strcspn(header, " ");
     const char *token = header + scheme + strspn(header + scheme, " ");
     size_t len = strlen(token);
-    if (scheme != 6 || strncasecmp(header, "Bearer", 6) != 0 || len == 0 || len > TOKEN_BYTES_MAX || strchr(token, ' '))
+    if (scheme != 6 || strncasecmp(header, "Bearer", 6) != 0 || len == 0 || len > TOKEN_BYTES_MAX ||
+        strchr(token, ' '))
         return NULL;
     return token;
 }
 
-static bool expired(const struct grant *grant) { return grant->expires_ms >= 0 && grant->expires_ms <= clock_wall_ms(); }
+static bool expired(const struct grant *grant) {
+    return grant->expires_ms >= 0 && grant->expires_ms <= clock_wall_ms();
+}
 
 static void release(void *grant) { grant_release(grant); }
 
@@ -100,7 +107,8 @@ static bool identify(struct bearer *b, struct http_request *request) {
     bool later = false;
     struct error err;
     if (!header)
-        return unauthorised(request, "Bearer realm=\"ess\"", "an access token is needed: Authorization: Bearer <token>");
+        return unauthorised(request, "Bearer realm=\"ess\"",
+                            "an access token is needed: Authorization: Bearer <token>");
     if (!token)
         return invalid(request, "Authorization must be: Bearer <token>");
     grant_digest(span_of(token), digest);
@@ -110,7 +118,8 @@ static bool identify(struct bearer *b, struct http_request *request) {
     else if (b->options.find)
         grant = b->options.find(b->options.arg, digest, &later);
     if (later) {
-        error_set(&err, "which subscriber's this access token is cannot be told yet: Kafka is away, or is still being read");
+        error_set(&err, "which subscriber's this access token is cannot be told yet: Kafka is "
+                        "away, or is still being read");
         http_problem(request, 503, &err, NULL, LATER_RETRY_S);
         return false;
     }
@@ -139,11 +148,15 @@ bool bearer_admit(struct bearer *b, struct http_request *request) {
     return false;
 }
 
-const struct grant *bearer_grant(const struct http_request *request) { return http_request_data(request); }
+const struct grant *bearer_grant(const struct http_request *request) {
+    return http_request_data(request);
+}
 
-bool bearer_allows(const struct bearer *b, const struct http_request *request, enum scope_kind kind, struct span pattern) {
+bool bearer_allows(const struct bearer *b, const struct http_request *request, enum scope_kind kind,
+                   struct span pattern) {
     const struct grant *grant = bearer_grant(request);
-    return !bearer_required(b) || (grant && scopes_allow(grant->scopes, grant->scopes_count, kind, pattern));
+    return !bearer_required(b) ||
+           (grant && scopes_allow(grant->scopes, grant->scopes_count, kind, pattern));
 }
 
 bool bearer_in_force(const struct bearer *b, const struct http_request *request) {
@@ -166,13 +179,17 @@ void bearer_lapsed(struct http_request *request) {
 }
 
 void bearer_refuse_with(struct http_request *request, const struct error *err, const char *extra) {
-    http_answer_header(request, "WWW-Authenticate", "Bearer realm=\"ess\", error=\"insufficient_scope\"");
+    http_answer_header(request, "WWW-Authenticate",
+                       "Bearer realm=\"ess\", error=\"insufficient_scope\"");
     http_problem(request, 403, err, extra, 0);
 }
 
-void bearer_refuse(struct http_request *request, const struct error *err) { bearer_refuse_with(request, err, NULL); }
+void bearer_refuse(struct http_request *request, const struct error *err) {
+    bearer_refuse_with(request, err, NULL);
+}
 
 int bearer_lacks(enum scope_kind kind, struct span pattern, struct error *err) {
-    return error_set(err, "the access token lacks the scope %s%s%.*s", scope_name(kind), kind == SCOPE_ADMIN ? "" : ":",
-                     kind == SCOPE_ADMIN ? 0 : (int)pattern.len, pattern.data);
+    return error_set(err, "the access token lacks the scope %s%s%.*s", scope_name(kind),
+                     kind == SCOPE_ADMIN ? "" : ":", kind == SCOPE_ADMIN ? 0 : (int)pattern.len,
+                     pattern.data);
 }

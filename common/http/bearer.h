@@ -1,8 +1,8 @@
-/* Who asks: the grants of auth.file, read again when it changes, and the access token of a request. Without a file everybody
- * may do everything. Loop thread only.
+/* Who asks: the grants of auth.file, read again when it changes, and the access token of a request.
+ * Without a file everybody may do everything. Loop thread only.
  *
- * A service gives each route an access rule, and bearer_admit as its admit (or calls it there first). A route without a rule
- * does not answer. */
+ * A service gives each route an access rule, and bearer_admit as its admit (or calls it there
+ * first). A route without a rule does not answer. */
 #ifndef ESS_HTTP_BEARER_H
 #define ESS_HTTP_BEARER_H
 
@@ -27,10 +27,11 @@ struct bearer;
 struct bearer_options {
     struct loop *loop;
     const char *file; /* auth.file; "" for none. Stays the caller's and must stay */
-    /* The file has changed: it is in force with so many tokens, or (err not NULL) it is bad and the last good one stays. */
+    /* The file has changed: it is in force with so many tokens, or (err not NULL) it is bad and the
+     * last good one stays. */
     void (*reloaded)(void *arg, size_t tokens, const struct error *err);
-    /* Beside the file's: a new reference to the grant of this token, or NULL. `*later` when it cannot be known yet (503).
-     * May be NULL. */
+    /* Beside the file's: a new reference to the grant of this token, or NULL. `*later` when it
+     * cannot be known yet (503). May be NULL. */
     struct grant *(*find)(void *arg, const unsigned char digest[GRANT_DIGEST_BYTES], bool *later);
     void *arg;
 };
@@ -45,11 +46,14 @@ bool bearer_required(const struct bearer *bearer);
 /* Lets a request pass by its route's rule; false: it has been answered with 401, 403 or 503. */
 bool bearer_admit(struct bearer *bearer, struct http_request *request);
 
-/* The grant under which a request was admitted; NULL where there is no file, and of an open route's request. */
+/* The grant under which a request was admitted; NULL where there is no file, and of an open route's
+ * request. */
 const struct grant *bearer_grant(const struct http_request *request);
 
-/* Whether whoever asked may do this; true where there is no file. `pattern` is a topic or a checked pattern. */
-bool bearer_allows(const struct bearer *bearer, const struct http_request *request, enum scope_kind kind, struct span pattern);
+/* Whether whoever asked may do this; true where there is no file. `pattern` is a topic or a checked
+ * pattern. */
+bool bearer_allows(const struct bearer *bearer, const struct http_request *request,
+                   enum scope_kind kind, struct span pattern);
 
 /* Whether a request's grant is in force to this moment: for answers that last. */
 bool bearer_in_force(const struct bearer *bearer, const struct http_request *request);

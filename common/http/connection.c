@@ -1,5 +1,5 @@
-/* Open connections: what each waits for, how many an address has, and how one ends whose client still writes; see
- * http_internal.h. */
+/* Open connections: what each waits for, how many an address has, and how one ends whose client
+ * still writes; see http_internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -25,8 +25,8 @@ struct http_peer {
     int64_t connections;
 };
 
-/* A connection whose last answer was sent and whose client is still writing: closed now, it would be reset, and the client
- * would lose the answer. What comes is dropped. */
+/* A connection whose last answer was sent and whose client is still writing: closed now, it would
+ * be reset, and the client would lose the answer. What comes is dropped. */
 struct http_linger {
     struct http_server *server;
     struct loop_io io;
@@ -44,12 +44,14 @@ static void peer_network(const struct sockaddr *address, unsigned char network[1
         network[10] = network[11] = 0xff;
         memcpy(network + 12, &v4->sin_addr, 4);
     } else if (address->sa_family == AF_INET6) {
-        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        const struct in6_addr *v6 =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
         memcpy(network, v6, IN6_IS_ADDR_V4MAPPED(v6) ? 16 : 8);
     }
 }
 
-static struct http_peer *peer_find(const struct http_server *server, const unsigned char network[16]) {
+static struct http_peer *peer_find(const struct http_server *server,
+                                   const unsigned char network[16]) {
     struct http_peer *peer;
     HASH_FIND(hh, server->peers, network, 16, peer);
     return peer;
@@ -111,7 +113,8 @@ static void linger_on_ready(void *arg, uint32_t events) {
         l->left_bytes -= (size_t)n;
 }
 
-/* libmicrohttpd closes its descriptor: this one keeps the socket. Beyond the most that may linger, a connection is closed at once. */
+/* libmicrohttpd closes its descriptor: this one keeps the socket. Beyond the most that may linger,
+ * a connection is closed at once. */
 static void linger_begin(struct http_server *server, int fd) {
     int own = server->lingers_count < server->lingers_max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (own < 0)
@@ -156,8 +159,9 @@ void http_connection_end_request(struct http_connection *c) {
     http_connection_deadline(c, HTTP_IDLE_MS);
 }
 
-/* Edges. The first byte of a further request is seen here only: libmicrohttpd tells of a request when its line is whole. What
- * was fetched in the turn in which the last request ended may still be that one's bytes. */
+/* Edges. The first byte of a further request is seen here only: libmicrohttpd tells of a request
+ * when its line is whole. What was fetched in the turn in which the last request ended may still be
+ * that one's bytes. */
 static void connection_on_ready(void *arg, uint32_t events) {
     struct http_connection *c = arg;
     if (c->watcher && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -169,19 +173,23 @@ static void connection_on_ready(void *arg, uint32_t events) {
 void http_connection_watch(struct http_connection *c, struct http_request *watcher) {
     c->watcher = watcher;
     if (watcher) /* again, so that what has happened before is told too */
-        loop_io_set(c->server->loop, &c->io, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET, connection_on_ready, c);
+        loop_io_set(c->server->loop, &c->io, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
+                    connection_on_ready, c);
 }
 
 /* --- life */
 
-static void connection_open(struct http_server *server, struct MHD_Connection *mhd, void **context) {
+static void connection_open(struct http_server *server, struct MHD_Connection *mhd,
+                            void **context) {
     struct http_connection *c = mem_zero(sizeof *c);
     c->server = server;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->peer = peer_join(server, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    c->peer = peer_join(
+        server, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     loop_timer_init(&c->deadline, connection_on_deadline, c);
     http_connection_deadline(c, server->options.header_timeout_ms);
-    loop_io_set(server->loop, &c->io, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET, connection_on_ready, c);
+    loop_io_set(server->loop, &c->io, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET, connection_on_ready,
+                c);
     DL_APPEND(server->connections, c);
     server->connections_count++;
     *context = c;
@@ -200,7 +208,8 @@ static void connection_close(struct http_connection *c) {
     free(c);
 }
 
-void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what) {
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_ConnectionNotificationCode what) {
     if (what == MHD_CONNECTION_NOTIFY_STARTED)
         connection_open(cls, mhd, context);
     else

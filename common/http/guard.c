@@ -5,10 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const names[GUARD_HEADERS] = {"Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization"};
-static const char *const twice[GUARD_HEADERS] = {"there must be one Host header", "there must be at most one Content-Length",
-                                                 "there must be at most one Transfer-Encoding", "there must be at most one Content-Type",
-                                                 "there must be at most one Authorization"};
+static const char *const names[GUARD_HEADERS] = {"Host", "Content-Length", "Transfer-Encoding",
+                                                 "Content-Type", "Authorization"};
+static const char *const twice[GUARD_HEADERS] = {
+    "there must be one Host header", "there must be at most one Content-Length",
+    "there must be at most one Transfer-Encoding", "there must be at most one Content-Type",
+    "there must be at most one Authorization"};
 
 static void blame(struct guard *g, const char *fault) {
     if (!g->fault)
@@ -17,9 +19,12 @@ static void blame(struct guard *g, const char *fault) {
 
 /* --- the request line */
 
-/* The path of "http://host/path", the form that a proxy may send; NULL when it is neither that nor a path. */
+/* The path of "http://host/path", the form that a proxy may send; NULL when it is neither that nor
+ * a path. */
 static const char *path_in(const char *uri) {
-    size_t scheme = strncasecmp(uri, "http://", 7) == 0 ? 7 : strncasecmp(uri, "https://", 8) == 0 ? 8 : 0;
+    size_t scheme = strncasecmp(uri, "http://", 7) == 0    ? 7
+                    : strncasecmp(uri, "https://", 8) == 0 ? 8
+                                                           : 0;
     if (!scheme)
         return *uri == '/' ? uri : NULL;
     size_t host = strcspn(uri + scheme, "/?");
@@ -39,7 +44,8 @@ void guard_uri(struct guard *g, const char *uri) {
             blame(g, "the request's target holds a % that is not followed by two hex digits");
     }
     for (const char *c = path ? path : ""; *c && *c != '?'; c++)
-        if (strncmp(c, "%00", 3) == 0 || strncasecmp(c, "%2f", 3) == 0) /* a proxy may take it for no slash */
+        if (strncmp(c, "%00", 3) == 0 ||
+            strncasecmp(c, "%2f", 3) == 0) /* a proxy may take it for no slash */
             blame(g, "the path holds an encoded NUL or slash");
 }
 
@@ -57,7 +63,9 @@ static void look_at_line(struct guard *g, const char *method, const char *versio
 
 /* --- headers */
 
-static bool token_character(unsigned char c) { return isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c)); }
+static bool token_character(unsigned char c) {
+    return isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
 
 static void look_at_name(struct guard *g, const char *name, size_t len) {
     for (size_t i = 0; i < len; i++)
@@ -69,15 +77,17 @@ static void look_at_name(struct guard *g, const char *name, size_t len) {
 
 static bool only_white_space(const char *text) { return !text[strspn(text, " \t")]; }
 
-/* White space behind a value is no part of it, and libmicrohttpd 0.9 leaves it there: it is cut off in libmicrohttpd's memory.
- * Not before the value was looked at: what libmicrohttpd itself has taken for no "chunked" is none. */
+/* White space behind a value is no part of it, and libmicrohttpd 0.9 leaves it there: it is cut off
+ * in libmicrohttpd's memory. Not before the value was looked at: what libmicrohttpd itself has
+ * taken for no "chunked" is none. */
 static void cut_white_space(const char *value) {
     for (char *end = strchr(value, 0); end > value && (end[-1] == ' ' || end[-1] == '\t');)
         *--end = 0;
 }
 
 static void look_at_value(struct guard *g, enum guard_header header, const char *value) {
-    static const char host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+;=:[]";
+    static const char host[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+;=:[]";
     switch (header) {
     case GUARD_HOST:
         if (!strspn(value, host) || !only_white_space(value + strspn(value, host)))
@@ -98,7 +108,8 @@ static void look_at_value(struct guard *g, enum guard_header header, const char 
 }
 
 /* Each line must begin where the one before ended. */
-static void look_at_place(struct guard *g, const char *name, size_t name_len, const char *value, size_t value_len) {
+static void look_at_place(struct guard *g, const char *name, size_t name_len, const char *value,
+                          size_t value_len) {
     if (!g->next)
         return;
     if (name != g->next || value <= name + name_len)
@@ -106,8 +117,8 @@ static void look_at_place(struct guard *g, const char *name, size_t name_len, co
     g->next = value + value_len + 2;
 }
 
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
-                                      size_t value_len) {
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                      size_t name_len, const char *value, size_t value_len) {
     struct guard *g = cls;
     (void)kind;
     if (!value) {
@@ -130,16 +141,20 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *method, const char *version) {
-    bool lenient = strncmp(MHD_get_version(), "0.", 2) == 0; /* later ones are strict by themselves */
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *method,
+                   const char *version) {
+    bool lenient = strncmp(MHD_get_version(), "0.", 2) ==
+                   0; /* later ones are strict by themselves */
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (lenient)
         g->next = version + strlen(version) + 2;
     if (lenient && (g->uri != method + strlen(method) + 1 || version != g->uri + g->uri_len + 1))
         blame(g, "between method, target and version stands one space each");
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, g);
     /* It puts NULs for the CR LF of the last header and the empty line. */
-    if (g->next && (g->next + 2 != method + info->header_size || memcmp(g->next - 2, "\0\0\0", 4) != 0))
+    if (g->next &&
+        (g->next + 2 != method + info->header_size || memcmp(g->next - 2, "\0\0\0", 4) != 0))
         blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
     if (g->counts[GUARD_CONTENT_LENGTH] && g->counts[GUARD_TRANSFER_ENCODING])
         blame(g, "Content-Length and Transfer-Encoding exclude each other");

@@ -1,6 +1,7 @@
-/* The guard: a request that a proxy in front may read otherwise than libmicrohttpd is refused, with all that comes behind it in
- * its connection. libmicrohttpd 0.9 joins folded lines to a header's name, takes LF for a line's end and cuts values at a NUL,
- * all without a word: so the guard also looks whether what it hands out lies in its buffer as whole lines do. */
+/* The guard: a request that a proxy in front may read otherwise than libmicrohttpd is refused, with
+ * all that comes behind it in its connection. libmicrohttpd 0.9 joins folded lines to a header's
+ * name, takes LF for a line's end and cuts values at a NUL, all without a word: so the guard also
+ * looks whether what it hands out lies in its buffer as whole lines do. */
 #ifndef ESS_HTTP_GUARD_H
 #define ESS_HTTP_GUARD_H
 
@@ -23,12 +24,14 @@ struct guard {
     size_t uri_len;
     unsigned counts[GUARD_HEADERS];
     bool chunked, has_body;
-    const char *next; /* where the next header's line must begin; NULL: the lines are not looked at */
+    const char
+        *next; /* where the next header's line must begin; NULL: the lines are not looked at */
 };
 
 /* The URI as it was sent. */
 void guard_uri(struct guard *guard, const char *uri);
 /* The headers are whole. Afterwards `fault` tells. */
-void guard_headers(struct guard *guard, struct MHD_Connection *mhd, const char *method, const char *version);
+void guard_headers(struct guard *guard, struct MHD_Connection *mhd, const char *method,
+                   const char *version);
 
 #endif

@@ -26,10 +26,10 @@ struct http_connection {
     int fd;
     struct http_peer *peer;
     struct loop_io io;
-    struct loop_timer deadline; /* of the headers, the body, or the idleness that it is in */
-    bool idle;                  /* between two requests, */
-    uint64_t idle_turn;         /* since this turn of the loop */
-    bool lingers;               /* its last answer comes while the client may still write */
+    struct loop_timer deadline;   /* of the headers, the body, or the idleness that it is in */
+    bool idle;                    /* between two requests, */
+    uint64_t idle_turn;           /* since this turn of the loop */
+    bool lingers;                 /* its last answer comes while the client may still write */
     struct http_request *watcher; /* is to know when the client closes; NULL: nobody */
     struct http_connection *prev, *next;
 };
@@ -59,9 +59,9 @@ struct http_request {
     size_t held;    /* bytes that it holds of that */
     bool handled;   /* the handler was called, or is not to be */
     bool suspended;
-    bool answered;  /* the service has no more to do with it */
-    bool dead;      /* its client has gone, or it is to be cut off */
-    bool closing;   /* the connection ends with the answer */
+    bool answered; /* the service has no more to do with it */
+    bool dead;     /* its client has gone, or it is to be cut off */
+    bool closing;  /* the connection ends with the answer */
     /* the answer */
     struct MHD_Response *response; /* made and not yet queued */
     unsigned status;
@@ -98,40 +98,46 @@ struct http_server {
     struct http_peer *peers;
     struct http_linger *lingers;
     size_t lingers_count, lingers_max;
-    uint64_t turn; /* counts the loop's wake-ups */
-    size_t held; /* bytes of bodies and answers */
+    uint64_t turn;                 /* counts the loop's wake-ups */
+    size_t held;                   /* bytes of bodies and answers */
     struct http_request *requests; /* begun and not completed */
     struct http_request *drained;  /* whose callback is due */
 };
 
 /* The certificate in force, for MHD_OPTION_HTTPS_CERT_CALLBACK. */
-int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count, const gnutls_pk_algorithm_t *algorithms,
-                 int algorithms_count, gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count,
+                 const gnutls_pk_algorithm_t *algorithms, int algorithms_count,
+                 gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
 
 /* Accepts connections, if it has stopped: there is room for one again. */
 void http_server_accept(struct http_server *server);
 
 /* libmicrohttpd's questions and news about connections; `cls` is the server. */
 enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address, socklen_t len);
-void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what);
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_ConnectionNotificationCode what);
 /* The connection is cut off at that time at the latest. */
 void http_connection_deadline(struct http_connection *connection, int64_t wait_ms);
 /* A request has begun: its headers must be whole in time. One has ended: the connection is idle. */
 void http_connection_begin_request(struct http_connection *connection);
 void http_connection_end_request(struct http_connection *connection);
-/* The request is to know, by http_request_left, when the client closes the connection; NULL: nobody any more. */
+/* The request is to know, by http_request_left, when the client closes the connection; NULL: nobody
+ * any more. */
 void http_connection_watch(struct http_connection *connection, struct http_request *watcher);
 /* Closes those that linger. */
 void http_connection_end_lingers(struct http_server *server);
-/* How long a client may take for so many bytes of an answer, which hold memory: a minute, and 64 KB a second. */
+/* How long a client may take for so many bytes of an answer, which hold memory: a minute, and 64 KB
+ * a second. */
 static inline int64_t http_answer_ms(size_t bytes) { return 60 * 1000 + (int64_t)(bytes / 64); }
 
 /* The request line was read: `uri` is as it was sent. */
-struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri);
+struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd,
+                                      const char *uri);
 /* libmicrohttpd is done with it. */
 void http_request_free(struct http_request *request);
 /* The headers are whole. Fills path, query and route. False: it has been answered. */
-bool http_request_begin(struct http_request *request, const char *url, const char *method, const char *version);
+bool http_request_begin(struct http_request *request, const char *url, const char *method,
+                        const char *version);
 /* Bytes that its body may have. */
 size_t http_request_body_max(const struct http_request *request);
 /* Answers that its body is larger, or that there is no memory left for it. */

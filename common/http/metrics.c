@@ -1,4 +1,5 @@
-/* Prometheus text format; see metrics.h. The process_* names are those of Prometheus's own client libraries. */
+/* Prometheus text format; see metrics.h. The process_* names are those of Prometheus's own client
+ * libraries. */
 #include "common/http/metrics.h"
 
 #include <dirent.h>
@@ -14,8 +15,9 @@
 #include "common/base/log.h"
 #include "common/version.h"
 
-static const int64_t bounds_us[HISTOGRAM_BUCKETS] = {100,    200,     500,     1000,    2000,    5000,     10000,    20000,    50000,
-                                                     100000, 200000,  500000,  1000000, 2000000, 5000000,  10000000, 30000000, 60000000};
+static const int64_t bounds_us[HISTOGRAM_BUCKETS] = {
+    100,    200,    500,    1000,    2000,    5000,    10000,    20000,    50000,
+    100000, 200000, 500000, 1000000, 2000000, 5000000, 10000000, 30000000, 60000000};
 
 void histogram_observe_us(struct histogram *h, int64_t us) {
     size_t bucket = 0;
@@ -31,19 +33,23 @@ void metrics_family(struct buf *out, const char *name, const char *type, const c
 }
 
 void metrics_value(struct buf *out, const char *name, const char *labels, double value) {
-    buf_printf(out, "%s%s%s%s %.15g\n", name, *labels ? "{" : "", labels, *labels ? "}" : "", value);
+    buf_printf(out, "%s%s%s%s %.15g\n", name, *labels ? "{" : "", labels, *labels ? "}" : "",
+               value);
 }
 
-void metrics_histogram(struct buf *out, const char *name, const char *labels, const struct histogram *h) {
+void metrics_histogram(struct buf *out, const char *name, const char *labels,
+                       const struct histogram *h) {
     uint64_t total = 0;
     const char *comma = *labels ? "," : "", *open = *labels ? "{" : "", *close = *labels ? "}" : "";
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         total += h->counts[i];
-        buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma, (double)bounds_us[i] / 1e6, total);
+        buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
+                   (double)bounds_us[i] / 1e6, total);
     }
     total += h->counts[HISTOGRAM_BUCKETS];
     buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, total);
-    buf_printf(out, "%s_sum%s%s%s %.9g\n%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close, h->sum, name, open, labels, close, total);
+    buf_printf(out, "%s_sum%s%s%s %.9g\n%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close,
+               h->sum, name, open, labels, close, total);
 }
 
 void metrics_label(struct buf *labels, const char *name, const char *value) {
@@ -57,7 +63,8 @@ void metrics_label(struct buf *labels, const char *name, const char *value) {
     buf_puts(labels, "\"");
 }
 
-/* Seconds since 1970 at which this process began: its age by /proc, which counts in clock ticks since boot. */
+/* Seconds since 1970 at which this process began: its age by /proc, which counts in clock ticks
+ * since boot. */
 static double start_time(void) {
     static double started;
     char text[1024];
@@ -71,7 +78,8 @@ static double start_time(void) {
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     if (at)
-        started = (double)clock_wall_ms() / 1e3 - ((double)clock_ms() / 1e3 - strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK));
+        started = (double)clock_wall_ms() / 1e3 -
+                  ((double)clock_ms() / 1e3 - strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK));
     return started;
 }
 
@@ -97,7 +105,8 @@ static double open_files(void) {
     return count < 0 ? 0 : count;
 }
 
-static void gauge(struct buf *out, const char *name, const char *type, const char *help, double value) {
+static void gauge(struct buf *out, const char *name, const char *type, const char *help,
+                  double value) {
     metrics_family(out, name, type, help);
     metrics_value(out, name, "", value);
 }
@@ -108,13 +117,17 @@ void metrics_process(struct buf *out) {
     struct buf labels = {0};
     getrusage(RUSAGE_SELF, &usage);
     getrlimit(RLIMIT_NOFILE, &limit);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
     gauge(out, "process_cpu_seconds_total", "counter", "User and system CPU time.", cpu);
     gauge(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     gauge(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
-    gauge(out, "process_max_fds", "gauge", "Limit of open file descriptors.", (double)limit.rlim_cur);
-    gauge(out, "process_start_time_seconds", "gauge", "When the process began, since 1970.", start_time());
-    gauge(out, "ess_log_lines_dropped_total", "counter", "Log lines that stderr did not take.", (double)log_dropped());
+    gauge(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
+          (double)limit.rlim_cur);
+    gauge(out, "process_start_time_seconds", "gauge", "When the process began, since 1970.",
+          start_time());
+    gauge(out, "ess_log_lines_dropped_total", "counter", "Log lines that stderr did not take.",
+          (double)log_dropped());
     metrics_label(&labels, "version", ESS_VERSION);
     metrics_family(out, "ess_build_info", "gauge", "1, with the version.");
     metrics_value(out, "ess_build_info", buf_string(&labels), 1);

@@ -13,7 +13,8 @@ enum { HOST_BYTES = 256 };
 static void origin_host(const char *text, char host[HOST_BYTES]) {
     bool brackets = *text == '[';
     size_t len = brackets ? strcspn(text + 1, "]") : strcspn(text, ":");
-    snprintf(host, HOST_BYTES, "%.*s", (int)(len < HOST_BYTES ? len : HOST_BYTES - 1), text + brackets);
+    snprintf(host, HOST_BYTES, "%.*s", (int)(len < HOST_BYTES ? len : HOST_BYTES - 1),
+             text + brackets);
     len = strlen(host);
     if (len && host[len - 1] == '.')
         host[len - 1] = 0;
@@ -44,13 +45,17 @@ static bool origin_is_own(const char *origin, const char *host) {
     return authority && host && strcasecmp(authority + 3, host) == 0;
 }
 
-int origin_check(const char *host, const char *origin, const char *fetch_site, char *const *names, size_t names_count, struct error *err) {
+int origin_check(const char *host, const char *origin, const char *fetch_site, char *const *names,
+                 size_t names_count, struct error *err) {
     if (fetch_site && strcasecmp(fetch_site, "cross-site") == 0)
-        return error_set(err, "without access tokens (auth.file) no other site's pages may call this");
+        return error_set(err,
+                         "without access tokens (auth.file) no other site's pages may call this");
     if (origin && !origin_is_own(origin, host))
-        return error_set(err, "without access tokens (auth.file) no pages of another Origin may call this");
+        return error_set(
+            err, "without access tokens (auth.file) no pages of another Origin may call this");
     if (host && !origin_host_known(host, names, names_count))
-        return error_set(err, "without access tokens (auth.file) Host must be an address, localhost or a name in ingest.hosts: "
+        return error_set(err, "without access tokens (auth.file) Host must be an address, "
+                              "localhost or a name in ingest.hosts: "
                               "a page could let a name of its own point here");
     return 0;
 }

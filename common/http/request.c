@@ -1,4 +1,5 @@
-/* One request: what is refused before a handler sees it, its parameters, its answer; see server.h. */
+/* One request: what is refused before a handler sees it, its parameters, its answer; see server.h.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,13 @@
 
 enum { NO_ROOM_RETRY_S = 1, STOPPING_RETRY_S = 1 };
 
-struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd, const char *uri) {
+struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd,
+                                      const char *uri) {
     struct http_request *r = mem_zero(sizeof *r);
     r->server = server;
     r->mhd = mhd;
-    r->connection = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    r->connection =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     guard_uri(&r->guard, uri);
     DL_APPEND(server->requests, r);
     return r;
@@ -47,8 +50,8 @@ void http_request_free(struct http_request *r) {
 
 /* --- path and query */
 
-static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
-                                     size_t value_len) {
+static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_len, const char *value, size_t value_len) {
     struct http_request *r = cls;
     (void)kind;
     if (r->query_count == HTTP_QUERY_MAX)
@@ -58,7 +61,8 @@ static enum MHD_Result add_parameter(void *cls, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-int http_request_query_check(const struct http_request *r, const char *const *known, struct error *err) {
+int http_request_query_check(const struct http_request *r, const char *const *known,
+                             struct error *err) {
     for (size_t i = 0; i < r->query_count; i++) {
         const struct http_parameter *p = &r->query[i];
         const char *const *k = known;
@@ -97,7 +101,9 @@ bool http_request_no_query(struct http_request *r) {
 
 /* The path of "http://host/path", the form that a proxy may send. */
 static const char *path_of(const char *url) {
-    size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+    size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
+                    : strncasecmp(url, "https://", 8) == 0 ? 8
+                                                           : 0;
     const char *slash = scheme ? strchr(url + scheme, '/') : url;
     return slash ? slash : "/";
 }
@@ -139,7 +145,8 @@ static bool find_route(struct http_request *r, const char *method) {
             buf_fini(&allow);
             return true;
         }
-        buf_printf(&allow, "%s%s", allow.len ? ", " : "", strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
+        buf_printf(&allow, "%s%s", allow.len ? ", " : "",
+                   strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
     }
     if (allow.len)
         http_answer_header(r, "Allow", buf_string(&allow));
@@ -153,7 +160,9 @@ static bool find_route(struct http_request *r, const char *method) {
 
 static void name_request(struct http_request *r) {
     const char *given = http_request_header(r, "X-Request-Id");
-    size_t len = given ? strspn(given, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") : 0;
+    size_t len = given ? strspn(given,
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+                       : 0;
     unsigned char random[16];
     if (len && !given[len] && len < HTTP_ID_BYTES) {
         memcpy(r->id, given, len);
@@ -171,7 +180,8 @@ size_t http_request_body_max(const struct http_request *r) {
 
 void http_request_too_large(struct http_request *r) {
     struct error err;
-    error_set(&err, "the body is larger than the %zu bytes that this call takes%s", http_request_body_max(r),
+    error_set(&err, "the body is larger than the %zu bytes that this call takes%s",
+              http_request_body_max(r),
               r->route->large_body ? "; send less at once, and share large data by a link" : "");
     http_problem(r, 413, &err, NULL, 0);
 }
@@ -188,7 +198,8 @@ static bool length_fits(struct http_request *r) {
     return false;
 }
 
-bool http_request_begin(struct http_request *r, const char *url, const char *method, const char *version) {
+bool http_request_begin(struct http_request *r, const char *url, const char *method,
+                        const char *version) {
     struct error err;
     const struct http_server_options *o = &r->server->options;
     r->begun = true;
@@ -214,7 +225,9 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
 }
 
 const struct http_route *http_request_route(const struct http_request *r) { return r->route; }
-struct span http_request_body(const struct http_request *r) { return (struct span){buf_string(&r->body), r->body.len}; }
+struct span http_request_body(const struct http_request *r) {
+    return (struct span){buf_string(&r->body), r->body.len};
+}
 const char *http_request_path(const struct http_request *r) { return r->path; }
 const char *http_request_id(const struct http_request *r) { return r->id; }
 const char *http_request_segment(const struct http_request *r, size_t number) {
@@ -247,7 +260,8 @@ bool http_request_may_hold(const struct http_request *r, size_t more) {
 
 void http_request_no_room(struct http_request *r) {
     struct error err;
-    error_set(&err, "the bodies and answers of other requests hold all the memory that there is for them; try again");
+    error_set(&err, "the bodies and answers of other requests hold all the memory that there is "
+                    "for them; try again");
     http_problem(r, 503, &err, NULL, NO_ROOM_RETRY_S);
 }
 
@@ -315,7 +329,8 @@ void http_request_add_headers(struct http_request *r, const char *content_type) 
     MHD_add_response_header(r->response, "Content-Type", content_type);
     MHD_add_response_header(r->response, "X-Request-Id", r->id);
     for (size_t i = 0; i < r->headers_count; i++)
-        MHD_add_response_header(r->response, r->headers[i], r->headers[i] + strlen(r->headers[i]) + 1);
+        MHD_add_response_header(r->response, r->headers[i],
+                                r->headers[i] + strlen(r->headers[i]) + 1);
     if (r->closing || r->server->quiescing)
         MHD_add_response_header(r->response, "Connection", "close");
 }
@@ -327,7 +342,8 @@ enum MHD_Result http_request_queue(struct http_request *r) {
     return result;
 }
 
-void http_answer(struct http_request *r, unsigned status, const char *content_type, struct buf *body) {
+void http_answer(struct http_request *r, unsigned status, const char *content_type,
+                 struct buf *body) {
     size_t len, cap = body->cap;
     char *data = buf_detach(body, &len);
     http_request_hold(r, cap);
@@ -346,17 +362,19 @@ static const char *title_of(unsigned status) {
     static const struct {
         unsigned status;
         const char *title;
-    } titles[] = {{400, "Bad Request"},        {401, "Unauthorized"},      {403, "Forbidden"},
-                  {404, "Not Found"},          {405, "Method Not Allowed"}, {409, "Conflict"},
-                  {412, "Precondition Failed"}, {413, "Content Too Large"},  {429, "Too Many Requests"},
-                  {503, "Service Unavailable"}};
+    } titles[] = {{400, "Bad Request"},         {401, "Unauthorized"},
+                  {403, "Forbidden"},           {404, "Not Found"},
+                  {405, "Method Not Allowed"},  {409, "Conflict"},
+                  {412, "Precondition Failed"}, {413, "Content Too Large"},
+                  {429, "Too Many Requests"},   {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (titles[i].status == status)
             return titles[i].title;
     return "Error";
 }
 
-void http_problem(struct http_request *r, unsigned status, const struct error *err, const char *extra, int64_t retry_after_s) {
+void http_problem(struct http_request *r, unsigned status, const struct error *err,
+                  const char *extra, int64_t retry_after_s) {
     struct buf body = {0};
     char seconds[24];
     buf_printf(&body, "{\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status), status);

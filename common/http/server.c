@@ -1,5 +1,6 @@
-/* The HTTP server; see server.h. libmicrohttpd without threads of its own: its epoll descriptor is in the loop's, and it
- * runs when that is ready, when it must (a request was resumed, a connection ended), or when one of its time-outs is due. */
+/* The HTTP server; see server.h. libmicrohttpd without threads of its own: its epoll descriptor is
+ * in the loop's, and it runs when that is ready, when it must (a request was resumed, a connection
+ * ended), or when one of its time-outs is due. */
 #include "common/http/server.h"
 
 #include <errno.h>
@@ -18,8 +19,8 @@
 enum {
     BACKLOG = 1024,
     CONNECTION_MEMORY_BYTES = 16 * 1024, /* headers must fit; a suspended stream holds it */
-    INACTIVE_S = 60,                     /* an answer that its client does not take, a connection that says nothing */
-    CLOSE_MS = 1000,                     /* for the last answers when the server goes */
+    INACTIVE_S = 60, /* an answer that its client does not take, a connection that says nothing */
+    CLOSE_MS = 1000, /* for the last answers when the server goes */
     CLOSE_LOOK_MS = 5,
     DESCRIPTORS_KEPT = 256, /* for Kafka, files, and connections that linger */
     LINGERS_MAX = 1000,
@@ -35,7 +36,8 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
     return request;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how) {
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode how) {
     struct http_request *request = *context;
     (void)cls, (void)mhd, (void)how;
     if (!request)
@@ -85,15 +87,18 @@ static enum MHD_Result go_on(struct http_request *request) {
     return MHD_YES;
 }
 
-/* libmicrohttpd calls it with the headers, with each piece of the body, at its end, and again after a resume. */
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *len, void **context) {
+/* libmicrohttpd calls it with the headers, with each piece of the body, at its end, and again after
+ * a resume. */
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *len, void **context) {
     struct http_server *server = cls;
     struct http_request *request = *context;
     (void)mhd;
     if (!request->begun) {
         http_connection_deadline(request->connection, server->options.body_timeout_ms);
-        return http_request_begin(request, url, method, version) ? MHD_YES : http_request_queue(request);
+        return http_request_begin(request, url, method, version) ? MHD_YES
+                                                                 : http_request_queue(request);
     }
     if (*len) {
         take_body(request, data, *len);
@@ -144,14 +149,16 @@ static void on_ready(void *arg, uint32_t events) {
 
 /* --- listening */
 
-/* Connections are accepted here: libmicrohttpd, once refused a descriptor, accepts none until one of its connections ends,
- * and that may be never. */
+/* Connections are accepted here: libmicrohttpd, once refused a descriptor, accepts none until one
+ * of its connections ends, and that may be never. */
 static bool accept_one(struct http_server *server) {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
-    int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &len,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
-        MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, len); /* which closes one that it refuses */
+        MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address,
+                           len); /* which closes one that it refuses */
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         loop_io_clear(server->loop, &server->listener);
         loop_timer_set(server->loop, &server->accept_again, clock_ms() + ACCEPT_AGAIN_MS);
@@ -162,7 +169,9 @@ static bool accept_one(struct http_server *server) {
 static void on_connections(void *arg, uint32_t events) {
     struct http_server *server = arg;
     (void)events;
-    for (int n = 0; n < ACCEPTS_A_TURN && server->connections_count < server->connections_max && accept_one(server); n++)
+    for (int n = 0; n < ACCEPTS_A_TURN && server->connections_count < server->connections_max &&
+                    accept_one(server);
+         n++)
         continue;
     run(server);
     if (server->connections_count >= server->connections_max)
@@ -171,7 +180,8 @@ static void on_connections(void *arg, uint32_t events) {
 
 void http_server_accept(struct http_server *server) {
     if (!server->quiescing && !server->listener.set && !server->accept_again.slot)
-        loop_io_set(server->loop, &server->listener, server->listen_fd, EPOLLIN, on_connections, server);
+        loop_io_set(server->loop, &server->listener, server->listen_fd, EPOLLIN, on_connections,
+                    server);
 }
 
 static void on_accept_again(void *arg) { http_server_accept(arg); }
@@ -185,7 +195,8 @@ static int split_address(const char *listen, char host[64], char port[8], struct
         listen++;
         len -= 2;
     }
-    if (len == 0 || len >= 64 || !colon[1] || strlen(colon + 1) > 5 || (!brackets && memchr(listen, ':', len)))
+    if (len == 0 || len >= 64 || !colon[1] || strlen(colon + 1) > 5 ||
+        (!brackets && memchr(listen, ':', len)))
         return error_set(err, "must be address:port, such as 127.0.0.1:8080 or [::1]:0");
     snprintf(host, 64, "%.*s", (int)len, listen);
     snprintf(port, 8, "%s", colon + 1);
@@ -194,19 +205,22 @@ static int split_address(const char *listen, char host[64], char port[8], struct
 
 static int bind_one(const struct addrinfo *address, struct error *err) {
     static const int on = 1;
-    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                    address->ai_protocol);
     if (fd < 0)
         return error_set(err, "%s", strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
-    error_set(err, "%s", errno == EADDRINUSE ? "the port is taken by another program" : strerror(errno));
+    error_set(err, "%s",
+              errno == EADDRINUSE ? "the port is taken by another program" : strerror(errno));
     close(fd);
     return -1;
 }
 
 static int open_listener(const char *listen, struct error *err) {
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     char host[64], port[8];
     if (split_address(listen, host, port, err))
@@ -224,9 +238,11 @@ static void name_address(struct http_server *server) {
     socklen_t len = sizeof address;
     char host[64] = "", port[8] = "";
     getsockname(server->listen_fd, (struct sockaddr *)&address, &len);
-    getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+                NI_NUMERICHOST | NI_NUMERICSERV);
     bool v6 = address.ss_family == AF_INET6;
-    snprintf(server->address, sizeof server->address, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    snprintf(server->address, sizeof server->address, "%s%s%s:%s", v6 ? "[" : "", host,
+             v6 ? "]" : "", port);
 }
 
 static int start_daemon(struct http_server *server, struct error *err) {
@@ -235,13 +251,15 @@ static int start_daemon(struct http_server *server, struct error *err) {
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
                                    {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},
                                    {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | (o->tls ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                     (o->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(
         flags, 0, http_connection_accept, server, on_request, server, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)server->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
+        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVE_S,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify,
+        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, server, MHD_OPTION_ARRAY, o->tls ? tls : tls + 2, MHD_OPTION_END);
     if (!server->daemon)
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -250,21 +268,25 @@ static int start_daemon(struct http_server *server, struct error *err) {
     return 0;
 }
 
-/* As many connections as are wanted (0: any number), and as descriptors allow. Half of what is left may linger. */
+/* As many connections as are wanted (0: any number), and as descriptors allow. Half of what is left
+ * may linger. */
 static void share_descriptors(struct http_server *server, int64_t wanted) {
-    int64_t all = sysconf(_SC_OPEN_MAX), room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
+    int64_t all = sysconf(_SC_OPEN_MAX),
+            room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
     int64_t max = wanted && wanted < room ? wanted : room, lingers = (all - max) / 2;
     server->connections_max = (size_t)max;
     server->lingers_max = (size_t)(lingers < LINGERS_MAX ? lingers : LINGERS_MAX);
 }
 
-struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options, struct error *err) {
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
+                                    struct error *err) {
     int fd = open_listener(options->listen, err);
     if (fd < 0)
         return NULL;
     struct http_server *server = mem_zero(sizeof *server);
     *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd};
-    server->hook = (struct loop_hook){.before_wait = before_wait, .after_wait = after_wait, .arg = server};
+    server->hook = (struct loop_hook){
+        .before_wait = before_wait, .after_wait = after_wait, .arg = server};
     share_descriptors(server, options->max_connections);
     loop_timer_init(&server->timer, on_timer, server);
     loop_timer_init(&server->accept_again, on_accept_again, server);
@@ -280,8 +302,12 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
 const char *http_server_address(const struct http_server *server) { return server->address; }
 size_t http_server_held(const struct http_server *server) { return server->held; }
-size_t http_server_connections(const struct http_server *server) { return server->connections_count; }
-size_t http_server_connections_max(const struct http_server *server) { return server->connections_max; }
+size_t http_server_connections(const struct http_server *server) {
+    return server->connections_count;
+}
+size_t http_server_connections_max(const struct http_server *server) {
+    return server->connections_max;
+}
 
 size_t http_server_pending(const struct http_server *server) {
     size_t count = 0;

@@ -1,5 +1,5 @@
-/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; when there are none, the connection is
- * suspended until more is written. */
+/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; when there are
+ * none, the connection is suspended until more is written. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,8 +8,9 @@
 #include "common/http/http_internal.h"
 
 enum {
-    BLOCK_BYTES = 4 * 1024, /* libmicrohttpd's own buffer, which only answers to HTTP/1.0 go through */
-    KEPT_BYTES = 1024,      /* of a stream whose client has taken all: thousands may be idle */
+    BLOCK_BYTES = 4 *
+        1024,          /* libmicrohttpd's own buffer, which only answers to HTTP/1.0 go through */
+    KEPT_BYTES = 1024, /* of a stream whose client has taken all: thousands may be idle */
 };
 
 size_t http_stream_backlog(const struct http_request *r) { return r->out.len - r->out_taken; }
@@ -28,7 +29,8 @@ void http_stream_forget(struct http_request *r) {
 }
 
 void http_stream_call_drained(struct http_server *server) {
-    struct http_request *last = server->drained; /* those that come meanwhile have their turn later */
+    struct http_request *last =
+        server->drained; /* those that come meanwhile have their turn later */
     while (last && last->drained_next)
         last = last->drained_next;
     for (bool more = last; more && server->drained;) {
@@ -67,8 +69,10 @@ static ssize_t on_read(void *cls, uint64_t position, char *to, size_t max) {
     return (ssize_t)n;
 }
 
-void http_stream_begin(struct http_request *r, unsigned status, const char *content_type, void (*drained)(void *), void *arg) {
-    r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, r, NULL);
+void http_stream_begin(struct http_request *r, unsigned status, const char *content_type,
+                       void (*drained)(void *), void *arg) {
+    r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, r,
+                                                    NULL);
     if (!r->response)
         abort();
     r->streaming = true;
@@ -116,6 +120,7 @@ void http_stream_end(struct http_request *r) { end(r); }
 
 void http_stream_cut(struct http_request *r) {
     r->dead = true;
-    shutdown(r->connection->fd, SHUT_RDWR); /* its client may not be taking what libmicrohttpd has in hand */
+    shutdown(r->connection->fd,
+             SHUT_RDWR); /* its client may not be taking what libmicrohttpd has in hand */
     end(r);
 }

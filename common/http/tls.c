@@ -1,5 +1,5 @@
-/* Certificates for libmicrohttpd's GnuTLS; see tls.h. Handshakes under way may still use a pair that was replaced, so it is kept
- * for as long as a handshake can last. */
+/* Certificates for libmicrohttpd's GnuTLS; see tls.h. Handshakes under way may still use a pair
+ * that was replaced, so it is kept for as long as a handshake can last. */
 #include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -53,21 +53,26 @@ static int check_fit(const gnutls_datum_t *certificate, const gnutls_datum_t *ke
 }
 
 /* NULL with the reason. */
-static struct pair *pair_read(const struct tls *tls, const struct buf *certificate_text, const struct buf *key_text, struct error *err) {
+static struct pair *pair_read(const struct tls *tls, const struct buf *certificate_text,
+                              const struct buf *key_text, struct error *err) {
     const gnutls_datum_t certificate = datum(certificate_text), key = datum(key_text);
     struct pair *pair = mem_zero(sizeof *pair);
     pair->chain_count = CHAIN_MAX;
-    int result = gnutls_pcert_list_import_x509_raw(pair->chain, &pair->chain_count, &certificate, GNUTLS_X509_FMT_PEM, 0);
+    int result = gnutls_pcert_list_import_x509_raw(pair->chain, &pair->chain_count, &certificate,
+                                                   GNUTLS_X509_FMT_PEM, 0);
     if (result < 0) {
-        error_set(err, "%s: is no certificate in PEM: %s", tls->certificate, gnutls_strerror(result));
+        error_set(err, "%s: is no certificate in PEM: %s", tls->certificate,
+                  gnutls_strerror(result));
         free(pair);
         return NULL;
     }
     if ((result = gnutls_privkey_init(&pair->key)) < 0 ||
-        (result = gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0)) < 0)
+        (result = gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0)) <
+            0)
         error_set(err, "%s: is no private key in PEM: %s", tls->key, gnutls_strerror(result));
     else if ((result = check_fit(&certificate, &key)) < 0)
-        error_set(err, "%s: is not the key of %s: %s", tls->key, tls->certificate, gnutls_strerror(result));
+        error_set(err, "%s: is not the key of %s: %s", tls->key, tls->certificate,
+                  gnutls_strerror(result));
     if (result >= 0)
         return pair;
     pair_free(pair);
@@ -80,13 +85,15 @@ static void wipe(struct buf *text) {
     buf_fini(text);
 }
 
-static int read_files(const struct tls *tls, struct buf *certificate, struct buf *key, struct error *err) {
+static int read_files(const struct tls *tls, struct buf *certificate, struct buf *key,
+                      struct error *err) {
     if (file_read(tls->certificate, FILE_BYTES_MAX, certificate, err))
         return error_prefix(err, "%s: ", tls->certificate);
     return file_read(tls->key, FILE_BYTES_MAX, key, err) ? error_prefix(err, "%s: ", tls->key) : 0;
 }
 
-static int use(struct tls *tls, const struct buf *certificate, const struct buf *key, struct error *err) {
+static int use(struct tls *tls, const struct buf *certificate, const struct buf *key,
+               struct error *err) {
     struct pair *pair = pair_read(tls, certificate, key, err);
     if (!pair)
         return -1;
@@ -111,7 +118,9 @@ static void on_changed(void *arg, struct span content, const struct error *unrea
     struct buf certificate = {0}, key = {0};
     struct error err;
     (void)content, (void)unreadable; /* both files count */
-    int result = read_files(tls, &certificate, &key, &err) || use(tls, &certificate, &key, &err) ? -1 : 0;
+    int result = read_files(tls, &certificate, &key, &err) || use(tls, &certificate, &key, &err)
+                     ? -1
+                     : 0;
     wipe(&certificate);
     wipe(&key);
     if (result == 0)
@@ -119,16 +128,21 @@ static void on_changed(void *arg, struct span content, const struct error *unrea
     tls->reloaded(tls->arg, result ? &err : NULL);
 }
 
-static void watch(struct tls *tls, struct loop *loop, struct file_watch *file, const char *path, const struct buf *text) {
-    file_watch_init(file, loop, path, FILE_BYTES_MAX, (struct span){text->data, text->len}, on_changed, tls);
+static void watch(struct tls *tls, struct loop *loop, struct file_watch *file, const char *path,
+                  const struct buf *text) {
+    file_watch_init(file, loop, path, FILE_BYTES_MAX, (struct span){text->data, text->len},
+                    on_changed, tls);
 }
 
-struct tls *tls_new(struct loop *loop, const char *certificate, const char *key, void (*reloaded)(void *, const struct error *),
-                    void *arg, struct error *err) {
+struct tls *tls_new(struct loop *loop, const char *certificate, const char *key,
+                    void (*reloaded)(void *, const struct error *), void *arg, struct error *err) {
     struct buf certificate_text = {0}, key_text = {0};
     struct tls *tls = mem_zero(sizeof *tls);
     *tls = (struct tls){.certificate = certificate, .key = key, .reloaded = reloaded, .arg = arg};
-    int result = read_files(tls, &certificate_text, &key_text, err) || use(tls, &certificate_text, &key_text, err) ? -1 : 0;
+    int result = read_files(tls, &certificate_text, &key_text, err) ||
+                         use(tls, &certificate_text, &key_text, err)
+                     ? -1
+                     : 0;
     if (result == 0) {
         watch(tls, loop, &tls->certificate_watch, certificate, &certificate_text);
         watch(tls, loop, &tls->key_watch, key, &key_text);
@@ -154,8 +168,9 @@ void tls_free(struct tls *tls) {
     free(tls);
 }
 
-int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count, const gnutls_pk_algorithm_t *algorithms,
-                 int algorithms_count, gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key) {
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count,
+                 const gnutls_pk_algorithm_t *algorithms, int algorithms_count,
+                 gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key) {
     struct pair *pair = in_force->pairs;
     (void)session, (void)ca, (void)ca_count, (void)algorithms, (void)algorithms_count;
     *chain = pair->chain;

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <syslog.h>
 
-/* FNV-1a of what stays the same in a line that repeats: no digits, and nothing of "(after 3ms in state CONNECT)". */
+/* FNV-1a of what stays the same in a line that repeats: no digits, and nothing of "(after 3ms in
+ * state CONNECT)". */
 static uint64_t kind_of(const char *text) {
     const char *end = strstr(text, " (after");
     uint64_t hash = 0xcbf29ce484222325;
@@ -23,7 +24,8 @@ static struct cause *cause_of(struct causes *c, uint64_t kind) {
     return oldest;
 }
 
-bool causes_pass(struct causes *c, int level, const char *text, int64_t now_ms, int64_t *held_back) {
+bool causes_pass(struct causes *c, int level, const char *text, int64_t now_ms,
+                 int64_t *held_back) {
     if (level > LOG_WARNING)
         return false;
     pthread_mutex_lock(&c->lock);

@@ -1,5 +1,6 @@
-/* librdkafka's own log lines name causes that its error codes do not: a wrong password, an unknown CA, an advertised host that
- * cannot be resolved. This says which of them an operator should see. */
+/* librdkafka's own log lines name causes that its error codes do not: a wrong password, an unknown
+ * CA, an advertised host that cannot be resolved. This says which of them an operator should see.
+ */
 #ifndef ESS_KAFKA_CAUSE_H
 #define ESS_KAFKA_CAUSE_H
 
@@ -19,8 +20,9 @@ struct causes {
     unsigned at;
 };
 
-/* Any thread. True for a line of level LOG_WARNING or worse, once a period for each kind; `held_back` is the number of those of
- * its kind that were not shown since. */
-bool causes_pass(struct causes *causes, int syslog_level, const char *text, int64_t now_ms, int64_t *held_back);
+/* Any thread. True for a line of level LOG_WARNING or worse, once a period for each kind;
+ * `held_back` is the number of those of its kind that were not shown since. */
+bool causes_pass(struct causes *causes, int syslog_level, const char *text, int64_t now_ms,
+                 int64_t *held_back);
 
 #endif

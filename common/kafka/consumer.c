@@ -56,17 +56,21 @@ static void on_lost_fd(void *arg, uint32_t events) {
 
 /* What librdkafka reports on the way to its own cure. */
 static bool transient(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
-           code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
-/* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an authentication that failed. */
+/* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an
+ * authentication that failed. */
 static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_resp_err_t code) {
     rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
     bool of_partition = at && at->partition >= 0;
     if (of_partition || code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event))
-        c->options.failed(c->options.arg, of_partition ? at->topic : NULL, code, rd_kafka_event_error_string(event));
+        c->options.failed(c->options.arg, of_partition ? at->topic : NULL, code,
+                          rd_kafka_event_error_string(event));
     if (at)
         rd_kafka_topic_partition_destroy(at);
 }
@@ -121,11 +125,13 @@ static void free_rest(void *arg) {
     free(c);
 }
 
-struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options, struct error *err) {
+struct consumer *consumer_new(struct loop *loop, const struct consumer_options *options,
+                              struct error *err) {
     char wait[16], queue_kib[24], fetch[24];
     snprintf(wait, sizeof wait, "%d", options->fetch_wait_ms);
     snprintf(queue_kib, sizeof queue_kib, "%" PRId64, options->queue_kib);
-    snprintf(fetch, sizeof fetch, "%" PRId64, options->fetch_bytes ? options->fetch_bytes : FETCH_BYTES);
+    snprintf(fetch, sizeof fetch, "%" PRId64,
+             options->fetch_bytes ? options->fetch_bytes : FETCH_BYTES);
     const struct kafka_setting settings[] = {
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
@@ -136,7 +142,8 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         {"fetch.message.max.bytes", fetch},
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", queue_kib},
-        {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an int: more would mean without a pause */
+        {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an
+                                                         int: more would mean without a pause */
         {NULL, NULL},
     };
     struct consumer *c = mem_zero(sizeof *c);
@@ -145,7 +152,8 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     if (!c->options.fetch_bytes)
         c->options.fetch_bytes = FETCH_BYTES;
     c->lost_fd = -1;
-    bool ready = kafka_queue_reserve(&c->queue, err) == 0 && (!options->lost || watch_connections(c, err) == 0);
+    bool ready = kafka_queue_reserve(&c->queue, err) == 0 &&
+                 (!options->lost || watch_connections(c, err) == 0);
     struct kafka_watch *watch = options->lost ? &c->watch : NULL;
     if (ready)
         c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, watch, err);
@@ -169,9 +177,11 @@ void consumer_warm(struct consumer *c, const char *topic) {
         rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
 }
 
-/* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion of its own ends the
- * process. The stop, and the word that it is done, each pass through its main thread before the answer to a question does. */
-static rd_kafka_resp_err_t assign_and_settle(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
+/* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion
+ * of its own ends the process. The stop, and the word that it is done, each pass through its main
+ * thread before the answer to a question does. */
+static rd_kafka_resp_err_t assign_and_settle(struct consumer *c,
+                                             const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
     rd_kafka_topic_partition_list_t *assigned;
     for (int i = 0; i < 2; i++)
@@ -180,8 +190,8 @@ static rd_kafka_resp_err_t assign_and_settle(struct consumer *c, const rd_kafka_
     return code;
 }
 
-/* What was fetched and not taken is void after the stop, but librdkafka (2.0.2) counts it until it is looked at: with its queue
- * full it would fetch from the new place only up to a second later. */
+/* What was fetched and not taken is void after the stop, but librdkafka (2.0.2) counts it until it
+ * is looked at: with its queue full it would fetch from the new place only up to a second later. */
 static void drop_fetched(struct consumer *c) {
     rd_kafka_event_t *event;
     if (rd_kafka_queue_length(c->queue.queue) == 0)
@@ -191,13 +201,15 @@ static void drop_fetched(struct consumer *c) {
         rd_kafka_event_destroy(event);
 }
 
-int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list, struct error *err) {
+int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list,
+                         struct error *err) {
     drop_fetched(c);
     rd_kafka_resp_err_t code = assign_and_settle(c, list);
     return code ? error_set(err, "assign: %s", rd_kafka_err2str(code)) : 0;
 }
 
-int consumer_assign(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct error *err) {
+int consumer_assign(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
+                    struct error *err) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     int result = consumer_assign_list(c, list, err);
@@ -208,7 +220,8 @@ int consumer_assign(struct consumer *c, const char *topic, int32_t partition, in
 bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message) {
     int64_t low, high;
     const char *topic = rd_kafka_topic_name(message->rkt);
-    return !rd_kafka_get_watermark_offsets(c->rk, topic, message->partition, &low, &high) && message->offset + 1 >= high;
+    return !rd_kafka_get_watermark_offsets(c->rk, topic, message->partition, &low, &high) &&
+           message->offset + 1 >= high;
 }
 
 void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }
@@ -225,7 +238,8 @@ struct span consumer_header(const rd_kafka_message_t *message, const char *name)
     rd_kafka_headers_t *headers;
     const void *value;
     size_t len;
-    if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &len))
+    if (rd_kafka_message_headers(message, &headers) ||
+        rd_kafka_header_get_last(headers, name, &value, &len))
         return (struct span){NULL, 0};
     return (struct span){value, len};
 }

@@ -1,4 +1,5 @@
-/* Membership in a consumer group; see group.h. A librdkafka consumer that answers every assignment with an empty one. */
+/* Membership in a consumer group; see group.h. A librdkafka consumer that answers every assignment
+ * with an empty one. */
 #include "common/kafka/group.h"
 
 #include <stdio.h>
@@ -47,15 +48,18 @@ static void on_rebalance(struct group *g, rd_kafka_event_t *event) {
 
 static void on_committed(struct group *g, rd_kafka_event_t *event) {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    bool granted = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR && list && list->cnt == 1 && !list->elems[0].err;
+    bool granted = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR && list &&
+                   list->cnt == 1 && !list->elems[0].err;
     g->options.answered(g->options.arg, (uintptr_t)rd_kafka_event_opaque(event), granted);
 }
 
 /* What librdkafka reports on the way to its own cure. */
 static bool transient(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
-           code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
 static void on_error(struct group *g, rd_kafka_event_t *event) {
@@ -137,7 +141,8 @@ int group_ask(struct group *g, int32_t partition, uint64_t ask) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, g->options.topic, partition)->offset = 0;
     /* The answer comes on the consumer's own queue, in order with what the group says. */
-    rd_kafka_resp_err_t code = rd_kafka_commit_queue(g->rk, list, g->queue.queue, NULL, (void *)(uintptr_t)ask);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(g->rk, list, g->queue.queue, NULL,
+                                                     (void *)(uintptr_t)ask);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? -1 : 0;
 }
@@ -159,7 +164,9 @@ void group_leave(struct group *g) {
     loop_timer_set(g->loop, &g->poll, clock_ms());
 }
 
-void group_break(struct group *g) { rd_kafka_test_fatal_error(g->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "broken by a test"); }
+void group_break(struct group *g) {
+    rd_kafka_test_fatal_error(g->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "broken by a test");
+}
 
 void group_free(struct group *g) {
     if (!g)

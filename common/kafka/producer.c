@@ -1,5 +1,6 @@
-/* The idempotent producer; see producer.h. One librdkafka handle at a time; one that went fatal is emptied (its records
- * are reported as it knows their fate) and closed on a thread of its own, while its successor already works. */
+/* The idempotent producer; see producer.h. One librdkafka handle at a time; one that went fatal is
+ * emptied (its records are reported as it knows their fate) and closed on a thread of its own,
+ * while its successor already works. */
 #include "common/kafka/producer.h"
 
 #include <inttypes.h>
@@ -12,7 +13,8 @@
 
 enum { PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, HEALTHY_MS = 3000 };
 enum {
-    RECORD_OVERHEAD_BYTES = 1024, /* what librdkafka keeps beside a record's key and value: its own struct, and the headers of an event */
+    RECORD_OVERHEAD_BYTES = 1024, /* what librdkafka keeps beside a record's key and value: its own
+                                     struct, and the headers of an event */
 };
 
 struct handle {
@@ -66,12 +68,15 @@ static struct producer_report judge(const rd_kafka_message_t *message, bool alon
     if (!message->err && message->offset >= 0)
         return (struct producer_report){.fate = PRODUCER_WRITTEN, .offset = message->offset};
     /* Without an error but also without an offset: a duplicate sequence was acknowledged. */
-    const char *reason = message->err ? rd_kafka_err2str(message->err) : "acknowledged without an offset";
-    bool certain = message->err && rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+    const char *reason = message->err ? rd_kafka_err2str(message->err)
+                                      : "acknowledged without an offset";
+    bool certain = message->err &&
+                   rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     return (struct producer_report){.fate = certain ? PRODUCER_REJECTED : PRODUCER_UNRESOLVED,
                                     .offset = -1,
                                     .reason = reason,
-                                    .flaw = certain && alone ? flaw_of(message->err) : PRODUCER_FLAW_NONE};
+                                    .flaw = certain && alone ? flaw_of(message->err)
+                                                             : PRODUCER_FLAW_NONE};
 }
 
 /* The last event of a retired handle has been given back. */
@@ -140,8 +145,11 @@ static void retire(struct handle *h) {
     rd_kafka_fatal_error(h->rk, p->fault, sizeof p->fault);
     h->retired = true;
     p->current = NULL;
-    p->pause_ms = pause_ms == 0 ? PAUSE_MIN_MS : pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
-    rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    p->pause_ms = pause_ms == 0                 ? PAUSE_MIN_MS
+                  : pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
+                                                : pause_ms * 2;
+    rd_kafka_purge(h->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                              RD_KAFKA_PURGE_F_NON_BLOCKING);
     end_when_empty(h);
     if (pause_ms)
         loop_timer_set(p->loop, &p->replace_timer, clock_ms() + pause_ms);
@@ -160,7 +168,8 @@ static void on_error(struct handle *h, rd_kafka_event_t *event) {
         return;
     if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
         retire(h);
-    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* or brokers closed idle connections */
+    } else if (code ==
+               RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* or brokers closed idle connections */
         p->doubted = true;
         probe(p);
     }
@@ -182,10 +191,13 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         {"enable.idempotence", "true"},
         {"linger.ms", "0"},
         {"message.timeout.ms", timeout},
-        {"socket.timeout.ms", "5000"}, /* then a hung connection is given up, and what was under way is sent again by the next */
-        {"queue.buffering.max.kbytes", "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
+        {"socket.timeout.ms", "5000"}, /* then a hung connection is given up, and what was under way
+                                          is sent again by the next */
+        {"queue.buffering.max.kbytes",
+         "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
         {"queue.buffering.max.messages", "10000000"},
-        {"message.max.bytes", "100000000"}, /* what is too large is the topic's max.message.bytes to say */
+        {"message.max.bytes",
+         "100000000"}, /* what is too large is the topic's max.message.bytes to say */
         {NULL, NULL},
     };
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err);
@@ -208,7 +220,8 @@ struct probe {
 static void probe_work(void *arg) {
     struct probe *probe = arg;
     const struct rd_kafka_metadata *metadata;
-    probe->up = rd_kafka_metadata(probe->rk, 0, NULL, &metadata, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    probe->up = rd_kafka_metadata(probe->rk, 0, NULL, &metadata, 1000) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR;
     if (probe->up)
         rd_kafka_metadata_destroy(metadata);
     kafka_handle_destroy(probe->rk, NULL, NULL);
@@ -235,14 +248,16 @@ static void probe(void *arg) {
         return;
     static const struct kafka_setting none[] = {{NULL, NULL}};
     struct probe *probe = mem_zero(sizeof *probe);
-    *probe = (struct probe){.producer = p, .rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err)};
+    *probe = (struct probe){
+        .producer = p, .rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err)};
     if (!probe->rk)
         abort(); /* the same settings made the producer's */
     p->probing = true;
     loop_task(p->loop, probe_work, probe_done, probe);
 }
 
-struct producer *producer_new(struct loop *loop, const struct producer_options *options, struct error *err) {
+struct producer *producer_new(struct loop *loop, const struct producer_options *options,
+                              struct error *err) {
     struct producer *p = mem_zero(sizeof *p);
     p->loop = loop;
     p->options = *options;
@@ -267,11 +282,13 @@ void producer_warm(struct producer *p, const char *topic) {
 static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(record->headers_count);
     for (size_t i = 0; i < record->headers_count; i++)
-        rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value.data, (ssize_t)record->headers[i].value.len);
+        rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value.data,
+                            (ssize_t)record->headers[i].value.len);
     return headers;
 }
 
-int producer_send(struct producer *p, const struct producer_record *record, struct append *append, struct error *err) {
+int producer_send(struct producer *p, const struct producer_record *record, struct append *append,
+                  struct error *err) {
     struct handle *h = p->current;
     size_t bytes = record->key.len + record->value.len + RECORD_OVERHEAD_BYTES;
     if (p->stopped)
@@ -281,11 +298,12 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
         return error_set(err, "too much waits for Kafka already");
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
-    rd_kafka_resp_err_t code =
-        rd_kafka_producev(h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
-                          RD_KAFKA_V_KEY(record->key.data, record->key.len),
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(append), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+        RD_KAFKA_V_KEY(record->key.data, record->key.len),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(append),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (code) {
         if (headers)
             rd_kafka_headers_destroy(headers);
@@ -297,7 +315,9 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     return 0;
 }
 
-const char *producer_fault(const struct producer *p) { return p->pause_ms > PAUSE_MIN_MS ? p->fault : NULL; }
+const char *producer_fault(const struct producer *p) {
+    return p->pause_ms > PAUSE_MIN_MS ? p->fault : NULL;
+}
 
 size_t producer_pending(const struct producer *p) { return p->pending; }
 
@@ -339,5 +359,6 @@ void producer_free(struct producer *p) {
 
 void producer_break(struct producer *p) {
     if (p->current)
-        rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "broken by a test");
+        rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                  "broken by a test");
 }

@@ -1,5 +1,5 @@
-/* The idempotent producer: acks=all, no linger, a bounded queue, and a new handle when librdkafka's goes fatal.
- * Loop thread only; nothing blocks but producer_stop. */
+/* The idempotent producer: acks=all, no linger, a bounded queue, and a new handle when librdkafka's
+ * goes fatal. Loop thread only; nothing blocks but producer_stop. */
 #ifndef ESS_KAFKA_PRODUCER_H
 #define ESS_KAFKA_PRODUCER_H
 
@@ -20,10 +20,11 @@ enum producer_fate {
 
 struct producer_report {
     enum producer_fate fate;
-    int64_t offset; /* -1 unless written */
+    int64_t offset;     /* -1 unless written */
     const char *reason; /* NULL when written */
-    /* Rejected for what the record is (its size, a policy): it will be rejected however often it is sent. Known only of
-     * a record that went alone: of several in one batch nobody can tell which was to blame. */
+    /* Rejected for what the record is (its size, a policy): it will be rejected however often it is
+     * sent. Known only of a record that went alone: of several in one batch nobody can tell which
+     * was to blame. */
     enum producer_flaw { PRODUCER_FLAW_NONE, PRODUCER_FLAW_SIZE, PRODUCER_FLAW_OTHER } flaw;
 };
 
@@ -41,32 +42,36 @@ struct producer_record {
     size_t headers_count;
 };
 
-/* Begins whatever waits for a record's fate; embedded. Every record sent is reported exactly once, in the order of its
- * partition while nothing fails. */
+/* Begins whatever waits for a record's fate; embedded. Every record sent is reported exactly once,
+ * in the order of its partition while nothing fails. */
 struct append {
     void (*reported)(struct append *append, const struct producer_report *report);
 };
 
 struct producer_options {
     const struct kafka_config *kafka;
-    int64_t timeout_ms;  /* after it an unwritten record is reported as not written, or unresolved */
+    int64_t timeout_ms; /* after it an unwritten record is reported as not written, or unresolved */
     int64_t queue_bytes; /* of memory for records not yet reported */
-    /* True when the first broker answers, false when the last one is gone. At the start nothing is known. May be NULL. */
+    /* True when the first broker answers, false when the last one is gone. At the start nothing is
+     * known. May be NULL. */
     void (*link)(void *arg, bool up);
-    /* librdkafka's handle went fatal and will be replaced in `pause_ms`: at once, or after a growing pause when its
-     * predecessor went fatal too without having written anything. May be NULL. */
+    /* librdkafka's handle went fatal and will be replaced in `pause_ms`: at once, or after a
+     * growing pause when its predecessor went fatal too without having written anything. May be
+     * NULL. */
     void (*replaced)(void *arg, const char *reason, int64_t pause_ms);
     void *arg;
 };
 
-struct producer *producer_new(struct loop *loop, const struct producer_options *options, struct error *err);
+struct producer *producer_new(struct loop *loop, const struct producer_options *options,
+                              struct error *err);
 
 /* Fetches a topic's metadata now, so that its first record need not wait for it. */
 void producer_warm(struct producer *producer, const char *topic);
 
-/* Copies the record and appends it. Returns 0, and append->reported is called later (never from within this call); or -1
- * when the queue is full or the record impossible: no report follows. */
-int producer_send(struct producer *producer, const struct producer_record *record, struct append *append, struct error *err);
+/* Copies the record and appends it. Returns 0, and append->reported is called later (never from
+ * within this call); or -1 when the queue is full or the record impossible: no report follows. */
+int producer_send(struct producer *producer, const struct producer_record *record,
+                  struct append *append, struct error *err);
 
 /* Why Kafka lets this producer write nothing at all; NULL: as far as is known it may. */
 const char *producer_fault(const struct producer *producer);
@@ -74,10 +79,12 @@ const char *producer_fault(const struct producer *producer);
 /* Records sent and not yet reported. */
 size_t producer_pending(const struct producer *producer);
 
-/* Waits up to `timeout_ms` for what is pending (reports are made), then drops the rest as unresolved. producer_send
- * refuses from then on, so that a report may still ask for a record. Blocks. */
+/* Waits up to `timeout_ms` for what is pending (reports are made), then drops the rest as
+ * unresolved. producer_send refuses from then on, so that a report may still ask for a record.
+ * Blocks. */
 void producer_stop(struct producer *producer, int64_t timeout_ms);
-/* Drops what is pending where producer_stop was not called. What still asks for records must be freed before. */
+/* Drops what is pending where producer_stop was not called. What still asks for records must be
+ * freed before. */
 void producer_free(struct producer *producer);
 
 /* Makes the handle go fatal, as a broker's answer can. For tests. */

@@ -8,7 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 200 }; /* half a millisecond of records; then the loop's other sources have their turn */
+enum {
+    EVENTS_A_TURN = 200
+}; /* half a millisecond of records; then the loop's other sources have their turn */
 
 static void wake(struct kafka_queue *q) {
     uint64_t one = 1;
@@ -48,16 +50,18 @@ void kafka_queue_drain(struct kafka_queue *q) {
 
 int kafka_queue_reserve(struct kafka_queue *q, struct error *err) {
     q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return q->wake_fd < 0 ? error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno)) : 0;
+    return q->wake_fd < 0 ? error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno))
+                          : 0;
 }
 
-void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue, void (*event)(void *, rd_kafka_event_t *),
-                      void *arg) {
+void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue,
+                      void (*event)(void *, rd_kafka_event_t *), void *arg) {
     static const uint64_t one = 1;
     struct error err;
     if (q->wake_fd <= 0 && kafka_queue_reserve(q, &err))
         abort();
-    *q = (struct kafka_queue){.loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
+    *q = (struct kafka_queue){
+        .loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
     loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);
     rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
     wake(q); /* for what came before */

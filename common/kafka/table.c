@@ -13,7 +13,8 @@
 struct place {
     bool chosen, ended;
     bool unheard; /* while there is trouble: nothing was read since the last try */
-    int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by partition */
+    int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by
+                     partition */
 };
 
 enum { AGAIN_FIRST_MS = 1000, AGAIN_LONGEST_MS = 8000, SAY_AGAIN_MS = 60 * 1000 };
@@ -60,11 +61,13 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
 /* --- what cannot be read */
 
 static int assign(struct table *t, struct error *err) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->options.partitions * (int)t->topics);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+        t->options.partitions * (int)t->topics);
     for (size_t topic = 0; topic < t->topics; topic++)
         for (int32_t i = 0; i < t->options.partitions; i++)
             if (place_of(t, topic, i)->chosen)
-                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset = place_of(t, topic, i)->next;
+                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset =
+                    place_of(t, topic, i)->next;
     int result = consumer_assign_list(t->consumer, list, err);
     rd_kafka_topic_partition_list_destroy(list);
     return result;
@@ -112,10 +115,12 @@ static void on_again(void *arg) {
         t->options.failed(t->options.arg, err.message);
 }
 
-static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_t code,
+                          const char *reason) {
     char text[sizeof t->trouble];
     if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        snprintf(text, sizeof text, "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
+        snprintf(text, sizeof text,
+                 "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
     else
         snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", topic, reason);
     bool first = !t->trouble[0]; /* of the same fault each partition may tell in words of its own */
@@ -149,7 +154,9 @@ static void on_message(void *arg, const rd_kafka_message_t *message) {
     place->next = message->offset + 1;
     hear_of(t, place);
     t->options.record(t->options.arg, &record);
-    if (!place->ended && consumer_at_end(t->consumer, message)) /* the end itself is told only after a fetch that waited */
+    if (!place->ended &&
+        consumer_at_end(t->consumer,
+                        message)) /* the end itself is told only after a fetch that waited */
         reach_end(t, topic, message->partition);
 }
 
@@ -165,10 +172,12 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
 
 static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
     struct table *t = arg;
-    bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                   code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     if (unknown && !t->known)
         return; /* it was made just now; librdkafka finds it once brokers know it */
-    bool other_log = unknown || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    bool other_log = unknown || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                     code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
     if (other_log || !topic)
         t->options.failed(t->options.arg, reason);
     else
@@ -180,7 +189,8 @@ int table_choose(struct table *t, const bool *chosen, struct error *err) {
     for (size_t topic = 0; topic < t->topics; topic++) {
         for (int32_t i = 0; i < t->options.partitions; i++) {
             struct place *place = place_of(t, topic, i);
-            *place = (struct place){.chosen = chosen[i], .next = place->chosen && chosen[i] ? place->next : 0};
+            *place = (struct place){.chosen = chosen[i],
+                                    .next = place->chosen && chosen[i] ? place->next : 0};
             t->to_end += chosen[i];
         }
     }
@@ -207,13 +217,14 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
     while (options->topics[t->topics])
         t->topics++;
     t->places = mem_zero(t->topics * (size_t)options->partitions * sizeof *t->places);
-    const struct consumer_options consumer = {.kafka = options->kafka,
-                                              .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
-                                              .queue_kib = 65536,
-                                              .message = on_message,
-                                              .end = on_end,
-                                              .failed = on_failed,
-                                              .arg = t};
+    const struct consumer_options consumer = {
+        .kafka = options->kafka,
+        .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
+        .queue_kib = 65536,
+        .message = on_message,
+        .end = on_end,
+        .failed = on_failed,
+        .arg = t};
     t->consumer = consumer_new(loop, &consumer, err);
     if (!t->consumer || (!options->chosen && choose_all(t, err))) {
         table_free(t);

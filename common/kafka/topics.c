@@ -7,13 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CALL_TIMEOUT_MS = 4000, HOUR_MS = 3600 * 1000, SETTINGS_MAX = 8, RECORD_BYTES_DEFAULT = 1048588 };
+enum {
+    CALL_TIMEOUT_MS = 4000,
+    HOUR_MS = 3600 * 1000,
+    SETTINGS_MAX = 8,
+    RECORD_BYTES_DEFAULT = 1048588
+};
 
 struct shape {
     const char *name;
-    int partitions; /* 0: kafka.partitions when the first of them is made; the others have as many */
+    int partitions; /* 0: kafka.partitions when the first of them is made; the others have as many
+                     */
     const char *cleanup;
-    int64_t compaction_lag_ms; /* -1: the replay window */
+    int64_t compaction_lag_ms;   /* -1: the replay window */
     int64_t delete_retention_ms; /* 0: the broker's default */
     int64_t retention_ms;        /* 0: the broker's default */
 };
@@ -44,24 +50,28 @@ static void add_number(struct settings *s, const char *name, int64_t value) {
     add(s, name, text);
 }
 
-static void settings_of(const struct shape *shape, const struct kafka_config *config, struct settings *s) {
+static void settings_of(const struct shape *shape, const struct kafka_config *config,
+                        struct settings *s) {
     int64_t window = config->replay_window_ms;
     s->count = 0;
     add(s, "cleanup.policy", shape->cleanup);
-    add(s, "message.timestamp.type", "LogAppendTime"); /* a publisher's ts never decides what is compacted */
+    add(s, "message.timestamp.type",
+        "LogAppendTime"); /* a publisher's ts never decides what is compacted */
     if (config->min_insync_replicas > 0)
         add_number(s, "min.insync.replicas", config->min_insync_replicas);
     if (config->replication_factor != 1)
         add(s, "unclean.leader.election.enable", "false");
     if (shape->compaction_lag_ms)
-        add_number(s, "min.compaction.lag.ms", shape->compaction_lag_ms < 0 ? window : shape->compaction_lag_ms);
+        add_number(s, "min.compaction.lag.ms",
+                   shape->compaction_lag_ms < 0 ? window : shape->compaction_lag_ms);
     if (shape->delete_retention_ms)
         add_number(s, "delete.retention.ms", window);
     if (shape->retention_ms)
         add_number(s, "retention.ms", shape->retention_ms);
 }
 
-/* One admin call: waits for its result, which the caller destroys. NULL with the reason when it failed. */
+/* One admin call: waits for its result, which the caller destroys. NULL with the reason when it
+ * failed. */
 static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
     while (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
@@ -78,19 +88,22 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
 }
 
 /* 1: made; 0: another one was faster; -1: no. */
-static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
-                  int partitions, struct error *err) {
+static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape,
+                  const struct kafka_config *config, int partitions, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
     settings_of(shape, config, &s);
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, (int)config->replication_factor, reason, sizeof reason);
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
+        topic, partitions, (int)config->replication_factor, reason, sizeof reason);
     if (!wanted)
         return error_set(err, "topic %s cannot be made: %s", topic, reason);
     for (size_t i = 0; i < s.count; i++)
         rd_kafka_NewTopic_set_config(wanted, s.names[i], s.values[i]);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_AdminOptions_set_operation_timeout(options, CALL_TIMEOUT_MS - 500, reason, sizeof reason);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk,
+                                                                 RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_set_operation_timeout(options, CALL_TIMEOUT_MS - 500, reason,
+                                                sizeof reason);
     rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_NewTopic_destroy(wanted);
@@ -98,32 +111,38 @@ static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *s
     if (!event)
         return -1;
     size_t count;
-    const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-    rd_kafka_resp_err_t code = count ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
+        rd_kafka_event_CreateTopics_result(event), &count);
+    rd_kafka_resp_err_t code = count ? rd_kafka_topic_result_error(results[0])
+                                     : RD_KAFKA_RESP_ERR_NO_ERROR;
     int result = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        result = error_set(err, "topic %s cannot be made: %s", topic, rd_kafka_topic_result_error_string(results[0]));
+        result = error_set(err, "topic %s cannot be made: %s", topic,
+                           rd_kafka_topic_result_error_string(results[0]));
     rd_kafka_event_destroy(event);
     return result;
 }
 
-/* Compares one setting of an existing topic. A wrong clean-up policy is refused, all else is warned of. */
-static int compare(const char *topic, const char *name, const char *wanted, const char *found, struct buf *warnings, struct error *err) {
+/* Compares one setting of an existing topic. A wrong clean-up policy is refused, all else is warned
+ * of. */
+static int compare(const char *topic, const char *name, const char *wanted, const char *found,
+                   struct buf *warnings, struct error *err) {
     if (strcmp(wanted, found) == 0)
         return 0;
     if (strcmp(name, "cleanup.policy") != 0) {
         buf_printf(warnings, "topic %s: %s is %s, ESS makes it %s\n", topic, name, found, wanted);
         return 0;
     }
-    return error_set(
-        err,
-        "topic %s exists with cleanup.policy=%s, but ESS needs %s: change it with Kafka's kafka-configs tool, or choose another "
-        "kafka.prefix",
-        topic, found, wanted);
+    return error_set(err,
+                     "topic %s exists with cleanup.policy=%s, but ESS needs %s: change it with "
+                     "Kafka's kafka-configs tool, or choose another "
+                     "kafka.prefix",
+                     topic, found, wanted);
 }
 
-static int take_entry(const struct shape *shape, const char *topic, const struct settings *s, const rd_kafka_ConfigEntry_t *entry,
-                      struct topics *topics, struct error *err) {
+static int take_entry(const struct shape *shape, const char *topic, const struct settings *s,
+                      const rd_kafka_ConfigEntry_t *entry, struct topics *topics,
+                      struct error *err) {
     const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
     if (shape == shapes && strcmp(name, "max.message.bytes") == 0)
         topics->record_bytes_max = strtoll(value, NULL, 10);
@@ -133,28 +152,35 @@ static int take_entry(const struct shape *shape, const char *topic, const struct
     return 0;
 }
 
-static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
-                          struct topics *topics, enum topics_state *state, struct error *err) {
+static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape,
+                          const struct kafka_config *config, struct topics *topics,
+                          enum topics_state *state, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
     settings_of(shape, config, &s);
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+                                                                      topic);
     rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
     rd_kafka_ConfigResource_destroy(resource);
     rd_kafka_event_t *event = result_of(queue, err);
     if (!event)
         return -1;
     size_t count = 0, entries = 0;
-    const rd_kafka_ConfigResource_t **found =
-        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-    const rd_kafka_ConfigEntry_t **entry = count ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
+    const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event), &count);
+    const rd_kafka_ConfigEntry_t **entry = count
+                                               ? rd_kafka_ConfigResource_configs(found[0], &entries)
+                                               : NULL;
     int result = 0;
     if (!count || rd_kafka_ConfigResource_error(found[0]))
         buf_printf(&topics->warnings,
-                   "topic %s: its settings could not be checked (%s), and with another cleanup.policy than %s events are lost: give ESS "
+                   "topic %s: its settings could not be checked (%s), and with another "
+                   "cleanup.policy than %s events are lost: give ESS "
                    "the right DescribeConfigs, or look yourself\n",
-                   topic, count ? rd_kafka_err2str(rd_kafka_ConfigResource_error(found[0])) : "no answer", shape->cleanup);
+                   topic,
+                   count ? rd_kafka_err2str(rd_kafka_ConfigResource_error(found[0])) : "no answer",
+                   shape->cleanup);
     for (size_t i = 0; i < entries && result == 0; i++)
         if (rd_kafka_ConfigEntry_value(entry[i]))
             result = take_entry(shape, topic, &s, entry[i], topics, err);
@@ -188,7 +214,8 @@ static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err
         usleep(LOOK_MS * 1000);
         partitions = partitions_of(rk, topic, err);
     }
-    return partitions ? partitions : error_set(err, "topic %s exists, but no broker tells of it", topic);
+    return partitions ? partitions
+                      : error_set(err, "topic %s exists, but no broker tells of it", topic);
 }
 
 /* The number that this topic must have; 0: any that fits. */
@@ -196,26 +223,31 @@ static int partitions_wanted(const struct shape *shape, const struct topics *top
     return shape->partitions ? shape->partitions : topics->subscriber_partitions;
 }
 
-static int judge_partitions(const struct shape *shape, const char *topic, int found, struct topics *topics, struct error *err) {
+static int judge_partitions(const struct shape *shape, const char *topic, int found,
+                            struct topics *topics, struct error *err) {
     int wanted = partitions_wanted(shape, topics);
     if (!shape->partitions && wanted && found != wanted)
-        return error_set(err,
-                         "topic %s has %d partitions and topic subscribers of the same kafka.prefix has %d, but they must agree: add "
-                         "partitions to the one that has fewer, or delete it if it holds nothing of yours",
-                         topic, found, wanted);
-    if (wanted && found != wanted)
         return error_set(
             err,
-            "topic %s exists with %d partitions, but ESS needs %d: delete it if it holds nothing of yours, or choose another kafka.prefix",
+            "topic %s has %d partitions and topic subscribers of the same kafka.prefix has %d, but "
+            "they must agree: add "
+            "partitions to the one that has fewer, or delete it if it holds nothing of yours",
             topic, found, wanted);
+    if (wanted && found != wanted)
+        return error_set(err,
+                         "topic %s exists with %d partitions, but ESS needs %d: delete it if it "
+                         "holds nothing of yours, or choose another kafka.prefix",
+                         topic, found, wanted);
     if (found > SUBSCRIBER_PARTITIONS_MAX)
-        return error_set(err, "topic %s has %d partitions, but ESS works with %d at most", topic, found, SUBSCRIBER_PARTITIONS_MAX);
+        return error_set(err, "topic %s has %d partitions, but ESS works with %d at most", topic,
+                         found, SUBSCRIBER_PARTITIONS_MAX);
     if (!shape->partitions)
         topics->subscriber_partitions = found;
     return 0;
 }
 
-static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape, const struct kafka_config *config,
+static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue,
+                                    const struct shape *shape, const struct kafka_config *config,
                                     bool may_create, struct topics *topics, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES];
     enum topics_state state = TOPICS_AWAY;
@@ -240,7 +272,8 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue, con
     return check_settings(rk, queue, shape, config, topics, &state, err) ? state : TOPICS_READY;
 }
 
-enum topics_state topics_ensure(const struct kafka_config *config, bool may_create, struct topics *topics, struct error *err) {
+enum topics_state topics_ensure(const struct kafka_config *config, bool may_create,
+                                struct topics *topics, struct error *err) {
     static const struct kafka_setting none[] = {{NULL, NULL}};
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, none, err);
     if (!rk)

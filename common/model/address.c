@@ -7,19 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is within 2000::/3, the only
- * global unicast space that is given out. */
+/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is
+ * within 2000::/3, the only global unicast space that is given out. */
 static const char *const not_public[] = {
-    "0.0.0.0/8",      "10.0.0.0/8",      "100.64.0.0/10",   "127.0.0.0/8",    "169.254.0.0/16", "172.16.0.0/12",    "192.0.0.0/24",
-    "192.0.2.0/24",   "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",  "198.18.0.0/15",
-    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",     "240.0.0.0/4",    "2001::/23",      "2001:db8::/32",    "2620:4f:8000::/48",
-    "3fff::/20",
+    "0.0.0.0/8",         "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
+    "172.16.0.0/12",     "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
+    "192.88.99.0/24",    "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
+    "203.0.113.0/24",    "224.0.0.0/4",    "240.0.0.0/4",     "2001::/23",       "2001:db8::/32",
+    "2620:4f:8000::/48", "3fff::/20",
 };
 enum { NOT_PUBLIC = sizeof not_public / sizeof *not_public };
 static struct cidr special[NOT_PUBLIC];
 static pthread_once_t special_once = PTHREAD_ONCE_INIT;
 
-static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff}, nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
+static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff},
+                           nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
 
 /* Where an IPv6 address carries an IPv4 one (a mapped one is that IPv4 address). */
 static const struct {
@@ -85,14 +87,16 @@ static void parse_special(void) {
 
 /* Whether it is not public by itself, whatever it carries. */
 static bool is_special(const unsigned char bytes[16]) {
-    bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0, nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
+    bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0,
+         nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
     if (!ipv4 && !nat64 && (bytes[0] & 0xe0) != 0x20)
         return true;
     pthread_once(&special_once, parse_special);
     return in_list(bytes, special, NOT_PUBLIC);
 }
 
-static bool carried_allowed(const unsigned char bytes[16], const struct cidr *allowed, size_t count) {
+static bool carried_allowed(const unsigned char bytes[16], const struct cidr *allowed,
+                            size_t count) {
     for (size_t i = 0; i < sizeof carriers / sizeof *carriers; i++) {
         unsigned char ipv4[4], mapped[16];
         if (memcmp(bytes, carriers[i].prefix, carriers[i].prefix_bytes) != 0)
@@ -106,7 +110,8 @@ static bool carried_allowed(const unsigned char bytes[16], const struct cidr *al
     return true;
 }
 
-bool address_allowed(const struct sockaddr *address, const struct cidr *allowed, size_t allowed_count) {
+bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
+                     size_t allowed_count) {
     unsigned char bytes[16];
     if (address->sa_family == AF_INET) {
         struct sockaddr_in in;
@@ -119,7 +124,8 @@ bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
     } else {
         return false;
     }
-    return (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) && carried_allowed(bytes, allowed, allowed_count);
+    return (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) &&
+           carried_allowed(bytes, allowed, allowed_count);
 }
 
 bool address_from_literal(const char *host, struct sockaddr_storage *out) {
@@ -143,7 +149,8 @@ bool address_from_literal(const char *host, struct sockaddr_storage *out) {
     }
     if (len > 1 && inner[len - 1] == '.') /* "127.0.0.1." */
         inner[len - 1] = 0;
-    if (inet_aton(inner, &in.sin_addr) == 0) /* takes octal, hexadecimal and short forms, as resolvers do */
+    if (inet_aton(inner, &in.sin_addr) ==
+        0) /* takes octal, hexadecimal and short forms, as resolvers do */
         return false;
     memcpy(out, &in, sizeof in);
     return true;

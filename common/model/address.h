@@ -1,8 +1,9 @@
 /* Which network addresses ESS may call: public ones, and those that the operator's CIDRs allow.
  *
- * Not public: loopback, private, link-local, shared (RFC 6598), documentation, benchmarking, multicast, reserved,
- * unspecified; of IPv6 everything outside of 2000::/3 and the NAT64 prefix 64:ff9b::/96; and IPv6 forms that carry such an
- * IPv4 address (mapped, NAT64, 6to4, Teredo). After the IANA special-purpose registries (RFC 6890). Pure, any thread. */
+ * Not public: loopback, private, link-local, shared (RFC 6598), documentation, benchmarking,
+ * multicast, reserved, unspecified; of IPv6 everything outside of 2000::/3 and the NAT64 prefix
+ * 64:ff9b::/96; and IPv6 forms that carry such an IPv4 address (mapped, NAT64, 6to4, Teredo). After
+ * the IANA special-purpose registries (RFC 6890). Pure, any thread. */
 #ifndef ESS_MODEL_ADDRESS_H
 #define ESS_MODEL_ADDRESS_H
 
@@ -20,12 +21,13 @@ struct cidr {
 /* "10.1.0.0/16", "fd00::/8", or one address. Returns 0 or -1. */
 int cidr_parse(const char *text, struct cidr *cidr, struct error *err);
 
-/* Whether `address` (AF_INET or AF_INET6) is in one of the allowed ranges, or is public. An IPv6 address that carries
- * an IPv4 one is allowed only if that one is too. */
-bool address_allowed(const struct sockaddr *address, const struct cidr *allowed, size_t allowed_count);
+/* Whether `address` (AF_INET or AF_INET6) is in one of the allowed ranges, or is public. An IPv6
+ * address that carries an IPv4 one is allowed only if that one is too. */
+bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
+                     size_t allowed_count);
 
-/* Whether `host` is a literal address in any spelling that a resolver takes (brackets, octal, hex, decimal); if so its
- * address is stored. Names, also "localhost", are not literals. */
+/* Whether `host` is a literal address in any spelling that a resolver takes (brackets, octal, hex,
+ * decimal); if so its address is stored. Names, also "localhost", are not literals. */
 bool address_from_literal(const char *host, struct sockaddr_storage *out);
 
 #endif

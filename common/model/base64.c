@@ -1,4 +1,5 @@
-/* Base64 by OpenSSL, which by itself takes white space around it and padding anywhere; see base64.h. */
+/* Base64 by OpenSSL, which by itself takes white space around it and padding anywhere; see
+ * base64.h. */
 #include "common/model/base64.h"
 
 #include <limits.h>
@@ -17,7 +18,9 @@ static size_t leading(struct span text, const char *alphabet) {
 }
 
 long base64_decode(struct span text, unsigned char *out) {
-    size_t plain = leading(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"), padding = text.len - plain;
+    size_t plain = leading(text,
+                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
+           padding = text.len - plain;
     if (text.len == 0 || text.len > INT_MAX || text.len % 4 || padding > 2)
         return -1;
     if (leading((struct span){text.data + plain, padding}, "=") != padding)

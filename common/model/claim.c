@@ -9,13 +9,15 @@
 enum { CLAIM_VERSION = 1 };
 
 void claim_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
-    buf_printf(out, "{\"v\":%d,\"owner\":\"%016" PRIx64 "\",\"assignment\":\"%016" PRIx64 "\"}", CLAIM_VERSION, owner, assignment);
+    buf_printf(out, "{\"v\":%d,\"owner\":\"%016" PRIx64 "\",\"assignment\":\"%016" PRIx64 "\"}",
+               CLAIM_VERSION, owner, assignment);
 }
 
 static uint64_t number(struct json_object *object, const char *name) {
     struct json_object *value;
     char *end;
-    if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+    if (!json_object_object_get_ex(object, name, &value) ||
+        !json_object_is_type(value, json_type_string))
         return 0;
     errno = 0;
     uint64_t n = strtoull(json_object_get_string(value), &end, 16);
@@ -24,7 +26,9 @@ static uint64_t number(struct json_object *object, const char *name) {
 
 void claim_from_json(struct span text, uint64_t *owner, uint64_t *assignment) {
     struct json_tokener *tokener = json_tokener_new_ex(4);
-    struct json_object *object = text.data ? json_tokener_parse_ex(tokener, text.data, (int)text.len) : NULL;
+    struct json_object *object = text.data
+                                     ? json_tokener_parse_ex(tokener, text.data, (int)text.len)
+                                     : NULL;
     bool readable = json_object_is_type(object, json_type_object);
     *owner = readable ? number(object, "owner") : 0;
     *assignment = readable ? number(object, "assignment") : 0;

@@ -1,5 +1,6 @@
-/* The record by which a dispatcher claims a partition of ess.tokens: its offset is the owner's epoch, and what stands before it
- * of older epochs stays what it is, what comes behind is void (token_choose). Pure. */
+/* The record by which a dispatcher claims a partition of ess.tokens: its offset is the owner's
+ * epoch, and what stands before it of older epochs stays what it is, what comes behind is void
+ * (token_choose). Pure. */
 #ifndef ESS_MODEL_CLAIM_H
 #define ESS_MODEL_CLAIM_H
 
@@ -16,7 +17,8 @@ static inline struct span claim_key(void) { return (struct span){CLAIM_KEY, CLAI
 /* Appends the record's value. `owner` is never 0. */
 void claim_to_json(uint64_t owner, uint64_t assignment, struct buf *out);
 
-/* Reads one. Whatever cannot be read is a claim all the same: of somebody else, whose `owner` is 0. */
+/* Reads one. Whatever cannot be read is a claim all the same: of somebody else, whose `owner` is 0.
+ */
 void claim_from_json(struct span text, uint64_t *owner, uint64_t *assignment);
 
 #endif

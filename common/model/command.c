@@ -1,4 +1,5 @@
-/* Commands as records; see command.h. Written and read by hand over json_scan, so that a test's data stays byte for byte. */
+/* Commands as records; see command.h. Written and read by hand over json_scan, so that a test's
+ * data stays byte for byte. */
 #include "common/model/command.h"
 
 #include <inttypes.h>
@@ -12,7 +13,8 @@
 
 enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
 
-static const char *const names[COMMAND_KINDS] = {"rewind", "resume", "replay", "redrive", "test", "end_job", "skip"};
+static const char *const names[COMMAND_KINDS] = {"rewind", "resume",  "replay", "redrive",
+                                                 "test",   "end_job", "skip"};
 
 const char *command_name(enum command_kind kind) { return names[kind]; }
 
@@ -34,7 +36,8 @@ static void put_cursors(const struct command *c, struct buf *out) {
 }
 
 void command_to_json(const struct command *c, struct buf *out) {
-    buf_printf(out, "{\"v\":%d,\"born\":\"%s\",\"command\":\"%s\"", COMMAND_VERSION, c->born, names[c->kind]);
+    buf_printf(out, "{\"v\":%d,\"born\":\"%s\",\"command\":\"%s\"", COMMAND_VERSION, c->born,
+               names[c->kind]);
     switch (c->kind) {
     case COMMAND_REWIND:
         buf_printf(out, ",\"cursor\":%" PRId64, c->cursor);
@@ -66,7 +69,8 @@ struct record {
     size_t count;
 };
 
-static const struct json_member *find(const struct record *r, const char *name, enum json_kind kind) {
+static const struct json_member *find(const struct record *r, const char *name,
+                                      enum json_kind kind) {
     for (size_t i = 0; i < r->count; i++)
         if (r->members[i].kind == kind && span_equal(r->members[i].name, span_of(name)))
             return &r->members[i];
@@ -89,11 +93,13 @@ static int take_number(const struct record *r, const char *name, int64_t *out, s
     return *out < 0 ? error_set_field(err, name, "must be a whole number that is not negative") : 0;
 }
 
-static int add_cursor(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int add_cursor(void *arg, size_t index, const struct json_element *element,
+                      struct error *err) {
     struct command *c = arg;
     int64_t cursor = number_of(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
-        return error_set_field(err, "cursors", "must be a list of at most %d cursors", COMMAND_CURSORS_MAX);
+        return error_set_field(err, "cursors", "must be a list of at most %d cursors",
+                               COMMAND_CURSORS_MAX);
     c->cursors[c->cursors_count++] = cursor;
     return 0;
 }
@@ -109,7 +115,8 @@ static int take_cursors(const struct record *r, struct command *c, struct error 
 static int take_test(const struct record *r, struct command *c, struct error *err) {
     const struct json_member *topic = find(r, "topic", JSON_IS_STRING);
     struct error reason;
-    if (!topic || json_unescape(topic->value, c->topic, sizeof c->topic) < 0 || topic_check(span_of(c->topic), &reason))
+    if (!topic || json_unescape(topic->value, c->topic, sizeof c->topic) < 0 ||
+        topic_check(span_of(c->topic), &reason))
         return error_set_field(err, "topic", "must be a topic");
     for (size_t i = 0; i < r->count; i++)
         if (span_equal(r->members[i].name, span_of("data")))
@@ -161,7 +168,8 @@ static int take_all(const struct record *r, struct command *c, bool *newer, stru
     *newer = v > COMMAND_VERSION;
     if (*newer)
         return error_set(err, "written by a newer version of ESS (v %" PRId64 ")", v);
-    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES || !uuid_check(c->born))
+    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES ||
+        !uuid_check(c->born))
         return error_set_field(err, "born", "missing");
     return take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
 }

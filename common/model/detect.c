@@ -1,4 +1,5 @@
-/* Personal data by its form; see detect.h. A matcher for each kind says where a match that begins at a place ends. */
+/* Personal data by its form; see detect.h. A matcher for each kind says where a match that begins
+ * at a place ends. */
 #include "common/model/detect.h"
 
 #include <stdint.h>
@@ -30,8 +31,9 @@ static size_t digits(struct span t, size_t i, size_t count) {
 
 /* The bytes of a separator at i, or 0. */
 static size_t separator(struct span t, size_t i) {
-    static const char *const wide[] = {"\xc2\xa0", "\xe2\x80\x90", "\xe2\x80\x91", "\xe2\x80\x92", "\xe2\x80\x93",
-                                       "\xe2\x80\x94", "\xe2\x80\x95", "\xe2\x80\xaf", "\xe2\x88\x92"};
+    static const char *const wide[] = {"\xc2\xa0",     "\xe2\x80\x90", "\xe2\x80\x91",
+                                       "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94",
+                                       "\xe2\x80\x95", "\xe2\x80\xaf", "\xe2\x88\x92"};
     if (i < t.len && memchr("- .", t.data[i], 3))
         return 1;
     for (size_t n = 0; n < sizeof wide / sizeof *wide; n++) {
@@ -56,9 +58,11 @@ static size_t separators(struct span t, size_t i) {
 /* --- each kind: the end of a match that begins at i, or 0 */
 
 static size_t match_ssn(struct span t, size_t i) {
-    size_t area = digit_before(t, i) ? 0 : digits(t, i, 3), between = area ? separators(t, area) : 0;
+    size_t area = digit_before(t, i) ? 0 : digits(t, i, 3),
+           between = area ? separators(t, area) : 0;
     size_t group = between ? digits(t, area + between, 2) : 0;
-    if (!group || separators(t, group) != between || memcmp(t.data + area, t.data + group, between) != 0)
+    if (!group || separators(t, group) != between ||
+        memcmp(t.data + area, t.data + group, between) != 0)
         return 0;
     size_t end = digits(t, group + between, 4);
     return end && !digit_at(t, end) ? end : 0;
@@ -77,7 +81,9 @@ static size_t match_grouped_phone(struct span t, size_t i) {
     return end && !digit_at(t, end) ? end : 0;
 }
 
-static size_t phone_separator(struct span t, size_t i) { return i < t.len && memchr("()/", t.data[i], 3) ? 1 : separator(t, i); }
+static size_t phone_separator(struct span t, size_t i) {
+    return i < t.len && memchr("()/", t.data[i], 3) ? 1 : separator(t, i);
+}
 
 /* + and 7 to 15 digits, with at most two of what stands between groups between any. */
 static size_t match_international_phone(struct span t, size_t i) {
@@ -120,7 +126,8 @@ static bool luhn(const char *number, size_t count) {
 static size_t match_card(struct span t, size_t i) {
     char number[DETECT_CARD_DIGITS_MAX];
     size_t ends[DETECT_CARD_DIGITS_MAX], count = 0, at = i;
-    if (t.data[i] < '2' || t.data[i] > '6' || digit_before(t, i) || (i > 0 && is_ascii_letter(t.data[i - 1])))
+    if (t.data[i] < '2' || t.data[i] > '6' || digit_before(t, i) ||
+        (i > 0 && is_ascii_letter(t.data[i - 1])))
         return 0;
     while (count < DETECT_CARD_DIGITS_MAX) {
         if (!digit_at(t, at))
@@ -139,10 +146,13 @@ static size_t match_card(struct span t, size_t i) {
     return 0;
 }
 
-static bool local_character(char c) { return c && (is_letter(c) || is_digit(c) || strchr("!#$%&'*+/=?^_`{|}~.-", c)); }
+static bool local_character(char c) {
+    return c && (is_letter(c) || is_digit(c) || strchr("!#$%&'*+/=?^_`{|}~.-", c));
+}
 static bool domain_character(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
 
-/* The end of the domain behind an @: labels with a dot between, the last one of two letters at least. */
+/* The end of the domain behind an @: labels with a dot between, the last one of two letters at
+ * least. */
 static size_t domain_end(struct span t, size_t at) {
     size_t end = at;
     while (end < t.len && domain_character(t.data[end]))
@@ -152,7 +162,8 @@ static size_t domain_end(struct span t, size_t at) {
     size_t label = end;
     while (label > at && t.data[label - 1] != '.')
         label--;
-    return label > at + 1 && end - label >= 2 && is_letter(t.data[label]) && t.data[at] != '.' ? end : 0;
+    return label > at + 1 && end - label >= 2 && is_letter(t.data[label]) && t.data[at] != '.' ? end
+                                                                                               : 0;
 }
 
 /* --- the search */
@@ -182,13 +193,17 @@ static void next_of(struct span t, enum detect_kind kind, size_t from, size_t *b
         char c = t.data[*begin];
         if (!is_digit(c) && (kind != DETECT_PHONE || (c != '+' && c != '(')))
             continue;
-        *end = kind == DETECT_SSN ? match_ssn(t, *begin) : kind == DETECT_PHONE ? match_phone(t, *begin) : match_card(t, *begin);
+        *end = kind == DETECT_SSN     ? match_ssn(t, *begin)
+               : kind == DETECT_PHONE ? match_phone(t, *begin)
+                                      : match_card(t, *begin);
         if (*end)
             return;
     }
 }
 
-void detect_init(struct detect *detect, struct span text, unsigned kinds) { *detect = (struct detect){.text = text, .kinds = kinds}; }
+void detect_init(struct detect *detect, struct span text, unsigned kinds) {
+    *detect = (struct detect){.text = text, .kinds = kinds};
+}
 
 bool detect_next(struct detect *d, size_t from, size_t *begin, size_t *end) {
     *begin = d->text.len;
@@ -196,9 +211,12 @@ bool detect_next(struct detect *d, size_t from, size_t *begin, size_t *end) {
         if (!(d->kinds & 1U << kind))
             continue;
         if (!d->next[kind].known || d->next[kind].begin < from)
-            next_of(d->text, (enum detect_kind)kind, from, &d->next[kind].begin, &d->next[kind].end);
+            next_of(d->text, (enum detect_kind)kind, from, &d->next[kind].begin,
+                    &d->next[kind].end);
         d->next[kind].known = true;
-        bool better = d->next[kind].begin < *begin || (d->next[kind].begin == *begin && *begin < d->text.len && d->next[kind].end > *end);
+        bool better = d->next[kind].begin < *begin ||
+                      (d->next[kind].begin == *begin && *begin < d->text.len &&
+                       d->next[kind].end > *end);
         if (better) {
             *begin = d->next[kind].begin;
             *end = d->next[kind].end;

@@ -1,14 +1,14 @@
-/* Personal data in text, by its form: social security numbers, e-mail addresses, phone numbers, payment cards. Pure, any thread;
- * the time is linear in the text, whatever it is.
+/* Personal data in text, by its form: social security numbers, e-mail addresses, phone numbers,
+ * payment cards. Pure, any thread; the time is linear in the text, whatever it is.
  *
- *   ssn    123-45-6789: three, two and four digits with the same separator between: a hyphen, a dot, a space
- *   email  local@domain.tld, with letters beyond ASCII too
- *   phone  of North America: 10 digits in groups (555-123-4567, (555) 123-4567, 1 555 123 4567); of anywhere: + and 7 to 15 digits
- *   card   13 to 19 digits that begin with 2 to 6, also in groups, whose Luhn sum is right
+ *   ssn    123-45-6789: three, two and four digits with the same separator between: a hyphen, a
+ * dot, a space email  local@domain.tld, with letters beyond ASCII too phone  of North America: 10
+ * digits in groups (555-123-4567, (555) 123-4567, 1 555 123 4567); of anywhere: + and 7 to 15
+ * digits card   13 to 19 digits that begin with 2 to 6, also in groups, whose Luhn sum is right
  *
- * Separators are also the no-break space and hyphen, dashes and the minus sign of Unicode; up to three stand together, as in
- * "123 - 45 - 6789". Digits without any are no ssn and
- * no phone number: too much else has 9 or 10 digits. */
+ * Separators are also the no-break space and hyphen, dashes and the minus sign of Unicode; up to
+ * three stand together, as in "123 - 45 - 6789". Digits without any are no ssn and no phone number:
+ * too much else has 9 or 10 digits. */
 #ifndef ESS_MODEL_DETECT_H
 #define ESS_MODEL_DETECT_H
 

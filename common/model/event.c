@@ -14,7 +14,8 @@ enum { STORED_BEGIN_BYTES = sizeof STORED_BEGIN - 1, NAME_BYTES = 64 };
 
 /* --- parsing */
 
-static int take_string(const struct json_member *member, const char *field, char *out, size_t out_size, size_t *len, struct error *err) {
+static int take_string(const struct json_member *member, const char *field, char *out,
+                       size_t out_size, size_t *len, struct error *err) {
     if (member->kind != JSON_IS_STRING)
         return error_set_field(err, field, "must be a string");
     long length = json_unescape(member->value, out, out_size);
@@ -31,7 +32,9 @@ static int take_topic(struct event *event, const struct json_member *member, str
     size_t len;
     if (take_string(member, "topic", event->topic, sizeof event->topic, &len, err))
         return -1;
-    return topic_check((struct span){event->topic, len}, &reason) ? error_set_field(err, "topic", "%s", reason.message) : 0;
+    return topic_check((struct span){event->topic, len}, &reason)
+               ? error_set_field(err, "topic", "%s", reason.message)
+               : 0;
 }
 
 static int take_id(struct event *event, const struct json_member *member, struct error *err) {
@@ -44,7 +47,8 @@ static int take_id(struct event *event, const struct json_member *member, struct
         return error_set_field(err, "id", "must not begin with ess-, which is for ESS itself");
     for (size_t i = 0; i < len; i++)
         if (event->id[i] < 0x21 || event->id[i] > 0x7e || event->id[i] == '.')
-            return error_set_field(err, "id", "may hold only printable ASCII without spaces and dots");
+            return error_set_field(err, "id",
+                                   "may hold only printable ASCII without spaces and dots");
     event->has_own_id = true;
     return 0;
 }
@@ -63,7 +67,8 @@ static int take_ts(struct event *event, const struct json_member *member, struct
     if (take_string(member, "ts", event->ts, sizeof event->ts, &len, err))
         return -1;
     if (clock_parse(event->ts, len, NULL))
-        return error_set_field(err, "ts", "must be a date and time after RFC 3339, such as 2024-05-07T14:03:11Z");
+        return error_set_field(
+            err, "ts", "must be a date and time after RFC 3339, such as 2024-05-07T14:03:11Z");
     return 0;
 }
 
@@ -77,22 +82,27 @@ static int take_cursor(struct event *event, const struct json_member *member, st
         n = n * 10 + (text[i] - '0');
     }
     if (!whole)
-        return error_set_field(err, "cursor", "must be a whole number from 0 to 999999999999999999");
+        return error_set_field(err, "cursor",
+                               "must be a whole number from 0 to 999999999999999999");
     event->source_cursor = n;
     event->has_source_cursor = true;
     return 0;
 }
 
-static int take_data(struct event *event, const struct json_member *member, size_t data_max, bool *too_large, struct error *err) {
+static int take_data(struct event *event, const struct json_member *member, size_t data_max,
+                     bool *too_large, struct error *err) {
     event->data = member->value;
     if (member->value.len <= data_max)
         return 0;
     *too_large = true;
-    return error_set_field(err, "data", "is %zu bytes, and at most %zu are taken: publish a link to large data instead", member->value.len,
-                           data_max);
+    return error_set_field(
+        err, "data",
+        "is %zu bytes, and at most %zu are taken: publish a link to large data instead",
+        member->value.len, data_max);
 }
 
-static int take_member(struct event *event, const struct json_member *member, size_t data_max, bool *too_large, struct error *err) {
+static int take_member(struct event *event, const struct json_member *member, size_t data_max,
+                       bool *too_large, struct error *err) {
     char name[NAME_BYTES];
     const struct span quoted = {member->name.data - 1, member->name.len + 2};
     long len = json_unescape(quoted, name, sizeof name);
@@ -110,12 +120,14 @@ static int take_member(struct event *event, const struct json_member *member, si
         return take_ts(event, member, err);
     if (strcmp(name, "cursor") == 0)
         return take_cursor(event, member, err);
-    return error_set_field(err, name, "is no field of an event; they are topic, data, key, id, cursor, ts");
+    return error_set_field(err, name,
+                           "is no field of an event; they are topic, data, key, id, cursor, ts");
 }
 
 bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
     const char *colon = strrchr(id, ':');
-    size_t len = colon ? (size_t)(colon - id) : 0, digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    size_t len = colon ? (size_t)(colon - id) : 0,
+           digits = colon ? strspn(colon + 1, "0123456789") : 0;
     struct error ignored;
     if (len == 0 || len > TOPIC_BYTES_MAX || digits == 0 || colon[1 + digits])
         return false;
@@ -125,7 +137,8 @@ bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
     return topic_check((struct span){topic, len}, &ignored) == 0;
 }
 
-/* What the publisher left out. A cursor of its own makes the id, so that sending it again is a repeat. */
+/* What the publisher left out. A cursor of its own makes the id, so that sending it again is a
+ * repeat. */
 static void fill_in(struct event *event, const char *made_id, const char *made_ts) {
     if (!event->has_own_id && event->has_source_cursor) {
         snprintf(event->id, sizeof event->id, "%s:%" PRId64, event->topic, event->source_cursor);
@@ -139,8 +152,9 @@ static void fill_in(struct event *event, const char *made_id, const char *made_t
         snprintf(event->ts, sizeof event->ts, "%s", made_ts);
 }
 
-int event_take(struct event *event, const struct json_member *members, size_t count, size_t data_max, const char *made_id,
-               const char *made_ts, bool *too_large, struct error *err) {
+int event_take(struct event *event, const struct json_member *members, size_t count,
+               size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
+               struct error *err) {
     *event = (struct event){.data = {NULL, 0}};
     *too_large = false;
     for (size_t i = 0; i < count; i++)
@@ -155,8 +169,8 @@ int event_take(struct event *event, const struct json_member *members, size_t co
     return 0;
 }
 
-int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id, const char *made_ts, bool *too_large,
-                struct error *err) {
+int event_parse(struct event *event, struct span body, size_t data_max, const char *made_id,
+                const char *made_ts, bool *too_large, struct error *err) {
     struct json_member members[JSON_ELEMENT_MEMBERS_MAX];
     size_t count;
     *too_large = false;
@@ -173,7 +187,8 @@ static void put_text(struct buf *out, const char *name, struct span text) {
     buf_puts(out, ",");
 }
 
-static void put_envelope(struct buf *out, struct span topic, struct span id, struct span key, struct span ts) {
+static void put_envelope(struct buf *out, struct span topic, struct span id, struct span key,
+                         struct span ts) {
     buf_puts(out, "{");
     put_text(out, "topic", topic);
     put_text(out, "id", id);
@@ -192,7 +207,8 @@ static void put_data(struct buf *out, struct span data) {
 }
 
 void event_store(const struct event *event, struct buf *out) {
-    put_envelope(out, span_of(event->topic), span_of(event->id), (struct span){event->key, event->key_len}, span_of(event->ts));
+    put_envelope(out, span_of(event->topic), span_of(event->id),
+                 (struct span){event->key, event->key_len}, span_of(event->ts));
     if (event->has_source_cursor)
         buf_printf(out, "\"source_cursor\":%" PRId64 ",", event->source_cursor);
     buf_puts(out, "\"data\":");
@@ -208,15 +224,16 @@ void event_kafka_key(const struct event *event, struct buf *out) {
     }
 }
 
-void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts, int64_t source_cursor,
-                           bool has_source_cursor, struct buf *out) {
+void event_store_tombstone(struct span topic, struct span id, struct span key, struct span ts,
+                           int64_t source_cursor, bool has_source_cursor, struct buf *out) {
     put_envelope(out, topic, id, key, ts);
     if (has_source_cursor && source_cursor >= 0)
         buf_printf(out, "\"source_cursor\":%" PRId64 ",", source_cursor);
     buf_puts(out, "\"data\":null}");
 }
 
-/* Behind a member's name, colon, value and comma; NULL where they don't stand as event_store puts them. */
+/* Behind a member's name, colon, value and comma; NULL where they don't stand as event_store puts
+ * them. */
 static const char *skip_member(const char *p, const char *end) {
     bool escaped;
     if (*p++ != '"' || json_string_scan(&p, end, &escaped) || p == end || *p++ != ':' || p == end)
@@ -248,8 +265,10 @@ struct span event_stored_data(struct span stored) {
 
 bool event_stored_valid(struct span stored, struct span topic) {
     size_t prefix = STORED_BEGIN_BYTES + topic.len + 2;
-    return stored.len > prefix && stored.data[stored.len - 1] == '}' && memcmp(stored.data, STORED_BEGIN, STORED_BEGIN_BYTES) == 0 &&
-           memcmp(stored.data + STORED_BEGIN_BYTES, topic.data, topic.len) == 0 && memcmp(stored.data + prefix - 2, "\",", 2) == 0;
+    return stored.len > prefix && stored.data[stored.len - 1] == '}' &&
+           memcmp(stored.data, STORED_BEGIN, STORED_BEGIN_BYTES) == 0 &&
+           memcmp(stored.data + STORED_BEGIN_BYTES, topic.data, topic.len) == 0 &&
+           memcmp(stored.data + prefix - 2, "\",", 2) == 0;
 }
 
 /* Printf would take as long as all the rest. */
@@ -263,7 +282,8 @@ static void put_number(struct buf *out, const char *name, int64_t n) {
     buf_append(out, at, (size_t)(digits + sizeof digits - at));
 }
 
-void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor, bool compacted, struct buf *out) {
+void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor,
+                  bool compacted, struct buf *out) {
     size_t prefix = STORED_BEGIN_BYTES + topic_len + 2;
     buf_reserve(out, stored.len + 80);
     buf_append(out, stored.data, prefix);

@@ -36,7 +36,8 @@ bool grant_equal(const struct grant *a, const struct grant *b) {
                  strcmp(a->born, b->born) == 0 && a->expires_ms == b->expires_ms &&
                  a->scopes_count == b->scopes_count && grant_digest_equal(a->digest, b->digest);
     for (size_t i = 0; equal && i < a->scopes_count; i++)
-        equal = a->scopes[i].kind == b->scopes[i].kind && strcmp(a->scopes[i].pattern, b->scopes[i].pattern) == 0;
+        equal = a->scopes[i].kind == b->scopes[i].kind &&
+                strcmp(a->scopes[i].pattern, b->scopes[i].pattern) == 0;
     return equal;
 }
 
@@ -44,11 +45,13 @@ void grant_digest(struct span token, unsigned char digest[GRANT_DIGEST_BYTES]) {
     SHA256((const unsigned char *)token.data, token.len, digest);
 }
 
-bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES], const unsigned char b[GRANT_DIGEST_BYTES]) {
+bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES],
+                        const unsigned char b[GRANT_DIGEST_BYTES]) {
     return CRYPTO_memcmp(a, b, GRANT_DIGEST_BYTES) == 0;
 }
 
-void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES], char hex[2 * GRANT_DIGEST_BYTES + 1]) {
+void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES],
+                         char hex[2 * GRANT_DIGEST_BYTES + 1]) {
     for (size_t i = 0; i < GRANT_DIGEST_BYTES; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
@@ -74,7 +77,8 @@ static int blame(size_t index, const char *field, struct error *err, const char 
 
 static const char *text_of(struct json_object *token, const char *name) {
     struct json_object *value;
-    bool found = json_object_object_get_ex(token, name, &value) && json_object_is_type(value, json_type_string);
+    bool found = json_object_object_get_ex(token, name, &value) &&
+                 json_object_is_type(value, json_type_string);
     return found ? json_object_get_string(value) : NULL;
 }
 
@@ -88,31 +92,38 @@ static int check_fields(struct json_object *token, size_t index, struct error *e
         while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
             i++;
         if (i == sizeof known / sizeof *known)
-            return blame(index, name, err, "is no field of a token; these are name, sha256, scopes and expires");
+            return blame(index, name, err,
+                         "is no field of a token; these are name, sha256, scopes and expires");
     }
     return 0;
 }
 
-static int take_name(struct grant *grant, struct json_object *token, size_t index, struct error *err) {
+static int take_name(struct grant *grant, struct json_object *token, size_t index,
+                     struct error *err) {
     const char *name = text_of(token, "name");
     size_t len = name ? strlen(name) : 0;
     for (size_t i = 0; i < len; i++)
         if (name[i] < 0x21 || name[i] > 0x7e)
             len = 0;
     if (len == 0 || len >= GRANT_NAME_BYTES)
-        return blame(index, "name", err, "must be text of 1 to 64 printable ASCII characters without spaces");
+        return blame(index, "name", err,
+                     "must be text of 1 to 64 printable ASCII characters without spaces");
     memcpy(grant->name, name, len);
     return 0;
 }
 
-static int take_digest(struct grant *grant, struct json_object *token, size_t index, struct error *err) {
+static int take_digest(struct grant *grant, struct json_object *token, size_t index,
+                       struct error *err) {
     const char *hex = text_of(token, "sha256");
     if (!hex || grant_digest_parse(span_of(hex), grant->digest))
-        return blame(index, "sha256", err, "must be the 64 hex digits of the token's SHA-256: printf %s \"$TOKEN\" | sha256sum");
+        return blame(
+            index, "sha256", err,
+            "must be the 64 hex digits of the token's SHA-256: printf %s \"$TOKEN\" | sha256sum");
     return 0;
 }
 
-static int take_expires(struct grant *grant, struct json_object *token, size_t index, struct error *err) {
+static int take_expires(struct grant *grant, struct json_object *token, size_t index,
+                        struct error *err) {
     const char *text = text_of(token, "expires");
     if (!json_object_object_get_ex(token, "expires", NULL))
         return 0;
@@ -121,13 +132,15 @@ static int take_expires(struct grant *grant, struct json_object *token, size_t i
     return 0;
 }
 
-static int take_scopes(struct grant *grant, struct json_object *scopes, size_t index, struct error *err) {
+static int take_scopes(struct grant *grant, struct json_object *scopes, size_t index,
+                       struct error *err) {
     for (size_t i = 0; i < grant->scopes_count; i++) {
         struct json_object *scope = json_object_array_get_idx(scopes, i);
         char field[FIELD_BYTES];
         struct error reason;
         error_set(&reason, "must be text such as read:*");
-        if (json_object_is_type(scope, json_type_string) && scope_parse(&grant->scopes[i], json_object_get_string(scope), &reason) == 0)
+        if (json_object_is_type(scope, json_type_string) &&
+            scope_parse(&grant->scopes[i], json_object_get_string(scope), &reason) == 0)
             continue;
         snprintf(field, sizeof field, "scopes[%zu]", i);
         return blame(index, field, err, reason.message);
@@ -141,15 +154,17 @@ static struct grant *read_token(struct json_object *token, size_t index, struct 
     if (check_fields(token, index, err))
         return NULL;
     size_t count = 0;
-    if (json_object_object_get_ex(token, "scopes", &scopes) && json_object_is_type(scopes, json_type_array))
+    if (json_object_object_get_ex(token, "scopes", &scopes) &&
+        json_object_is_type(scopes, json_type_array))
         count = json_object_array_length(scopes);
     if (count == 0 || count > GRANT_SCOPES_MAX) {
-        blame(index, "scopes", err, "must be a list of 1 to 100 scopes, such as [\"publish:drug.*\", \"read:*\"]");
+        blame(index, "scopes", err,
+              "must be a list of 1 to 100 scopes, such as [\"publish:drug.*\", \"read:*\"]");
         return NULL;
     }
     struct grant *grant = grant_new(count);
-    if (take_name(grant, token, index, err) || take_digest(grant, token, index, err) || take_expires(grant, token, index, err) ||
-        take_scopes(grant, scopes, index, err)) {
+    if (take_name(grant, token, index, err) || take_digest(grant, token, index, err) ||
+        take_expires(grant, token, index, err) || take_scopes(grant, scopes, index, err)) {
         grant_release(grant);
         return NULL;
     }
@@ -205,7 +220,8 @@ int grants_from_yaml(struct grants *grants, struct span text, struct error *err)
     return result;
 }
 
-struct grant *grants_find(const struct grants *grants, const unsigned char digest[GRANT_DIGEST_BYTES]) {
+struct grant *grants_find(const struct grants *grants,
+                          const unsigned char digest[GRANT_DIGEST_BYTES]) {
     struct grant *found = NULL;
     for (size_t i = 0; i < grants->count; i++)
         if (grant_digest_equal(grants->items[i]->digest, digest))

@@ -1,4 +1,5 @@
-/* A grant: what the bearer of one access token may do. The operator's stand in auth.file, each with the SHA-256 of its token:
+/* A grant: what the bearer of one access token may do. The operator's stand in auth.file, each with
+ * the SHA-256 of its token:
  *
  *   tokens:
  *     - name: rules-engine
@@ -6,7 +7,8 @@
  *       scopes: ["publish:drug.*", "read:*"]
  *       expires: 2027-01-01T00:00:00Z
  *
- * Tokens are random and long, so a plain hash is enough to keep. One thread: grants are counted references. */
+ * Tokens are random and long, so a plain hash is enough to keep. One thread: grants are counted
+ * references. */
 #ifndef ESS_MODEL_GRANT_H
 #define ESS_MODEL_GRANT_H
 
@@ -31,8 +33,9 @@ struct grant {
     char name[GRANT_NAME_BYTES];
     unsigned char digest[GRANT_DIGEST_BYTES]; /* SHA-256 of the token */
     int64_t expires_ms;                       /* wall; -1: never */
-    char subscriber[GRANT_NAME_BYTES];        /* its id, when it is a subscriber's own; "" for the operator's */
-    char born[37];                            /* and its registration: of another under the same id it says nothing */
+    char subscriber[GRANT_NAME_BYTES];        /* its id, when it is a subscriber's own; "" for the
+                                                 operator's */
+    char born[37]; /* and its registration: of another under the same id it says nothing */
     size_t scopes_count;
     struct scope scopes[];
 };
@@ -48,8 +51,10 @@ bool grant_equal(const struct grant *a, const struct grant *b);
 /* SHA-256 of a token. */
 void grant_digest(struct span token, unsigned char digest[GRANT_DIGEST_BYTES]);
 /* Compares in constant time. */
-bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES], const unsigned char b[GRANT_DIGEST_BYTES]);
-void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES], char hex[2 * GRANT_DIGEST_BYTES + 1]);
+bool grant_digest_equal(const unsigned char a[GRANT_DIGEST_BYTES],
+                        const unsigned char b[GRANT_DIGEST_BYTES]);
+void grant_digest_format(const unsigned char digest[GRANT_DIGEST_BYTES],
+                         char hex[2 * GRANT_DIGEST_BYTES + 1]);
 /* 64 hex digits to a digest. Returns 0 or -1. */
 int grant_digest_parse(struct span hex, unsigned char digest[GRANT_DIGEST_BYTES]);
 
@@ -59,11 +64,14 @@ struct grants {
     size_t count;
 };
 
-/* Reads auth.file's text. Names and tokens are unique. Returns 0, or -1 with "<line>: <field>: <reason>" and nothing to free. */
+/* Reads auth.file's text. Names and tokens are unique. Returns 0, or -1 with "<line>: <field>:
+ * <reason>" and nothing to free. */
 int grants_from_yaml(struct grants *grants, struct span text, struct error *err);
 /* Looks at all of them, whichever it is. NULL when there is none. */
-struct grant *grants_find(const struct grants *grants, const unsigned char digest[GRANT_DIGEST_BYTES]);
-/* Takes over the grants of `old` that are the same, so that those who hold one see whether it is still there. */
+struct grant *grants_find(const struct grants *grants,
+                          const unsigned char digest[GRANT_DIGEST_BYTES]);
+/* Takes over the grants of `old` that are the same, so that those who hold one see whether it is
+ * still there. */
 void grants_keep_same(struct grants *grants, const struct grants *old);
 void grants_fini(struct grants *grants);
 

@@ -1,5 +1,6 @@
-/* The JSON scanner; see json_scan.h. Recursive descent, one function a production of RFC 8259. It is ESS's own, because
- * json-c takes what is not JSON (NaN, single quotes, `1.`, overlong UTF-8), and bytes are checked before they are kept. */
+/* The JSON scanner; see json_scan.h. Recursive descent, one function a production of RFC 8259. It
+ * is ESS's own, because json-c takes what is not JSON (NaN, single quotes, `1.`, overlong UTF-8),
+ * and bytes are checked before they are kept. */
 #include "common/model/json_scan.h"
 
 #include <stdarg.h>
@@ -31,13 +32,14 @@ struct scan {
     const char *begin, *p, *end;
     int depth, depth_max;
     struct error *err;
-    struct top *top; /* NULL within */
+    struct top *top;    /* NULL within */
     struct seen *names; /* a stack: each object's are above its parent's */
     size_t names_count, names_cap;
     uint64_t seed;
 };
 
-static int fail(const struct scan *s, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(const struct scan *s, const char *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static int fail(const struct scan *s, const char *at, const char *format, ...) {
     char reason[160];
     size_t line = 1, column = 1;
@@ -118,7 +120,8 @@ static int refuse_twice(const struct scan *s, struct span name) {
     return -1;
 }
 
-/* Looks for equal names among those from `first` on: few by comparing all, many by sorting their hashes. */
+/* Looks for equal names among those from `first` on: few by comparing all, many by sorting their
+ * hashes. */
 static int check_names(struct scan *s, size_t first) {
     enum { FEW = 16 };
     size_t count = s->names_count - first;
@@ -130,7 +133,8 @@ static int check_names(struct scan *s, size_t first) {
             if (count > FEW && names[j].hash != names[i].hash)
                 break;
             if (names_equal(&names[i], &names[j]))
-                return refuse_twice(s, names[i].name.data > names[j].name.data ? names[i].name : names[j].name);
+                return refuse_twice(s, names[i].name.data > names[j].name.data ? names[i].name
+                                                                               : names[j].name);
         }
     }
     return 0;
@@ -141,7 +145,8 @@ static void push_name(struct scan *s, struct span name, bool escaped) {
         s->names_cap = s->names_cap ? s->names_cap * 2 : 32;
         s->names = mem_resize(s->names, s->names_cap * sizeof *s->names);
     }
-    s->names[s->names_count++] = (struct seen){.hash = hash_name(s, name), .name = name, .escaped = escaped};
+    s->names[s->names_count++] = (struct seen){
+        .hash = hash_name(s, name), .name = name, .escaped = escaped};
 }
 
 /* --- values */
@@ -188,7 +193,8 @@ static int enter(struct scan *s) {
     return 0;
 }
 
-static int note_member(struct scan *s, struct top *top, struct span name, struct span value, enum json_kind kind) {
+static int note_member(struct scan *s, struct top *top, struct span name, struct span value,
+                       enum json_kind kind) {
     if (!top || !top->members)
         return 0;
     if (top->members_count == top->members_max)
@@ -306,7 +312,9 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
         return scan_word(s, "null");
     default:
         *kind = JSON_IS_NUMBER;
-        return *s->p == '-' || (*s->p >= '0' && *s->p <= '9') ? scan_number(s) : fail(s, s->p, "a value is expected");
+        return *s->p == '-' || (*s->p >= '0' && *s->p <= '9')
+                   ? scan_number(s)
+                   : fail(s, s->p, "a value is expected");
     }
 }
 
@@ -319,9 +327,11 @@ static uint64_t process_seed(void) {
     return seed;
 }
 
-static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind, struct error *err) {
+static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind,
+                     struct error *err) {
     const int begin = top && top->take ? -1 : 0; /* a batch's own brackets do not count */
-    struct scan s = {text.data, text.data, text.data + text.len, begin, (int)depth_max, err, top, .seed = process_seed()};
+    struct scan s = {text.data, text.data, text.data + text.len,  begin, (int)depth_max,
+                     err,       top,       .seed = process_seed()};
     skip_space(&s);
     int result = scan_value(&s, kind);
     skip_space(&s);
@@ -336,8 +346,8 @@ int json_scan(struct span text, unsigned depth_max, struct error *err) {
     return scan_text(text, depth_max, NULL, &kind, err);
 }
 
-int json_scan_object(struct span text, unsigned depth_max, struct json_member *members, size_t members_max, size_t *members_count,
-                     struct error *err) {
+int json_scan_object(struct span text, unsigned depth_max, struct json_member *members,
+                     size_t members_max, size_t *members_count, struct error *err) {
     struct top top = {.members = members, .members_max = members_max};
     enum json_kind kind;
     *members_count = 0;
@@ -348,7 +358,9 @@ int json_scan_object(struct span text, unsigned depth_max, struct json_member *m
 }
 
 int json_scan_array(struct span text, unsigned depth_max,
-                    int (*take_element)(void *, size_t, const struct json_element *, struct error *), void *arg, struct error *err) {
+                    int (*take_element)(void *, size_t, const struct json_element *,
+                                        struct error *),
+                    void *arg, struct error *err) {
     struct top top = {.take = take_element, .arg = arg};
     enum json_kind kind;
     if (scan_text(text, depth_max, &top, &kind, err))

@@ -100,7 +100,8 @@ static void resolve_escape(struct json_string_reader *r) {
     unsigned code = (unsigned)code_unit(r->at, r->end);
     r->at += 4;
     if (code >= 0xd800 && code <= 0xdbff) {
-        code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned)code_unit(r->at + 2, r->end) - 0xdc00);
+        code = 0x10000 + ((code - 0xd800) << 10) +
+               ((unsigned)code_unit(r->at + 2, r->end) - 0xdc00);
         r->at += 6;
     }
     put_utf8(r, code);

@@ -120,7 +120,9 @@ static void remove_entry(struct entry **entries, struct match_member *member) {
     free(entry);
 }
 
-static bool is_empty(const struct node *node) { return !node->children && !node->any && !node->here && !node->rest; }
+static bool is_empty(const struct node *node) {
+    return !node->children && !node->any && !node->here && !node->rest;
+}
 
 static void remove_below(struct node *node, struct span pattern, struct match_member *member) {
     bool last;
@@ -146,7 +148,9 @@ static void remove_below(struct node *node, struct span pattern, struct match_me
     free(child);
 }
 
-void match_remove(struct match *match, struct span pattern, struct match_member *member) { remove_below(&match->root, pattern, member); }
+void match_remove(struct match *match, struct span pattern, struct match_member *member) {
+    remove_below(&match->root, pattern, member);
+}
 
 struct visit {
     uint64_t run;
@@ -176,7 +180,8 @@ static void walk(const struct visit *visit, const struct node *node, struct span
     }
 }
 
-void match_each(struct match *match, struct span topic, void (*each)(void *, struct match_member *), void *arg) {
+void match_each(struct match *match, struct span topic, void (*each)(void *, struct match_member *),
+                void *arg) {
     const struct visit visit = {.run = ++match->run, .each = each, .arg = arg};
     walk(&visit, &match->root, topic);
 }

@@ -1,5 +1,5 @@
-/* From a topic to those who want it: a trie of pattern segments, so that an event costs what it matches, not what is
- * registered. Pure, one thread. */
+/* From a topic to those who want it: a trie of pattern segments, so that an event costs what it
+ * matches, not what is registered. Pure, one thread. */
 #ifndef ESS_MODEL_MATCH_H
 #define ESS_MODEL_MATCH_H
 
@@ -11,7 +11,8 @@ struct match;
 
 /* Embedded in whoever subscribes (all zero at first). */
 struct match_member {
-    uint64_t seen; /* the last match_each that called it, so that two patterns of one member count once */
+    uint64_t seen; /* the last match_each that called it, so that two patterns of one member count
+                      once */
 };
 
 struct match *match_new(void);
@@ -22,6 +23,7 @@ void match_add(struct match *match, struct span pattern, struct match_member *me
 void match_remove(struct match *match, struct span pattern, struct match_member *member);
 
 /* Calls `each` once for every member with a pattern that matches. `each` must not add or remove. */
-void match_each(struct match *match, struct span topic, void (*each)(void *arg, struct match_member *member), void *arg);
+void match_each(struct match *match, struct span topic,
+                void (*each)(void *arg, struct match_member *member), void *arg);
 
 #endif

@@ -4,7 +4,8 @@
 enum { SEGMENT_BYTES_MAX = 64 };
 
 static bool is_topic_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
 }
 
 /* Takes the first segment off `rest`; `*last` tells that nothing follows it. */
@@ -27,12 +28,15 @@ static int segment_check(struct span segment, bool wildcards, struct error *err)
     if (segment.len == 0)
         return error_set(err, "must not have an empty segment");
     if (segment.len > SEGMENT_BYTES_MAX)
-        return error_set(err, "must not have a segment of more than %d characters", SEGMENT_BYTES_MAX);
+        return error_set(err, "must not have a segment of more than %d characters",
+                         SEGMENT_BYTES_MAX);
     for (size_t i = 0; i < segment.len; i++) {
         if (is_topic_char(segment.data[i]))
             continue;
         if (segment.data[i] == '*')
-            return error_set(err, wildcards ? "a wildcard must be a whole segment, such as appointment.*" : "must not have wildcards");
+            return error_set(err, wildcards
+                                      ? "a wildcard must be a whole segment, such as appointment.*"
+                                      : "must not have wildcards");
         return error_set(err, "may hold only A-Z a-z 0-9 _ - and the dots between segments");
     }
     return 0;
@@ -59,7 +63,8 @@ int pattern_check(struct span pattern, struct error *err) { return check(pattern
 bool pattern_matches(struct span pattern, struct span topic) {
     for (;;) {
         bool pattern_last, topic_last;
-        struct span p = take_segment(&pattern, &pattern_last), t = take_segment(&topic, &topic_last);
+        struct span p = take_segment(&pattern, &pattern_last),
+                    t = take_segment(&topic, &topic_last);
         if (is_wildcard(p) && pattern_last)
             return true; /* one or more */
         if (!is_wildcard(p) && !span_equal(p, t))

@@ -1,5 +1,6 @@
-/* Topics (1 to 8 segments [A-Za-z0-9_-]{1,64} joined by ".", at most 100 characters) and patterns of them: a segment
- * may be "*" (exactly one segment; as the last one, one or more; alone, everything). Pure, any thread. */
+/* Topics (1 to 8 segments [A-Za-z0-9_-]{1,64} joined by ".", at most 100 characters) and patterns
+ * of them: a segment may be "*" (exactly one segment; as the last one, one or more; alone,
+ * everything). Pure, any thread. */
 #ifndef ESS_MODEL_PATTERN_H
 #define ESS_MODEL_PATTERN_H
 

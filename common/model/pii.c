@@ -22,7 +22,8 @@ struct place {
 /* "rules[3].action", or of an item of a list "rules[3].paths[1]" */
 static int blame(const struct place *at, const char *field, int item, const char *reason) {
     char path[96];
-    snprintf(path, sizeof path, item < 0 ? "rules[%zu]%s%.40s" : "rules[%zu]%s%.40s[%d]", at->rule, *field ? "." : "", field, item);
+    snprintf(path, sizeof path, item < 0 ? "rules[%zu]%s%.40s" : "rules[%zu]%s%.40s[%d]", at->rule,
+             *field ? "." : "", field, item);
     return error_set_field(at->err, path, "%s", reason);
 }
 
@@ -55,7 +56,8 @@ static int segment(struct pii_path *path, const char **at, struct error *err) {
             p++;
         s->name.len = (size_t)(p - s->name.data);
         if (s->name.len == 0)
-            return error_set(err, "must be names with dots between, and [*] for the elements of an array, such as patients[*].dob");
+            return error_set(err, "must be names with dots between, and [*] for the elements of an "
+                                  "array, such as patients[*].dob");
         *at = p;
     }
     path->segments_count++;
@@ -69,16 +71,20 @@ int pii_path_parse(struct pii_path *path, struct error *err) {
         if (segment(path, &at, err))
             return -1;
         if (*at && *at != '.' && *at != '[')
-            return error_set(err, "must be names with dots between, and [*] for the elements of an array, such as patients[*].dob");
+            return error_set(err, "must be names with dots between, and [*] for the elements of an "
+                                  "array, such as patients[*].dob");
     } while (*at);
     return 0;
 }
 
 /* --- a rule's fields */
 
-static int take_name(struct pii *pii, struct pii_rule *rule, struct json_object *value, const struct place *at) {
+static int take_name(struct pii *pii, struct pii_rule *rule, struct json_object *value,
+                     const struct place *at) {
     const char *text = text_of(value);
-    size_t len = text ? strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") : 0;
+    size_t len = text ? strspn(text,
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+                      : 0;
     if (!len || text[len] || len > PII_NAME_BYTES_MAX)
         return blame(at, "name", -1, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
     for (size_t i = 0; i < at->rule; i++)
@@ -90,11 +96,13 @@ static int take_name(struct pii *pii, struct pii_rule *rule, struct json_object 
 
 /* Gives each text of a list to `take`, which returns NULL or what is wrong with it. */
 static int take_list(struct pii_rule *rule, struct json_object *list, const char *field, size_t max,
-                     const char *(*take)(struct pii_rule *, const char *, struct error *), const struct place *at) {
+                     const char *(*take)(struct pii_rule *, const char *, struct error *),
+                     const struct place *at) {
     size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     struct error reason;
     if (count == 0 || count > max)
-        return blame(at, field, -1, count ? "has too many items" : "must be a list of texts, one at least");
+        return blame(at, field, -1,
+                     count ? "has too many items" : "must be a list of texts, one at least");
     for (size_t i = 0; i < count; i++) {
         const char *text = text_of(json_object_array_get_idx(list, i));
         const char *wrong = text ? take(rule, text, &reason) : "must be text; put it in quotes";
@@ -126,14 +134,18 @@ static const char *take_kind(struct pii_rule *rule, const char *text, struct err
     return kind < 0 ? "must be ssn, email, phone or card" : NULL;
 }
 
-static int take_action(const struct pii *pii, struct pii_rule *rule, struct json_object *value, const struct place *at) {
-    static const char *const names[] = {[PII_DROP] = "drop", [PII_MASK] = "mask", [PII_HASH] = "hash"};
+static int take_action(const struct pii *pii, struct pii_rule *rule, struct json_object *value,
+                       const struct place *at) {
+    static const char *const names[] = {
+        [PII_DROP] = "drop", [PII_MASK] = "mask", [PII_HASH] = "hash"};
     const char *text = text_of(value);
     for (unsigned i = 0; text && i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i], text) != 0)
             continue;
         rule->action = (enum pii_action)i;
-        return i == PII_HASH && !pii->hash_key ? blame(at, "action", -1, "is hash, and there is no hash_key beside rules") : 0;
+        return i == PII_HASH && !pii->hash_key
+                   ? blame(at, "action", -1, "is hash, and there is no hash_key beside rules")
+                   : 0;
     }
     return blame(at, "action", -1, "must be drop, mask or hash");
 }
@@ -148,20 +160,24 @@ static int check_fields(struct json_object *rule, const struct place *at) {
         while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
             i++;
         if (i == sizeof known / sizeof *known)
-            return blame(at, name, -1, "is no field of a rule; these are name, topics, paths, detect and action");
+            return blame(at, name, -1,
+                         "is no field of a rule; these are name, topics, paths, detect and action");
     }
     return 0;
 }
 
 static int take_rule(struct pii *pii, struct json_object *tree, const struct place *at) {
     struct pii_rule *rule = &pii->rules[at->rule];
-    struct json_object *paths = json_object_object_get(tree, "paths"), *detect = json_object_object_get(tree, "detect");
+    struct json_object *paths = json_object_object_get(tree, "paths"),
+                       *detect = json_object_object_get(tree, "detect");
     if (check_fields(tree, at) || take_name(pii, rule, json_object_object_get(tree, "name"), at) ||
-        take_list(rule, json_object_object_get(tree, "topics"), "topics", TOPICS_MAX, take_topic, at))
+        take_list(rule, json_object_object_get(tree, "topics"), "topics", TOPICS_MAX, take_topic,
+                  at))
         return -1;
     if (!paths == !detect)
         return blame(at, paths ? "detect" : "", -1,
-                     paths ? "must not stand beside paths; make a rule of each" : "must have paths or detect");
+                     paths ? "must not stand beside paths; make a rule of each"
+                           : "must have paths or detect");
     if (paths ? take_list(rule, paths, "paths", PII_PATHS_MAX, take_path, at)
               : take_list(rule, detect, "detect", DETECT_KINDS, take_kind, at))
         return -1;
@@ -177,7 +193,8 @@ static int take_key(struct pii *pii, struct json_object *root, struct error *err
     const char *text = text_of(value);
     size_t len = text ? strlen(text) : 0;
     if (len == 0 || len > PII_KEY_BYTES_MAX)
-        return error_set_field(err, "hash_key", "must be text of 1 to %d bytes; digits need quotes", PII_KEY_BYTES_MAX);
+        return error_set_field(err, "hash_key", "must be text of 1 to %d bytes; digits need quotes",
+                               PII_KEY_BYTES_MAX);
     pii->hash_key = mem_copy_string(text, len);
     return 0;
 }
@@ -187,9 +204,11 @@ static int take_file(struct pii *pii, struct json_object *root, struct error *er
     json_object_object_foreach(root, name, value) {
         (void)value;
         if (strcmp(name, "rules") != 0 && strcmp(name, "hash_key") != 0)
-            return error_set_field(err, name, "is no field of this file; these are rules and hash_key");
+            return error_set_field(err, name,
+                                   "is no field of this file; these are rules and hash_key");
     }
-    size_t count = json_object_is_type(rules, json_type_array) ? json_object_array_length(rules) : PII_RULES_MAX + 1;
+    size_t count = json_object_is_type(rules, json_type_array) ? json_object_array_length(rules)
+                                                               : PII_RULES_MAX + 1;
     if (count > PII_RULES_MAX)
         return error_set_field(err, "rules", "must be a list of at most %d rules", PII_RULES_MAX);
     if (take_key(pii, root, err))

@@ -1,5 +1,6 @@
-/* The PII filter at work; see pii.h. One pass for each rule over bytes that are known to be JSON. It writes nothing until it has
- * something to change, and copies what lies between two changes as it stands. */
+/* The PII filter at work; see pii.h. One pass for each rule over bytes that are known to be JSON.
+ * It writes nothing until it has something to change, and copies what lies between two changes as
+ * it stands. */
 #include <openssl/hmac.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 enum { LEVELS = JSON_DEPTH_MAX + 1, NAME_SHOWN_MAX = 64, DIGITS_SHOWN_MAX = 4 };
 
-/* How far each path of the rule fits at one level: a bit for each number of segments that may have been gone. */
+/* How far each path of the rule fits at one level: a bit for each number of segments that may have
+ * been gone. */
 struct fit {
     uint64_t at[PII_PATHS_MAX];
 };
@@ -71,7 +73,9 @@ static void cut(struct walk *w, const char *from, const char *to) {
     w->changed = true;
 }
 
-static void tell_path(const struct walk *w, const struct pii_path *path) { w->told(w->arg, w->rule_number, path->text); }
+static void tell_path(const struct walk *w, const struct pii_path *path) {
+    w->told(w->arg, w->rule_number, path->text);
+}
 
 /* A plain name that is no number; any other may be what the value is. */
 static bool may_be_shown(struct span name) {
@@ -111,8 +115,8 @@ static void put_hash(struct walk *w, const char *text, size_t len) {
         buf_printf(w->out, "%02x", mac[i]);
 }
 
-/* The text of a string, escapes resolved, and for each of its bytes where it begins in the string as it stands. Without an
- * escape it is the string's own, and there is no map. */
+/* The text of a string, escapes resolved, and for each of its bytes where it begins in the string
+ * as it stands. Without an escape it is the string's own, and there is no map. */
 struct text {
     struct span span;
     char *own;
@@ -129,7 +133,8 @@ static void text_init(struct text *t, struct span inner) {
     t->map = mem_alloc((inner.len + 1) * sizeof *t->map);
     json_string_reader_init(&reader, inner);
     for (;;) {
-        bool continues = reader.rest_at != reader.rest_count; /* a further byte of the same escape */
+        bool continues = reader.rest_at !=
+                         reader.rest_count; /* a further byte of the same escape */
         t->map[len] = continues ? t->map[len - 1] : (uint32_t)(reader.at - inner.data);
         int c = json_string_reader_next(&reader);
         if (c < 0)
@@ -169,7 +174,8 @@ static bool is_card(const struct walk *w, const char *begin, const char *end) {
     size_t from, to;
     begin += *begin == '-';
     const struct span text = {begin, (size_t)(end - begin)};
-    if (!(w->rule->kinds & 1U << DETECT_CARD) || text.len < DETECT_CARD_DIGITS_MIN || !(*begin >= '0' && *begin <= '9'))
+    if (!(w->rule->kinds & 1U << DETECT_CARD) || text.len < DETECT_CARD_DIGITS_MIN ||
+        !(*begin >= '0' && *begin <= '9'))
         return false;
     detect_init(&detect, text, 1U << DETECT_CARD);
     return detect_next(&detect, 0, &from, &to) && from == 0;
@@ -235,7 +241,8 @@ static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct
     uint64_t below = 0;
     while (above) {
         size_t at = next_bit(&above);
-        struct span wanted = at < path->segments_count ? path->segments[at].name : (struct span){"", 0};
+        struct span wanted = at < path->segments_count ? path->segments[at].name
+                                                       : (struct span){"", 0};
         if (at == path->segments_count)
             continue;
         if (!name.data) /* a name looks into arrays that it meets */
@@ -254,9 +261,10 @@ static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
     return bits;
 }
 
-/* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with `first`. Returns whether any path
- * goes on. */
-static bool descend(const struct walk *w, const struct fit *above, struct span name, char first, struct fit *below) {
+/* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with
+ * `first`. Returns whether any path goes on. */
+static bool descend(const struct walk *w, const struct fit *above, struct span name, char first,
+                    struct fit *below) {
     uint64_t any = 0;
     for (size_t i = 0; i < w->rule->paths_count; i++) {
         const struct pii_path *path = &w->rule->paths[i];
@@ -283,7 +291,8 @@ static void walk_value(struct walk *w, const struct fit *fit);
 static bool drops(struct walk *w, const struct fit *fit) {
     const char *begin = w->p;
     const struct pii_path *path = fitting(w, fit);
-    if (w->rule->action != PII_DROP || (!path && (!w->rule->kinds || *begin == '{' || *begin == '[')))
+    if (w->rule->action != PII_DROP ||
+        (!path && (!w->rule->kinds || *begin == '{' || *begin == '[')))
         return false;
     skip_value(w);
     if (path) {
@@ -306,10 +315,12 @@ struct children {
     bool dropped;      /* one goes, and none stays so far: it goes with the comma behind it */
 };
 
-/* A member whose name has a match. With mask it goes too: two names that are masked would be one. */
+/* A member whose name has a match. With mask it goes too: two names that are masked would be one.
+ */
 static bool drops_name(struct walk *w, const char *begin) {
     const char *end = begin + w->steps[w->depth - 1].name.len + 2;
-    if (!w->rule->kinds || *begin != '"' || !w->steps[w->depth - 1].name.data || !string_has_match(w, begin, end))
+    if (!w->rule->kinds || *begin != '"' || !w->steps[w->depth - 1].name.data ||
+        !string_has_match(w, begin, end))
         return false;
     if (w->rule->action == PII_HASH) {
         const char *value = w->p;
@@ -323,8 +334,10 @@ static bool drops_name(struct walk *w, const char *begin) {
     return true;
 }
 
-/* One that begins at `begin` and whose value is at w->p. `fit` NULL: nothing in it is to be filtered. */
-static void walk_child(struct walk *w, struct children *c, const char *begin, const struct fit *fit) {
+/* One that begins at `begin` and whose value is at w->p. `fit` NULL: nothing in it is to be
+ * filtered. */
+static void walk_child(struct walk *w, struct children *c, const char *begin,
+                       const struct fit *fit) {
     if (!c->first)
         c->first = begin;
     if (fit && (drops_name(w, begin) || drops(w, fit))) {
@@ -424,7 +437,12 @@ bool pii_filter(const struct pii *pii, struct span topic, struct span data, stru
     for (size_t i = 0; i < pii->rules_count; i++) {
         if (!applies(&pii->rules[i], topic))
             continue;
-        struct walk w = {.pii = pii, .rule = &pii->rules[i], .rule_number = i, .out = &made, .told = told, .arg = arg};
+        struct walk w = {.pii = pii,
+                         .rule = &pii->rules[i],
+                         .rule_number = i,
+                         .out = &made,
+                         .told = told,
+                         .arg = arg};
         w.p = w.copied = data.data;
         w.end = data.data + data.len;
         walk_data(&w);

@@ -15,7 +15,8 @@ int scope_parse(struct scope *scope, const char *text, struct error *err) {
     if (strcmp(text, names[SCOPE_ADMIN]) == 0)
         return 0;
     for (int kind = 0; colon && kind < SCOPE_ADMIN; kind++) {
-        if (strlen(names[kind]) != (size_t)(colon - text) || memcmp(names[kind], text, (size_t)(colon - text)) != 0)
+        if (strlen(names[kind]) != (size_t)(colon - text) ||
+            memcmp(names[kind], text, (size_t)(colon - text)) != 0)
             continue;
         if (pattern_check(span_of(colon + 1), &reason))
             return error_set(err, "the pattern after %s: %s", names[kind], reason.message);
@@ -38,9 +39,11 @@ bool scopes_have(const struct scope *scopes, size_t count, enum scope_kind kind)
     return false;
 }
 
-bool scopes_allow(const struct scope *scopes, size_t count, enum scope_kind kind, struct span pattern) {
+bool scopes_allow(const struct scope *scopes, size_t count, enum scope_kind kind,
+                  struct span pattern) {
     for (size_t i = 0; i < count; i++)
-        if (scopes[i].kind == SCOPE_ADMIN || (scopes[i].kind == kind && pattern_within(pattern, span_of(scopes[i].pattern))))
+        if (scopes[i].kind == SCOPE_ADMIN ||
+            (scopes[i].kind == kind && pattern_within(pattern, span_of(scopes[i].pattern))))
             return true;
     return false;
 }

@@ -1,5 +1,5 @@
-/* What an access token allows: publish:<pattern>, read:<pattern>, register:<pattern>, or admin, which allows everything.
- * Pure, any thread. */
+/* What an access token allows: publish:<pattern>, read:<pattern>, register:<pattern>, or admin,
+ * which allows everything. Pure, any thread. */
 #ifndef ESS_MODEL_SCOPE_H
 #define ESS_MODEL_SCOPE_H
 
@@ -29,7 +29,9 @@ struct scope scope_of(enum scope_kind kind, struct span pattern);
 /* Whether one of them is of this kind, or admin. */
 bool scopes_have(const struct scope *scopes, size_t count, enum scope_kind kind);
 
-/* Whether one of them allows this for all topics that `pattern` (a topic, or a checked pattern) matches. */
-bool scopes_allow(const struct scope *scopes, size_t count, enum scope_kind kind, struct span pattern);
+/* Whether one of them allows this for all topics that `pattern` (a topic, or a checked pattern)
+ * matches. */
+bool scopes_allow(const struct scope *scopes, size_t count, enum scope_kind kind,
+                  struct span pattern);
 
 #endif

@@ -62,10 +62,12 @@ static int parse_key(struct keys *keys, const char *line, size_t len) {
 static int parse_file(struct keys *keys, const char *path, const char *text, struct error *err) {
     for (int line = 1; *text; line++) {
         size_t len = strcspn(text, "\n"), trimmed = len;
-        while (trimmed && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\r' || text[trimmed - 1] == '\t'))
+        while (trimmed &&
+               (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\r' || text[trimmed - 1] == '\t'))
             trimmed--;
         if (trimmed && parse_key(keys, text, trimmed))
-            return error_set(err, "%s:%d: must be a key of 64 hex digits (at most %d keys)", path, line, KEYS_MAX);
+            return error_set(err, "%s:%d: must be a key of 64 hex digits (at most %d keys)", path,
+                             line, KEYS_MAX);
         text += len + (text[len] == '\n');
     }
     return keys->count ? 0 : error_set(err, "%s: holds no key", path);
@@ -77,9 +79,13 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     ssize_t n = 1;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, "%s: is not a file", path);
-    if (st.st_mode & (st.st_uid == 0 ? 037 : 077)) /* of root's, a group may read it: a secret that Kubernetes mounts */
+    if (st.st_mode &
+        (st.st_uid == 0
+             ? 037
+             : 077)) /* of root's, a group may read it: a secret that Kubernetes mounts */
         return error_set(err,
-                         "%s: others than its owner may read it; chmod 600 it (640 will do where root owns it), and make a new key "
+                         "%s: others than its owner may read it; chmod 600 it (640 will do where "
+                         "root owns it), and make a new key "
                          "if it was exposed",
                          path);
     while (len < FILE_BYTES_MAX && (n = read(fd, text + len, FILE_BYTES_MAX - len)) > 0)
@@ -88,7 +94,8 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     if (n < 0)
         return error_set(err, "%s: %s", path, strerror(errno));
     if (strlen(text) != len)
-        return error_set(err, "%s: must be a key of 64 hex digits a line, and holds zero bytes", path);
+        return error_set(err, "%s: must be a key of 64 hex digits a line, and holds zero bytes",
+                         path);
     return len < FILE_BYTES_MAX ? 0 : error_set(err, "%s: is too large for a key file", path);
 }
 
@@ -174,11 +181,13 @@ static int sync_folder(const char *folder) {
     return result;
 }
 
-/* Written aside and linked into place: a file that is there is never replaced, and no half one is ever seen. */
+/* Written aside and linked into place: a file that is there is never replaced, and no half one is
+ * ever seen. */
 int keyring_create(const char *path, struct error *err) {
     char text[2 * KEY_BYTES + 1], aside[4096], folder[4096];
     const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + (slash == path) : 0, path); /* "/" of "/key" */
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + (slash == path) : 0,
+             path); /* "/" of "/key" */
     if (*folder && mkdir(folder, 0700) != 0 && errno != EEXIST)
         return error_set(err, "%s: %s", folder, strerror(errno));
     snprintf(aside, sizeof aside, "%s.XXXXXX", path);
@@ -187,7 +196,8 @@ int keyring_create(const char *path, struct error *err) {
         return error_set(err, "%s cannot be made: %s", path, strerror(errno));
     random_hex(text);
     text[2 * KEY_BYTES] = '\n';
-    bool made = write(fd, text, sizeof text) == sizeof text && fsync(fd) == 0 && link(aside, path) == 0 && sync_folder(folder) == 0;
+    bool made = write(fd, text, sizeof text) == sizeof text && fsync(fd) == 0 &&
+                link(aside, path) == 0 && sync_folder(folder) == 0;
     int result = made ? 0 : error_set(err, "%s cannot be made: %s", path, strerror(errno));
     OPENSSL_cleanse(text, sizeof text);
     close(fd);
@@ -213,11 +223,15 @@ void seal(const struct keyring *ring, struct span additional, struct span secret
     unsigned char *sealed = mem_alloc(total);
     int len = 0;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    if (!ctx || RAND_bytes(sealed, NONCE_BYTES) != 1 || EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
-        EVP_EncryptUpdate(ctx, NULL, &len, (const unsigned char *)additional.data, (int)additional.len) != 1 ||
-        EVP_EncryptUpdate(ctx, sealed + NONCE_BYTES, &len, (const unsigned char *)secret.data, (int)secret.len) != 1 ||
+    if (!ctx || RAND_bytes(sealed, NONCE_BYTES) != 1 ||
+        EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
+        EVP_EncryptUpdate(ctx, NULL, &len, (const unsigned char *)additional.data,
+                          (int)additional.len) != 1 ||
+        EVP_EncryptUpdate(ctx, sealed + NONCE_BYTES, &len, (const unsigned char *)secret.data,
+                          (int)secret.len) != 1 ||
         EVP_EncryptFinal_ex(ctx, sealed + NONCE_BYTES + len, &len) != 1 ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, sealed + NONCE_BYTES + secret.len) != 1)
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_BYTES,
+                            sealed + NONCE_BYTES + secret.len) != 1)
         abort();
     EVP_CIPHER_CTX_free(ctx);
     buf_printf(out, "%s:", key->id);
@@ -234,13 +248,16 @@ static const struct key *find_or_read_key(const struct keyring *ring, struct spa
     return find_key(ring->keys, id);
 }
 
-/* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag does not fit. */
-static long decrypt(const struct key *key, struct span additional, unsigned char *sealed, size_t len, unsigned char *to) {
+/* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag
+ * does not fit. */
+static long decrypt(const struct key *key, struct span additional, unsigned char *sealed,
+                    size_t len, unsigned char *to) {
     size_t secret_len = len - NONCE_BYTES - TAG_BYTES;
     int n = 0, good;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     if (!ctx || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, sealed) != 1 ||
-        EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)additional.data, (int)additional.len) != 1 ||
+        EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)additional.data,
+                          (int)additional.len) != 1 ||
         EVP_DecryptUpdate(ctx, to, &n, sealed + NONCE_BYTES, (int)secret_len) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, sealed + len - TAG_BYTES) != 1)
         abort();
@@ -249,7 +266,8 @@ static long decrypt(const struct key *key, struct span additional, unsigned char
     return good == 1 ? (long)secret_len : -1;
 }
 
-int seal_open(const struct keyring *ring, struct span additional, struct span text, struct buf *out, bool *old_key, struct error *err) {
+int seal_open(const struct keyring *ring, struct span additional, struct span text, struct buf *out,
+              bool *old_key, struct error *err) {
     const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
     size_t id_len = colon ? (size_t)(colon - text.data) : 0;
     if (!colon || text.len > SEALED_BYTES_MAX)
@@ -257,10 +275,12 @@ int seal_open(const struct keyring *ring, struct span additional, struct span te
     const struct span id = {text.data, id_len}, base64 = {colon + 1, text.len - id_len - 1};
     const struct key *key = find_or_read_key(ring, id);
     if (!key)
-        return error_set(err, "sealed with key %.*s, which the key file does not hold", id_len > 16 ? 16 : (int)id_len, text.data);
+        return error_set(err, "sealed with key %.*s, which the key file does not hold",
+                         id_len > 16 ? 16 : (int)id_len, text.data);
     unsigned char *sealed = mem_alloc(base64.len), *secret = mem_alloc(base64.len);
     long len = base64_decode(base64, sealed);
-    len = len < NONCE_BYTES + TAG_BYTES ? -1 : decrypt(key, additional, sealed, (size_t)len, secret);
+    len = len < NONCE_BYTES + TAG_BYTES ? -1
+                                        : decrypt(key, additional, sealed, (size_t)len, secret);
     if (len >= 0)
         buf_append(out, secret, (size_t)len);
     OPENSSL_cleanse(secret, base64.len);

@@ -1,4 +1,5 @@
-/* Webhook signatures by OpenSSL's EVP_MAC; see signature.h. One context a signer, reused: a fresh one takes more than twice as long. */
+/* Webhook signatures by OpenSSL's EVP_MAC; see signature.h. One context a signer, reused: a fresh
+ * one takes more than twice as long. */
 #include "common/model/signature.h"
 
 #include <inttypes.h>
@@ -22,23 +23,27 @@ struct signer {
 };
 
 /* The key's bytes. Returns their number, or -1. */
-static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX], struct error *err) {
+static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX],
+                  struct error *err) {
     size_t len = strlen(secret);
     if (len == 0)
         return error_set_field(err, "secret", "must not be empty");
     if (len > SIGNATURE_KEY_BYTES_MAX)
-        return error_set_field(err, "secret", "must not be longer than %d bytes", SIGNATURE_KEY_BYTES_MAX);
+        return error_set_field(err, "secret", "must not be longer than %d bytes",
+                               SIGNATURE_KEY_BYTES_MAX);
     if (strncmp(secret, WHSEC, WHSEC_BYTES) != 0) {
         memcpy(key, secret, len);
         return (int)len;
     }
     long decoded = base64_decode(span_of(secret + WHSEC_BYTES), key);
-    return decoded > 0 ? (int)decoded : error_set_field(err, "secret", "what follows whsec_ must be base64");
+    return decoded > 0 ? (int)decoded
+                       : error_set_field(err, "secret", "what follows whsec_ must be base64");
 }
 
 /* Whether a text begins, or ends, with what cannot be seen. */
 static bool invisible(struct span text, bool at_end) {
-    static const char *const wide[] = {"\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b", "\xe3\x80\x80"}; /* U+FEFF, A0, 200B, 3000 */
+    static const char *const wide[] = {"\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b",
+                                       "\xe3\x80\x80"}; /* U+FEFF, A0, 200B, 3000 */
     unsigned char edge = (unsigned char)(text.len ? text.data[at_end ? text.len - 1 : 0] : 'x');
     if (edge <= 0x20 || edge == 0x7f)
         return true;
@@ -56,14 +61,17 @@ int signature_check_secret(const char *secret, struct error *err) {
         return -1;
     OPENSSL_cleanse(key, sizeof key);
     if (invisible(span_of(secret), false) || invisible(span_of(secret), true))
-        return error_set_field(err, "secret", "must not begin or end with white space, control characters or a byte order mark");
+        return error_set_field(
+            err, "secret",
+            "must not begin or end with white space, control characters or a byte order mark");
     return 0;
 }
 
 struct signer *signer_new(const char *secret, struct error *err) {
     unsigned char key[SIGNATURE_KEY_BYTES_MAX];
     char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                 OSSL_PARAM_construct_end()};
     int len = key_of(secret, key, err);
     if (len < 0)
         return NULL;
@@ -112,7 +120,8 @@ void signer_hex(struct signer *signer, struct span body, char out[SIGNATURE_HEX_
     out[SIGNATURE_HEX_BYTES - 1] = 0;
 }
 
-void signer_webhook(struct signer *signer, struct span id, int64_t timestamp_s, struct span body, char out[SIGNATURE_WEBHOOK_BYTES]) {
+void signer_webhook(struct signer *signer, struct span id, int64_t timestamp_s, struct span body,
+                    char out[SIGNATURE_WEBHOOK_BYTES]) {
     unsigned char mac[MAC_BYTES];
     char timestamp[24];
     int len = snprintf(timestamp, sizeof timestamp, ".%" PRId64 ".", timestamp_s);

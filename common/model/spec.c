@@ -1,4 +1,5 @@
-/* A subscriber's spec: one validator for YAML and JSON (both come as json-c's tree), and the writing of it; see spec.h. */
+/* A subscriber's spec: one validator for YAML and JSON (both come as json-c's tree), and the
+ * writing of it; see spec.h. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -16,13 +17,23 @@
 #include "common/model/spec_internal.h"
 #include "common/model/url.h"
 
-#define CURSOR_MAX INT64_C(999999999999999999) /* json-c cuts what is above int64 without a word */
-enum { DESCRIPTION_BYTES_MAX = 1024, HEADERS_BYTES_MAX = 8192, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+#define CURSOR_MAX                                                                                 \
+    INT64_C(999999999999999999) /* json-c cuts what is above int64 without a word                  \
+                                 */
+enum {
+    DESCRIPTION_BYTES_MAX = 1024,
+    HEADERS_BYTES_MAX = 8192,
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    HOUR = 60 * MINUTE,
+    DAY = 24 * HOUR
+};
 
 /* --- texts */
 
 /* A text without NUL of 1 to `max` bytes; NULL with the reason else. */
-static const char *text_of(const char *field, struct json_object *value, size_t max, struct error *err) {
+static const char *text_of(const char *field, struct json_object *value, size_t max,
+                           struct error *err) {
     if (!json_object_is_type(value, json_type_string)) {
         error_set_field(err, field, "must be text (a value that looks like a number needs quotes)");
         return NULL;
@@ -30,13 +41,16 @@ static const char *text_of(const char *field, struct json_object *value, size_t 
     size_t len = (size_t)json_object_get_string_len(value);
     const char *text = json_object_get_string(value);
     if (len == 0 || len > max || strlen(text) != len) {
-        error_set_field(err, field, len ? "must not be longer than %zu bytes, nor hold U+0000" : "must not be empty", max);
+        error_set_field(
+            err, field,
+            len ? "must not be longer than %zu bytes, nor hold U+0000" : "must not be empty", max);
         return NULL;
     }
     return text;
 }
 
-static int take_text(const char *field, struct json_object *value, size_t max, char **out, struct error *err) {
+static int take_text(const char *field, struct json_object *value, size_t max, char **out,
+                     struct error *err) {
     const char *text = text_of(field, value, max, err);
     *out = text ? mem_copy_string(text, strlen(text)) : NULL;
     return text ? 0 : -1;
@@ -59,7 +73,8 @@ static int take_secret(struct spec *spec, struct json_object *value, struct erro
     return signature_check_secret(spec->secret, err);
 }
 
-static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules, struct error *err) {
+static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
+                    struct error *err) {
     if (take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
         return -1;
     return url_check(spec->url, rules->allowed, rules->allowed_count, err);
@@ -69,10 +84,13 @@ static int take_url(struct spec *spec, struct json_object *value, const struct s
 
 static int take_topics(struct spec *spec, struct json_object *value, struct error *err) {
     struct error reason;
-    size_t count = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+    size_t count = json_object_is_type(value, json_type_array) ? json_object_array_length(value)
+                                                               : 0;
     if (count == 0 || count > SPEC_TOPICS_MAX)
-        return error_set_field(err, "topics", "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]",
-                               SPEC_TOPICS_MAX);
+        return error_set_field(
+            err, "topics",
+            "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]",
+            SPEC_TOPICS_MAX);
     spec->topics = mem_zero(count * sizeof *spec->topics);
     for (size_t i = 0; i < count; i++) {
         char *topic;
@@ -86,36 +104,44 @@ static int take_topics(struct spec *spec, struct json_object *value, struct erro
 }
 
 static int take_throttle(struct spec *spec, struct json_object *value, struct error *err) {
-    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    bool number = json_object_is_type(value, json_type_int) ||
+                  json_object_is_type(value, json_type_double);
     double rate = number ? json_object_get_double(value) : 0;
     if (!number || !(rate >= 0.01 && rate <= 10000))
-        return error_set_field(err, "throttle", "must be a number of events a second from 0.01 to 10000");
+        return error_set_field(err, "throttle",
+                               "must be a number of events a second from 0.01 to 10000");
     spec->throttle = rate;
     return 0;
 }
 
-static int take_integer(const char *field, struct json_object *value, int64_t min, int64_t max, int64_t *out, struct error *err) {
+static int take_integer(const char *field, struct json_object *value, int64_t min, int64_t max,
+                        int64_t *out, struct error *err) {
     int64_t n = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : min - 1;
     if (n < min || n > max)
-        return error_set_field(err, field, "must be a whole number from %" PRId64 " to %" PRId64, min, max);
+        return error_set_field(err, field, "must be a whole number from %" PRId64 " to %" PRId64,
+                               min, max);
     *out = n;
     return 0;
 }
 
-static int take_duration(const char *field, struct json_object *value, int64_t min, int64_t max, int64_t *out, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+static int take_duration(const char *field, struct json_object *value, int64_t min, int64_t max,
+                         int64_t *out, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
     char min_text[CLOCK_TEXT_BYTES], max_text[CLOCK_TEXT_BYTES];
     int64_t ms;
     clock_format_duration(min, min_text);
     clock_format_duration(max, max_text);
     if (clock_parse_duration(text, strlen(text), &ms) || ms < min || ms > max)
-        return error_set_field(err, field, "must be a duration such as 15s, from %s to %s", min_text, max_text);
+        return error_set_field(err, field, "must be a duration such as 15s, from %s to %s",
+                               min_text, max_text);
     *out = ms;
     return 0;
 }
 
 static int take_from(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
     if (json_object_is_type(value, json_type_int)) {
         spec->from = SPEC_FROM_CURSOR;
         return take_integer("from", value, 0, CURSOR_MAX, &spec->from_value, err);
@@ -127,14 +153,18 @@ static int take_from(struct spec *spec, struct json_object *value, struct error 
     else if (clock_parse(text, strlen(text), &spec->from_value) == 0)
         spec->from = SPEC_FROM_TIME;
     else
-        return error_set_field(err, "from", "must be end, beginning, a cursor, or a time such as 2024-05-07T14:03:11Z");
+        return error_set_field(
+            err, "from",
+            "must be end, beginning, a cursor, or a time such as 2024-05-07T14:03:11Z");
     return 0;
 }
 
-static const char *const orderings[] = {[SPEC_STRICT] = "strict", [SPEC_KEY] = "key", [SPEC_NONE] = "none"};
+static const char *const orderings[] = {
+    [SPEC_STRICT] = "strict", [SPEC_KEY] = "key", [SPEC_NONE] = "none"};
 
 static int take_ordering(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
     for (int i = SPEC_STRICT; i <= SPEC_NONE; i++) {
         if (strcmp(text, orderings[i]) == 0) {
             spec->ordering = (enum spec_ordering)i;
@@ -145,18 +175,23 @@ static int take_ordering(struct spec *spec, struct json_object *value, struct er
 }
 
 static int take_exhausted(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
     spec->dead_letters_all = strcmp(text, "dead_letter") == 0;
-    return spec->dead_letters_all || strcmp(text, "wait") == 0 ? 0 : error_set_field(err, "exhausted", "must be wait or dead_letter");
+    return spec->dead_letters_all || strcmp(text, "wait") == 0
+               ? 0
+               : error_set_field(err, "exhausted", "must be wait or dead_letter");
 }
 
 /* --- headers */
 
 /* What ESS, HTTP or the connection sets itself. A name that ends in - is a prefix. */
 static bool header_is_reserved(const char *name) {
-    static const char *const reserved[] = {"Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Host", "Connection",
-                                           "Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
-                                           "traceparent", "X-ESS-", "webhook-", "Proxy-"};
+    static const char *const reserved[] = {
+        "Content-Type", "Content-Length", "Content-Encoding",  "User-Agent",  "Host",
+        "Connection",   "Keep-Alive",     "Transfer-Encoding", "TE",          "Trailer",
+        "Upgrade",      "Expect",         "Accept-Encoding",   "traceparent", "X-ESS-",
+        "webhook-",     "Proxy-"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         size_t len = strlen(reserved[i]);
         bool prefix = reserved[i][len - 1] == '-';
@@ -166,17 +201,23 @@ static bool header_is_reserved(const char *name) {
     return false;
 }
 
-static int check_header(const struct spec *spec, const char *name, const char *value, struct error *err) {
+static int check_header(const struct spec *spec, const char *name, const char *value,
+                        struct error *err) {
     size_t len = strlen(value);
-    if (!*name || strlen(name) > 128 || name[strspn(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")])
-        return error_set_field(err, "headers", "must have names of letters, digits and hyphens, not \"%s\"", name);
+    if (!*name || strlen(name) > 128 ||
+        name[strspn(
+            name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")])
+        return error_set_field(err, "headers",
+                               "must have names of letters, digits and hyphens, not \"%s\"", name);
     if (header_is_reserved(name))
         return error_set_field(err, "headers", "%s is set by ESS itself", name);
     for (const char *p = value; *p; p++)
         if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
-            return error_set_field(err, "headers", "the value of %s may hold only printable ASCII", name);
+            return error_set_field(err, "headers", "the value of %s may hold only printable ASCII",
+                                   name);
     if (len && (value[0] == ' ' || value[len - 1] == ' '))
-        return error_set_field(err, "headers", "the value of %s must not begin or end with a space", name);
+        return error_set_field(err, "headers", "the value of %s must not begin or end with a space",
+                               name);
     for (size_t i = 0; i < spec->headers_count; i++)
         if (strcasecmp(spec->headers[i].name, name) == 0)
             return error_set_field(err, "headers", "%s is there twice", name);
@@ -191,8 +232,10 @@ static int by_name(const void *a, const void *b) {
 /* Sorted, so that equal specs are written as equal bytes. */
 static int take_headers(struct spec *spec, struct json_object *value, struct error *err) {
     size_t bytes = 0;
-    if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) > SPEC_HEADERS_MAX)
-        return error_set_field(err, "headers", "must be a map of at most %d names with values", SPEC_HEADERS_MAX);
+    if (!json_object_is_type(value, json_type_object) ||
+        json_object_object_length(value) > SPEC_HEADERS_MAX)
+        return error_set_field(err, "headers", "must be a map of at most %d names with values",
+                               SPEC_HEADERS_MAX);
     spec->headers = mem_zero(SPEC_HEADERS_MAX * sizeof *spec->headers);
     json_object_object_foreach(value, name, member) {
         const char *text = text_of("headers", member, HEADERS_BYTES_MAX, err);
@@ -200,9 +243,10 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
             return -1;
         bytes += strlen(name) + strlen(text) + 4;
         if (bytes > HEADERS_BYTES_MAX)
-            return error_set_field(err, "headers", "must not have more than %d bytes in all", HEADERS_BYTES_MAX);
-        spec->headers[spec->headers_count++] =
-            (struct spec_header){mem_copy_string(name, strlen(name)), mem_copy_string(text, strlen(text))};
+            return error_set_field(err, "headers", "must not have more than %d bytes in all",
+                                   HEADERS_BYTES_MAX);
+        spec->headers[spec->headers_count++] = (struct spec_header){
+            mem_copy_string(name, strlen(name)), mem_copy_string(text, strlen(text))};
     }
     qsort(spec->headers, spec->headers_count, sizeof *spec->headers, by_name);
     return 0;
@@ -210,7 +254,8 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
 
 /* --- the whole */
 
-static int take_limits(struct spec *spec, const char *field, struct json_object *value, const struct spec_rules *rules, struct error *err) {
+static int take_limits(struct spec *spec, const char *field, struct json_object *value,
+                       const struct spec_rules *rules, struct error *err) {
     if (strcmp(field, "max_in_flight") == 0)
         return take_integer(field, value, 1, SPEC_IN_FLIGHT_MAX, &spec->max_in_flight, err);
     if (strcmp(field, "max_attempts") == 0)
@@ -226,7 +271,8 @@ static int take_limits(struct spec *spec, const char *field, struct json_object 
     return rules->from_record ? 0 : error_set_field(err, field, "is no field of a subscriber");
 }
 
-static int take_field(struct spec *spec, const char *field, struct json_object *value, const struct spec_rules *rules, struct error *err) {
+static int take_field(struct spec *spec, const char *field, struct json_object *value,
+                      const struct spec_rules *rules, struct error *err) {
     if (strcmp(field, "id") == 0)
         return take_id(spec, value, err);
     if (strcmp(field, "url") == 0)
@@ -266,15 +312,21 @@ static int check_together(struct spec *spec, const struct spec_rules *rules, str
         return error_set_field(err, "secret", "is missing (secret or secret_file)");
     if (spec->ordering == SPEC_STRICT && spec->max_in_flight > 1)
         return error_set_field(err, "max_in_flight", "must be 1 while ordering is strict");
-    if (spec->backoff_min_ms >= 0 && spec->backoff_max_ms >= 0 && spec->backoff_max_ms < spec->backoff_min_ms)
+    if (spec->backoff_min_ms >= 0 && spec->backoff_max_ms >= 0 &&
+        spec->backoff_max_ms < spec->backoff_min_ms)
         return error_set_field(err, "backoff_max", "must not be below backoff_min");
     if (spec->max_in_flight == 0)
         spec->max_in_flight = spec->ordering == SPEC_STRICT ? 1 : 16;
     return 0;
 }
 
-int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules, struct error *err) {
-    *spec = (struct spec){.timeout_ms = -1, .max_attempts = -1, .backoff_min_ms = -1, .backoff_max_ms = -1, .disable_after_ms = -1};
+int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules,
+                   struct error *err) {
+    *spec = (struct spec){.timeout_ms = -1,
+                          .max_attempts = -1,
+                          .backoff_min_ms = -1,
+                          .backoff_max_ms = -1,
+                          .disable_after_ms = -1};
     json_object_object_foreach(tree, field, value) {
         if (take_field(spec, field, value, rules, err)) {
             spec_fini(spec);
@@ -299,7 +351,8 @@ static bool holds_zero_character(struct span text) {
     return false;
 }
 
-int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err) {
+int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules,
+                   struct error *err) {
     enum { DEPTH_MAX = 4, MEMBERS_MAX = 64 };
     const unsigned depth = rules->from_record ? JSON_DEPTH_MAX : DEPTH_MAX;
     struct json_member members[MEMBERS_MAX];
@@ -313,7 +366,8 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
     struct json_tokener *tokener = json_tokener_new_ex((int)depth + 1);
     struct json_object *tree = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     json_tokener_free(tokener);
-    int result = tree ? spec_from_tree(spec, tree, rules, err) : error_set(err, "is not valid JSON");
+    int result = tree ? spec_from_tree(spec, tree, rules, err)
+                      : error_set(err, "is not valid JSON");
     json_object_put(tree);
     return result;
 }

@@ -1,5 +1,5 @@
-/* A subscriber as its owner wrote it: five lines of YAML, or the same as JSON. One validator for both.
- * Pure (reads no file but a `secret_file`, through the caller). Any thread. */
+/* A subscriber as its owner wrote it: five lines of YAML, or the same as JSON. One validator for
+ * both. Pure (reads no file but a `secret_file`, through the caller). Any thread. */
 #ifndef ESS_MODEL_SPEC_H
 #define ESS_MODEL_SPEC_H
 
@@ -43,7 +43,8 @@ struct spec {
     enum spec_ordering ordering;
     bool dead_letters_all; /* exhausted: dead_letter: every event is given up after its attempts */
     int64_t max_in_flight;
-    int64_t timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
+    int64_t
+        timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
     int64_t max_attempts;
     int64_t backoff_min_ms;
     int64_t backoff_max_ms;
@@ -57,20 +58,24 @@ struct spec {
 struct spec_rules {
     const struct cidr *allowed; /* egress.allow */
     size_t allowed_count;
-    bool from_file; /* YAML of the folder: secret_file is allowed, id and secret are needed */
-    bool from_record; /* of Kafka: fields of a later version are passed over, and may be nested deeper */
+    bool from_file;   /* YAML of the folder: secret_file is allowed, id and secret are needed */
+    bool from_record; /* of Kafka: fields of a later version are passed over, and may be nested
+                         deeper */
 };
 
-/* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller prefixes the file name).
- * Anchors, aliases, tags, several documents, duplicate keys and depth above 4 are refused. */
-int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err);
+/* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller
+ * prefixes the file name). Anchors, aliases, tags, several documents, duplicate keys and depth
+ * above 4 are refused. */
+int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules,
+                   struct error *err);
 
 /* Reads a JSON object that need not have been scanned. On failure err->field names the member. */
-int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err);
+int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules,
+                   struct error *err);
 
-/* Appends the spec as a JSON object: every field that is not at its default, without secret, secret_file and from, the
- * members in a fixed order. `headers` are written whole when `header_values`, else as a list of names. Equal specs give
- * equal bytes. */
+/* Appends the spec as a JSON object: every field that is not at its default, without secret,
+ * secret_file and from, the members in a fixed order. `headers` are written whole when
+ * `header_values`, else as a list of names. Equal specs give equal bytes. */
 void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
 
 void spec_fini(struct spec *spec); /* wipes the secret */

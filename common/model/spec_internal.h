@@ -7,6 +7,7 @@
 struct json_object;
 
 /* Reads an object; on failure err->field names the member, and nothing is left to free. */
-int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules, struct error *err);
+int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules,
+                   struct error *err);
 
 #endif

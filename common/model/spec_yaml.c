@@ -4,7 +4,8 @@
 
 enum { DEPTH_MAX = 4 };
 
-int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules, struct error *err) {
+int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules,
+                   struct error *err) {
     struct yaml yaml;
     if (yaml_read(&yaml, text, SPEC_FILE_BYTES_MAX, DEPTH_MAX, err))
         return -1;

@@ -25,27 +25,31 @@ static void put_headers(const struct spec *spec, struct buf *out) {
     buf_puts(out, "}");
 }
 
-static void put_sealed(struct buf *out, const char *name, const char *id, struct span secret, const struct keyring *keyring) {
+static void put_sealed(struct buf *out, const char *name, const char *id, struct span secret,
+                       const struct keyring *keyring) {
     struct buf sealed = {0};
     seal(keyring, span_of(id), secret, &sealed);
     put_string(out, name, (struct span){sealed.data, sealed.len});
     buf_fini(&sealed);
 }
 
-/* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it. */
+/* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it.
+ */
 static struct json_object *parse(struct span text, bool *newer, struct error *err) {
     struct json_object *v = NULL;
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-    bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == text.len;
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
+                 json_tokener_get_parse_end(tokener) == text.len;
     json_tokener_free(tokener);
     *newer = false;
-    if (whole && json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, "v", &v) &&
-        json_object_is_type(v, json_type_int)) {
+    if (whole && json_object_is_type(object, json_type_object) &&
+        json_object_object_get_ex(object, "v", &v) && json_object_is_type(v, json_type_int)) {
         if (json_object_get_int64(v) <= SUBSCRIBER_VERSION)
             return object;
         *newer = true;
-        error_set(err, "written by a newer version of ESS (v %" PRId64 ")", json_object_get_int64(v));
+        error_set(err, "written by a newer version of ESS (v %" PRId64 ")",
+                  json_object_get_int64(v));
     } else {
         error_set(err, "not a record of ESS");
     }
@@ -55,7 +59,8 @@ static struct json_object *parse(struct span text, bool *newer, struct error *er
 
 static const char *get_string(struct json_object *object, const char *name) {
     struct json_object *value;
-    bool found = json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string);
+    bool found = json_object_object_get_ex(object, name, &value) &&
+                 json_object_is_type(value, json_type_string);
     return found ? json_object_get_string(value) : NULL;
 }
 
@@ -67,8 +72,9 @@ static int get_born(struct json_object *object, char born[37], struct error *err
     return 0;
 }
 
-static int open_sealed(struct json_object *object, const char *name, const char *id, const struct keyring *keyring, struct buf *out,
-                       bool *old_key, struct error *err) {
+static int open_sealed(struct json_object *object, const char *name, const char *id,
+                       const struct keyring *keyring, struct buf *out, bool *old_key,
+                       struct error *err) {
     const char *sealed = get_string(object, name);
     bool old = false;
     if (!sealed)
@@ -80,7 +86,8 @@ static int open_sealed(struct json_object *object, const char *name, const char 
     return 0;
 }
 
-void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring, struct buf *out) {
+void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring,
+                               struct buf *out) {
     struct buf headers = {0};
     buf_puts(out, "{\"v\":1");
     put_string(out, "born", span_of(r->born));
@@ -99,9 +106,10 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     buf_puts(out, "}");
 }
 
-/* Puts the opened header values where the spec has their names, so that the one validator reads all. */
-static int restore_headers(struct json_object *object, struct json_object *spec, const char *id, const struct keyring *keyring,
-                           bool *old_key, struct error *err) {
+/* Puts the opened header values where the spec has their names, so that the one validator reads
+ * all. */
+static int restore_headers(struct json_object *object, struct json_object *spec, const char *id,
+                           const struct keyring *keyring, bool *old_key, struct error *err) {
     struct buf opened = {0};
     if (!json_object_object_get_ex(spec, "headers", NULL))
         return 0;
@@ -113,17 +121,20 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
     return 0;
 }
 
-static int read_spec(struct subscriber_record *r, struct json_object *object, const char *id, const struct keyring *keyring, bool *old_key,
-                     struct error *err) {
-    /* It was checked when it was registered; which addresses may be called is decided at each connection. */
+static int read_spec(struct subscriber_record *r, struct json_object *object, const char *id,
+                     const struct keyring *keyring, bool *old_key, struct error *err) {
+    /* It was checked when it was registered; which addresses may be called is decided at each
+     * connection. */
     static const struct cidr everywhere = {.bits = 0};
-    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1, .from_record = true};
+    static const struct spec_rules rules = {
+        .allowed = &everywhere, .allowed_count = 1, .from_record = true};
     struct json_object *spec;
     if (!json_object_object_get_ex(object, "spec", &spec))
         return error_set_field(err, "spec", "missing");
     if (restore_headers(object, spec, id, keyring, old_key, err))
         return -1;
-    const char *text = json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    const char *text = json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN |
+                                                                JSON_C_TO_STRING_NOSLASHESCAPE);
     if (spec_from_json(&r->spec, span_of(text), &rules, err))
         return -1;
     if (strcmp(r->spec.id, id) == 0)
@@ -132,8 +143,9 @@ static int read_spec(struct subscriber_record *r, struct json_object *object, co
     return error_set_field(err, "id", "is not the record's key");
 }
 
-int subscriber_record_from_json(struct subscriber_record *r, const char *id, struct span text, const struct keyring *keyring, bool *newer,
-                                bool *old_key, struct error *err) {
+int subscriber_record_from_json(struct subscriber_record *r, const char *id, struct span text,
+                                const struct keyring *keyring, bool *newer, bool *old_key,
+                                struct error *err) {
     struct json_object *value;
     struct json_object *object = parse(text, newer, err);
     *r = (struct subscriber_record){0};
@@ -143,16 +155,21 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
     snprintf(r->source, sizeof r->source, "%s", source ? source : "");
     const char *by = get_string(object, "by");
     snprintf(r->by, sizeof r->by, "%s", by ? by : "");
-    r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value) : 0;
-    r->removed = json_object_object_get_ex(object, "removed", &value) && json_object_get_boolean(value);
-    int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err) ? -1 : 0;
+    r->start = json_object_object_get_ex(object, "start", &value) ? json_object_get_int64(value)
+                                                                  : 0;
+    r->removed = json_object_object_get_ex(object, "removed", &value) &&
+                 json_object_get_boolean(value);
+    int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err)
+                     ? -1
+                     : 0;
     json_object_put(object);
     return result;
 }
 
 /* --- keys */
 
-void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id, const struct keyring *keyring, struct buf *out) {
+void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
+                             const struct keyring *keyring, struct buf *out) {
     buf_puts(out, "{\"v\":1");
     put_string(out, "born", span_of(keys->born));
     put_sealed(out, "secret", id, span_of(keys->secret), keyring);
@@ -166,8 +183,8 @@ void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
     buf_puts(out, "}");
 }
 
-static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring, char **out, bool *old_key,
-                       struct error *err) {
+static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring,
+                       char **out, bool *old_key, struct error *err) {
     struct buf secret = {0};
     if (open_sealed(object, "secret", id, keyring, &secret, old_key, err))
         return -1;
@@ -175,15 +192,18 @@ static int read_secret(struct json_object *object, const char *id, const struct 
     return 0;
 }
 
-static int read_old_secrets(struct subscriber_keys *keys, struct json_object *object, const char *id, const struct keyring *keyring,
-                            bool *old_key, struct error *err) {
+static int read_old_secrets(struct subscriber_keys *keys, struct json_object *object,
+                            const char *id, const struct keyring *keyring, bool *old_key,
+                            struct error *err) {
     struct json_object *list, *until;
-    bool is_list = json_object_object_get_ex(object, "old", &list) && json_object_is_type(list, json_type_array);
+    bool is_list = json_object_object_get_ex(object, "old", &list) &&
+                   json_object_is_type(list, json_type_array);
     size_t count = is_list ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < count && i < SUBSCRIBER_OLD_SECRETS_MAX; i++) {
         struct json_object *one = json_object_array_get_idx(list, i);
         struct subscriber_old_secret *old = &keys->old[i];
-        if (!json_object_is_type(one, json_type_object) || !json_object_object_get_ex(one, "until", &until))
+        if (!json_object_is_type(one, json_type_object) ||
+            !json_object_object_get_ex(one, "until", &until))
             return error_set_field(err, "old", "is no list of secrets with their ends");
         if (read_secret(one, id, keyring, &old->secret, old_key, err))
             return -1;
@@ -193,15 +213,17 @@ static int read_old_secrets(struct subscriber_keys *keys, struct json_object *ob
     return 0;
 }
 
-int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text, const struct keyring *keyring, bool *newer,
-                              bool *old_key, struct error *err) {
+int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text,
+                              const struct keyring *keyring, bool *newer, bool *old_key,
+                              struct error *err) {
     struct json_object *object = parse(text, newer, err);
     *keys = (struct subscriber_keys){0};
     if (!object)
         return -1;
     const char *token = get_string(object, "token");
     snprintf(keys->token, sizeof keys->token, "%s", token ? token : "");
-    int result = get_born(object, keys->born, err) || read_secret(object, id, keyring, &keys->secret, old_key, err) ||
+    int result = get_born(object, keys->born, err) ||
+                         read_secret(object, id, keyring, &keys->secret, old_key, err) ||
                          read_old_secrets(keys, object, id, keyring, old_key, err)
                      ? -1
                      : 0;
@@ -227,16 +249,19 @@ void subscriber_keys_fini(struct subscriber_keys *keys) {
 /* --- wanted state */
 
 void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out) {
-    buf_printf(out, "{\"v\":1,\"born\":\"%s\",\"paused\":%s}", want->born, want->paused ? "true" : "false");
+    buf_printf(out, "{\"v\":1,\"born\":\"%s\",\"paused\":%s}", want->born,
+               want->paused ? "true" : "false");
 }
 
-int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer, struct error *err) {
+int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer,
+                              struct error *err) {
     struct json_object *paused = NULL, *object = parse(text, newer, err);
     int result = -1;
     *want = (struct subscriber_want){0};
     if (!object)
         return -1;
-    if (!json_object_object_get_ex(object, "paused", &paused) || !json_object_is_type(paused, json_type_boolean))
+    if (!json_object_object_get_ex(object, "paused", &paused) ||
+        !json_object_is_type(paused, json_type_boolean))
         error_set_field(err, "paused", "must be true or false");
     else
         result = get_born(object, want->born, err);
@@ -259,7 +284,8 @@ static enum subscriber_key kind_of(struct span rest) {
                  {"/claim/", true, SUBSCRIBER_KEY_CLAIM}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct span text = span_of(kinds[i].text), head = {rest.data, text.len};
-        if (kinds[i].begins ? rest.len > text.len && span_equal(head, text) : span_equal(rest, text))
+        if (kinds[i].begins ? rest.len > text.len && span_equal(head, text)
+                            : span_equal(rest, text))
             return kinds[i].kind;
     }
     return SUBSCRIBER_KEY_OTHER;
@@ -267,14 +293,16 @@ static enum subscriber_key kind_of(struct span rest) {
 
 enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_MAX + 1]) {
     id[0] = 0;
-    if (key.len == SUBSCRIBER_CHECK_KEY_BYTES && memcmp(key.data, SUBSCRIBER_CHECK_KEY, key.len) == 0)
+    if (key.len == SUBSCRIBER_CHECK_KEY_BYTES &&
+        memcmp(key.data, SUBSCRIBER_CHECK_KEY, key.len) == 0)
         return SUBSCRIBER_KEY_CHECK;
     const char *slash = key.len ? memchr(key.data, '/', key.len) : NULL;
     size_t len = slash ? (size_t)(slash - key.data) : key.len;
     if (len == 0 || len > SPEC_ID_BYTES_MAX || memchr(key.data, 0, len))
         return SUBSCRIBER_KEY_OTHER;
     enum subscriber_key kind = kind_of((struct span){key.data + len, key.len - len});
-    snprintf(id, SPEC_ID_BYTES_MAX + 1, "%.*s", kind == SUBSCRIBER_KEY_OTHER ? 0 : (int)len, key.data);
+    snprintf(id, SPEC_ID_BYTES_MAX + 1, "%.*s", kind == SUBSCRIBER_KEY_OTHER ? 0 : (int)len,
+             key.data);
     return kind;
 }
 
@@ -284,7 +312,8 @@ void subscriber_check_to_json(const struct keyring *keyring, struct buf *out) {
     buf_puts(out, "}");
 }
 
-int subscriber_check_from_json(struct span text, const struct keyring *keyring, bool *old_key, struct error *err) {
+int subscriber_check_from_json(struct span text, const struct keyring *keyring, bool *old_key,
+                               struct error *err) {
     struct buf opened = {0};
     bool newer;
     struct json_object *object = parse(text, &newer, err);

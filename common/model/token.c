@@ -15,9 +15,11 @@ static const char *const state_names[] = {"active", "retrying", "paused", "disab
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
 
-bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number, int64_t newest_claim) {
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number,
+                  int64_t newest_claim) {
     bool is_void = epoch < newest_claim;
-    bool is_late = choice->kept != CHOICE_NONE && number && epoch == choice->epoch && number < choice->number;
+    bool is_late = choice->kept != CHOICE_NONE && number && epoch == choice->epoch &&
+                   number < choice->number;
     choice->rewrite = is_void || is_late;
     if (is_late || (is_void && choice->kept == CHOICE_VALID))
         return false;
@@ -54,7 +56,8 @@ bool token_has_redriven(const struct token *t, int64_t offset) {
     return job && job->redrive && job->cursors_count == 0 && offset <= job->position;
 }
 
-void token_add_outcome(struct token_outcome **list, int64_t *count, const struct token_outcome *outcome) {
+void token_add_outcome(struct token_outcome **list, int64_t *count,
+                       const struct token_outcome *outcome) {
     if (!*list)
         *list = mem_zero(TOKEN_OUTCOMES_MAX * sizeof **list);
     if (*count == TOKEN_OUTCOMES_MAX)
@@ -84,7 +87,9 @@ static void put_string(struct buf *out, const char *name, const char *text) {
     buf_json_string(out, text, strlen(text));
 }
 
-static void put_number(struct buf *out, const char *name, int64_t n) { buf_printf(out, ",\"%s\":%" PRId64, name, n); }
+static void put_number(struct buf *out, const char *name, int64_t n) {
+    buf_printf(out, ",\"%s\":%" PRId64, name, n);
+}
 
 static void put_attempt(struct buf *out, const struct token_attempt *a) {
     buf_printf(out, "{\"at\":%" PRId64, a->at_ms);
@@ -112,12 +117,14 @@ static void put_attempts(struct buf *out, const struct token *t) {
 static void put_settled(struct buf *out, const struct token_range *settled, int64_t count) {
     buf_puts(out, count ? ",\"settled\":[" : "");
     for (int64_t i = 0; i < count; i++)
-        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", settled[i].from, settled[i].to);
+        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", settled[i].from,
+                   settled[i].to);
     buf_puts(out, count ? "]" : "");
 }
 
 static void put_job(struct buf *out, const struct token_job *job) {
-    buf_printf(out, "{\"job\":%" PRId64 ",\"redrive\":%s", job->job, job->redrive ? "true" : "false");
+    buf_printf(out, "{\"job\":%" PRId64 ",\"redrive\":%s", job->job,
+               job->redrive ? "true" : "false");
     put_number(out, "from", job->from);
     put_number(out, "to", job->to);
     put_number(out, "position", job->position);
@@ -142,7 +149,9 @@ static void put_jobs(struct buf *out, const struct token *t) {
     buf_puts(out, t->jobs_count ? "]" : "");
 }
 
-static void put_truth(struct buf *out, const char *name, bool truth) { buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false"); }
+static void put_truth(struct buf *out, const char *name, bool truth) {
+    buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false");
+}
 
 static void put_offsets(struct buf *out, const char *name, const int64_t *offsets, int64_t count) {
     if (count == 0)
@@ -177,7 +186,8 @@ void token_to_json(const struct token *t, struct buf *out) {
     put_string(out, "feed", t->feed);
     put_number(out, "position", t->position);
     put_number(out, "last", t->last);
-    snprintf(hash, sizeof hash, "%016" PRIx64, t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
+    snprintf(hash, sizeof hash, "%016" PRIx64,
+             t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
     put_string(out, "last_id_hash", hash);
     put_truth(out, "compacted", t->compacted);
     put_truth(out, "waiting", t->waiting);
@@ -213,9 +223,12 @@ void token_to_json(const struct token *t, struct buf *out) {
 
 /* --- reading */
 
-static struct json_object *member(struct json_object *object, const char *name, enum json_type type) {
+static struct json_object *member(struct json_object *object, const char *name,
+                                  enum json_type type) {
     struct json_object *value = NULL;
-    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type) ? value : NULL;
+    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type)
+               ? value
+               : NULL;
 }
 
 static int64_t number(struct json_object *object, const char *name, int64_t otherwise) {
@@ -258,7 +271,8 @@ static void read_attempts(struct token *t, struct json_object *object) {
     }
 }
 
-static void read_settled(struct json_object *object, int64_t position, struct token_range **settled, int64_t *settled_count) {
+static void read_settled(struct json_object *object, int64_t position, struct token_range **settled,
+                         int64_t *settled_count) {
     struct json_object *list = member(object, "settled", json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
     int64_t above = position;
@@ -267,7 +281,8 @@ static void read_settled(struct json_object *object, int64_t position, struct to
     *settled = mem_zero(count * sizeof **settled);
     for (size_t i = 0; i < count; i++) {
         struct json_object *pair = json_object_array_get_idx(list, i);
-        bool is_pair = json_object_is_type(pair, json_type_array) && json_object_array_length(pair) == 2;
+        bool is_pair = json_object_is_type(pair, json_type_array) &&
+                       json_object_array_length(pair) == 2;
         int64_t from = is_pair ? json_object_get_int64(json_object_array_get_idx(pair, 0)) : -1;
         int64_t to = is_pair ? json_object_get_int64(json_object_array_get_idx(pair, 1)) : -1;
         if (from <= above || to < from)
@@ -315,7 +330,8 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
                                   .delivered = number(one, "delivered", 0)};
         text(one, "reason", job->reason, sizeof job->reason);
         t->jobs_count++;
-        if (job->job < 0 || job->to < job->from || job->position < job->from || read_job_cursors(job, one))
+        if (job->job < 0 || job->to < job->from || job->position < job->from ||
+            read_job_cursors(job, one))
             return error_set_field(err, "jobs", "out of range");
         read_settled(one, job->position, &job->settled, &job->settled_count);
     }
@@ -323,21 +339,24 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
 }
 
 /* A list that cannot be must not be read as none, by which those commands would be lost. */
-static int read_offsets(struct json_object *object, const char *name, size_t max, int64_t **offsets, int64_t *offsets_count,
-                        struct error *err) {
+static int read_offsets(struct json_object *object, const char *name, size_t max, int64_t **offsets,
+                        int64_t *offsets_count, struct error *err) {
     struct json_object *list = member(object, name, json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
     if (count > max)
         return error_set_field(err, name, "more than %zu of them", max);
     *offsets = count ? mem_zero(count * sizeof **offsets) : NULL;
     for (*offsets_count = 0; (size_t)*offsets_count < count; ++*offsets_count)
-        (*offsets)[*offsets_count] = json_object_get_int64(json_object_array_get_idx(list, (size_t)*offsets_count));
+        (*offsets)[*offsets_count] = json_object_get_int64(
+            json_object_array_get_idx(list, (size_t)*offsets_count));
     return 0;
 }
 
 static int read_lists(struct token *t, struct json_object *object, struct error *err) {
-    return read_offsets(object, "pending", TOKEN_PENDING_MAX, &t->pending, &t->pending_count, err) ||
-                   read_offsets(object, "redriven_letters", TOKEN_REDRIVEN_MAX, &t->redriven_letters, &t->redriven_letters_count, err)
+    return read_offsets(object, "pending", TOKEN_PENDING_MAX, &t->pending, &t->pending_count,
+                        err) ||
+                   read_offsets(object, "redriven_letters", TOKEN_REDRIVEN_MAX,
+                                &t->redriven_letters, &t->redriven_letters_count, err)
                ? -1
                : 0;
 }
@@ -348,8 +367,9 @@ static void read_outcomes(struct token *t, struct json_object *object) {
         struct json_object *one = json_object_array_get_idx(list, i);
         if (!json_object_is_type(one, json_type_object))
             continue;
-        struct token_outcome o = {
-            .generation = number(one, "generation", 0), .at_ms = number(one, "at", 0), .delivered = number(one, "delivered", -1)};
+        struct token_outcome o = {.generation = number(one, "generation", 0),
+                                  .at_ms = number(one, "at", 0),
+                                  .delivered = number(one, "delivered", -1)};
         text(one, "command", o.command, sizeof o.command);
         text(one, "outcome", o.outcome, sizeof o.outcome);
         text(one, "reason", o.reason, sizeof o.reason);
@@ -375,7 +395,8 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->position = number(object, "position", -1);
     t->last = number(object, "last", -1);
     if (!named || t->position < 0 || t->last < 0 || t->last > t->position)
-        return error_set(err, "not a replay token: born, feed, position or last is missing or out of range");
+        return error_set(
+            err, "not a replay token: born, feed, position or last is missing or out of range");
     text(object, "last_id_hash", hash, sizeof hash);
     t->last_id_hash = strtoull(hash, NULL, 16);
     t->waiting = truth(object, "waiting");
@@ -403,13 +424,15 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     read_attempts(t, object);
     read_settled(object, t->position, &t->settled, &t->settled_count);
     read_outcomes(t, object);
-    return read_lists(t, object, err) || read_jobs(t, object, err) ? -1 : read_state(t, object, err);
+    return read_lists(t, object, err) || read_jobs(t, object, err) ? -1
+                                                                   : read_state(t, object, err);
 }
 
 int token_from_json(struct token *t, struct span record, bool *newer, struct error *err) {
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
     struct json_object *object = json_tokener_parse_ex(tokener, record.data, (int)record.len);
-    bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == record.len;
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
+                 json_tokener_get_parse_end(tokener) == record.len;
     int result = -1;
     json_tokener_free(tokener);
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};

@@ -1,5 +1,5 @@
-/* A subscriber's URL; see url.h. Taken apart by libcurl, which sends to it later and so understands it in the same way: it
- * resolves %xx in a host, and makes 127.0.0.1 of 0x7f.1. */
+/* A subscriber's URL; see url.h. Taken apart by libcurl, which sends to it later and so understands
+ * it in the same way: it resolves %xx in a host, and makes 127.0.0.1 of 0x7f.1. */
 #include "common/model/url.h"
 
 #include <arpa/inet.h>
@@ -10,29 +10,37 @@
 #include <strings.h>
 
 static bool loopback_allowed(const struct cidr *allowed, size_t count) {
-    const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in v4 = {.sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    return address_allowed((const struct sockaddr *)&v4, allowed, count) || address_allowed((const struct sockaddr *)&v6, allowed, count);
+    return address_allowed((const struct sockaddr *)&v4, allowed, count) ||
+           address_allowed((const struct sockaddr *)&v6, allowed, count);
 }
 
 static bool is_localhost(const char *host) {
     size_t len = strlen(host);
     if (len && host[len - 1] == '.')
         len--;
-    return len >= 9 && strncasecmp(host + len - 9, "localhost", 9) == 0 && (len == 9 || host[len - 10] == '.');
+    return len >= 9 && strncasecmp(host + len - 9, "localhost", 9) == 0 &&
+           (len == 9 || host[len - 10] == '.');
 }
 
-static int check_host(const char *host, const struct cidr *allowed, size_t count, struct error *err) {
+static int check_host(const char *host, const struct cidr *allowed, size_t count,
+                      struct error *err) {
     struct sockaddr_storage address;
     if (address_from_literal(host, &address)) {
         if (address_allowed((struct sockaddr *)&address, allowed, count))
             return 0;
-        return error_set_field(err, "url", "%s is not a public address, and egress.allow does not allow it", host);
+        return error_set_field(
+            err, "url", "%s is not a public address, and egress.allow does not allow it", host);
     }
     if (host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")])
-        return error_set_field(err, "url", "has a host that is not of letters, digits, hyphens and dots; write others as xn--…");
+        return error_set_field(
+            err, "url",
+            "has a host that is not of letters, digits, hyphens and dots; write others as xn--…");
     if (is_localhost(host) && !loopback_allowed(allowed, count))
-        return error_set_field(err, "url", "%s is this machine itself, which egress.allow does not allow", host);
+        return error_set_field(
+            err, "url", "%s is this machine itself, which egress.allow does not allow", host);
     return 0;
 }
 
@@ -58,10 +66,13 @@ static int check_parts(CURLU *parts, const struct cidr *allowed, size_t count, s
     return result;
 }
 
-int url_check(const char *url, const struct cidr *allowed, size_t allowed_count, struct error *err) {
+int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
+              struct error *err) {
     for (const char *p = url; *p; p++)
         if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '\\')
-            return error_set_field(err, "url", "may hold only printable ASCII without spaces and backslashes; encode others with %%");
+            return error_set_field(err, "url",
+                                   "may hold only printable ASCII without spaces and backslashes; "
+                                   "encode others with %%");
     if (strncasecmp(url, "https://", 8) != 0)
         return error_set_field(err, "url", "must begin with https://; nothing is sent in clear");
     if (strchr(url, '#'))
@@ -72,7 +83,9 @@ int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
     if (!parts)
         abort();
     CURLUcode code = curl_url_set(parts, CURLUPART_URL, url, 0);
-    int result = code ? error_set_field(err, "url", "is not a URL such as https://vendor.example/hook: %s", curl_url_strerror(code))
+    int result = code ? error_set_field(err, "url",
+                                        "is not a URL such as https://vendor.example/hook: %s",
+                                        curl_url_strerror(code))
                       : check_parts(parts, allowed, allowed_count, err);
     curl_url_cleanup(parts);
     return result;
@@ -83,7 +96,8 @@ static char *server_of(const char *url) {
     char *host = NULL, *port = NULL;
     struct buf server = {0};
     CURLU *parts = curl_url();
-    if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) || curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
+    if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) ||
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
         curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT))
         abort(); /* it was checked */
     buf_printf(&server, "%s:%s", host, port);

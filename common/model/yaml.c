@@ -1,5 +1,5 @@
-/* YAML by libyaml's events into json-c's tree; see yaml.h. Anchors and aliases can make a small file huge, and tags and further
- * documents mean nothing here. */
+/* YAML by libyaml's events into json-c's tree; see yaml.h. Anchors and aliases can make a small
+ * file huge, and tags and further documents mean nothing here. */
 #include "common/model/yaml.h"
 
 #include <json-c/json.h>
@@ -24,7 +24,8 @@ static int fail(const yaml_mark_t *mark, struct error *err, const char *reason) 
     return error_set(err, "%zu: %s", mark->line + 1, reason);
 }
 
-static const char no_aliases[] = "aliases (*name) are not allowed; text that begins with * needs quotes";
+static const char no_aliases[] =
+    "aliases (*name) are not allowed; text that begins with * needs quotes";
 
 /* What libyaml did not understand. Of bytes that are no text it tells the offset, else the line. */
 static int fail_parse(const struct reader *r, struct error *err) {
@@ -54,7 +55,8 @@ static const char *refusal(const yaml_event_t *event) {
         return "anchors (&name) are not allowed";
     if (tag)
         return "tags (!name) are not allowed";
-    if (event->type == YAML_SCALAR_EVENT && strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
+    if (event->type == YAML_SCALAR_EVENT &&
+        strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
         return "a text must not hold U+0000";
     return NULL;
 }
@@ -82,7 +84,8 @@ static struct json_object *scalar(const yaml_event_t *event) {
         return json_object_new_boolean(text[0] == 't');
     size_t sign = text[0] == '-' || text[0] == '+', digits = strspn(text + sign, "0123456789");
     if (digits && !text[sign + digits])
-        return json_object_new_int64(strtoll(text, NULL, 10)); /* at int64's end when too large, as json-c reads it */
+        return json_object_new_int64(
+            strtoll(text, NULL, 10)); /* at int64's end when too large, as json-c reads it */
     if (text[strspn(text, "0123456789+-.eE")] == 0 && text[strcspn(text, "0123456789")]) {
         double number = strtod(text, &end);
         if (!*end)
@@ -97,12 +100,15 @@ static void note_place(struct reader *r, const yaml_mark_t *mark) {
         yaml->places_max = yaml->places_max ? 2 * yaml->places_max : 16;
         yaml->places = mem_resize(yaml->places, yaml->places_max * sizeof *yaml->places);
     }
-    yaml->places[yaml->places_count++] = (struct yaml_place){mem_copy_string(r->path, strlen(r->path)), mark->line + 1};
+    yaml->places[yaml->places_count++] = (struct yaml_place){
+        mem_copy_string(r->path, strlen(r->path)), mark->line + 1};
 }
 
-static int read_node(struct reader *r, yaml_event_t *first, unsigned depth, struct json_object **out, struct error *err);
+static int read_node(struct reader *r, yaml_event_t *first, unsigned depth,
+                     struct json_object **out, struct error *err);
 
-static int read_sequence(struct reader *r, unsigned depth, struct json_object *list, struct error *err) {
+static int read_sequence(struct reader *r, unsigned depth, struct json_object *list,
+                         struct error *err) {
     size_t prefix = strlen(r->path);
     for (size_t i = 0;; i++) {
         yaml_event_t event;
@@ -125,7 +131,8 @@ static int read_sequence(struct reader *r, unsigned depth, struct json_object *l
 }
 
 /* A name in a mapping; the path becomes its value's. */
-static int read_name(struct reader *r, const yaml_event_t *event, struct json_object *map, struct error *err) {
+static int read_name(struct reader *r, const yaml_event_t *event, struct json_object *map,
+                     struct error *err) {
     size_t prefix = strlen(r->path);
     if (event->type != YAML_SCALAR_EVENT)
         return fail(&event->start_mark, err, "a name must be plain text");
@@ -137,7 +144,8 @@ static int read_name(struct reader *r, const yaml_event_t *event, struct json_ob
     return 0;
 }
 
-static int read_mapping(struct reader *r, unsigned depth, struct json_object *map, struct error *err) {
+static int read_mapping(struct reader *r, unsigned depth, struct json_object *map,
+                        struct error *err) {
     size_t prefix = strlen(r->path);
     for (;;) {
         yaml_event_t name, event;
@@ -159,7 +167,8 @@ static int read_mapping(struct reader *r, unsigned depth, struct json_object *ma
     }
 }
 
-static int read_node(struct reader *r, yaml_event_t *first, unsigned depth, struct json_object **out, struct error *err) {
+static int read_node(struct reader *r, yaml_event_t *first, unsigned depth,
+                     struct json_object **out, struct error *err) {
     int result = 0;
     *out = NULL;
     if (depth > r->depth_max)
@@ -203,11 +212,13 @@ static int read_file(struct reader *r, struct error *err) {
     }
 }
 
-int yaml_read(struct yaml *yaml, struct span text, size_t bytes_max, unsigned depth_max, struct error *err) {
+int yaml_read(struct yaml *yaml, struct span text, size_t bytes_max, unsigned depth_max,
+              struct error *err) {
     *yaml = (struct yaml){0};
     if (text.len > bytes_max)
         return error_set(err, "1: must not be larger than %zu bytes", bytes_max);
-    if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, as some editors put */
+    if (text.len >= 3 &&
+        memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, as some editors put */
         text = (struct span){text.data + 3, text.len - 3};
     struct reader *r = mem_zero(sizeof *r);
     r->text = text;

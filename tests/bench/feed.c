@@ -1,8 +1,9 @@
 /* The feed reader by itself, without HTTP:
- *   feed fill BROKERS PREFIX COUNT BYTES     appends so many events to a log that an ingest has begun, as fast as it can
- *   feed read BROKERS PREFIX CACHE_BYTES     reads all of them from the beginning, while others are appended, 200 a second
- * `read` prints events a second, the most memory that chunks took, and how long an append took to reach the tail, before and
- * during the reading, in microseconds. Loopback only. */
+ *   feed fill BROKERS PREFIX COUNT BYTES     appends so many events to a log that an ingest has
+ * begun, as fast as it can feed read BROKERS PREFIX CACHE_BYTES     reads all of them from the
+ * beginning, while others are appended, 200 a second `read` prints events a second, the most memory
+ * that chunks took, and how long an append took to reach the tail, before and during the reading,
+ * in microseconds. Loopback only. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,8 +25,11 @@ static struct genesis genesis;
 /* --- writing */
 
 static rd_kafka_t *writer_new(void) {
-    static const struct kafka_setting settings[] = {
-        {"acks", "all"}, {"enable.idempotence", "true"}, {"queue.buffering.max.messages", "200000"}, {"linger.ms", "0"}, {NULL, NULL}};
+    static const struct kafka_setting settings[] = {{"acks", "all"},
+                                                    {"enable.idempotence", "true"},
+                                                    {"queue.buffering.max.messages", "200000"},
+                                                    {"linger.ms", "0"},
+                                                    {NULL, NULL}};
     struct error err;
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, &config, settings, &err);
     if (!rk) {
@@ -49,15 +53,20 @@ static bool write_event(rd_kafka_t *rk, const char *id, const char *data, size_t
     rd_kafka_headers_t *headers = rd_kafka_headers_new(6);
     const char *name = "bench.feed";
     buf_printf(&topic, "%s.events", config.prefix);
-    buf_printf(&stored, "{\"topic\":\"%s\",\"id\":\"%s\",\"ts\":\"2026-01-01T00:00:00.000Z\",\"data\":\"%.*s\"}", name, id, (int)len, data);
+    buf_printf(
+        &stored,
+        "{\"topic\":\"%s\",\"id\":\"%s\",\"ts\":\"2026-01-01T00:00:00.000Z\",\"data\":\"%.*s\"}",
+        name, id, (int)len, data);
     rd_kafka_header_add(headers, "ess-v", -1, "1", -1);
     rd_kafka_header_add(headers, "ess-topic", -1, name, -1);
     rd_kafka_header_add(headers, "ess-id", -1, id, -1);
     rd_kafka_header_add(headers, "ess-ts", -1, "2026-01-01T00:00:00.000Z", -1);
     rd_kafka_header_add(headers, "ess-feed", -1, genesis.feed, -1);
-    bool sent = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(buf_string(&topic)), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(name, strlen(name)),
-                                  RD_KAFKA_V_VALUE(stored.data, stored.len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                  RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool sent = rd_kafka_producev(
+                    rk, RD_KAFKA_V_TOPIC(buf_string(&topic)), RD_KAFKA_V_PARTITION(0),
+                    RD_KAFKA_V_KEY(name, strlen(name)), RD_KAFKA_V_VALUE(stored.data, stored.len),
+                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
+                    RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!sent)
         rd_kafka_headers_destroy(headers);
     buf_fini(&topic);
@@ -114,11 +123,14 @@ static void on_appended(void *arg, const struct feed_event *event) {
     const char *data = "\"data\":\"";
     char text[400];
     (void)arg;
-    snprintf(text, sizeof text, "%.*s", (int)(event->stored.len < sizeof text ? event->stored.len : sizeof text - 1), event->stored.data);
+    snprintf(text, sizeof text, "%.*s",
+             (int)(event->stored.len < sizeof text ? event->stored.len : sizeof text - 1),
+             event->stored.data);
     char *at = strstr(text, data);
     int phase = bench.began_us != 0;
     if (at && bench.samples_count[phase] < SAMPLES_MAX)
-        bench.samples[phase][bench.samples_count[phase]++] = clock_us() - strtoll(at + strlen(data), NULL, 10);
+        bench.samples[phase][bench.samples_count[phase]++] = clock_us() -
+                                                             strtoll(at + strlen(data), NULL, 10);
 }
 
 static void on_broken(void *arg, const char *reason) {
@@ -140,7 +152,8 @@ static void step(void *arg) {
     int64_t began = bench.bytes;
     (void)arg;
     while (bench.bytes - began < PIECE_BYTES) {
-        enum feed_result result = feed_next(bench.feed, &bench.reader, bench.position, &event, &passed);
+        enum feed_result result = feed_next(bench.feed, &bench.reader, bench.position, &event,
+                                            &passed);
         bench.position = passed.to;
         if (result == FEED_LATER)
             return;
@@ -178,13 +191,15 @@ static void print_samples(const char *what, int phase) {
     size_t n = bench.samples_count[phase];
     qsort(s, n, sizeof *s, by_size);
     if (n)
-        printf(" %s_p50_us=%" PRId64 " %s_p99_us=%" PRId64 " %s_max_us=%" PRId64, what, s[n / 2], what, s[n * 99 / 100], what, s[n - 1]);
+        printf(" %s_p50_us=%" PRId64 " %s_p99_us=%" PRId64 " %s_max_us=%" PRId64, what, s[n / 2],
+               what, s[n * 99 / 100], what, s[n - 1]);
 }
 
 static double cpu_s(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void read_all(int64_t cache_bytes) {
@@ -212,8 +227,10 @@ static void read_all(int64_t cache_bytes) {
     bench.stop = true;
     pthread_join(writer, NULL);
     double seconds = (double)(bench.ended_us - bench.began_us) / 1e6;
-    printf("feed events=%" PRId64 " per_sec=%.0f mib_per_sec=%.0f cpu_us_each=%.2f cache_most_bytes=%zu", bench.events,
-           (double)bench.events / seconds, (double)bench.bytes / seconds / 1048576, cpu * 1e6 / (double)bench.events, bench.most_bytes);
+    printf("feed events=%" PRId64
+           " per_sec=%.0f mib_per_sec=%.0f cpu_us_each=%.2f cache_most_bytes=%zu",
+           bench.events, (double)bench.events / seconds, (double)bench.bytes / seconds / 1048576,
+           cpu * 1e6 / (double)bench.events, bench.most_bytes);
     print_samples("tail_idle", 0);
     print_samples("tail_busy", 1);
     printf("\n");
@@ -222,7 +239,9 @@ static void read_all(int64_t cache_bytes) {
 int main(int argc, char **argv) {
     struct error err;
     if (argc < 5 || (strcmp(argv[1], "fill") == 0 ? argc != 6 : argc != 5)) {
-        fprintf(stderr, "usage: feed fill BROKERS PREFIX COUNT BYTES | feed read BROKERS PREFIX CACHE_BYTES\n");
+        fprintf(
+            stderr,
+            "usage: feed fill BROKERS PREFIX COUNT BYTES | feed read BROKERS PREFIX CACHE_BYTES\n");
         return 2;
     }
     config = (struct kafka_config){.brokers = argv[2], .prefix = argv[3]};

@@ -1,11 +1,11 @@
 /* Latencies, one in flight or at a fixed rate, each beside the bare limit that it is held against:
- *   latency kafka BROKERS TOPIC COUNT            one record in flight, acks=all: the broker's own round trip
- *   latency publish URL COUNT                    one POST in flight to ess-ingest
- *   latency receive CERT KEY SECONDS             an HTTPS receiver: publish time (data.sent_us) to its handler; at SIGUSR1 it prints too,
- *                                                and begins anew
- *   latency send URL COUNT RATE                  publishes {"sent_us":…} at a rate, for a receiver of the same machine
- *   latency post URL CA COUNT                    one bare libcurl POST in flight over TLS to such a receiver
- * Prints count, p50, p90, p99 and max in microseconds. Loopback only. */
+ *   latency kafka BROKERS TOPIC COUNT            one record in flight, acks=all: the broker's own
+ * round trip latency publish URL COUNT                    one POST in flight to ess-ingest latency
+ * receive CERT KEY SECONDS             an HTTPS receiver: publish time (data.sent_us) to its
+ * handler; at SIGUSR1 it prints too, and begins anew latency send URL COUNT RATE publishes
+ * {"sent_us":…} at a rate, for a receiver of the same machine latency post URL CA COUNT one bare
+ * libcurl POST in flight over TLS to such a receiver Prints count, p50, p90, p99 and max in
+ * microseconds. Loopback only. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <inttypes.h>
@@ -45,8 +45,10 @@ static void print_samples(void) {
         printf("count=0\n");
     qsort(samples, sample_count, sizeof *samples, ascending);
     if (sample_count)
-        printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64 "\n", sample_count,
-               samples[sample_count / 2], samples[sample_count * 9 / 10], samples[sample_count * 99 / 100], samples[sample_count - 1]);
+        printf("count=%zu p50_us=%" PRId64 " p90_us=%" PRId64 " p99_us=%" PRId64 " max_us=%" PRId64
+               "\n",
+               sample_count, samples[sample_count / 2], samples[sample_count * 9 / 10],
+               samples[sample_count * 99 / 100], samples[sample_count - 1]);
     sample_count = 0;
     pthread_mutex_unlock(&samples_lock);
 }
@@ -78,8 +80,9 @@ static int run_kafka(const char *brokers, const char *topic, long count) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
     for (long i = 0; i < count + WARM_UP; i++) {
         int64_t began = clock_us();
-        rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("k", 1),
-                          RD_KAFKA_V_VALUE(payload, sizeof payload), RD_KAFKA_V_END);
+        rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                          RD_KAFKA_V_KEY("k", 1), RD_KAFKA_V_VALUE(payload, sizeof payload),
+                          RD_KAFKA_V_END);
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
         if (!event || rd_kafka_event_message_next(event)->err)
             return fail("a record was not written");
@@ -112,14 +115,17 @@ static int post(CURL *easy, const char *body) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
     CURLcode code = curl_easy_perform(easy);
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    return code || status / 100 != 2 ? fail(code ? curl_easy_strerror(code) : "an answer other than 2xx") : 0;
+    return code || status / 100 != 2
+               ? fail(code ? curl_easy_strerror(code) : "an answer other than 2xx")
+               : 0;
 }
 
 /* An event of about 200 bytes, as a copay change is. */
 static void make_body(char out[400], int64_t sent_us) {
     snprintf(out, 400,
              "{\"topic\":\"drug.copay\",\"key\":\"00002-8215\",\"data\":{\"sent_us\":%" PRId64
-             ",\"ndc\":\"00002-8215\",\"name\":\"insulin lispro\",\"copay\":25,\"currency\":\"USD\",\"effective\":\"2026-01-01\"}}",
+             ",\"ndc\":\"00002-8215\",\"name\":\"insulin "
+             "lispro\",\"copay\":25,\"currency\":\"USD\",\"effective\":\"2026-01-01\"}}",
              sent_us);
 }
 
@@ -155,8 +161,9 @@ static int run_send(const char *url, long count, long rate) {
     return 0;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *size, void **state) {
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **state) {
     static char begun;
     (void)cls, (void)url, (void)method, (void)version;
     if (!*state) {
@@ -171,7 +178,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         *size = 0;
         return MHD_YES;
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL,
+                                                                    MHD_RESPMEM_PERSISTENT);
     enum MHD_Result result = MHD_queue_response(connection, 200, response);
     MHD_destroy_response(response);
     return result;
@@ -194,15 +202,17 @@ static int run_receive(const char *cert, const char *key, long seconds) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char *cert_text = read_file(cert), *key_text = read_file(key);
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_TLS | MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, NULL, MHD_OPTION_SOCK_ADDR, &address,
-                         MHD_OPTION_HTTPS_MEM_CERT, cert_text, MHD_OPTION_HTTPS_MEM_KEY, key_text, MHD_OPTION_END);
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_TLS | MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, NULL,
+        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_HTTPS_MEM_CERT, cert_text,
+        MHD_OPTION_HTTPS_MEM_KEY, key_text, MHD_OPTION_END);
     if (!daemon)
         return fail("the receiver does not start");
     printf("port=%u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
     fflush(stdout);
     struct timespec limit = {.tv_sec = seconds};
-    while (sigtimedwait(&set, NULL, &limit) == SIGUSR1) { /* until told to end, or the time is over */
+    while (sigtimedwait(&set, NULL, &limit) ==
+           SIGUSR1) { /* until told to end, or the time is over */
         print_samples();
         fflush(stdout);
     }
@@ -227,8 +237,8 @@ int main(int argc, char **argv) {
     else if (strcmp(what, "receive") == 0 && argc == 5)
         result = run_receive(argv[2], argv[3], strtol(argv[4], NULL, 10));
     else
-        return fail(
-            "usage: kafka BROKERS TOPIC COUNT | publish URL COUNT | receive CERT KEY SECONDS | send URL COUNT RATE | post URL CA COUNT");
+        return fail("usage: kafka BROKERS TOPIC COUNT | publish URL COUNT | receive CERT KEY "
+                    "SECONDS | send URL COUNT RATE | post URL CA COUNT");
     if (result == 0)
         print_samples();
     return result;

@@ -1,7 +1,8 @@
 /* Publishes as hard as it can over kept-alive connections, one request in flight on each:
  *   load ADDRESS PORT CONNECTIONS SECONDS EVENTS_A_REQUEST
- * Events of 1 KB without ids; several a request go as a JSON array. Every answer must be 201. Prints events a second, and of the
- * requests p50 and p99 in microseconds. One thread, one epoll, so that it takes little from what it measures. Loopback only. */
+ * Events of 1 KB without ids; several a request go as a JSON array. Every answer must be 201.
+ * Prints events a second, and of the requests p50 and p99 in microseconds. One thread, one epoll,
+ * so that it takes little from what it measures. Loopback only. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +17,12 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-enum { EVENT_BYTES = 1024, CONNECTIONS_MAX = 1024, SAMPLES_MAX = 4000000, ANSWER_BYTES = 256 * 1024 };
+enum {
+    EVENT_BYTES = 1024,
+    CONNECTIONS_MAX = 1024,
+    SAMPLES_MAX = 4000000,
+    ANSWER_BYTES = 256 * 1024
+};
 
 struct client {
     int fd;
@@ -36,9 +42,9 @@ static void fail(const char *what, const char *detail) {
 }
 
 static void put_event(struct buf *out) {
-    static const char begin[] =
-        "{\"topic\":\"drug.copay\",\"key\":\"00002-8215\",\"data\":{\"ndc\":\"00002-8215\",\"copay\":25,\"plan\":\"MD-7\","
-        "\"valid\":[\"2024-05-07\",null],\"urgent\":true,\"note\":\"";
+    static const char begin[] = "{\"topic\":\"drug.copay\",\"key\":\"00002-8215\",\"data\":{"
+                                "\"ndc\":\"00002-8215\",\"copay\":25,\"plan\":\"MD-7\","
+                                "\"valid\":[\"2024-05-07\",null],\"urgent\":true,\"note\":\"";
     static const char words[] = "The copay of insulin is lowered for all plans of this state. ";
     size_t start = out->len;
     buf_puts(out, begin);
@@ -55,7 +61,9 @@ static void make_request(long events) {
         put_event(&body);
     }
     buf_puts(&body, events > 1 ? "]" : "");
-    buf_printf(&request, "POST /ess/publish HTTP/1.1\r\nHost: ess\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+    buf_printf(&request,
+               "POST /ess/publish HTTP/1.1\r\nHost: ess\r\nContent-Type: "
+               "application/json\r\nContent-Length: %zu\r\n\r\n",
                body.len);
     buf_append(&request, body.data, body.len);
     buf_fini(&body);
@@ -64,7 +72,8 @@ static void make_request(long events) {
 /* Sends what the socket takes; the rest when it is writable again. */
 static void push(struct client *c) {
     while (c->sent < request.len) {
-        ssize_t n = send(c->fd, request.data + c->sent, request.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(c->fd, request.data + c->sent, request.len - c->sent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
@@ -110,7 +119,8 @@ static bool pull(struct client *c) {
 static void connect_all(int epoll, const char *host, int port, long connections) {
     static const int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || ntohl(address.sin_addr.s_addr) >> 24 != 127)
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1 ||
+        ntohl(address.sin_addr.s_addr) >> 24 != 127)
         fail("must be a loopback address", host);
     for (long i = 0; i < connections; i++) {
         struct client *c = &clients[i];
@@ -159,7 +169,8 @@ int main(int argc, char **argv) {
     enum { WARM_UP_US = 1000000 };
     if (argc != 6)
         fail("usage: load ADDRESS PORT CONNECTIONS SECONDS EVENTS_A_REQUEST", NULL);
-    long connections = number(argv[3], CONNECTIONS_MAX), seconds = number(argv[4], 3600), events = number(argv[5], 1000);
+    long connections = number(argv[3], CONNECTIONS_MAX), seconds = number(argv[4], 3600),
+         events = number(argv[5], 1000);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     make_request(events);
     connect_all(epoll, argv[1], (int)number(argv[2], 65535), connections);
@@ -170,7 +181,8 @@ int main(int argc, char **argv) {
     if (samples_count == 0)
         fail("nothing was answered", NULL);
     qsort(samples, samples_count, sizeof *samples, ascending);
-    printf("events_per_sec=%.0f p50_us=%" PRId64 " p99_us=%" PRId64 "\n", (double)samples_count * (double)events / (double)seconds,
-           samples[samples_count / 2], samples[samples_count * 99 / 100]);
+    printf("events_per_sec=%.0f p50_us=%" PRId64 " p99_us=%" PRId64 "\n",
+           (double)samples_count * (double)events / (double)seconds, samples[samples_count / 2],
+           samples[samples_count * 99 / 100]);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* What webhooks cost, without ESS: the limit that ess-dispatcher is held against.
- *   webhooks receive CERT KEY COUNT SECONDS [FAILS]  an HTTPS receiver; prints its port, and after COUNT requests that it took how fast
- *                                               they came; FAILS percent of all it answers with 503
- *   webhooks bare URL CA COUNT IN_FLIGHT BYTES  a bare libcurl multi loop: COUNT POSTs, both signatures made for each
- * The receiver says a second line for each further COUNT. Loopback only. */
+ *   webhooks receive CERT KEY COUNT SECONDS [FAILS]  an HTTPS receiver; prints its port, and after
+ * COUNT requests that it took how fast they came; FAILS percent of all it answers with 503 webhooks
+ * bare URL CA COUNT IN_FLIGHT BYTES  a bare libcurl multi loop: COUNT POSTs, both signatures made
+ * for each The receiver says a second line for each further COUNT. Loopback only. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <inttypes.h>
@@ -36,13 +36,15 @@ static void note_request(void) {
     if (count_got < count_wanted)
         return;
     double seconds = (double)(clock_us() - first_us) / 1e6;
-    printf("received=%ld seconds=%.3f per_sec=%.0f\n", count_got, seconds, (double)count_got / seconds);
+    printf("received=%ld seconds=%.3f per_sec=%.0f\n", count_got, seconds,
+           (double)count_got / seconds);
     fflush(stdout);
     count_got = 0;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *size, void **state) {
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **state) {
     static char begun;
     static struct MHD_Response *response;
     bool fails = false;
@@ -80,9 +82,10 @@ static int receive(const char *cert, const char *key, long seconds) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_TLS | MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, NULL, MHD_OPTION_SOCK_ADDR, &address,
-                         MHD_OPTION_HTTPS_MEM_CERT, cert_text, MHD_OPTION_HTTPS_MEM_KEY, key_text, MHD_OPTION_END);
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_TLS | MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, NULL,
+        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_HTTPS_MEM_CERT, cert_text,
+        MHD_OPTION_HTTPS_MEM_KEY, key_text, MHD_OPTION_END);
     if (!daemon)
         return fail("the receiver does not start");
     printf("port=%u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
@@ -178,8 +181,10 @@ static int bare(const char *url, const char *ca, long count, long in_flight, siz
         return 1;
     double seconds = (double)(clock_us() - began) / 1e6;
     getrusage(RUSAGE_SELF, &usage);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    printf("sent=%ld seconds=%.3f per_sec=%.0f cpu_us_each=%.1f\n", count, seconds, (double)count / seconds, cpu * 1e6 / (double)count);
+    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    printf("sent=%ld seconds=%.3f per_sec=%.0f cpu_us_each=%.1f\n", count, seconds,
+           (double)count / seconds, cpu * 1e6 / (double)count);
     return 0;
 }
 
@@ -192,6 +197,8 @@ int main(int argc, char **argv) {
         return receive(argv[2], argv[3], strtol(argv[5], NULL, 10));
     }
     if (strcmp(what, "bare") == 0 && argc == 7)
-        return bare(argv[2], argv[3], strtol(argv[4], NULL, 10), strtol(argv[5], NULL, 10), (size_t)strtol(argv[6], NULL, 10));
-    return fail("usage: receive CERT KEY COUNT SECONDS [FAILS] | bare URL CA COUNT IN_FLIGHT BYTES");
+        return bare(argv[2], argv[3], strtol(argv[4], NULL, 10), strtol(argv[5], NULL, 10),
+                    (size_t)strtol(argv[6], NULL, 10));
+    return fail(
+        "usage: receive CERT KEY COUNT SECONDS [FAILS] | bare URL CA COUNT IN_FLIGHT BYTES");
 }

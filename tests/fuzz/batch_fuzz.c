@@ -1,4 +1,5 @@
-/* A body of many events, as an array or as NDJSON: all are taken or none, in order, and the one to blame is among them. */
+/* A body of many events, as an array or as NDJSON: all are taken or none, in order, and the one to
+ * blame is among them. */
 #include <stdio.h>
 
 #include "common/model/json_scan.h"
@@ -26,7 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct error err;
     if (size == 0)
         return 0;
-    const struct batch_options options = {.ndjson = data[0] & 1, .data_max = 1024, .ts = "2024-05-07T14:03:11.123Z", .make_id = make_id};
+    const struct batch_options options = {.ndjson = data[0] & 1,
+                                          .data_max = 1024,
+                                          .ts = "2024-05-07T14:03:11.123Z",
+                                          .make_id = make_id};
     struct span body = bytes(data + 1, size - 1);
     if (batch_read(&batch, body, &options, &fault, &err)) {
         MUST(*err.message);

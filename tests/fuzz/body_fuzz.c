@@ -1,4 +1,5 @@
-/* The JSON object that a call's body is: what is taken has only members that are known, each once. */
+/* The JSON object that a call's body is: what is taken has only members that are known, each once.
+ */
 #include "fuzz.h"
 #include "ingest/body.h"
 
@@ -15,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(body.count <= sizeof known / sizeof *known - 1);
     for (const char *const *name = known; *name; name++) {
         const struct json_member *member = body_member(&body, *name);
-        MUST(!member || (member->value.data >= (const char *)data && member->value.data + member->value.len <= (const char *)data + size));
+        MUST(!member || (member->value.data >= (const char *)data &&
+                         member->value.data + member->value.len <= (const char *)data + size));
         if (body_text(&body, *name, text, sizeof text, "must be text", &err) == 0)
             MUST(strlen(text) < sizeof text);
         if (member)

@@ -1,10 +1,12 @@
-/* A published event: whatever is taken is stored as one line of valid JSON that is spliced without being read again. */
+/* A published event: whatever is taken is stored as one line of valid JSON that is spliced without
+ * being read again. */
 #include "common/model/event.h"
 #include "common/model/json_scan.h"
 #include "fuzz.h"
 
 enum { DATA_MAX = 1024 };
-static const char made_id[] = "0190163d-8694-739b-aea5-966c26f8ad91", made_ts[] = "2024-05-07T14:03:11.123Z";
+static const char made_id[] = "0190163d-8694-739b-aea5-966c26f8ad91",
+                  made_ts[] = "2024-05-07T14:03:11.123Z";
 
 static void check_line(const struct buf *line) {
     struct error err;

@@ -1,5 +1,6 @@
-/* What fuzz targets share. A target is tests/fuzz/<name>_fuzz.c: libFuzzer calls it with ever new bytes, and it aborts when
- * something does not hold. The bytes are a block of their own, so that the sanitizer sees a step beyond their end. */
+/* What fuzz targets share. A target is tests/fuzz/<name>_fuzz.c: libFuzzer calls it with ever new
+ * bytes, and it aborts when something does not hold. The bytes are a block of their own, so that
+ * the sanitizer sees a step beyond their end. */
 #ifndef ESS_TESTS_FUZZ_H
 #define ESS_TESTS_FUZZ_H
 
@@ -13,15 +14,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(condition)                                                                                                        \
-    do {                                                                                                                       \
-        if (!(condition)) {                                                                                                    \
-            fprintf(stderr, "%s:%d: must hold: %s\n", __FILE__, __LINE__, #condition);                                         \
-            abort();                                                                                                           \
-        }                                                                                                                      \
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: must hold: %s\n", __FILE__, __LINE__, #condition);             \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
-static inline struct span bytes(const uint8_t *data, size_t size) { return (struct span){(const char *)data, size}; }
+static inline struct span bytes(const uint8_t *data, size_t size) {
+    return (struct span){(const char *)data, size};
+}
 static inline struct span content(const struct buf *b) { return (struct span){b->data, b->len}; }
 
 /* The bytes before the first `end`, which are taken off `rest`; all of them when there is none. */

@@ -1,6 +1,7 @@
-/* Bytes of a connection, through libmicrohttpd and the guard, beside a strict reader of the same bytes: whatever a handler is
- * given is a request that the strict reader finds too, with the same method, path and body, in the same order. So nothing that
- * can be read in two ways is ever served. */
+/* Bytes of a connection, through libmicrohttpd and the guard, beside a strict reader of the same
+ * bytes: whatever a handler is given is a request that the strict reader finds too, with the same
+ * method, path and body, in the same order. So nothing that can be read in two ways is ever served.
+ */
 #include <ctype.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -29,11 +30,14 @@ struct strict {
 
 static struct span line_of(struct strict *s) {
     struct span line = take_until(&s->rest, '\n');
-    s->bad |= line.len == 0 || line.data[line.len - 1] != '\r' || line.data + line.len == s->rest.data;
+    s->bad |= line.len == 0 || line.data[line.len - 1] != '\r' ||
+              line.data + line.len == s->rest.data;
     return (struct span){line.data, line.len - !s->bad};
 }
 
-static bool is(struct span text, const char *word) { return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0; }
+static bool is(struct span text, const char *word) {
+    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+}
 
 static bool only(struct span text, const char *characters) {
     for (size_t i = 0; i < text.len; i++)
@@ -61,13 +65,15 @@ struct framing {
 };
 
 static void read_header(struct strict *s, struct span line, struct framing *f) {
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char token[] =
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     struct span value = line, name = take_until(&value, ':');
     s->bad |= name.len == line.len || !only(name, token);
     while (value.len && strchr(" \t", *value.data) && *value.data)
         value = (struct span){value.data + 1, value.len - 1};
     for (size_t i = 0; i < value.len; i++)
-        s->bad |= (unsigned char)value.data[i] < 0x20 ? value.data[i] != '\t' : value.data[i] == 0x7f;
+        s->bad |= (unsigned char)value.data[i] < 0x20 ? value.data[i] != '\t'
+                                                      : value.data[i] == 0x7f;
     f->hosts += is(name, "Host");
     f->lengths += is(name, "Content-Length");
     f->codings += is(name, "Transfer-Encoding");
@@ -87,7 +93,8 @@ static void take(struct strict *s, size_t len, struct buf *body) {
     s->rest = (struct span){s->rest.data + len, s->rest.len - len};
 }
 
-/* The chunks' own lines may end with LF alone, as nginx takes them too: that is libmicrohttpd's, and hidden from the guard. */
+/* The chunks' own lines may end with LF alone, as nginx takes them too: that is libmicrohttpd's,
+ * and hidden from the guard. */
 static struct span loose_line(struct strict *s) {
     struct span line = take_until(&s->rest, '\n');
     s->bad |= line.data + line.len == s->rest.data;
@@ -108,10 +115,12 @@ static void take_chunks(struct strict *s, struct buf *body) {
 
 static bool read_request(struct strict *s, struct request *r) {
     struct framing f = {0};
-    while (s->rest.len && (*s->rest.data == '\n' || (*s->rest.data == '\r' && s->rest.len > 1 && s->rest.data[1] == '\n')))
+    while (s->rest.len && (*s->rest.data == '\n' ||
+                           (*s->rest.data == '\r' && s->rest.len > 1 && s->rest.data[1] == '\n')))
         take_until(&s->rest, '\n');
     struct span line = line_of(s), method = take_until(&line, ' '), target = take_until(&line, ' ');
-    s->bad |= !only(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-") || !target.len || !(is(line, "HTTP/1.1") || is(line, "HTTP/1.0"));
+    s->bad |= !only(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-") || !target.len ||
+              !(is(line, "HTTP/1.1") || is(line, "HTTP/1.0"));
     bool old = is(line, "HTTP/1.0");
     for (struct span header; !s->bad && (header = line_of(s)).len;)
         read_header(s, header, &f);
@@ -123,8 +132,11 @@ static bool read_request(struct strict *s, struct request *r) {
     if (s->bad)
         return false;
     snprintf(r->method, sizeof r->method, "%.*s", (int)method.len, method.data);
-    size_t scheme = strncasecmp(target.data, "http://", 7) == 0 ? 7 : strncasecmp(target.data, "https://", 8) == 0 ? 8 : 0;
-    while (scheme && target.len && scheme < target.len && target.data[scheme] != '/' && target.data[scheme] != '?')
+    size_t scheme = strncasecmp(target.data, "http://", 7) == 0    ? 7
+                    : strncasecmp(target.data, "https://", 8) == 0 ? 8
+                                                                   : 0;
+    while (scheme && target.len && scheme < target.len && target.data[scheme] != '/' &&
+           target.data[scheme] != '?')
         scheme++;
     decode_path((struct span){target.data + scheme, target.len - scheme}, &r->path);
     return true;
@@ -142,8 +154,11 @@ static void handle(void *arg, struct http_request *request) {
     (void)arg;
     for (; next_found < found_count; next_found++) {
         const struct request *r = &found[next_found];
-        const char *method = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method; /* HEAD is served where GET is */
-        if (strcmp(method, http_request_route(request)->method) == 0 && strcmp(buf_string(&r->path), http_request_path(request)) == 0 &&
+        const char *method = strcmp(r->method, "HEAD") == 0
+                                 ? "GET"
+                                 : r->method; /* HEAD is served where GET is */
+        if (strcmp(method, http_request_route(request)->method) == 0 &&
+            strcmp(buf_string(&r->path), http_request_path(request)) == 0 &&
             span_equal(content(&r->body), http_request_body(request)))
             break;
     }
@@ -157,8 +172,9 @@ static void handle(void *arg, struct http_request *request) {
 }
 
 static void begin(void) {
-    static const struct http_route routes[] = {
-        {"GET", "/a", handle, false, 0}, {"POST", "/a", handle, true, 0}, {"PUT", "/s/{id}/b", handle, false, 0}};
+    static const struct http_route routes[] = {{"GET", "/a", handle, false, 0},
+                                               {"POST", "/a", handle, true, 0},
+                                               {"PUT", "/s/{id}/b", handle, false, 0}};
     const struct http_server_options options = {.listen = "127.0.0.1:0",
                                                 .body_max_bytes = INPUT_MAX,
                                                 .header_timeout_ms = 60000,
@@ -179,11 +195,13 @@ static bool go_on(void *arg) {
 }
 
 static void serve(struct span input, size_t first) {
-    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fds[2], turns = 20, later = TURNS_MAX;
     struct loop_hook hook = {.before_wait = go_on, .arg = &turns};
     MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-    MUST(MHD_add_connection(server->daemon, fds[0], (const struct sockaddr *)&address, sizeof address) == MHD_YES);
+    MUST(MHD_add_connection(server->daemon, fds[0], (const struct sockaddr *)&address,
+                            sizeof address) == MHD_YES);
     MUST(write(fds[1], input.data, first) == (ssize_t)first);
     loop_hook_add(loop, &hook);
     loop_run(loop);
@@ -202,11 +220,13 @@ static void serve(struct span input, size_t first) {
     MUST(http_server_connections(server) == 0);
 }
 
-/* libmicrohttpd puts NULs where names and lines end, and so hides from the guard a NUL that stood there, and a line of nothing
- * but a colon beside a bare LF, which it takes for the end of the headers: docs/operations.md says so. */
+/* libmicrohttpd puts NULs where names and lines end, and so hides from the guard a NUL that stood
+ * there, and a line of nothing but a colon beside a bare LF, which it takes for the end of the
+ * headers: docs/operations.md says so. */
 static bool is_hidden(struct span input) {
     for (size_t i = 0; i < input.len; i++) {
-        bool before = i > 0 && strchr("\r\n", input.data[i - 1]), after = i + 1 < input.len && strchr("\r\n", input.data[i + 1]);
+        bool before = i > 0 && strchr("\r\n", input.data[i - 1]),
+             after = i + 1 < input.len && strchr("\r\n", input.data[i + 1]);
         if (!input.data[i] && (i == 0 || before || after))
             return true;
     }
@@ -221,7 +241,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct span input = bytes(data + 1, size - 1);
     struct strict strict = {.rest = input};
     found_count = next_found = 0;
-    while (found_count < REQUESTS_MAX && strict.rest.len && read_request(&strict, &found[found_count]))
+    while (found_count < REQUESTS_MAX && strict.rest.len &&
+           read_request(&strict, &found[found_count]))
         found_count++;
     if (found_count < REQUESTS_MAX)
         serve(input, data[0] < input.len ? data[0] : 0);

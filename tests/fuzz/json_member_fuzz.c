@@ -1,5 +1,5 @@
-/* What the JSON scanner has passed: json-c, which reads it then, understands all of it, and members and elements lie where the
- * scanner says. */
+/* What the JSON scanner has passed: json-c, which reads it then, understands all of it, and members
+ * and elements lie where the scanner says. */
 #include <json-c/json.h>
 
 #include "common/model/json_scan.h"
@@ -11,12 +11,14 @@ static void json_c_takes(struct span text) {
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     enum json_tokener_error error = json_tokener_get_error(tokener);
-    MUST(error == json_tokener_success || error == json_tokener_continue); /* a bare number may go on */
+    MUST(error == json_tokener_success ||
+         error == json_tokener_continue); /* a bare number may go on */
     json_object_put(object);
     json_tokener_free(tokener);
 }
 
-static int check_element(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int check_element(void *arg, size_t index, const struct json_element *element,
+                         struct error *err) {
     MUST(index == (*(size_t *)arg)++);
     MUST(json_scan(element->value, JSON_DEPTH_MAX, err) == 0);
     MUST((element->kind == JSON_IS_OBJECT) || element->members_count == 0);
@@ -32,7 +34,8 @@ static void check_members(struct span text) {
     for (size_t i = 0; i < count; i++) {
         char *room = mem_alloc(members[i].value.len + 1);
         MUST(json_scan(members[i].value, JSON_DEPTH_MAX, &err) == 0);
-        MUST(members[i].name.data > text.data && members[i].value.data + members[i].value.len < text.data + text.len);
+        MUST(members[i].name.data > text.data &&
+             members[i].value.data + members[i].value.len < text.data + text.len);
         if (members[i].kind == JSON_IS_STRING)
             MUST(json_unescape(members[i].value, room, members[i].value.len + 1) >= 0);
         free(room);

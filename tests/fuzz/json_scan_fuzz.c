@@ -1,17 +1,20 @@
-/* The JSON scanner beside jansson, a public parser that is as strict: both take and refuse the same. */
+/* The JSON scanner beside jansson, a public parser that is as strict: both take and refuse the
+ * same. */
 #include <jansson.h>
 
 #include "common/model/json_scan.h"
 #include "fuzz.h"
 
-/* Whether jansson takes it; `*judge` is false where it refuses what is none of its business: numbers beyond a double, names
- * with U+0000, its own limit of depth. */
+/* Whether jansson takes it; `*judge` is false where it refuses what is none of its business:
+ * numbers beyond a double, names with U+0000, its own limit of depth. */
 static bool jansson_takes(struct span text, bool *judge) {
     json_error_t err;
-    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
+    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL |
+                         JSON_REJECT_DUPLICATES;
     json_t *tree = json_loadb(text.data, text.len, flags, &err);
     enum json_error_code code = tree ? json_error_unknown : json_error_code(&err);
-    *judge = tree || (code != json_error_numeric_overflow && code != json_error_null_byte_in_key && code != json_error_stack_overflow);
+    *judge = tree || (code != json_error_numeric_overflow && code != json_error_null_byte_in_key &&
+                      code != json_error_stack_overflow);
     json_decref(tree);
     return tree != NULL;
 }

@@ -1,5 +1,5 @@
-/* Topics and patterns, two patterns and a topic on a line each: containment and matching agree, and the index finds whom
- * matching names. */
+/* Topics and patterns, two patterns and a topic on a line each: containment and matching agree, and
+ * the index finds whom matching names. */
 #include "common/model/match.h"
 #include "common/model/pattern.h"
 #include "common/model/scope.h"
@@ -32,7 +32,8 @@ static void check_scope(struct span text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct span rest = bytes(data, size), inner = take_until(&rest, '\n'), outer = take_until(&rest, '\n'), topic = rest;
+    struct span rest = bytes(data, size), inner = take_until(&rest, '\n'),
+                outer = take_until(&rest, '\n'), topic = rest;
     struct error err;
     check_scope(inner);
     if (pattern_check(inner, &err) || pattern_check(outer, &err))

@@ -1,23 +1,27 @@
-/* The PII filter. The first byte says what the rest is: rules, applied to a fixed document; or a document, to which fixed rules
- * of paths are applied, or others that look into strings. What comes out is valid JSON; of the paths a dropped one leads nowhere
- * in it and a masked one to ***, as json-c reads it, and filtered again it stays as it is. */
+/* The PII filter. The first byte says what the rest is: rules, applied to a fixed document; or a
+ * document, to which fixed rules of paths are applied, or others that look into strings. What comes
+ * out is valid JSON; of the paths a dropped one leads nowhere in it and a masked one to ***, as
+ * json-c reads it, and filtered again it stays as it is. */
 #include <json-c/json.h>
 
 #include "common/model/json_scan.h"
 #include "common/model/pii.h"
 #include "fuzz.h"
 
-static const char by_path[] = "rules:\n"
-                              "- {name: drop, topics: ['*'], paths: ['ssn', 'a.b', 'c[*].d', 'e[*][*]'], action: drop}\n"
-                              "- {name: mask, topics: ['a.*'], paths: ['m', 'n.o'], action: mask}\n";
+static const char by_path[] =
+    "rules:\n"
+    "- {name: drop, topics: ['*'], paths: ['ssn', 'a.b', 'c[*].d', 'e[*][*]'], action: drop}\n"
+    "- {name: mask, topics: ['a.*'], paths: ['m', 'n.o'], action: mask}\n";
 static const char by_look[] = "hash_key: 0123456789abcdef0123456789abcdef\n"
                               "rules:\n"
                               "- {name: mask, topics: ['*'], detect: [ssn, email], action: mask}\n"
                               "- {name: hash, topics: ['*'], detect: [phone], action: hash}\n"
                               "- {name: drop, topics: ['*'], detect: [card], action: drop}\n";
-static const char document[] = "{\"ssn\":\"123-45-6789\",\"a\":[{\"b\":1},[{\"b\":{\"b\":2}}]],\"c\":[{\"d\":[]},{}],\"m\":\"x\","
-                               "\"n\":{\"o\":null},"
-                               "\"t\":\"mail jo@example.org or call 410-555-0100, card 4111 1111 1111 1111\"}";
+static const char document[] =
+    "{\"ssn\":\"123-45-6789\",\"a\":[{\"b\":1},[{\"b\":{\"b\":2}}]],\"c\":[{\"d\":[]},{}],\"m\":"
+    "\"x\","
+    "\"n\":{\"o\":null},"
+    "\"t\":\"mail jo@example.org or call 410-555-0100, card 4111 1111 1111 1111\"}";
 
 static void check_path(struct json_object *value, const char *const *path, bool masked);
 
@@ -36,7 +40,8 @@ static void check_each(struct json_object *value, const char *const *path, bool 
 static void check_path(struct json_object *value, const char *const *path, bool masked) {
     struct json_object *member;
     if (!*path) {
-        MUST(masked && json_object_is_type(value, json_type_string) && strcmp(json_object_get_string(value), "***") == 0);
+        MUST(masked && json_object_is_type(value, json_type_string) &&
+             strcmp(json_object_get_string(value), "***") == 0);
         return;
     }
     bool each = strcmp(*path, "[*]") == 0;
@@ -45,12 +50,14 @@ static void check_path(struct json_object *value, const char *const *path, bool 
             check_path(json_object_array_get_idx(value, i), path + each, masked);
     else if (each)
         check_each(value, path, masked);
-    else if (json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, *path, &member))
+    else if (json_object_is_type(value, json_type_object) &&
+             json_object_object_get_ex(value, *path, &member))
         check_path(member, path + 1, masked);
 }
 
 static void check_paths(struct span text) {
-    static const char *const dropped[][4] = {{"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"e", "[*]", "[*]"}};
+    static const char *const dropped[][4] = {
+        {"ssn"}, {"a", "b"}, {"c", "[*]", "d"}, {"e", "[*]", "[*]"}};
     static const char *const masked[][3] = {{"m"}, {"n", "o"}};
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
     struct json_object *root = json_tokener_parse_ex(tokener, text.data, (int)text.len);

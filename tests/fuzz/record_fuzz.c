@@ -1,5 +1,6 @@
-/* What stands in Kafka beside events, as whoever may write there could make it: specs, keys, wanted states, commands, replay
- * tokens. The first byte says which. What is taken is written as JSON, and that reads as the same. */
+/* What stands in Kafka beside events, as whoever may write there could make it: specs, keys, wanted
+ * states, commands, replay tokens. The first byte says which. What is taken is written as JSON, and
+ * that reads as the same. */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,7 +56,8 @@ static void check_token(struct span text) {
     check_json(&first);
     MUST(token_from_json(&again, content(&first), &newer, &err) == 0);
     token_to_json(&again, &second);
-    MUST(json_scan(text, JSON_DEPTH_MAX + 8, &err) || span_equal(content(&first), content(&second))); /* what is no UTF-8 was replaced */
+    MUST(json_scan(text, JSON_DEPTH_MAX + 8, &err) ||
+         span_equal(content(&first), content(&second))); /* what is no UTF-8 was replaced */
     token_fini(&token);
     token_fini(&again);
     buf_fini(&first);
@@ -71,8 +73,10 @@ static void check_record(struct span text) {
         return;
     subscriber_record_to_json(&record, keyring, &out);
     check_json(&out);
-    MUST(subscriber_record_from_json(&again, "a", content(&out), keyring, &newer, &old_key, &err) == 0);
-    MUST(again.start == record.start && again.removed == record.removed && strcmp(again.spec.url, record.spec.url) == 0);
+    MUST(subscriber_record_from_json(&again, "a", content(&out), keyring, &newer, &old_key, &err) ==
+         0);
+    MUST(again.start == record.start && again.removed == record.removed &&
+         strcmp(again.spec.url, record.spec.url) == 0);
     spec_fini(&record.spec);
     spec_fini(&again.spec);
     buf_fini(&out);
@@ -90,7 +94,8 @@ static void check_keys(struct span text) {
     } else if (subscriber_want_from_json(&want, text, &newer, &err) == 0) {
         subscriber_want_to_json(&want, &out);
     } else {
-        MUST(subscriber_check_from_json(text, keyring, &old_key, &err)); /* sealed by a key that was made just now */
+        MUST(subscriber_check_from_json(text, keyring, &old_key,
+                                        &err)); /* sealed by a key that was made just now */
         return;
     }
     check_json(&out);
@@ -98,7 +103,8 @@ static void check_keys(struct span text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const checks[])(struct span text) = {check_command, check_token, check_record, check_keys};
+    static void (*const checks[])(struct span text) = {check_command, check_token, check_record,
+                                                       check_keys};
     char id[SPEC_ID_BYTES_MAX + 1];
     if (!keyring)
         make_keyring();

@@ -1,5 +1,5 @@
-/* Retry-After as an endpoint may send it, through libcurl and into the wait before the next attempt: never beyond the limits,
- * never without a wait. */
+/* Retry-After as an endpoint may send it, through libcurl and into the wait before the next
+ * attempt: never beyond the limits, never without a wait. */
 #include <curl/curl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,7 +23,8 @@ static curl_off_t retry_after(struct span answer) {
     curl_off_t seconds = 0;
     int fds[2];
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    MUST(write(fds[1], answer.data, answer.len) == (ssize_t)answer.len && shutdown(fds[1], SHUT_WR) == 0);
+    MUST(write(fds[1], answer.data, answer.len) == (ssize_t)answer.len &&
+         shutdown(fds[1], SHUT_WR) == 0);
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, "http://127.0.0.1/");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -45,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     buf_puts(&answer, "\r\n\r\n");
     curl_off_t seconds = retry_after(content(&answer));
     MUST(seconds >= 0);
-    int64_t asked_ms = seconds < INT32_MAX ? (int64_t)seconds * 1000 : INT32_MAX, wait_ms = retry_wait_ms(MIN_MS, MAX_MS, 1, asked_ms, 0);
+    int64_t asked_ms = seconds < INT32_MAX ? (int64_t)seconds * 1000 : INT32_MAX,
+            wait_ms = retry_wait_ms(MIN_MS, MAX_MS, 1, asked_ms, 0);
     MUST(wait_ms >= MIN_MS / 2 && wait_ms <= MAX_MS && (wait_ms >= asked_ms || wait_ms == MAX_MS));
     buf_fini(&answer);
     return 0;

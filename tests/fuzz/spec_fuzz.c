@@ -1,4 +1,5 @@
-/* A subscriber's spec, as YAML or JSON by the first byte: what is taken is written as JSON that reads as the same spec. */
+/* A subscriber's spec, as YAML or JSON by the first byte: what is taken is written as JSON that
+ * reads as the same spec. */
 #include "common/model/json_scan.h"
 #include "common/model/spec.h"
 #include "fuzz.h"
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     struct span text = bytes(data + 1, size - 1);
-    if (yaml ? spec_from_yaml(&spec, text, &from_file, &err) : spec_from_json(&spec, text, &from_api, &err)) {
+    if (yaml ? spec_from_yaml(&spec, text, &from_file, &err)
+             : spec_from_json(&spec, text, &from_api, &err)) {
         MUST(*err.message);
         return 0;
     }

@@ -1,4 +1,5 @@
-/* The small things that people write: times, durations, addresses, URLs, secrets. What is taken is written as it is read. */
+/* The small things that people write: times, durations, addresses, URLs, secrets. What is taken is
+ * written as it is read. */
 #include "common/base/clock.h"
 #include "common/model/base64.h"
 #include "common/model/grant.h"
@@ -40,12 +41,14 @@ static void check_secrets(struct span text, const char *string) {
     long len = base64_decode(text, decoded);
     if (len > 0) {
         base64_put(&out, decoded, (size_t)len);
-        MUST(out.len == text.len && memcmp(out.data, text.data, out.len / 4 * 4 - 4) == 0); /* of the last four some bits say nothing */
+        MUST(out.len == text.len && memcmp(out.data, text.data, out.len / 4 * 4 - 4) ==
+                                        0); /* of the last four some bits say nothing */
     }
     buf_clear(&out);
     if (signature_whsec(string, &out, &err) == 0) {
         struct buf again = {0};
-        MUST(signature_whsec(buf_string(&out), &again, &err) == 0 && span_equal(content(&out), content(&again)));
+        MUST(signature_whsec(buf_string(&out), &again, &err) == 0 &&
+             span_equal(content(&out), content(&again)));
         buf_fini(&again);
     }
     if (grant_digest_parse(text, digest) == 0)

@@ -1,5 +1,5 @@
-/* Which addresses may be called: the edges of every range that is not public, IPv6 addresses that carry an IPv4 one, every
- * spelling of a literal, and what the operator allows. */
+/* Which addresses may be called: the edges of every range that is not public, IPv6 addresses that
+ * carry an IPv4 one, every spelling of a literal, and what the operator allows. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -27,7 +27,8 @@ static struct sockaddr_storage address_of(const char *text) {
     return storage;
 }
 
-/* Whether `text` may be called where the operator allows the ranges of a list that ends with NULL. */
+/* Whether `text` may be called where the operator allows the ranges of a list that ends with NULL.
+ */
 static bool may_call(const char *text, const char *const *ranges) {
     struct sockaddr_storage address = address_of(text);
     struct cidr allowed[8];
@@ -40,15 +41,18 @@ static bool may_call(const char *text, const char *const *ranges) {
 #define ALLOW(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void test_public_addresses_may_be_called(void **state) {
-    static const char *const public[] = {"1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1",
-                                         "2001:4860:4860::8888", "2400::1", "3ffe::1", "2001:200::1"};
+    static const char *const public[] = {
+        "1.1.1.1",         "8.8.8.8",           "93.184.216.34",
+        "2606:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888",
+        "2400::1",         "3ffe::1",           "2001:200::1"};
     (void)state;
     for (size_t i = 0; i < sizeof public / sizeof *public; i++)
         if (!may_call(public[i], NULL))
             fail_msg("%s", public[i]);
 }
 
-/* The first and last address of each range; "" where what stands before or behind it is not public either. */
+/* The first and last address of each range; "" where what stands before or behind it is not public
+ * either. */
 static const struct {
     const char *before, *first, *last, *behind;
 } ranges[] = {
@@ -75,11 +79,16 @@ static const struct {
     {"", "100::", "100::ffff:ffff:ffff:ffff", ""},
     {"", "100:0:0:1::", "100:0:0:1:ffff:ffff:ffff:ffff", ""},
     {"", "200::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::"},
-    {"2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::"},
-    {"2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::"},
-    {"2620:4f:7fff:ffff:ffff:ffff:ffff:ffff", "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "2620:4f:8001::"},
-    {"3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::"},
-    {"3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ""},
+    {"2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+     "2001:200::"},
+    {"2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
+     "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::"},
+    {"2620:4f:7fff:ffff:ffff:ffff:ffff:ffff",
+     "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "2620:4f:8001::"},
+    {"3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+     "3fff:1000::"},
+    {"3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+     ""},
     {"", "5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ""},
     {"", "fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ""},
     {"", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ""},
@@ -88,7 +97,8 @@ static const struct {
 };
 enum { RANGES = sizeof ranges / sizeof *ranges };
 
-static void test_the_edges_of_every_special_range_are_refused_and_their_public_neighbours_are_not(void **state) {
+static void test_the_edges_of_every_special_range_are_refused_and_their_public_neighbours_are_not(
+    void **state) {
     (void)state;
     for (size_t i = 0; i < RANGES; i++) {
         if (may_call(ranges[i].first, NULL) || may_call(ranges[i].last, NULL))
@@ -100,7 +110,8 @@ static void test_the_edges_of_every_special_range_are_refused_and_their_public_n
     }
 }
 
-/* The ways in which IPv6 carries an IPv4 address: mapped, NAT64, 6to4, compatible, and Teredo as client and as server. */
+/* The ways in which IPv6 carries an IPv4 address: mapped, NAT64, 6to4, compatible, and Teredo as
+ * client and as server. */
 static void carry(const char *ipv4, char out[6][INET6_ADDRSTRLEN + 8]) {
     unsigned char b[4];
     assert_int_equal(inet_pton(AF_INET, ipv4, b), 1);
@@ -108,8 +119,10 @@ static void carry(const char *ipv4, char out[6][INET6_ADDRSTRLEN + 8]) {
     snprintf(out[1], INET6_ADDRSTRLEN, "64:ff9b::%s", ipv4);
     snprintf(out[2], INET6_ADDRSTRLEN, "2002:%02x%02x:%02x%02x::1", b[0], b[1], b[2], b[3]);
     snprintf(out[3], INET6_ADDRSTRLEN, "::%s", ipv4);
-    snprintf(out[4], INET6_ADDRSTRLEN, "2001:0:808:808:0:0:%02x%02x:%02x%02x", b[0] ^ 255, b[1] ^ 255, b[2] ^ 255, b[3] ^ 255);
-    snprintf(out[5], INET6_ADDRSTRLEN, "2001:0:%02x%02x:%02x%02x::f7f7:f7f7", b[0], b[1], b[2], b[3]);
+    snprintf(out[4], INET6_ADDRSTRLEN, "2001:0:808:808:0:0:%02x%02x:%02x%02x", b[0] ^ 255,
+             b[1] ^ 255, b[2] ^ 255, b[3] ^ 255);
+    snprintf(out[5], INET6_ADDRSTRLEN, "2001:0:%02x%02x:%02x%02x::f7f7:f7f7", b[0], b[1], b[2],
+             b[3]);
 }
 
 static void test_an_ipv6_address_that_carries_a_special_ipv4_one_is_refused(void **state) {
@@ -128,7 +141,8 @@ static void test_an_ipv6_address_that_carries_a_special_ipv4_one_is_refused(void
     }
 }
 
-static void test_an_ipv6_address_that_carries_a_public_ipv4_one_may_be_called_if_mapped_by_nat64_or_6to4(void **state) {
+static void test_an_ipv6_address_that_carries_a_public_ipv4_one_may_be_called_by_nat64_or_6to4(
+    void **state) {
     char carried[6][INET6_ADDRSTRLEN + 8];
     (void)state;
     carry("8.8.8.8", carried);
@@ -178,9 +192,28 @@ static void test_a_carried_address_needs_to_be_allowed_itself(void **state) {
 
 static void test_a_range_is_an_address_with_bits_and_what_else_is_refused_by_name(void **state) {
     static const char *const bad[] = {
-        "", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x", "10.0.0.0/8/8", "10.0.0.0/ 8", "10.0.0/8",
-        "10/8", "10.0.0.256/8", "fd00::/129", "fd00::/99999999999999999999", "fd00:::/8", "localhost", "10.0.0.0 /8", "0x0a.0.0.0/8",
-        "[::1]", "fe80::1%eth0", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8",
+        "",
+        "/",
+        "/8",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.0/+8",
+        "10.0.0.0/8x",
+        "10.0.0.0/8/8",
+        "10.0.0.0/ 8",
+        "10.0.0/8",
+        "10/8",
+        "10.0.0.256/8",
+        "fd00::/129",
+        "fd00::/99999999999999999999",
+        "fd00:::/8",
+        "localhost",
+        "10.0.0.0 /8",
+        "0x0a.0.0.0/8",
+        "[::1]",
+        "fe80::1%eth0",
+        "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8",
     };
     struct cidr cidr;
     struct error err;
@@ -211,17 +244,38 @@ static void test_every_spelling_of_an_address_is_a_literal(void **state) {
     static const struct {
         const char *host, *address;
     } cases[] = {
-        {"127.0.0.1", "127.0.0.1"},       {"127.1", "127.0.0.1"},           {"127.0.1", "127.0.0.1"},
-        {"2130706433", "127.0.0.1"},      {"0x7f000001", "127.0.0.1"},      {"0X7F000001", "127.0.0.1"},
-        {"0x7f.1", "127.0.0.1"},          {"0x7f.0x0.0x0.0x1", "127.0.0.1"}, {"017700000001", "127.0.0.1"},
-        {"0177.0.0.1", "127.0.0.1"},      {"0177.0.0.01", "127.0.0.1"},     {"127.0.0.1.", "127.0.0.1"},
-        {"0177.1.", "127.0.0.1"},         {"0", "0.0.0.0"},                 {"00", "0.0.0.0"},
-        {"0.", "0.0.0.0"},                {"0x0", "0.0.0.0"},               {"10.65535", "10.0.255.255"},
-        {"0xffffffff", "255.255.255.255"}, {"192.0x00A80001", "192.168.0.1"}, {"8.8.8.8", "8.8.8.8"},
-        {"::1", "::1"},                   {"[::1]", "::1"},                 {"[0:0:0:0:0:0:0:1]", "::1"},
-        {"[::FFFF:127.0.0.1]", "::ffff:127.0.0.1"}, {"[::ffff:7f00:1]", "::ffff:127.0.0.1"}, {"[64:ff9b::7f00:1]", "64:ff9b::127.0.0.1"},
-        {"[fe80::1%eth0]", "fe80::1"},    {"fe80::1%25eth0", "fe80::1"},    {"[127.0.0.1]", "127.0.0.1"},
-        {"0000000000000000000000000000000000000000000000000000000000000000000000177.0.0.1", "127.0.0.1"},
+        {"127.0.0.1", "127.0.0.1"},
+        {"127.1", "127.0.0.1"},
+        {"127.0.1", "127.0.0.1"},
+        {"2130706433", "127.0.0.1"},
+        {"0x7f000001", "127.0.0.1"},
+        {"0X7F000001", "127.0.0.1"},
+        {"0x7f.1", "127.0.0.1"},
+        {"0x7f.0x0.0x0.0x1", "127.0.0.1"},
+        {"017700000001", "127.0.0.1"},
+        {"0177.0.0.1", "127.0.0.1"},
+        {"0177.0.0.01", "127.0.0.1"},
+        {"127.0.0.1.", "127.0.0.1"},
+        {"0177.1.", "127.0.0.1"},
+        {"0", "0.0.0.0"},
+        {"00", "0.0.0.0"},
+        {"0.", "0.0.0.0"},
+        {"0x0", "0.0.0.0"},
+        {"10.65535", "10.0.255.255"},
+        {"0xffffffff", "255.255.255.255"},
+        {"192.0x00A80001", "192.168.0.1"},
+        {"8.8.8.8", "8.8.8.8"},
+        {"::1", "::1"},
+        {"[::1]", "::1"},
+        {"[0:0:0:0:0:0:0:1]", "::1"},
+        {"[::FFFF:127.0.0.1]", "::ffff:127.0.0.1"},
+        {"[::ffff:7f00:1]", "::ffff:127.0.0.1"},
+        {"[64:ff9b::7f00:1]", "64:ff9b::127.0.0.1"},
+        {"[fe80::1%eth0]", "fe80::1"},
+        {"fe80::1%25eth0", "fe80::1"},
+        {"[127.0.0.1]", "127.0.0.1"},
+        {"0000000000000000000000000000000000000000000000000000000000000000000000177.0.0.1",
+         "127.0.0.1"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -234,9 +288,32 @@ static void test_every_spelling_of_an_address_is_a_literal(void **state) {
 
 static void test_names_are_no_literals(void **state) {
     static const char *const names[] = {
-        "", ".", "localhost", "localhost.", "vendor.com", "vendor.com.", "1.2.3.4.5", "256.1.1.1", "127.0.0.256", "08.0.0.1", "0xg",
-        "0x1ffffffff", "4294967296", "127.0.0.1.nip.io", "127.0.0.1..", "[]", "[::1", "::1]", "::g", "1e1", "-1", "a.1", "1.a",
-        "[vendor.com]", "127..1", ".127.0.0.1",
+        "",
+        ".",
+        "localhost",
+        "localhost.",
+        "vendor.com",
+        "vendor.com.",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "127.0.0.256",
+        "08.0.0.1",
+        "0xg",
+        "0x1ffffffff",
+        "4294967296",
+        "127.0.0.1.nip.io",
+        "127.0.0.1..",
+        "[]",
+        "[::1",
+        "::1]",
+        "::g",
+        "1e1",
+        "-1",
+        "a.1",
+        "1.a",
+        "[vendor.com]",
+        "127..1",
+        ".127.0.0.1",
     };
     struct sockaddr_storage found;
     (void)state;
@@ -248,9 +325,11 @@ static void test_names_are_no_literals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_public_addresses_may_be_called),
-        cmocka_unit_test(test_the_edges_of_every_special_range_are_refused_and_their_public_neighbours_are_not),
+        cmocka_unit_test(
+            test_the_edges_of_every_special_range_are_refused_and_their_public_neighbours_are_not),
         cmocka_unit_test(test_an_ipv6_address_that_carries_a_special_ipv4_one_is_refused),
-        cmocka_unit_test(test_an_ipv6_address_that_carries_a_public_ipv4_one_may_be_called_if_mapped_by_nat64_or_6to4),
+        cmocka_unit_test(
+            test_an_ipv6_address_that_carries_a_public_ipv4_one_may_be_called_by_nat64_or_6to4),
         cmocka_unit_test(test_an_allowed_range_opens_what_is_in_it_and_nothing_else),
         cmocka_unit_test(test_a_carried_address_needs_to_be_allowed_itself),
         cmocka_unit_test(test_a_range_is_an_address_with_bits_and_what_else_is_refused_by_name),

@@ -10,15 +10,17 @@
 #include "common/model/base64.h"
 
 static void test_rfc_4648s_vectors_are_met_both_ways(void **state) {
-    static const char *const vectors[][2] = {{"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-                                             {"foobar", "Zm9vYmFy"}};
+    static const char *const vectors[][2] = {{"f", "Zg=="},         {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},       {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
     (void)state;
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         unsigned char decoded[8];
         struct buf out = {0};
         base64_put(&out, (const unsigned char *)vectors[i][0], strlen(vectors[i][0]));
         assert_string_equal(out.data, vectors[i][1]);
-        assert_int_equal(base64_decode((struct span){out.data, out.len}, decoded), strlen(vectors[i][0]));
+        assert_int_equal(base64_decode((struct span){out.data, out.len}, decoded),
+                         strlen(vectors[i][0]));
         assert_memory_equal(decoded, vectors[i][0], strlen(vectors[i][0]));
         buf_fini(&out);
     }
@@ -40,8 +42,25 @@ static void test_all_bytes_and_lengths_come_back(void **state) {
 }
 
 static void test_what_is_not_base64_to_the_last_character_is_refused(void **state) {
-    static const char *const bad[] = {"",      "Z",     "Zg",    "Zg=",  "Zm9v=",    "Zm9vYg",  "====",  "Z===", "=Zm9", "Zg==Zg==", "Zm=v",
-                                      " Zm9v", "Zm9v ", "Zm9v\n", "Zm 9", "Zm9-",     "Zm9_",    "Zm9*",  "\xc3\xa9\xc3\xa9",
+    static const char *const bad[] = {"",
+                                      "Z",
+                                      "Zg",
+                                      "Zg=",
+                                      "Zm9v=",
+                                      "Zm9vYg",
+                                      "====",
+                                      "Z===",
+                                      "=Zm9",
+                                      "Zg==Zg==",
+                                      "Zm=v",
+                                      " Zm9v",
+                                      "Zm9v ",
+                                      "Zm9v\n",
+                                      "Zm 9",
+                                      "Zm9-",
+                                      "Zm9_",
+                                      "Zm9*",
+                                      "\xc3\xa9\xc3\xa9",
                                       "Zm9v\r\n\r\n"};
     unsigned char decoded[16];
     (void)state;

@@ -1,4 +1,5 @@
-/* The body of a publish as events: one, an array, lines; and what is told of a body that is wrong. */
+/* The body of a publish as events: one, an array, lines; and what is told of a body that is wrong.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@ static unsigned made;
 static void make_id(char out[37]) { snprintf(out, 37, "made-%u", made++); }
 
 static int read_bytes(struct span body, bool ndjson) {
-    const struct batch_options options = {.ndjson = ndjson, .data_max = 100, .ts = TS, .make_id = make_id};
+    const struct batch_options options = {
+        .ndjson = ndjson, .data_max = 100, .ts = TS, .make_id = make_id};
     made = 0;
     return batch_read(&batch, body, &options, &fault, &err);
 }

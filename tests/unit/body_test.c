@@ -12,7 +12,9 @@ static const char *const known[] = {"cursor", "topic", NULL};
 static struct body body;
 static struct error err;
 
-static int parse(const char *text, size_t len) { return body_parse(&body, (struct span){text, len}, known, &err); }
+static int parse(const char *text, size_t len) {
+    return body_parse(&body, (struct span){text, len}, known, &err);
+}
 #define PARSE(text) parse(text, sizeof text - 1)
 
 static void test_nothing_and_white_space_are_an_empty_object(void **state) {
@@ -49,7 +51,8 @@ static void test_a_text_fits_and_has_no_zero_character(void **state) {
     assert_int_equal(PARSE("{\"topic\":\"abc\"}"), 0);
     assert_int_equal(body_text(&body, "topic", out, sizeof out, "text", &err), 0);
     assert_string_equal(out, "abc");
-    assert_int_equal(body_text(&body, "cursor", out, sizeof out, "text", &err), 0); /* absent: it stays */
+    assert_int_equal(body_text(&body, "cursor", out, sizeof out, "text", &err),
+                     0); /* absent: it stays */
     assert_string_equal(out, "abc");
     assert_int_equal(PARSE("{\"topic\":\"abcd\"}"), 0);
     assert_int_equal(body_text(&body, "topic", out, sizeof out, "text", &err), -1);
@@ -61,7 +64,8 @@ static void test_a_text_fits_and_has_no_zero_character(void **state) {
 }
 
 static void test_a_whole_number_is_written_as_one(void **state) {
-    static const char *const bad[] = {"", "-1", "1.0", "1e3", "\"1\"", "null", "9999999999999999999"};
+    static const char *const bad[] = {
+        "", "-1", "1.0", "1e3", "\"1\"", "null", "9999999999999999999"};
     (void)state;
     assert_int_equal(body_whole_number(span_of("0")), 0);
     assert_int_equal(body_whole_number(span_of("999999999999999999")), INT64_C(999999999999999999));
@@ -71,8 +75,10 @@ static void test_a_whole_number_is_written_as_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_and_white_space_are_an_empty_object), cmocka_unit_test(test_what_is_no_object_is_refused),
-        cmocka_unit_test(test_members_are_known_and_there_once), cmocka_unit_test(test_a_text_fits_and_has_no_zero_character),
+        cmocka_unit_test(test_nothing_and_white_space_are_an_empty_object),
+        cmocka_unit_test(test_what_is_no_object_is_refused),
+        cmocka_unit_test(test_members_are_known_and_there_once),
+        cmocka_unit_test(test_a_text_fits_and_has_no_zero_character),
         cmocka_unit_test(test_a_whole_number_is_written_as_one)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,11 @@ static void control_characters_are_escaped_also_the_nul(void **state) {
 
 static void what_is_not_utf8_becomes_the_replacement_character(void **state) {
     (void)state;
-    assert_json("a\xff" "b", 3, "\"a\xef\xbf\xbd" "b\"");
+    assert_json("a\xff"
+                "b",
+                3,
+                "\"a\xef\xbf\xbd"
+                "b\"");
     assert_json("\xc0\x80", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"");
     assert_json("cut \xe2\x82", 6, "\"cut \xef\xbf\xbd\xef\xbf\xbd\"");
     assert_json("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
@@ -170,7 +174,8 @@ static void a_parser_reads_back_what_was_written(void **state) {
         }
         buf_json_string(&b, text, sizeof text);
         json_error_t err;
-        json_t *read = json_loadb(b.data, b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &err); /* json-c 0.18 takes no UTF-8 when strict */
+        json_t *read = json_loadb(b.data, b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                                  &err); /* json-c 0.18 takes no UTF-8 when strict */
         assert_true(json_is_string(read));
         if (round % 2) {
             assert_int_equal(json_string_length(read), sizeof text);

@@ -187,7 +187,8 @@ static void each_end_is_told_to_its_group(void **state) {
 static bool may_start(int number) {
     int64_t quarter = capacity.max / 4, left = capacity.max - capacity.in_flight;
     const struct capacity_group *group = &groups[number];
-    return left > 0 && (!group->silent || capacity.silent_in_flight < quarter) && (group->in_flight < quarter || left > quarter);
+    return left > 0 && (!group->silent || capacity.silent_in_flight < quarter) &&
+           (group->in_flight < quarter || left > quarter);
 }
 
 static void the_bounds_hold_whatever_comes_and_goes(void **state) {
@@ -209,9 +210,10 @@ static void the_bounds_hold_whatever_comes_and_goes(void **state) {
             silent += groups[u].silent ? groups[u].in_flight : 0;
             waiting += users[u].queued;
             assert_true(users[u].queued || wishes[u] == 0); /* nobody is forgotten */
-            assert_false(users[u].queued && may_start(u));   /* no place is left unused */
+            assert_false(users[u].queued && may_start(u));  /* no place is left unused */
         }
-        assert_true(sum == capacity.in_flight && sum <= capacity.max && waiting == capacity.waiting);
+        assert_true(sum == capacity.in_flight && sum <= capacity.max &&
+                    waiting == capacity.waiting);
         assert_int_equal(silent, capacity.silent_in_flight);
     }
 }

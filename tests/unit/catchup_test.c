@@ -1,4 +1,5 @@
-/* Jumps behind the tail, on librdkafka's mock broker: what is skipped there, and what must not be. */
+/* Jumps behind the tail, on librdkafka's mock broker: what is skipped there, and what must not be.
+ */
 #include "feed_world.h"
 
 enum { MIB = 1024 * 1024 };

@@ -17,11 +17,17 @@ static void a_line_that_repeats_is_shown_once_a_minute_with_a_count(void **state
     (void)state;
     struct causes causes = fresh();
     int64_t held_back = -1;
-    assert_true(causes_pass(&causes, LEVEL_ERROR, "b:1: SASL authentication error (after 304ms in state AUTH_REQ)", 1000, &held_back));
+    assert_true(causes_pass(&causes, LEVEL_ERROR,
+                            "b:1: SASL authentication error (after 304ms in state AUTH_REQ)", 1000,
+                            &held_back));
     assert_int_equal(held_back, 0);
-    assert_false(causes_pass(&causes, LEVEL_ERROR, "b:1: SASL authentication error (after 7ms in state CONNECT)", 1001, &held_back));
-    assert_false(causes_pass(&causes, LEVEL_ERROR, "b:2: SASL authentication error", 60999, &held_back));
-    assert_true(causes_pass(&causes, LEVEL_ERROR, "b:1: SASL authentication error", 61000, &held_back));
+    assert_false(causes_pass(&causes, LEVEL_ERROR,
+                             "b:1: SASL authentication error (after 7ms in state CONNECT)", 1001,
+                             &held_back));
+    assert_false(
+        causes_pass(&causes, LEVEL_ERROR, "b:2: SASL authentication error", 60999, &held_back));
+    assert_true(
+        causes_pass(&causes, LEVEL_ERROR, "b:1: SASL authentication error", 61000, &held_back));
     assert_int_equal(held_back, 2);
 }
 
@@ -29,9 +35,12 @@ static void another_cause_is_shown_at_once(void **state) {
     (void)state;
     struct causes causes = fresh();
     int64_t held_back;
-    assert_true(causes_pass(&causes, LEVEL_ERROR, "Connect failed: Connection refused", 1000, &held_back));
-    assert_true(causes_pass(&causes, LEVEL_WARNING, "Failed to resolve 'kafka:9092'", 1000, &held_back));
-    assert_false(causes_pass(&causes, LEVEL_ERROR, "Connect failed: Connection refused", 1000, &held_back));
+    assert_true(
+        causes_pass(&causes, LEVEL_ERROR, "Connect failed: Connection refused", 1000, &held_back));
+    assert_true(
+        causes_pass(&causes, LEVEL_WARNING, "Failed to resolve 'kafka:9092'", 1000, &held_back));
+    assert_false(
+        causes_pass(&causes, LEVEL_ERROR, "Connect failed: Connection refused", 1000, &held_back));
 }
 
 static void what_is_no_warning_is_not_shown(void **state) {

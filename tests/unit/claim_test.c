@@ -22,7 +22,13 @@ static void test_a_claim_is_read_as_it_was_written(void **state) {
 }
 
 static void test_what_cannot_be_read_is_a_claim_of_nobody_known(void **state) {
-    static const char *const texts[] = {"", "null", "[]", "{", "{}", "{\"v\":1,\"owner\":7}", "{\"v\":1,\"owner\":\"x\"}",
+    static const char *const texts[] = {"",
+                                        "null",
+                                        "[]",
+                                        "{",
+                                        "{}",
+                                        "{\"v\":1,\"owner\":7}",
+                                        "{\"v\":1,\"owner\":\"x\"}",
                                         "{\"v\":1,\"owner\":\"11112222333344445\"}"};
     uint64_t owner, assignment;
     (void)state;
@@ -37,8 +43,9 @@ static void test_what_cannot_be_read_is_a_claim_of_nobody_known(void **state) {
 static void test_a_newer_versions_claim_is_read_for_what_is_known_of_it(void **state) {
     uint64_t owner, assignment;
     (void)state;
-    claim_from_json(span_of("{\"v\":2,\"owner\":\"000000000000002a\",\"more\":[1],\"assignment\":\"0000000000000003\"}"), &owner,
-                    &assignment);
+    claim_from_json(span_of("{\"v\":2,\"owner\":\"000000000000002a\",\"more\":[1],\"assignment\":"
+                            "\"0000000000000003\"}"),
+                    &owner, &assignment);
     assert_true(owner == 42 && assignment == 3);
 }
 

@@ -42,7 +42,8 @@ static void t_and_z_may_be_small(void **state) {
     assert_time("1970-01-01t00:00:01z", 1000);
     assert_time("1970-01-01T00:00:01z", 1000);
     assert_not_a_time("1970-01-01 00:00:01Z");
-    assert_not_a_time("1970-01-01\x14" "00:00:01Z");
+    assert_not_a_time("1970-01-01\x14"
+                      "00:00:01Z");
     assert_not_a_time("1970-01-01T00:00:01:");
 }
 
@@ -241,8 +242,9 @@ static void only_zero_goes_without_a_unit(void **state) {
 
 static void what_only_looks_like_a_duration_is_refused(void **state) {
     (void)state;
-    static const char *const texts[] = {"s",   "1.5s", "-1s", "+1s", "1 s",  " 1s", "1s ", "1S", "1w",
-                                        "1y", "1sec", "1us", "1hm", "1e3s", "0x1s", "1h 30m", "ms", "١s"};
+    static const char *const texts[] = {"s",   "1.5s", "-1s",  "+1s",    "1 s",  " 1s",
+                                        "1s ", "1S",   "1w",   "1y",     "1sec", "1us",
+                                        "1hm", "1e3s", "0x1s", "1h 30m", "ms",   "١s"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_not_a_duration(texts[i]);
     assert_int_equal(clock_parse_duration("1s\0", 3, &(int64_t){0}), -1);
@@ -266,8 +268,10 @@ static void a_duration_is_written_with_the_units_it_needs(void **state) {
     static const struct {
         int64_t ms;
         const char *text;
-    } cases[] = {{0, "0"},      {250, "250ms"}, {1000, "1s"}, {1500, "1s500ms"}, {15 * SECOND, "15s"},
-                 {90 * MINUTE, "1h30m"}, {DAY, "1d"},  {7 * DAY + 1, "7d1ms"}, {INT64_MAX, "106751991167d7h12m55s807ms"}};
+    } cases[] = {
+        {0, "0"},          {250, "250ms"},         {1000, "1s"},
+        {1500, "1s500ms"}, {15 * SECOND, "15s"},   {90 * MINUTE, "1h30m"},
+        {DAY, "1d"},       {7 * DAY + 1, "7d1ms"}, {INT64_MAX, "106751991167d7h12m55s807ms"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[CLOCK_TEXT_BYTES];
         clock_format_duration(cases[i].ms, text);

@@ -1,4 +1,5 @@
-/* Commands as records: what is written is read again, and what is none is refused with what is wrong. */
+/* Commands as records: what is written is read again, and what is none is refused with what is
+ * wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,21 +32,26 @@ static void test_commands_are_read_as_they_were_written(void **state) {
     int64_t cursors[] = {3, 17, 900719925474099312};
     struct command read;
     (void)state;
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REWIND, .cursor = 42}, BEGIN "\"rewind\",\"cursor\":42}");
+    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REWIND, .cursor = 42},
+                      BEGIN "\"rewind\",\"cursor\":42}");
     assert_int_equal(read.cursor, 42);
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_SKIP}, BEGIN "\"skip\"}");
     command_fini(&read);
     read = read_again(&(struct command){.born = BORN, .kind = COMMAND_RESUME}, BEGIN "\"resume\"}");
-    read =
-        read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99}, BEGIN "\"replay\",\"from\":0,\"to\":99}");
+    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99},
+                      BEGIN "\"replay\",\"from\":0,\"to\":99}");
     assert_int_equal(read.from, 0);
     assert_int_equal(read.to, 99);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_END_JOB, .job = 7}, BEGIN "\"end_job\",\"job\":7}");
+    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_END_JOB, .job = 7},
+                      BEGIN "\"end_job\",\"job\":7}");
     assert_int_equal(read.job, 7);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REDRIVE}, BEGIN "\"redrive\"}");
+    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REDRIVE},
+                      BEGIN "\"redrive\"}");
     assert_null(read.cursors);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REDRIVE, .cursors = cursors, .cursors_count = 3},
-                      BEGIN "\"redrive\",\"cursors\":[3,17,900719925474099312]}");
+    read = read_again(
+        &(struct command){
+            .born = BORN, .kind = COMMAND_REDRIVE, .cursors = cursors, .cursors_count = 3},
+        BEGIN "\"redrive\",\"cursors\":[3,17,900719925474099312]}");
     assert_int_equal(read.cursors_count, 3);
     assert_memory_equal(read.cursors, cursors, sizeof cursors);
     command_fini(&read);
@@ -55,8 +61,9 @@ static void test_a_test_s_data_stays_byte_for_byte(void **state) {
 #define DATA "{ \"copay\" : 25.00, \"n\":1e5,\"s\":\"\\u00e9\" }"
     char data[] = DATA;
     (void)state;
-    struct command read = read_again(&(struct command){.born = BORN, .kind = COMMAND_TEST, .topic = "drug.copay", .data = data},
-                                     BEGIN "\"test\",\"topic\":\"drug.copay\",\"data\":" DATA "}");
+    struct command read = read_again(
+        &(struct command){.born = BORN, .kind = COMMAND_TEST, .topic = "drug.copay", .data = data},
+        BEGIN "\"test\",\"topic\":\"drug.copay\",\"data\":" DATA "}");
     assert_string_equal(read.topic, "drug.copay");
     assert_string_equal(read.data, data);
     command_fini(&read);
@@ -67,20 +74,40 @@ static void test_members_that_a_reader_does_not_know_are_ignored(void **state) {
     struct error err;
     bool newer;
     (void)state;
-    const char *text = "{\"later\":[{}],\"v\":1,\"command\":\"rewind\",\"cursor\":1,\"born\":\"" BORN "\"}";
+    const char *text =
+        "{\"later\":[{}],\"v\":1,\"command\":\"rewind\",\"cursor\":1,\"born\":\"" BORN "\"}";
     assert_int_equal(command_from_json(&read, span_of(text), &newer, &err), 0);
     assert_int_equal(read.cursor, 1);
 }
 
 static void test_what_is_no_command_is_refused(void **state) {
     static const char *const bad[] = {
-        "", "null", "[]", "{", "{}", "{\"v\":1}", "{\"v\":0,\"born\":\"" BORN "\",\"command\":\"resume\"}",
-        "{\"v\":\"1\",\"born\":\"" BORN "\",\"command\":\"resume\"}", "{\"v\":1,\"born\":\"x\",\"command\":\"resume\"}",
-        "{\"v\":1,\"command\":\"resume\"}", BEGIN "\"explode\"}", BEGIN "1}", BEGIN "\"rewind\"}", BEGIN "\"rewind\",\"cursor\":-1}",
-        BEGIN "\"rewind\",\"cursor\":\"1\"}", BEGIN "\"rewind\",\"cursor\":1.5}", BEGIN "\"rewind\",\"cursor\":1000000000000000000}",
-        BEGIN "\"replay\",\"from\":1}", BEGIN "\"replay\",\"from\":2,\"to\":1}", BEGIN "\"redrive\",\"cursors\":[1,-2]}",
-        BEGIN "\"redrive\",\"cursors\":[[1]]}", BEGIN "\"test\",\"topic\":\"a.*\",\"data\":1}", BEGIN "\"test\",\"topic\":\"a\"}",
-        BEGIN "\"test\",\"data\":1}", BEGIN "\"end_job\"}", BEGIN "\"resume\"} x",
+        "",
+        "null",
+        "[]",
+        "{",
+        "{}",
+        "{\"v\":1}",
+        "{\"v\":0,\"born\":\"" BORN "\",\"command\":\"resume\"}",
+        "{\"v\":\"1\",\"born\":\"" BORN "\",\"command\":\"resume\"}",
+        "{\"v\":1,\"born\":\"x\",\"command\":\"resume\"}",
+        "{\"v\":1,\"command\":\"resume\"}",
+        BEGIN "\"explode\"}",
+        BEGIN "1}",
+        BEGIN "\"rewind\"}",
+        BEGIN "\"rewind\",\"cursor\":-1}",
+        BEGIN "\"rewind\",\"cursor\":\"1\"}",
+        BEGIN "\"rewind\",\"cursor\":1.5}",
+        BEGIN "\"rewind\",\"cursor\":1000000000000000000}",
+        BEGIN "\"replay\",\"from\":1}",
+        BEGIN "\"replay\",\"from\":2,\"to\":1}",
+        BEGIN "\"redrive\",\"cursors\":[1,-2]}",
+        BEGIN "\"redrive\",\"cursors\":[[1]]}",
+        BEGIN "\"test\",\"topic\":\"a.*\",\"data\":1}",
+        BEGIN "\"test\",\"topic\":\"a\"}",
+        BEGIN "\"test\",\"data\":1}",
+        BEGIN "\"end_job\"}",
+        BEGIN "\"resume\"} x",
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -106,7 +133,8 @@ static void test_more_cursors_than_the_limit_are_refused(void **state) {
         for (int i = 1; i < COMMAND_CURSORS_MAX + extra; i++)
             buf_printf(&text, ",%d", i);
         buf_puts(&text, "]}");
-        assert_int_equal(command_from_json(&read, (struct span){text.data, text.len}, &newer, &err), extra ? -1 : 0);
+        assert_int_equal(command_from_json(&read, (struct span){text.data, text.len}, &newer, &err),
+                         extra ? -1 : 0);
         assert_int_equal(read.cursors_count, extra ? 0 : COMMAND_CURSORS_MAX);
         command_fini(&read);
     }
@@ -119,7 +147,8 @@ static void test_a_newer_version_is_told_apart_whatever_else_it_holds(void **sta
     struct error err;
     bool newer = false;
     (void)state;
-    assert_int_equal(command_from_json(&read, span_of("{\"v\":2,\"command\":\"explode\"}"), &newer, &err), -1);
+    assert_int_equal(
+        command_from_json(&read, span_of("{\"v\":2,\"command\":\"explode\"}"), &newer, &err), -1);
     assert_true(newer);
 }
 

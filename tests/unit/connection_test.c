@@ -12,8 +12,10 @@ static int make_server(void **state) {
     struct error err;
     if (make_loop(state))
         return -1;
-    const struct http_server_options options = {
-        .listen = "127.0.0.1:0", .max_connections_per_address = 2, .header_timeout_ms = 60000, .body_timeout_ms = 60000};
+    const struct http_server_options options = {.listen = "127.0.0.1:0",
+                                                .max_connections_per_address = 2,
+                                                .header_timeout_ms = 60000,
+                                                .body_timeout_ms = 60000};
     server = http_server_new(loop, &options, &err);
     return server ? 0 : -1;
 }
@@ -32,7 +34,8 @@ static bool connects(const char *text) {
     bool is_v6 = inet_pton(AF_INET6, text, &v6.sin6_addr) == 1;
     assert_true(is_v6 || inet_pton(AF_INET, text, &v4.sin_addr) == 1);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    bool taken = MHD_add_connection(server->daemon, ends[0], is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+    bool taken = MHD_add_connection(server->daemon, ends[0],
+                                    is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
                                     is_v6 ? sizeof v6 : sizeof v4) == MHD_YES;
     MHD_run(server->daemon);
     return taken;
@@ -53,7 +56,8 @@ static void test_a_64_of_ipv6_counts_as_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_addresses_of_ipv4_count_each, make_server, free_server),
+        cmocka_unit_test_setup_teardown(test_addresses_of_ipv4_count_each, make_server,
+                                        free_server),
         cmocka_unit_test_setup_teardown(test_a_64_of_ipv6_counts_as_one, make_server, free_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it began to read, and in the middle. */
+/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it
+ * began to read, and in the middle. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -7,7 +8,15 @@
 #include "common/kafka/consumer.h"
 #include "feed_world.h"
 
-enum { RECORDS = 20, TIMES = 3000, JUMPS = 20, TAKEN_AT_A_PLACE = 5, PLACES = 1000, FILL_US = 5000, STALL_MS = 1000 };
+enum {
+    RECORDS = 20,
+    TIMES = 3000,
+    JUMPS = 20,
+    TAKEN_AT_A_PLACE = 5,
+    PLACES = 1000,
+    FILL_US = 5000,
+    STALL_MS = 1000
+};
 
 struct seen {
     struct world *world;
@@ -38,9 +47,15 @@ static bool has_ended(void *arg) { return ((struct seen *)arg)->ended; }
 
 static void open_consumer(struct seen *seen, struct world *w) {
     struct error err;
-    const struct consumer_options options = {
-        .kafka = &w->config, .fetch_wait_ms = 10, .queue_kib = 64, .message = on_message, .end = on_end, .failed = on_failed, .arg = seen};
-    *seen = (struct seen){.world = w, .consumer = consumer_new(w->loop, &options, &err), .first = -1};
+    const struct consumer_options options = {.kafka = &w->config,
+                                             .fetch_wait_ms = 10,
+                                             .queue_kib = 64,
+                                             .message = on_message,
+                                             .end = on_end,
+                                             .failed = on_failed,
+                                             .arg = seen};
+    *seen = (struct seen){
+        .world = w, .consumer = consumer_new(w->loop, &options, &err), .first = -1};
     assert_non_null(seen->consumer);
 }
 
@@ -110,8 +125,13 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
     for (int i = 1; i < 2 * PLACES; i++)
         write_event(&w, FEED_A, "t", 1000);
     flush(&w);
-    const struct consumer_options options = {.kafka = &w.config, .fetch_wait_ms = 10, .queue_kib = 64, .message = on_message_at_a_place,
-                                             .end = on_end, .failed = on_failed, .arg = &j};
+    const struct consumer_options options = {.kafka = &w.config,
+                                             .fetch_wait_ms = 10,
+                                             .queue_kib = 64,
+                                             .message = on_message_at_a_place,
+                                             .end = on_end,
+                                             .failed = on_failed,
+                                             .arg = &j};
     j.seen.consumer = consumer_new(w.loop, &options, &err);
     assert_non_null(j.seen.consumer);
     jump(&j);
@@ -136,10 +156,12 @@ static bool has_failed(void *arg) { return atomic_load((atomic_int *)arg) > 0; }
 static bool looked_often(void *arg) { return ++*(int *)arg > 100; }
 
 static void a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_read(void **state) {
-    static char protocol[] = "security.protocol", mechanism[] = "sasl.mechanism", user[] = "sasl.username", password[] = "sasl.password",
-                sasl[] = "sasl_plaintext", plain[] = "PLAIN", nobody[] = "nobody";
+    static char protocol[] = "security.protocol", mechanism[] = "sasl.mechanism",
+                user[] = "sasl.username", password[] = "sasl.password", sasl[] = "sasl_plaintext",
+                plain[] = "PLAIN", nobody[] = "nobody";
     int looks = 0;
-    char *names[] = {protocol, mechanism, user, password}, *values[] = {sasl, plain, nobody, nobody};
+    char *names[] = {protocol, mechanism, user, password},
+         *values[] = {sasl, plain, nobody, nobody};
     struct world w;
     struct seen seen;
     (void)state;
@@ -156,8 +178,9 @@ static void a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_r
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force),
-                                       cmocka_unit_test(a_jump_from_where_all_was_fetched_that_may_be_takes_no_second),
-                                       cmocka_unit_test(a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_read)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(assignments_at_once_leave_the_last_one_in_force),
+        cmocka_unit_test(a_jump_from_where_all_was_fetched_that_may_be_takes_no_second),
+        cmocka_unit_test(a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

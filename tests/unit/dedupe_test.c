@@ -1,4 +1,5 @@
-/* The index of ids: what is a repeat and what a conflict, what is forgotten and when, and what it costs. */
+/* The index of ids: what is a repeat and what a conflict, what is forgotten and when, and what it
+ * costs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ enum { HOUR_MS = 3600 * 1000 };
 static const unsigned char secret[SIPHASH_KEY_BYTES] = "a key of 16 byte";
 static const struct span no_key = {NULL, 0};
 
-static struct dedupe_print print_of(const struct dedupe *d, const char *id, const char *topic, struct span key, const char *data) {
+static struct dedupe_print print_of(const struct dedupe *d, const char *id, const char *topic,
+                                    struct span key, const char *data) {
     struct dedupe_print print;
     dedupe_print_id(d, span_of(id), &print);
     dedupe_print_content(d, span_of(topic), key, span_of(data), 0, &print);
@@ -29,8 +31,8 @@ static struct dedupe_print numbered(const struct dedupe *d, unsigned number) {
     return print_of(d, id, "t", no_key, "1");
 }
 
-static void assert_found(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms, enum dedupe_found expected,
-                         int64_t expected_cursor) {
+static void assert_found(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms,
+                         enum dedupe_found expected, int64_t expected_cursor) {
     int64_t cursor = -1;
     assert_int_equal(dedupe_find(d, print, now_ms, &cursor), expected);
     assert_int_equal(cursor, expected_cursor);
@@ -45,11 +47,16 @@ static void test_a_repeat_has_the_first_ones_cursor_and_other_content_is_a_confl
     assert_found(d, &first, 0, DEDUPE_REPEAT, 7);
     static const struct {
         const char *topic, *key, *data;
-    } others[] = {{"drug.copaz", "k", "{\"a\":1}"}, {"drug.copay", "l", "{\"a\":1}"}, {"drug.copay", NULL, "{\"a\":1}"},
-                  {"drug.copay", "k", "{\"a\":2}"}, {"drug.copa", "yk", "{\"a\":1}"}, {"drug.copay", "k{", "\"a\":1}"},
+    } others[] = {{"drug.copaz", "k", "{\"a\":1}"},
+                  {"drug.copay", "l", "{\"a\":1}"},
+                  {"drug.copay", NULL, "{\"a\":1}"},
+                  {"drug.copay", "k", "{\"a\":2}"},
+                  {"drug.copa", "yk", "{\"a\":1}"},
+                  {"drug.copay", "k{", "\"a\":1}"},
                   {"drug.copay", "k", ""}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        struct dedupe_print other = print_of(d, "x", others[i].topic, span_of(others[i].key), others[i].data);
+        struct dedupe_print other = print_of(d, "x", others[i].topic, span_of(others[i].key),
+                                             others[i].data);
         assert_found(d, &other, 0, DEDUPE_CONFLICT, 7);
     }
     struct dedupe_print unknown = print_of(d, "y", "drug.copay", span_of("k"), "{\"a\":1}");
@@ -60,7 +67,8 @@ static void test_a_repeat_has_the_first_ones_cursor_and_other_content_is_a_confl
 static void test_of_several_records_of_one_id_the_lowest_cursor_counts(void **state) {
     struct dedupe *d = dedupe_new(10, HOUR_MS, secret);
     (void)state;
-    struct dedupe_print mine = print_of(d, "x", "t", no_key, "1"), theirs = print_of(d, "x", "t", no_key, "2");
+    struct dedupe_print mine = print_of(d, "x", "t", no_key, "1"),
+                        theirs = print_of(d, "x", "t", no_key, "2");
     assert_false(dedupe_add(d, &mine, 9, 0));
     assert_true(dedupe_add(d, &mine, 12, 0)); /* twice in the log */
     assert_true(dedupe_holds(d, &mine, 9));
@@ -124,12 +132,14 @@ static void test_the_newest_ids_stay_when_there_are_too_many(void **state) {
     assert_int_equal(dedupe_count(d, 0), MAX);
     for (unsigned i = 0; i < ADDED; i++) {
         struct dedupe_print print = numbered(d, i);
-        assert_found(d, &print, 0, i < ADDED - MAX ? DEDUPE_NEW : DEDUPE_REPEAT, i < ADDED - MAX ? -1 : (int64_t)i);
+        assert_found(d, &print, 0, i < ADDED - MAX ? DEDUPE_NEW : DEDUPE_REPEAT,
+                     i < ADDED - MAX ? -1 : (int64_t)i);
     }
     dedupe_free(d);
 }
 
-/* Random additions over few ids, times that advance, all ids looked up against a model in a plain array. */
+/* Random additions over few ids, times that advance, all ids looked up against a model in a plain
+ * array. */
 static void test_it_finds_what_a_plain_list_finds(void **state) {
     enum { IDS = 120, MAX = 37, STEPS = 20000, WINDOW_MS = 500 };
     struct dedupe *d = dedupe_new(MAX, WINDOW_MS, secret);
@@ -150,7 +160,8 @@ static void test_it_finds_what_a_plain_list_finds(void **state) {
         size_t i = oldest;
         while (i < count && list[i].id != id)
             i++;
-        assert_found(d, &print, now, i < count ? DEDUPE_REPEAT : DEDUPE_NEW, i < count ? list[i].cursor : -1);
+        assert_found(d, &print, now, i < count ? DEDUPE_REPEAT : DEDUPE_NEW,
+                     i < count ? list[i].cursor : -1);
         dedupe_add(d, &print, step, now);
         if (i < count)
             continue;

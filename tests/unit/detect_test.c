@@ -11,7 +11,13 @@
 #include "common/base/buf.h"
 #include "common/model/detect.h"
 
-enum { SSN = 1 << DETECT_SSN, EMAIL = 1 << DETECT_EMAIL, PHONE = 1 << DETECT_PHONE, CARD = 1 << DETECT_CARD, ALL = 15 };
+enum {
+    SSN = 1 << DETECT_SSN,
+    EMAIL = 1 << DETECT_EMAIL,
+    PHONE = 1 << DETECT_PHONE,
+    CARD = 1 << DETECT_CARD,
+    ALL = 15
+};
 
 /* The text with each match as [match]. */
 static void mark(struct span text, unsigned kinds, struct buf *out) {
@@ -35,10 +41,12 @@ struct example {
 static void check(unsigned kinds, const struct example *examples, size_t count) {
     struct buf out = {0};
     for (size_t i = 0; i < count; i++) {
-        char *text = mem_alloc(strlen(examples[i].text)); /* no NUL behind: a sanitizer sees a step beyond the end */
+        char *text = mem_alloc(
+            strlen(examples[i].text)); /* no NUL behind: a sanitizer sees a step beyond the end */
         memcpy(text, examples[i].text, strlen(examples[i].text));
         mark((struct span){text, strlen(examples[i].text)}, kinds, &out);
-        assert_string_equal(buf_string(&out), examples[i].marked ? examples[i].marked : examples[i].text);
+        assert_string_equal(buf_string(&out),
+                            examples[i].marked ? examples[i].marked : examples[i].text);
         free(text);
     }
     buf_fini(&out);
@@ -50,8 +58,18 @@ static void test_social_security_numbers(void **state) {
         {"123-45-6789", "[123-45-6789]"},
         {"123 45 6789", "[123 45 6789]"},
         {"123.45.6789", "[123.45.6789]"},
-        {"123\xe2\x80\x91" "45\xe2\x80\x91" "6789", "[123\xe2\x80\x91" "45\xe2\x80\x91" "6789]"},
-        {"123\xc2\xa0" "45\xc2\xa0" "6789", "[123\xc2\xa0" "45\xc2\xa0" "6789]"},
+        {"123\xe2\x80\x91"
+         "45\xe2\x80\x91"
+         "6789",
+         "[123\xe2\x80\x91"
+         "45\xe2\x80\x91"
+         "6789]"},
+        {"123\xc2\xa0"
+         "45\xc2\xa0"
+         "6789",
+         "[123\xc2\xa0"
+         "45\xc2\xa0"
+         "6789]"},
         {"SSN123-45-6789, or 987-65-4321.", "SSN[123-45-6789], or [987-65-4321]."},
         {"a123-45-6789b", "a[123-45-6789]b"},
         {"123 - 45 - 6789", "[123 - 45 - 6789]"},
@@ -182,11 +200,27 @@ static void test_the_kinds_have_names(void **state) {
     assert_int_equal(detect_kind_of(""), -1);
 }
 
-/* A megabyte of each takes less than a second of CPU, with room for a sanitizer; what grows with the square would take minutes. */
+/* A megabyte of each takes less than a second of CPU, with room for a sanitizer; what grows with
+ * the square would take minutes. */
 static void test_no_text_makes_it_slow(void **state) {
-    static const char *const pieces[] = {"a",     "@",     "a@",          "a.",   "@a.",  "1",   "4",    "4 ", "+",  "+1",
-                                         "+1 (1", "(555)", "123-45-6789", "a@b.c", "1-2-", "555 ",
-                                         "a@b.cd 123-45-6789 ", "4111 1111 1111 1111 "};
+    static const char *const pieces[] = {"a",
+                                         "@",
+                                         "a@",
+                                         "a.",
+                                         "@a.",
+                                         "1",
+                                         "4",
+                                         "4 ",
+                                         "+",
+                                         "+1",
+                                         "+1 (1",
+                                         "(555)",
+                                         "123-45-6789",
+                                         "a@b.c",
+                                         "1-2-",
+                                         "555 ",
+                                         "a@b.cd 123-45-6789 ",
+                                         "4111 1111 1111 1111 "};
     struct buf text = {0};
     (void)state;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {

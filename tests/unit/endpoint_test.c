@@ -91,7 +91,8 @@ static void a_jobs_failure_holds_up_the_live_lane_and_the_other_way_round(UNUSED
 }
 
 static void a_test_frees_the_endpoint_and_can_hold_it_up(UNUSED void **state) {
-    const struct lane_outcome bad = {.status = 0, .error = "connection refused"}, good = {.status = 200};
+    const struct lane_outcome bad = {.status = 0, .error = "connection refused"},
+                              good = {.status = 200};
     for (int round = 0; round < 2; round++) {
         uint64_t number = endpoint_start(&endpoint);
         endpoint_end(&endpoint);

@@ -18,8 +18,9 @@ static void test_an_id_of_a_topics_cursor_names_the_topic(void **state) {
 }
 
 static void test_other_ids_name_no_topic(void **state) {
-    static const char *const others[] = {"a",    "a:",   ":1",     "a/b",   "a:1x",
-                                         "a:b",  "/a:1", "a//b:1", "a b:1", "018f3c2e-7d1a-7c3e-9b1f-5d0c2a4e6f80"};
+    static const char *const others[] = {
+        "a",   "a:",   ":1",     "a/b",   "a:1x",
+        "a:b", "/a:1", "a//b:1", "a b:1", "018f3c2e-7d1a-7c3e-9b1f-5d0c2a4e6f80"};
     char topic[TOPIC_BYTES_MAX + 1];
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

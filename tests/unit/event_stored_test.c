@@ -16,9 +16,11 @@ static const char *const bodies[] = {
     "{\"topic\":\"a\",\"data\":1}",
     "{\"topic\":\"a.b\",\"data\":null,\"id\":\"x\"}",
     "{\"topic\":\"a\",\"data\":{\"data\":{\"x\":\"\\\"data\\\":2\"}},\"key\":\"k\"}",
-    "{\"topic\":\"a\",\"data\":[ 1,\r\n2 ],\"key\":\"\\\"data\\\":3,\\\\\",\"id\":\"\\\"data\\\":\\\\\"}",
+    "{\"topic\":\"a\",\"data\":[ 1,\r\n2 "
+    "],\"key\":\"\\\"data\\\":3,\\\\\",\"id\":\"\\\"data\\\":\\\\\"}",
     "{\"topic\":\"data\",\"data\":\"data\",\"key\":\"data\",\"id\":\"data\",\"cursor\":18}",
-    "{\"topic\":\"a\",\"data\":\"\",\"key\":\"\\u00e9\\ud83d\\ude00\\u0001\",\"cursor\":0,\"ts\":\"2024-05-07T14:03:11Z\"}",
+    "{\"topic\":\"a\",\"data\":\"\",\"key\":\"\\u00e9\\ud83d\\ude00\\u0001\",\"cursor\":0,\"ts\":"
+    "\"2024-05-07T14:03:11Z\"}",
 };
 enum { BODIES = sizeof bodies / sizeof *bodies };
 
@@ -51,7 +53,8 @@ static void test_data_is_found_behind_any_envelope(void **state) {
     buf_fini(&data);
 }
 
-/* Each beginning of stored bytes, in memory of its own, so that a sanitizer sees a step beyond it. */
+/* Each beginning of stored bytes, in memory of its own, so that a sanitizer sees a step beyond it.
+ */
 static void test_bytes_that_are_cut_off_are_never_read_beyond(void **state) {
     struct buf stored = {0}, data = {0};
     (void)state;
@@ -70,9 +73,15 @@ static void test_bytes_that_are_cut_off_are_never_read_beyond(void **state) {
 }
 
 static void test_what_was_stored_otherwise_has_none(void **state) {
-    static const char *const others[] = {"", "{", "{}", "[1]", "{\"topic\":[],\"data\":1}", "{\"topic\" :\"a\",\"data\":1}",
+    static const char *const others[] = {"",
+                                         "{",
+                                         "{}",
+                                         "[1]",
+                                         "{\"topic\":[],\"data\":1}",
+                                         "{\"topic\" :\"a\",\"data\":1}",
                                          "{\"topic\":\"a\" ,\"data\":1}",
-                                         "{\"a\":\"b\"}", "{\"a\":\"\\x\",\"data\":1}"};
+                                         "{\"a\":\"b\"}",
+                                         "{\"a\":\"\\x\",\"data\":1}"};
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_null(event_stored_data(span_of(others[i])).data);

@@ -1,4 +1,5 @@
-/* The event: what a publisher may send, the bytes that are stored of it, and those that are delivered. */
+/* The event: what a publisher may send, the bytes that are stored of it, and those that are
+ * delivered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,13 +90,15 @@ static int free_out(void **state) {
 
 static void test_an_event_of_topic_and_data_gets_an_id_and_a_time(void **state) {
     (void)state;
-    assert_stored("{'topic':'drug.copay','data':{'copay':25}}", STORED("drug.copay", "'data':{'copay':25}"));
+    assert_stored("{'topic':'drug.copay','data':{'copay':25}}",
+                  STORED("drug.copay", "'data':{'copay':25}"));
     assert_false(event.has_own_id || event.has_key || event.has_source_cursor || event.tombstone);
 }
 
 static void test_stored_members_have_one_order_whatever_the_publishers(void **state) {
-    static const char *const members[] = {"'topic':'drug.copay'", "'data':{'copay':25}", "'id':'e-1'", "'key':'k'",
-                                          "'ts':'2024-05-07T14:03:11Z'", "'cursor':1842"};
+    static const char *const members[] = {
+        "'topic':'drug.copay'",        "'data':{'copay':25}", "'id':'e-1'", "'key':'k'",
+        "'ts':'2024-05-07T14:03:11Z'", "'cursor':1842"};
     (void)state;
     for (unsigned n = 0; n < 720; n++) { /* all orders */
         char body[256] = "{", used[6] = {0};
@@ -107,7 +110,8 @@ static void test_stored_members_have_one_order_whatever_the_publishers(void **st
             size_t len = strlen(body);
             snprintf(body + len, sizeof body - len, "%s%s", members[at], i < 5 ? " , " : "}");
         }
-        assert_stored(body, "{'topic':'drug.copay','id':'e-1','key':'k','ts':'2024-05-07T14:03:11Z','source_cursor':1842,"
+        assert_stored(body, "{'topic':'drug.copay','id':'e-1','key':'k','ts':'2024-05-07T14:03:11Z'"
+                            ",'source_cursor':1842,"
                             "'data':{'copay':25}}");
     }
     assert_true(event.has_own_id && event.has_key && event.has_source_cursor);
@@ -115,19 +119,24 @@ static void test_stored_members_have_one_order_whatever_the_publishers(void **st
 
 static void test_escaped_names_and_values_mean_what_they_say(void **state) {
     (void)state;
-    assert_stored("{'t\\u006fpic':'drug\\u002ecopay','\\u0064ata':'\\u0041','id':'\\u0061','key':'\\u00e9\\/\\n\\\"'}",
-                  "{'topic':'drug.copay','id':'a','key':'\u00e9/\\n\\\"','ts':'" TS "','data':'\\u0041'}");
+    assert_stored("{'t\\u006fpic':'drug\\u002ecopay','\\u0064ata':'\\u0041','id':'\\u0061','key':'"
+                  "\\u00e9\\/\\n\\\"'}",
+                  "{'topic':'drug.copay','id':'a','key':'\u00e9/\\n\\\"','ts':'" TS
+                  "','data':'\\u0041'}");
 }
 
 static void test_data_is_kept_byte_for_byte_but_for_line_breaks_between_tokens(void **state) {
     (void)state;
-    assert_stored("{\n  'topic': 'a',\r\n  'data': {\r\n\t'b' : [ 1.0e+0,\n  'x\\r\\n\\u000a\\/\u00e9  y' ]\n  }\n}\n",
+    assert_stored("{\n  'topic': 'a',\r\n  'data': {\r\n\t'b' : [ 1.0e+0,\n  "
+                  "'x\\r\\n\\u000a\\/\u00e9  y' ]\n  }\n}\n",
                   STORED("a", "'data':{  \t'b' : [ 1.0e+0,   'x\\r\\n\\u000a\\/\u00e9  y' ]   }"));
     assert_null(strpbrk(out.data, "\r\n"));
 }
 
 static void test_data_may_be_any_value_and_white_space_around_it_is_not_kept(void **state) {
-    static const char *const values[] = {"null", "true", "0", "-0", "1E400", "12345678901234567890", "''", "'\\u0000'", "[]", "[ ]", "{}"};
+    static const char *const values[] = {
+        "null", "true",      "0",  "-0",  "1E400", "12345678901234567890",
+        "''",   "'\\u0000'", "[]", "[ ]", "{}"};
     char body[128], expected[256];
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -161,8 +170,12 @@ static void test_datas_size_is_that_of_its_bytes_as_sent(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         bool too_large;
-        assert_int_equal(event_parse(&event, span_of(json(of_data(values[i]))), strlen(values[i]), ID, TS, &too_large, &err), 0);
-        assert_int_equal(event_parse(&event, span_of(json(of_data(values[i]))), strlen(values[i]) - 1, ID, TS, &too_large, &err), -1);
+        assert_int_equal(event_parse(&event, span_of(json(of_data(values[i]))), strlen(values[i]),
+                                     ID, TS, &too_large, &err),
+                         0);
+        assert_int_equal(event_parse(&event, span_of(json(of_data(values[i]))),
+                                     strlen(values[i]) - 1, ID, TS, &too_large, &err),
+                         -1);
         assert_true(too_large);
     }
 }
@@ -222,10 +235,19 @@ static void test_a_key_has_1_to_256_bytes(void **state) {
 }
 
 static void test_ts_is_any_rfc_3339_time_and_kept_as_given(void **state) {
-    static const char *const good[] = {"2024-05-07T14:03:11Z", "2024-05-07t14:03:11.1z", "2024-02-29T23:59:59.123456789+05:45",
+    static const char *const good[] = {"2024-05-07T14:03:11Z", "2024-05-07t14:03:11.1z",
+                                       "2024-02-29T23:59:59.123456789+05:45",
                                        "0001-01-01T00:00:00-23:59"};
-    static const char *const bad[] = {"", "2024-05-07", "2024-05-07 14:03:11Z", "2024-05-07T14:03:11", "2023-02-29T00:00:00Z",
-                                      "2024-05-07T24:00:00Z", "2024-05-07T14:03:11.Z", "2024-05-07T14:03Z", "1715090591", "now"};
+    static const char *const bad[] = {"",
+                                      "2024-05-07",
+                                      "2024-05-07 14:03:11Z",
+                                      "2024-05-07T14:03:11",
+                                      "2023-02-29T00:00:00Z",
+                                      "2024-05-07T24:00:00Z",
+                                      "2024-05-07T14:03:11.Z",
+                                      "2024-05-07T14:03Z",
+                                      "1715090591",
+                                      "now"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(parse(with_text("ts", good[i])), 0);
@@ -233,7 +255,9 @@ static void test_ts_is_any_rfc_3339_time_and_kept_as_given(void **state) {
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_refused(with_text("ts", bad[i]), "ts", "RFC 3339");
-    assert_refused(with_text("ts", "2024-05-07T14:03:11.00000000000000000000000000000000000000000000000000Z"), "ts", "longer");
+    assert_refused(
+        with_text("ts", "2024-05-07T14:03:11.00000000000000000000000000000000000000000000000000Z"),
+        "ts", "longer");
 }
 
 /* --- the publisher's own cursor */
@@ -241,27 +265,32 @@ static void test_ts_is_any_rfc_3339_time_and_kept_as_given(void **state) {
 static void test_the_publishers_cursor_becomes_source_cursor_and_makes_the_id(void **state) {
     (void)state;
     assert_stored("{'topic':'drug.copay','data':{},'cursor':1842}",
-                  "{'topic':'drug.copay','id':'drug/copay:1842','ts':'" TS "','source_cursor':1842,'data':{}}");
+                  "{'topic':'drug.copay','id':'drug/copay:1842','ts':'" TS
+                  "','source_cursor':1842,'data':{}}");
     assert_true(event.has_own_id);
-    assert_stored("{'topic':'a.b.c','data':{},'cursor':0}", "{'topic':'a.b.c','id':'a/b/c:0','ts':'" TS "','source_cursor':0,'data':{}}");
+    assert_stored("{'topic':'a.b.c','data':{},'cursor':0}",
+                  "{'topic':'a.b.c','id':'a/b/c:0','ts':'" TS "','source_cursor':0,'data':{}}");
 }
 
 static void test_an_id_of_its_own_stands_beside_the_publishers_cursor(void **state) {
     (void)state;
     assert_stored("{'topic':'drug.copay','data':{},'cursor':1842,'id':'mine'}",
-                  "{'topic':'drug.copay','id':'mine','ts':'" TS "','source_cursor':1842,'data':{}}");
+                  "{'topic':'drug.copay','id':'mine','ts':'" TS
+                  "','source_cursor':1842,'data':{}}");
 }
 
 static void test_the_longest_topic_and_cursor_make_an_id_that_fits(void **state) {
     char body[256];
     (void)state;
-    snprintf(body, sizeof body, "{'topic':'%064d.%035d','data':1,'cursor':999999999999999999}", 0, 0);
+    snprintf(body, sizeof body, "{'topic':'%064d.%035d','data':1,'cursor':999999999999999999}", 0,
+             0);
     assert_int_equal(parse(body), 0);
     assert_int_equal(strlen(event.id), 100 + 1 + 18);
 }
 
 static void test_a_cursor_is_a_whole_number_without_sign(void **state) {
-    static const char *const bad[] = {"-1", "-0", "1.0", "1e3", "1000000000000000000", "'1842'", "null", "true", "[1]", "{}"};
+    static const char *const bad[] = {"-1",     "-0",   "1.0",  "1e3", "1000000000000000000",
+                                      "'1842'", "null", "true", "[1]", "{}"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_refused(with("cursor", bad[i]), "cursor", "whole number");
@@ -276,14 +305,16 @@ static void test_each_member_has_its_type(void **state) {
     (void)state;
     for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
         for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-            snprintf(body, sizeof body, "{'%s':%s,%s'data':1}", texts[t], others[i], t ? "'topic':'a'," : "");
+            snprintf(body, sizeof body, "{'%s':%s,%s'data':1}", texts[t], others[i],
+                     t ? "'topic':'a'," : "");
             assert_refused(body, texts[t], "must be a string");
         }
     }
 }
 
 static void test_a_bad_topic_is_refused_with_the_reason(void **state) {
-    static const char *const bad[] = {"", "a..b", "a.*", "*", "a b", "a/b", "\u00e9", "a.b.c.d.e.f.g.h.i", "a\\u0000"};
+    static const char *const bad[] = {
+        "", "a..b", "a.*", "*", "a b", "a/b", "\u00e9", "a.b.c.d.e.f.g.h.i", "a\\u0000"};
     char body[64];
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -301,10 +332,12 @@ static void test_topic_and_data_must_be_there(void **state) {
 
 static void test_an_unknown_field_is_named(void **state) {
     (void)state;
-    assert_refused("{'topic':'a','data':1,'prev_cursor':1}", "prev_cursor", "is no field of an event");
+    assert_refused("{'topic':'a','data':1,'prev_cursor':1}", "prev_cursor",
+                   "is no field of an event");
     assert_refused("{'topic':'a','data':1,'Topic':'b'}", "Topic", "is no field");
     assert_refused("{'topic':'a','data':1,'':1}", "", "is no field");
-    assert_refused("{'topic':'a','data':1,'source_cursor':1}", "source_cursor", "topic, data, key, id, cursor, ts");
+    assert_refused("{'topic':'a','data':1,'source_cursor':1}", "source_cursor",
+                   "topic, data, key, id, cursor, ts");
 }
 
 static void test_a_name_that_begins_like_a_fields_before_a_zero_character_is_unknown(void **state) {
@@ -338,9 +371,18 @@ static void test_a_member_that_is_there_twice_is_named(void **state) {
 
 static void test_what_is_not_an_object_of_json_is_refused(void **state) {
     static const char *const bodies[] = {
-        "", "1", "[]", "[{'topic':'a','data':1}]", "'a'", "{'topic':'a','data':NaN}", "{'topic':'a','data':-01}", "{'topic':'a','data':1}x",
-        "\xef\xbb\xbf{'topic':'a','data':1}", "{'topic':'a','data':'\xc0\xaf'}",
-        "{'topic':'a','data':'\\ud800'}", "{'topic':'a','data':'\n'}",
+        "",
+        "1",
+        "[]",
+        "[{'topic':'a','data':1}]",
+        "'a'",
+        "{'topic':'a','data':NaN}",
+        "{'topic':'a','data':-01}",
+        "{'topic':'a','data':1}x",
+        "\xef\xbb\xbf{'topic':'a','data':1}",
+        "{'topic':'a','data':'\xc0\xaf'}",
+        "{'topic':'a','data':'\\ud800'}",
+        "{'topic':'a','data':'\n'}",
     };
     (void)state;
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
@@ -367,8 +409,10 @@ static void test_null_data_is_a_tombstone_only_with_a_key(void **state) {
         const char *body;
         bool tombstone;
     } cases[] = {
-        {"{'topic':'a','data':null,'key':'k'}", true},    {"{'key':'k','data': null ,'topic':'a'}", true},
-        {"{'topic':'a','data':'null','key':'k'}", false}, {"{'topic':'a','data':[null],'key':'k'}", false},
+        {"{'topic':'a','data':null,'key':'k'}", true},
+        {"{'key':'k','data': null ,'topic':'a'}", true},
+        {"{'topic':'a','data':'null','key':'k'}", false},
+        {"{'topic':'a','data':[null],'key':'k'}", false},
         {"{'topic':'a','data':null}", false},
     };
     (void)state;
@@ -379,8 +423,9 @@ static void test_null_data_is_a_tombstone_only_with_a_key(void **state) {
 }
 
 static void test_a_tombstone_remade_from_its_headers_is_the_stored_form(void **state) {
-    static const char *const more[] = {"'key':'k'", "'key':'\\\"\\\\\\u0001\u00e9','id':'a\\\"b','ts':'2024-05-07T14:03:11+02:00'",
-                                       "'key':'k','cursor':1842", "'key':'k','cursor':0"};
+    static const char *const more[] = {
+        "'key':'k'", "'key':'\\\"\\\\\\u0001\u00e9','id':'a\\\"b','ts':'2024-05-07T14:03:11+02:00'",
+        "'key':'k','cursor':1842", "'key':'k','cursor':0"};
     (void)state;
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         struct buf stored = {0}, remade = {0};
@@ -388,7 +433,8 @@ static void test_a_tombstone_remade_from_its_headers_is_the_stored_form(void **s
         snprintf(body, sizeof body, "{'topic':'drug.copay','data':null,%s}", more[i]);
         assert_int_equal(parse(body), 0);
         event_store(&event, &stored);
-        event_store_tombstone(span_of(event.topic), span_of(event.id), (struct span){event.key, event.key_len}, span_of(event.ts),
+        event_store_tombstone(span_of(event.topic), span_of(event.id),
+                              (struct span){event.key, event.key_len}, span_of(event.ts),
                               event.source_cursor, event.has_source_cursor, &remade);
         assert_string_equal(remade.data, stored.data);
         buf_fini(&stored);
@@ -398,11 +444,13 @@ static void test_a_tombstone_remade_from_its_headers_is_the_stored_form(void **s
 
 /* --- as delivered */
 
-static void assert_spliced(int64_t cursor, int64_t prev_cursor, bool compacted, const char *members) {
+static void assert_spliced(int64_t cursor, int64_t prev_cursor, bool compacted,
+                           const char *members) {
     struct buf stored = {0};
     char expected[256];
     buf_puts(&stored, json(STORED("drug.copay", "'data':{}")));
-    snprintf(expected, sizeof expected, "{'topic':'drug.copay',%s'id':'" ID "','ts':'" TS "','data':{}}", members);
+    snprintf(expected, sizeof expected,
+             "{'topic':'drug.copay',%s'id':'" ID "','ts':'" TS "','data':{}}", members);
     buf_clear(&out);
     event_splice(content(&stored), strlen("drug.copay"), cursor, prev_cursor, compacted, &out);
     assert_string_equal(out.data, json(expected));
@@ -413,7 +461,8 @@ static void test_cursors_are_spliced_in_after_the_topic_and_behind_a_hole_compac
     (void)state;
     assert_spliced(1842, 1837, false, "'cursor':1842,'prev_cursor':1837,");
     assert_spliced(1, 0, false, "'cursor':1,'prev_cursor':0,");
-    assert_spliced(INT64_MAX, INT64_MAX - 1, false, "'cursor':9223372036854775807,'prev_cursor':9223372036854775806,");
+    assert_spliced(INT64_MAX, INT64_MAX - 1, false,
+                   "'cursor':9223372036854775807,'prev_cursor':9223372036854775806,");
     assert_spliced(1842, 1837, true, "'cursor':1842,'prev_cursor':1837,'compacted':true,");
 }
 
@@ -429,7 +478,8 @@ static void test_what_was_stored_can_be_spliced_for_any_topic_and_stays_json(voi
     char body[128];
     (void)state;
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        snprintf(body, sizeof body, "{'topic':'%s','data':{'topic':'x'},'key':'k','cursor':7}", topics[i]);
+        snprintf(body, sizeof body, "{'topic':'%s','data':{'topic':'x'},'key':'k','cursor':7}",
+                 topics[i]);
         assert_int_equal(parse(body), 0);
         buf_clear(&out);
         event_store(&event, &out);
@@ -445,15 +495,29 @@ static void test_what_was_stored_can_be_spliced_for_any_topic_and_stays_json(voi
 
 static void test_only_bytes_that_begin_like_a_stored_event_of_the_topic_are_spliced(void **state) {
     static const char *const foreign[] = {
-        "", "{}", "{", "}", "{'topic':'a'}", "{'topic':'a',", "{'topic':'b','data':1}", "{'topic':'ab','data':1}",
-        "{ 'topic':'a','data':1}", "{'topic': 'a','data':1}", "{'topic':'a' ,'data':1}", "{'data':1,'topic':'a'}",
-        "{'topic':'a','data':1} ", "{'topic':'a','data':1", "['topic':'a','data':1}", "{'Topic':'a','data':1}",
+        "",
+        "{}",
+        "{",
+        "}",
+        "{'topic':'a'}",
+        "{'topic':'a',",
+        "{'topic':'b','data':1}",
+        "{'topic':'ab','data':1}",
+        "{ 'topic':'a','data':1}",
+        "{'topic': 'a','data':1}",
+        "{'topic':'a' ,'data':1}",
+        "{'data':1,'topic':'a'}",
+        "{'topic':'a','data':1} ",
+        "{'topic':'a','data':1",
+        "['topic':'a','data':1}",
+        "{'Topic':'a','data':1}",
     };
     (void)state;
     assert_true(event_stored_valid(span_of(json("{'topic':'a','data':1}")), span_of("a")));
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         size_t len = strlen(foreign[i]);
-        char *copy = memcpy(mem_alloc(len), json(foreign[i]), len); /* so that a sanitizer sees a step beyond its end */
+        char *copy = memcpy(mem_alloc(len), json(foreign[i]),
+                            len); /* so that a sanitizer sees a step beyond its end */
         if (event_stored_valid((struct span){copy, len}, span_of("a")))
             fail_msg("%s", foreign[i]);
         free(copy);

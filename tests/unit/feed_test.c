@@ -110,7 +110,9 @@ static void many_readers_at_many_places_stay_within_one_bound_of_memory(void **s
     teardown(&w);
 }
 
-static bool has_read_ahead(void *arg) { return feed_bytes(((struct world *)arg)->feed) > 1700 * 1024; }
+static bool has_read_ahead(void *arg) {
+    return feed_bytes(((struct world *)arg)->feed) > 1700 * 1024;
+}
 static bool looked_again(void *arg) { return --*(int *)arg <= 0; }
 
 static void a_few_chunks_are_read_ahead_of_one_who_reads_on_and_no_more(void **state) {
@@ -173,7 +175,8 @@ static void the_tail_goes_on_while_a_reader_comes_from_far_behind(void **state) 
 static bool party_paused(void *arg) { return ((struct party *)arg)->paused; }
 
 /* As lanes do whose endpoints are slow: an event each, and then the others have their turn. */
-static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take(void **state) {
+static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take(
+    void **state) {
     enum { PARTIES = 40, APART = EVENTS / PARTIES, EACH = 30 };
     struct world w;
     struct party parties[PARTIES];
@@ -192,7 +195,8 @@ static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_th
             run_until(&w, party_paused, &parties[i]);
         }
     }
-    assert_in_range(feed_counts(w.feed).bytes, PARTIES * EACH * EVENT_BYTES / 2, PARTIES * EACH * EVENT_BYTES * 4);
+    assert_in_range(feed_counts(w.feed).bytes, PARTIES * EACH * EVENT_BYTES / 2,
+                    PARTIES * EACH * EVENT_BYTES * 4);
     assert_int_equal(w.crowded, 0);
     for (int i = 0; i < PARTIES; i++)
         feed_reader_fini(&parties[i].reader);
@@ -260,7 +264,8 @@ static void what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail(
     teardown(&w);
 }
 
-static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again(void **state) {
+static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again(
+    void **state) {
     struct world w;
     struct party p;
     (void)state;
@@ -292,12 +297,14 @@ int main(void) {
         cmocka_unit_test(many_readers_at_many_places_stay_within_one_bound_of_memory),
         cmocka_unit_test(a_few_chunks_are_read_ahead_of_one_who_reads_on_and_no_more),
         cmocka_unit_test(the_tail_goes_on_while_a_reader_comes_from_far_behind),
-        cmocka_unit_test(more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take),
+        cmocka_unit_test(
+            more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take),
         cmocka_unit_test(an_event_of_another_feed_at_the_tail_breaks_it),
         cmocka_unit_test(a_tail_that_begins_in_the_past_skips_strays_but_none_that_come_later),
         cmocka_unit_test(an_empty_log_that_another_genesis_began_breaks_it),
         cmocka_unit_test(what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail),
-        cmocka_unit_test(a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
+        cmocka_unit_test(
+            a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

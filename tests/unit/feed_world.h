@@ -1,5 +1,5 @@
-/* What feed_test.c and catchup_test.c stand on: librdkafka's mock broker with a log, a loop, and a feed that reads it. The
- * mock keeps 5 MB of a partition: a test's log must be smaller. */
+/* What feed_test.c and catchup_test.c stand on: librdkafka's mock broker with a log, a loop, and a
+ * feed that reads it. The mock keeps 5 MB of a partition: a test's log must be smaller. */
 #ifndef ESS_TESTS_FEED_WORLD_H
 #define ESS_TESTS_FEED_WORLD_H
 
@@ -107,10 +107,13 @@ static inline void teardown(struct world *w) {
     assert_true(kafka_handles_destroyed(PATIENCE_MS));
 }
 
-static inline void write_record(struct world *w, struct span key, const char *value, size_t len, rd_kafka_headers_t *headers) {
-    assert_int_equal(rd_kafka_producev(w->writer, RD_KAFKA_V_TOPIC("ess.events"), RD_KAFKA_V_PARTITION(0),
-                                       RD_KAFKA_V_KEY(key.data, key.len), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
-                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END),
+static inline void write_record(struct world *w, struct span key, const char *value, size_t len,
+                                rd_kafka_headers_t *headers) {
+    assert_int_equal(rd_kafka_producev(w->writer, RD_KAFKA_V_TOPIC("ess.events"),
+                                       RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key.data, key.len),
+                                       RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                       RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END),
                      0);
     w->written++;
 }
@@ -140,9 +143,12 @@ static inline void write_event(struct world *w, const char *feed, const char *to
     buf_fini(&stored);
 }
 
-static inline void flush(struct world *w) { assert_int_equal(rd_kafka_flush(w->writer, PATIENCE_MS), 0); }
+static inline void flush(struct world *w) {
+    assert_int_equal(rd_kafka_flush(w->writer, PATIENCE_MS), 0);
+}
 
-static inline void open_feed_from(struct world *w, const char *feed, int64_t cache_bytes, int64_t start) {
+static inline void open_feed_from(struct world *w, const char *feed, int64_t cache_bytes,
+                                  int64_t start) {
     struct error err;
     flush(w);
     const struct feed_options options = {.kafka = &w->config,
@@ -160,7 +166,9 @@ static inline void open_feed_from(struct world *w, const char *feed, int64_t cac
 }
 
 /* Opens the feed at the log's end, as a dispatcher does. */
-static inline void open_feed(struct world *w, const char *feed, int64_t cache_bytes) { open_feed_from(w, feed, cache_bytes, w->written); }
+static inline void open_feed(struct world *w, const char *feed, int64_t cache_bytes) {
+    open_feed_from(w, feed, cache_bytes, w->written);
+}
 
 /* One who reads from a place to the end. */
 struct party {
@@ -184,7 +192,8 @@ static inline void party_step(void *arg) {
     struct feed_event event;
     struct feed_passed passed;
     while (!p->paused) {
-        enum feed_result result = feed_next(p->world->feed, &p->reader, p->position, &event, &passed);
+        enum feed_result result = feed_next(p->world->feed, &p->reader, p->position, &event,
+                                            &passed);
         assert_true(passed.to >= p->position);
         p->compacted |= passed.compacted;
         p->position = passed.to;
@@ -202,15 +211,20 @@ static inline void party_step(void *arg) {
     }
 }
 
-static inline void party_init(struct party *p, struct world *w, int64_t position, const char *wants) {
+static inline void party_init(struct party *p, struct world *w, int64_t position,
+                              const char *wants) {
     *p = (struct party){.world = w, .position = position, .wants = wants};
     feed_reader_init(&p->reader, party_wants, party_step, p);
 }
 
-static inline bool party_ended(void *arg) { return ((struct party *)arg)->ended || ((struct party *)arg)->world->broken; }
+static inline bool party_ended(void *arg) {
+    return ((struct party *)arg)->ended || ((struct party *)arg)->world->broken;
+}
 
 static inline bool world_broken(void *arg) { return ((struct world *)arg)->broken; }
-static inline bool world_caught_up(void *arg) { return feed_end(((struct world *)arg)->feed) == ((struct world *)arg)->written; }
+static inline bool world_caught_up(void *arg) {
+    return feed_end(((struct world *)arg)->feed) == ((struct world *)arg)->written;
+}
 static inline bool world_sure(void *arg) { return feed_sure(((struct world *)arg)->feed); }
 static inline bool world_unsure(void *arg) { return !feed_sure(((struct world *)arg)->feed); }
 

@@ -1,4 +1,5 @@
-/* Files: read whole up to a limit, and watched. A look is what the watch's timer does, done at once. */
+/* Files: read whole up to a limit, and watched. A look is what the watch's timer does, done at
+ * once. */
 #include "loop_fixture.h"
 
 #include <fcntl.h>
@@ -88,7 +89,8 @@ static void test_a_change_is_told_once_however_it_came_about(void **state) {
     file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
     look(&watch);
     assert_int_equal(told, 0);
-    write_file(path, "two"); /* in place, of the same length, maybe within the same tick of the clock */
+    write_file(path,
+               "two"); /* in place, of the same length, maybe within the same tick of the clock */
     look(&watch);
     look(&watch);
     assert_int_equal(told, 1);
@@ -137,7 +139,8 @@ static void test_a_watch_looks_by_itself_until_it_ends(void **state) {
     turn_once();
     turn_once();
     assert_int_equal(told, 1);
-    assert_true(watch.timer.slot != 0 && watch.timer.at_ms > clock_ms() && watch.timer.at_ms < clock_ms() + 4000); /* in force within 5 s */
+    assert_true(watch.timer.slot != 0 && watch.timer.at_ms > clock_ms() &&
+                watch.timer.at_ms < clock_ms() + 4000); /* in force within 5 s */
     file_watch_fini(&watch);
     assert_int_equal(watch.timer.slot, 0);
 }

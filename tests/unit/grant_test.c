@@ -1,4 +1,5 @@
-/* auth.file: what is read from it, what is refused with its line and field, and which token is known by it. */
+/* auth.file: what is read from it, what is refused with its line and field, and which token is
+ * known by it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +11,11 @@
 #include "common/base/buf.h"
 #include "common/model/grant.h"
 
-#define SHA_OF_TEST "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" /* printf %s test | sha256sum */
-#define SHA_OF_ABC "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD" /* in capitals */
+#define SHA_OF_TEST                                                                                \
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" /* printf %s test |         \
+                                                                          sha256sum */
+#define SHA_OF_ABC                                                                                 \
+    "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD" /* in capitals */
 
 static const char good[] = "tokens:\n"
                            "  - name: rules-engine\n"
@@ -76,7 +80,8 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {TOKEN("a", SHA_OF_TEST, "scope: [admin]"), "4: tokens[0].scope: is no field"},
         {TOKEN("a", SHA_OF_TEST, "scopes: admin"), "4: tokens[0].scopes: must be a list"},
         {TOKEN("a", SHA_OF_TEST, "scopes: []"), "4: tokens[0].scopes: must be a list"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin,\n   write:a]"), "5: tokens[0].scopes[1]: must be publish:"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [admin,\n   write:a]"),
+         "5: tokens[0].scopes[1]: must be publish:"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [1]"), "4: tokens[0].scopes[0]: must be text"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [\"read:a..b\"]"),
          "4: tokens[0].scopes[0]: the pattern after read: must not have an empty segment"},
@@ -84,14 +89,20 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {TOKEN("a b", SHA_OF_TEST, "scopes: [admin]"), "2: tokens[0].name: must be text"},
         {TOKEN("12", SHA_OF_TEST, "scopes: [admin]"), "2: tokens[0].name: must be text"},
         {TOKEN("a", "abc", "scopes: [admin]"), "3: tokens[0].sha256: must be the 64 hex digits"},
-        {TOKEN("a", SHA_OF_TEST "0", "scopes: [admin]"), "3: tokens[0].sha256: must be the 64 hex digits"},
-        {TOKEN("a", "s3cr3t" SHA_OF_TEST, "scopes: [admin]"), "3: tokens[0].sha256: must be the 64 hex digits"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires: 2027-01-01"), "5: tokens[0].expires: must be a time"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires:"), "5: tokens[0].expires: must be a time"},
+        {TOKEN("a", SHA_OF_TEST "0", "scopes: [admin]"),
+         "3: tokens[0].sha256: must be the 64 hex digits"},
+        {TOKEN("a", "s3cr3t" SHA_OF_TEST, "scopes: [admin]"),
+         "3: tokens[0].sha256: must be the 64 hex digits"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires: 2027-01-01"),
+         "5: tokens[0].expires: must be a time"},
+        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  expires:"),
+         "5: tokens[0].expires: must be a time"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  name: b"), "5: name: is given twice"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: a, sha256: " SHA_OF_ABC ", scopes: [admin]}"),
+        {TOKEN("a", SHA_OF_TEST,
+               "scopes: [admin]\n- {name: a, sha256: " SHA_OF_ABC ", scopes: [admin]}"),
          "5: tokens[1].name: is another token's"},
-        {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n- {name: b, sha256: " SHA_OF_TEST ", scopes: [admin]}"),
+        {TOKEN("a", SHA_OF_TEST,
+               "scopes: [admin]\n- {name: b, sha256: " SHA_OF_TEST ", scopes: [admin]}"),
          "5: tokens[1].sha256: is another token's"},
         {TOKEN("&x a", SHA_OF_TEST, "scopes: [admin]"), "2: anchors"},
         {"tokens: [\n", "2: "},
@@ -117,24 +128,26 @@ static void test_there_are_at_most_1000_tokens_of_100_scopes(void **state) {
         buf_puts(&text, "tokens:\n");
         for (int i = 0; i < 1000 + over; i++)
             buf_printf(&text, "- {name: n%d, sha256: \"%064x\", scopes: [admin]}\n", i, i);
-        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err), over ? -1 : 0);
+        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err),
+                         over ? -1 : 0);
         grants_fini(&grants);
         buf_clear(&text);
         buf_puts(&text, "tokens: [{name: a, sha256: " SHA_OF_TEST ", scopes: [admin");
         for (int i = 1; i < 100 + over; i++)
             buf_puts(&text, ",admin");
         buf_puts(&text, "]}]\n");
-        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err), over ? -1 : 0);
+        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err),
+                         over ? -1 : 0);
         grants_fini(&grants);
         buf_fini(&text);
     }
 }
 
 static void test_of_a_changed_file_the_same_grants_stay_the_same_ones(void **state) {
-    static const char changed[] =
-        "tokens:\n"
-        "  - {name: ops, sha256: " SHA_OF_ABC ", scopes: [admin]}\n"
-        "  - {name: rules-engine, sha256: " SHA_OF_TEST ", scopes: [read:*], expires: \"2027-01-01T00:00:00Z\"}\n";
+    static const char changed[] = "tokens:\n"
+                                  "  - {name: ops, sha256: " SHA_OF_ABC ", scopes: [admin]}\n"
+                                  "  - {name: rules-engine, sha256: " SHA_OF_TEST
+                                  ", scopes: [read:*], expires: \"2027-01-01T00:00:00Z\"}\n";
     struct grants before, after;
     (void)state;
     read_good(&before, good);
@@ -151,7 +164,9 @@ static void test_of_a_changed_file_the_same_grants_stay_the_same_ones(void **sta
 }
 
 static void test_a_digest_is_64_hex_digits(void **state) {
-    static const char *const bad[] = {"", "0", SHA_OF_TEST "00", "gf86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"};
+    static const char *const bad[] = {
+        "", "0", SHA_OF_TEST "00",
+        "gf86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"};
     unsigned char digest[GRANT_DIGEST_BYTES], wanted[GRANT_DIGEST_BYTES];
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -164,11 +179,12 @@ static void test_a_digest_is_64_hex_digits(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_token_is_known_by_its_hash),
-                                       cmocka_unit_test(test_no_tokens_are_none),
-                                       cmocka_unit_test(test_a_bad_file_is_refused_with_line_and_field),
-                                       cmocka_unit_test(test_there_are_at_most_1000_tokens_of_100_scopes),
-                                       cmocka_unit_test(test_of_a_changed_file_the_same_grants_stay_the_same_ones),
-                                       cmocka_unit_test(test_a_digest_is_64_hex_digits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_token_is_known_by_its_hash),
+        cmocka_unit_test(test_no_tokens_are_none),
+        cmocka_unit_test(test_a_bad_file_is_refused_with_line_and_field),
+        cmocka_unit_test(test_there_are_at_most_1000_tokens_of_100_scopes),
+        cmocka_unit_test(test_of_a_changed_file_the_same_grants_stay_the_same_ones),
+        cmocka_unit_test(test_a_digest_is_64_hex_digits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

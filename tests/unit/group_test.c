@@ -1,5 +1,5 @@
-/* Membership in a consumer group on librdkafka's mock broker: what members are told, and that an ask is answered by whether
- * they still are members. */
+/* Membership in a consumer group on librdkafka's mock broker: what members are told, and that an
+ * ask is answered by whether they still are members. */
 #include "common/kafka/group.h"
 
 #include <string.h>
@@ -80,7 +80,9 @@ static int end(void **state) {
     return 0;
 }
 
-static bool first_has_all(void *arg) { return (void)arg, members[0].assigned && members[0].count == PARTITIONS; }
+static bool first_has_all(void *arg) {
+    return (void)arg, members[0].assigned && members[0].count == PARTITIONS;
+}
 static bool first_was_told(void *arg) { return (void)arg, members[0].revoked > 0; }
 static bool was_answered(void *arg) { return members[0].answered == *(const uint64_t *)arg; }
 static bool first_has_left(void *arg) { return (void)arg, members[0].has_left; }

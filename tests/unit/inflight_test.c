@@ -1,4 +1,5 @@
-/* Records whose fate is not known: who waits for them, and when one that has none is taken for lost. */
+/* Records whose fate is not known: who waits for them, and when one that has none is taken for
+ * lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,9 @@
 
 #include "ingest/inflight.h"
 
-static struct dedupe_print print_of(uint64_t id) { return (struct dedupe_print){.id = {id, ~id}, .content = 1}; }
+static struct dedupe_print print_of(uint64_t id) {
+    return (struct dedupe_print){.id = {id, ~id}, .content = 1};
+}
 
 static void add(struct inflight *f, struct inflight_record *r, uint64_t id, int64_t now_ms) {
     *r = (struct inflight_record){.print = print_of(id)};
@@ -43,7 +46,7 @@ static void test_a_record_is_found_by_its_id_until_it_is_settled(void **state) {
 struct waiter {
     struct inflight_wait wait;
     int called;
-    struct waiter *leaves;          /* takes this one away when it is called */
+    struct waiter *leaves;            /* takes this one away when it is called */
     struct inflight_record *waits_on; /* waits for this one next */
 };
 
@@ -115,12 +118,14 @@ static void unresolved(struct inflight *f, struct inflight_record *r) {
     inflight_unresolve(f, r, REPORTED);
 }
 
-static void test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as_that_lasted(void **state) {
+static void test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as_that_lasted(
+    void **state) {
     struct inflight f;
     struct inflight_record r;
     (void)state;
     unresolved(&f, &r);
-    assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 1000, 50, 50)); /* heard at 16000, 6000 after it was sent */
+    assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 1000, 50,
+                              50)); /* heard at 16000, 6000 after it was sent */
     assert_null(inflight_look(&f, REPORTED + 6999, REPORTED + 7100, 50, 50));
     assert_ptr_equal(inflight_look(&f, REPORTED + 7000, REPORTED + 7100, 50, 50), &r);
     HASH_CLEAR(hh, f.by_id);
@@ -168,7 +173,8 @@ static void test_the_tail_must_have_read_what_was_there_at_the_second_answer(voi
     unresolved(&f, &r);
     assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 100, 70, 60));
     assert_null(inflight_look(&f, REPORTED + 9000, REPORTED + 9000, 80, 79));
-    assert_null(inflight_look(&f, REPORTED + 9500, REPORTED + 9500, 95, 79)); /* what came later does not matter */
+    assert_null(inflight_look(&f, REPORTED + 9500, REPORTED + 9500, 95,
+                              79)); /* what came later does not matter */
     assert_ptr_equal(inflight_look(&f, REPORTED + 9900, REPORTED + 9900, 99, 80), &r);
     HASH_CLEAR(hh, f.by_id);
 }
@@ -220,7 +226,8 @@ int main(void) {
         cmocka_unit_test(test_a_record_is_found_by_its_id_until_it_is_settled),
         cmocka_unit_test(test_all_who_wait_are_told_once),
         cmocka_unit_test(test_who_is_told_may_wait_anew_and_take_others_away),
-        cmocka_unit_test(test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as_that_lasted),
+        cmocka_unit_test(
+            test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as_that_lasted),
         cmocka_unit_test(test_a_question_from_before_the_report_proves_nothing),
         cmocka_unit_test(test_after_a_short_silence_it_is_waited_for_2_seconds_all_the_same),
         cmocka_unit_test(test_after_an_hour_of_silence_it_is_waited_for_2_minutes),

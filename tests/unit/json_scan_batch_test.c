@@ -1,4 +1,5 @@
-/* The JSON scanner on batches: the elements of an array, how deep each may be, and where it ends. */
+/* The JSON scanner on batches: the elements of an array, how deep each may be, and where it ends.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,14 +30,16 @@ struct elements {
 };
 
 /* An element has the members that it would have alone. */
-static int take_element(void *arg, size_t index, const struct json_element *element, struct error *err) {
+static int take_element(void *arg, size_t index, const struct json_element *element,
+                        struct error *err) {
     struct elements *seen = arg;
     struct json_member members[JSON_ELEMENT_MEMBERS_MAX];
     struct span value = element->value;
     size_t count;
     assert_int_equal(index, seen->count);
-    assert_int_equal(json_scan_object(value, JSON_DEPTH_MAX, members, JSON_ELEMENT_MEMBERS_MAX, &count, err),
-                     element->kind == JSON_IS_OBJECT ? 0 : -1);
+    assert_int_equal(
+        json_scan_object(value, JSON_DEPTH_MAX, members, JSON_ELEMENT_MEMBERS_MAX, &count, err),
+        element->kind == JSON_IS_OBJECT ? 0 : -1);
     assert_int_equal(element->members_count, count);
     for (size_t i = 0; i < count; i++) {
         assert_ptr_equal(element->members[i].name.data, members[i].name.data);
@@ -63,7 +66,8 @@ static void test_a_batch_of_one_to_a_thousand_events_may_each_be_32_levels_deep(
             put_nested(&text, JSON_DEPTH_MAX);
         }
         buf_puts(&text, "]");
-        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err), 0);
+        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err),
+                         0);
         assert_int_equal(seen.count, events);
         assert_int_equal(seen.bytes, events * (6 + 2 * (JSON_DEPTH_MAX - 1)));
         buf_fini(&text);
@@ -81,7 +85,8 @@ static void test_an_event_33_levels_deep_is_refused_at_any_place_of_a_batch(void
             put_nested(&text, i == deep ? JSON_DEPTH_MAX + 1 : JSON_DEPTH_MAX);
         }
         buf_puts(&text, "]");
-        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
+        assert_int_equal(json_scan_array(content(&text), JSON_DEPTH_MAX, take_element, &seen, &err),
+                         -1);
         assert_int_equal(seen.count, deep);
         assert_non_null(strstr(err.message, "more than 32 levels"));
         buf_fini(&text);
@@ -92,7 +97,8 @@ static void test_an_element_that_is_refused_ends_a_batch_with_its_own_reason(voi
     struct elements seen = {.refuse_at = 1};
     struct error err;
     (void)state;
-    assert_int_equal(json_scan_array(span_of("[{},{},{}]"), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
+    assert_int_equal(
+        json_scan_array(span_of("[{},{},{}]"), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
     assert_int_equal(seen.count, 1);
     assert_string_equal(err.field, "topic");
 }
@@ -101,10 +107,11 @@ static void test_the_elements_of_a_batch_are_told_with_their_members(void **stat
     struct elements seen = {.refuse_at = -1};
     struct error err;
     (void)state;
-    assert_int_equal(json_scan_array(span_of("[ {\"a\":{\"x\":1,\"y\":2} , \"b\" : [{}]},{},1,\"{}\",[{\"a\":1}],{\"c\":[1,{\"d\":2}]} ]"),
-                                     JSON_DEPTH_MAX,
-                                     take_element, &seen, &err),
-                     0);
+    assert_int_equal(
+        json_scan_array(span_of("[ {\"a\":{\"x\":1,\"y\":2} , \"b\" : "
+                                "[{}]},{},1,\"{}\",[{\"a\":1}],{\"c\":[1,{\"d\":2}]} ]"),
+                        JSON_DEPTH_MAX, take_element, &seen, &err),
+        0);
     assert_int_equal(seen.count, 6);
     assert_int_equal(seen.members, 3);
 }
@@ -115,7 +122,8 @@ static void test_a_batch_must_be_an_array(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct elements seen = {.refuse_at = -1};
-        assert_int_equal(json_scan_array(span_of(others[i]), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
+        assert_int_equal(
+            json_scan_array(span_of(others[i]), JSON_DEPTH_MAX, take_element, &seen, &err), -1);
         assert_non_null(strstr(err.message, "must be a JSON array"));
         assert_int_equal(seen.count, 0);
     }
@@ -125,7 +133,8 @@ static void test_an_empty_batch_has_no_elements(void **state) {
     struct elements seen = {.refuse_at = 0};
     struct error err;
     (void)state;
-    assert_int_equal(json_scan_array(span_of(" [ ] "), JSON_DEPTH_MAX, take_element, &seen, &err), 0);
+    assert_int_equal(json_scan_array(span_of(" [ ] "), JSON_DEPTH_MAX, take_element, &seen, &err),
+                     0);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* The JSON scanner: what is JSON and what is not, judged beside two independent parsers on tests/unit/json/corpus.txt;
- * where the members are; and that no input makes it slow. */
+/* The JSON scanner: what is JSON and what is not, judged beside two independent parsers on
+ * tests/unit/json/corpus.txt; where the members are; and that no input makes it slow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,9 @@ static bool scanner_takes(struct span text, unsigned depth_max) {
 
 static bool jansson_takes(struct span text, size_t more_flags) {
     json_error_t err;
-    json_t *tree = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | more_flags, &err);
+    json_t *tree = json_loadb(
+        text.data, text.len,
+        JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | more_flags, &err);
     json_decref(tree);
     return tree != NULL;
 }
@@ -55,8 +57,7 @@ static const struct group {
     const char *name; /* with which its documents' names begin */
     bool scanner, jansson, yajl;
 } groups[] = {
-    {"y_", true, true, true},
-    {"n_", false, false, false},
+    {"y_", true, true, true},           {"n_", false, false, false},
     {"space_", false, false, true},     /* yajl takes a vertical tab and a form feed */
     {"utf8_", false, false, true},      /* yajl takes overlong forms and surrogates */
     {"surrogate_", false, false, true}, /* yajl puts a ? for an escaped lone surrogate */
@@ -94,7 +95,8 @@ static size_t each_document(void (*check)(const char *name, struct span document
             from += *hex ? 2 : 0;
         }
         size_t len = (size_t)(to - line);
-        char *document = memcpy(mem_alloc(len), line, len); /* so that a sanitizer sees a step beyond its end */
+        char *document = memcpy(mem_alloc(len), line,
+                                len); /* so that a sanitizer sees a step beyond its end */
         check(name, (struct span){document, len});
         free(document);
         count++;
@@ -119,21 +121,25 @@ static void check_document(const char *name, struct span document) {
     judge("yajl", yajl_takes(document), group->yajl, name);
 }
 
-static void test_the_scanner_and_two_other_parsers_judge_the_corpus_as_its_groups_say(void **state) {
+static void test_the_scanner_and_two_other_parsers_judge_the_corpus_as_its_groups_say(
+    void **state) {
     (void)state;
     disagreements = 0;
     assert_true(each_document(check_document) >= 300);
     assert_int_equal(disagreements, 0);
 }
 
-/* For what all three judge alike: no U+0000 (jansson loses a raw one behind a token), no number that is too large. */
+/* For what all three judge alike: no U+0000 (jansson loses a raw one behind a token), no number
+ * that is too large. */
 static void hold_against_both(struct span text) {
-    bool taken = scanner_takes(text, JSON_DEPTH_MAX), jansson = jansson_takes(text, JSON_REJECT_DUPLICATES);
+    bool taken = scanner_takes(text, JSON_DEPTH_MAX),
+         jansson = jansson_takes(text, JSON_REJECT_DUPLICATES);
     if (taken != jansson || (taken && !yajl_takes(text)))
         fail_msg("the scanner %s %.*s", taken ? "takes" : "refuses", (int)text.len, text.data);
 }
 
-static const char base[] = "{\"a\\u0041\":[0,-10.5e+3,\"\\n\\ud83d\\ude00\xc3\xa9\xe2\x82\xac\"] ,\"b\":{\"c\":[true,false , null]}}";
+static const char base[] = "{\"a\\u0041\":[0,-10.5e+3,\"\\n\\ud83d\\ude00\xc3\xa9\xe2\x82\xac\"] "
+                           ",\"b\":{\"c\":[true,false , null]}}";
 enum { BASE_BYTES = sizeof base - 1 };
 
 static void test_a_document_with_any_byte_changed_is_judged_as_jansson_does(void **state) {
@@ -148,7 +154,8 @@ static void test_a_document_with_any_byte_changed_is_judged_as_jansson_does(void
     }
 }
 
-static void test_a_document_with_any_byte_put_in_or_taken_out_is_judged_as_jansson_does(void **state) {
+static void test_a_document_with_any_byte_put_in_or_taken_out_is_judged_as_jansson_does(
+    void **state) {
     char text[BASE_BYTES + 1];
     (void)state;
     for (size_t at = 0; at <= BASE_BYTES; at++) {
@@ -172,13 +179,15 @@ static void test_utf8_in_a_string_is_judged_as_jansson_does(void **state) {
     for (unsigned first = 0x80; first <= 0xff; first++)
         for (unsigned second = 0x20; second <= 0xff; second++)
             for (unsigned i = 0; i < 16; i++) {
-                const char text[] = {'"', (char)first, (char)second, (char)later[i / 4], (char)later[i % 4], '"'};
+                const char text[] = {
+                    '"', (char)first, (char)second, (char)later[i / 4], (char)later[i % 4], '"'};
                 if (second != '"' && second != '\\')
                     hold_against_both((struct span){text, sizeof text});
             }
 }
 
-static void test_every_code_unit_alone_and_as_either_half_of_a_pair_is_judged_as_jansson_does(void **state) {
+static void test_every_code_unit_alone_and_as_either_half_of_a_pair_is_judged_as_jansson_does(
+    void **state) {
     char text[24];
     (void)state;
     for (unsigned unit = 0; unit <= 0xffff; unit++) {
@@ -229,9 +238,11 @@ static void test_a_refusal_tells_line_column_and_reason(void **state) {
 static void test_a_name_that_is_there_twice_is_told_as_the_field(void **state) {
     struct error err;
     (void)state;
-    assert_int_equal(json_scan(span_of("{\"topic\":1,\"data\":{},\"topic\":2}"), JSON_DEPTH_MAX, &err), -1);
+    assert_int_equal(
+        json_scan(span_of("{\"topic\":1,\"data\":{},\"topic\":2}"), JSON_DEPTH_MAX, &err), -1);
     assert_string_equal(err.field, "topic");
-    assert_int_equal(json_scan(span_of("{\"data\":[{\"ndc\":1,\"ndc\":2}]}"), JSON_DEPTH_MAX, &err), -1);
+    assert_int_equal(json_scan(span_of("{\"data\":[{\"ndc\":1,\"ndc\":2}]}"), JSON_DEPTH_MAX, &err),
+                     -1);
     assert_string_equal(err.field, "ndc");
     assert_int_equal(json_scan(span_of("[1"), JSON_DEPTH_MAX, &err), -1);
     assert_string_equal(err.field, "");
@@ -263,8 +274,12 @@ static void test_the_members_of_an_object_are_told_in_order_as_they_stand(void *
         const char *name, *value;
         enum json_kind kind;
     } expected[] = {
-        {"n", "null", JSON_IS_NULL},       {"t", "true", JSON_IS_BOOL},           {"f", "false", JSON_IS_BOOL},
-        {"i", "-1.5e3", JSON_IS_NUMBER},   {"s\\u0041", "\"\\n\"", JSON_IS_STRING}, {"a", "[ 1 , {\"x\":1} ]", JSON_IS_ARRAY},
+        {"n", "null", JSON_IS_NULL},
+        {"t", "true", JSON_IS_BOOL},
+        {"f", "false", JSON_IS_BOOL},
+        {"i", "-1.5e3", JSON_IS_NUMBER},
+        {"s\\u0041", "\"\\n\"", JSON_IS_STRING},
+        {"a", "[ 1 , {\"x\":1} ]", JSON_IS_ARRAY},
         {"o", "{ \"t\" : 1 }", JSON_IS_OBJECT},
     };
     const char *text = " {\"n\":null , \"t\" : true,\"f\":false,\n\"i\":-1.5e3,"
@@ -292,7 +307,8 @@ static void test_only_an_object_has_members(void **state) {
     size_t count;
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        assert_int_equal(json_scan_object(span_of(others[i]), JSON_DEPTH_MAX, members, 4, &count, &err), -1);
+        assert_int_equal(
+            json_scan_object(span_of(others[i]), JSON_DEPTH_MAX, members, 4, &count, &err), -1);
         assert_non_null(strstr(err.message, "must be a JSON object"));
     }
 }
@@ -330,7 +346,8 @@ static void put_small_objects(struct buf *out, size_t n) {
     buf_puts(out, "]");
 }
 
-/* Beside many names of the outer object each inner one has a few: they must not be compared with the outer's. */
+/* Beside many names of the outer object each inner one has a few: they must not be compared with
+ * the outer's. */
 static void put_objects_in_members(struct buf *out, size_t n) {
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s\"%zu\":{\"a\":[{\"b\":0}],\"c\":0}", i ? "," : "{", i);
@@ -365,11 +382,17 @@ static double scan_cost_ms(void (*put)(struct buf *, size_t), size_t n) {
 
 static void test_the_time_grows_with_the_input_only(void **state) {
     static void (*const shapes[])(struct buf *, size_t) = {
-        put_members, put_escaped_members, put_small_objects, put_objects_in_members, put_line_breaks_and_an_error, put_escapes,
+        put_members,
+        put_escaped_members,
+        put_small_objects,
+        put_objects_in_members,
+        put_line_breaks_and_an_error,
+        put_escapes,
     };
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        double some = scan_cost_ms(shapes[i], 6250), many = scan_cost_ms(shapes[i], 100000); /* 16 times: were it the square, 256 */
+        double some = scan_cost_ms(shapes[i], 6250),
+               many = scan_cost_ms(shapes[i], 100000); /* 16 times: were it the square, 256 */
         if (many > 80 * (some + 0.2))
             fail_msg("shape %zu: %.1f ms, and %.1f ms for 16 times as much", i, some, many);
     }
@@ -397,9 +420,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_scanner_and_two_other_parsers_judge_the_corpus_as_its_groups_say),
         cmocka_unit_test(test_a_document_with_any_byte_changed_is_judged_as_jansson_does),
-        cmocka_unit_test(test_a_document_with_any_byte_put_in_or_taken_out_is_judged_as_jansson_does),
+        cmocka_unit_test(
+            test_a_document_with_any_byte_put_in_or_taken_out_is_judged_as_jansson_does),
         cmocka_unit_test(test_utf8_in_a_string_is_judged_as_jansson_does),
-        cmocka_unit_test(test_every_code_unit_alone_and_as_either_half_of_a_pair_is_judged_as_jansson_does),
+        cmocka_unit_test(
+            test_every_code_unit_alone_and_as_either_half_of_a_pair_is_judged_as_jansson_does),
         cmocka_unit_test(test_a_refusal_tells_line_column_and_reason),
         cmocka_unit_test(test_a_name_that_is_there_twice_is_told_as_the_field),
         cmocka_unit_test(test_a_long_name_is_cut_between_characters),

@@ -32,7 +32,8 @@ static void test_each_escape_stands_for_its_character(void **state) {
     char out[64];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(json_unescape(span_of(cases[i].value), out, sizeof out), strlen(cases[i].text));
+        assert_int_equal(json_unescape(span_of(cases[i].value), out, sizeof out),
+                         strlen(cases[i].text));
         assert_string_equal(out, cases[i].text);
     }
 }
@@ -55,9 +56,11 @@ static void test_all_code_points_are_resolved_as_the_c_library_encodes_them(void
         if (code < 0x10000)
             snprintf(value, sizeof value, "\"\\u%04x\"", code);
         else
-            snprintf(value, sizeof value, "\"\\u%04x\\u%04X\"", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + ((code - 0x10000) & 0x3ff));
+            snprintf(value, sizeof value, "\"\\u%04x\\u%04X\"", 0xd800 + ((code - 0x10000) >> 10),
+                     0xdc00 + ((code - 0x10000) & 0x3ff));
         size_t len = wcrtomb(expected, (wchar_t)code, &shift);
-        assert_true(json_unescape(span_of(value), out, sizeof out) == (long)len && memcmp(out, expected, len) == 0);
+        assert_true(json_unescape(span_of(value), out, sizeof out) == (long)len &&
+                    memcmp(out, expected, len) == 0);
     }
 }
 

@@ -77,7 +77,8 @@ UNUSED static void start_new(int64_t cursor, uint64_t key) {
 }
 
 UNUSED static enum flight_state finish(int64_t cursor, int status) {
-    const struct lane_outcome outcome = {.status = status, .error = status ? NULL : "connection refused", .duration_ms = 5};
+    const struct lane_outcome outcome = {
+        .status = status, .error = status ? NULL : "connection refused", .duration_ms = 5};
     return lane_finish(&lane, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());
 }
 
@@ -86,7 +87,9 @@ UNUSED static int64_t attempt(int64_t cursor, int status) {
     int64_t known, due = due_ms();
     const struct flight *flight = lane_flight(&lane, cursor);
     assert_true(due < INT64_MAX);
-    due = flight && flight->state == FLIGHT_BACKOFF && flight->retry_at_ms > due ? flight->retry_at_ms : due;
+    due = flight && flight->state == FLIGHT_BACKOFF && flight->retry_at_ms > due
+              ? flight->retry_at_ms
+              : due;
     now_ms = due > now_ms ? due : now_ms;
     if (next(&known) == LANE_SCAN)
         assert_true(lane_found(&lane, cursor, (uint64_t)cursor * 31, 0, false));

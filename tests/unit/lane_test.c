@@ -1,5 +1,5 @@
-/* One subscriber's lane, one event at a time: what each outcome leads to. Several at a time are in lane_window_test.c, and what
- * holds over thousands of random steps in lane_walk_test.c. */
+/* One subscriber's lane, one event at a time: what each outcome leads to. Several at a time are in
+ * lane_window_test.c, and what holds over thousands of random steps in lane_walk_test.c. */
 #include "tests/unit/lane_fixture.h"
 
 static void a_2xx_settles_the_event(UNUSED void **state) {
@@ -40,7 +40,8 @@ static void a_lane_waits_at_the_end_and_wakes_for_the_next_event(UNUSED void **s
 
 static void a_failed_event_waits_between_half_and_all_of_the_delay(UNUSED void **state) {
     for (int event = 1; event < 200; event += 2) {
-        for (int64_t number = 1, delay = 1000; number < 10; number++, delay = delay * 2 > 60000 ? 60000 : delay * 2) {
+        for (int64_t number = 1, delay = 1000; number < 10;
+             number++, delay = delay * 2 > 60000 ? 60000 : delay * 2) {
             assert_int_equal(attempt(event, number % 2 ? 503 : 0), number);
             assert_int_equal(lane_token_state(&lane), TOKEN_RETRYING);
             assert_in_range(due_ms() - now_ms, delay / 2, delay);
@@ -109,7 +110,8 @@ static void resume_gives_clean_counts_to_what_is_under_way_too(UNUSED void **sta
     assert_true(state_of(1) == FLIGHT_BACKOFF && lane_flight(&lane, 1)->attempts == 1);
 }
 
-static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts(UNUSED void **state) {
+static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts(
+    UNUSED void **state) {
     struct lane_policy policy = usual;
     policy.dead_letters_all = true;
     lane_set_policy(&lane, &policy);
@@ -127,10 +129,12 @@ static void a_refused_event_is_settled_when_its_dead_letter_is(UNUSED void **sta
     static const int refusals[] = {400, 409, 413, 415, 422};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(attempt(10 + i, refusals[i]), 1);
-        assert_true(state_of(10 + i) == FLIGHT_BURYING && lane_flight(&lane, 10 + i)->reason == DEAD_LETTER_REFUSED);
+        assert_true(state_of(10 + i) == FLIGHT_BURYING &&
+                    lane_flight(&lane, 10 + i)->reason == DEAD_LETTER_REFUSED);
         assert_true(lane.position < 10 + i && due_ms() == INT64_MAX);
         bury(10 + i);
-        assert_true(lane.position == 10 + i && lane.last == 10 + i && lane.dead_lettered == i + 1 && lane.delivered == 0);
+        assert_true(lane.position == 10 + i && lane.last == 10 + i && lane.dead_lettered == i + 1 &&
+                    lane.delivered == 0);
     }
 }
 
@@ -189,7 +193,8 @@ static void an_hour_of_503_makes_at_most_one_dead_letter(UNUSED void **state) {
         if (state_of(cursor) == FLIGHT_BURYING)
             lane_buried(&lane, cursor);
     }
-    assert_true(lane.dead_lettered == 1 && lane.position == 10); /* the attempts of one did run out */
+    assert_true(lane.dead_lettered == 1 &&
+                lane.position == 10); /* the attempts of one did run out */
     for (int i = 0; i < 100; i++)
         attempt(next_event(), 200);
     assert_true(lane.dead_lettered == 1 && lane.delivered == 100 && lane.position == 1010);
@@ -199,7 +204,8 @@ static void a_410_disables_the_lane(UNUSED void **state) {
     attempt(5, 410);
     assert_true(lane.disabled && lane_token_state(&lane) == TOKEN_DISABLED);
     assert_string_equal(lane.reason, "gone (410)");
-    assert_true(due_ms() == INT64_MAX && lane.position == 0 && lane.delivered + lane.dead_lettered == 0);
+    assert_true(due_ms() == INT64_MAX && lane.position == 0 &&
+                lane.delivered + lane.dead_lettered == 0);
     lane_resume(&lane);
     assert_string_equal(lane.reason, "");
     assert_int_equal(attempt(5, 200), 1);
@@ -260,7 +266,8 @@ static void a_clock_that_was_set_forward_is_no_failure(UNUSED void **state) {
     assert_true(!lane.disabled && endpoint.failing_ms == 1000);
 }
 
-static void a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_counts(UNUSED void **state) {
+static void a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_counts(
+    UNUSED void **state) {
     struct token token;
     be_patient();
     fail_at(5, now_ms);
@@ -319,7 +326,8 @@ static void an_attempt_that_was_called_off_counts_for_the_throttle_only(UNUSED v
     assert_int_equal(attempt(5, 503), 1);
 }
 
-static void an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_one(UNUSED void **state) {
+static void an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_one(
+    UNUSED void **state) {
     start_new(5, 0);
     lane_abort(&lane, 5, now_ms);
     lane_wants_fresh(&lane, 5);
@@ -345,7 +353,8 @@ static void a_disabled_lane_settles_what_is_under_way(UNUSED void **state) {
     start_new(5, 0);
     lane_disable(&lane, "log went back");
     finish(5, 200);
-    assert_true(lane.position == 5 && due_ms() == INT64_MAX && lane_token_state(&lane) == TOKEN_DISABLED);
+    assert_true(lane.position == 5 && due_ms() == INT64_MAX &&
+                lane_token_state(&lane) == TOKEN_DISABLED);
 }
 
 static void resume_ends_a_backoff(UNUSED void **state) {

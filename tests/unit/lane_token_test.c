@@ -16,8 +16,8 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     attempt(5, 200);
     assert_string_equal(reason(), "");
     attempt(6, 503);
-    assert_string_equal(reason(),
-                        "event 6 failed at attempt 1 and waits for the next: resume tries it at once, skip dead-letters it");
+    assert_string_equal(reason(), "event 6 failed at attempt 1 and waits for the next: resume "
+                                  "tries it at once, skip dead-letters it");
     lane_pause(&lane, true);
     assert_string_equal(reason(), "");
     lane_pause(&lane, false);
@@ -27,13 +27,15 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
         bury(cursor);
     }
     attempt(27, 422);
-    assert_non_null(strstr(reason(), "; 20 were refused before it, and none is given up before a 2xx: resume"));
+    assert_non_null(
+        strstr(reason(), "; 20 were refused before it, and none is given up before a 2xx: resume"));
     attempt(27, 200);
     fail_until_given_up(28);
     bury(28);
     attempt(29, 503);
-    assert_non_null(strstr(reason(),
-                    "event 29 failed at attempt 1 and waits for the next; one was given up before it"));
+    assert_non_null(
+        strstr(reason(),
+               "event 29 failed at attempt 1 and waits for the next; one was given up before it"));
 }
 
 static void a_skip_outlives_its_dispatcher(UNUSED void **state) {
@@ -76,7 +78,8 @@ static void skip_dead_letters_the_event_that_the_lane_waits_for(UNUSED void **st
     assert_true(cursor == 5 && lane_bury(&lane, 5)->reason == DEAD_LETTER_SKIPPED);
     assert_int_equal(next(&cursor), LANE_NOTHING);
     bury(5);
-    assert_true(lane.position == 5 && lane.dead_lettered == 1 && lane.skipping == 0 && !lane.given_up);
+    assert_true(lane.position == 5 && lane.dead_lettered == 1 && lane.skipping == 0 &&
+                !lane.given_up);
     lane_pause(&lane, false);
     assert_int_equal(attempt(6, 200), 1);
 }
@@ -103,9 +106,12 @@ static void a_token_carries_the_lane_over(UNUSED void **state) {
     attempt(9, 503);
     int64_t due = due_ms();
     hand_over(&token);
-    assert_true(token.state == TOKEN_RETRYING && token.next_attempt_ms == due + WALL_OFFSET && !token.waiting && token.compacted);
-    assert_true(lane.position == 8 && lane.last == 7 && lane.last_id_hash == 7 * 31 && lane.given_up && endpoint.failing_since_ms > 0);
-    assert_true(lane.refused_in_row == 1 && lane.delivered == 1 && lane.dead_lettered == 2 && lane.failed_count == TOKEN_ATTEMPTS_MAX);
+    assert_true(token.state == TOKEN_RETRYING && token.next_attempt_ms == due + WALL_OFFSET &&
+                !token.waiting && token.compacted);
+    assert_true(lane.position == 8 && lane.last == 7 && lane.last_id_hash == 7 * 31 &&
+                lane.given_up && endpoint.failing_since_ms > 0);
+    assert_true(lane.refused_in_row == 1 && lane.delivered == 1 && lane.dead_lettered == 2 &&
+                lane.failed_count == TOKEN_ATTEMPTS_MAX);
     token_fini(&token);
     assert_int_equal(attempt(9, 503), 1); /* attempts count anew */
     assert_true(lane_flight(&lane, 9)->prev == 7 && lane_flight(&lane, 9)->compacted);

@@ -1,5 +1,6 @@
-/* Lanes against a made-up log and endpoint, in virtual time, with hand-overs in between: thousands of random steps for each
- * ordering, after each of which the promises must hold. A failure names its seed: WALK_SEED=n runs that one. */
+/* Lanes against a made-up log and endpoint, in virtual time, with hand-overs in between: thousands
+ * of random steps for each ordering, after each of which the promises must hold. A failure names
+ * its seed: WALK_SEED=n runs that one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +57,8 @@ static int event_at(int64_t cursor) {
 static void check_order(int event) {
     assert_false(w.settled[event]); /* nothing that is settled is sent again */
     for (int i = 0; i < event; i++) {
-        bool before = w.policy.ordering == SPEC_STRICT || (w.policy.ordering == SPEC_KEY && w.keys[i] == w.keys[event]);
+        bool before = w.policy.ordering == SPEC_STRICT ||
+                      (w.policy.ordering == SPEC_KEY && w.keys[i] == w.keys[event]);
         assert_true(!before || w.settled[i]);
     }
 }
@@ -98,7 +100,8 @@ static void finish(int slot) {
     const struct lane_outcome outcome = {.status = chance(w.bad_percent) ? failures[below(7)] : 200,
                                          .retry_after_ms = chance(20) ? below(500) : 0};
     end(slot);
-    enum flight_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms, next_random());
+    enum flight_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms,
+                                        next_random());
     if (now == FLIGHT_BURYING) {
         lane_buried(&w.lane, cursor);
         now = FLIGHT_SETTLED;
@@ -193,13 +196,14 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
     w.seed = seed * 0x9e3779b97f4a7c15 + 1;
     w.now_ms = 1000000;
     w.bad_percent = (int)below(60);
-    w.policy = (struct lane_policy){.ordering = ordering,
-                                    .max_in_flight = ordering == SPEC_STRICT ? 1 : 1 + below(FLIGHTS_MAX),
-                                    .throttle_per_sec = chance(50) ? 0 : 0.5 + (double)below(400) / 10,
-                                    .max_attempts = 1 + below(5),
-                                    .backoff_min_ms = 10,
-                                    .backoff_max_ms = 1000,
-                                    .disable_after_ms = 5000};
+    w.policy = (struct lane_policy){
+        .ordering = ordering,
+        .max_in_flight = ordering == SPEC_STRICT ? 1 : 1 + below(FLIGHTS_MAX),
+        .throttle_per_sec = chance(50) ? 0 : 0.5 + (double)below(400) / 10,
+        .max_attempts = 1 + below(5),
+        .backoff_min_ms = 10,
+        .backoff_max_ms = 1000,
+        .disable_after_ms = 5000};
     for (int64_t i = 0, cursor = 0; i < EVENTS; i++) {
         w.cursors[i] = cursor += 1 + below(4);
         w.keys[i] = (unsigned)below(KEYS);
@@ -214,7 +218,8 @@ static void walk(uint64_t seed, enum spec_ordering ordering) {
     int steps = 0;
     begin(seed, ordering);
     print_message("WALK_SEED=%llu ordering %d\n", (unsigned long long)seed, (int)ordering);
-    while ((w.appended < EVENTS || !lane_idle(&w.lane)) && steps++ < STEPS_MAX && w.started < (1 << 16) - 1) {
+    while ((w.appended < EVENTS || !lane_idle(&w.lane)) && steps++ < STEPS_MAX &&
+           w.started < (1 << 16) - 1) {
         if (steps > STEPS_MAX / 4)
             w.bad_percent = 0; /* what waits for a 2xx gets it */
         step();

@@ -49,7 +49,8 @@ static void by_key_only_that_key_waits(UNUSED void **state) {
     assert_int_equal(lane.position, 3);
 }
 
-static void the_endpoint_backs_off_as_a_whole_when_it_is_not_there_and_is_probed_by_one(UNUSED void **state) {
+static void the_endpoint_backs_off_as_a_whole_when_it_is_not_there_and_is_probed_by_one(
+    UNUSED void **state) {
     int64_t cursor;
     concurrent(SPEC_NONE, 8);
     for (int64_t c = 1; c <= 8; c++)
@@ -83,12 +84,14 @@ static void what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over(UNU
     finish(50, 200);
     hand_over(&token);
     assert_true(token.position == 0 && token.settled_count == 2);
-    assert_true(token.settled[0].from == 11 && token.settled[0].to == 30 && token.settled[1].from == 41 && token.settled[1].to == 50);
+    assert_true(token.settled[0].from == 11 && token.settled[0].to == 30 &&
+                token.settled[1].from == 41 && token.settled[1].to == 50);
     token_fini(&token);
     assert_true(lane_found(&lane, 10, 1, 0, false));
     assert_false(lane_found(&lane, 20, 1, 0, false));
     hand_over(&token); /* in the middle of it */
-    assert_true(token.settled_count == 3 && token.settled[0].to == 20 && token.settled[1].from == 21);
+    assert_true(token.settled_count == 3 && token.settled[0].to == 20 &&
+                token.settled[1].from == 21);
     token_fini(&token);
     for (int64_t c = 10; c <= 60; c += 10) {
         bool may = lane_found(&lane, c, 1, 0, false);
@@ -114,16 +117,19 @@ static void a_successor_looks_only_for_what_was_not_settled(UNUSED void **state)
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_int_equal(lane.scanned, 699989);
     hand_over(&token); /* between the leap and what it finds */
-    assert_true(token.settled_count == 2 && token.settled[0].from == 11 && token.settled[0].to == 699990);
+    assert_true(token.settled_count == 2 && token.settled[0].from == 11 &&
+                token.settled[0].to == 699990);
     token_fini(&token);
     start_new(10, 0);
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_false(lane_found(&lane, 699990, 77, 0, false));
     start_new(700000, 0);
-    assert_true(lane_flight(&lane, 700000)->prev == 699990 && lane_flight(&lane, 700000)->prev_id_hash == 77);
+    assert_true(lane_flight(&lane, 700000)->prev == 699990 &&
+                lane_flight(&lane, 700000)->prev_id_hash == 77);
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_true(lane_found(&lane, 1000010, 1, 0, true)); /* compaction took the one before it */
-    assert_true(lane_flight(&lane, 1000010)->prev == 1000000 && lane_flight(&lane, 1000010)->compacted);
+    assert_true(lane_flight(&lane, 1000010)->prev == 1000000 &&
+                lane_flight(&lane, 1000010)->compacted);
     lane_start(&lane, 1000010);
     finish(10, 200);
     finish(700000, 200);

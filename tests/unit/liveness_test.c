@@ -14,7 +14,8 @@ static struct subscriber s;
 static struct throttle throttle;
 
 static int begin(void **state) {
-    const struct lane_policy policy = {.ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
+    const struct lane_policy policy = {
+        .ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
     (void)state;
     memset(&s, 0, sizeof s);
     throttle_init(&throttle, 1);

@@ -10,7 +10,8 @@
 
 enum { PLACES = 200 };
 
-/* Looks until nothing more can be told; the log differs from `cut` upwards. Returns how many looks it took. */
+/* Looks until nothing more can be told; the log differs from `cut` upwards. Returns how many looks
+ * it took. */
 static int look(struct log_bounds *bounds, struct log_place *places, size_t count, int64_t cut) {
     int looks = 0;
     for (size_t next; (next = log_bounds_next(bounds, places, count)) < count; looks++) {
@@ -92,7 +93,8 @@ static void a_log_that_ends_early_is_looked_at_below_its_end(void **state) {
 }
 
 static void what_is_known_serves_those_who_ask_later(void **state) {
-    struct log_place first[] = {{40, 4, false}}, later[] = {{30, 3, false}, {40, 4, false}, {80, 8, false}};
+    struct log_place first[] = {{40, 4, false}},
+                     later[] = {{30, 3, false}, {40, 4, false}, {80, 8, false}};
     struct log_bounds bounds;
     (void)state;
     log_bounds_init(&bounds);

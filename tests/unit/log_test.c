@@ -74,11 +74,13 @@ static void assert_value(const char *value, const char *expected) {
 static void a_line_is_time_level_event_and_fields_in_one_write(void **state) {
     (void)state;
     begin_capture();
-    log_warn("delivery_failed", LOG_S("subscriber", "md-mm1"), LOG_N("cursor", 1842), LOG_N("least", INT64_MIN));
+    log_warn("delivery_failed", LOG_S("subscriber", "md-mm1"), LOG_N("cursor", 1842),
+             LOG_N("least", INT64_MIN));
     log_error("alone");
     end_capture();
     assert_string_equal(after_time(next_write()),
-                        "level=warn event=delivery_failed subscriber=md-mm1 cursor=1842 least=-9223372036854775808");
+                        "level=warn event=delivery_failed subscriber=md-mm1 cursor=1842 "
+                        "least=-9223372036854775808");
     assert_string_equal(after_time(next_write()), "level=error event=alone");
     no_more_writes();
 }
@@ -107,7 +109,8 @@ static void quotes_and_backslashes_are_escaped(void **state) {
 
 static void a_value_never_begins_a_line_of_its_own(void **state) {
     (void)state;
-    assert_value("a\nts=2026-01-01T00:00:00Z level=error event=forged", "\"a\\nts=2026-01-01T00:00:00Z level=error event=forged\"");
+    assert_value("a\nts=2026-01-01T00:00:00Z level=error event=forged",
+                 "\"a\\nts=2026-01-01T00:00:00Z level=error event=forged\"");
     assert_value("a\r\nb", "\"a\\r\\nb\"");
 }
 
@@ -115,12 +118,17 @@ static void control_bytes_reach_no_terminal(void **state) {
     (void)state;
     assert_value("\x1b[31mred\x07\x7f", "\"\\u001b[31mred\\u0007\\u007f\"");
     assert_value("tab\tx", "\"tab\\tx\"");
-    assert_value("\xc2\x9b" "31m", "\"\\u009b31m\"");
+    assert_value("\xc2\x9b"
+                 "31m",
+                 "\"\\u009b31m\"");
 }
 
 static void bytes_that_are_not_utf8_are_replaced(void **state) {
     (void)state;
-    assert_value("a\xff" "b", "\"a\xef\xbf\xbd" "b\"");
+    assert_value("a\xff"
+                 "b",
+                 "\"a\xef\xbf\xbd"
+                 "b\"");
 }
 
 static void a_field_without_a_value_is_left_out(void **state) {
@@ -162,7 +170,8 @@ static void a_line_is_never_longer_than_a_pipe_takes_in_one_piece(void **state) 
     memset(controls, '\x01', sizeof controls - 1);
     longest[LOG_VALUE_BYTES_MAX] = controls[LOG_VALUE_BYTES_MAX] = 0;
     begin_capture();
-    log_info("test", LOG_S("a", longest), LOG_S("b", longest), LOG_S("c", longest), LOG_S("d", longest), LOG_N("e", 5));
+    log_info("test", LOG_S("a", longest), LOG_S("b", longest), LOG_S("c", longest),
+             LOG_S("d", longest), LOG_N("e", 5));
     log_info("test", LOG_S("a", controls), LOG_N("b", 2));
     end_capture();
     for (int i = 0; i < 2; i++) {
@@ -196,7 +205,10 @@ static void lines_below_the_level_are_dropped(void **state) {
 
 static void levels_have_four_names(void **state) {
     (void)state;
-    static const char *const names[] = {"debug", "info", "warn", "error"}, *const others[] = {"", "Info", "warning", "inf", "infos", "0"};
+    static const char *const names[] = {"debug", "info", "warn", "error"}, *const others[] = {
+                                                                               "",        "Info",
+                                                                               "warning", "inf",
+                                                                               "infos",   "0"};
     for (int i = 0; i < 4; i++) {
         enum log_level level = LOG_LEVEL_DEBUG;
         assert_int_equal(log_level_parse(names[i], &level), 0);
@@ -223,7 +235,8 @@ static void *count_lines(void *arg) {
         if (strstr(line, "event=log_lines_dropped"))
             continue;
         const char *text = strstr(line, " text="), *i = strstr(line, " i=");
-        count += text && i && text + 6 + 900 == i && strspn(text + 6, (const char[]){text[6], 0}) == 900;
+        count += text && i && text + 6 + 900 == i &&
+                 strspn(text + 6, (const char[]){text[6], 0}) == 900;
     }
     free(line);
     return (void *)(uintptr_t)count;
@@ -252,7 +265,8 @@ static void lines_of_several_threads_never_mix(void **state) {
     close(real_stderr);
     pthread_join(reader, &count);
     fclose(in);
-    assert_int_equal((uintptr_t)count + (uintptr_t)(log_dropped() - dropped_before), THREADS * LINES_EACH);
+    assert_int_equal((uintptr_t)count + (uintptr_t)(log_dropped() - dropped_before),
+                     THREADS * LINES_EACH);
     begin_capture();
     log_info("tells_of_those_that_were_dropped");
     end_capture();

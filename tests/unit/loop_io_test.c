@@ -1,4 +1,5 @@
-/* The loop's descriptors, above all when callbacks change and clear those that were fetched with them. */
+/* The loop's descriptors, above all when callbacks change and clear those that were fetched with
+ * them. */
 #include "tests/unit/loop_fixture.h"
 
 enum { PAIRS_MAX = 200 };
@@ -103,7 +104,8 @@ static void more_ready_descriptors_than_one_batch_holds_all_have_their_turn(void
     }
 }
 
-/* Two of them are ready at once, and the one that is called first does away with the other, memory and all. */
+/* Two of them are ready at once, and the one that is called first does away with the other, memory
+ * and all. */
 static struct end *survivor;
 
 static void free_the_other(void *arg, uint32_t events) {

@@ -1,4 +1,5 @@
-/* The loop: running and stopping, hooks, signals and tasks. Deadlines and descriptors have tests of their own. */
+/* The loop: running and stopping, hooks, signals and tasks. Deadlines and descriptors have tests of
+ * their own. */
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -72,7 +73,9 @@ static bool note_step(void *arg) {
 
 static void steps_init(struct step *steps, int count, char *trace) {
     for (int i = 0; i < count; i++)
-        steps[i] = (struct step){.trace = trace, .letter = (char)('a' + i), .hook = {.before_wait = note_step, .arg = &steps[i]}};
+        steps[i] = (struct step){.trace = trace,
+                                 .letter = (char)('a' + i),
+                                 .hook = {.before_wait = note_step, .arg = &steps[i]}};
 }
 
 static void note_timer(void *arg) {
@@ -245,7 +248,8 @@ static void work(void *arg) {
     if (j->gate[0] >= 0 && read(j->gate[0], &c, 1) < 0)
         abort();
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    j->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGINT) && sigismember(&mask, SIGHUP);
+    j->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGINT) &&
+                         sigismember(&mask, SIGHUP);
     j->worked_on = pthread_self();
     j->worked = true;
 }
@@ -335,7 +339,8 @@ static int64_t cpu_ms(void) {
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* One that is finished and one that is not; a descriptor that is ready all the while is no reason to spin. */
+/* One that is finished and one that is not; a descriptor that is ready all the while is no reason
+ * to spin. */
 static void freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody(void **state) {
     (void)state;
     struct job quick, slow;

@@ -1,4 +1,5 @@
-/* Who wants a topic: the trie against the one-line rules of patterns, and against pattern_matches(). */
+/* Who wants a topic: the trie against the one-line rules of patterns, and against
+ * pattern_matches(). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -201,7 +202,8 @@ static void removing_a_thousand_patterns_leaves_no_trace(void **state) {
     }
     assert_true(found > 1000);
     for (int i = 0; i < 1000; i++) /* in another order than they came */
-        match_remove(match, span_of(patterns[i * 617 % 1000]), &parties[i * 617 % 1000 % 300].member);
+        match_remove(match, span_of(patterns[i * 617 % 1000]),
+                     &parties[i * 617 % 1000 % 300].member);
     for (int i = 0; i < 1000; i++) {
         random_words(&seed, 0, topic, sizeof topic);
         assert_int_equal(calls(match, topic), 0);
@@ -214,7 +216,8 @@ struct crowd {
     char patterns[MEMBERS][PATTERNS_EACH][PATTERN_BYTES]; /* "": none in this place */
 };
 
-/* Every member is called once when one of its patterns matches, else not at all. Returns how many were. */
+/* Every member is called once when one of its patterns matches, else not at all. Returns how many
+ * were. */
 static int check_topic(struct match *match, struct crowd *crowd, const char *topic) {
     int all = 0, expected_all = 0;
     for (int i = 0; i < MEMBERS; i++)
@@ -223,11 +226,13 @@ static int check_topic(struct match *match, struct crowd *crowd, const char *top
     for (int i = 0; i < MEMBERS; i++) {
         int expected = 0;
         for (int k = 0; k < PATTERNS_EACH; k++)
-            if (crowd->patterns[i][k][0] && pattern_matches(span_of(crowd->patterns[i][k]), span_of(topic)))
+            if (crowd->patterns[i][k][0] &&
+                pattern_matches(span_of(crowd->patterns[i][k]), span_of(topic)))
                 expected = 1;
         if (crowd->parties[i].calls != expected)
-            fail_msg("member %d called %d times for %s, not %d; patterns [%s] [%s] [%s] [%s]", i, crowd->parties[i].calls, topic, expected,
-                     crowd->patterns[i][0], crowd->patterns[i][1], crowd->patterns[i][2], crowd->patterns[i][3]);
+            fail_msg("member %d called %d times for %s, not %d; patterns [%s] [%s] [%s] [%s]", i,
+                     crowd->parties[i].calls, topic, expected, crowd->patterns[i][0],
+                     crowd->patterns[i][1], crowd->patterns[i][2], crowd->patterns[i][3]);
         expected_all += expected;
     }
     assert_int_equal(all, expected_all);
@@ -241,7 +246,8 @@ static bool has_twin(const struct crowd *crowd, int i, int k) {
     return false;
 }
 
-/* Fills the place when it is empty, else empties it. The same pattern twice is one, so it goes with the last. */
+/* Fills the place when it is empty, else empties it. The same pattern twice is one, so it goes with
+ * the last. */
 static void change_one(struct match *match, struct crowd *crowd, uint64_t *seed) {
     int i = (int)(next_random(seed) % MEMBERS), k = (int)(next_random(seed) % PATTERNS_EACH);
     char *pattern = crowd->patterns[i][k];

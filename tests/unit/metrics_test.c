@@ -29,8 +29,9 @@ static void test_a_family_has_its_help_and_type_and_a_value_its_labels(void **st
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while a broker answers.");
     metrics_value(&out, "ess_kafka_up", "", 1);
     metrics_value(&out, "ess_x", "a=\"b\"", 0.5);
-    assert_string_equal(buf_string(&out), "# HELP ess_kafka_up 1 while a broker answers.\n# TYPE ess_kafka_up gauge\n"
-                                          "ess_kafka_up 1\ness_x{a=\"b\"} 0.5\n");
+    assert_string_equal(buf_string(&out),
+                        "# HELP ess_kafka_up 1 while a broker answers.\n# TYPE ess_kafka_up gauge\n"
+                        "ess_kafka_up 1\ness_x{a=\"b\"} 0.5\n");
 }
 
 static void test_large_values_keep_their_digits(void **state) {
@@ -81,7 +82,8 @@ static void test_a_histogram_has_its_labels_on_every_line(void **state) {
     metrics_histogram(&out, "t", "a=\"b\"", &h);
     for (char *line = out.data; *line; line = strchr(line, '\n') + 1) {
         lines++;
-        labelled += strncmp(line, "t_bucket{a=\"b\",le=\"", 19) == 0 || strncmp(line, "t_sum{a=\"b\"} ", 13) == 0 ||
+        labelled += strncmp(line, "t_bucket{a=\"b\",le=\"", 19) == 0 ||
+                    strncmp(line, "t_sum{a=\"b\"} ", 13) == 0 ||
                     strncmp(line, "t_count{a=\"b\"} ", 15) == 0;
     }
     assert_int_equal(lines, HISTOGRAM_BUCKETS + 3);
@@ -102,8 +104,11 @@ static void test_the_process_is_described(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        metrics_test(test_a_family_has_its_help_and_type_and_a_value_its_labels), metrics_test(test_large_values_keep_their_digits),
-        metrics_test(test_labels_are_escaped_and_joined), metrics_test(test_a_histogram_counts_what_is_at_or_below_each_bound),
-        metrics_test(test_a_histogram_has_its_labels_on_every_line), metrics_test(test_the_process_is_described)};
+        metrics_test(test_a_family_has_its_help_and_type_and_a_value_its_labels),
+        metrics_test(test_large_values_keep_their_digits),
+        metrics_test(test_labels_are_escaped_and_joined),
+        metrics_test(test_a_histogram_counts_what_is_at_or_below_each_bound),
+        metrics_test(test_a_histogram_has_its_labels_on_every_line),
+        metrics_test(test_the_process_is_described)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* A table with an option of each type, and a way to load it from a file, an environment and a command line. */
+/* A table with an option of each type, and a way to load it from a file, an environment and a
+ * command line. */
 #ifndef ESS_TESTS_OPTIONS_FIXTURE_H
 #define ESS_TESTS_OPTIONS_FIXTURE_H
 
@@ -26,13 +27,16 @@ struct target {
 };
 
 static int check_level(const char *name, const char *value, struct error *err) {
-    return strcmp(name, "log.level") == 0 && (strcmp(value, "info") == 0 || strcmp(value, "debug") == 0)
+    return strcmp(name, "log.level") == 0 &&
+                   (strcmp(value, "info") == 0 || strcmp(value, "debug") == 0)
                ? 0
                : error_set(err, "must be info or debug, not '%s'", value);
 }
 
 static int check_address(const char *name, const char *value, struct error *err) {
-    return strcmp(name, "egress.allow") == 0 && strchr(value, '.') ? 0 : error_set(err, "'%s' is no address", value);
+    return strcmp(name, "egress.allow") == 0 && strchr(value, '.')
+               ? 0
+               : error_set(err, "'%s' is no address", value);
 }
 
 static int check_pair(const char *name, const char *value, struct error *err) {
@@ -86,17 +90,24 @@ static inline enum options_result load(const char *const *environment, const cha
     memset(&target, 0, sizeof target);
     memset(&err, 0, sizeof err);
     unknown_variables[0] = 0;
-    return options_load(table, OPTIONS, &target, "ess-test", argc, argv, variables, note_unknown, &err);
+    return options_load(table, OPTIONS, &target, "ess-test", argc, argv, variables, note_unknown,
+                        &err);
 }
 
-static inline enum options_result load_words(const char *const *words) { return load(NO_WORDS, words); }
-static inline enum options_result load_variables(const char *const *environment) { return load(environment, NO_WORDS); }
+static inline enum options_result load_words(const char *const *words) {
+    return load(NO_WORDS, words);
+}
+static inline enum options_result load_variables(const char *const *environment) {
+    return load(environment, NO_WORDS);
+}
 
 static inline enum options_result load_bytes(const char *text, size_t len) {
     write_file(text, len);
     return load_words(WORDS("--config=" FILE_NAME));
 }
-static inline enum options_result load_file(const char *text) { return load_bytes(text, strlen(text)); }
+static inline enum options_result load_file(const char *text) {
+    return load_bytes(text, strlen(text));
+}
 
 /* The command line is refused, with exactly these words. */
 static inline void assert_refused(const char *word, const char *message) {
@@ -114,14 +125,16 @@ static inline void assert_file_refused(const char *text, const char *message) {
 static inline void assert_list(const struct option_list *list, const char *joined) {
     char text[256] = "";
     for (size_t i = 0; i < list->count; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s[%s]", i ? " " : "", list->items[i]);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s[%s]", i ? " " : "",
+                 list->items[i]);
     assert_string_equal(text, joined);
 }
 
 static inline void assert_map(const struct option_map *map, const char *joined) {
     char text[256] = "";
     for (size_t i = 0; i < map->count; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s[%s=%s]", i ? " " : "", map->names[i], map->values[i]);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s[%s=%s]", i ? " " : "",
+                 map->names[i], map->values[i]);
     assert_string_equal(text, joined);
 }
 

@@ -1,5 +1,6 @@
-/* The model under ownership's schedules: a clock, messages that take their time, a log a partition, the group's
- * coordinator, and each process's handle, which works while the process's loop is busy. One world. */
+/* The model under ownership's schedules: a clock, messages that take their time, a log a partition,
+ * the group's coordinator, and each process's handle, which works while the process's loop is busy.
+ * One world. */
 #ifndef ESS_TESTS_OWNERSHIP_MODEL_H
 #define ESS_TESTS_OWNERSHIP_MODEL_H
 
@@ -17,7 +18,14 @@
 #include "dispatcher/ownership.h"
 
 enum { PROCESSES = 3, PARTITIONS = 3, LANES = 2, MEMBERS = 16, MESSAGES = 1024, EVENTS = 4 };
-enum { TICK_MS = 20, SESSION_MS = 10000, HEARTBEAT_MS = 500, REBALANCE_MS = 15000, TIMEOUT_MS = 5000, LAG_MS = 90000 };
+enum {
+    TICK_MS = 20,
+    SESSION_MS = 10000,
+    HEARTBEAT_MS = 500,
+    REBALANCE_MS = 15000,
+    TIMEOUT_MS = 5000,
+    LAG_MS = 90000
+};
 /* --- the log */
 
 struct record {
@@ -31,14 +39,24 @@ struct record {
 struct log {
     struct record *records;
     int64_t count, cap;
-    int64_t newest_epoch; /* under which anything was started */
-    uint64_t last_starter; /* of lanes */
+    int64_t newest_epoch;    /* under which anything was started */
+    uint64_t last_starter;   /* of lanes */
     int64_t received[LANES]; /* by the receiver: everything up to here */
 };
 
 /* --- what is under way */
 
-enum kind { JOIN, HEARTBEAT, COMMIT, LEAVE, PRODUCE, JOINED, HEARTBEAT_ANSWER, COMMIT_ANSWER, REPORT };
+enum kind {
+    JOIN,
+    HEARTBEAT,
+    COMMIT,
+    LEAVE,
+    PRODUCE,
+    JOINED,
+    HEARTBEAT_ANSWER,
+    COMMIT_ANSWER,
+    REPORT
+};
 struct message {
     bool used, left; /* left: it is out of the process that sends it */
     enum kind kind;
@@ -48,7 +66,7 @@ struct message {
     uint64_t member, generation;
     enum { OK, REBALANCE, REFUSED } answer;
     unsigned mask; /* JOINED */
-    uint64_t ask; /* COMMIT */
+    uint64_t ask;  /* COMMIT */
     int partition;
     bool unknown; /* PRODUCE: written, but reported as failed */
     bool late;    /* PRODUCE: out of its order */
@@ -107,7 +125,8 @@ static struct {
     bool preparing;
     int64_t preparing_until_ms;
     struct process processes[PROCESSES];
-    int64_t disputes, voids, losses, suspensions, starts, takeovers, lates; /* that the schedules are not tame */
+    int64_t disputes, voids, losses, suspensions, starts, takeovers,
+        lates; /* that the schedules are not tame */
 } w;
 
 static inline uint64_t random_64(void) {
@@ -125,8 +144,11 @@ static inline struct message *send(enum kind kind, int process, int64_t delay_ms
         struct message *m = &w.messages[i];
         if (m->used)
             continue;
-        *m =
-            (struct message){.used = true, .kind = kind, .process = process, .life = w.processes[process].life, .due_ms = w.now + delay_ms};
+        *m = (struct message){.used = true,
+                              .kind = kind,
+                              .process = process,
+                              .life = w.processes[process].life,
+                              .due_ms = w.now + delay_ms};
         m->left = !chance(300);
         return m;
     }
@@ -134,7 +156,9 @@ static inline struct message *send(enum kind kind, int process, int64_t delay_ms
     return NULL;
 }
 
-static inline int64_t network_ms(void) { return w.faults && chance(30) ? below(3000) : 1 + below(15); }
+static inline int64_t network_ms(void) {
+    return w.faults && chance(30) ? below(3000) : 1 + below(15);
+}
 
 /* --- coordinator */
 
@@ -178,7 +202,8 @@ static inline void tick_coordinator(void) {
     bool all = true, any = false;
     for (int i = 0; i < MEMBERS; i++) {
         struct member *m = &w.members[i];
-        bool expired = m->id && !m->joined && (w.now >= m->expires_ms || (w.preparing && w.now >= w.preparing_until_ms));
+        bool expired = m->id && !m->joined &&
+                       (w.now >= m->expires_ms || (w.preparing && w.now >= w.preparing_until_ms));
         if (expired) {
             m->id = 0;
             prepare();
@@ -195,17 +220,21 @@ static inline void on_join(const struct message *m) {
     for (int i = 0; !member && i < MEMBERS; i++)
         member = w.members[i].id ? NULL : &w.members[i];
     assert_non_null(member);
-    *member = (struct member){.id = m->member, .process = m->process, .life = m->life, .joined = true};
+    *member = (struct member){
+        .id = m->member, .process = m->process, .life = m->life, .joined = true};
     prepare();
 }
 
 static inline void on_ask(const struct message *m) {
     struct member *member = member_of(m->member);
-    struct message *answer = send(m->kind == COMMIT ? COMMIT_ANSWER : HEARTBEAT_ANSWER, m->process, network_ms());
+    struct message *answer = send(m->kind == COMMIT ? COMMIT_ANSWER : HEARTBEAT_ANSWER, m->process,
+                                  network_ms());
     answer->life = m->life;
     answer->member = m->member;
     answer->ask = m->ask;
-    answer->answer = !member || m->generation != w.generation ? REFUSED : w.preparing && m->kind == HEARTBEAT ? REBALANCE : OK;
+    answer->answer = !member || m->generation != w.generation ? REFUSED
+                     : w.preparing && m->kind == HEARTBEAT    ? REBALANCE
+                                                              : OK;
     if (answer->answer != REFUSED)
         member->expires_ms = w.now + SESSION_MS;
 }

@@ -1,8 +1,9 @@
-/* Ownership in whole schedules: three processes share partitions through a model of Kafka's group coordinator and a model
- * log, are stopped, killed, ended politely and cut off, and their records are late, lost, or written though nobody knows.
- * Asserted at every step: at most one process may start; epochs never go back; neither a void token nor an older one of the
- * same owner is ever taken while a better one is in the log; no event is skipped; and once the faults end, all is held and
- * good again. Seeded: a failure names its seed. */
+/* Ownership in whole schedules: three processes share partitions through a model of Kafka's group
+ * coordinator and a model log, are stopped, killed, ended politely and cut off, and their records
+ * are late, lost, or written though nobody knows. Asserted at every step: at most one process may
+ * start; epochs never go back; neither a void token nor an older one of the same owner is ever
+ * taken while a better one is in the log; no event is skipped; and once the faults end, all is held
+ * and good again. Seeded: a failure names its seed. */
 #include "tests/unit/ownership_model.h"
 
 enum { FAULTS_MS = 240000, CALM_MS = 60000, SEEDS = 150 };
@@ -13,7 +14,8 @@ enum { FAULTS_MS = 240000, CALM_MS = 60000, SEEDS = 150 };
 static void keep_order(struct message *m) {
     for (int i = 0; i < MESSAGES; i++) {
         const struct message *other = &w.messages[i];
-        bool same = other != m && other->used && other->kind == PRODUCE && other->life == m->life && other->partition == m->partition;
+        bool same = other != m && other->used && other->kind == PRODUCE && other->life == m->life &&
+                    other->partition == m->partition;
         if (same && !other->late && other->due_ms > m->due_ms)
             m->due_ms = other->due_ms;
     }
@@ -24,7 +26,8 @@ static void produce(struct process *p, int partition, struct record record) {
     m->partition = partition;
     m->record = record;
     m->unknown = w.faults && chance(20);
-    m->late = w.faults && chance(20); /* its producer is replaced, and appends it behind the next one's */
+    m->late = w.faults &&
+              chance(20); /* its producer is replaced, and appends it behind the next one's */
     p->unwritten++;
     if (m->late)
         m->due_ms += below(3000);
@@ -45,7 +48,8 @@ static void write_token(struct process *p, int partition, int lane) {
 
 static void write_tokens(struct process *p, int partition, bool void_only) {
     for (int i = 0; i < LANES; i++)
-        if (p->lanes[partition][i].running && (!void_only || p->lanes[partition][i].choice.rewrite) &&
+        if (p->lanes[partition][i].running &&
+            (!void_only || p->lanes[partition][i].choice.rewrite) &&
             ownership_may_write(&p->o, partition, w.now))
             write_token(p, partition, i);
 }
@@ -88,7 +92,8 @@ static void start_lanes(struct process *p, const struct ownership_step *step) {
     log->last_starter = p->life;
     for (int i = 0; i < LANES; i++) {
         struct lane *l = &p->lanes[step->partition][i];
-        assert_int_equal(l->choice.kept == CHOICE_NONE ? -1 : l->kept, true_position(step->partition, i, p->read[step->partition]));
+        assert_int_equal(l->choice.kept == CHOICE_NONE ? -1 : l->kept,
+                         true_position(step->partition, i, p->read[step->partition]));
         l->position = l->choice.kept == CHOICE_NONE ? 0 : l->kept;
         l->running = true;
         l->token_due_ms = INT64_MAX;
@@ -135,7 +140,8 @@ static void do_step(struct process *p, const struct ownership_step *step) {
             stop(p); /* so that its answer is read long after */
         break;
     case OWNERSHIP_CLAIM:
-        produce(p, step->partition, (struct record){.claim = true, .owner = p->o.owner, .assignment = p->o.assignment});
+        produce(p, step->partition,
+                (struct record){.claim = true, .owner = p->o.owner, .assignment = p->o.assignment});
         if (w.faults && chance(40))
             stop(p); /* so that it comes when another has claimed */
         break;
@@ -167,7 +173,8 @@ static void do_step(struct process *p, const struct ownership_step *step) {
 static void settle_ownership(struct process *p) {
     struct ownership_step step;
     do {
-        const struct ownership_view view = {.now_ms = w.now, .in_flight = in_flight(p), .unwritten = p->unwritten};
+        const struct ownership_view view = {
+            .now_ms = w.now, .in_flight = in_flight(p), .unwritten = p->unwritten};
         step = ownership_next(&p->o, &view);
         do_step(p, &step);
     } while (step.act != OWNERSHIP_NOTHING);
@@ -198,7 +205,8 @@ static void read_record(struct process *p, int partition, int64_t offset) {
     }
     struct lane *l = &p->lanes[partition][r->lane];
     p->newest_number = r->number > p->newest_number ? r->number : p->newest_number;
-    w.lates += l->choice.kept == CHOICE_VALID && r->epoch == l->choice.epoch && r->number < l->choice.number;
+    w.lates += l->choice.kept == CHOICE_VALID && r->epoch == l->choice.epoch &&
+               r->number < l->choice.number;
     if (ownership_token_read(&p->o, partition, r->epoch, r->number, &l->choice))
         l->kept = r->position;
     w.voids += l->choice.rewrite;
@@ -208,7 +216,8 @@ static void read_record(struct process *p, int partition, int64_t offset) {
 
 static void read_logs(struct process *p) {
     for (int i = 0; i < PARTITIONS; i++) {
-        for (int64_t turns = below(30); p->follows[i] && turns > 0 && p->read[i] < w.logs[i].count; turns--) {
+        for (int64_t turns = below(30); p->follows[i] && turns > 0 && p->read[i] < w.logs[i].count;
+             turns--) {
             read_record(p, i, p->read[i]++);
             settle_ownership(p);
         }
@@ -391,7 +400,8 @@ static void assert_all_is_good(void) {
             owners += runs(&w.processes[k]) && ownership_may_start(&w.processes[k].o, i, w.now);
         assert_int_equal(owners, 1);
         for (int lane = 0; lane < LANES; lane++)
-            assert_in_range(w.logs[i].received[lane] - true_position(i, lane, w.logs[i].count), 0, 30);
+            assert_in_range(w.logs[i].received[lane] - true_position(i, lane, w.logs[i].count), 0,
+                            30);
     }
 }
 
@@ -422,10 +432,13 @@ static void test_no_schedule_breaks_ownership(void **state) {
         print_message("seed %llu\n", (unsigned long long)seed);
         run_schedule(seed);
     }
-    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions %lld lates %lld\n", (long long)w.starts,
-                  (long long)w.takeovers, (long long)w.disputes, (long long)w.voids, (long long)w.losses, (long long)w.suspensions,
+    print_message("starts %lld takeovers %lld disputes %lld voids %lld losses %lld suspensions "
+                  "%lld lates %lld\n",
+                  (long long)w.starts, (long long)w.takeovers, (long long)w.disputes,
+                  (long long)w.voids, (long long)w.losses, (long long)w.suspensions,
                   (long long)w.lates);
-    assert_true(w.takeovers > SEEDS && w.disputes > 10 && w.voids > SEEDS && w.losses > SEEDS && w.suspensions > SEEDS / 2);
+    assert_true(w.takeovers > SEEDS && w.disputes > 10 && w.voids > SEEDS && w.losses > SEEDS &&
+                w.suspensions > SEEDS / 2);
     assert_true(w.lates > SEEDS / 2);
 }
 

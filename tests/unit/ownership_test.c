@@ -1,5 +1,6 @@
-/* Ownership, case by case: from an assignment to running lanes, and the lease. Claims of others, tokens and the end are in
- * ownership_claims_test.c, whole schedules of several processes in ownership_schedules_test.c. */
+/* Ownership, case by case: from an assignment to running lanes, and the lease. Claims of others,
+ * tokens and the end are in ownership_claims_test.c, whole schedules of several processes in
+ * ownership_schedules_test.c. */
 #include "tests/unit/ownership_test.h"
 
 /* --- from the assignment to the start */
@@ -19,7 +20,8 @@ static void test_nothing_is_claimed_before_the_group_has_confirmed_the_assignmen
     expect_nothing();
 }
 
-static void test_lanes_start_once_the_own_claim_and_all_specs_were_read_in_either_order(void **state) {
+static void test_lanes_start_once_the_own_claim_and_all_specs_were_read_in_either_order(
+    void **state) {
     (void)state;
     assign_and_claim(2);
     ownership_specs_read(&o, 0);
@@ -75,7 +77,8 @@ static void test_a_claim_that_was_written_after_all_counts(void **state) {
     expect_nothing();
 }
 
-static void test_a_late_failure_of_a_claim_that_was_read_or_is_of_an_earlier_assignment_changes_nothing(void **state) {
+static void test_a_late_failure_of_a_claim_read_or_of_an_earlier_assignment_changes_nothing(
+    void **state) {
     (void)state;
     hold(1, 5);
     ownership_claim_failed(&o, 0, o.assignment);
@@ -215,7 +218,7 @@ int main(void) {
         CASE(test_a_claim_of_an_earlier_assignment_does_not_count_as_this_ones),
         CASE(test_a_claim_that_failed_is_tried_again_after_the_next_confirmation),
         CASE(test_a_claim_that_was_written_after_all_counts),
-        CASE(test_a_late_failure_of_a_claim_that_was_read_or_is_of_an_earlier_assignment_changes_nothing),
+        CASE(test_a_late_failure_of_a_claim_read_or_of_an_earlier_assignment_changes_nothing),
         CASE(test_an_assignment_of_nothing_asks_nothing_and_is_settled),
         CASE(test_the_lease_counts_from_the_moment_of_sending),
         CASE(test_the_group_is_asked_every_quarter_of_the_session),

@@ -25,7 +25,8 @@ static inline int setup(void **state) {
 }
 
 static inline struct ownership_step next(void) {
-    const struct ownership_view view = {.now_ms = now, .in_flight = in_flight, .unwritten = unwritten};
+    const struct ownership_view view = {
+        .now_ms = now, .in_flight = in_flight, .unwritten = unwritten};
     return ownership_next(&o, &view);
 }
 
@@ -43,7 +44,9 @@ static inline struct ownership_step expect_of(enum ownership_act act, int32_t pa
 
 static inline void expect_nothing(void) { expect(OWNERSHIP_NOTHING); }
 
-static inline void answer(const struct ownership_step *ask, bool granted) { ownership_answered(&o, ask->ask, granted, now); }
+static inline void answer(const struct ownership_step *ask, bool granted) {
+    ownership_answered(&o, ask->ask, granted, now);
+}
 
 static inline void assign(int32_t first, int32_t count) {
     int32_t list[OWNERSHIP_PARTITIONS_MAX] = {0};
@@ -63,7 +66,9 @@ static inline void assign_and_claim(int32_t count) {
     expect_nothing();
 }
 
-static inline void read_own_claim(int32_t partition, int64_t offset) { ownership_claim_read(&o, partition, offset, ME, o.assignment, now); }
+static inline void read_own_claim(int32_t partition, int64_t offset) {
+    ownership_claim_read(&o, partition, offset, ME, o.assignment, now);
+}
 
 /* The same, and they are held: the claim of each stands at `offset`. */
 static inline void hold(int32_t count, int64_t offset) {

@@ -1,4 +1,5 @@
-/* Topics and patterns: the limits of each, and matching and containment held against regular expressions and enumeration. */
+/* Topics and patterns: the limits of each, and matching and containment held against regular
+ * expressions and enumeration. */
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +36,8 @@ static void test_a_topic_has_one_to_eight_segments(void **state) {
     assert_true(is_topic("a"));
     assert_true(is_topic("drug.copay"));
     assert_true(is_topic("a.b.c.d.e.f.g.h"));
-    assert_non_null(strstr(reason_against(topic_check, "a.b.c.d.e.f.g.h.i"), "more than 8 segments"));
+    assert_non_null(
+        strstr(reason_against(topic_check, "a.b.c.d.e.f.g.h.i"), "more than 8 segments"));
     assert_non_null(strstr(reason_against(topic_check, ""), "must not be empty"));
 }
 
@@ -66,8 +68,10 @@ static void test_a_segment_has_at_most_64_characters_and_a_topic_100(void **stat
     assert_true(is_pattern(text));
 }
 
-static void test_of_all_bytes_only_letters_digits_underscore_and_hyphen_make_a_segment(void **state) {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+static void test_of_all_bytes_only_letters_digits_underscore_and_hyphen_make_a_segment(
+    void **state) {
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     struct error err;
     (void)state;
     for (int byte = 0; byte < 256; byte++) {
@@ -82,7 +86,9 @@ static void test_of_all_bytes_only_letters_digits_underscore_and_hyphen_make_a_s
 
 static void test_a_wildcard_is_a_whole_segment_at_any_place_of_a_pattern_only(void **state) {
     static const char *const good[] = {"*", "a.*", "*.a", "a.*.b", "*.*", "*.*.*.*.*.*.*.*"};
-    static const char *const bad[] = {"a*", "*a", "a.b*", "a.*b.c", "**", "a.**", "*.a*", "a.#", "a.>", "a.?", "*.*.*.*.*.*.*.*.*"};
+    static const char *const bad[] = {
+        "a*",  "*a",  "a.b*", "a.*b.c",           "**", "a.**", "*.a*",
+        "a.#", "a.>", "a.?",  "*.*.*.*.*.*.*.*.*"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(is_pattern(good[i]));
@@ -90,12 +96,15 @@ static void test_a_wildcard_is_a_whole_segment_at_any_place_of_a_pattern_only(vo
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(is_pattern(bad[i]));
-    assert_non_null(strstr(reason_against(pattern_check, "drug.co*"), "a wildcard must be a whole segment"));
+    assert_non_null(
+        strstr(reason_against(pattern_check, "drug.co*"), "a wildcard must be a whole segment"));
 }
 
 /* --- what matches */
 
-static bool matches(const char *pattern, const char *topic) { return pattern_matches(span_of(pattern), span_of(topic)); }
+static bool matches(const char *pattern, const char *topic) {
+    return pattern_matches(span_of(pattern), span_of(topic));
+}
 
 static void test_a_wildcard_is_one_segment_but_as_the_last_one_or_more(void **state) {
     static const struct {
@@ -129,7 +138,12 @@ static void test_a_wildcard_is_one_segment_but_as_the_last_one_or_more(void **st
 }
 
 /* All texts of 1 to `segments_max` segments out of three one-letter ones. */
-enum { PATTERN_SEGMENTS = 4, TOPIC_SEGMENTS = 5, PATTERNS = 3 + 9 + 27 + 81, TOPICS = PATTERNS + 243 };
+enum {
+    PATTERN_SEGMENTS = 4,
+    TOPIC_SEGMENTS = 5,
+    PATTERNS = 3 + 9 + 27 + 81,
+    TOPICS = PATTERNS + 243
+};
 static char patterns[PATTERNS][2 * PATTERN_SEGMENTS], topics[TOPICS][2 * TOPIC_SEGMENTS];
 
 static void fill(char *texts, size_t width, int segments_max, const char letters[3]) {
@@ -167,7 +181,8 @@ static regex_t expression_of(const char *pattern) {
     return expression;
 }
 
-static void test_matching_agrees_with_regular_expressions_on_all_short_patterns_and_topics(void **state) {
+static void test_matching_agrees_with_regular_expressions_on_all_short_patterns_and_topics(
+    void **state) {
     (void)state;
     for (size_t p = 0; p < PATTERNS; p++) {
         regex_t expression = expression_of(patterns[p]);
@@ -181,7 +196,8 @@ static void test_matching_agrees_with_regular_expressions_on_all_short_patterns_
 }
 
 /* A topic longer than any pattern, and a letter that no pattern has, stand for all others. */
-static void test_one_pattern_is_within_another_if_and_only_if_the_other_matches_all_that_it_matches(void **state) {
+static void test_one_pattern_is_within_another_if_the_other_matches_all_that_it_matches(
+    void **state) {
     size_t within = 0;
     (void)state;
     for (size_t i = 0; i < PATTERNS; i++) {
@@ -201,7 +217,8 @@ static void test_a_topic_is_within_a_pattern_exactly_when_it_matches(void **stat
     (void)state;
     for (size_t p = 0; p < PATTERNS; p++)
         for (size_t t = 0; t < TOPICS; t++)
-            assert_int_equal(pattern_within(span_of(topics[t]), span_of(patterns[p])), matches(patterns[p], topics[t]));
+            assert_int_equal(pattern_within(span_of(topics[t]), span_of(patterns[p])),
+                             matches(patterns[p], topics[t]));
 }
 
 static void test_texts_need_no_nul_behind_them(void **state) {
@@ -219,11 +236,14 @@ int main(void) {
         cmocka_unit_test(test_a_topic_has_one_to_eight_segments),
         cmocka_unit_test(test_no_segment_is_empty),
         cmocka_unit_test(test_a_segment_has_at_most_64_characters_and_a_topic_100),
-        cmocka_unit_test(test_of_all_bytes_only_letters_digits_underscore_and_hyphen_make_a_segment),
+        cmocka_unit_test(
+            test_of_all_bytes_only_letters_digits_underscore_and_hyphen_make_a_segment),
         cmocka_unit_test(test_a_wildcard_is_a_whole_segment_at_any_place_of_a_pattern_only),
         cmocka_unit_test(test_a_wildcard_is_one_segment_but_as_the_last_one_or_more),
-        cmocka_unit_test(test_matching_agrees_with_regular_expressions_on_all_short_patterns_and_topics),
-        cmocka_unit_test(test_one_pattern_is_within_another_if_and_only_if_the_other_matches_all_that_it_matches),
+        cmocka_unit_test(
+            test_matching_agrees_with_regular_expressions_on_all_short_patterns_and_topics),
+        cmocka_unit_test(
+            test_one_pattern_is_within_another_if_the_other_matches_all_that_it_matches),
         cmocka_unit_test(test_a_topic_is_within_a_pattern_exactly_when_it_matches),
         cmocka_unit_test(test_texts_need_no_nul_behind_them),
     };

@@ -1,4 +1,5 @@
-/* The file of PII rules: what it may say, and what is told, with line and field, of one that is wrong. */
+/* The file of PII rules: what it may say, and what is told, with line and field, of one that is
+ * wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,9 @@
 
 #include "common/model/pii.h"
 
-static struct pii *read_text(const char *yaml, struct error *err) { return pii_read(span_of(yaml), err); }
+static struct pii *read_text(const char *yaml, struct error *err) {
+    return pii_read(span_of(yaml), err);
+}
 
 static void assert_refused(const char *yaml, const char *message) {
     struct error err;
@@ -59,21 +62,30 @@ static void test_what_is_wrong_is_told_with_line_and_field(void **state) {
         {"rules:\n- x\n", "2: rules[0]: must have name"},
         {"rules:\n- topics: [t]\n", "2: rules[0].name: must be 1 to 64"},
         {"rules:\n- name: 'a b'\n", "2: rules[0].name: must be 1 to 64"},
-        {"rules:\n- name: a\n  detect: [ssn]\n  action: mask\n", "2: rules[0].topics: must be a list of texts"},
+        {"rules:\n- name: a\n  detect: [ssn]\n  action: mask\n",
+         "2: rules[0].topics: must be a list of texts"},
         {"rules:\n- name: a\n  topics: t\n", "3: rules[0].topics: must be a list of texts"},
-        {"rules:\n- name: a\n  topics:\n  - t\n  - a..b\n", "5: rules[0].topics[1]: must not have an empty segment"},
+        {"rules:\n- name: a\n  topics:\n  - t\n  - a..b\n",
+         "5: rules[0].topics[1]: must not have an empty segment"},
         {"rules:\n- name: a\n  topics: [5]\n", "3: rules[0].topics[0]: must be text"},
         {BEGIN "  action: mask\n", "2: rules[0]: must have paths or detect"},
-        {BEGIN "  paths: [x]\n  detect: [ssn]\n  action: mask\n", "5: rules[0].detect: must not stand beside paths"},
+        {BEGIN "  paths: [x]\n  detect: [ssn]\n  action: mask\n",
+         "5: rules[0].detect: must not stand beside paths"},
         {BEGIN "  detect: []\n  action: mask\n", "4: rules[0].detect: must be a list of texts"},
-        {BEGIN "  detect: [iban]\n  action: mask\n", "4: rules[0].detect[0]: must be ssn, email, phone or card"},
-        {BEGIN "  paths:\n  - a\n  - ''\n  action: mask\n", "6: rules[0].paths[1]: must be names with dots between"},
+        {BEGIN "  detect: [iban]\n  action: mask\n",
+         "4: rules[0].detect[0]: must be ssn, email, phone or card"},
+        {BEGIN "  paths:\n  - a\n  - ''\n  action: mask\n",
+         "6: rules[0].paths[1]: must be names with dots between"},
         {BEGIN "  detect: [ssn]\n", "2: rules[0].action: must be drop, mask or hash"},
-        {BEGIN "  detect: [ssn]\n  action: remove\n", "5: rules[0].action: must be drop, mask or hash"},
-        {BEGIN "  detect: [ssn]\n  action: hash\n", "5: rules[0].action: is hash, and there is no hash_key"},
+        {BEGIN "  detect: [ssn]\n  action: remove\n",
+         "5: rules[0].action: must be drop, mask or hash"},
+        {BEGIN "  detect: [ssn]\n  action: hash\n",
+         "5: rules[0].action: is hash, and there is no hash_key"},
         {GOOD "  path: [x]\n", "6: rules[0].path: is no field of a rule"},
-        {GOOD "- name: a\n  topics: [t]\n  detect: [ssn]\n  action: mask\n", "6: rules[1].name: is the name of a rule before"},
-        {GOOD "- name: b\n  topics: [t]\n  detect: [ssn]\n  action: masks\n", "9: rules[1].action: must be drop"},
+        {GOOD "- name: a\n  topics: [t]\n  detect: [ssn]\n  action: mask\n",
+         "6: rules[1].name: is the name of a rule before"},
+        {GOOD "- name: b\n  topics: [t]\n  detect: [ssn]\n  action: masks\n",
+         "9: rules[1].action: must be drop"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
@@ -81,8 +93,9 @@ static void test_what_is_wrong_is_told_with_line_and_field(void **state) {
 }
 
 static void test_a_path_that_is_none_is_refused(void **state) {
-    static const char *const paths[] = {".a",   "a.",         "a..b",  "a[0]", "a[",  "a[*", "a b",
-                                        "[\"a", "[\"\"]x", "a[*]b", "*",    "a.*", "[]",  "a[\"b\"]c"};
+    static const char *const paths[] = {".a",  "a.",  "a..b", "a[0]",     "a[",
+                                        "a[*", "a b", "[\"a", "[\"\"]x",  "a[*]b",
+                                        "*",   "a.*", "[]",   "a[\"b\"]c"};
     char yaml[200];
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

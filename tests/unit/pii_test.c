@@ -1,4 +1,5 @@
-/* The PII filter: what each action leaves of values found by path and by form, and that every other byte stays. */
+/* The PII filter: what each action leaves of values found by path and by form, and that every other
+ * byte stays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,8 @@
 /* printf %s 123-45-6789 | openssl dgst -sha256 -hmac k */
 #define HASH_SSN "8dabe59758ffe9ca88212c0de7ba152ab3ada82bed2cca98a7fd5f7741a24212"
 
-#define HASH_CARD "ea8f1cf8ad2a108e8cf41d731c54fdf130622266c46017a1cc687d8b191c3d08" /* of 4111111111111111 */
+#define HASH_CARD                                                                                  \
+    "ea8f1cf8ad2a108e8cf41d731c54fdf130622266c46017a1cc687d8b191c3d08" /* of 4111111111111111 */
 
 static struct buf told;
 
@@ -31,8 +33,10 @@ static struct pii *rules_of(const char *yaml) {
     return pii;
 }
 
-/* `expected` NULL: nothing is filtered. The data stands in memory of its own, so that a sanitizer sees a step beyond it. */
-static void check_with(const struct pii *pii, const char *topic, const char *data, const char *expected) {
+/* `expected` NULL: nothing is filtered. The data stands in memory of its own, so that a sanitizer
+ * sees a step beyond it. */
+static void check_with(const struct pii *pii, const char *topic, const char *data,
+                       const char *expected) {
     struct buf out = {0};
     struct error err;
     size_t len = strlen(data);
@@ -56,7 +60,9 @@ static void check_with(const struct pii *pii, const char *topic, const char *dat
 /* One rule for all topics; `what` is paths or detect. */
 static struct pii *rule(const char *what, const char *action) {
     char yaml[500];
-    snprintf(yaml, sizeof yaml, "hash_key: k\nrules:\n- name: r\n  topics: [\"*\"]\n  %s\n  action: %s\n", what, action);
+    snprintf(yaml, sizeof yaml,
+             "hash_key: k\nrules:\n- name: r\n  topics: [\"*\"]\n  %s\n  action: %s\n", what,
+             action);
     return rules_of(yaml);
 }
 
@@ -72,7 +78,8 @@ static void test_a_path_names_members_and_elements(void **state) {
     static const struct {
         const char *data, *expected;
     } examples[] = {
-        {"{\"patient\":{\"ssn\":\"1\",\"name\":\"x\"},\"ssn\":\"2\"}", "{\"patient\":{\"ssn\":\"***\",\"name\":\"x\"},\"ssn\":\"2\"}"},
+        {"{\"patient\":{\"ssn\":\"1\",\"name\":\"x\"},\"ssn\":\"2\"}",
+         "{\"patient\":{\"ssn\":\"***\",\"name\":\"x\"},\"ssn\":\"2\"}"},
         {"{\"patients\":[{\"dob\":\"1\"},{\"x\":1,\"dob\":\"2\"}],\"dob\":3}",
          "{\"patients\":[{\"dob\":\"***\"},{\"x\":1,\"dob\":\"***\"}],\"dob\":3}"},
         {"{\"ids\":[1,[2,3],{\"x\":4}],\"id\":5}", "{\"ids\":[\"***\",\"***\",\"***\"],\"id\":5}"},
@@ -93,23 +100,28 @@ static void test_a_path_names_members_and_elements(void **state) {
 
 static void test_a_name_looks_into_arrays_nested_ones_too(void **state) {
     (void)state;
-    check(PATHS, "mask", "{\"patient\":[{\"ssn\":1},[[{\"ssn\":2}]],3]}", "{\"patient\":[{\"ssn\":\"***\"},[[{\"ssn\":\"***\"}]],3]}");
-    check(PATHS, "mask", "{\"patients\":[[{\"dob\":1}],[[{\"dob\":2}]]]}", "{\"patients\":[[{\"dob\":\"***\"}],[[{\"dob\":\"***\"}]]]}");
+    check(PATHS, "mask", "{\"patient\":[{\"ssn\":1},[[{\"ssn\":2}]],3]}",
+          "{\"patient\":[{\"ssn\":\"***\"},[[{\"ssn\":\"***\"}]],3]}");
+    check(PATHS, "mask", "{\"patients\":[[{\"dob\":1}],[[{\"dob\":2}]]]}",
+          "{\"patients\":[[{\"dob\":\"***\"}],[[{\"dob\":\"***\"}]]]}");
     check(PATHS, "mask", "[[{\"patient\":{\"ssn\":1}}]]", "[[{\"patient\":{\"ssn\":\"***\"}}]]");
 }
 
 static void test_names_with_escapes_are_the_same_names(void **state) {
     (void)state;
-    check(PATHS, "mask", "{\"p\\u0061tient\":{\"s\\u0073n\":1}}", "{\"p\\u0061tient\":{\"s\\u0073n\":\"***\"}}");
-    check("paths: ['[\"a.b\"].é']", "mask", "{\"a.b\":{\"\\u00e9\":1,\"e\":2},\"a\":{\"b\":{\"é\":3}}}",
+    check(PATHS, "mask", "{\"p\\u0061tient\":{\"s\\u0073n\":1}}",
+          "{\"p\\u0061tient\":{\"s\\u0073n\":\"***\"}}");
+    check("paths: ['[\"a.b\"].é']", "mask",
+          "{\"a.b\":{\"\\u00e9\":1,\"e\":2},\"a\":{\"b\":{\"é\":3}}}",
           "{\"a.b\":{\"\\u00e9\":\"***\",\"e\":2},\"a\":{\"b\":{\"é\":3}}}");
     check("paths: ['[\"a/b\"]']", "drop", "{\"a\\/b\":1}", "{}");
     check(PATHS, "mask", "{\"patient\\u0000\":{\"ssn\":1}}", NULL);
 }
 
 static void test_values_of_every_type_are_replaced(void **state) {
-    static const char *const values[] = {"\"1\"", "1", "-1.5e7", "true", "null",
-                                         "[1,\"]\"]", "{\"a\":\"}\",\"b\":[]}", "\"\\\"\\\\\"", "{}", "\"\""};
+    static const char *const values[] = {
+        "\"1\"",        "1",  "-1.5e7", "true", "null", "[1,\"]\"]", "{\"a\":\"}\",\"b\":[]}",
+        "\"\\\"\\\\\"", "{}", "\"\""};
     char data[100];
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -120,8 +132,11 @@ static void test_values_of_every_type_are_replaced(void **state) {
 
 static void test_every_other_byte_stays(void **state) {
     (void)state;
-    check(PATHS, "mask", " {\t\"n\" :\r\n1.0E+05 ,\"u\":\"\\u00e9\\/é\" ,\"patient\" : { \"ssn\" :1 , \"z\":-0 } } ",
-          " {\t\"n\" :\r\n1.0E+05 ,\"u\":\"\\u00e9\\/é\" ,\"patient\" : { \"ssn\" :\"***\" , \"z\":-0 } } ");
+    check(
+        PATHS, "mask",
+        " {\t\"n\" :\r\n1.0E+05 ,\"u\":\"\\u00e9\\/é\" ,\"patient\" : { \"ssn\" :1 , \"z\":-0 } } ",
+        " {\t\"n\" :\r\n1.0E+05 ,\"u\":\"\\u00e9\\/é\" ,\"patient\" : { \"ssn\" :\"***\" , "
+        "\"z\":-0 } } ");
 }
 
 static void test_drop_takes_the_member_and_a_comma(void **state) {
@@ -136,12 +151,14 @@ static void test_drop_takes_the_member_and_a_comma(void **state) {
         {"{\"patient\":{\"a\":2,\"b\":3,\"ssn\":1}}", "{\"patient\":{\"a\":2,\"b\":3}}"},
         {"{\"patient\":{ \"ssn\" : 1 , \"a\" : 2 }}", "{\"patient\":{ \"a\" : 2 }}"},
         {"{\"patient\":{ \"a\" : 2 , \"ssn\" : 1 }}", "{\"patient\":{ \"a\" : 2 }}"},
-        {"{\"patients\":[{\"dob\":1},{\"a\":1,\"dob\":2},{\"dob\":3,\"a\":1}]}", "{\"patients\":[{},{\"a\":1},{\"a\":1}]}"},
+        {"{\"patients\":[{\"dob\":1},{\"a\":1,\"dob\":2},{\"dob\":3,\"a\":1}]}",
+         "{\"patients\":[{},{\"a\":1},{\"a\":1}]}"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
         check(PATHS, "drop", examples[i].data, examples[i].expected);
-    check("paths: [a, b, c]", "drop", "{\"a\":1,\"b\":2,\"x\":0,\"c\":3,\"y\":{\"a\":1}}", "{\"x\":0,\"y\":{\"a\":1}}");
+    check("paths: [a, b, c]", "drop", "{\"a\":1,\"b\":2,\"x\":0,\"c\":3,\"y\":{\"a\":1}}",
+          "{\"x\":0,\"y\":{\"a\":1}}");
     check("paths: [a, b, c]", "drop", "{\"x\":0,\"a\":1,\"b\":2,\"c\":3}", "{\"x\":0}");
     check("paths: [a, b, c]", "drop", "{\"b\":0,\"a\":1}", "{}");
 }
@@ -149,18 +166,22 @@ static void test_drop_takes_the_member_and_a_comma(void **state) {
 static void test_found_by_form_only_the_part_is_masked(void **state) {
     (void)state;
     check("detect: [ssn, email]", "mask",
-          "{\"note\":\"ssn 123-45-6789, mail ann@example.com.\",\"n\":1234567890,\"l\":[\"987-65-4321\",[\"x\"]]}",
+          "{\"note\":\"ssn 123-45-6789, mail "
+          "ann@example.com.\",\"n\":1234567890,\"l\":[\"987-65-4321\",[\"x\"]]}",
           "{\"note\":\"ssn ***, mail ***.\",\"n\":1234567890,\"l\":[\"***\",[\"x\"]]}");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
-    check("detect: [card]", "mask", "{\"c\":[\"4111 1111 1111 1111\",\"4111 1111 1111 1112\",4111111111111111]}",
+    check("detect: [card]", "mask",
+          "{\"c\":[\"4111 1111 1111 1111\",\"4111 1111 1111 1112\",4111111111111111]}",
           "{\"c\":[\"***\",\"4111 1111 1111 1112\",\"***\"]}");
-    check("detect: [phone]", "mask", "{\"a\":{\"b\":\"(555) 123-4567\"}}", "{\"a\":{\"b\":\"***\"}}");
+    check("detect: [phone]", "mask", "{\"a\":{\"b\":\"(555) 123-4567\"}}",
+          "{\"a\":{\"b\":\"***\"}}");
 }
 
 static void test_a_form_is_found_through_escapes(void **state) {
     (void)state;
     check("detect: [ssn]", "mask", "\"\\u0031\\u00323\\u002d45-6789\"", "\"***\"");
-    check("detect: [ssn]", "mask", "\"a\\n123-45-678\\u0039\\\"\\u00e9\\ud83d\\ude00 987-65-4321\\t\"",
+    check("detect: [ssn]", "mask",
+          "\"a\\n123-45-678\\u0039\\\"\\u00e9\\ud83d\\ude00 987-65-4321\\t\"",
           "\"a\\n***\\\"\\u00e9\\ud83d\\ude00 ***\\t\"");
     check("detect: [email]", "mask", "\"\\u00e9@ex\\u0061mple.com\\/x\"", "\"***\\/x\"");
     check("detect: [email]", "mask", "\"ann\\u0040example.com\"", "\"***\"");
@@ -169,9 +190,11 @@ static void test_a_form_is_found_through_escapes(void **state) {
 
 static void test_drop_by_form_takes_the_string(void **state) {
     (void)state;
-    check("detect: [ssn]", "drop",
-          "{\"a\":\"my ssn: 123-45-6789\",\"b\":\"x\",\"c\":[\"123-45-6789\",1,\"y\"],\"d\":{\"e\":\"123-45-6789\"}}",
-          "{\"b\":\"x\",\"c\":[1,\"y\"],\"d\":{}}");
+    check(
+        "detect: [ssn]", "drop",
+        "{\"a\":\"my ssn: "
+        "123-45-6789\",\"b\":\"x\",\"c\":[\"123-45-6789\",1,\"y\"],\"d\":{\"e\":\"123-45-6789\"}}",
+        "{\"b\":\"x\",\"c\":[1,\"y\"],\"d\":{}}");
     check("detect: [ssn]", "drop", "{\"a\":\"x\",\"b\":\"123-45-6789\"}", "{\"a\":\"x\"}");
     check("detect: [ssn]", "drop", "[\"123-45-6789\",\"123-45-6789\"]", "[]");
     check("detect: [ssn]", "drop", " \"123-45-6789\" ", " null ");
@@ -187,13 +210,16 @@ static void hash_of(const char *data, char out[200]) {
 }
 
 static void test_hash_is_hmac_sha256_and_keeps_equal_values_equal(void **state) {
-    static const char *const same[] = {"{\"x\":\"123\"}", "{\"x\":\"\\u00312\\u0033\"}", "{\"x\":123}"};
-    static const char *const others[] = {"{\"x\":\"124\"}", "{\"x\":[123]}", "{\"x\":\"\"}", "{\"x\":null}"};
+    static const char *const same[] = {"{\"x\":\"123\"}", "{\"x\":\"\\u00312\\u0033\"}",
+                                       "{\"x\":123}"};
+    static const char *const others[] = {"{\"x\":\"124\"}", "{\"x\":[123]}", "{\"x\":\"\"}",
+                                         "{\"x\":null}"};
     char first[200], found[200];
     (void)state;
     /* printf %s 123 | openssl dgst -sha256 -hmac k */
     hash_of(same[0], first);
-    assert_string_equal(first, "{\"x\":\"54536c9357ebad32486620506599ff3d0542c9d9735c61e0f27bfc9d23d34806\"}");
+    assert_string_equal(
+        first, "{\"x\":\"54536c9357ebad32486620506599ff3d0542c9d9735c61e0f27bfc9d23d34806\"}");
     for (size_t i = 1; i < sizeof same / sizeof *same; i++) {
         hash_of(same[i], found);
         assert_string_equal(found, first);
@@ -239,28 +265,36 @@ static void test_one_value_or_an_object_where_a_list_was_expected_hides_nothing(
 
 static void test_a_card_may_be_a_number(void **state) {
     (void)state;
-    check("detect: [card]", "mask", "{\"card\":4111111111111111,\"n\":[5500005555555559.0,1]}", "{\"card\":\"***\",\"n\":[\"***\",1]}");
+    check("detect: [card]", "mask", "{\"card\":4111111111111111,\"n\":[5500005555555559.0,1]}",
+          "{\"card\":\"***\",\"n\":[\"***\",1]}");
     check("detect: [card]", "drop", "{\"n\":1,\"card\":-4111111111111111}", "{\"n\":1}");
     check("detect: [card]", "hash", "4111111111111111", "\"" HASH_CARD "\"");
-    check("detect: [card]", "mask", "[4111111111111112,411111111111,0.4111111111111111,1700000000000,4111111111111111e1]", NULL);
+    check("detect: [card]", "mask",
+          "[4111111111111112,411111111111,0.4111111111111111,1700000000000,4111111111111111e1]",
+          NULL);
     check("detect: [ssn, phone, email]", "mask", "4111111111111111", NULL);
 }
 
 static void test_names_of_members_are_looked_into_too(void **state) {
     (void)state;
-    check("detect: [ssn]", "mask", "{\"a\":1,\"123-45-6789\":{\"x\":1},\"987-65-4321\":2,\"b\":3}", "{\"a\":1,\"b\":3}");
+    check("detect: [ssn]", "mask", "{\"a\":1,\"123-45-6789\":{\"x\":1},\"987-65-4321\":2,\"b\":3}",
+          "{\"a\":1,\"b\":3}");
     check("detect: [email]", "drop", "[{\"ann\\u0040example.com\":[1]}]", "[{}]");
-    check("detect: [ssn]", "hash", "{\"x 123-45-6789\":\"123-45-6789\"}", "{\"x " HASH_SSN "\":\"" HASH_SSN "\"}");
+    check("detect: [ssn]", "hash", "{\"x 123-45-6789\":\"123-45-6789\"}",
+          "{\"x " HASH_SSN "\":\"" HASH_SSN "\"}");
     assert_string_equal(told.data, "0:? 0:? ");
 }
 
 static void test_where_it_was_is_told_without_what_it_was(void **state) {
     (void)state;
-    check(PATHS, "mask", "{\"patients\":[{\"dob\":1},{\"dob\":2}]}", "{\"patients\":[{\"dob\":\"***\"},{\"dob\":\"***\"}]}");
+    check(PATHS, "mask", "{\"patients\":[{\"dob\":1},{\"dob\":2}]}",
+          "{\"patients\":[{\"dob\":\"***\"},{\"dob\":\"***\"}]}");
     assert_string_equal(told.data, "0:patients[*].dob 0:patients[*].dob ");
-    check("detect: [ssn]", "mask", "{\"a\":{\"b\":[0,\"123-45-6789 123-45-6789\"]}}", "{\"a\":{\"b\":[0,\"*** ***\"]}}");
+    check("detect: [ssn]", "mask", "{\"a\":{\"b\":[0,\"123-45-6789 123-45-6789\"]}}",
+          "{\"a\":{\"b\":[0,\"*** ***\"]}}");
     assert_string_equal(told.data, "0:a.b[1] 0:a.b[1] ");
-    check("detect: [ssn]", "drop", "{\"987654321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}",
+    check("detect: [ssn]", "drop",
+          "{\"987654321\":{\"ann@example.com\":{\"x y\":\"123-45-6789\"}}}",
           "{\"987654321\":{\"ann@example.com\":{}}}");
     assert_string_equal(told.data, "0:?.?.? ");
     check("detect: [ssn]", "mask", "\"123-45-6789\"", "\"***\"");
@@ -282,7 +316,8 @@ static void put_all(struct maker *m, const char *text) {
     buf_puts(&m->dropped, text);
 }
 
-/* Returns whether the value stays when strings that hold a number are dropped; then it is in `dropped`. */
+/* Returns whether the value stays when strings that hold a number are dropped; then it is in
+ * `dropped`. */
 static bool put_value(struct maker *m, unsigned depth, const char *before, const char *name);
 
 static void put_children(struct maker *m, unsigned depth, bool object) {
@@ -302,7 +337,8 @@ static void put_children(struct maker *m, unsigned depth, bool object) {
 }
 
 static bool put_value(struct maker *m, unsigned depth, const char *before, const char *name) {
-    static const char *const harmless[] = {"1", "null", "\"\"", "\"\\\\\\\"\"", "-1.5e3", "\"x\\u0022y\"", "true", "\"123-45-678\""};
+    static const char *const harmless[] = {"1",      "null",          "\"\"", "\"\\\\\\\"\"",
+                                           "-1.5e3", "\"x\\u0022y\"", "true", "\"123-45-678\""};
     static const char *const numbers[] = {"123-45-6789", "12\\u0033-45-6789", "987 65 4321"};
     unsigned what = roll(m, depth < 6 ? 6 : 3);
     buf_puts(&m->data, name);

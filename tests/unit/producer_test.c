@@ -1,4 +1,5 @@
-/* The producer on librdkafka's mock broker: every record is reported once, whatever becomes of broker and handle. */
+/* The producer on librdkafka's mock broker: every record is reported once, whatever becomes of
+ * broker and handle. */
 #include "common/kafka/producer.h"
 
 #include <stdbool.h>
@@ -47,7 +48,8 @@ static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
 
 static bool send_one(void) {
     struct error err;
-    const struct producer_record record = {.topic = "ess.events", .partition = 0, .key = span_of("k"), .value = span_of("value")};
+    const struct producer_record record = {
+        .topic = "ess.events", .partition = 0, .key = span_of("k"), .value = span_of("value")};
     assert_true(count < MANY);
     sent[count] = (struct sent){.append.reported = on_report, .offset = -1};
     if (producer_send(producer, &record, &sent[count].append, &err)) {
@@ -87,8 +89,11 @@ static int begin(void **state) {
     (void)state;
     setup(&world);
     count = replaced = ups = downs = 0;
-    const struct producer_options options = {
-        .kafka = &world.config, .timeout_ms = TIMEOUT_MS, .queue_bytes = 1024 * 1024, .link = on_link, .replaced = on_replaced};
+    const struct producer_options options = {.kafka = &world.config,
+                                             .timeout_ms = TIMEOUT_MS,
+                                             .queue_bytes = 1024 * 1024,
+                                             .link = on_link,
+                                             .replaced = on_replaced};
     producer = producer_new(world.loop, &options, &err);
     if (producer)
         producer_warm(producer, "ess.events");
@@ -113,7 +118,8 @@ static void records_are_reported_in_their_order(void **state) {
     assert_true(ups == 1 && downs == 0);
 }
 
-static void a_handle_that_goes_fatal_is_replaced_and_nothing_is_reported_twice_or_never(void **state) {
+static void a_handle_that_goes_fatal_is_replaced_and_nothing_is_reported_twice_or_never(
+    void **state) {
     (void)state;
     for (size_t round = 1; round <= 3; round++) {
         for (int i = 0; i < 50; i++)
@@ -165,7 +171,8 @@ static void what_waits_is_bounded(void **state) {
     char large[100 * 1024];
     struct error err;
     memset(large, 'x', sizeof large);
-    const struct producer_record record = {.topic = "ess.events", .partition = 0, .key = span_of("k"), .value = {large, sizeof large}};
+    const struct producer_record record = {
+        .topic = "ess.events", .partition = 0, .key = span_of("k"), .value = {large, sizeof large}};
     rd_kafka_mock_broker_set_down(world.mock, 1);
     sent[0] = (struct sent){.append.reported = on_report};
     while (producer_send(producer, &record, &sent[0].append, &err) == 0)
@@ -190,10 +197,12 @@ static bool broke_again(void *arg) {
 }
 
 /* As without the right to make a producer id. */
-static void one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why(void **state) {
+static void one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why(
+    void **state) {
     (void)state;
     struct error err;
-    const struct producer_record record = {.topic = "ess.events", .partition = 0, .key = span_of("k"), .value = span_of("v")};
+    const struct producer_record record = {
+        .topic = "ess.events", .partition = 0, .key = span_of("k"), .value = span_of("v")};
     int64_t began_ms = clock_ms();
     for (size_t i = 1; i <= 3; i++) {
         run_until(&world, broke_again, &i);
@@ -211,7 +220,10 @@ static void one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_say
 
 static void a_record_that_kafka_never_takes_is_known_by_its_flaw(void **state) {
     (void)state;
-    static const struct { rd_kafka_resp_err_t code; enum producer_flaw flaw; } answers[] = {
+    static const struct {
+        rd_kafka_resp_err_t code;
+        enum producer_flaw flaw;
+    } answers[] = {
         {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, PRODUCER_FLAW_SIZE},
         {RD_KAFKA_RESP_ERR_INVALID_RECORD, PRODUCER_FLAW_OTHER},
         {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, PRODUCER_FLAW_OTHER},
@@ -240,12 +252,17 @@ static void the_end_reports_what_is_left(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(records_are_reported_in_their_order, begin, end),
-        cmocka_unit_test_setup_teardown(a_handle_that_goes_fatal_is_replaced_and_nothing_is_reported_twice_or_never, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_handle_that_goes_fatal_is_replaced_and_nothing_is_reported_twice_or_never, begin,
+            end),
         cmocka_unit_test_setup_teardown(one_that_goes_fatal_while_idle_is_replaced_too, begin, end),
-        cmocka_unit_test_setup_teardown(while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on, begin, end),
+        cmocka_unit_test_setup_teardown(
+            while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on, begin, end),
         cmocka_unit_test_setup_teardown(what_waits_is_bounded, begin, end),
-        cmocka_unit_test_setup_teardown(one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why, begin, end),
-        cmocka_unit_test_setup_teardown(a_record_that_kafka_never_takes_is_known_by_its_flaw, begin, end),
+        cmocka_unit_test_setup_teardown(
+            one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why, begin, end),
+        cmocka_unit_test_setup_teardown(a_record_that_kafka_never_takes_is_known_by_its_flaw, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(the_end_reports_what_is_left, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

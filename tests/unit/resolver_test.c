@@ -53,7 +53,8 @@ static void on_query(void *arg, uint32_t events) {
     packet[2] = 0x85, packet[3] = 0x80;
     memset(packet + 6, 0, 6);
     if (type == TYPE_A) {
-        const unsigned char record[] = {0xc0, 12, 0, TYPE_A, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, (unsigned char)s->number};
+        const unsigned char record[] = {0xc0, 12, 0, TYPE_A, 0,  1, 0, 0,
+                                        0,    1,  0, 4,      10, 0, 0, (unsigned char)s->number};
         packet[7] = 1;
         memcpy(packet + end, record, sizeof record);
         end += sizeof record;
@@ -67,7 +68,9 @@ static void on_query(void *arg, uint32_t events) {
 }
 
 static void open_server(struct server *s, int number) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x7f350000U + (unsigned)number)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(53),
+                                  .sin_addr.s_addr = htonl(0x7f350000U + (unsigned)number)};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     *s = (struct server){.number = number};
@@ -211,9 +214,11 @@ static void a_server_is_heard_only_when_it_answers_now(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_changed_resolv_conf_is_read_again, begin, end),
-        cmocka_unit_test_setup_teardown(what_the_old_server_never_answered_is_asked_of_the_new_one, begin, end),
+        cmocka_unit_test_setup_teardown(what_the_old_server_never_answered_is_asked_of_the_new_one,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_server_that_is_silent_on_ipv6_costs_a_moment, begin, end),
-        cmocka_unit_test_setup_teardown(after_quick_answers_a_slow_one_is_waited_for_too, begin, end),
+        cmocka_unit_test_setup_teardown(after_quick_answers_a_slow_one_is_waited_for_too, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_server_is_heard_only_when_it_answers_now, begin, end),
     };
     int fd = mkstemp(conf);

@@ -53,7 +53,8 @@ static void no_other_number_settles(void **state) {
 static void the_wait_is_between_half_and_all_of_the_delay(void **state) {
     uint64_t seed = 0x5eed;
     (void)state;
-    for (int64_t attempt = 1, delay = 1000; attempt <= 20; attempt++, delay = delay * 2 > 60000 ? 60000 : delay * 2) {
+    for (int64_t attempt = 1, delay = 1000; attempt <= 20;
+         attempt++, delay = delay * 2 > 60000 ? 60000 : delay * 2) {
         int64_t low = INT64_MAX, high = 0;
         for (int i = 0; i < 2000; i++) {
             int64_t wait = retry_wait_ms(1000, 60000, attempt, 0, next_random(&seed));
@@ -61,14 +62,16 @@ static void the_wait_is_between_half_and_all_of_the_delay(void **state) {
             low = wait < low ? wait : low;
             high = wait > high ? wait : high;
         }
-        /* It is spread over that range: a crowd that failed together does not come back together. */
+        /* It is spread over that range: a crowd that failed together does not come back together.
+         */
         assert_true(low < delay / 2 + delay / 20);
         assert_true(high > delay - delay / 20);
     }
 }
 
 static void the_extremes_of_the_random_number_stay_in_the_range(void **state) {
-    static const uint64_t extremes[] = {0, 1, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 1, UINT64_MAX};
+    static const uint64_t extremes[] = {
+        0, 1, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 1, UINT64_MAX};
     (void)state;
     for (size_t i = 0; i < sizeof extremes / sizeof *extremes; i++) {
         assert_in_range(retry_wait_ms(1000, 3600000, 3, 0, extremes[i]), 2000, 4000);

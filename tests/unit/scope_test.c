@@ -1,4 +1,5 @@
-/* Scopes: how they are written, and that each allows its own kind within its pattern and nothing else. */
+/* Scopes: how they are written, and that each allows its own kind within its pattern and nothing
+ * else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,9 +40,10 @@ static void test_a_scope_is_a_kind_and_a_pattern_or_admin(void **state) {
 }
 
 static void test_anything_else_is_no_scope(void **state) {
-    static const char *const bad[] = {"",        "publish",   "publish:",   "publish:a..b", "publish:a*", ":a",
-                                      "write:a", "Publish:a", "publish :a", "admin:",       "admin:*",    " admin",
-                                      "admin ",  "read: a",   "read:a ",    "readx:a",      "rea:a",      "*"};
+    static const char *const bad[] = {
+        "",        "publish",   "publish:",   "publish:a..b", "publish:a*", ":a",
+        "write:a", "Publish:a", "publish :a", "admin:",       "admin:*",    " admin",
+        "admin ",  "read: a",   "read:a ",    "readx:a",      "rea:a",      "*"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct scope scope;
@@ -92,8 +94,10 @@ static void test_one_of_several_must_allow_all_of_it(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_scope_is_a_kind_and_a_pattern_or_admin), cmocka_unit_test(test_anything_else_is_no_scope),
-        cmocka_unit_test(test_a_scope_allows_its_own_kind_within_its_pattern), cmocka_unit_test(test_admin_allows_everything),
+        cmocka_unit_test(test_a_scope_is_a_kind_and_a_pattern_or_admin),
+        cmocka_unit_test(test_anything_else_is_no_scope),
+        cmocka_unit_test(test_a_scope_allows_its_own_kind_within_its_pattern),
+        cmocka_unit_test(test_admin_allows_everything),
         cmocka_unit_test(test_one_of_several_must_allow_all_of_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

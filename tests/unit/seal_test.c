@@ -1,5 +1,5 @@
-/* Secrets at rest: opened only with the right key, for the right subscriber, unchanged; and key files that are made once,
- * with rights for their owner alone. */
+/* Secrets at rest: opened only with the right key, for the right subscriber, unchanged; and key
+ * files that are made once, with rights for their owner alone. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,8 @@ static struct keyring *ring_of(const char *lines) {
 static struct span content(const struct buf *b) { return (struct span){b->data, b->len}; }
 
 /* Opens a copy that ends where the span does, so that a sanitizer sees a step beyond it. */
-static int open_copy(const struct keyring *ring, const char *id, struct span sealed, struct buf *out) {
+static int open_copy(const struct keyring *ring, const char *id, struct span sealed,
+                     struct buf *out) {
     char *copy = memcpy(mem_alloc(sealed.len), sealed.data ? sealed.data : "", sealed.len);
     int result = seal_open(ring, span_of(id), (struct span){copy, sealed.len}, out, NULL, &err);
     free(copy);
@@ -94,7 +95,9 @@ static void test_a_sealed_text_is_printable_names_its_key_and_differs_each_time(
     seal(ring, span_of("md-mm1"), span_of("s3cr3t"), &two);
     assert_string_equal(keyring_id(ring), "630dcd29"); /* of the key's SHA-256 */
     assert_memory_equal(one.data, "630dcd29:", 9);
-    assert_int_equal(strspn(one.data + 9, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="), one.len - 9);
+    assert_int_equal(
+        strspn(one.data + 9, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="),
+        one.len - 9);
     assert_int_equal(one.len - 9, (12 + 6 + 16 + 2) / 3 * 4);
     assert_string_not_equal(one.data, two.data);
     buf_fini(&one);
@@ -114,11 +117,13 @@ static void test_a_text_that_python_sealed_is_opened(void **state) {
     keyring_free(ring);
 }
 
-static void test_a_text_with_any_character_changed_is_not_opened_and_nothing_is_appended(void **state) {
+static void test_a_text_with_any_character_changed_is_not_opened_and_nothing_is_appended(
+    void **state) {
     struct keyring *ring = ring_of(KEY_1);
     struct buf sealed = {0}, opened = {0};
     (void)state;
-    seal(ring, span_of("md-mm1"), span_of("s3cr3t!!"), &sealed); /* 36 bytes: no padding, no idle bits */
+    seal(ring, span_of("md-mm1"), span_of("s3cr3t!!"),
+         &sealed); /* 36 bytes: no padding, no idle bits */
     for (size_t at = 0; at < sealed.len; at++) {
         for (int c = 1; c < 128; c++) {
             char was = sealed.data[at];
@@ -150,7 +155,12 @@ static void test_a_text_that_was_cut_or_made_longer_is_not_opened(void **state) 
 }
 
 static void test_garbage_is_not_a_sealed_text(void **state) {
-    static const char *const garbage[] = {"", ":", "630dcd29", "630dcd29:", "630dcd29:AAAA", ":AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    static const char *const garbage[] = {"",
+                                          ":",
+                                          "630dcd29",
+                                          "630dcd29:",
+                                          "630dcd29:AAAA",
+                                          ":AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
                                           "s3cr3t",
                                           "630dcd29:****************************************",
                                           "630dcd29:                                        "};
@@ -183,7 +193,8 @@ static void test_a_key_that_the_file_lacks_is_named(void **state) {
     (void)state;
     seal(one, span_of("md-mm1"), span_of("s3cr3t"), &sealed);
     assert_int_equal(open_copy(two, "md-mm1", content(&sealed), &opened), -1);
-    assert_non_null(strstr(err.message, "sealed with key 630dcd29, which the key file does not hold"));
+    assert_non_null(
+        strstr(err.message, "sealed with key 630dcd29, which the key file does not hold"));
     memcpy(sealed.data, keyring_id(two), 8); /* the other key's id does not make it its text */
     assert_int_equal(open_copy(two, "md-mm1", content(&sealed), &opened), -1);
     assert_null(opened.data);
@@ -198,11 +209,13 @@ static void test_of_several_keys_the_first_seals_and_all_open(void **state) {
     bool old_key = false;
     (void)state;
     seal(old, span_of("md-mm1"), span_of("old"), &sealed);
-    assert_int_equal(seal_open(ring, span_of("md-mm1"), content(&sealed), &opened, &old_key, &err), 0);
+    assert_int_equal(seal_open(ring, span_of("md-mm1"), content(&sealed), &opened, &old_key, &err),
+                     0);
     assert_true(old_key);
     buf_clear(&sealed);
     seal(ring, span_of("md-mm1"), span_of(" new"), &sealed);
-    assert_int_equal(seal_open(ring, span_of("md-mm1"), content(&sealed), &opened, &old_key, &err), 0);
+    assert_int_equal(seal_open(ring, span_of("md-mm1"), content(&sealed), &opened, &old_key, &err),
+                     0);
     assert_false(old_key);
     assert_string_equal(opened.data, "old new");
     write_file(KEY_1, 64, 0600);
@@ -225,7 +238,8 @@ static void assert_no_ring(const char *reason) {
 }
 
 static void test_a_bad_line_of_a_key_file_is_named(void **state) {
-    static const char *const bad[] = {"x", KEY_1 "0", " " KEY_1, "0x" KEY_1, KEY_1 KEY_1, "-" KEY_1, "# a comment", KEY_1 " " KEY_2};
+    static const char *const bad[] = {"x",         KEY_1 "0", " " KEY_1,     "0x" KEY_1,
+                                      KEY_1 KEY_1, "-" KEY_1, "# a comment", KEY_1 " " KEY_2};
     char text[512];
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -302,7 +316,8 @@ static void test_a_key_file_that_a_group_may_read_is_taken_where_root_owns_it(vo
     }
 }
 
-static void test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do(void **state) {
+static void test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do(
+    void **state) {
     struct keyring *old = ring_of(KEY_1), *new = ring_of(KEY_2);
     struct buf sealed = {0}, sealed_old = {0}, opened = {0};
     (void)state;
@@ -408,7 +423,8 @@ static void test_a_file_that_a_killed_process_left_behind_is_in_nobodys_way(void
     char left[160];
     (void)state;
     unlink(path);
-    snprintf(left, sizeof left, "%s.%d.new", path, (int)getpid()); /* in a container every process may have the same id */
+    snprintf(left, sizeof left, "%s.%d.new", path,
+             (int)getpid()); /* in a container every process may have the same id */
     close(open(left, O_WRONLY | O_CREAT, 0600));
     assert_int_equal(keyring_create(path, &err), 0);
     unlink(left);
@@ -440,7 +456,8 @@ int main(void) {
         cmocka_unit_test(test_what_was_sealed_is_opened_whatever_its_bytes_and_length),
         cmocka_unit_test(test_a_sealed_text_is_printable_names_its_key_and_differs_each_time),
         cmocka_unit_test(test_a_text_that_python_sealed_is_opened),
-        cmocka_unit_test(test_a_text_with_any_character_changed_is_not_opened_and_nothing_is_appended),
+        cmocka_unit_test(
+            test_a_text_with_any_character_changed_is_not_opened_and_nothing_is_appended),
         cmocka_unit_test(test_a_text_that_was_cut_or_made_longer_is_not_opened),
         cmocka_unit_test(test_garbage_is_not_a_sealed_text),
         cmocka_unit_test(test_a_secret_of_another_subscriber_is_not_opened),
@@ -451,7 +468,8 @@ int main(void) {
         cmocka_unit_test(test_a_key_file_holds_at_most_16_keys),
         cmocka_unit_test(test_a_key_file_that_others_may_read_is_refused),
         cmocka_unit_test(test_a_key_file_that_a_group_may_read_is_taken_where_root_owns_it),
-        cmocka_unit_test(test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do),
+        cmocka_unit_test(
+            test_a_key_that_came_into_the_file_later_opens_and_those_that_went_still_do),
         cmocka_unit_test(test_what_is_no_file_is_refused_without_waiting_for_it),
         cmocka_unit_test(test_a_missing_key_file_is_told_apart),
         cmocka_unit_test(test_a_key_file_is_made_for_its_owner_alone_with_its_folder),

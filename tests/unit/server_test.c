@@ -20,7 +20,8 @@ static void handle(void *arg, struct http_request *request) {
 }
 
 static struct http_server *make_server(bool with_admit) {
-    static const struct http_route routes[] = {{"GET", "/a", handle, false, 0}, {"POST", "/a", handle, false, 0}};
+    static const struct http_route routes[] = {{"GET", "/a", handle, false, 0},
+                                               {"POST", "/a", handle, false, 0}};
     const struct http_server_options options = {.listen = "127.0.0.1:0",
                                                 .header_timeout_ms = 60000,
                                                 .body_timeout_ms = 60000,
@@ -37,11 +38,15 @@ static int connect_to(struct http_server *server) {
     const struct sockaddr_in6 address = {.sin6_family = AF_INET6};
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    assert_int_equal(MHD_add_connection(server->daemon, ends[0], (const struct sockaddr *)&address, sizeof address), MHD_YES);
+    assert_int_equal(MHD_add_connection(server->daemon, ends[0], (const struct sockaddr *)&address,
+                                        sizeof address),
+                     MHD_YES);
     return ends[1];
 }
 
-static void put(int fd, const char *text) { assert_int_equal(write(fd, text, strlen(text)), strlen(text)); }
+static void put(int fd, const char *text) {
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
 
 static void check_stopping(int fd) {
     char answer[2048] = "";
@@ -75,8 +80,10 @@ static void test_a_body_that_is_whole_while_the_server_goes_is_not_handled(void 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_request_that_comes_while_the_server_goes_is_told_so, make_loop, free_loop),
-        cmocka_unit_test_setup_teardown(test_a_body_that_is_whole_while_the_server_goes_is_not_handled, make_loop, free_loop),
+        cmocka_unit_test_setup_teardown(test_a_request_that_comes_while_the_server_goes_is_told_so,
+                                        make_loop, free_loop),
+        cmocka_unit_test_setup_teardown(
+            test_a_body_that_is_whole_while_the_server_goes_is_not_handled, make_loop, free_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,8 @@ static void the_defaults_are_the_documented_ones(void **state) {
 
 static void a_bad_option_ends_the_program_with_2_and_is_named(void **state) {
     (void)state;
-    assert_refused("--ingest.queue=much", "reason=\"--ingest.queue: 'much' is not a size such as 256KiB\"");
+    assert_refused("--ingest.queue=much",
+                   "reason=\"--ingest.queue: 'much' is not a size such as 256KiB\"");
     assert_refused("--ingest.quue=1MiB", "did you mean ingest.queue?");
     assert_refused("--log.level=loud", "--log.level: must be debug, info, warn or error");
     assert_refused("--log.level=", "--log.level: must be debug, info, warn or error");
@@ -127,12 +128,14 @@ static void help_and_version_end_the_program_with_0(void **state) {
     assert_int_equal(load(WORDS("--help")), -1);
     assert_int_equal(exit_status, 0);
     assert_int_equal(strncmp(told, "usage: ess-test ", 16), 0);
-    assert_non_null(strstr(told, "\n  --ingest.max_event= (size, default 256KiB, from 1KiB to 900KiB)\n        largest data of one event"));
+    assert_non_null(strstr(told, "\n  --ingest.max_event= (size, default 256KiB, from 1KiB to "
+                                 "900KiB)\n        largest data of one event"));
 }
 
 static void an_unknown_variable_is_a_warning(void **state) {
     (void)state;
-    assert_int_equal(load_with(WORDS("ESS_INGEST_QEUE=1MiB", "ESS_FEED_CACHE=2MiB"), WORDS(NULL)), 0);
+    assert_int_equal(load_with(WORDS("ESS_INGEST_QEUE=1MiB", "ESS_FEED_CACHE=2MiB"), WORDS(NULL)),
+                     0);
     assert_non_null(strstr(told, "level=warn event=unknown_variable name=ESS_INGEST_QEUE\n"));
     assert_int_equal(settings.feed_cache, 2 << 20);
 }
@@ -159,23 +162,48 @@ static void what_cannot_be_done_without_must_not_be_empty(void **state) {
 
 static void the_settings_that_ess_rests_on_are_refused(void **state) {
     (void)state;
-    static const char *const names[] = {"acks", "enable.idempotence", "session.timeout.ms", "auto.offset.reset", "bootstrap.servers",
-                                        "linger.ms", "group.id", "partitioner", "message.timeout.ms"};
+    static const char *const names[] = {"acks",
+                                        "enable.idempotence",
+                                        "session.timeout.ms",
+                                        "auto.offset.reset",
+                                        "bootstrap.servers",
+                                        "linger.ms",
+                                        "group.id",
+                                        "partitioner",
+                                        "message.timeout.ms"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char word[80];
         snprintf(word, sizeof word, "--kafka.rdkafka.%s=1", names[i]);
         assert_refused(word, "ESS rests on its own value of this setting");
     }
-    assert_refused("--kafka.rdkafka.no.such.thing=1", "--kafka.rdkafka.no.such.thing: librdkafka: ");
-    assert_int_equal(load(WORDS("--kafka.rdkafka.client.rack=a", "--kafka.rdkafka.socket.keepalive.enable=false")), 0);
+    assert_refused("--kafka.rdkafka.no.such.thing=1",
+                   "--kafka.rdkafka.no.such.thing: librdkafka: ");
+    assert_int_equal(load(WORDS("--kafka.rdkafka.client.rack=a",
+                                "--kafka.rdkafka.socket.keepalive.enable=false")),
+                     0);
     assert_int_equal(settings.kafka.rdkafka.count, 2);
 }
 
 static void listening_needs_an_address_and_a_port(void **state) {
     (void)state;
-    static const char *const good[] = {"127.0.0.1:0", "127.9.9.9:65535", "[::1]:8080", "[0:0:0:0:0:0:0:1]:1", "localhost:80"};
-    static const char *const bad[] = {"", "none", "127.0.0.1", "8080", ":8080", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536",
-                                      "127.0.0.1:-1", "127.0.0.1:80x", "127.0.0.1:000080", "::1:8080", "::1", "[::1]", "[]:80", "[::1:80"};
+    static const char *const good[] = {"127.0.0.1:0", "127.9.9.9:65535", "[::1]:8080",
+                                       "[0:0:0:0:0:0:0:1]:1", "localhost:80"};
+    static const char *const bad[] = {"",
+                                      "none",
+                                      "127.0.0.1",
+                                      "8080",
+                                      ":8080",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:http",
+                                      "127.0.0.1:65536",
+                                      "127.0.0.1:-1",
+                                      "127.0.0.1:80x",
+                                      "127.0.0.1:000080",
+                                      "::1:8080",
+                                      "::1",
+                                      "[::1]",
+                                      "[]:80",
+                                      "[::1:80"};
     for (int i = 0; i < 2; i++) {
         static const char *const options[] = {"ingest.listen", "dispatcher.listen"};
         char word[80], reason[160];
@@ -183,7 +211,8 @@ static void listening_needs_an_address_and_a_port(void **state) {
             snprintf(word, sizeof word, "--%s=%s", options[i], good[j]);
             assert_taken(word);
         }
-        snprintf(reason, sizeof reason, "is not address:port, such as 127.0.0.1:8080 or [::1]:8080");
+        snprintf(reason, sizeof reason,
+                 "is not address:port, such as 127.0.0.1:8080 or [::1]:8080");
         for (size_t j = 0; j < sizeof bad / sizeof *bad; j++) {
             snprintf(word, sizeof word, "--%s=%s", options[i], bad[j]);
             assert_refused(word, reason);
@@ -193,14 +222,23 @@ static void listening_needs_an_address_and_a_port(void **state) {
 
 static void without_access_tokens_only_this_machine_may_ask(void **state) {
     (void)state;
-    static const char *const open[] = {"0.0.0.0:80", "[::]:80", "10.0.0.1:80", "[fd00::1]:80", "128.0.0.1:80", "[::ffff:10.0.0.1]:80",
-                                       "127.0.0.1.example.com:80", "127.example.com:80", "localhost.example.com:80", "example.com:80"};
+    static const char *const open[] = {"0.0.0.0:80",
+                                       "[::]:80",
+                                       "10.0.0.1:80",
+                                       "[fd00::1]:80",
+                                       "128.0.0.1:80",
+                                       "[::ffff:10.0.0.1]:80",
+                                       "127.0.0.1.example.com:80",
+                                       "127.example.com:80",
+                                       "localhost.example.com:80",
+                                       "example.com:80"};
     for (int i = 0; i < 2; i++) {
         static const char *const options[] = {"ingest.listen", "dispatcher.listen"};
         for (size_t j = 0; j < sizeof open / sizeof *open; j++) {
             char word[80], reason[160];
             snprintf(word, sizeof word, "--%s=%s", options[i], open[j]);
-            snprintf(reason, sizeof reason, "%s: %s is not a loopback address", options[i], open[j]);
+            snprintf(reason, sizeof reason, "%s: %s is not a loopback address", options[i],
+                     open[j]);
             assert_refused(word, reason);
             assert_int_equal(load(WORDS(word, "--auth.insecure=true")), 0);
             settings_free(&settings);
@@ -215,11 +253,15 @@ static void options_that_contradict_each_other_are_refused(void **state) {
     assert_int_equal(load(WORDS("--delivery.backoff_min=2s", "--delivery.backoff_max=1s")), -1);
     assert_int_equal(exit_status, 2);
     assert_non_null(strstr(told, "delivery.backoff_max: must not be below delivery.backoff_min"));
-    assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=1")), -1);
-    assert_non_null(strstr(told, "kafka.min_insync_replicas: must not be above kafka.replication_factor"));
+    assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=1")),
+                     -1);
+    assert_non_null(
+        strstr(told, "kafka.min_insync_replicas: must not be above kafka.replication_factor"));
     assert_refused("--kafka.replication_factor=0", "kafka.replication_factor: must be -1");
-    assert_refused("--kafka.rdkafka.sasl.mechanisms=OAUTHBEARER", "kafka.rdkafka.sasl.mechanisms: ESS cannot renew");
-    assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=3")), 0);
+    assert_refused("--kafka.rdkafka.sasl.mechanisms=OAUTHBEARER",
+                   "kafka.rdkafka.sasl.mechanisms: ESS cannot renew");
+    assert_int_equal(load(WORDS("--kafka.min_insync_replicas=2", "--kafka.replication_factor=3")),
+                     0);
 }
 
 static void allowed_ranges_are_read_once_and_for_all(void **state) {
@@ -234,7 +276,8 @@ static void allowed_ranges_are_read_once_and_for_all(void **state) {
     assert_int_equal(settings.allowed[2].bits, 128);
     settings_free(&settings);
     assert_refused("--egress.allow=10.1.0.0/33", "--egress.allow: '10.1.0.0/33'");
-    assert_refused("--egress.allow=localhost", "--egress.allow: 'localhost' is not an address or CIDR");
+    assert_refused("--egress.allow=localhost",
+                   "--egress.allow: 'localhost' is not an address or CIDR");
 }
 
 static void the_folders_can_be_several_or_none(void **state) {
@@ -272,7 +315,9 @@ static void what_failed_to_load_or_was_freed_can_be_freed_again(void **state) {
     settings_free(&settings);
     assert_null(settings.allowed);
     settings_free(&settings);
-    assert_int_equal(load(WORDS("--egress.allow=10.0.0.0/8", "--kafka.min_insync_replicas=2", "--kafka.replication_factor=1")), -1);
+    assert_int_equal(load(WORDS("--egress.allow=10.0.0.0/8", "--kafka.min_insync_replicas=2",
+                                "--kafka.replication_factor=1")),
+                     -1);
     settings_free(&settings);
 }
 

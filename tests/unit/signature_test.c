@@ -1,4 +1,5 @@
-/* The two signatures: published vectors, OpenSSL's one-shot HMAC beside the reused context, and what a secret may be. */
+/* The two signatures: published vectors, OpenSSL's one-shot HMAC beside the reused context, and
+ * what a secret may be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ static void test_standard_webhooks_published_vector_is_met(void **state) {
     char out[SIGNATURE_WEBHOOK_BYTES];
     struct signer *signer = signer_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     (void)state;
-    signer_webhook(signer, span_of("msg_p5jXN8AQM9LWM0D4loKWxJek"), 1614265330, span_of("{\"test\": 2432232314}"), out);
+    signer_webhook(signer, span_of("msg_p5jXN8AQM9LWM0D4loKWxJek"), 1614265330,
+                   span_of("{\"test\": 2432232314}"), out);
     assert_string_equal(out, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     signer_free(signer);
 }
@@ -35,8 +37,10 @@ static void test_rfc_4231s_vectors_are_met(void **state) {
     static const struct {
         const char *secret, *body, *hex;
     } vectors[] = {
-        {"Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-        {"whsec_CwsLCwsLCwsLCwsLCwsLCwsLCws=", "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"Jefe", "what do ya want for nothing?",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {"whsec_CwsLCwsLCwsLCwsLCwsLCwsLCws=", "Hi There",
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
     };
     char out[SIGNATURE_HEX_BYTES];
     (void)state;
@@ -66,7 +70,8 @@ static void test_a_key_longer_than_a_block_is_hashed_first_as_in_rfc_4231(void *
 static void expected_hex(const char *key, struct span text, char out[SIGNATURE_HEX_BYTES]) {
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned int len;
-    HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)text.data, text.len, mac, &len);
+    HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)text.data, text.len, mac,
+         &len);
     for (unsigned i = 0; i < len; i++)
         snprintf(out + 2 * i, 3, "%02x", mac[i]);
 }
@@ -104,16 +109,19 @@ static void test_the_webhooks_signature_is_over_id_timestamp_and_body(void **sta
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned char mac[EVP_MAX_MD_SIZE];
         unsigned int len;
-        HMAC(EVP_sha256(), "s3cr3t", 6, (const unsigned char *)cases[i].signed_text, strlen(cases[i].signed_text), mac, &len);
+        HMAC(EVP_sha256(), "s3cr3t", 6, (const unsigned char *)cases[i].signed_text,
+             strlen(cases[i].signed_text), mac, &len);
         EVP_EncodeBlock((unsigned char *)expected + 3, mac, (int)len);
-        signer_webhook(signer, span_of(cases[i].id), cases[i].timestamp, span_of(cases[i].body), out);
+        signer_webhook(signer, span_of(cases[i].id), cases[i].timestamp, span_of(cases[i].body),
+                       out);
         assert_string_equal(out, expected);
     }
     signer_free(signer);
 }
 
 static void test_both_signatures_are_over_one_key_and_may_alternate(void **state) {
-    char plain[SIGNATURE_HEX_BYTES], decoded[SIGNATURE_HEX_BYTES], webhook[2][SIGNATURE_WEBHOOK_BYTES];
+    char plain[SIGNATURE_HEX_BYTES], decoded[SIGNATURE_HEX_BYTES],
+        webhook[2][SIGNATURE_WEBHOOK_BYTES];
     struct signer *one = signer_of("s3cr3t"), *two = signer_of("whsec_czNjcjN0"); /* its base64 */
     (void)state;
     signer_webhook(one, span_of("e"), 1, span_of("body"), webhook[0]);
@@ -142,13 +150,27 @@ static void test_every_secret_has_its_whsec_form(void **state) {
     assert_whsec("\u00e9", "whsec_w6k=");
     assert_whsec("whsec_czNjcjN0", "whsec_czNjcjN0");
     assert_whsec("whsec", "whsec_d2hzZWM=");
-    assert_whsec("WHSEC_a", "whsec_V0hTRUNfYQ=="); /* the prefix is as it is written: this is a key's bytes */
+    assert_whsec("WHSEC_a",
+                 "whsec_V0hTRUNfYQ=="); /* the prefix is as it is written: this is a key's bytes */
 }
 
 static void test_a_secret_that_people_choose_has_nothing_invisible_at_its_ends(void **state) {
     static const char *const good[] = {"s", "a b", "s\nt", "\u00e9", "s\ufefft", "whsec_czNjcjN0"};
-    static const char *const bad[] = {" s", "s ", "s\n", "\ts", "s\r\n", "s\x7f", "\ufeffs", "s\ufeff",
-                                      "s\u00a0", "\u200bs", "s\u3000", " ", "whsec_czNjcjN0\n", "", "whsec_a"};
+    static const char *const bad[] = {" s",
+                                      "s ",
+                                      "s\n",
+                                      "\ts",
+                                      "s\r\n",
+                                      "s\x7f",
+                                      "\ufeffs",
+                                      "s\ufeff",
+                                      "s\u00a0",
+                                      "\u200bs",
+                                      "s\u3000",
+                                      " ",
+                                      "whsec_czNjcjN0\n",
+                                      "",
+                                      "whsec_a"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_int_equal(signature_check_secret(good[i], &err), 0);
@@ -159,9 +181,10 @@ static void test_a_secret_that_people_choose_has_nothing_invisible_at_its_ends(v
 }
 
 static void test_a_bad_secret_is_refused_without_showing_it(void **state) {
-    static const char *const bad[] = {"", "whsec_", "whsec_a", "whsec_ab", "whsec_abc", "whsec_ab=c", "whsec_====", "whsec_a===",
-                                      "whsec_=abc", "whsec_ab==ab==",
-                                      "whsec_abcd ", "whsec_ abcd", "whsec_ab-_", "whsec_abcd\n", "whsec_ab*d", "whsec_pl4nted"};
+    static const char *const bad[] = {
+        "",           "whsec_",       "whsec_a",    "whsec_ab",       "whsec_abc",   "whsec_ab=c",
+        "whsec_====", "whsec_a===",   "whsec_=abc", "whsec_ab==ab==", "whsec_abcd ", "whsec_ abcd",
+        "whsec_ab-_", "whsec_abcd\n", "whsec_ab*d", "whsec_pl4nted"};
     struct buf out = {0};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -181,7 +204,8 @@ static void test_a_secret_has_at_most_4096_bytes(void **state) {
     signer_free(signer_of(secret));
     snprintf(secret, sizeof secret, "%0*d", SIGNATURE_KEY_BYTES_MAX + 1, 0);
     assert_null(signer_new(secret, &err));
-    snprintf(secret, sizeof secret, "whsec_%0*d", SIGNATURE_KEY_BYTES_MAX - 8, 0); /* the largest multiple of four */
+    snprintf(secret, sizeof secret, "whsec_%0*d", SIGNATURE_KEY_BYTES_MAX - 8,
+             0); /* the largest multiple of four */
     signer_free(signer_of(secret));
 }
 

@@ -10,7 +10,8 @@
 
 #include "common/base/siphash.h"
 
-static void by_openssl(const unsigned char *key, const unsigned char *data, size_t len, unsigned char out[16]) {
+static void by_openssl(const unsigned char *key, const unsigned char *data, size_t len,
+                       unsigned char out[16]) {
     size_t out_len = 0;
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac);

@@ -1,4 +1,5 @@
-/* A subscriber's spec as JSON: every field with its limits, what is refused and why, and the canonical writing of it. */
+/* A subscriber's spec as JSON: every field with its limits, what is refused and why, and the
+ * canonical writing of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,8 @@ static void assert_taken(const char *text) {
     spec_fini(&spec);
 }
 
-static void assert_refused_by(const struct spec_rules *rules, const char *text, const char *field, const char *reason) {
+static void assert_refused_by(const struct spec_rules *rules, const char *text, const char *field,
+                              const char *reason) {
     if (read_with(rules, text) == 0)
         fail_msg("taken: %s", text);
     assert_string_equal(err.field, field);
@@ -62,7 +64,9 @@ static void assert_refused_by(const struct spec_rules *rules, const char *text, 
         fail_msg("%s: %s", text, err.message);
 }
 
-static void assert_refused(const char *text, const char *field, const char *reason) { assert_refused_by(&from_api, text, field, reason); }
+static void assert_refused(const char *text, const char *field, const char *reason) {
+    assert_refused_by(&from_api, text, field, reason);
+}
 
 /* Each of a list that ends with NULL is taken, or refused with the field's name. */
 static void each_taken(const char *field, const char *const *values) {
@@ -79,7 +83,9 @@ static void each_refused(const char *field, const char *const *values, const cha
 
 static void test_the_seeds_registration_is_taken_as_it_stands(void **state) {
     (void)state;
-    assert_int_equal(read_with(&from_api, "{\n 'url':'https://vendor.com/hook',\n 'topics':['appointment.*'],\n 'secret':'vend0r'\n }"), 0);
+    assert_int_equal(read_with(&from_api, "{\n 'url':'https://vendor.com/hook',\n "
+                                          "'topics':['appointment.*'],\n 'secret':'vend0r'\n }"),
+                     0);
     assert_string_equal(spec.url, "https://vendor.com/hook");
     assert_int_equal(spec.topics_count, 1);
     assert_string_equal(spec.topics[0], "appointment.*");
@@ -88,17 +94,21 @@ static void test_the_seeds_registration_is_taken_as_it_stands(void **state) {
     assert_int_equal(spec.from, SPEC_FROM_END);
     assert_int_equal(spec.ordering, SPEC_STRICT);
     assert_int_equal(spec.max_in_flight, 1);
-    assert_true(spec.throttle == 0 && spec.timeout_ms == -1 && spec.max_attempts == -1 && spec.backoff_min_ms == -1);
+    assert_true(spec.throttle == 0 && spec.timeout_ms == -1 && spec.max_attempts == -1 &&
+                spec.backoff_min_ms == -1);
     assert_true(spec.backoff_max_ms == -1 && spec.disable_after_ms == -1);
     assert_true(!spec.description && !spec.secret_file && spec.headers_count == 0);
     spec_fini(&spec);
 }
 
 static void test_every_field_is_read(void **state) {
-    const char *text = "{'id':'md-mm1','url':'https://v.example/h?x=1','topics':['drug.copay','*'],'throttle':2.5,'ordering':'key',"
-                       "'max_in_flight':8,'timeout':'1m','max_attempts':3,'backoff_min':'500ms','backoff_max':'2h','disable_after':'1d12h',"
-                       "'exhausted':'dead_letter',"
-                       "'headers':{'Authorization':'Bearer x','X-B':'2'},'description':'MMIS \u00e9'";
+    const char *text =
+        "{'id':'md-mm1','url':'https://v.example/"
+        "h?x=1','topics':['drug.copay','*'],'throttle':2.5,'ordering':'key',"
+        "'max_in_flight':8,'timeout':'1m','max_attempts':3,'backoff_min':'500ms','backoff_max':'2h'"
+        ",'disable_after':'1d12h',"
+        "'exhausted':'dead_letter',"
+        "'headers':{'Authorization':'Bearer x','X-B':'2'},'description':'MMIS \u00e9'";
     char whole[1024], expected[1024];
     (void)state;
     snprintf(whole, sizeof whole, "%s,'secret':'s3cr3t','from':42}", text);
@@ -107,7 +117,8 @@ static void test_every_field_is_read(void **state) {
     assert_string_equal(spec.secret, "s3cr3t");
     assert_true(spec.from == SPEC_FROM_CURSOR && spec.from_value == 42 && spec.max_in_flight == 8);
     assert_true(spec.timeout_ms == 60000 && spec.backoff_min_ms == 500);
-    assert_true(spec.backoff_max_ms == 7200000 && spec.disable_after_ms == 129600000 && spec.dead_letters_all);
+    assert_true(spec.backoff_max_ms == 7200000 && spec.disable_after_ms == 129600000 &&
+                spec.dead_letters_all);
     assert_string_equal(written, json(expected));
     spec_fini(&spec);
 }
@@ -117,9 +128,14 @@ static void test_url_and_topics_must_be_there_and_in_a_file_id_and_secret_too(vo
     assert_refused("{}", "url", "is missing");
     assert_refused("{'url':'https://v.example/h'}", "topics", "is missing");
     assert_refused("{'topics':['a']}", "url", "is missing");
-    assert_refused_by(&from_file, "{'url':'https://v.example/h','topics':['a'],'secret':'s'}", "id", "is missing");
-    assert_refused_by(&from_file, "{'id':'a','url':'https://v.example/h','topics':['a']}", "secret", "is missing");
-    assert_int_equal(read_with(&from_file, "{'id':'a','url':'https://v.example/h','topics':['a'],'secret_file':'/run/s'}"), 0);
+    assert_refused_by(&from_file, "{'url':'https://v.example/h','topics':['a'],'secret':'s'}", "id",
+                      "is missing");
+    assert_refused_by(&from_file, "{'id':'a','url':'https://v.example/h','topics':['a']}", "secret",
+                      "is missing");
+    assert_int_equal(
+        read_with(&from_file,
+                  "{'id':'a','url':'https://v.example/h','topics':['a'],'secret_file':'/run/s'}"),
+        0);
     assert_string_equal(spec.secret_file, "/run/s");
     spec_fini(&spec);
 }
@@ -135,14 +151,24 @@ static void test_unknown_fields_are_refused_by_name(void **state) {
 static void test_a_name_with_a_zero_character_is_no_field(void **state) {
     (void)state;
     assert_refused(with("throttle\\u0000", "5"), "", "U+0000");
-    assert_refused("{'url':'https://v.example/h','url\\u0000x':'http://v.example/h','topics':['a']}", "", "U+0000");
+    assert_refused(
+        "{'url':'https://v.example/h','url\\u0000x':'http://v.example/h','topics':['a']}", "",
+        "U+0000");
     assert_refused(with("headers", "{'X-A':'1','X-A\\u0000':'2'}"), "", "U+0000");
     assert_refused(with("secret", "'a\\u0000b'"), "", "U+0000");
     assert_taken(with("secret", "'a\\\\u0000b'"));
 }
 
 static void test_what_is_not_an_object_of_json_is_refused(void **state) {
-    static const char *const texts[] = {"", "1", "[]", "'a'", "null", "{'url':NaN}", "{url:1}", "{'url':'a',}", "{'topics':[[[[[]]]]]}",
+    static const char *const texts[] = {"",
+                                        "1",
+                                        "[]",
+                                        "'a'",
+                                        "null",
+                                        "{'url':NaN}",
+                                        "{url:1}",
+                                        "{'url':'a',}",
+                                        "{'topics':[[[[[]]]]]}",
                                         "{'id':'\xff'}"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -153,12 +179,15 @@ static void test_what_is_not_an_object_of_json_is_refused(void **state) {
 static void test_a_spec_has_at_most_64_kib(void **state) {
     struct buf text = {0};
     (void)state;
-    buf_printf(&text, "{\"url\":\"https://v.example/h\",\"topics\":[\"a\"]%*s}", SPEC_FILE_BYTES_MAX, "");
-    assert_int_equal(spec_from_json(&spec, (struct span){text.data, text.len}, &from_api, &err), -1);
+    buf_printf(&text, "{\"url\":\"https://v.example/h\",\"topics\":[\"a\"]%*s}",
+               SPEC_FILE_BYTES_MAX, "");
+    assert_int_equal(spec_from_json(&spec, (struct span){text.data, text.len}, &from_api, &err),
+                     -1);
     assert_non_null(strstr(err.message, "65536 bytes"));
     size_t excess = text.len - SPEC_FILE_BYTES_MAX;
     memmove(text.data + text.len - 1 - excess, text.data + text.len - 1, 1);
-    assert_int_equal(spec_from_json(&spec, (struct span){text.data, SPEC_FILE_BYTES_MAX}, &from_api, &err), 0);
+    assert_int_equal(
+        spec_from_json(&spec, (struct span){text.data, SPEC_FILE_BYTES_MAX}, &from_api, &err), 0);
     spec_fini(&spec);
     buf_fini(&text);
 }
@@ -167,7 +196,10 @@ static void test_the_url_is_checked(void **state) {
     struct cidr allowed;
     const struct spec_rules rules = {.allowed = &allowed, .allowed_count = 1};
     (void)state;
-    each_refused("url", VALUES("'http://vendor.com/hook'", "'https://127.0.0.1/'", "''", "1", "null", "['https://vendor.com/']"), "url: ");
+    each_refused("url",
+                 VALUES("'http://vendor.com/hook'", "'https://127.0.0.1/'", "''", "1", "null",
+                        "['https://vendor.com/']"),
+                 "url: ");
     assert_refused("{'url':'https://vendor.com/\\u0000','topics':['a']}", "", "U+0000");
     assert_int_equal(cidr_parse("127.0.0.0/8", &allowed, &err), 0);
     assert_int_equal(read_with(&rules, with("url", "'https://127.0.0.1/'")), 0);
@@ -179,8 +211,10 @@ static void test_a_url_has_at_most_2048_bytes(void **state) {
     char url[2200];
     (void)state;
     for (int len = SPEC_URL_BYTES_MAX - 1; len <= SPEC_URL_BYTES_MAX + 1; len++) {
-        snprintf(url, sizeof url, "'https://vendor.com/%0*d'", len - (int)strlen("https://vendor.com/"), 0);
-        assert_int_equal(read_with(&from_api, with("url", url)), len <= SPEC_URL_BYTES_MAX ? 0 : -1);
+        snprintf(url, sizeof url, "'https://vendor.com/%0*d'",
+                 len - (int)strlen("https://vendor.com/"), 0);
+        assert_int_equal(read_with(&from_api, with("url", url)),
+                         len <= SPEC_URL_BYTES_MAX ? 0 : -1);
         if (len <= SPEC_URL_BYTES_MAX)
             spec_fini(&spec);
     }
@@ -193,7 +227,9 @@ static void test_an_id_has_1_to_64_letters_digits_underscores_and_hyphens(void *
     char id[80];
     (void)state;
     each_taken("id", VALUES("'a'", "'md-mm1'", "'A_9-'", "'-'"));
-    each_refused("id", VALUES("''", "'a b'", "'a.b'", "'a/b'", "'\u00e9'", "'a\\n'", "1", "null", "['a']"), "id: m");
+    each_refused(
+        "id", VALUES("''", "'a b'", "'a.b'", "'a/b'", "'\u00e9'", "'a\\n'", "1", "null", "['a']"),
+        "id: m");
     for (int len = 63; len <= 65; len++) {
         snprintf(id, sizeof id, "'%0*d'", len, 0);
         assert_int_equal(read_with(&from_api, with("id", id)), len <= 64 ? 0 : -1);
@@ -206,10 +242,14 @@ static void test_topics_are_1_to_100_patterns(void **state) {
     struct buf list = {0};
     (void)state;
     each_taken("topics", VALUES("['*']", "['drug.copay']", "['a.*','*.b.*','c']"));
-    each_refused("topics", VALUES("[]", "'drug.copay'", "{'a':1}", "null", "1"), "must be a list of 1 to 100 topics");
-    each_refused("topics", VALUES("['drug.co*']", "['**']", "['a..b']", "['a b']", "['']", "[1]", "[null]", "[['a']]", "['a','b*']"),
+    each_refused("topics", VALUES("[]", "'drug.copay'", "{'a':1}", "null", "1"),
+                 "must be a list of 1 to 100 topics");
+    each_refused("topics",
+                 VALUES("['drug.co*']", "['**']", "['a..b']", "['a b']", "['']", "[1]", "[null]",
+                        "[['a']]", "['a','b*']"),
                  "topics: ");
-    assert_refused(with("topics", "['ok','drug.co*']"), "topics", "\"drug.co*\" a wildcard must be a whole segment");
+    assert_refused(with("topics", "['ok','drug.co*']"), "topics",
+                   "\"drug.co*\" a wildcard must be a whole segment");
     for (int count = 100; count <= 101; count++) {
         buf_clear(&list);
         for (int i = 0; i < count; i++)
@@ -225,8 +265,9 @@ static void test_topics_are_1_to_100_patterns(void **state) {
 static void test_a_throttle_is_a_number_from_a_hundredth_to_ten_thousand(void **state) {
     (void)state;
     each_taken("throttle", VALUES("5", "0.01", "10000", "1e3", "2.5", "1E-2"));
-    each_refused("throttle", VALUES("0", "-1", "0.009", "-0.5", "10000.01", "1e400", "-1e400", "99999999999999999999", "'5'", "null",
-                                    "true", "[5]", "'NaN'"),
+    each_refused("throttle",
+                 VALUES("0", "-1", "0.009", "-0.5", "10000.01", "1e400", "-1e400",
+                        "99999999999999999999", "'5'", "null", "true", "[5]", "'NaN'"),
                  "must be a number of events a second from 0.01 to 10000");
     assert_refused(with("throttle", "NaN"), "", "JSON");
 }
@@ -234,17 +275,22 @@ static void test_a_throttle_is_a_number_from_a_hundredth_to_ten_thousand(void **
 static void test_whole_numbers_have_their_ranges(void **state) {
     (void)state;
     each_taken("max_attempts", VALUES("1", "1000"));
-    each_refused("max_attempts", VALUES("0", "-1", "1001", "1.5", "1e1", "'3'", "null", "99999999999999999999", "-99999999999999999999"),
+    each_refused("max_attempts",
+                 VALUES("0", "-1", "1001", "1.5", "1e1", "'3'", "null", "99999999999999999999",
+                        "-99999999999999999999"),
                  "from 1 to 1000");
-    assert_taken("{'url':'https://v.example','topics':['a'],'ordering':'none','max_in_flight':1000}");
+    assert_taken(
+        "{'url':'https://v.example','topics':['a'],'ordering':'none','max_in_flight':1000}");
     each_refused("max_in_flight", VALUES("0", "1001", "'1'", "1.0"), "from 1 to 1000");
 }
 
 static void test_durations_have_their_ranges_and_a_unit(void **state) {
     (void)state;
     each_taken("timeout", VALUES("'100ms'", "'15s'", "'5m'", "'4m60s'"));
-    each_refused("timeout", VALUES("'99ms'", "'5m1ms'", "'0'", "'15'", "15", "'-1s'", "'1.5s'", "'15 s'", "''", "null",
-                                   "'9999999999999d'"), "from 100ms to 5m");
+    each_refused("timeout",
+                 VALUES("'99ms'", "'5m1ms'", "'0'", "'15'", "15", "'-1s'", "'1.5s'", "'15 s'", "''",
+                        "null", "'9999999999999d'"),
+                 "from 100ms to 5m");
     each_taken("backoff_min", VALUES("'10ms'", "'1h'"));
     each_refused("backoff_min", VALUES("'9ms'", "'61m'"), "from 10ms to 1h");
     each_taken("backoff_max", VALUES("'10ms'", "'1d'"));
@@ -275,16 +321,19 @@ static void test_from_is_end_beginning_a_cursor_or_a_time(void **state) {
         assert_int_equal(spec.from_value, cases[i].number);
         spec_fini(&spec);
     }
-    each_refused("from", VALUES("-1", "1000000000000000000", "99999999999999999999", "1.5", "'42'", "''", "'now'", "'End'", "null", "true",
-                                "'2024-05-07'", "[]"),
+    each_refused("from",
+                 VALUES("-1", "1000000000000000000", "99999999999999999999", "1.5", "'42'", "''",
+                        "'now'", "'End'", "null", "true", "'2024-05-07'", "[]"),
                  "from: must be");
 }
 
 static void test_ordering_is_one_of_three_and_strict_has_one_in_flight(void **state) {
     (void)state;
     each_taken("ordering", VALUES("'strict'", "'key'", "'none'"));
-    each_refused("ordering", VALUES("'Strict'", "''", "'fifo'", "1", "null"), "must be strict, key or none");
-    assert_refused(with("max_in_flight", "2"), "max_in_flight", "must be 1 while ordering is strict");
+    each_refused("ordering", VALUES("'Strict'", "''", "'fifo'", "1", "null"),
+                 "must be strict, key or none");
+    assert_refused(with("max_in_flight", "2"), "max_in_flight",
+                   "must be 1 while ordering is strict");
     assert_int_equal(read_with(&from_api, with("ordering", "'key'")), 0);
     assert_int_equal(spec.max_in_flight, 16);
     spec_fini(&spec);
@@ -292,26 +341,33 @@ static void test_ordering_is_one_of_three_and_strict_has_one_in_flight(void **st
 
 static void test_backoff_max_is_not_below_backoff_min(void **state) {
     (void)state;
-    assert_taken("{'url':'https://v.example','topics':['a'],'backoff_max':'1s','backoff_min':'1s'}");
-    assert_refused("{'url':'https://v.example','topics':['a'],'backoff_max':'1s','backoff_min':'2s'}", "backoff_max",
-                   "must not be below backoff_min");
+    assert_taken(
+        "{'url':'https://v.example','topics':['a'],'backoff_max':'1s','backoff_min':'1s'}");
+    assert_refused(
+        "{'url':'https://v.example','topics':['a'],'backoff_max':'1s','backoff_min':'2s'}",
+        "backoff_max", "must not be below backoff_min");
 }
 
 static void test_a_secret_has_1_to_4096_bytes_and_whsec_needs_base64(void **state) {
     char secret[4200];
     (void)state;
     each_taken("secret", VALUES("'s'", "'\u00e9 \\n\u00e9'", "'whsec_c2VjcmV0'"));
-    each_refused("secret", VALUES("' s'", "'s '", "'s\\n'", "'s\\r\\n'", "'\\ts'", "'\ufeffs'", "'s\u00a0'"), "secret: ");
+    each_refused("secret",
+                 VALUES("' s'", "'s '", "'s\\n'", "'s\\r\\n'", "'\\ts'", "'\ufeffs'", "'s\u00a0'"),
+                 "secret: ");
     each_refused("secret", VALUES("'s\u200b'", "'whsec_c2VjcmV0 '"), "secret: ");
-    each_refused("secret", VALUES("''", "1", "null", "'whsec_'", "'whsec_a'", "'whsec_c2Vj*mV0'"), "secret: ");
+    each_refused("secret", VALUES("''", "1", "null", "'whsec_'", "'whsec_a'", "'whsec_c2Vj*mV0'"),
+                 "secret: ");
     for (int len = 4096; len <= 4097; len++) {
         snprintf(secret, sizeof secret, "'%0*d'", len, 0);
         assert_int_equal(read_with(&from_api, with("secret", secret)), len <= 4096 ? 0 : -1);
         if (len <= 4096)
             spec_fini(&spec);
     }
-    assert_refused_by(&from_file, "{'id':'a','url':'https://v.example','topics':['a'],'secret':'s','secret_file':'f'}", "secret_file",
-                      "beside secret");
+    assert_refused_by(
+        &from_file,
+        "{'id':'a','url':'https://v.example','topics':['a'],'secret':'s','secret_file':'f'}",
+        "secret_file", "beside secret");
 }
 
 static void test_no_refusal_shows_the_secret_or_a_headers_value(void **state) {
@@ -326,21 +382,26 @@ static void test_no_refusal_shows_the_secret_or_a_headers_value(void **state) {
 
 static void test_headers_are_names_with_printable_values(void **state) {
     (void)state;
-    each_taken("headers", VALUES("{}", "{'X-Key':'a b'}", "{'Authorization':'Basic eDp5'}", "{'!#$%&*+.^_`|~09':'~'}", "{'Accept':'*/*'}"));
+    each_taken("headers", VALUES("{}", "{'X-Key':'a b'}", "{'Authorization':'Basic eDp5'}",
+                                 "{'!#$%&*+.^_`|~09':'~'}", "{'Accept':'*/*'}"));
     each_refused("headers", VALUES("[]", "'a'", "null", "['X-Key']"), "must be a map");
-    each_refused("headers", VALUES("{'':'a'}", "{'a b':'c'}", "{'a:':'c'}", "{'\u00e9':'a'}", "{'a\\n':'b'}"),
+    each_refused("headers",
+                 VALUES("{'':'a'}", "{'a b':'c'}", "{'a:':'c'}", "{'\u00e9':'a'}", "{'a\\n':'b'}"),
                  "must have names of letters");
     each_refused("headers", VALUES("{'X':''}", "{'X':1}", "{'X':null}", "{'X':['a']}"), "must");
-    each_refused("headers", VALUES("{'X':'a\\nb'}", "{'X':'a\\r'}", "{'X':'\u00e9'}", "{'X':'a\\u007f'}", "{'X':' a'}", "{'X':'a '}",
-                                   "{'X':'\\ta'}"), "the value of X");
+    each_refused("headers",
+                 VALUES("{'X':'a\\nb'}", "{'X':'a\\r'}", "{'X':'\u00e9'}", "{'X':'a\\u007f'}",
+                        "{'X':' a'}", "{'X':'a '}", "{'X':'\\ta'}"),
+                 "the value of X");
     assert_refused(with("headers", "{'X-A':'1','x-a':'2'}"), "headers", "is there twice");
 }
 
 static void test_headers_that_ess_sets_cannot_be_set(void **state) {
-    static const char *const names[] = {"content-type", "Content-Length", "User-Agent", "Host", "connection", "Transfer-Encoding",
-                                        "Expect", "traceparent", "X-ESS-Signature",
-                                        "x-ess-anything", "webhook-id", "Webhook-Signature", "Proxy-Authorization", "Accept-Encoding",
-                                        "Upgrade", "TE"};
+    static const char *const names[] = {
+        "content-type",        "Content-Length",    "User-Agent", "Host",
+        "connection",          "Transfer-Encoding", "Expect",     "traceparent",
+        "X-ESS-Signature",     "x-ess-anything",    "webhook-id", "Webhook-Signature",
+        "Proxy-Authorization", "Accept-Encoding",   "Upgrade",    "TE"};
     char value[64];
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -398,15 +459,19 @@ static void test_equal_specs_are_written_as_equal_bytes(void **state) {
     assert_written_the_same(with("timeout", "'60s'"), with("timeout", "'1m'"));
     assert_written_the_same(with("ordering", "'strict'"), with("max_in_flight", "1"));
     assert_written_the_same(with("ordering", "'strict'"), with("exhausted", "'wait'"));
-    assert_written_the_same("{'url':'https://v.example/h','topics':['a'],'ordering':'key','max_in_flight':16}", with("ordering", "'key'"));
-    assert_written_the_same(with("headers", "{'X-B':'2','X-A':'1'}"), with("headers", "{'X-A':'1','X-B':'2'}"));
+    assert_written_the_same(
+        "{'url':'https://v.example/h','topics':['a'],'ordering':'key','max_in_flight':16}",
+        with("ordering", "'key'"));
+    assert_written_the_same(with("headers", "{'X-B':'2','X-A':'1'}"),
+                            with("headers", "{'X-A':'1','X-B':'2'}"));
     assert_written_the_same(with("secret", "'one'"), with("secret", "'other'"));
     assert_written_the_same(with("from", "1"), with("from", "'end'"));
     assert_written_the_same(with("headers", "{}"), with("from", "'end'"));
 }
 
 static void test_what_is_written_is_read_as_the_same(void **state) {
-    static const char *const throttles[] = {"0.01", "0.1", "0.3", "3.3333333333333335", "12345e-2", "9999.999999999998", "10000"};
+    static const char *const throttles[] = {
+        "0.01", "0.1", "0.3", "3.3333333333333335", "12345e-2", "9999.999999999998", "10000"};
     char first[sizeof written];
     (void)state;
     for (size_t i = 0; i < sizeof throttles / sizeof *throttles; i++) {
@@ -427,7 +492,9 @@ static void test_headers_are_written_as_names_where_values_are_secret(void **sta
     (void)state;
     assert_int_equal(read_with(&from_api, with("headers", "{'X-B':'pl4nted','X-A':'pl4nted'}")), 0);
     spec_to_json(&spec, false, &out);
-    assert_string_equal(out.data, json("{'id':'','url':'https://v.example/h','topics':['a'],'headers':['X-A','X-B']}"));
+    assert_string_equal(
+        out.data,
+        json("{'id':'','url':'https://v.example/h','topics':['a'],'headers':['X-A','X-B']}"));
     buf_fini(&out);
     spec_fini(&spec);
 }

@@ -1,4 +1,5 @@
-/* A subscriber's file: the seed's lines work, YAML says the same as JSON, and what is refused is named with its line. */
+/* A subscriber's file: the seed's lines work, YAML says the same as JSON, and what is refused is
+ * named with its line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ static struct spec spec;
 static struct error err;
 
 static int read_bytes(const char *text, size_t len) {
-    char *copy = memcpy(mem_alloc(len), text, len); /* so that a sanitizer sees a step beyond its end */
+    char *copy = memcpy(mem_alloc(len), text,
+                        len); /* so that a sanitizer sees a step beyond its end */
     int result = spec_from_yaml(&spec, (struct span){copy, len}, &rules, &err);
     free(copy);
     return result;
@@ -27,15 +29,17 @@ static void assert_taken(const char *text) {
 }
 
 /* Refused with a message that begins with the line (and field), and holds the reason. */
-static void assert_refused_bytes(const char *text, size_t len, const char *begin, const char *reason) {
+static void assert_refused_bytes(const char *text, size_t len, const char *begin,
+                                 const char *reason) {
     if (read_bytes(text, len) == 0)
         fail_msg("taken: %s", text);
     if (strncmp(err.message, begin, strlen(begin)) != 0 || !strstr(err.message, reason))
         fail_msg("%s: %s", text, err.message);
 }
 
-static void assert_refused(const char *text, const char *begin, const char *reason) { assert_refused_bytes(text, strlen(text), begin,
-                                                                                                           reason); }
+static void assert_refused(const char *text, const char *begin, const char *reason) {
+    assert_refused_bytes(text, strlen(text), begin, reason);
+}
 
 /* Four good lines; what follows is line 5. */
 #define GOOD "id: a\nurl: https://v.example/h\ntopics: [drug.copay]\nsecret: s\n"
@@ -68,8 +72,10 @@ static void test_every_way_to_write_the_same_is_the_same(void **state) {
         "id: a\r\nurl: https://v.example/h\r\ntopics: [drug.copay]\r\nsecret: s\r\n",
         "secret: s\ntopics:\n- drug.copay\nurl: >-\n  https://v.example/h\nid: |-\n  a\n",
         "{id: a, url: 'https://v.example/h', topics: [\"drug.copay\"], secret: s}",
-        "{\"id\":\"a\",\"url\":\"https://v.example/h\",\"topics\":[\"drug.copay\"],\"secret\":\"s\"}",
-        "\n# comment\n\n\"id\": \"\\x61\"\n? url\n: https://v.example/h # here too\n'topics':\n  - 'drug.copay'\nsecret: \"s\"",
+        "{\"id\":\"a\",\"url\":\"https://v.example/"
+        "h\",\"topics\":[\"drug.copay\"],\"secret\":\"s\"}",
+        "\n# comment\n\n\"id\": \"\\x61\"\n? url\n: https://v.example/h # here too\n'topics':\n  - "
+        "'drug.copay'\nsecret: \"s\"",
     };
     struct buf first = {0};
     (void)state;
@@ -155,7 +161,9 @@ static const struct {
 };
 
 static void put_json(struct buf *out, const char *field, const char *value) {
-    buf_printf(out, "{'id':'a','url':'https://v.example/h','topics':['drug.copay'],'secret':'s','%s':%s}", field, value);
+    buf_printf(
+        out, "{'id':'a','url':'https://v.example/h','topics':['drug.copay'],'secret':'s','%s':%s}",
+        field, value);
     for (char *p = out->data; *p; p++)
         *p = *p == '\'' ? '"' : *p;
 }
@@ -169,7 +177,8 @@ static void test_yaml_is_taken_or_refused_as_the_same_in_json_is(void **state) {
         buf_printf(&yaml, GOOD "%s: %s\n", same[i].field, same[i].yaml);
         put_json(&json, same[i].field, same[i].json);
         int result = read_bytes(yaml.data, yaml.len);
-        if (spec_from_json(&other, (struct span){json.data, json.len}, &rules, &other_err) != result)
+        if (spec_from_json(&other, (struct span){json.data, json.len}, &rules, &other_err) !=
+            result)
             fail_msg("%s: %s %s", same[i].field, same[i].yaml, result ? err.message : "is taken");
         if (result == 0) {
             spec_to_json(&spec, true, &from_yaml);
@@ -219,11 +228,16 @@ static void test_a_bad_field_is_named_with_its_line(void **state) {
 
 static void test_a_bad_url_is_named_with_its_line(void **state) {
     static const char *const urls[][2] = {
-        {"http://v.example/h", "must begin with https://"},    {"https://u:p@v.example/", "credentials"},
-        {"https://v.example/h#f", "fragment"},                 {"https://127.0.0.1/", "is not a public address"},
-        {"https://0x7f.1/", "is not a public address"},        {"https://[::1]/", "is not a public address"},
-        {"https://[64:ff9b::10.0.0.1]/", "is not a public"},   {"https://localhost./", "is this machine itself"},
-        {"\"https://v.example/\\u0000\"", "U+0000"},           {"5", "must be text"},
+        {"http://v.example/h", "must begin with https://"},
+        {"https://u:p@v.example/", "credentials"},
+        {"https://v.example/h#f", "fragment"},
+        {"https://127.0.0.1/", "is not a public address"},
+        {"https://0x7f.1/", "is not a public address"},
+        {"https://[::1]/", "is not a public address"},
+        {"https://[64:ff9b::10.0.0.1]/", "is not a public"},
+        {"https://localhost./", "is this machine itself"},
+        {"\"https://v.example/\\u0000\"", "U+0000"},
+        {"5", "must be text"},
     };
     char text[256];
     (void)state;
@@ -251,13 +265,20 @@ static void test_a_field_that_is_there_twice_is_named_with_its_second_line(void 
 
 static void test_anchors_aliases_and_tags_are_refused(void **state) {
     static const char *const cases[][2] = {
-        {"throttle: &x 5\n", "anchors"},          {"headers: &x {X-A: a}\n", "anchors"}, {"topics2: &x [a]\n", "anchors"},
-         {"&x throttle: 5\n", "anchors"},
-        {"throttle: *x\n", "aliases"},            {"topics2: [*]\n", "aliases"},         {"*x : 5\n", "aliases"},
-                 {"throttle: !!int 5\n", "tags"},
-        {"throttle: !x 5\n", "tags"},             {"headers: !!map {X-A: a}\n", "tags"}, {"topics2: !!seq [a]\n", "tags"},
-         {"!!str throttle: 5\n", "tags"},
-        {"throttle: !<tag:yaml.org,2002:int> 5\n", "tags"}, {"a: !!python/object/apply:os.system [id]\n", "tags"},
+        {"throttle: &x 5\n", "anchors"},
+        {"headers: &x {X-A: a}\n", "anchors"},
+        {"topics2: &x [a]\n", "anchors"},
+        {"&x throttle: 5\n", "anchors"},
+        {"throttle: *x\n", "aliases"},
+        {"topics2: [*]\n", "aliases"},
+        {"*x : 5\n", "aliases"},
+        {"throttle: !!int 5\n", "tags"},
+        {"throttle: !x 5\n", "tags"},
+        {"headers: !!map {X-A: a}\n", "tags"},
+        {"topics2: !!seq [a]\n", "tags"},
+        {"!!str throttle: 5\n", "tags"},
+        {"throttle: !<tag:yaml.org,2002:int> 5\n", "tags"},
+        {"a: !!python/object/apply:os.system [id]\n", "tags"},
     };
     char text[256];
     (void)state;
@@ -271,7 +292,9 @@ static void test_anchors_aliases_and_tags_are_refused(void **state) {
 
 static void test_a_file_that_would_grow_when_read_is_refused_at_its_first_anchor(void **state) {
     (void)state;
-    assert_refused("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n", "1: ", "anchors");
+    assert_refused("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c "
+                   "[*b,*b,*b,*b,*b,*b,*b,*b,*b]\n",
+                   "1: ", "anchors");
 }
 
 static void test_several_documents_are_refused(void **state) {
@@ -294,12 +317,21 @@ static void test_what_is_no_mapping_is_refused(void **state) {
 
 static void test_bad_yaml_is_told_with_its_line(void **state) {
     static const char *const cases[][2] = {
-        {"throttle: 5: 6\n", "5: "}, {"\tthrottle: 5\n", "5: "},  {"throttle: [5\n", "6: "}, {"throttle: \"5\n", "6: "},
-              {"throttle\n", "6: "},
-        {"  throttle: 5\n", "5: "},  {"throttle: 'a' b\n", "5: "}, {"throttle: @a\n", "5: "}, {"description: \"\\ud800\"\n", "5: "},
+        {"throttle: 5: 6\n", "5: "},
+        {"\tthrottle: 5\n", "5: "},
+        {"throttle: [5\n", "6: "},
+        {"throttle: \"5\n", "6: "},
+        {"throttle\n", "6: "},
+        {"  throttle: 5\n", "5: "},
+        {"throttle: 'a' b\n", "5: "},
+        {"throttle: @a\n", "5: "},
+        {"description: \"\\ud800\"\n", "5: "},
         {"d: \"\\q\"\n", "5: "},
-        {"[a]: 5\n", "5: "},         {"{a: b}: 5\n", "5: "},      {"]\n", "5: "},            {"%YAML 1.1\n", "6: "},           {"- a\n",
-                                                                                                                                "5: "},
+        {"[a]: 5\n", "5: "},
+        {"{a: b}: 5\n", "5: "},
+        {"]\n", "5: "},
+        {"%YAML 1.1\n", "6: "},
+        {"- a\n", "5: "},
     };
     char text[256];
     (void)state;
@@ -315,9 +347,12 @@ static void test_bytes_that_are_no_text_are_told_with_their_line(void **state) {
     assert_refused(GOOD "description: \xc0\xaf\n", "5: ", "UTF-8");
     assert_refused(GOOD "\n# \xff\n", "6: ", "UTF-8");
     assert_refused(GOOD "description: \xed\xa0\x80\n", "5: ", "");
-    assert_refused(GOOD "description: a\x01" "b\n", "5: ", "control characters");
+    assert_refused(GOOD "description: a\x01"
+                        "b\n",
+                   "5: ", "control characters");
     assert_refused("\xff\xfei\0d\0:\0 \0a\0", "1: ", "UTF-8");
-    assert_refused_bytes(GOOD "description: a\0b\n", sizeof GOOD "description: a\0b\n" - 1, "5: ", "");
+    assert_refused_bytes(GOOD "description: a\0b\n", sizeof GOOD "description: a\0b\n" - 1,
+                         "5: ", "");
     assert_refused(GOOD "description: \"a\\0b\"\n", "5: ", "U+0000");
     assert_refused(GOOD "\"throttle\\0\": 5\n", "5: ", "U+0000");
 }
@@ -325,7 +360,8 @@ static void test_bytes_that_are_no_text_are_told_with_their_line(void **state) {
 static void test_nesting_beyond_what_a_spec_needs_is_refused_at_once(void **state) {
     struct buf text = {0};
     (void)state;
-    assert_refused(GOOD "headers:\n  a:\n    b:\n      c:\n        d: 1\n", "9: ", "nested too deeply");
+    assert_refused(GOOD "headers:\n  a:\n    b:\n      c:\n        d: 1\n",
+                   "9: ", "nested too deeply");
     assert_refused(GOOD "topics2: [[[[a]]]]\n", "5: ", "nested too deeply");
     buf_puts(&text, "a: ");
     for (int i = 0; i < 30000; i++)

@@ -1,4 +1,5 @@
-/* A subscriber's records: what is written is read again, and secrets only with the key and for the id they were sealed for. */
+/* A subscriber's records: what is written is read again, and secrets only with the key and for the
+ * id they were sealed for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ static struct subscriber_record make_record(void) {
     struct subscriber_record record = {.born = BORN, .source = "subscribers/mmis.yml", .start = 42};
     struct error err;
     assert_int_equal(spec_from_json(&record.spec,
-                                    span_of("{\"id\":\"md-mm1\",\"url\":\"https://127.0.0.1/hook\",\"topics\":[\"drug.*\"],\"throttle\":5,"
+                                    span_of("{\"id\":\"md-mm1\",\"url\":\"https://127.0.0.1/"
+                                            "hook\",\"topics\":[\"drug.*\"],\"throttle\":5,"
                                             "\"headers\":{\"X-Key\":\"pl4nted\"}}"),
                                     &rules, &err),
                      0);
@@ -57,7 +59,10 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
     (void)state;
     subscriber_record_to_json(&record, keyring, &text);
     assert_null(strstr(text.data, "pl4nted"));
-    assert_int_equal(subscriber_record_from_json(&read, "md-mm1", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), 0);
+    assert_int_equal(subscriber_record_from_json(&read, "md-mm1",
+                                                 (struct span){text.data, text.len}, keyring,
+                                                 &newer, &old_key, &err),
+                     0);
     assert_string_equal(read.born, BORN);
     assert_string_equal(read.source, "subscribers/mmis.yml");
     assert_int_equal(read.start, 42);
@@ -66,16 +71,21 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
     assert_string_equal(read.spec.headers[0].value, "pl4nted");
     assert_true(read.spec.throttle == 5);
     spec_fini(&read.spec);
-    assert_int_equal(subscriber_record_from_json(&read, "other", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), -1);
+    assert_int_equal(subscriber_record_from_json(&read, "other", (struct span){text.data, text.len},
+                                                 keyring, &newer, &old_key, &err),
+                     -1);
     spec_fini(&record.spec);
     buf_fini(&text);
 }
 
 /* What a later version of ESS writes into records of the same v. */
 static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **state) {
-    static const char spec[] = "{\"v\":1,\"later\":[1],\"born\":\"" BORN "\",\"source\":\"api\",\"start\":7,\"spec\":{\"id\":\"md-mm1\","
-                               "\"url\":\"https://v.example/\",\"topics\":[\"a\"],\"filter\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
-                               "\"exhaust\":\"x\",\"throttle\":5}}";
+    static const char spec[] =
+        "{\"v\":1,\"later\":[1],\"born\":\"" BORN
+        "\",\"source\":\"api\",\"start\":7,\"spec\":{\"id\":\"md-mm1\","
+        "\"url\":\"https://v.example/"
+        "\",\"topics\":[\"a\"],\"filter\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
+        "\"exhaust\":\"x\",\"throttle\":5}}";
     struct subscriber_record read;
     struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, opened;
     struct subscriber_want want;
@@ -83,16 +93,20 @@ static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **sta
     struct error err;
     bool newer, old_key;
     (void)state;
-    if (subscriber_record_from_json(&read, "md-mm1", span_of(spec), keyring, &newer, &old_key, &err))
+    if (subscriber_record_from_json(&read, "md-mm1", span_of(spec), keyring, &newer, &old_key,
+                                    &err))
         fail_msg("%s: %s", err.field, err.message);
     assert_true(read.spec.throttle == 5);
     spec_fini(&read.spec);
     subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
     text.len--;
     buf_puts(&text, ",\"later\":{\"a\":1}}");
-    assert_int_equal(subscriber_keys_from_json(&opened, "md-mm1", span_of(text.data), keyring, &newer, &old_key, &err), 0);
+    assert_int_equal(subscriber_keys_from_json(&opened, "md-mm1", span_of(text.data), keyring,
+                                               &newer, &old_key, &err),
+                     0);
     subscriber_keys_fini(&opened);
-    const struct span wanted = span_of("{\"v\":1,\"born\":\"" BORN "\",\"paused\":true,\"later\":1}");
+    const struct span wanted = span_of("{\"v\":1,\"born\":\"" BORN
+                                       "\",\"paused\":true,\"later\":1}");
     assert_int_equal(subscriber_want_from_json(&want, wanted, &newer, &err), 0);
     buf_fini(&text);
 }
@@ -105,27 +119,34 @@ static void test_keys_open_only_for_their_own_subscriber(void **state) {
     (void)state;
     subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
     assert_null(strstr(text.data, "s3cr3t"));
-    assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), 0);
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len},
+                                               keyring, &newer, &old_key, &err),
+                     0);
     assert_string_equal(read.secret, "s3cr3t");
     subscriber_keys_fini(&read);
-    assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), -1);
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len},
+                                               keyring, &newer, &old_key, &err),
+                     -1);
     buf_fini(&text);
 }
 
 static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_hash(void **state) {
-    struct subscriber_keys keys = {.born = BORN,
-                                   .secret = (char[]){"n3w"},
-                                   .old = {{(char[]){"0ld"}, 1700000000000}, {(char[]){"0lder"}, 1600000000000}},
-                                   .old_count = 2,
-                                   .token = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-                           read;
+    struct subscriber_keys
+        keys = {.born = BORN,
+                .secret = (char[]){"n3w"},
+                .old = {{(char[]){"0ld"}, 1700000000000}, {(char[]){"0lder"}, 1600000000000}},
+                .old_count = 2,
+                .token = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        read;
     struct buf text = {0};
     struct error err;
     bool newer, old_key = false;
     (void)state;
     subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
     assert_null(strstr(text.data, "0ld"));
-    assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), 0);
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len},
+                                               keyring, &newer, &old_key, &err),
+                     0);
     assert_string_equal(read.secret, "n3w");
     assert_int_equal(read.old_count, 2);
     assert_string_equal(read.old[0].secret, "0ld");
@@ -133,7 +154,9 @@ static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_ha
     assert_string_equal(read.old[1].secret, "0lder");
     assert_string_equal(read.token, keys.token);
     subscriber_keys_fini(&read);
-    assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len}, keyring, &newer, &old_key, &err), -1);
+    assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len},
+                                               keyring, &newer, &old_key, &err),
+                     -1);
     assert_null(read.secret);
     buf_fini(&text);
 }
@@ -145,27 +168,39 @@ static void test_the_wanted_state_is_read_as_it_was_written(void **state) {
     bool newer;
     (void)state;
     subscriber_want_to_json(&want, &text);
-    assert_int_equal(subscriber_want_from_json(&read, (struct span){text.data, text.len}, &newer, &err), 0);
+    assert_int_equal(
+        subscriber_want_from_json(&read, (struct span){text.data, text.len}, &newer, &err), 0);
     assert_string_equal(read.born, BORN);
     assert_true(read.paused);
-    assert_int_equal(subscriber_want_from_json(&read, span_of("{\"v\":1,\"born\":\"" BORN "\"}"), &newer, &err), -1);
+    assert_int_equal(
+        subscriber_want_from_json(&read, span_of("{\"v\":1,\"born\":\"" BORN "\"}"), &newer, &err),
+        -1);
     assert_false(newer);
-    assert_int_equal(subscriber_want_from_json(&read, span_of("{\"v\":2,\"born\":\"" BORN "\",\"paused\":true}"), &newer, &err), -1);
+    assert_int_equal(
+        subscriber_want_from_json(&read, span_of("{\"v\":2,\"born\":\"" BORN "\",\"paused\":true}"),
+                                  &newer, &err),
+        -1);
     assert_true(newer);
     buf_fini(&text);
 }
 
 static void test_garbage_and_newer_records_are_told_apart(void **state) {
-    static const char *const garbage[] = {"", "{", "null", "[]", "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" BORN "\"}"};
+    static const char *const garbage[] = {
+        "",   "{",         "null",          "[]",
+        "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" BORN "\"}"};
     struct subscriber_record read;
     struct error err;
     bool newer, old_key;
     (void)state;
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
-        assert_int_equal(subscriber_record_from_json(&read, "a", span_of(garbage[i]), keyring, &newer, &old_key, &err), -1);
+        assert_int_equal(subscriber_record_from_json(&read, "a", span_of(garbage[i]), keyring,
+                                                     &newer, &old_key, &err),
+                         -1);
         assert_false(newer);
     }
-    assert_int_equal(subscriber_record_from_json(&read, "a", span_of("{\"v\":2}"), keyring, &newer, &old_key, &err), -1);
+    assert_int_equal(subscriber_record_from_json(&read, "a", span_of("{\"v\":2}"), keyring, &newer,
+                                                 &old_key, &err),
+                     -1);
     assert_true(newer);
 }
 
@@ -188,7 +223,9 @@ static void test_kafka_keys_are_told_apart(void **state) {
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/other"), id), SUBSCRIBER_KEY_OTHER);
     assert_string_equal(id, "");
     assert_int_equal(subscriber_key_parse((struct span){"md\0mm1", 6}, id), SUBSCRIBER_KEY_OTHER);
-    assert_int_equal(subscriber_key_parse((struct span){SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES}, id), SUBSCRIBER_KEY_CHECK);
+    assert_int_equal(
+        subscriber_key_parse((struct span){SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES}, id),
+        SUBSCRIBER_KEY_CHECK);
     assert_int_equal(subscriber_key_parse((struct span){"\0claim", 6}, id), SUBSCRIBER_KEY_OTHER);
     assert_int_equal(subscriber_key_parse(span_of(""), id), SUBSCRIBER_KEY_OTHER);
 }

@@ -1,4 +1,5 @@
-/* Whom an appended event wakes: lanes that stand at the end of the log. One that it meets behind costs nothing from then on. */
+/* Whom an appended event wakes: lanes that stand at the end of the log. One that it meets behind
+ * costs nothing from then on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ static struct subscriber *s;
 static char *topics[] = {"a", "a.*"};
 
 static int begin(void **state) {
-    const struct lane_policy policy = {.ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
+    const struct lane_policy policy = {
+        .ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
     (void)state;
     d.loop = loop_new();
     d.match = match_new();
@@ -38,7 +40,8 @@ static int end(void **state) {
 }
 
 static void append(int64_t cursor, const char *topic) {
-    const struct feed_event event = {.cursor = cursor, .topic = span_of(topic), .appended_ms = 1000 + cursor};
+    const struct feed_event event = {
+        .cursor = cursor, .topic = span_of(topic), .appended_ms = 1000 + cursor};
     subscribers_appended(&d, &event);
 }
 

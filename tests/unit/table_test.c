@@ -1,4 +1,5 @@
-/* Tables on librdkafka's mock broker: all partitions, or those that are chosen, read once each and then followed. */
+/* Tables on librdkafka's mock broker: all partitions, or those that are chosen, read once each and
+ * then followed. */
 #include "common/kafka/table.h"
 
 #include <string.h>
@@ -39,7 +40,8 @@ static void on_failed(void *arg, const char *reason) {
 }
 
 static void write_one(const char *topic, int32_t partition) {
-    assert_int_equal(rd_kafka_producev(world.writer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY("k", 1),
+    assert_int_equal(rd_kafka_producev(world.writer, RD_KAFKA_V_TOPIC(topic),
+                                       RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY("k", 1),
                                        RD_KAFKA_V_VALUE((void *)(uintptr_t)"v", 1), RD_KAFKA_V_END),
                      0);
 }

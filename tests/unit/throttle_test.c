@@ -1,5 +1,6 @@
-/* The throttle, as the receiver sees it: it may see an attempt at any moment between its start and its finish. The model
- * here keeps real time in microseconds and tells the throttle whole milliseconds, as a clock does. */
+/* The throttle, as the receiver sees it: it may see an attempt at any moment between its start and
+ * its finish. The model here keeps real time in microseconds and tells the throttle whole
+ * milliseconds, as a clock does. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,7 +85,8 @@ static int below(const int64_t *times, int count, double limit) {
     return low;
 }
 
-/* The most attempts that a half-open window of ceil(N)/N s can hold. The fullest one begins at some finish. */
+/* The most attempts that a half-open window of ceil(N)/N s can hold. The fullest one begins at some
+ * finish. */
 static int fullest_window(double per_sec) {
     double window_us = ceil(per_sec) / per_sec * 1e6;
     int fullest = 0;
@@ -93,7 +95,8 @@ static int fullest_window(double per_sec) {
     qsort(record.sorted_us, (size_t)record.count, sizeof *record.sorted_us, compare);
     for (int i = 0; i < record.count; i++) {
         double from = (double)record.finish_us[i];
-        int seen = below(record.start_us, record.count, from + window_us - 1e-3) - below(record.sorted_us, record.count, from);
+        int seen = below(record.start_us, record.count, from + window_us - 1e-3) -
+                   below(record.sorted_us, record.count, from);
         fullest = seen > fullest ? seen : fullest;
     }
     return fullest;
@@ -102,8 +105,8 @@ static int fullest_window(double per_sec) {
 static void check_windows(double per_sec, uint64_t seed) {
     int fullest = fullest_window(per_sec);
     if (fullest > (int)ceil(per_sec))
-        fail_msg("%d attempts in a window that allows %d: rate %.17g, seed %#llx", fullest, (int)ceil(per_sec), per_sec,
-                 (unsigned long long)seed);
+        fail_msg("%d attempts in a window that allows %d: rate %.17g, seed %#llx", fullest,
+                 (int)ceil(per_sec), per_sec, (unsigned long long)seed);
 }
 
 static void sim_init(struct sim *sim, double per_sec, uint64_t seed) {
@@ -115,7 +118,8 @@ static void sim_init(struct sim *sim, double per_sec, uint64_t seed) {
 static void sim_finish_earliest(struct sim *sim) {
     int earliest = 0;
     for (int i = 1; i < sim->in_flight; i++)
-        if (record.finish_us[sim->flights[i].index] < record.finish_us[sim->flights[earliest].index])
+        if (record.finish_us[sim->flights[i].index] <
+            record.finish_us[sim->flights[earliest].index])
             earliest = i;
     sim->now_us = record.finish_us[sim->flights[earliest].index];
     throttle_finish(&sim->throttle, sim->flights[earliest].attempt, sim->now_us / 1000);
@@ -138,7 +142,8 @@ static void sim_run(struct sim *sim, double per_sec, int at_once, int more) {
         }
         assert_true(next_ms < INT64_MAX / 2000);
         at_us = next_ms <= sim->now_us / 1000 ? sim->now_us : next_ms * 1000;
-        while (sim->in_flight > 0 && at_us > sim->now_us) { /* an answer that comes before changes nothing but that it is known */
+        while (sim->in_flight > 0 && at_us > sim->now_us) { /* an answer that comes before changes
+                                                               nothing but that it is known */
             sim_finish_earliest(sim);
             at_us = at_us > sim->now_us ? at_us : sim->now_us;
         }
@@ -148,11 +153,14 @@ static void sim_run(struct sim *sim, double per_sec, int at_once, int more) {
         assert_true(record.count < ATTEMPTS_MAX);
         record.start_us[record.count] = at_us;
         record.finish_us[record.count] = at_us + random_duration_us(&sim->seed, per_sec);
-        sim->flights[sim->in_flight++] = (struct flight){throttle_start(&sim->throttle), record.count++};
+        sim->flights[sim->in_flight++] = (struct flight){throttle_start(&sim->throttle),
+                                                         record.count++};
     }
 }
 
-static int some_attempts(double per_sec, uint64_t *seed) { return (int)(ceil(per_sec) * between(seed, 1, 2.5)) + 20; }
+static int some_attempts(double per_sec, uint64_t *seed) {
+    return (int)(ceil(per_sec) * between(seed, 1, 2.5)) + 20;
+}
 
 static void no_sliding_window_holds_more_than_its_rate(void **state) {
     (void)state;
@@ -168,7 +176,8 @@ static void no_sliding_window_holds_more_than_its_rate(void **state) {
     }
 }
 
-/* Of rates that are whole numbers all windows last a second; 5.05 may let 6 through in 1.188 s, 3.7 then 4 in 1.081 s. */
+/* Of rates that are whole numbers all windows last a second; 5.05 may let 6 through in 1.188 s, 3.7
+ * then 4 in 1.081 s. */
 static double random_whole_rate(uint64_t *seed) { return ceil(random_rate(seed)); }
 
 /* Three edits a run, often with an attempt in flight. */
@@ -185,7 +194,8 @@ static void an_edit_of_the_rate_never_lets_through_more_than_the_larger_one(void
                 throttle_set_rate(&sim.throttle, per_sec);
             }
             largest = per_sec > largest ? per_sec : largest;
-            sim_run(&sim, per_sec, 1, (int)(next_random(&seed) % (2 * (uint64_t)ceil(per_sec) + 3)));
+            sim_run(&sim, per_sec, 1,
+                    (int)(next_random(&seed) % (2 * (uint64_t)ceil(per_sec) + 3)));
         }
         sim_drain(&sim);
         throttle_fini(&sim.throttle);
@@ -201,7 +211,8 @@ static void after_an_edit_the_new_rate_holds(void **state) {
         uint64_t seed = run * 0xa0761d6478bd642f;
         double before = random_rate(&seed), after = random_rate(&seed);
         sim_init(&sim, before, next_random(&seed));
-        sim_run(&sim, before, 1, (int)(next_random(&seed) % (uint64_t)some_attempts(before, &seed)));
+        sim_run(&sim, before, 1,
+                (int)(next_random(&seed) % (uint64_t)some_attempts(before, &seed)));
         throttle_set_rate(&sim.throttle, after);
         if (run % 2)
             sim_drain(&sim);
@@ -234,7 +245,8 @@ static void instant_answers_reach_the_rate_in_ten_windows_of_exactly_burst(void 
             }
             int64_t next_ms = throttle_next_ms(&throttle);
             assert_true((double)(next_ms - now_ms) >= window_ms);
-            assert_true((double)(next_ms - now_ms) <= ceil(window_ms) + 1); /* the finish, rounded up to the clock's next tick */
+            assert_true((double)(next_ms - now_ms) <=
+                        ceil(window_ms) + 1); /* the finish, rounded up to the clock's next tick */
             now_ms = next_ms;
         }
         throttle_fini(&throttle);
@@ -292,7 +304,8 @@ static void a_filled_window_opens_a_whole_window_later_for_a_whole_burst(void **
         throttle_init(&throttle, rates[i]);
         throttle_fill(&throttle, 50000);
         int64_t opens_ms = throttle_next_ms(&throttle);
-        assert_true((double)opens_ms >= 50000 + window_ms && (double)opens_ms <= 50000 + ceil(window_ms) + 1);
+        assert_true((double)opens_ms >= 50000 + window_ms &&
+                    (double)opens_ms <= 50000 + ceil(window_ms) + 1);
         for (int made = 0; made < (int)ceil(rates[i]); made++) {
             assert_true(throttle_next_ms(&throttle) <= opens_ms);
             throttle_finish(&throttle, throttle_start(&throttle), opens_ms);
@@ -309,7 +322,8 @@ static void a_window_filled_midway_forgets_nothing_of_what_was_sent(void **state
         uint64_t seed = run * 0xe7037ed1a0b428db;
         double per_sec = random_rate(&seed);
         sim_init(&sim, per_sec, next_random(&seed));
-        sim_run(&sim, per_sec, 1, (int)(next_random(&seed) % (uint64_t)some_attempts(per_sec, &seed)));
+        sim_run(&sim, per_sec, 1,
+                (int)(next_random(&seed) % (uint64_t)some_attempts(per_sec, &seed)));
         sim_drain(&sim);
         int64_t filled_us = sim.now_us;
         int before = record.count;
@@ -317,7 +331,8 @@ static void a_window_filled_midway_forgets_nothing_of_what_was_sent(void **state
         sim_run(&sim, per_sec, 1, some_attempts(per_sec, &seed));
         sim_drain(&sim);
         throttle_fini(&sim.throttle);
-        assert_true((double)(record.start_us[before] - filled_us / 1000 * 1000) >= ceil(per_sec) / per_sec * 1e6 - 1e-3);
+        assert_true((double)(record.start_us[before] - filled_us / 1000 * 1000) >=
+                    ceil(per_sec) / per_sec * 1e6 - 1e-3);
         check_windows(per_sec, run);
     }
 }

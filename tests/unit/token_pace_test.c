@@ -1,4 +1,5 @@
-/* The pace of tokens: one a second at most, progress within a second, and the age of what Kafka does not have. */
+/* The pace of tokens: one a second at most, progress within a second, and the age of what Kafka
+ * does not have. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ static int setup(void **state) {
     return 0;
 }
 
-static void test_a_change_of_state_is_written_at_once_and_the_next_one_a_second_later(void **state) {
+static void test_a_change_of_state_is_written_at_once_and_the_next_one_a_second_later(
+    void **state) {
     (void)state;
     assert_int_equal(token_pace_changed(&pace, true, 5000), 5000);
     token_pace_sent(&pace, 1, 5000);
@@ -71,7 +73,8 @@ static void test_tokens_that_fail_leave_their_changes_unwritten(void **state) {
     assert_int_equal(token_pace_unwritten_ms(&pace, 9500), 0);
 }
 
-static void test_an_older_token_that_is_written_proves_what_happened_before_it_was_sent(void **state) {
+static void test_an_older_token_that_is_written_proves_what_happened_before_it_was_sent(
+    void **state) {
     (void)state;
     token_pace_changed(&pace, false, 5000);
     token_pace_sent(&pace, 1, 6000);

@@ -1,5 +1,5 @@
-/* The replay token as a record: what is written is read again, what is missing or unknown does no harm, what is not ours
- * is told from what is newer. */
+/* The replay token as a record: what is written is read again, what is missing or unknown does no
+ * harm, what is not ours is told from what is newer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,8 @@ static int free_token(void **state) {
 /* JSON in these tests is written with single quotes. */
 static int read_token(const char *text) {
     size_t len = strlen(text);
-    char *copy = memcpy(mem_alloc(len), text, len); /* so that a sanitizer sees a step beyond its end */
+    char *copy = memcpy(mem_alloc(len), text,
+                        len); /* so that a sanitizer sees a step beyond its end */
     for (size_t i = 0; i < len; i++)
         copy[i] = copy[i] == '\'' ? '"' : copy[i];
     newer = true;
@@ -73,11 +74,19 @@ static struct token full_token(void) {
     };
     t.settled[0] = (struct token_range){1844, 1844};
     t.settled[1] = (struct token_range){1850, 1900};
-    t.jobs[0] = (struct token_job){.job = 3, .from = 42, .to = 99, .position = 50, .last = 49,
+    t.jobs[0] = (struct token_job){.job = 3,
+                                   .from = 42,
+                                   .to = 99,
+                                   .position = 50,
+                                   .last = 49,
                                    .settled = mem_zero(sizeof(struct token_range)),
                                    .settled_count = 1};
     t.jobs[0].settled[0] = (struct token_range){52, 60};
-    t.jobs[1] = (struct token_job){.job = 5, .redrive = true, .to = 7, .position = 1, .cursors = mem_zero(2 * sizeof(int64_t)),
+    t.jobs[1] = (struct token_job){.job = 5,
+                                   .redrive = true,
+                                   .to = 7,
+                                   .position = 1,
+                                   .cursors = mem_zero(2 * sizeof(int64_t)),
                                    .cursors_count = 2};
     t.jobs[1].cursors[0] = 12;
     t.jobs[1].cursors[1] = 99;
@@ -94,12 +103,17 @@ static struct token full_token(void) {
     t.pending[0] = 3;
     t.pending[1] = 5;
     for (int64_t i = 0; i < TOKEN_OUTCOMES_MAX + 1; i++) {
-        struct token_outcome o = {.generation = i, .at_ms = 10 * i, .command = "replay", .outcome = "refused", .delivered = -1};
+        struct token_outcome o = {.generation = i,
+                                  .at_ms = 10 * i,
+                                  .command = "replay",
+                                  .outcome = "refused",
+                                  .delivered = -1};
         snprintf(o.reason, sizeof o.reason, "it has 16 jobs");
         token_add_outcome(&t.outcomes, &t.outcomes_count, &o);
     }
     for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
-        struct token_attempt attempt = {.at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
+        struct token_attempt attempt = {
+            .at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
         attempt.status = i % 2 ? 503 : 0;
         snprintf(attempt.error, sizeof attempt.error, "%s", i % 2 ? "" : "connection \"refused\"");
         snprintf(attempt.excerpt, sizeof attempt.excerpt, "%s", i % 2 ? "try \\ later \u20ac" : "");
@@ -129,15 +143,21 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     assert_same(&token, &written);
     assert_string_equal(token.born, BORN);
     assert_string_equal(token.feed, FEED);
-    assert_true(token.position == 1842 && token.last == 1837 && token.last_id_hash == UINT64_MAX - 1);
-    assert_true(token.compacted && token.waiting && token.given_up && token.state == TOKEN_RETRYING);
+    assert_true(token.position == 1842 && token.last == 1837 &&
+                token.last_id_hash == UINT64_MAX - 1);
+    assert_true(token.compacted && token.waiting && token.given_up &&
+                token.state == TOKEN_RETRYING);
     assert_string_equal(token.reason, written.reason);
-    assert_true(token.generation == 7 && token.epoch == 0 && token.number == 4711 && token.refused_in_row == 19);
-    assert_true(token.failing_since_ms == 1715090591123 && token.failing_ms == 4711 && token.next_attempt_ms == 1715090592123);
-    assert_true(token.delivered == INT64_MAX && token.dead_lettered == 3 && token.attempts_count == TOKEN_ATTEMPTS_MAX);
+    assert_true(token.generation == 7 && token.epoch == 0 && token.number == 4711 &&
+                token.refused_in_row == 19);
+    assert_true(token.failing_since_ms == 1715090591123 && token.failing_ms == 4711 &&
+                token.next_attempt_ms == 1715090592123);
+    assert_true(token.delivered == INT64_MAX && token.dead_lettered == 3 &&
+                token.attempts_count == TOKEN_ATTEMPTS_MAX);
     for (int64_t i = 0; i < token.attempts_count; i++) {
         const struct token_attempt *a = &token.attempts[i], *b = &written.attempts[i];
-        assert_true(a->at_ms == b->at_ms && a->cursor == b->cursor && a->attempt == b->attempt && a->status == b->status);
+        assert_true(a->at_ms == b->at_ms && a->cursor == b->cursor && a->attempt == b->attempt &&
+                    a->status == b->status);
         assert_int_equal(a->duration_ms, b->duration_ms);
         assert_string_equal(a->error, b->error);
         assert_string_equal(a->excerpt, b->excerpt);
@@ -152,22 +172,30 @@ static void test_settled_ranges_and_jobs_come_back(void **state) {
     (void)state;
     token_to_json(&written, &text);
     assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
-    assert_true(token.applied == 6 && token.redriven == 2 && token.settled_count == 2 && token.jobs_count == 2);
+    assert_true(token.applied == 6 && token.redriven == 2 && token.settled_count == 2 &&
+                token.jobs_count == 2);
     assert_true(token.settled[0].from == 1844 && token.settled[0].to == 1844);
     assert_true(token.settled[1].from == 1850 && token.settled[1].to == 1900);
-    assert_true(token.written_ms == 71 && token.last_success_ms == 72 && token.redriven_count == 73);
+    assert_true(token.written_ms == 71 && token.last_success_ms == 72 &&
+                token.redriven_count == 73);
     for (int64_t offset = 0; offset < 12; offset++) /* up to 2, and two of those above */
-        assert_true(token_has_redriven(&token, offset) == (offset <= 2 || offset == 5 || offset == 9));
-    assert_true(token.pending_count == 2 && token.pending[0] == 3 && token.pending[1] == 5 && token.jobs[1].delivered == 4);
-    assert_true(token.outcomes_count == TOKEN_OUTCOMES_MAX && token.outcomes[0].generation == 1 && token.outcomes[0].delivered == -1);
+        assert_true(token_has_redriven(&token, offset) ==
+                    (offset <= 2 || offset == 5 || offset == 9));
+    assert_true(token.pending_count == 2 && token.pending[0] == 3 && token.pending[1] == 5 &&
+                token.jobs[1].delivered == 4);
+    assert_true(token.outcomes_count == TOKEN_OUTCOMES_MAX && token.outcomes[0].generation == 1 &&
+                token.outcomes[0].delivered == -1);
     assert_string_equal(token.outcomes[7].reason, "it has 16 jobs");
     const struct token_job *replay = &token.jobs[0], *redrive = &token.jobs[1];
     assert_true(replay->job == 3 && !replay->redrive && replay->from == 42 && replay->to == 99);
     assert_true(replay->position == 50 && replay->last == 49);
-    assert_true(replay->settled_count == 1 && replay->settled[0].from == 52 && replay->settled[0].to == 60 && redrive->settled_count == 0);
+    assert_true(replay->settled_count == 1 && replay->settled[0].from == 52 &&
+                replay->settled[0].to == 60 && redrive->settled_count == 0);
     assert_null(replay->cursors);
-    assert_true(redrive->job == 5 && redrive->redrive && redrive->from == 0 && redrive->to == 7 && redrive->position == 1);
-    assert_true(redrive->cursors_count == 2 && redrive->cursors[0] == 12 && redrive->cursors[1] == 99);
+    assert_true(redrive->job == 5 && redrive->redrive && redrive->from == 0 && redrive->to == 7 &&
+                redrive->position == 1);
+    assert_true(redrive->cursors_count == 2 && redrive->cursors[0] == 12 &&
+                redrive->cursors[1] == 99);
     token_fini(&written);
     buf_fini(&text);
 }
@@ -178,8 +206,16 @@ static void test_of_settled_ranges_only_ascending_ones_above_the_position_count(
         const char *ranges;
         int64_t count;
     } cases[] = {
-        {"[]", 0},      {"[[1843,1843]]", 1}, {"[[1842,1843]]", 0}, {"[[1850,1849]]", 0}, {"[[1844,1850],[1850,1860]]", 1},
-        {"[1844]", 0},  {"[[1844]]", 0},      {"[null]", 0},        {"{}", 0},            {"[[1844,1850],[1852,1860],[1,2]]", 2},
+        {"[]", 0},
+        {"[[1843,1843]]", 1},
+        {"[[1842,1843]]", 0},
+        {"[[1850,1849]]", 0},
+        {"[[1844,1850],[1850,1860]]", 1},
+        {"[1844]", 0},
+        {"[[1844]]", 0},
+        {"[null]", 0},
+        {"{}", 0},
+        {"[[1844,1850],[1852,1860],[1,2]]", 2},
         {"[[1844,1845,1846]]", 0},
     };
     struct buf text = {0};
@@ -202,11 +238,17 @@ static void test_of_settled_ranges_only_ascending_ones_above_the_position_count(
     buf_fini(&text);
 }
 
-/* A job that cannot be read must not become another one: the token is refused, and its subscriber waits. */
+/* A job that cannot be read must not become another one: the token is refused, and its subscriber
+ * waits. */
 static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
     static const char *const bad[] = {
-        "[1]", "[null]", "[{}]", "[{'job':-1,'from':1,'to':2,'position':1}]", "[{'job':1,'from':3,'to':2,'position':3}]",
-        "[{'job':1,'from':3,'to':5,'position':2}]", "[{'job':1,'from':3,'to':5}]",
+        "[1]",
+        "[null]",
+        "[{}]",
+        "[{'job':-1,'from':1,'to':2,'position':1}]",
+        "[{'job':1,'from':3,'to':2,'position':3}]",
+        "[{'job':1,'from':3,'to':5,'position':2}]",
+        "[{'job':1,'from':3,'to':5}]",
         "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':[]}]",
         "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':['x']}]",
         "[{'job':1,'from':0,'to':5,'position':0,'redrive':true,'cursors':5}]",
@@ -215,7 +257,9 @@ static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         buf_clear(&text);
-        buf_printf(&text, "{'v':1," NEEDED ",'attempts':[{'at':1}],'settled':[[1844,1844]],'jobs':%s}", bad[i]);
+        buf_printf(&text,
+                   "{'v':1," NEEDED ",'attempts':[{'at':1}],'settled':[[1844,1844]],'jobs':%s}",
+                   bad[i]);
         if (read_token(text.data) == 0)
             fail_msg("%s", bad[i]);
         assert_string_equal(err.field, "jobs");
@@ -225,13 +269,16 @@ static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
         buf_clear(&text);
         buf_puts(&text, "{'v':1," NEEDED ",'jobs':[");
         for (int i = 0; i < count; i++)
-            buf_printf(&text, "%s{'job':%d,'from':1,'to':5,'position':1,'last':1}", i ? "," : "", i);
+            buf_printf(&text, "%s{'job':%d,'from':1,'to':5,'position':1,'last':1}", i ? "," : "",
+                       i);
         buf_puts(&text, "]}");
         assert_int_equal(read_token(text.data), count <= TOKEN_JOBS_MAX ? 0 : -1);
     }
     for (int count = TOKEN_JOB_CURSORS_MAX; count <= TOKEN_JOB_CURSORS_MAX + 1; count++) {
         buf_clear(&text);
-        buf_puts(&text, "{'v':1," NEEDED ",'jobs':[{'job':1,'redrive':true,'from':0,'to':5,'position':0,'cursors':[");
+        buf_puts(&text,
+                 "{'v':1," NEEDED
+                 ",'jobs':[{'job':1,'redrive':true,'from':0,'to':5,'position':0,'cursors':[");
         for (int i = 0; i < count; i++)
             buf_printf(&text, "%s%d", i ? "," : "", i);
         buf_puts(&text, "]}]}");
@@ -257,7 +304,8 @@ static void test_every_state_has_its_name_and_comes_back(void **state) {
 }
 
 static void test_a_hash_keeps_all_its_64_bits(void **state) {
-    static const uint64_t hashes[] = {0, 1, 0x7fffffffffffffff, 0x8000000000000000, 0xfedcba9876543210, UINT64_MAX};
+    static const uint64_t hashes[] = {
+        0, 1, 0x7fffffffffffffff, 0x8000000000000000, 0xfedcba9876543210, UINT64_MAX};
     (void)state;
     for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
         struct token written = full_token();
@@ -273,8 +321,10 @@ static void test_a_hash_keeps_all_its_64_bits(void **state) {
 
 static void test_members_that_are_not_known_are_ignored_at_any_place_and_depth(void **state) {
     (void)state;
-    assert_int_equal(read_token("{'v':1,'later':{'a':[[[[[[[[[[{}]]]]]]]]]]}," NEEDED ",'attempt':[{'job':1}],"
-                                "'attempts':[{'at':5,'cursor':42,'attempt':1,'status':503,'duration_ms':2,'later':true}]}"),
+    assert_int_equal(read_token("{'v':1,'later':{'a':[[[[[[[[[[{}]]]]]]]]]]}," NEEDED
+                                ",'attempt':[{'job':1}],"
+                                "'attempts':[{'at':5,'cursor':42,'attempt':1,'status':503,'"
+                                "duration_ms':2,'later':true}]}"),
                      0);
     assert_false(newer);
     assert_int_equal(token.position, 1842);
@@ -285,19 +335,26 @@ static void test_members_that_are_not_known_are_ignored_at_any_place_and_depth(v
 static void test_members_that_are_missing_have_their_defaults(void **state) {
     (void)state;
     assert_int_equal(read_token("{'v':1," NEEDED "}"), 0);
-    assert_true(token.epoch == -1 && token.applied == -1 && token.redriven == -1 && token.settled_count == 0 && token.jobs_count == 0);
+    assert_true(token.epoch == -1 && token.applied == -1 && token.redriven == -1 &&
+                token.settled_count == 0 && token.jobs_count == 0);
     assert_string_equal(token.reason, "");
-    assert_true(token.last_id_hash == 0 && token.generation == 0 && token.failing_since_ms == 0 && token.next_attempt_ms == 0);
-    assert_true(token.delivered == 0 && token.dead_lettered == 0 && token.refused_in_row == 0 && token.attempts_count == 0);
+    assert_true(token.last_id_hash == 0 && token.generation == 0 && token.failing_since_ms == 0 &&
+                token.next_attempt_ms == 0);
+    assert_true(token.delivered == 0 && token.dead_lettered == 0 && token.refused_in_row == 0 &&
+                token.attempts_count == 0);
     assert_false(token.waiting || token.given_up || token.compacted);
 }
 
 static void test_members_of_another_type_count_as_missing(void **state) {
     (void)state;
-    assert_int_equal(read_token("{'v':1," NEEDED ",'epoch':'7','waiting':1,'reason':5,'generation':null,'delivered':1.5,'attempts':{},"
-                                "'last_id_hash':12,'given_up':'true'}"),
-                     0);
-    assert_true(token.epoch == -1 && !token.waiting && !*token.reason && token.generation == 0 && token.delivered == 0);
+    assert_int_equal(
+        read_token(
+            "{'v':1," NEEDED
+            ",'epoch':'7','waiting':1,'reason':5,'generation':null,'delivered':1.5,'attempts':{},"
+            "'last_id_hash':12,'given_up':'true'}"),
+        0);
+    assert_true(token.epoch == -1 && !token.waiting && !*token.reason && token.generation == 0 &&
+                token.delivered == 0);
     assert_true(token.attempts_count == 0 && token.last_id_hash == 0 && !token.given_up);
     assert_int_equal(read_token("{'v':1," NEEDED ",'attempts':[1,null,'a',[],{'cursor':'x'}]}"), 0);
     assert_int_equal(token.attempts_count, 1);
@@ -315,9 +372,24 @@ static void test_a_newer_version_is_told_apart(void **state) {
 
 static void test_what_is_not_a_token_is_refused_and_not_called_newer(void **state) {
     static const char *const others[] = {
-        "", " ", "{", "null", "[]", "1", "'a'", "{}", "{'v':0," NEEDED "}", "{'v':-1," NEEDED "}", "{'v':'1'," NEEDED "}",
+        "",
+        " ",
+        "{",
+        "null",
+        "[]",
+        "1",
+        "'a'",
+        "{}",
+        "{'v':0," NEEDED "}",
+        "{'v':-1," NEEDED "}",
+        "{'v':'1'," NEEDED "}",
         "{'v':1.0," NEEDED "}",
-        "{" NEEDED "}", "{'v':1}", "{'v':1," NEEDED "", "{'v':1," NEEDED "}}", "{'v':1," NEEDED "} x", "\xff\xfe",
+        "{" NEEDED "}",
+        "{'v':1}",
+        "{'v':1," NEEDED "",
+        "{'v':1," NEEDED "}}",
+        "{'v':1," NEEDED "} x",
+        "\xff\xfe",
         "{'v':1,'feed':'" FEED "','position':1,'last':1,'state':'active'}",
         "{'v':1,'born':'" BORN "','position':1,'last':1,'state':'active'}",
         "{'v':1,'born':'short','feed':'" FEED "','position':1,'last':1,'state':'active'}",

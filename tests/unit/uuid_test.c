@@ -10,10 +10,13 @@
 #include "common/model/uuid.h"
 
 static void test_a_uuid_v7_is_its_time_and_the_random_bytes(void **state) {
-    static const unsigned char zeros[10] = {0}, ones[10] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    static const unsigned char zeros[10] = {0},
+                               ones[10] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     char text[37], later[37];
     (void)state;
-    uuid_v7(0x017f22e279b0, (const unsigned char[]){0xcc, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f}, text); /* RFC 9562, A.6 */
+    uuid_v7(0x017f22e279b0,
+            (const unsigned char[]){0xcc, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f},
+            text); /* RFC 9562, A.6 */
     assert_string_equal(text, "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
     uuid_v7(1715090591123, ones, text);
     uuid_v7(1715090591124, zeros, later);

@@ -20,7 +20,8 @@ static void on_done(void *arg, const struct webhook_result *found) {
 
 static void send_to(const char *url) {
     struct buf body = {0};
-    const struct webhook_request request = {.url = url, .body = &body, .timeout_ms = 10000, .done = on_done};
+    const struct webhook_request request = {
+        .url = url, .body = &body, .timeout_ms = 10000, .done = on_done};
     struct cidr all;
     struct error err;
     assert_int_equal(cidr_parse("0.0.0.0/0", &all, &err), 0);

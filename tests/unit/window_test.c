@@ -1,4 +1,5 @@
-/* The window against a plain list: thousands of random steps, after each of which what it finds must be what a scan finds. */
+/* The window against a plain list: thousands of random steps, after each of which what it finds
+ * must be what a scan finds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,13 +49,15 @@ static void check(void) {
         assert_ptr_equal(window_find(&window, events[i]->cursor), events[i]);
         assert_ptr_equal(window_above(&window, events[i]), i + 1 < count ? events[i + 1] : NULL);
         in_flight += events[i]->state == FLIGHT_IN_FLIGHT;
-        bool held = scan_held(i), waits = events[i]->state == FLIGHT_QUEUED || events[i]->state == FLIGHT_BACKOFF;
+        bool held = scan_held(i),
+             waits = events[i]->state == FLIGHT_QUEUED || events[i]->state == FLIGHT_BACKOFF;
         assert_true(held ? !waits : events[i]->state != FLIGHT_BLOCKED);
     }
     assert_ptr_equal(window_oldest(&window), count ? events[0] : NULL);
     assert_ptr_equal(window_first_due(&window), scan_first_due());
     assert_int_equal(window.in_flight, in_flight);
-    assert_true(window.cap <= (count ? 4 * count : 1) + 1 && window.heap_cap <= 4 * (window.heap_count + 1));
+    assert_true(window.cap <= (count ? 4 * count : 1) + 1 &&
+                window.heap_cap <= 4 * (window.heap_count + 1));
 }
 
 static void settle(size_t i) {
@@ -73,7 +76,10 @@ static void step_one(size_t i) {
     else if (f->state == FLIGHT_IN_FLIGHT && below(3) == 0)
         settle(i);
     else if (f->state == FLIGHT_IN_FLIGHT)
-        window_set_state(&window, f, below(2) ? FLIGHT_BACKOFF : below(2) ? FLIGHT_QUEUED : FLIGHT_BURYING);
+        window_set_state(&window, f,
+                         below(2)   ? FLIGHT_BACKOFF
+                         : below(2) ? FLIGHT_QUEUED
+                                    : FLIGHT_BURYING);
 }
 
 static void it_finds_what_a_scan_would_find(void **state) {
@@ -98,11 +104,14 @@ static void it_finds_what_a_scan_would_find(void **state) {
 }
 
 static void by_key_the_next_one_may_start_when_the_one_before_is_settled(void **state) {
-    const struct flight one = {.cursor = 1, .key_hash = 5}, two = {.cursor = 2, .key_hash = 5}, other = {.cursor = 3, .key_hash = 6};
+    const struct flight one = {.cursor = 1, .key_hash = 5}, two = {.cursor = 2, .key_hash = 5},
+                        other = {.cursor = 3, .key_hash = 6};
     struct window w = {.by_key = true};
     (void)state;
-    struct flight *a = window_push(&w, &one), *b = window_push(&w, &two), *c = window_push(&w, &other);
-    assert_true(a->state == FLIGHT_QUEUED && b->state == FLIGHT_BLOCKED && c->state == FLIGHT_QUEUED);
+    struct flight *a = window_push(&w, &one), *b = window_push(&w, &two),
+                  *c = window_push(&w, &other);
+    assert_true(a->state == FLIGHT_QUEUED && b->state == FLIGHT_BLOCKED &&
+                c->state == FLIGHT_QUEUED);
     window_set_state(&w, a, FLIGHT_IN_FLIGHT);
     assert_ptr_equal(window_first_due(&w), c);
     window_settle(&w, a);

@@ -1,4 +1,5 @@
-/* YAML as a tree: the line of each value, wherever it is nested. (What is refused, spec_yaml_test.c has.) */
+/* YAML as a tree: the line of each value, wherever it is nested. (What is refused, spec_yaml_test.c
+ * has.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +31,8 @@ static void test_each_value_has_its_line(void **state) {
     assert_int_equal(yaml_line(&yaml, "tokens[1].scopes"), 7);
     assert_int_equal(yaml_line(&yaml, "hash_key"), 8);
     assert_string_equal(json_object_to_json_string_ext(yaml.root, JSON_C_TO_STRING_PLAIN),
-                        "{\"tokens\":[{\"name\":\"a\",\"scopes\":[\"x\",\"y\"]},{\"name\":\"b\",\"scopes\":[]}],\"hash_key\":\"k\"}");
+                        "{\"tokens\":[{\"name\":\"a\",\"scopes\":[\"x\",\"y\"]},{\"name\":\"b\","
+                        "\"scopes\":[]}],\"hash_key\":\"k\"}");
     yaml_fini(&yaml);
 }
 
@@ -51,7 +53,8 @@ static void test_depth_and_size_are_the_callers(void **state) {
     struct error err;
     (void)state;
     for (unsigned depth = 3; depth <= 4; depth++) {
-        assert_int_equal(yaml_read(&yaml, span_of("a: [[b]]\n"), 9, depth, &err), depth == 4 ? 0 : -1);
+        assert_int_equal(yaml_read(&yaml, span_of("a: [[b]]\n"), 9, depth, &err),
+                         depth == 4 ? 0 : -1);
         yaml_fini(&yaml);
     }
     assert_int_equal(yaml_read(&yaml, span_of("a: [[b]]\n"), 8, 4, &err), -1);
@@ -59,8 +62,9 @@ static void test_depth_and_size_are_the_callers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_value_has_its_line),
-                                       cmocka_unit_test(test_what_is_missing_has_the_line_of_what_it_would_be_in),
-                                       cmocka_unit_test(test_depth_and_size_are_the_callers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_value_has_its_line),
+        cmocka_unit_test(test_what_is_missing_has_the_line_of_what_it_would_be_in),
+        cmocka_unit_test(test_depth_and_size_are_the_callers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
