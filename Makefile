@@ -36,8 +36,8 @@ LIBS = $(PACKAGE_LIBS) -lm -pthread
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(call objects,$(wildcard common/*.c common/*/*.c))
-INGEST := $(call objects,$(filter-out ingest/main.c,$(wildcard ingest/*.c)) $(BUILD)/made/openapi.c)
-DISPATCHER := $(call objects,$(filter-out dispatcher/main.c,$(wildcard dispatcher/*.c)))
+INGEST := $(call objects,$(filter-out ingest/main.c,$(wildcard ingest/*.c ingest/*/*.c)) $(BUILD)/made/openapi.c)
+DISPATCHER := $(call objects,$(filter-out dispatcher/main.c,$(wildcard dispatcher/*.c dispatcher/*/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_TESTS ?= tests/system
 
@@ -46,17 +46,17 @@ all: $(BUILD)/ess-ingest $(BUILD)/ess-dispatcher ## the two services, build/ess-
 
 # A folder is named so that a removed file leaves its library too.
 $(BUILD)/libcommon.a: $(COMMON) $(wildcard common common/*/)
-$(BUILD)/libingest.a: $(INGEST) $(wildcard ingest)
-$(BUILD)/libdispatcher.a: $(DISPATCHER) $(wildcard dispatcher)
+$(BUILD)/libingest.a: $(INGEST) $(wildcard ingest ingest/*/)
+$(BUILD)/libdispatcher.a: $(DISPATCHER) $(wildcard dispatcher dispatcher/*/)
 $(BUILD)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call quiet,archive)$(AR) rcs $@ $(filter %.o,$^)
 
 # The document that ess-ingest serves, as text in C.
-$(BUILD)/made/openapi.c: ingest/openapi.json
+$(BUILD)/made/openapi.c: ingest/api/openapi.json
 	@mkdir -p $(@D)
-	@{ echo '#include "ingest/openapi.h"'; echo 'const char openapi_document[] ='; \
+	@{ echo '#include "ingest/api/openapi.h"'; echo 'const char openapi_document[] ='; \
 	  sed -e 's/[\"]/\\&/g' -e 's/.*/    "&\\n"/' $<; echo '    ;'; } >$@
 
 $(BUILD)/ess-ingest: $(BUILD)/obj/ingest/main.o $(BUILD)/libingest.a $(BUILD)/libcommon.a
@@ -187,7 +187,7 @@ bench-ownership: all setup-test ## how fast dispatchers load what they are assig
 	@build/venv/bin/python tests/bench/ownership.py
 
 .PHONY: objects
-objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c dispatcher/*.c tests/unit/*.c))
+objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c ingest/*/*.c dispatcher/*.c dispatcher/*/*.c tests/unit/*.c))
 
 .PHONY: lint
 lint: ## warnings of gcc and clang, banned functions, lengths, layers, clang-format, shellcheck, cppcheck

@@ -7,7 +7,7 @@
 
 #include "common/base/options.h"
 #include "common/kafka/config.h"
-#include "common/model/address.h"
+#include "common/net/address.h"
 
 struct settings {
     struct kafka_config kafka;

@@ -4,9 +4,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "dispatcher/partitions.h"
+#include "dispatcher/ownership/partitions.h"
 #include "dispatcher/startup.h"
-#include "dispatcher/subscribers.h"
+#include "dispatcher/subscriber/subscribers.h"
 
 enum { REFUSED_STATUS = 1, WRITE_MS = 2000, WRITE_LOOK_MS = 20 };
 

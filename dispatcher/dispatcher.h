@@ -15,10 +15,10 @@
 #include "common/kafka/producer.h"
 #include "common/model/match.h"
 #include "common/settings.h"
-#include "dispatcher/capacity.h"
 #include "dispatcher/fault.h"
-#include "dispatcher/progress.h"
-#include "dispatcher/window.h"
+#include "dispatcher/lane/capacity.h"
+#include "dispatcher/lane/window.h"
+#include "dispatcher/subscriber/progress.h"
 
 struct bearer;
 struct keyring;

@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "dispatcher/webhook.h"
+#include "dispatcher/channel/webhook.h"
 
 struct dispatcher;
 

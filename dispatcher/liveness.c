@@ -5,11 +5,11 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "dispatcher/commands.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/redrive.h"
-#include "dispatcher/subscriber.h"
-#include "dispatcher/subscribers.h"
+#include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/redrive.h"
+#include "dispatcher/subscriber/subscriber.h"
+#include "dispatcher/subscriber/subscribers.h"
 
 enum { EVERY_MS = 1000 };
 

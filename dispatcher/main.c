@@ -8,16 +8,16 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/crypto/seal.h"
 #include "common/http/bearer.h"
 #include "common/kafka/cause.h"
-#include "common/model/seal.h"
 #include "common/version.h"
+#include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
-#include "dispatcher/partitions.h"
+#include "dispatcher/ownership/partitions.h"
 #include "dispatcher/startup.h"
 #include "dispatcher/status.h"
-#include "dispatcher/webhook.h"
 
 extern char **environ;
 

@@ -5,17 +5,17 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/crypto/seal.h"
 #include "common/feed/begin.h"
 #include "common/kafka/table.h"
-#include "common/model/seal.h"
 #include "common/model/subscriber.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/log_check.h"
-#include "dispatcher/lookout.h"
-#include "dispatcher/partitions.h"
-#include "dispatcher/progress.h"
-#include "dispatcher/subscriber.h"
-#include "dispatcher/subscribers.h"
+#include "dispatcher/ownership/log_check.h"
+#include "dispatcher/ownership/partitions.h"
+#include "dispatcher/subscriber/lookout.h"
+#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/subscriber.h"
+#include "dispatcher/subscriber/subscribers.h"
 
 enum { KEY_AGAIN_MS = 300, CROWDED_PERIOD_MS = 10 * 60 * 1000 };
 

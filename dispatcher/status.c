@@ -4,11 +4,11 @@
 #include "common/base/clock.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
-#include "dispatcher/lookout.h"
-#include "dispatcher/partitions.h"
+#include "dispatcher/ownership/partitions.h"
 #include "dispatcher/startup.h"
-#include "dispatcher/subscriber.h"
-#include "dispatcher/subscribers.h"
+#include "dispatcher/subscriber/lookout.h"
+#include "dispatcher/subscriber/subscriber.h"
+#include "dispatcher/subscriber/subscribers.h"
 
 void status_healthz(void *arg, struct http_request *request) {
     struct buf body = {0};

@@ -7,17 +7,17 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/crypto/seal.h"
 #include "common/feed/begin.h"
-#include "common/model/seal.h"
-#include "ingest/claims.h"
-#include "ingest/dedupe.h"
-#include "ingest/folder.h"
+#include "ingest/folder/folder.h"
 #include "ingest/ingest.h"
-#include "ingest/publish.h"
-#include "ingest/pull.h"
-#include "ingest/records.h"
-#include "ingest/registry.h"
-#include "ingest/waiters.h"
+#include "ingest/publish/dedupe.h"
+#include "ingest/publish/publish.h"
+#include "ingest/read/pull.h"
+#include "ingest/read/waiters.h"
+#include "ingest/registry/claims.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registry.h"
 
 enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data */
 

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/access/grant.h"
 #include "common/base/error.h"
 #include "common/base/loop.h"
 #include "common/http/server.h"
-#include "common/model/grant.h"
 
 /* http_route.access */
 enum bearer_access {

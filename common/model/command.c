@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/uuid.h"
+#include "common/json/json_scan.h"
 #include "common/model/event.h"
-#include "common/model/json_scan.h"
-#include "common/model/uuid.h"
 
 enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "common/model/pattern.h"
 
 #define STORED_BEGIN "{\"topic\":\""

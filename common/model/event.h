@@ -15,9 +15,9 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
-#include "common/model/json_scan.h"
+#include "common/crypto/uuid.h" /* for made ids */
+#include "common/json/json_scan.h"
 #include "common/model/pattern.h"
-#include "common/model/uuid.h" /* for made ids */
 
 enum {
     EVENT_VERSION = 1, /* header ess-v */

@@ -11,11 +11,11 @@
 #include <strings.h>
 
 #include "common/base/clock.h"
-#include "common/model/json_scan.h"
+#include "common/crypto/signature.h"
+#include "common/json/json_scan.h"
 #include "common/model/pattern.h"
-#include "common/model/signature.h"
 #include "common/model/spec_internal.h"
-#include "common/model/url.h"
+#include "common/net/url.h"
 
 #define CURSOR_MAX                                                                                 \
     INT64_C(999999999999999999) /* json-c cuts what is above int64 without a word                  \

@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
-#include "common/model/address.h"
+#include "common/net/address.h"
 
 enum {
     SPEC_ID_BYTES_MAX = 64,

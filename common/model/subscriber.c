@@ -1,7 +1,7 @@
 /* A subscriber's records; see subscriber.h. JSON by json-c; written in a fixed order by hand. */
 #include "common/model/subscriber.h"
-#include "common/model/json_scan.h"
-#include "common/model/uuid.h"
+#include "common/crypto/uuid.h"
+#include "common/json/json_scan.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>

@@ -15,7 +15,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
-#include "common/model/seal.h"
+#include "common/crypto/seal.h"
 #include "common/model/spec.h"
 
 enum {

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "common/base/utf8.h"
-#include "common/model/json_scan.h"
-#include "common/model/uuid.h"
+#include "common/crypto/uuid.h"
+#include "common/json/json_scan.h"
 
 static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
 

@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "common/base/clock.h"
-#include "common/model/signature.h"
+#include "common/crypto/signature.h"
 
 enum { IN_FLIGHT_MAX = 1000 };
 

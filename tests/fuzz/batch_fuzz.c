@@ -2,9 +2,9 @@
  * blame is among them. */
 #include <stdio.h>
 
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "fuzz.h"
-#include "ingest/batch.h"
+#include "ingest/publish/batch.h"
 
 static void make_id(char out[37]) { snprintf(out, 37, "0190163d-8694-739b-aea5-966c26f8ad91"); }
 

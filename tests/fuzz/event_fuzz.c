@@ -1,7 +1,7 @@
 /* A published event: whatever is taken is stored as one line of valid JSON that is spliced without
  * being read again. */
+#include "common/json/json_scan.h"
 #include "common/model/event.h"
-#include "common/model/json_scan.h"
 #include "fuzz.h"
 
 enum { DATA_MAX = 1024 };

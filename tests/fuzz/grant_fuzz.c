@@ -2,7 +2,7 @@
  * refused is told with a line. */
 #include <ctype.h>
 
-#include "common/model/grant.h"
+#include "common/access/grant.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

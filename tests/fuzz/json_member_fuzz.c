@@ -2,7 +2,7 @@
  * and elements lie where the scanner says. */
 #include <json-c/json.h>
 
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "fuzz.h"
 
 enum { MEMBERS_MAX = 64 };

@@ -2,7 +2,7 @@
  * same. */
 #include <jansson.h>
 
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "fuzz.h"
 
 /* Whether jansson takes it; `*judge` is false where it refuses what is none of its business:

@@ -1,8 +1,8 @@
 /* Topics and patterns, two patterns and a topic on a line each: containment and matching agree, and
  * the index finds whom matching names. */
+#include "common/access/scope.h"
 #include "common/model/match.h"
 #include "common/model/pattern.h"
-#include "common/model/scope.h"
 #include "fuzz.h"
 
 static void count(void *arg, struct match_member *member) {

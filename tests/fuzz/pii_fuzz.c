@@ -4,8 +4,8 @@
  * json-c reads it, and filtered again it stays as it is. */
 #include <json-c/json.h>
 
-#include "common/model/json_scan.h"
-#include "common/model/pii.h"
+#include "common/json/json_scan.h"
+#include "common/pii/pii.h"
 #include "fuzz.h"
 
 static const char by_path[] =

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/json/json_scan.h"
 #include "common/model/command.h"
-#include "common/model/json_scan.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
 #include "fuzz.h"

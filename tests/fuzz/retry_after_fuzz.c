@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dispatcher/retry.h"
+#include "dispatcher/lane/retry.h"
 #include "fuzz.h"
 
 enum { MIN_MS = 1000, MAX_MS = 3600 * 1000 };

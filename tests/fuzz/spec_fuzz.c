@@ -1,6 +1,6 @@
 /* A subscriber's spec, as YAML or JSON by the first byte: what is taken is written as JSON that
  * reads as the same spec. */
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "common/model/spec.h"
 #include "fuzz.h"
 

@@ -1,11 +1,11 @@
 /* The small things that people write: times, durations, addresses, URLs, secrets. What is taken is
  * written as it is read. */
+#include "common/access/grant.h"
 #include "common/base/clock.h"
-#include "common/model/base64.h"
-#include "common/model/grant.h"
-#include "common/model/seal.h"
-#include "common/model/signature.h"
-#include "common/model/url.h"
+#include "common/crypto/base64.h"
+#include "common/crypto/seal.h"
+#include "common/crypto/signature.h"
+#include "common/net/url.h"
 #include "fuzz.h"
 
 static void check_times(struct span text) {

@@ -24,7 +24,7 @@ def described(tmp_path_factory, broker, ca):
 def test_the_description_is_served_and_has_every_endpoint_with_its_protection(described):
     answer = described.get("/openapi.json")
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
-    assert answer.json == json.loads((ROOT / "ingest/openapi.json").read_text())
+    assert answer.json == json.loads((ROOT / "ingest/api/openapi.json").read_text())
     assert answer.json["openapi"].startswith("3.1.") and f"ess {answer.json['info']['version']}" in version()
     operations = {(method.upper(), path): operation for path, item in answer.json["paths"].items() for method, operation in item.items()
                   if method != "parameters"}

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/access_token.h"
+#include "common/access/access_token.h"
 
 static void test_a_token_is_made_of_printable_characters_and_never_twice(void **state) {
     char one[ACCESS_TOKEN_BYTES], other[ACCESS_TOKEN_BYTES];

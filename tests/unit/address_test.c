@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/address.h"
+#include "common/net/address.h"
 
 static struct sockaddr_storage address_of(const char *text) {
     struct sockaddr_storage storage = {0};

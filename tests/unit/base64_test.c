@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/base64.h"
+#include "common/crypto/base64.h"
 
 static void test_rfc_4648s_vectors_are_met_both_ways(void **state) {
     static const char *const vectors[][2] = {{"f", "Zg=="},         {"fo", "Zm8="},

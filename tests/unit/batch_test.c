@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/batch.h"
+#include "ingest/publish/batch.h"
 
 #define TS "2024-05-07T14:03:11.123Z"
 

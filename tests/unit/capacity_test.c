@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/capacity.h"
+#include "dispatcher/lane/capacity.h"
 
 enum { USERS = 6 };
 

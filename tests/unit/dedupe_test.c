@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/dedupe.h"
+#include "ingest/publish/dedupe.h"
 
 enum { HOUR_MS = 3600 * 1000 };
 

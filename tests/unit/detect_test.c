@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "common/model/detect.h"
+#include "common/pii/detect.h"
 
 enum {
     SSN = 1 << DETECT_SSN,

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "common/json/json_scan.h"
 #include "common/model/event.h"
-#include "common/model/json_scan.h"
 
 #define ID "0190b6a0-0000-7000-8000-000000000001"
 #define TS "2024-05-07T14:03:11.123Z"

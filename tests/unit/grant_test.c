@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "common/access/grant.h"
 #include "common/base/buf.h"
-#include "common/model/grant.h"
 
 #define SHA_OF_TEST                                                                                \
     "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" /* printf %s test |         \

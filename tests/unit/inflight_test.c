@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/inflight.h"
+#include "ingest/publish/inflight.h"
 
 static struct dedupe_print print_of(uint64_t id) {
     return (struct dedupe_print){.id = {id, ~id}, .content = 1};

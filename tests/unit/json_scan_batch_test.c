@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 
 static struct span content(const struct buf *b) { return (struct span){b->data, b->len}; }
 

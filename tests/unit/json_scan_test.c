@@ -13,7 +13,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "common/base/buf.h"
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 
 static struct span content(const struct buf *b) { return (struct span){b->data, b->len}; }
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/json_string.h"
+#include "common/json/json_string.h"
 
 static void test_each_escape_stands_for_its_character(void **state) {
     static const struct {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/lane.h"
+#include "dispatcher/lane/lane.h"
 
 #define WALL_OFFSET 1700000000000
 #define DAY_MS 86400000LL

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/lane.h"
+#include "dispatcher/lane/lane.h"
 
 enum { EVENTS = 300, KEYS = 5, SEEDS = 150, STEPS_MAX = 200000, FLIGHTS_MAX = 16 };
 

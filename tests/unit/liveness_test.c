@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "dispatcher/liveness.h"
-#include "dispatcher/subscriber.h"
+#include "dispatcher/subscriber/subscriber.h"
 
 static struct subscriber s;
 static struct throttle throttle;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/log_bounds.h"
+#include "dispatcher/ownership/log_bounds.h"
 
 enum { PLACES = 200 };
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/lookout.h"
-#include "dispatcher/subscriber.h"
+#include "dispatcher/subscriber/lookout.h"
+#include "dispatcher/subscriber/subscriber.h"
 
 static struct dispatcher dispatcher;
 static struct subscriber subscriber = {.dispatcher = &dispatcher};

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-#include "dispatcher/machine.h"
+#include "dispatcher/channel/machine.h"
 #include "tests/unit/net_fixture.h"
 
 static void each_shortage_has_its_errno_and_an_endpoints_trouble_has_none(void **state) {

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "dispatcher/ownership.h"
+#include "dispatcher/ownership/ownership.h"
 
 enum { PROCESSES = 3, PARTITIONS = 3, LANES = 2, MEMBERS = 16, MESSAGES = 1024, EVENTS = 4 };
 enum {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/ownership.h"
+#include "dispatcher/ownership/ownership.h"
 
 enum { SESSION_MS = 10000, ME = 7, OTHER = 8 };
 

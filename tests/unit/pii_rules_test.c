@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/pii.h"
+#include "common/pii/pii.h"
 
 static struct pii *read_text(const char *yaml, struct error *err) {
     return pii_read(span_of(yaml), err);

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "common/model/json_scan.h"
-#include "common/model/pii.h"
+#include "common/json/json_scan.h"
+#include "common/pii/pii.h"
 
 /* printf %s 123-45-6789 | openssl dgst -sha256 -hmac k */
 #define HASH_SSN "8dabe59758ffe9ca88212c0de7ba152ab3ada82bed2cca98a7fd5f7741a24212"

@@ -12,7 +12,7 @@
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
-#include "dispatcher/resolver.h"
+#include "dispatcher/channel/resolver.h"
 #include "tests/unit/net_fixture.h"
 
 enum { TYPE_A = 1, TYPE_NS = 2, SERVERS = 2 };

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/retry.h"
+#include "dispatcher/lane/retry.h"
 
 static uint64_t next_random(uint64_t *seed) {
     *seed ^= *seed << 13;

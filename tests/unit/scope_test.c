@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/scope.h"
+#include "common/access/scope.h"
 
 static struct scope parsed(const char *text) {
     struct scope scope;

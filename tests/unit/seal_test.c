@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/seal.h"
+#include "common/crypto/seal.h"
 
 #define KEY_1 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define KEY_2 "F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFFf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"

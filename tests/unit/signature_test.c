@@ -11,8 +11,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "common/model/base64.h"
-#include "common/model/signature.h"
+#include "common/crypto/base64.h"
+#include "common/crypto/signature.h"
 
 static struct error err;
 

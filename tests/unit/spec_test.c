@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "common/model/spec.h"
 
 static const struct spec_rules from_api = {0}, from_file = {.from_file = true};

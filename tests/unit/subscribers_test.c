@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/subscriber.h"
-#include "dispatcher/subscribers.h"
+#include "dispatcher/subscriber/subscriber.h"
+#include "dispatcher/subscriber/subscribers.h"
 
 static struct dispatcher d;
 static struct subscriber *s;

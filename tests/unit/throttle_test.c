@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/throttle.h"
+#include "dispatcher/lane/throttle.h"
 
 enum { RUNS = 2000, ATTEMPTS_MAX = 50000, FLIGHT_MAX = 8 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/token_pace.h"
+#include "dispatcher/subscriber/token_pace.h"
 
 static struct token_pace pace;
 

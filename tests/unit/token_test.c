@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/json_scan.h"
+#include "common/json/json_scan.h"
 #include "common/model/token.h"
 
 #define BORN "0190b6a0-0000-4000-8000-000000000001"

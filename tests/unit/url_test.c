@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/url.h"
+#include "common/net/url.h"
 
 static struct error err;
 static struct cidr allowed[3];

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/model/uuid.h"
+#include "common/crypto/uuid.h"
 
 static void test_a_uuid_v7_is_its_time_and_the_random_bytes(void **state) {
     static const unsigned char zeros[10] = {0},

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/webhook.h"
+#include "dispatcher/channel/webhook.h"
 #include "tests/unit/net_fixture.h"
 
 static struct loop *loop;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/window.h"
+#include "dispatcher/lane/window.h"
 
 enum { EVENTS_MAX = 600, KEYS = 7, STEPS = 30000 };
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include "common/model/yaml.h"
+#include "common/json/yaml.h"
 
 static void test_each_value_has_its_line(void **state) {
     static const char text[] = "tokens:\n"

@@ -1,0 +1,157 @@
+/* Which addresses may be called; see address.h. All is compared as IPv6, IPv4 as ::ffff:a.b.c.d. */
+#include "common/net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is
+ * within 2000::/3, the only global unicast space that is given out. */
+static const char *const not_public[] = {
+    "0.0.0.0/8",         "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
+    "172.16.0.0/12",     "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
+    "192.88.99.0/24",    "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
+    "203.0.113.0/24",    "224.0.0.0/4",    "240.0.0.0/4",     "2001::/23",       "2001:db8::/32",
+    "2620:4f:8000::/48", "3fff::/20",
+};
+enum { NOT_PUBLIC = sizeof not_public / sizeof *not_public };
+static struct cidr special[NOT_PUBLIC];
+static pthread_once_t special_once = PTHREAD_ONCE_INIT;
+
+static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff},
+                           nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
+
+/* Where an IPv6 address carries an IPv4 one (a mapped one is that IPv4 address). */
+static const struct {
+    const unsigned char *prefix;
+    unsigned prefix_bytes, at;
+    bool inverted;
+} carriers[] = {
+    {nat64_prefix, sizeof nat64_prefix, 12, false},
+    {(const unsigned char[]){0x20, 0x02}, 2, 2, false},       /* 6to4 */
+    {(const unsigned char[]){0x20, 0x01, 0, 0}, 4, 12, true}, /* Teredo: the client's, inverted */
+    {(const unsigned char[]){0x20, 0x01, 0, 0}, 4, 4, false}, /* Teredo: the server's */
+};
+
+static void map_ipv4(const unsigned char ipv4[4], unsigned char out[16]) {
+    memcpy(out, mapped_prefix, sizeof mapped_prefix);
+    memcpy(out + 12, ipv4, 4);
+}
+
+static bool contains(const struct cidr *cidr, const unsigned char bytes[16]) {
+    unsigned whole = cidr->bits / 8, rest = cidr->bits % 8;
+    if (memcmp(cidr->bytes, bytes, whole) != 0)
+        return false;
+    return rest == 0 || ((cidr->bytes[whole] ^ bytes[whole]) >> (8 - rest)) == 0;
+}
+
+int cidr_parse(const char *text, struct cidr *cidr, struct error *err) {
+    char address[INET6_ADDRSTRLEN];
+    unsigned char ipv4[4];
+    const char *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    unsigned widest = 128;
+    if (len >= sizeof address)
+        return error_set(err, "'%s' is not an address or CIDR such as 10.1.0.0/16", text);
+    memcpy(address, text, len);
+    address[len] = 0;
+    if (inet_pton(AF_INET, address, ipv4) == 1) {
+        map_ipv4(ipv4, cidr->bytes);
+        widest = 32;
+    } else if (inet_pton(AF_INET6, address, cidr->bytes) != 1) {
+        return error_set(err, "'%s' is not an address or CIDR such as 10.1.0.0/16", text);
+    }
+    char *end = NULL;
+    unsigned long bits = slash ? strtoul(slash + 1, &end, 10) : widest;
+    if (slash && (slash[1] < '0' || slash[1] > '9' || *end || bits > widest))
+        return error_set(err, "'%s': the part after the slash must be from 0 to %u", text, widest);
+    cidr->bits = (unsigned)bits + 128 - widest;
+    return 0;
+}
+
+static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (contains(&allowed[i], bytes))
+            return true;
+    return false;
+}
+
+static void parse_special(void) {
+    struct error err;
+    for (size_t i = 0; i < NOT_PUBLIC; i++)
+        if (cidr_parse(not_public[i], &special[i], &err))
+            abort();
+}
+
+/* Whether it is not public by itself, whatever it carries. */
+static bool is_special(const unsigned char bytes[16]) {
+    bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0,
+         nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
+    if (!ipv4 && !nat64 && (bytes[0] & 0xe0) != 0x20)
+        return true;
+    pthread_once(&special_once, parse_special);
+    return in_list(bytes, special, NOT_PUBLIC);
+}
+
+static bool carried_allowed(const unsigned char bytes[16], const struct cidr *allowed,
+                            size_t count) {
+    for (size_t i = 0; i < sizeof carriers / sizeof *carriers; i++) {
+        unsigned char ipv4[4], mapped[16];
+        if (memcmp(bytes, carriers[i].prefix, carriers[i].prefix_bytes) != 0)
+            continue;
+        for (unsigned j = 0; j < 4; j++)
+            ipv4[j] = bytes[carriers[i].at + j] ^ (carriers[i].inverted ? 0xff : 0);
+        map_ipv4(ipv4, mapped);
+        if (is_special(mapped) && !in_list(mapped, allowed, count))
+            return false;
+    }
+    return true;
+}
+
+bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
+                     size_t allowed_count) {
+    unsigned char bytes[16];
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, address, sizeof in);
+        map_ipv4((const unsigned char *)&in.sin_addr, bytes);
+    } else if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, address, sizeof in6);
+        memcpy(bytes, &in6.sin6_addr, 16);
+    } else {
+        return false;
+    }
+    return (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) &&
+           carried_allowed(bytes, allowed, allowed_count);
+}
+
+bool address_from_literal(const char *host, struct sockaddr_storage *out) {
+    char inner[256]; /* more than a host name may have */
+    size_t len = strlen(host);
+    memset(out, 0, sizeof *out);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof inner)
+        return false;
+    memcpy(inner, host, len);
+    inner[len] = 0;
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    inner[strcspn(inner, "%")] = 0; /* a zone does not change the address */
+    if (inet_pton(AF_INET6, inner, &in6.sin6_addr) == 1) {
+        memcpy(out, &in6, sizeof in6);
+        return true;
+    }
+    if (len > 1 && inner[len - 1] == '.') /* "127.0.0.1." */
+        inner[len - 1] = 0;
+    if (inet_aton(inner, &in.sin_addr) ==
+        0) /* takes octal, hexadecimal and short forms, as resolvers do */
+        return false;
+    memcpy(out, &in, sizeof in);
+    return true;
+}

@@ -1,0 +1,24 @@
+/* A subscriber's URL: https only, without credentials or fragment, and no literal address that is
+ * not public. Names are resolved at delivery and not here. Pure, any thread. */
+#ifndef ESS_MODEL_URL_H
+#define ESS_MODEL_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/net/address.h"
+
+/* Whether webhooks may be sent to `url`; `allowed` are the ranges of egress.allow. Returns 0, or -1
+ * blaming the field "url", without repeating what may be a password. */
+int url_check(const char *url, const struct cidr *allowed, size_t allowed_count, struct error *err);
+
+/* Whether two checked URLs have the same host and port. */
+bool url_same_server(const char *a, const char *b);
+
+/* Appends the URL with *** for each value of its query, which may be a secret:
+ * "https://a/b?key=***&***". */
+void url_mask(const char *url, struct buf *out);
+
+#endif

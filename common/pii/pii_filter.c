@@ -1,0 +1,461 @@
+/* The PII filter at work; see pii.h. One pass for each rule over bytes that are known to be JSON.
+ * It writes nothing until it has something to change, and copies what lies between two changes as
+ * it stands. */
+#include <openssl/hmac.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "common/json/json_scan.h"
+#include "common/model/pattern.h"
+#include "common/pii/detect.h"
+#include "common/pii/pii_internal.h"
+
+enum { LEVELS = JSON_DEPTH_MAX + 1, NAME_SHOWN_MAX = 64, DIGITS_SHOWN_MAX = 4 };
+
+/* How far each path of the rule fits at one level: a bit for each number of segments that may have
+ * been gone. */
+struct fit {
+    uint64_t at[PII_PATHS_MAX];
+};
+
+/* One step on the way down, for telling where. */
+struct step {
+    struct span name; /* data NULL: an element */
+    size_t index;
+};
+
+struct walk {
+    const struct pii *pii;
+    const struct pii_rule *rule;
+    size_t rule_number;
+    const char *p, *end;
+    const char *copied; /* up to here everything is in `out`, or was left out */
+    struct buf *out;
+    bool changed;
+    struct step steps[LEVELS];
+    size_t depth;
+    void (*told)(void *arg, size_t rule, const char *path);
+    void *arg;
+};
+
+/* --- going over JSON that is known to be good */
+
+static void skip_space(struct walk *w) {
+    while (w->p < w->end && (*w->p == ' ' || *w->p == '\n' || *w->p == '\r' || *w->p == '\t'))
+        w->p++;
+}
+
+/* From an opening quote to behind the closing one. */
+static void skip_string(struct walk *w) {
+    for (w->p++; *w->p != '"'; w->p++)
+        w->p += *w->p == '\\';
+    w->p++;
+}
+
+static void skip_value(struct walk *w) {
+    unsigned open = 0;
+    do {
+        if (*w->p == '"') {
+            skip_string(w);
+            continue;
+        }
+        open += *w->p == '{' || *w->p == '[';
+        open -= *w->p == '}' || *w->p == ']';
+        w->p++;
+    } while (w->p < w->end && (open || !memchr(",]} \t\r\n", *w->p, 7)));
+}
+
+/* --- changes */
+
+static void cut(struct walk *w, const char *from, const char *to) {
+    buf_append(w->out, w->copied, (size_t)(from - w->copied));
+    w->copied = to;
+    w->changed = true;
+}
+
+static void tell_path(const struct walk *w, const struct pii_path *path) {
+    w->told(w->arg, w->rule_number, path->text);
+}
+
+/* A plain name that is no number; any other may be what the value is. */
+static bool may_be_shown(struct span name) {
+    size_t digits = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        bool digit = c >= '0' && c <= '9';
+        digits += digit;
+        if (!digit && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_' && c != '-')
+            return false;
+    }
+    return name.len <= NAME_SHOWN_MAX && digits <= DIGITS_SHOWN_MAX;
+}
+
+static void tell_place(const struct walk *w) {
+    struct buf path = {0};
+    for (size_t i = 0; i < w->depth; i++) {
+        const struct step *s = &w->steps[i];
+        if (!s->name.data)
+            buf_printf(&path, "[%zu]", s->index);
+        else if (may_be_shown(s->name))
+            buf_printf(&path, "%s%.*s", path.len ? "." : "", (int)s->name.len, s->name.data);
+        else
+            buf_puts(&path, path.len ? ".?" : "?");
+    }
+    w->told(w->arg, w->rule_number, buf_string(&path));
+    buf_fini(&path);
+}
+
+static void put_hash(struct walk *w, const char *text, size_t len) {
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned mac_len = 0;
+    const char *key = w->pii->hash_key;
+    if (!HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)text, len, mac, &mac_len))
+        abort();
+    for (unsigned i = 0; i < mac_len; i++)
+        buf_printf(w->out, "%02x", mac[i]);
+}
+
+/* The text of a string, escapes resolved, and for each of its bytes where it begins in the string
+ * as it stands. Without an escape it is the string's own, and there is no map. */
+struct text {
+    struct span span;
+    char *own;
+    uint32_t *map;
+};
+
+static void text_init(struct text *t, struct span inner) {
+    struct json_string_reader reader;
+    size_t len = 0;
+    *t = (struct text){.span = inner};
+    if (!memchr(inner.data, '\\', inner.len))
+        return;
+    t->own = mem_alloc(inner.len);
+    t->map = mem_alloc((inner.len + 1) * sizeof *t->map);
+    json_string_reader_init(&reader, inner);
+    for (;;) {
+        bool continues = reader.rest_at !=
+                         reader.rest_count; /* a further byte of the same escape */
+        t->map[len] = continues ? t->map[len - 1] : (uint32_t)(reader.at - inner.data);
+        int c = json_string_reader_next(&reader);
+        if (c < 0)
+            break;
+        t->own[len++] = (char)c;
+    }
+    t->span = (struct span){t->own, len};
+}
+
+static void text_fini(struct text *t) {
+    free(t->own);
+    free(t->map);
+}
+
+/* What a path fits is replaced whole. */
+static void replace_value(struct walk *w, const char *begin) {
+    cut(w, begin, w->p);
+    if (w->rule->action == PII_MASK) {
+        buf_puts(w->out, "\"***\"");
+        return;
+    }
+    buf_puts(w->out, "\"");
+    if (*begin == '"') {
+        struct text text;
+        text_init(&text, (struct span){begin + 1, (size_t)(w->p - begin) - 2});
+        put_hash(w, text.span.data, text.span.len);
+        text_fini(&text);
+    } else {
+        put_hash(w, begin, (size_t)(w->p - begin));
+    }
+    buf_puts(w->out, "\"");
+}
+
+/* A card as a number: 13 to 19 digits before any fraction, whose sum is right. */
+static bool is_card(const struct walk *w, const char *begin, const char *end) {
+    struct detect detect;
+    size_t from, to;
+    begin += *begin == '-';
+    const struct span text = {begin, (size_t)(end - begin)};
+    if (!(w->rule->kinds & 1U << DETECT_CARD) || text.len < DETECT_CARD_DIGITS_MIN ||
+        !(*begin >= '0' && *begin <= '9'))
+        return false;
+    detect_init(&detect, text, 1U << DETECT_CARD);
+    return detect_next(&detect, 0, &from, &to) && from == 0;
+}
+
+/* Replaces each match in a string. */
+static void replace_matches(struct walk *w, const char *begin) {
+    struct text text;
+    struct detect detect;
+    size_t from, to, at = 0;
+    const char *inner = begin + 1;
+    text_init(&text, (struct span){inner, (size_t)(w->p - begin) - 2});
+    detect_init(&detect, text.span, w->rule->kinds);
+    for (; detect_next(&detect, at, &from, &to); at = to) {
+        cut(w, inner + (text.map ? text.map[from] : from), inner + (text.map ? text.map[to] : to));
+        if (w->rule->action == PII_MASK)
+            buf_puts(w->out, "***");
+        else
+            put_hash(w, text.span.data + from, to - from);
+        tell_place(w);
+    }
+    text_fini(&text);
+}
+
+static bool string_has_match(const struct walk *w, const char *begin, const char *end) {
+    struct text text;
+    struct detect detect;
+    size_t from, to;
+    text_init(&text, (struct span){begin + 1, (size_t)(end - begin) - 2});
+    detect_init(&detect, text.span, w->rule->kinds);
+    bool found = detect_next(&detect, 0, &from, &to);
+    text_fini(&text);
+    return found;
+}
+
+/* Of a string or a number. */
+static bool has_match(const struct walk *w, const char *begin, const char *end) {
+    return *begin == '"' ? string_has_match(w, begin, end) : is_card(w, begin, end);
+}
+
+/* --- how paths fit */
+
+static bool name_is(struct span name, struct span wanted) {
+    struct json_string_reader reader;
+    if (!memchr(name.data, '\\', name.len))
+        return span_equal(name, wanted);
+    json_string_reader_init(&reader, name);
+    for (size_t i = 0; i < wanted.len; i++)
+        if (json_string_reader_next(&reader) != (unsigned char)wanted.data[i])
+            return false;
+    return json_string_reader_next(&reader) < 0;
+}
+
+/* The lowest of some bits, which is taken out of them. */
+static size_t next_bit(uint64_t *bits) {
+    size_t bit = (size_t)__builtin_ctzll(*bits);
+    *bits &= *bits - 1;
+    return bit;
+}
+
+/* How a path that fits `above` fits a member or an element (name.data NULL) of it. */
+static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct span name) {
+    uint64_t below = 0;
+    while (above) {
+        size_t at = next_bit(&above);
+        struct span wanted = at < path->segments_count ? path->segments[at].name
+                                                       : (struct span){"", 0};
+        if (at == path->segments_count)
+            continue;
+        if (!name.data) /* a name looks into arrays that it meets */
+            below |= UINT64_C(1) << (wanted.data ? at : at + 1);
+        else if (!wanted.data || name_is(name, wanted))
+            below |= UINT64_C(1) << (at + 1);
+    }
+    return below;
+}
+
+/* What stands where an array was expected is its one element. */
+static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
+    for (size_t at = 0; at < path->segments_count; at++)
+        if (bits >> at & 1 && !path->segments[at].name.data)
+            bits |= UINT64_C(1) << (at + 1);
+    return bits;
+}
+
+/* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with
+ * `first`. Returns whether any path goes on. */
+static bool descend(const struct walk *w, const struct fit *above, struct span name, char first,
+                    struct fit *below) {
+    uint64_t any = 0;
+    for (size_t i = 0; i < w->rule->paths_count; i++) {
+        const struct pii_path *path = &w->rule->paths[i];
+        uint64_t bits = descend_path(path, above->at[i], name);
+        below->at[i] = first == '[' ? bits : as_element(path, bits);
+        any |= bits;
+    }
+    return any;
+}
+
+/* The path that fits wholly, or NULL. */
+static const struct pii_path *fitting(const struct walk *w, const struct fit *fit) {
+    for (size_t i = 0; i < w->rule->paths_count; i++)
+        if (fit->at[i] >> w->rule->paths[i].segments_count & 1)
+            return &w->rule->paths[i];
+    return NULL;
+}
+
+/* --- the walk */
+
+static void walk_value(struct walk *w, const struct fit *fit);
+
+/* Whether the value at w->p is to be dropped. Then it is passed, and told of. */
+static bool drops(struct walk *w, const struct fit *fit) {
+    const char *begin = w->p;
+    const struct pii_path *path = fitting(w, fit);
+    if (w->rule->action != PII_DROP ||
+        (!path && (!w->rule->kinds || *begin == '{' || *begin == '[')))
+        return false;
+    skip_value(w);
+    if (path) {
+        tell_path(w, path);
+        return true;
+    }
+    if (has_match(w, begin, w->p)) {
+        tell_place(w);
+        return true;
+    }
+    w->p = begin;
+    return false;
+}
+
+/* What is dropped of a container so far. */
+struct children {
+    const char *first; /* where the first child begins */
+    const char *end;   /* where the last one ends */
+    bool kept;         /* one stays: what is dropped from now on goes with the comma before it */
+    bool dropped;      /* one goes, and none stays so far: it goes with the comma behind it */
+};
+
+/* A member whose name has a match. With mask it goes too: two names that are masked would be one.
+ */
+static bool drops_name(struct walk *w, const char *begin) {
+    const char *end = begin + w->steps[w->depth - 1].name.len + 2;
+    if (!w->rule->kinds || *begin != '"' || !w->steps[w->depth - 1].name.data ||
+        !string_has_match(w, begin, end))
+        return false;
+    if (w->rule->action == PII_HASH) {
+        const char *value = w->p;
+        w->p = end;
+        replace_matches(w, begin);
+        w->p = value;
+        return false;
+    }
+    skip_value(w);
+    tell_place(w);
+    return true;
+}
+
+/* One that begins at `begin` and whose value is at w->p. `fit` NULL: nothing in it is to be
+ * filtered. */
+static void walk_child(struct walk *w, struct children *c, const char *begin,
+                       const struct fit *fit) {
+    if (!c->first)
+        c->first = begin;
+    if (fit && (drops_name(w, begin) || drops(w, fit))) {
+        if (c->kept)
+            cut(w, c->end, w->p);
+        c->dropped = !c->kept;
+    } else {
+        if (c->dropped)
+            cut(w, c->first, begin);
+        if (fit)
+            walk_value(w, fit);
+        else
+            skip_value(w);
+        c->kept = true;
+        c->dropped = false;
+    }
+    c->end = w->p;
+}
+
+static void walk_children(struct walk *w, const struct fit *fit, bool object) {
+    struct children c = {.first = NULL};
+    struct step *step = &w->steps[w->depth++];
+    char close = object ? '}' : ']';
+    struct fit below;
+    *step = (struct step){.index = 0};
+    w->p++;
+    skip_space(w);
+    while (*w->p != close) {
+        const char *begin = w->p;
+        if (object) {
+            skip_string(w);
+            step->name = (struct span){begin + 1, (size_t)(w->p - begin) - 2};
+            skip_space(w);
+            w->p++; /* the colon */
+            skip_space(w);
+        }
+        bool alive = descend(w, fit, step->name, *w->p, &below) || w->rule->kinds;
+        walk_child(w, &c, begin, alive ? &below : NULL);
+        step->index++;
+        skip_space(w);
+        w->p += *w->p == ',';
+        skip_space(w);
+    }
+    if (c.dropped)
+        cut(w, c.first, c.end);
+    w->p++;
+    w->depth--;
+}
+
+static void walk_value(struct walk *w, const struct fit *fit) {
+    const char *begin = w->p;
+    const struct pii_path *path = fitting(w, fit);
+    if (path) {
+        skip_value(w);
+        replace_value(w, begin);
+        tell_path(w, path);
+    } else if (*begin == '{' || *begin == '[') {
+        walk_children(w, fit, *begin == '{');
+    } else {
+        skip_value(w);
+        if (w->rule->kinds && *begin == '"')
+            replace_matches(w, begin);
+        else if (is_card(w, begin, w->p)) {
+            replace_value(w, begin);
+            tell_place(w);
+        }
+    }
+}
+
+/* --- rules */
+
+static bool applies(const struct pii_rule *rule, struct span topic) {
+    for (size_t i = 0; i < rule->topics_count; i++)
+        if (pattern_matches(span_of(rule->topics[i]), topic))
+            return true;
+    return false;
+}
+
+static void walk_data(struct walk *w) {
+    struct fit begin;
+    skip_space(w);
+    const char *data = w->p;
+    for (size_t i = 0; i < w->rule->paths_count; i++)
+        begin.at[i] = *data == '[' ? 1 : as_element(&w->rule->paths[i], 1);
+    if (!drops(w, &begin)) {
+        walk_value(w, &begin);
+    } else { /* an event has data, whatever becomes of it */
+        cut(w, data, w->p);
+        buf_puts(w->out, "null");
+    }
+}
+
+bool pii_filter(const struct pii *pii, struct span topic, struct span data, struct buf *out,
+                void (*told)(void *arg, size_t rule, const char *path), void *arg) {
+    struct buf made = {0};
+    bool changed = false;
+    for (size_t i = 0; i < pii->rules_count; i++) {
+        if (!applies(&pii->rules[i], topic))
+            continue;
+        struct walk w = {.pii = pii,
+                         .rule = &pii->rules[i],
+                         .rule_number = i,
+                         .out = &made,
+                         .told = told,
+                         .arg = arg};
+        w.p = w.copied = data.data;
+        w.end = data.data + data.len;
+        walk_data(&w);
+        if (!w.changed)
+            continue;
+        buf_append(&made, w.copied, (size_t)(w.end - w.copied));
+        struct buf before = *out;
+        *out = made;
+        made = before;
+        buf_clear(&made);
+        data = (struct span){out->data, out->len};
+        changed = true;
+    }
+    buf_fini(&made);
+    return changed;
+}

@@ -1,0 +1,88 @@
+/* Secrets in force, and the headers that they make; see signing.h. */
+#include "dispatcher/channel/signing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/crypto/signature.h"
+
+static void drop_signers(struct signing *signing) {
+    signer_free(signing->current);
+    signing->current = NULL;
+    for (size_t i = 0; i < signing->old_count; i++)
+        signer_free(signing->old[i].signer);
+    signing->old_count = 0;
+}
+
+static int make_signers(struct signing *signing, struct error *err) {
+    const struct subscriber_keys *keys = signing->keys;
+    signing->current = signer_new(keys->secret, err);
+    if (!signing->current)
+        return -1;
+    for (size_t i = 0; i < keys->old_count; i++) {
+        struct signer *old = signer_new(keys->old[i].secret, err);
+        if (!old)
+            return -1;
+        signing->old[i].signer = old;
+        signing->old[i].until_ms = keys->old[i].until_ms;
+        signing->old_count++;
+    }
+    return 0;
+}
+
+int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err) {
+    drop_signers(signing);
+    signing->keys = keys;
+    int result = make_signers(signing, err);
+    drop_signers(signing);
+    if (result)
+        signing->keys = NULL;
+    return result;
+}
+
+void signing_fini(struct signing *signing) {
+    drop_signers(signing);
+    signing->keys = NULL;
+}
+
+struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value) {
+    struct buf line = {0};
+    buf_puts(&line, name);
+    buf_puts(&line, ": ");
+    buf_puts(&line, value);
+    list = curl_slist_append(list, buf_string(&line));
+    if (!list)
+        abort();
+    buf_fini(&line);
+    return list;
+}
+
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
+                                   int64_t wall_ms, struct span body) {
+    char hex[SIGNATURE_HEX_BYTES], webhook[SIGNATURE_WEBHOOK_BYTES], seconds[24];
+    char all[(SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES];
+    int64_t now_s = wall_ms / 1000;
+    struct error err;
+    size_t len;
+    if (!signing->current && make_signers(signing, &err))
+        abort(); /* signing_set has made them before */
+    signer_hex(signing->current, body, hex);
+    signer_webhook(signing->current, span_of(id), now_s, body, webhook);
+    list = signing_add(list, "X-ESS-Signature", hex);
+    len = (size_t)snprintf(all, sizeof all, "%s", webhook);
+    for (size_t i = 0, said = 0; i < signing->old_count; i++) {
+        if (signing->old[i].until_ms <= wall_ms)
+            continue;
+        signer_webhook(signing->old[i].signer, span_of(id), now_s, body, webhook);
+        len += (size_t)snprintf(all + len, sizeof all - len, " %s", webhook);
+        if (said++)
+            continue; /* the header has room for the newest of them */
+        signer_hex(signing->old[i].signer, body, hex);
+        list = signing_add(list, "X-ESS-Signature-Old", hex);
+    }
+    snprintf(seconds, sizeof seconds, "%" PRId64, now_s);
+    list = signing_add(list, "webhook-id", id);
+    list = signing_add(list, "webhook-timestamp", seconds);
+    return signing_add(list, "webhook-signature", all);
+}

@@ -1,0 +1,449 @@
+/* The lane; see lane.h. */
+#include "dispatcher/lane/lane.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "dispatcher/lane/retry.h"
+
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
+
+const struct flight *lane_flight(const struct lane *lane, int64_t cursor) {
+    return window_find(&lane->window, cursor);
+}
+
+/* Everything below the oldest that is not settled is; the position follows. */
+static void advance(struct lane *lane) {
+    const struct flight *oldest = window_oldest(&lane->window);
+    if (!oldest) {
+        lane->position = lane->scanned;
+        lane->last = lane->newest;
+        lane->last_id_hash = lane->newest_id_hash;
+        lane->last_compacted = lane->compacted;
+    } else if (oldest->prev > lane->position) {
+        lane->position = lane->last = oldest->prev;
+        lane->last_id_hash = oldest->prev_id_hash;
+        lane->last_compacted = false;
+    }
+}
+
+static void settle(struct lane *lane, struct flight *f) {
+    if (f->cursor == lane->skipping)
+        lane->skipping = 0;
+    window_settle(&lane->window, f);
+    advance(lane);
+}
+
+/* --- beginning and end */
+
+void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle,
+               struct endpoint *endpoint, int64_t position) {
+    *lane = (struct lane){
+        .policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
+    lane->position = lane->scanned = lane->last = lane->newest = position;
+    lane->window.by_key = policy->ordering == SPEC_KEY;
+}
+
+static void forget_settled(struct lane *lane) {
+    free(lane->settled);
+    lane->settled = NULL;
+    lane->settled_at = lane->settled_count = 0;
+}
+
+void lane_fini(struct lane *lane) {
+    window_clear(&lane->window);
+    forget_settled(lane);
+    free(lane->failed);
+    lane->failed = NULL;
+}
+
+void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
+    forget_settled(lane);
+    if (count == 0)
+        return;
+    lane->settled = mem_zero((size_t)count * sizeof *ranges);
+    lane->settled_count = count;
+    memcpy(lane->settled, ranges, (size_t)count * sizeof *ranges);
+}
+
+bool lane_may_give_up(const struct lane *lane) {
+    return lane->policy.dead_letters_all ||
+           (!lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX);
+}
+
+void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
+    lane->policy = *policy;
+    window_set_by_key(&lane->window, policy->ordering == SPEC_KEY);
+}
+
+/* --- what to do */
+
+static size_t in_flight_max(const struct lane *lane) {
+    return strict(lane) ? 1 : (size_t)lane->policy.max_in_flight;
+}
+
+/* The first in the window that may start now; else when the next one may. Under strict order only
+ * the oldest counts. */
+static struct flight *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
+    struct flight *f = strict(lane) ? window_oldest(&lane->window)
+                                    : window_first_due(&lane->window);
+    if (!f || f->state == FLIGHT_QUEUED || (f->state == FLIGHT_BACKOFF && f->retry_at_ms <= now_ms))
+        return f;
+    if (f->state == FLIGHT_BACKOFF)
+        *due_ms = f->retry_at_ms;
+    return NULL;
+}
+
+static bool may_scan(const struct lane *lane) {
+    if (lane->at_end || lane->scanned >= lane->until)
+        return false;
+    return lane->window.count < (strict(lane) ? 1 : LANE_WINDOW_MAX);
+}
+
+/* --- what the token has as settled */
+
+/* Drops the ranges that end at `cursor` or below. Each ends with an event of the subscriber: where
+ * compaction took that one, it still is the next one's prev_cursor. */
+static void pass_settled(struct lane *lane, int64_t cursor) {
+    while (lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].to <= cursor) {
+        int64_t to = lane->settled[lane->settled_at++].to;
+        if (to > lane->newest) {
+            lane->newest = to;
+            lane->newest_id_hash = 0;
+        }
+    }
+    if (lane->settled_count && lane->settled_at == lane->settled_count)
+        forget_settled(lane);
+}
+
+/* Nothing is to be found in a range but its last event, whose id is wanted. */
+static void skip_settled(struct lane *lane) {
+    if (lane->settled_at == lane->settled_count)
+        return;
+    const struct token_range *range = &lane->settled[lane->settled_at];
+    if (range->from <= lane->scanned + 1 && range->to - 1 > lane->scanned) {
+        lane->scanned = range->to - 1;
+        lane->compacted = false;
+    }
+}
+
+/* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found
+ * yet. */
+static const struct flight *to_bury(struct lane *lane) {
+    const struct flight *f = lane->skipping ? window_find(&lane->window, lane->skipping) : NULL;
+    if (!f && lane->skipping <= lane->scanned)
+        lane->skipping = 0; /* it is not in the log any more, or not wanted */
+    return f && (f->state == FLIGHT_QUEUED || f->state == FLIGHT_BACKOFF) ? f : NULL;
+}
+
+enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
+    const struct flight *skipped = to_bury(lane);
+    int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
+    *due_ms = INT64_MAX;
+    if (skipped) {
+        *cursor = skipped->cursor;
+        return LANE_BURY;
+    }
+    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) ||
+        !endpoint_takes(lane->endpoint))
+        return LANE_NOTHING;
+    struct flight *f = startable(lane, now_ms, due_ms);
+    bool scan = !f && may_scan(lane);
+    int64_t retry_ms = later(*due_ms, earliest); /* of what is in the window */
+    *due_ms = f || (scan && earliest > now_ms) ? earliest : retry_ms;
+    if ((!f && !scan) || earliest > now_ms)
+        return LANE_NOTHING;
+    if (scan) {
+        skip_settled(lane);
+        return LANE_SCAN;
+    }
+    *cursor = f->cursor;
+    return LANE_SEND;
+}
+
+bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
+                bool compacted) {
+    assert(cursor > lane->scanned && cursor <= lane->until);
+    pass_settled(lane, cursor - 1);
+    const struct flight found = {.compacted = compacted || lane->compacted,
+                                 .cursor = cursor,
+                                 .prev = lane->newest,
+                                 .prev_id_hash = lane->newest_id_hash,
+                                 .key_hash = key_hash};
+    bool settled = lane->settled_at < lane->settled_count &&
+                   lane->settled[lane->settled_at].from <= cursor;
+    lane->scanned = lane->newest = cursor;
+    lane->newest_id_hash = id_hash;
+    lane->compacted = false;
+    bool may_start = !settled && window_push(&lane->window, &found)->state == FLIGHT_QUEUED;
+    pass_settled(lane, cursor);
+    advance(lane);
+    return may_start;
+}
+
+void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms) {
+    struct flight *f = window_find(&lane->window, cursor);
+    lane->appended_ms = appended_ms;
+    if (f)
+        f->appended_ms = appended_ms;
+}
+
+int64_t lane_oldest_ms(const struct lane *lane) {
+    const struct flight *oldest = window_oldest(&lane->window);
+    if (oldest)
+        return oldest->appended_ms;
+    return lane_idle(lane) ? 0 : lane->appended_ms;
+}
+
+void lane_passed(struct lane *lane, int64_t cursor, bool compacted) {
+    lane->compacted |= compacted;
+    if (cursor > lane->scanned)
+        lane->scanned = cursor < lane->until ? cursor : lane->until;
+    pass_settled(lane, lane->scanned);
+    advance(lane);
+}
+
+void lane_at_end(struct lane *lane, int64_t cursor, bool compacted) {
+    lane_passed(lane, cursor, compacted);
+    lane->at_end = true;
+}
+
+void lane_wake(struct lane *lane, int64_t passed) {
+    assert(lane->at_end);
+    lane->at_end = false;
+    lane_passed(lane, passed, false);
+}
+
+const struct flight *lane_start(struct lane *lane, int64_t cursor) {
+    struct flight *f = window_find(&lane->window, cursor);
+    assert(f);
+    window_set_state(&lane->window, f, FLIGHT_IN_FLIGHT);
+    f->attempts++;
+    f->throttle_slot = throttle_start(lane->throttle);
+    f->endpoint_number = endpoint_start(lane->endpoint);
+    return f;
+}
+
+void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
+    struct flight *f = window_find(&lane->window, cursor),
+                  *above = f ? window_above(&lane->window, f) : NULL;
+    assert(f);
+    if (compacted && above && above->prev == cursor && above->state != FLIGHT_IN_FLIGHT)
+        above->compacted = true;
+    else if (compacted)
+        lane->compacted = true; /* of the next one that is found */
+    settle(lane, f);
+}
+
+/* --- outcomes */
+
+static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
+                        const struct lane_outcome *outcome, int64_t wall_ms) {
+    struct token_attempt *attempt;
+    if (!lane->failed)
+        lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
+    if (lane->failed_count == TOKEN_ATTEMPTS_MAX)
+        memmove(lane->failed, lane->failed + 1,
+                (size_t)--lane->failed_count * sizeof *lane->failed);
+    attempt = &lane->failed[lane->failed_count++];
+    *attempt = (struct token_attempt){.at_ms = wall_ms,
+                                      .cursor = cursor,
+                                      .attempt = number,
+                                      .status = outcome->status,
+                                      .duration_ms = outcome->duration_ms};
+    snprintf(attempt->error, sizeof attempt->error, "%s", outcome->error ? outcome->error : "");
+    snprintf(attempt->excerpt, sizeof attempt->excerpt, "%s",
+             outcome->excerpt ? outcome->excerpt : "");
+}
+
+static void end_attempt(struct lane *lane, const struct flight *f, int64_t now_ms) {
+    throttle_finish(lane->throttle, f->throttle_slot, now_ms);
+    endpoint_end(lane->endpoint);
+}
+
+static void succeed(struct lane *lane, struct flight *f) {
+    lane->delivered++;
+    lane->given_up = false;
+    lane->refused_in_row = 0;
+    endpoint_succeed(lane->endpoint, f->endpoint_number);
+    settle(lane, f);
+}
+
+/* What a failure says of the endpoint. Two failures in a row are no further apart than the longest
+ * wait, an attempt, and the throttle's window: in what goes beyond that no attempt was made. */
+static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms,
+                          int64_t wall_ms, uint64_t random) {
+    const struct lane_policy *policy = &lane->policy;
+    struct endpoint *e = lane->endpoint;
+    endpoint_fail(e, now_ms, wall_ms,
+                  later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
+    if (!retry_is_endpoints(outcome->status, outcome->retry_after_ms))
+        return;
+    int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
+                                 outcome->retry_after_ms, random);
+    endpoint_back_off(e, now_ms, now_ms + wait);
+}
+
+static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
+                        int64_t now_ms, uint64_t random) {
+    const struct lane_policy *policy = &lane->policy;
+    f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
+                                            f->attempts, outcome->retry_after_ms, random);
+    window_set_state(&lane->window, f, FLIGHT_BACKOFF);
+}
+
+static void disable_for_failure(struct lane *lane) {
+    char text[CLOCK_TEXT_BYTES], reason[TOKEN_REASON_BYTES];
+    clock_format_duration(lane->policy.disable_after_ms, text);
+    snprintf(reason, sizeof reason, "nothing but failure for %s (disable_after)", text);
+    lane_disable(lane, reason);
+}
+
+static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
+                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+    if (f->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
+        f->reason = DEAD_LETTER_ATTEMPTS;
+        lane->giving_up++;
+        window_set_state(&lane->window, f, FLIGHT_BURYING);
+    } else {
+        retry_later(lane, f, outcome, now_ms, random);
+    }
+    if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
+        disable_for_failure(lane);
+}
+
+enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome,
+                              int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    struct flight *f = window_find(&lane->window, cursor);
+    enum retry_verdict verdict = retry_judge(outcome->status);
+    assert(f && f->state == FLIGHT_IN_FLIGHT);
+    end_attempt(lane, f, now_ms);
+    if (verdict == RETRY_SETTLED) {
+        succeed(lane, f);
+        return FLIGHT_SETTLED;
+    }
+    note_failed(lane, f->cursor, f->attempts, outcome, wall_ms);
+    if (verdict == RETRY_GONE) {
+        retry_later(lane, f, outcome, now_ms, random);
+        lane_disable(lane, "gone (410)");
+    } else if (verdict == RETRY_REFUSED && (lane->policy.redrive || lane_may_give_up(lane))) {
+        lane->refused_in_row += !lane->policy.redrive;
+        f->reason = DEAD_LETTER_REFUSED;
+        window_set_state(&lane->window, f, FLIGHT_BURYING);
+    } else {
+        fail(lane, f, outcome, now_ms, wall_ms, random);
+    }
+    return f->state;
+}
+
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome,
+                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    enum { TEST_CURSOR = 0, TEST_ATTEMPT = 1 };
+    if (retry_judge(outcome->status) == RETRY_SETTLED) {
+        endpoint_succeed(lane->endpoint, endpoint_number);
+        return;
+    }
+    note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
+    if (retry_judge(outcome->status) == RETRY_LATER)
+        fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+}
+
+void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
+    struct flight *f = window_find(&lane->window, cursor);
+    assert(f);
+    end_attempt(lane, f, now_ms);
+    f->attempts--;
+    window_set_state(&lane->window, f, FLIGHT_QUEUED);
+}
+
+void lane_wants_fresh(struct lane *lane, int64_t cursor) {
+    window_find(&lane->window, cursor)->fresh = true;
+}
+
+const struct flight *lane_bury(struct lane *lane, int64_t cursor) {
+    struct flight *f = window_find(&lane->window, cursor);
+    assert(f);
+    f->reason = DEAD_LETTER_SKIPPED;
+    if (f->state == FLIGHT_BACKOFF)
+        window_set_state(&lane->window, f, FLIGHT_QUEUED);
+    window_set_state(&lane->window, f, FLIGHT_BURYING);
+    return f;
+}
+
+void lane_buried(struct lane *lane, int64_t cursor) {
+    struct flight *f = window_find(&lane->window, cursor);
+    assert(f && f->state == FLIGHT_BURYING);
+    lane->dead_lettered++;
+    if (f->reason == DEAD_LETTER_ATTEMPTS) {
+        lane->giving_up--;
+        lane->given_up = true;
+    }
+    settle(lane, f);
+}
+
+/* --- what its operator wants */
+
+void lane_pause(struct lane *lane, bool paused) {
+    lane->paused = paused;
+    if (paused)
+        endpoint_pause(lane->endpoint);
+}
+
+void lane_disable(struct lane *lane, const char *reason) {
+    snprintf(lane->reason, sizeof lane->reason, "%s", reason);
+    lane->disabled = true;
+}
+
+int64_t lane_skip(struct lane *lane) {
+    const struct flight *f = lane->skipping ? NULL : window_oldest_failed(&lane->window);
+    lane->skipping = f ? f->cursor : lane->skipping;
+    return f ? f->cursor : 0;
+}
+
+void lane_resume(struct lane *lane) {
+    lane->given_up = false;
+    lane->refused_in_row = 0;
+    lane->disabled = false;
+    lane->reason[0] = 0;
+    endpoint_forget(lane->endpoint);
+    for (size_t i = 0; i < lane->window.count; i++) {
+        struct flight *f = lane->window.flights[i];
+        f->attempts = f->state == FLIGHT_IN_FLIGHT ? 1
+                      : f->state == FLIGHT_BURYING ? f->attempts
+                                                   : 0;
+        if (f->state == FLIGHT_BACKOFF)
+            window_set_state(&lane->window, f, FLIGHT_QUEUED);
+    }
+}
+
+void lane_rewind(struct lane *lane, int64_t position) {
+    assert(lane->window.in_flight == 0);
+    window_clear(&lane->window);
+    forget_settled(lane);
+    lane->giving_up = 0;
+    lane->skipping = 0;
+    lane->position = lane->scanned = lane->last = lane->newest = position;
+    lane->last_id_hash = lane->newest_id_hash = 0;
+    lane->compacted = lane->last_compacted = false;
+    lane->at_end = false;
+}
+
+bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }
+
+bool lane_done(const struct lane *lane) {
+    return lane->window.count == 0 && lane->scanned >= lane->until;
+}
+
+enum token_state lane_token_state(const struct lane *lane) {
+    if (lane->disabled)
+        return TOKEN_DISABLED;
+    if (lane->paused)
+        return TOKEN_PAUSED;
+    return lane->endpoint->failing_since_ms && !lane_idle(lane) ? TOKEN_RETRYING : TOKEN_ACTIVE;
+}

@@ -1,0 +1,34 @@
+/* Verdicts and waits; see retry.h. The wait is "equal jitter": half of it is sure, so that retries
+ * always grow. */
+#include "dispatcher/lane/retry.h"
+
+enum retry_verdict retry_judge(int status) {
+    switch (status) {
+    case 400:
+    case 409:
+    case 413:
+    case 415:
+    case 422:
+        return RETRY_REFUSED;
+    case 410:
+        return RETRY_GONE;
+    default:
+        return status >= 200 && status <= 299 ? RETRY_SETTLED : RETRY_LATER;
+    }
+}
+
+bool retry_is_endpoints(int status, int64_t retry_after_ms) {
+    bool is_gateways = status == 502 || status == 503 || status == 504;
+    return status == 0 || status == 429 || (is_gateways && retry_after_ms > 0);
+}
+
+int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt,
+                      int64_t retry_after_ms, uint64_t random) {
+    int64_t d = backoff_min_ms;
+    for (int64_t i = 1; i < attempt && d < backoff_max_ms; i++)
+        d = d > backoff_max_ms / 2 ? backoff_max_ms : d * 2;
+    d = d < backoff_max_ms ? d : backoff_max_ms;
+    int64_t wait = d / 2 + (int64_t)(random % (uint64_t)(d - d / 2 + 1));
+    int64_t asked = retry_after_ms < backoff_max_ms ? retry_after_ms : backoff_max_ms;
+    return wait > asked ? wait : asked;
+}

@@ -1,0 +1,460 @@
+/* Moves one lane; see sender.h. Every way by which a lane may go on leads to sender_step. */
+#include "dispatcher/subscriber/sender.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/model/pattern.h"
+#include "dispatcher/channel/webhook.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/lane/retry.h"
+#include "dispatcher/ownership/partitions.h"
+#include "dispatcher/subscriber/dead_letter.h"
+#include "dispatcher/subscriber/job.h"
+#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/redrive.h"
+#include "dispatcher/subscriber/subscriber.h"
+
+enum {
+    FAILURE_LOG_PERIOD_MS = 10000,
+    STARTS_A_TURN = 64,
+    JOB_LOOK_MS = 200,
+    NEWER_LOOK_MS = 60 * 1000
+};
+
+/* One webhook under way. */
+struct attempt {
+    struct sender *sender;
+    struct webhook *webhook;
+    int64_t flight;      /* the lane's name for the event */
+    int64_t cursor;      /* the log's */
+    int64_t appended_ms; /* 0: not known */
+    int64_t number;
+    struct attempt *prev, *next;
+};
+
+/* An event that is about to be sent. */
+struct letter {
+    int64_t flight, cursor, appended_ms;
+    struct span topic, id, traceparent;
+    struct buf body;
+};
+
+static bool wants(void *arg, struct span topic) {
+    const struct sender *sender = arg;
+    const struct spec *spec = &sender->subscriber->record.spec;
+    for (size_t i = 0; i < spec->topics_count; i++)
+        if (pattern_matches(span_of(spec->topics[i]), topic))
+            return true;
+    return false;
+}
+
+static void on_turn(void *arg) { sender_step(arg); }
+
+void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job,
+                 struct redrive *redrive) {
+    *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive};
+    sender->user = (struct capacity_user){
+        .group = &subscriber->places, .served = on_turn, .arg = sender};
+    feed_reader_init(&sender->scanner, wants, on_turn, sender);
+    feed_reader_init(&sender->finder, wants, on_turn, sender);
+    loop_timer_init(&sender->due, on_turn, sender);
+}
+
+void sender_topics_changed(struct sender *sender) {
+    feed_reader_changed(&sender->scanner);
+    feed_reader_changed(&sender->finder);
+}
+
+/* Its place of capacity is free again, which wakes whoever may have waited for that or for its slot
+ * of the throttle. */
+static void attempt_end(struct attempt *a) {
+    DL_DELETE(a->sender->attempts, a);
+    capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
+    free(a);
+}
+
+void sender_cancel(struct sender *sender) {
+    struct attempt *a, *next;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    capacity_leave(&d->capacity, &sender->user);
+    DL_FOREACH_SAFE(sender->attempts, a, next) {
+        webhook_cancel(a->webhook);
+        lane_abort(&sender->lane, a->flight, clock_ms());
+        attempt_end(a);
+    }
+    loop_timer_clear(d->loop, &sender->due);
+}
+
+void sender_fini(struct sender *sender) {
+    sender_cancel(sender);
+    dead_letters_forget(sender);
+    feed_reader_fini(&sender->scanner);
+    feed_reader_fini(&sender->finder);
+    redrive_free(sender->redrive);
+    lane_fini(&sender->lane);
+}
+
+/* --- an attempt */
+
+static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter,
+                                       int64_t attempt) {
+    struct subscriber *s = sender->subscriber;
+    char text[EVENT_TRACEPARENT_BYTES_MAX + 1];
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
+    list = signing_add(list, "X-ESS-Subscriber", s->id);
+    snprintf(text, sizeof text, "%.*s", (int)letter->topic.len, letter->topic.data);
+    list = signing_add(list, "X-ESS-Topic", text);
+    snprintf(text, sizeof text, "%" PRId64, letter->cursor);
+    list = signing_add(list, "X-ESS-Cursor", text);
+    snprintf(text, sizeof text, "%" PRId64, attempt);
+    list = signing_add(list, "X-ESS-Attempt", text);
+    if (sender->job >= 0) {
+        snprintf(text, sizeof text, "%" PRId64, sender->job);
+        list = signing_add(list, "X-ESS-Replay", text);
+    }
+    snprintf(text, sizeof text, "%.*s", (int)letter->id.len, letter->id.data);
+    list = signing_headers(&s->signing, list, text, clock_wall_ms(),
+                           (struct span){letter->body.data, letter->body.len});
+    if (letter->traceparent.len) {
+        snprintf(text, sizeof text, "%.*s", (int)letter->traceparent.len, letter->traceparent.data);
+        list = signing_add(list, "traceparent", text);
+    }
+    for (size_t i = 0; i < s->record.spec.headers_count; i++)
+        list = signing_add(list, s->record.spec.headers[i].name, s->record.spec.headers[i].value);
+    return list;
+}
+
+static void log_failure(const struct attempt *a, const struct webhook_result *result) {
+    struct sender *sender = a->sender;
+    struct subscriber *s = sender->subscriber;
+    const struct flight *flight = lane_flight(&sender->lane, a->flight);
+    int64_t held_back, now = clock_ms();
+    bool waits = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled;
+    int64_t due = waits && flight->retry_at_ms > s->endpoint.until_ms ? flight->retry_at_ms
+                                                                      : s->endpoint.until_ms;
+    int64_t wait = waits ? due - now : 0;
+    if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
+        return;
+    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor),
+             LOG_N("attempt", a->number), LOG_N("status", result->status),
+             LOG_S("error", result->error), LOG_N("retry_in_ms", wait),
+             LOG_N("held_back", held_back));
+}
+
+static void count(struct dispatcher *d, const struct attempt *a,
+                  const struct webhook_result *result) {
+    static const enum delivery_outcome outcomes[] = {[RETRY_SETTLED] = DELIVERY_SETTLED,
+                                                     [RETRY_LATER] = DELIVERY_FAILED,
+                                                     [RETRY_REFUSED] = DELIVERY_REFUSED,
+                                                     [RETRY_GONE] = DELIVERY_GONE};
+    enum delivery_outcome outcome = outcomes[retry_judge(result->status)];
+    d->deliveries[outcome]++;
+    histogram_observe_us(&d->delivery_seconds, result->duration_ms * 1000);
+    if (outcome == DELIVERY_SETTLED && a->appended_ms && a->sender->job < 0)
+        histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
+}
+
+/* What failed at a URL that the subscriber no longer has is tried at its new one. */
+static bool attempt_was_elsewhere(const struct attempt *a, const struct webhook_result *result) {
+    const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
+    return retry_judge(result->status) != RETRY_SETTLED &&
+           endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number);
+}
+
+/* It says nothing of the endpoint: it met a fault of ours, a kept-alive connection that was dead
+ * already, or another URL. */
+static void attempt_call_off(struct attempt *a, const struct webhook_result *result) {
+    struct sender *sender = a->sender;
+    int64_t now_ms = clock_ms();
+    lane_abort(&sender->lane, a->flight, now_ms);
+    if (result->stale)
+        lane_wants_fresh(&sender->lane, a->flight);
+    if (result->fault)
+        sender->held_until_ms = now_ms + fault_hold_ms(sender->faults++);
+    attempt_end(a);
+    sender_step(sender);
+}
+
+static void on_done(void *arg, const struct webhook_result *result) {
+    struct attempt *a = arg;
+    struct sender *sender = a->sender;
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    const struct lane_outcome outcome = {.status = result->status,
+                                         .error = result->error,
+                                         .retry_after_ms = result->retry_after_ms,
+                                         .duration_ms = result->duration_ms,
+                                         .excerpt = result->excerpt};
+    bool was_disabled = sender->lane.disabled;
+    if (fault_judge(d, result) || result->stale || attempt_was_elsewhere(a, result)) {
+        attempt_call_off(a, result);
+        return;
+    }
+    sender->faults = 0;
+    count(d, a, result);
+    enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(),
+                                        clock_wall_ms(), dispatcher_random(d));
+    if (now != FLIGHT_SETTLED)
+        log_failure(a, result);
+    else if (sender->job >= 0)
+        job_delivered(s, a->flight);
+    if (now == FLIGHT_BURYING)
+        dead_letter_write(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
+    subscriber_answered(s, result);
+    attempt_end(a);
+    if (sender->lane.disabled && !was_disabled)
+        subscriber_disable(s, sender->lane.reason);
+    progress_made(s);
+    sender_step(sender);
+}
+
+static void send_letter(struct sender *sender, struct letter *letter) {
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    const struct flight *flight = lane_flight(&sender->lane, letter->flight);
+    struct attempt *a = mem_zero(sizeof *a);
+    *a = (struct attempt){.sender = sender,
+                          .flight = letter->flight,
+                          .cursor = letter->cursor,
+                          .appended_ms = letter->appended_ms,
+                          .number = flight->attempts};
+    const struct spec *spec = &s->record.spec;
+    const struct webhook_request request = {
+        .url = spec->url,
+        .headers = make_headers(sender, letter, flight->attempts),
+        .body = &letter->body,
+        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : d->settings.delivery.timeout_ms,
+        .fresh = flight->fresh,
+        .done = on_done,
+        .arg = a,
+    };
+    capacity_take(&d->capacity, &sender->user);
+    DL_APPEND(sender->attempts, a);
+    a->webhook = webhook_send(d->webhooks, &request);
+}
+
+static void send_event(struct sender *sender, const struct feed_event *event) {
+    const struct flight *flight = lane_start(&sender->lane, event->cursor);
+    struct letter letter = {.flight = event->cursor,
+                            .cursor = event->cursor,
+                            .appended_ms = event->appended_ms,
+                            .topic = event->topic,
+                            .id = event->id,
+                            .traceparent = event->traceparent};
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+                 &letter.body);
+    send_letter(sender, &letter);
+}
+
+static void send_dead_letter(struct sender *sender, const struct redrive_letter *found) {
+    struct letter letter = {
+        .flight = found->offset, .cursor = found->cursor, .topic = found->topic, .id = found->id};
+    lane_start(&sender->lane, found->offset);
+    buf_append(&letter.body, found->body.data, found->body.len);
+    send_letter(sender, &letter);
+}
+
+/* --- what to send. Each returns false when something must be waited for, of which the sender will
+ * be told. */
+
+static uint64_t key_hash(const struct feed_event *event) {
+    return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
+}
+
+static void found(struct sender *sender, const struct feed_event *event, bool compacted) {
+    struct lane *lane = &sender->lane;
+    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event),
+                                compacted);
+    lane_note_appended(lane, event->cursor, event->appended_ms);
+    progress_soon(sender->subscriber); /* that it is behind: the attempt may hang */
+    if (may_start)
+        send_event(sender, event);
+}
+
+/* Only an upgrade helps, or a rewind. */
+static bool wait_at_newer(struct sender *sender, int64_t cursor) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    int64_t held_back, now_ms = clock_ms();
+    loop_timer_set(d->loop, &sender->due, now_ms + NEWER_LOOK_MS);
+    if (sender->newer == cursor)
+        return false;
+    sender->newer = cursor;
+    progress_soon(sender->subscriber);
+    if (log_limit_pass(&d->newer_warning, now_ms, NEWER_LOOK_MS, &held_back))
+        log_warn("newer_event", LOG_S("subscriber", sender->subscriber->id),
+                 LOG_N("cursor", cursor),
+                 LOG_S("reason", "written by a later version of ESS: upgrade the dispatchers"),
+                 LOG_N("held_back", held_back));
+    return false;
+}
+
+int64_t sender_waits_for_newer(const struct sender *sender) {
+    const struct lane *lane = &sender->lane;
+    return lane->position < sender->newer && lane->scanned >= sender->newer - 1 ? sender->newer : 0;
+}
+
+static void at_end(struct sender *sender, const struct feed_passed *passed) {
+    lane_at_end(&sender->lane, passed->to, passed->compacted);
+    subscriber_at_end(sender->subscriber);
+}
+
+static bool scan(struct sender *sender) {
+    struct lane *lane = &sender->lane;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    struct feed_event event;
+    struct feed_passed passed;
+    switch (feed_next(d->feed, &sender->scanner, lane->scanned, &event, &passed)) {
+    case FEED_EVENT:
+        if (event.cursor > lane->until)
+            lane_passed(lane, lane->until, passed.compacted);
+        else
+            found(sender, &event, passed.compacted);
+        return true;
+    case FEED_END:
+        if (sender->job < 0)
+            at_end(sender, &passed);
+        else
+            lane_passed(lane, passed.to, passed.compacted);
+        progress_made(sender->subscriber);
+        if (sender->job >= 0 &&
+            passed.to < lane->until) { /* another process has seen more of the log than this one */
+            loop_timer_set(d->loop, &sender->due, clock_ms() + JOB_LOOK_MS);
+            return false;
+        }
+        return true;
+    case FEED_NEWER:
+        lane_passed(lane, passed.to < lane->until ? passed.to : lane->until, passed.compacted);
+        return event.cursor > lane->until || wait_at_newer(sender, event.cursor);
+    case FEED_LATER:
+        lane_passed(lane, passed.to, passed.compacted);
+        return false;
+    }
+    return false;
+}
+
+/* A dead letter for an event that was skipped. */
+static void bury(struct sender *sender, const struct feed_event *event) {
+    const struct flight *flight = lane_bury(&sender->lane, event->cursor);
+    struct buf body = {0};
+    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+                 &body);
+    const struct webhook_result result = {.body = {body.data, body.len}};
+    dead_letter_write(sender, flight, event->cursor, &result);
+    buf_fini(&body);
+}
+
+/* While it waited for another attempt compaction took it, or the subscriber stopped wanting it. */
+static void give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
+    struct subscriber *s = sender->subscriber;
+    int64_t held_back;
+    lane_missing(&sender->lane, cursor, compacted);
+    s->dispatcher->compacted += compacted;
+    if (compacted && log_limit_pass(&s->compacted, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("event_compacted", LOG_S("subscriber", s->id), LOG_N("cursor", cursor),
+                 LOG_N("held_back", held_back));
+    progress_made(s);
+}
+
+static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+    struct feed_event event;
+    struct feed_passed passed;
+    enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder,
+                                        cursor - 1, &event, &passed);
+    if (result == FEED_LATER)
+        return false;
+    if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
+        return wait_at_newer(sender, cursor);
+    if (result != FEED_EVENT || event.cursor != cursor)
+        give_up_missing(sender, cursor, passed.compacted);
+    else if (todo == LANE_BURY)
+        bury(sender, &event);
+    else
+        send_event(sender, &event);
+    return true;
+}
+
+static bool find_dead_letter(struct sender *sender, bool again, int64_t offset) {
+    struct lane *lane = &sender->lane;
+    struct redrive_letter letter;
+    int64_t passed;
+    switch (redrive_next(sender->redrive, again ? offset - 1 : lane->scanned, &letter, &passed)) {
+    case REDRIVE_LETTER:
+        if (again || lane_found(lane, letter.offset, token_id_hash(letter.id), 0, false))
+            send_dead_letter(sender, &letter);
+        return true;
+    case REDRIVE_END:
+        lane_passed(lane, passed, false);
+        return true;
+    case REDRIVE_LATER:
+        return false;
+    }
+    return false;
+}
+
+static bool go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+    if (sender->redrive)
+        return find_dead_letter(sender, todo == LANE_SEND, cursor);
+    return todo == LANE_SCAN ? scan(sender) : fetch_again(sender, todo, cursor);
+}
+
+/* Nothing can be done before `due_ms`. */
+static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    if (due_ms == INT64_MAX)
+        return;
+    if (due_ms == throttle_next_ms(sender->lane.throttle) && due_ms > sender->throttled_until_ms) {
+        d->throttle_wait_ms +=
+            due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
+        sender->throttled_until_ms = due_ms;
+    }
+    loop_timer_set(d->loop, &sender->due, due_ms);
+}
+
+void sender_step(struct sender *sender) {
+    struct subscriber *s = sender->subscriber;
+    struct dispatcher *d = s->dispatcher;
+    int64_t cursor = 0, due_ms;
+    if (sender->due.slot && sender->due.at_ms <= clock_ms())
+        loop_timer_clear(d->loop, &sender->due);
+    for (int starts = 0; subscriber_may_send(s, sender); starts++) {
+        int64_t now_ms = clock_ms();
+        if (now_ms < sender->held_until_ms) {
+            loop_timer_set(d->loop, &sender->due, sender->held_until_ms);
+            break;
+        }
+        enum lane_todo todo = lane_next(&sender->lane, now_ms, &cursor, &due_ms);
+        if (todo == LANE_NOTHING) {
+            wait_until(sender, due_ms, now_ms);
+            break;
+        }
+        if (starts == STARTS_A_TURN) { /* others have their turn */
+            loop_timer_set(d->loop, &sender->due, now_ms);
+            break;
+        }
+        if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
+            break;
+        if (!go_on(sender, todo, cursor)) {
+            if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
+                wait_until(sender, due_ms,
+                           now_ms); /* no event that is due waits for what is not found */
+            break;
+        }
+    }
+    if (sender->job >= 0 && lane_done(&sender->lane))
+        job_ended(s);
+}
+
+void sender_wake(struct sender *sender) {
+    loop_timer_set(sender->subscriber->dispatcher->loop, &sender->due, clock_ms());
+}
+
+void sender_buried(struct sender *sender, int64_t flight) {
+    lane_buried(&sender->lane, flight);
+    progress_made(sender->subscriber);
+    sender_step(sender);
+}

@@ -1,0 +1,65 @@
+/* Moves one lane: finds its next event, sends it, tells the lane what came of it, and again, as
+ * much as may be done at once. A subscriber has one for its live lane, and one for the job that
+ * runs. Loop thread only. */
+#ifndef ESS_DISPATCHER_SENDER_H
+#define ESS_DISPATCHER_SENDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "common/feed/feed.h"
+#include "dispatcher/lane/capacity.h"
+#include "dispatcher/lane/lane.h"
+
+struct subscriber;
+struct attempt;
+struct dead_letter;
+struct redrive;
+
+struct sender {
+    struct subscriber *subscriber;
+    struct lane lane;
+    int64_t job;             /* what it does for a job carries its number; -1: the live lane */
+    struct redrive *redrive; /* its events are dead letters, by their offsets; NULL: the feed's, by
+                                their cursors */
+    struct feed_reader scanner;  /* looks for new events */
+    struct feed_reader finder;   /* fetches again what failed */
+    struct attempt *attempts;    /* under way */
+    struct dead_letter *letters; /* being written */
+    struct capacity_user user;
+    int64_t faults,
+        held_until_ms;     /* attempts in a row that met a fault of ours; none is made before */
+    struct loop_timer due; /* when something may be done */
+    int64_t newer;         /* cursor of an event that a later version of ESS wrote; see
+                              sender_waits_for_newer */
+    int64_t throttled_until_ms; /* waits for the throttle were counted up to then */
+};
+
+/* A sender for a lane that the caller then begins (lane_init… on sender->lane). `redrive` is taken
+ * over. */
+void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job,
+                 struct redrive *redrive);
+/* Cancels, and frees the lane too. */
+void sender_fini(struct sender *sender);
+
+/* Does whatever can be done now, or arranges to be called when something can. */
+void sender_step(struct sender *sender);
+/* The same, from the loop: for callers in which it must not start anything. */
+void sender_wake(struct sender *sender);
+
+/* Closes what is under way, and leaves dead letters that are not yet written to be made anew. The
+ * lane stays. */
+void sender_cancel(struct sender *sender);
+
+/* The cursor of the event that the lane cannot pass, because a later version of ESS wrote it; 0:
+ * none. */
+int64_t sender_waits_for_newer(const struct sender *sender);
+
+/* What the subscriber wants has changed. */
+void sender_topics_changed(struct sender *sender);
+
+/* The dead letter of an event is in Kafka. */
+void sender_buried(struct sender *sender, int64_t flight);
+
+#endif

@@ -1,0 +1,390 @@
+/* One subscriber; see subscriber.h. */
+#include "dispatcher/subscriber/subscriber.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "dispatcher/channel/webhook.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/ownership/partitions.h"
+#include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/job.h"
+#include "dispatcher/subscriber/progress.h"
+
+enum { SILENCE_MS = 1000 }; /* a connection that is refused at once holds no place for long */
+
+static void step_all(struct subscriber *s) {
+    sender_step(&s->live);
+    if (s->job_sender)
+        sender_step(s->job_sender);
+}
+
+/* The place of an attempt was given back: any of its senders may have waited for that attempt's
+ * slot of the throttle. */
+static void on_attempt_ended(void *arg) {
+    struct subscriber *s = arg;
+    if (!s->running)
+        return;
+    sender_wake(&s->live);
+    if (s->job_sender)
+        sender_wake(s->job_sender);
+}
+
+void subscriber_answered(struct subscriber *s, const struct webhook_result *result) {
+    bool silent = result->status == 0 && result->duration_ms >= SILENCE_MS;
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+    if (result->status >= 200 && result->status <= 299)
+        s->last_success_ms = clock_wall_ms();
+}
+
+int64_t subscriber_oldest_ms(const struct subscriber *s) {
+    int64_t oldest_ms = lane_oldest_ms(&s->live.lane);
+    return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->oldest_ms;
+}
+
+static void on_commands_due(void *arg) { commands_apply(arg); }
+
+/* The job that ran has done all of it, or the next one could not be begun. */
+static void on_job_due(void *arg) {
+    struct subscriber *s = arg;
+    job_run_next(s);
+    if (!s->job_sender || !lane_done(&s->job_sender->lane))
+        return;
+    log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", s->jobs[0].job));
+    job_end(s, s->jobs[0].job, "done");
+}
+
+struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
+    struct subscriber *s = mem_zero(sizeof *s);
+    s->dispatcher = d;
+    s->partition = partition;
+    s->places = (struct capacity_group){.ended = on_attempt_ended, .arg = s};
+    s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
+    snprintf(s->id, sizeof s->id, "%s", id);
+    loop_timer_init(&s->job_due, on_job_due, s);
+    loop_timer_init(&s->commands_due, on_commands_due, s);
+    return s;
+}
+
+void subscriber_free(struct subscriber *s) {
+    subscriber_stop(s, false);
+    log_check_forget(s->dispatcher->log_check, s);
+    if (s->has_record)
+        spec_fini(&s->record.spec);
+    subscriber_keys_fini(&s->keys);
+    if (s->has_throttle)
+        throttle_fini(&s->throttle);
+    commands_free(s);
+    free(s->outcomes);
+    for (int i = 0; i < UNREADABLE_RECORDS; i++) {
+        free(s->unreadable[i].reason);
+        buf_fini(&s->unreadable[i].value);
+    }
+    free(s->token);
+    free(s);
+}
+
+void subscriber_keep_token(struct subscriber *s, struct span text) {
+    log_check_forget(s->dispatcher->log_check, s);
+    s->log_verdict = LOG_UNKNOWN;
+    free(s->token);
+    s->in_log = s->erased = false;
+    s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
+    s->token_bytes = text.len;
+}
+
+bool subscriber_complete(const struct subscriber *s) {
+    return s->has_record && s->has_keys && !s->blocked && !s->want_blocked && !s->record.removed &&
+           strcmp(s->record.born, s->keys.born) == 0;
+}
+
+static int64_t or_default(int64_t own, int64_t otherwise) { return own >= 0 ? own : otherwise; }
+
+static struct lane_policy policy_of(const struct subscriber *s) {
+    const struct spec *spec = &s->record.spec;
+    const struct settings *defaults = &s->dispatcher->settings;
+    struct lane_policy policy = {
+        .ordering = spec->ordering,
+        .max_in_flight = spec->max_in_flight,
+        .throttle_per_sec = spec->throttle,
+        .max_attempts = or_default(spec->max_attempts, defaults->delivery.max_attempts),
+        .backoff_min_ms = or_default(spec->backoff_min_ms, defaults->delivery.backoff_min_ms),
+        .backoff_max_ms = or_default(spec->backoff_max_ms, defaults->delivery.backoff_max_ms),
+        .disable_after_ms = or_default(spec->disable_after_ms, defaults->delivery.disable_after_ms),
+        .dead_letters_all = spec->dead_letters_all,
+    };
+    if (policy.backoff_max_ms < policy.backoff_min_ms) /* one is its own, the other the default */
+        policy.backoff_max_ms = policy.backoff_min_ms;
+    return policy;
+}
+
+/* Where its lane and jobs begin. Returns whether the token in the log says all that would be
+ * written. */
+static bool take_token(struct subscriber *s) {
+    struct lane_policy policy = policy_of(s);
+    struct lane *lane = &s->live.lane;
+    struct token token;
+    struct error err;
+    bool newer;
+    s->endpoint = (struct endpoint){0};
+    s->applied = s->redriven = -1;
+    s->redriven_count = s->last_success_ms = 0;
+    commands_from_token(s, NULL);
+    s->checked_position = 0;
+    bool other_log = s->log_verdict == LOG_WENT_BACK;
+    s->log_verdict = LOG_UNKNOWN; /* of its next token */
+    if (!s->token ||
+        token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
+        lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
+        return false;
+    }
+    bool own = strcmp(token.born, s->record.born) == 0, went_back = own && other_log;
+    bool written = own && !went_back && token.generation == s->generation;
+    if (went_back) {
+        log_check_amend(s->dispatcher->log_check, &token);
+        log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", token.reason));
+    }
+    if (own) {
+        s->checked_position = went_back ? 0 : token.position;
+        lane_init_from_token(lane, &policy, &s->throttle, &s->endpoint, &token);
+        s->applied = token.applied;
+        s->last_success_ms = token.last_success_ms;
+        s->generation = s->applied > s->generation ? s->applied : s->generation;
+        jobs_from_token(s, &token);
+        commands_from_token(s, &token);
+    } else {
+        lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
+    }
+    token_fini(&token);
+    return written;
+}
+
+/* What was sent before counts, and what another may have sent. */
+static void take_window(struct subscriber *s) {
+    if (!s->has_throttle)
+        throttle_init(&s->throttle, s->record.spec.throttle);
+    else
+        throttle_set_rate(&s->throttle, s->record.spec.throttle);
+    s->has_throttle = true;
+    throttle_fill(&s->throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
+}
+
+/* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does
+ * not learn it by all its places. */
+static void take_silence(struct subscriber *s) {
+    const struct lane *lane = &s->live.lane;
+    const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1]
+                                                          : NULL;
+    bool silent = s->endpoint.failing_since_ms && last && last->status == 0 &&
+                  last->duration_ms >= SILENCE_MS;
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+}
+
+static int renew_signing(struct subscriber *s) {
+    struct error err;
+    if (signing_set(&s->signing, &s->keys, &err) == 0)
+        return 0;
+    log_error("bad_secret", LOG_S("subscriber", s->id), LOG_S("reason", err.message));
+    return -1;
+}
+
+static bool wants_pause(const struct subscriber *s) {
+    return s->want.paused && strcmp(s->want.born, s->record.born) == 0;
+}
+
+void subscriber_at_end(struct subscriber *s) {
+    if (s->in_match)
+        return;
+    s->in_match = true;
+    for (size_t i = 0; i < s->record.spec.topics_count; i++)
+        match_add(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
+}
+
+void subscriber_behind(struct subscriber *s) {
+    if (!s->in_match)
+        return;
+    s->in_match = false;
+    for (size_t i = 0; i < s->record.spec.topics_count; i++)
+        match_remove(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
+}
+
+static void start(struct subscriber *s, enum log_level level) {
+    if (renew_signing(s))
+        return;
+    take_window(s);
+    sender_init(&s->live, s, -1, NULL);
+    bool written = take_token(s);
+    take_silence(s);
+    lane_pause(&s->live.lane, wants_pause(s));
+    s->running = true;
+    s->epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
+    progress_begin(s, written && s->in_log);
+    log_at(level, "subscriber_started", LOG_S("subscriber", s->id),
+           LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
+    if (s->in_log)
+        commands_settled(s, &(struct token){.applied = s->applied});
+    commands_apply(s);
+    job_run_next(s);
+    sender_step(&s->live);
+}
+
+void subscriber_close(struct subscriber *s) {
+    commands_stop(s);
+    sender_cancel(&s->live);
+    if (s->job_sender)
+        sender_cancel(s->job_sender);
+}
+
+void subscriber_stop(struct subscriber *s, bool keep) {
+    if (!s->running)
+        return;
+    commands_stop(s);
+    sender_cancel(&s->live);
+    jobs_stop(s);
+    if (keep)
+        progress_keep(s);
+    progress_end(s);
+    loop_timer_clear(s->dispatcher->loop, &s->job_due);
+    loop_timer_clear(s->dispatcher->loop, &s->commands_due);
+    subscriber_behind(s);
+    sender_fini(&s->live);
+    jobs_free(s);
+    signing_fini(&s->signing);
+    s->running = false;
+}
+
+/* Its record or keys are not there any more. */
+static void halt(struct subscriber *s) {
+    if (s->running)
+        log_info("subscriber_stopped", LOG_S("subscriber", s->id),
+                 LOG_N("generation", s->generation));
+    subscriber_stop(s, true);
+}
+
+void subscriber_clear_record(struct subscriber *s) {
+    halt(s);
+    if (s->has_record)
+        spec_fini(&s->record.spec);
+    s->has_record = false;
+}
+
+void subscriber_clear_keys(struct subscriber *s) {
+    halt(s);
+    subscriber_keys_fini(&s->keys);
+    s->has_keys = false;
+}
+
+static void renew_policy(struct subscriber *s) {
+    struct lane_policy policy = policy_of(s);
+    lane_set_policy(&s->live.lane, &policy);
+    job_renew_policy(s);
+    throttle_set_rate(&s->throttle, s->record.spec.throttle);
+}
+
+/* An attempt that is under way at the old one may still settle its event; its failure says nothing.
+ */
+static void take_new_url(struct subscriber *s) {
+    endpoint_move(&s->endpoint);
+    capacity_set_silent(&s->dispatcher->capacity, &s->places, false);
+    subscriber_resume(s);
+}
+
+/* The new spec takes hold of a running lane. What is in flight ends under the old one. */
+static void replace_record(struct subscriber *s, struct subscriber_record *record) {
+    bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
+    subscriber_behind(s);
+    if (s->live.lane.at_end)
+        lane_wake(&s->live.lane,
+                  feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
+    spec_fini(&s->record.spec);
+    s->record = *record;
+    sender_topics_changed(&s->live);
+    if (s->job_sender)
+        sender_topics_changed(s->job_sender);
+    renew_policy(s);
+    if (new_url)
+        take_new_url(s);
+    log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
+    progress_made(s);
+    step_all(s);
+}
+
+static void take_generation(struct subscriber *s, int64_t generation) {
+    if (generation <= s->generation)
+        return;
+    s->generation = generation;
+    if (s->running)
+        progress_soon(s);
+}
+
+void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
+                           int64_t generation) {
+    take_generation(s, generation);
+    if (s->has_record && strcmp(s->record.born, record->born) != 0)
+        subscriber_stop(s, false); /* the token that is kept may be of either */
+    if (s->running && !record->removed) {
+        replace_record(s, record);
+        return;
+    }
+    subscriber_clear_record(s);
+    s->record = *record;
+    s->has_record = true;
+}
+
+void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation) {
+    if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 &&
+        strcmp(keys->born, s->record.born) != 0) {
+        subscriber_keys_fini(keys); /* of another registration: void */
+        return;
+    }
+    subscriber_keys_fini(&s->keys);
+    s->keys = *keys;
+    s->has_keys = true;
+    if (s->running && strcmp(s->record.born, s->keys.born) == 0 && renew_signing(s))
+        halt(s);
+    take_generation(s, generation);
+}
+
+void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want,
+                         int64_t generation) {
+    s->want = *want;
+    take_generation(s, generation);
+    if (!s->running)
+        return;
+    lane_pause(&s->live.lane, wants_pause(s));
+    progress_made(s);
+    step_all(s);
+}
+
+bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
+    if (!s->running || s->dispatcher->starting_over ||
+        !partitions_may_start(s->dispatcher->partitions, s->partition))
+        return false;
+    if (progress_held(s))
+        return false;
+    return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
+}
+
+void subscriber_disable(struct subscriber *s, const char *reason) {
+    if (!s->live.lane.disabled)
+        lane_disable(&s->live.lane, reason);
+    log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
+}
+
+void subscriber_resume(struct subscriber *s) {
+    lane_resume(&s->live.lane);
+    if (s->job_sender)
+        lane_resume(&s->job_sender->lane);
+    step_all(s);
+}
+
+void subscriber_apply(struct subscriber *s, enum log_level level) {
+    if (!s->dispatcher->feed || s->dispatcher->stopping)
+        return;
+    if (!subscriber_complete(s))
+        halt(s);
+    else if (!s->running && log_check_passed(s->dispatcher->log_check, s, level))
+        start(s, level);
+}

@@ -1,0 +1,147 @@
+/* One subscriber as the dispatcher has it: its records, and while it runs its lane and all that the
+ * lane needs. */
+#ifndef ESS_DISPATCHER_SUBSCRIBER_H
+#define ESS_DISPATCHER_SUBSCRIBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/model/match.h"
+#include "common/model/subscriber.h"
+#include "common/model/token.h"
+#include "dispatcher/channel/signing.h"
+#include "dispatcher/ownership/log_check.h"
+#include "dispatcher/ownership/ownership.h"
+#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/sender.h"
+
+struct dispatcher;
+struct pending_command;
+struct test_delivery;
+struct webhook_result;
+
+/* Its spec, keys or wanted state, as far as they cannot be read. */
+enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_WANT, UNREADABLE_RECORDS };
+struct unreadable {
+    int64_t offset;
+    char *reason;     /* NULL: they can, or it was said */
+    struct buf value; /* of spec and keys: read again when a key has come into the key file */
+};
+
+struct subscriber {
+    UT_hash_handle hh;
+    struct dispatcher *dispatcher;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    int32_t partition; /* of everything about it */
+    struct subscriber *partition_prev, *partition_next;
+    /* its records */
+    bool has_record, has_keys;
+    bool deleted; /* its newest spec is a tombstone */
+    struct unreadable unreadable[UNREADABLE_RECORDS];
+    bool blocked;      /* its token cannot be read: it waits */
+    bool want_blocked; /* likewise its wanted state, which may say that it is paused */
+    struct subscriber_record record;
+    struct subscriber_keys keys;
+    struct subscriber_want want;      /* "" as born: none */
+    struct pending_command *commands; /* in the order of their offsets */
+    int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
+    char *token; /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none
+                  */
+    size_t token_bytes;
+    struct token_choice choice;   /* of tokens, while the log is read */
+    bool in_log;                  /* that token was read back, and counts */
+    bool erased;                  /* a tombstone stands behind it */
+    enum log_verdict log_verdict; /* on that token */
+    int64_t checked_position; /* where the token stood that its lane began with; 0: with none, or
+                                 one of another log */
+    struct throttle throttle; /* outlives its lanes, so that a new one cannot overdo it */
+    bool has_throttle;
+    struct endpoint endpoint;
+    /* while it runs */
+    bool running;
+    int64_t epoch; /* the newest one that its lane began or wrote under: a valid token of a newer
+                      one is another owner's */
+    struct match_member member;
+    bool in_match; /* its patterns are in the index of those that an appended event wakes: from when
+                    * its lane came to the end until an event met it behind */
+    struct subscriber *behind_next;
+    struct capacity_group places; /* of its attempts, whoever makes them */
+    struct sender live;
+    struct sender *job_sender; /* of jobs[0]; NULL: none runs */
+    struct token_job *jobs;
+    int64_t jobs_count;
+    struct loop_timer job_due; /* the job that ran is done */
+    struct signing signing;
+    int64_t applied, redriven; /* as in the token */
+    int64_t redriven_count;
+    int64_t *redriven_letters; /* as in the token */
+    int64_t redriven_letters_count;
+    int64_t last_success_ms; /* as in the token */
+    struct token_outcome *outcomes;
+    int64_t outcomes_count;
+    struct progress progress;
+    struct log_limit failures, compacted;
+    int64_t oldest_at; /* the position that oldest_ms is about; -1: none */
+    int64_t
+        oldest_ms; /* wall: when the oldest event that waits was appended; 0: none, or not known */
+    struct log_limit lag_warning, failing_warning;
+    /* of the command that waits */
+    struct test_delivery *test;
+    int64_t tested;     /* the test that was made last */
+    int64_t looking_up; /* the redrive for which the end of the dead letters is asked; -1: none */
+    int64_t letters_end_of,
+        letters_end; /* the redrive for which it is known, and the newest letter's offset */
+    struct loop_timer commands_due; /* when it failed */
+};
+
+struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition);
+void subscriber_free(struct subscriber *s); /* stops it first, without a token */
+
+/* Its spec and keys are there and fit each other, and it is not removed. */
+bool subscriber_complete(const struct subscriber *s);
+
+/* Its spec, keys or wanted state, read at offset `generation`; taken over. A running lane goes on
+ * under the new one; another `born` is another subscriber, which begins anew. Call subscriber_apply
+ * afterwards. */
+void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
+                           int64_t generation);
+void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation);
+void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want,
+                         int64_t generation);
+/* Its spec is gone, or it or the keys cannot be read. */
+void subscriber_clear_record(struct subscriber *s);
+void subscriber_clear_keys(struct subscriber *s);
+
+/* The token that counts from now on, as JSON; copied. {NULL, 0}: none. */
+void subscriber_keep_token(struct subscriber *s, struct span text);
+
+/* Its partition is held: starts a lane that is complete, where the token or the record's start
+ * says; stops one that is not. `level`: of the line that says that it was started. */
+void subscriber_apply(struct subscriber *s, enum log_level level);
+
+/* Closes what is in flight; its lanes stay. */
+void subscriber_close(struct subscriber *s);
+/* Stops it. With `keep`, its token is written and kept, so that it can go on. */
+void subscriber_stop(struct subscriber *s, bool keep);
+
+/* An attempt has ended with this result, whoever made it. */
+void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
+/* Its live lane stands at the end of the log: the next event for it wakes it. */
+void subscriber_at_end(struct subscriber *s);
+/* An event that it wants met it behind: it needs no waking until it is at the end again. */
+void subscriber_behind(struct subscriber *s);
+/* When the oldest event that waits for its live lane was appended, of the wall; 0: none waits, or
+ * it is not known. */
+int64_t subscriber_oldest_ms(const struct subscriber *s);
+/* One of its senders may start a webhook now, as far as ownership and its operator are concerned.
+ */
+bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
+/* Nothing more is sent, until it is resumed. */
+void subscriber_disable(struct subscriber *s, const char *reason);
+/* Ends that, and every back-off. */
+void subscriber_resume(struct subscriber *s);
+
+#endif

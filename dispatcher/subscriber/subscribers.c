@@ -1,0 +1,442 @@
+/* All subscribers; see subscribers.h. By id in one table, and by partition in a list each. */
+#include "dispatcher/subscriber/subscribers.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/crypto/seal.h"
+#include "common/kafka/table.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/ownership/partitions.h"
+#include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/subscriber.h"
+
+enum { SAID_MAX = 100, KEY_AGAIN_MS = 1000 };
+
+struct subscribers {
+    struct dispatcher *dispatcher;
+    int said; /* lines of starts since the last stop: at a take-over there may be thousands */
+    struct subscriber *all;
+    struct subscriber *of[SUBSCRIBER_PARTITIONS_MAX];
+    struct loop_timer key_due; /* something cannot be read: has a key come into the key file? */
+    unsigned key_version;      /* the keyring's, when that was read */
+};
+
+struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
+    struct subscriber *s = NULL;
+    if (all)
+        HASH_FIND_STR(all->all, id, s);
+    return s;
+}
+
+struct subscriber *subscribers_first(struct subscribers *all) { return all ? all->all : NULL; }
+
+static struct subscriber *find_or_add(struct subscribers *all, const char *id, int32_t partition) {
+    struct subscriber *s = subscribers_find(all, id);
+    if (s)
+        return s;
+    s = subscriber_new(all->dispatcher, id, partition);
+    HASH_ADD_STR(all->all, id, s);
+    DL_APPEND2(all->of[s->partition], s, partition_prev, partition_next);
+    return s;
+}
+
+static void drop(struct subscribers *all, struct subscriber *s) {
+    HASH_DEL(all->all, s);
+    DL_DELETE2(all->of[s->partition], s, partition_prev, partition_next);
+    subscriber_free(s);
+}
+
+/* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
+ * anyway.) */
+static void bury(struct subscribers *all, struct subscriber *s) {
+    commands_erase(s);
+    if (s->token && !s->erased)
+        progress_erase(s);
+    drop(all, s);
+}
+
+/* Its spec is gone from the log. Who takes its id next may have a token there already, which was
+ * read before: while the partition is loaded it stays until all is read. */
+static void remove_spec(struct subscribers *all, struct subscriber *s) {
+    bool ran = s->running;
+    subscriber_stop(s, false);
+    subscriber_clear_record(s);
+    s->deleted = true;
+    if (!partitions_may_write(all->dispatcher->partitions, s->partition))
+        return;
+    if (ran && !s->token)
+        progress_erase(s); /* one may be on its way */
+    bury(all, s);
+}
+
+static void bury_deleted(struct subscribers *all, int32_t partition) {
+    struct subscriber *s, *next;
+    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) {
+        if (s->deleted)
+            bury(all, s);
+    }
+}
+
+static void log_bad(const struct table_record *record, const char *id, const struct error *err) {
+    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
+              LOG_N("offset", record->offset), LOG_S("subscriber", id),
+              LOG_S("reason", err->message));
+}
+
+static void say_unreadable(struct subscriber *s) {
+    for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
+        if (u->reason)
+            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic),
+                      LOG_N("partition", s->partition), LOG_N("offset", u->offset),
+                      LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
+        free(u->reason);
+        u->reason = NULL;
+    }
+}
+
+/* It is said when all records were read: a newer one may take its place, as after a key of the key
+ * file was replaced. */
+static void note_unreadable(struct subscriber *s, int kind, int64_t offset, const char *reason) {
+    struct unreadable *u = &s->unreadable[kind];
+    free(u->reason);
+    buf_fini(&u->value);
+    *u = (struct unreadable){.offset = offset,
+                             .reason = reason ? mem_copy_string(reason, strlen(reason)) : NULL};
+    if (partitions_started(s->dispatcher->partitions, s->partition))
+        say_unreadable(s);
+}
+
+/* It may be sealed by a key that is still to come into the key file, as while keys are rotated. */
+static void wait_for_key(struct subscribers *all, struct unreadable *u, struct span value) {
+    buf_append(&u->value, value.data, value.len);
+    if (all->key_due.slot)
+        return;
+    all->key_version = keyring_version(all->dispatcher->keyring);
+    loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
+}
+
+static void read_again(struct subscribers *all, struct subscriber *s, int kind) {
+    char key[SPEC_ID_BYTES_MAX + sizeof "/keys"];
+    struct unreadable *u = &s->unreadable[kind];
+    struct buf value = u->value;
+    snprintf(key, sizeof key, "%s%s", s->id, kind == UNREADABLE_KEYS ? "/keys" : "");
+    const struct table_record record = {.topic = all->dispatcher->subscribers_topic,
+                                        .partition = s->partition,
+                                        .offset = u->offset,
+                                        .key = span_of(key),
+                                        .value = {value.data, value.len}};
+    u->value = (struct buf){0};
+    subscribers_read(all, &record);
+    buf_fini(&value);
+}
+
+static void on_key_due(void *arg) {
+    struct subscribers *all = arg;
+    const struct keyring *ring = all->dispatcher->keyring;
+    struct subscriber *s, *next;
+    size_t unreadable = 0;
+    keyring_refresh(ring);
+    bool changed = keyring_version(ring) != all->key_version;
+    all->key_version = keyring_version(ring);
+    HASH_ITER(hh, all->all, s, next) {
+        for (int kind = UNREADABLE_SPEC; kind <= UNREADABLE_KEYS; kind++) {
+            if (changed && s->unreadable[kind].value.len)
+                read_again(all, s, kind);
+            unreadable += s->unreadable[kind].value.len > 0;
+        }
+    }
+    if (unreadable && !all->key_due.slot)
+        loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
+}
+
+static void read_spec(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber *s = subscribers_find(all, id);
+    struct subscriber_record parsed;
+    struct error err;
+    bool newer;
+    if (!record->value.data) {
+        if (s)
+            remove_spec(all, s);
+        return;
+    }
+    s = find_or_add(all, id, record->partition);
+    s->deleted = false;
+    if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer,
+                                    NULL, &err) == 0) {
+        note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
+        subscriber_set_record(s, &parsed, record->offset);
+        return;
+    }
+    note_unreadable(s, UNREADABLE_SPEC, record->offset, err.message);
+    wait_for_key(all, &s->unreadable[UNREADABLE_SPEC], record->value);
+    subscriber_clear_record(s);
+}
+
+static void read_keys(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber_keys keys;
+    struct error err;
+    bool newer;
+    if (!record->value.data)
+        return;
+    struct subscriber *s = find_or_add(all, id, record->partition);
+    if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL,
+                                  &err) == 0) {
+        note_unreadable(s, UNREADABLE_KEYS, record->offset, NULL);
+        subscriber_set_keys(s, &keys, record->offset);
+    } else {
+        note_unreadable(s, UNREADABLE_KEYS, record->offset, err.message);
+        wait_for_key(all, &s->unreadable[UNREADABLE_KEYS], record->value);
+        subscriber_clear_keys(s);
+    }
+}
+
+static void read_want(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct subscriber *s = find_or_add(all, id, record->partition);
+    struct subscriber_want want = {.paused = false};
+    struct error err;
+    bool newer;
+    s->want_blocked = record->value.data &&
+                      subscriber_want_from_json(&want, record->value, &newer, &err);
+    note_unreadable(s, UNREADABLE_WANT, record->offset, s->want_blocked ? err.message : NULL);
+    if (!s->want_blocked)
+        subscriber_set_want(s, &want, record->offset);
+}
+
+static void read_command(struct subscribers *all, const char *id,
+                         const struct table_record *record) {
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+                                              : subscribers_find(all, id);
+    if (!s)
+        return;
+    commands_read(s, record->key, record->value, record->offset);
+    commands_apply(s);
+}
+
+/* What cannot be read may say anything: its subscriber waits, and the record stays. */
+static void block(struct subscriber *s, const struct table_record *record,
+                  const struct error *err) {
+    log_bad(record, s->id, err);
+    subscriber_stop(s, false);
+    subscriber_keep_token(s, (struct span){NULL, 0});
+    s->blocked = true;
+}
+
+/* It counts, and it is in the log: only now may the commands that it says were applied leave the
+ * log. */
+static void take_token(struct subscriber *s, struct span text, const struct token *token) {
+    subscriber_keep_token(s, text);
+    s->in_log = s->choice.kept == CHOICE_VALID;
+    if (s->in_log && s->running &&
+        token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
+        strcmp(token->born, s->record.born) == 0)
+        commands_settled(s, token);
+}
+
+/* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has
+ * no epoch, so it must not take away what a later registration has settled. The token's `born`
+ * tells. */
+static void note_tombstone(struct subscriber *s) {
+    s->in_log = false;
+    s->erased = true;
+    s->choice.rewrite = s->running;
+}
+
+static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
+    struct partitions *partitions = all->dispatcher->partitions;
+    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+                                              : subscribers_find(all, id);
+    struct token token;
+    struct error err;
+    bool newer;
+    if (!s)
+        return;
+    if (record->value.data && token_from_json(&token, record->value, &newer, &err)) {
+        block(s, record, &err);
+        return;
+    }
+    s->blocked = false;
+    if (!record->value.data) {
+        note_tombstone(s);
+    } else {
+        if (partitions_token_read(partitions, s->partition, &token, &s->choice))
+            take_token(s, record->value, &token);
+        token_fini(&token);
+    }
+    if (s->choice.rewrite && partitions_may_write(partitions, s->partition))
+        progress_rewrite(s);
+}
+
+int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err) {
+    if (!value.data || subscriber_check_from_json(value, d->keyring, NULL, err) == 0)
+        return 0;
+    return error_prefix(err,
+                        "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
+}
+
+/* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed
+ * wait, the others go on. */
+static void read_check(const struct dispatcher *d, struct span value) {
+    struct error err;
+    if (subscribers_check_key(d, value, &err))
+        log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file),
+                 LOG_S("reason", err.message));
+}
+
+void subscribers_read(struct subscribers *all, const struct table_record *record) {
+    struct dispatcher *d = all->dispatcher;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    enum subscriber_key kind = subscriber_key_parse(record->key, id);
+    bool token = strcmp(record->topic, d->tokens_topic) == 0;
+    struct error err;
+    if (kind == SUBSCRIBER_KEY_CHECK && !token &&
+        partitions_started(d->partitions, record->partition))
+        read_check(d, record->value);
+    if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
+        return;
+    int32_t partition = kafka_partition_of(id, d->genesis.subscriber_partitions);
+    if (partition != record->partition) {
+        error_set(&err, "it belongs into partition %d", (int)partition);
+        log_bad(record, id, &err);
+        return;
+    }
+    if (kind == SUBSCRIBER_KEY_SPEC && token)
+        read_token(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_SPEC)
+        read_spec(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_KEYS && !token)
+        read_keys(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_WANT && !token)
+        read_want(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_COMMAND && !token)
+        read_command(all, id, record);
+    else
+        return;
+    struct subscriber *s = subscribers_find(all, id);
+    if (s && partitions_started(d->partitions, s->partition))
+        subscriber_apply(s, LOG_LEVEL_INFO);
+}
+
+void subscribers_start(struct subscribers *all, int32_t partition) {
+    struct subscriber *s;
+    bury_deleted(all, partition);
+    DL_FOREACH2(all->of[partition], s, partition_next) {
+        say_unreadable(s);
+        subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+        if (s->choice.rewrite)
+            progress_rewrite(s);
+    }
+}
+
+/* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and
+ * applied stays done. */
+static void follow_another_owner(struct subscriber *s) {
+    if (!s->running || s->choice.kept != CHOICE_VALID || s->choice.epoch <= s->epoch)
+        return;
+    subscriber_stop(s, false);
+    subscriber_apply(s, LOG_LEVEL_INFO);
+}
+
+void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
+    int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
+    struct subscriber *s;
+    bury_deleted(all, partition);
+    DL_FOREACH2(all->of[partition], s, partition_next) {
+        follow_another_owner(s);
+        if (rewrite)
+            progress_rewrite(s);
+        if (!s->running)
+            continue;
+        throttle_fill(&s->throttle, window_ms);
+        commands_apply(s);
+        sender_step(&s->live);
+        if (s->job_sender)
+            sender_step(s->job_sender);
+    }
+}
+
+void subscribers_close(struct subscribers *all) {
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        if (s->running)
+            subscriber_close(s);
+}
+
+void subscribers_write(struct subscribers *all) {
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        if (s->running)
+            progress_hand_over(s);
+}
+
+void subscribers_stop(struct subscribers *all) {
+    if (!all)
+        return;
+    all->said = 0;
+    for (struct subscriber *s = all->all; s; s = s->hh.next)
+        subscriber_stop(s, false);
+}
+
+void subscribers_forget(struct subscribers *all, int32_t partition) {
+    struct subscriber *s, *next;
+    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
+}
+
+/* An event that was appended, and those that it met behind: they leave the index when it has been
+ * gone through. So lanes that are behind cost one event, not each. */
+struct waking {
+    const struct feed_event *event;
+    struct subscriber *behind;
+};
+
+static void wake(void *arg, struct match_member *member) {
+    struct waking *waking = arg;
+    const struct feed_event *event = waking->event;
+    struct subscriber *s = (struct subscriber *)(void *)((char *)member -
+                                                         offsetof(struct subscriber, member));
+    if (!s->live.lane.at_end) { /* it will come to it */
+        LL_PREPEND2(waking->behind, s, behind_next);
+        return;
+    }
+    lane_wake(&s->live.lane, event->cursor - 1);
+    s->live.lane.appended_ms = event->appended_ms;
+    progress_soon(s); /* that it is behind: it may have to wait */
+    sender_step(&s->live);
+}
+
+void subscribers_appended(struct dispatcher *d, const struct feed_event *event) {
+    struct feed_event copy = *event;
+    struct waking waking = {.event = &copy};
+    match_each(d->match, event->topic, wake, &waking);
+    while (waking.behind) {
+        struct subscriber *s = waking.behind;
+        LL_DELETE2(waking.behind, s, behind_next);
+        if (!s->live.lane.at_end)
+            subscriber_behind(s);
+    }
+}
+
+size_t subscribers_count(const struct subscribers *all) {
+    size_t count = 0;
+    for (const struct subscriber *s = all->all; s; s = s->hh.next)
+        count += s->running;
+    return count;
+}
+
+struct subscribers *subscribers_new(struct dispatcher *d) {
+    struct subscribers *all = mem_zero(sizeof *all);
+    all->dispatcher = d;
+    loop_timer_init(&all->key_due, on_key_due, all);
+    return all;
+}
+
+void subscribers_free(struct subscribers *all) {
+    if (!all)
+        return;
+    for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS_MAX; i++)
+        subscribers_forget(all, i);
+    loop_timer_clear(all->dispatcher->loop, &all->key_due);
+    free(all);
+}

@@ -1,0 +1,36 @@
+/* The pace of tokens; see token_pace.h. */
+#include "dispatcher/subscriber/token_pace.h"
+
+int64_t token_pace_changed(struct token_pace *pace, bool urgent, int64_t now_ms) {
+    int64_t due_ms = now_ms + (urgent ? 0 : TOKEN_PACE_WITHIN_MS);
+    int64_t next_ms = pace->sent_ms ? pace->sent_ms + TOKEN_PACE_EVERY_MS : 0;
+    if (!pace->changed_ms)
+        pace->changed_ms = now_ms;
+    return due_ms > next_ms ? due_ms : next_ms;
+}
+
+void token_pace_sent(struct token_pace *pace, int64_t number, int64_t now_ms) {
+    if (!pace->covered_ms)
+        pace->covered_ms = pace->changed_ms ? pace->changed_ms : now_ms;
+    pace->changed_ms = 0;
+    pace->sent_ms = now_ms;
+    pace->number = number;
+}
+
+void token_pace_reported(struct token_pace *pace, int64_t number, int64_t sent_ms, bool written) {
+    bool newest = number == pace->number;
+    if (!pace->covered_ms)
+        return;
+    if (written && !newest) { /* what happened since it was sent, the newer ones say */
+        pace->covered_ms = sent_ms > pace->covered_ms ? sent_ms : pace->covered_ms;
+    } else if (newest) {
+        if (!written)
+            pace->changed_ms = pace->covered_ms;
+        pace->covered_ms = 0;
+    }
+}
+
+int64_t token_pace_unwritten_ms(const struct token_pace *pace, int64_t now_ms) {
+    int64_t oldest_ms = pace->covered_ms ? pace->covered_ms : pace->changed_ms;
+    return oldest_ms ? now_ms - oldest_ms : 0;
+}

@@ -1,0 +1,206 @@
+/* Authorisation; see auth.h. */
+#include "ingest/access/auth.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/http/origin.h"
+#include "common/model/event.h"
+#include "common/model/spec.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/registry.h"
+
+static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
+    (void)arg;
+    if (err)
+        log_error("bad_auth_file", LOG_S("reason", err->message), LOG_N("tokens_in_force", tokens));
+    else
+        log_info("auth_file_read", LOG_N("tokens", tokens));
+}
+
+/* A subscriber's own token: it may read the topics that its subscriber has now. */
+static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST_BYTES],
+                              bool *later) {
+    struct ingest *ingest = arg;
+    char hex[2 * GRANT_DIGEST_BYTES + 1];
+    struct spec spec = {0};
+    *later = !ingest_ready(ingest);
+    grant_digest_format(digest, hex);
+    const struct registry_entry *entry = *later ? NULL : registry_find_token(ingest->registry, hex);
+    if (!entry)
+        return NULL;
+    if (entry->readable)
+        registry_spec(entry, &spec);
+    struct grant *grant = grant_new(spec.topics_count);
+    memcpy(grant->digest, digest, sizeof grant->digest);
+    memcpy(grant->subscriber, entry->id, sizeof entry->id);
+    memcpy(grant->born, entry->born, sizeof grant->born);
+    for (size_t i = 0; i < spec.topics_count; i++)
+        grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.topics[i]));
+    spec_fini(&spec);
+    return grant;
+}
+
+int auth_open(struct ingest *ingest, struct error *err) {
+    const struct bearer_options options = {.loop = ingest->loop,
+                                           .file = ingest->settings.auth_file,
+                                           .reloaded = on_reloaded,
+                                           .find = find_own,
+                                           .arg = ingest};
+    ingest->bearer = bearer_new(&options, err);
+    return ingest->bearer ? 0 : -1;
+}
+
+void auth_close(struct ingest *ingest) {
+    bearer_free(ingest->bearer);
+    ingest->bearer = NULL;
+}
+
+/* --- by the route */
+
+static bool lacks(struct http_request *request, enum scope_kind kind) {
+    struct error err;
+    bearer_lacks(kind, span_of("<pattern>"), &err);
+    bearer_refuse(request, &err);
+    return false;
+}
+
+/* A subscriber's own token may not even learn whether there is another. */
+static bool admit_own(struct http_request *request, const struct grant *grant, int access) {
+    const char *id = http_request_segment(request, 0);
+    struct error err;
+    if (access == AUTH_READ)
+        return true;
+    if ((access == AUTH_SUBSCRIBER || access == AUTH_REPLACE) &&
+        strcmp(grant->subscriber, id) != 0) {
+        error_set(&err, "there is no subscriber %s", id);
+        http_problem(request, 404, &err, NULL, 0);
+        return false;
+    }
+    return access == AUTH_SUBSCRIBER ||
+           lacks(request, access == AUTH_PUBLISH ? SCOPE_PUBLISH : SCOPE_REGISTER);
+}
+
+/* Where everybody may do everything, a foreign web page in somebody's browser may not. False:
+ * answered. */
+static bool admit_origin(const struct ingest *ingest, struct http_request *request) {
+    const struct option_list *names = &ingest->settings.hosts;
+    struct error err;
+    if (bearer_required(ingest->bearer) || http_request_route(request)->access == BEARER_OPEN)
+        return true;
+    if (origin_check(http_request_header(request, "Host"), http_request_header(request, "Origin"),
+                     http_request_header(request, "Sec-Fetch-Site"), names->items, names->count,
+                     &err) == 0)
+        return true;
+    http_problem(request, 403, &err, NULL, 0);
+    return false;
+}
+
+bool auth_admit(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    int access = http_request_route(request)->access;
+    if (!admit_origin(ingest, request) || !bearer_admit(ingest->bearer, request))
+        return false;
+    const struct grant *grant = bearer_grant(request);
+    if (!grant || access < BEARER_OWN)
+        return true;
+    if (*grant->subscriber)
+        return admit_own(request, grant, access);
+    enum scope_kind kind = access == AUTH_PUBLISH ? SCOPE_PUBLISH
+                           : access == AUTH_READ  ? SCOPE_READ
+                                                  : SCOPE_REGISTER;
+    return scopes_have(grant->scopes, grant->scopes_count, kind) || lacks(request, kind);
+}
+
+/* --- by what the call is about */
+
+bool auth_is_admin(const struct ingest *ingest, const struct http_request *request) {
+    return bearer_allows(ingest->bearer, request, SCOPE_ADMIN, span_of("*"));
+}
+
+int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic,
+                 const char *id, struct error *err) {
+    char other[TOPIC_BYTES_MAX + 1];
+    if (!bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(topic)))
+        return bearer_lacks(SCOPE_PUBLISH, span_of(topic), err);
+    if (!event_id_topic(id, other) ||
+        bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(other)))
+        return 0;
+    bearer_lacks(SCOPE_PUBLISH, span_of(other), err);
+    return error_prefix(err, "the id is one of the topic %s: ", other);
+}
+
+int auth_read(const struct ingest *ingest, const struct http_request *request,
+              struct span **patterns, size_t *count, struct error *err) {
+    const struct grant *grant = bearer_grant(request);
+    for (size_t i = 0; i < *count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_READ, (*patterns)[i]))
+            return bearer_lacks(SCOPE_READ, (*patterns)[i], err);
+    if (*count || bearer_allows(ingest->bearer, request, SCOPE_READ, span_of("*")))
+        return 0;
+    if (!grant)
+        return bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+    free(*patterns);
+    *patterns = mem_alloc(grant->scopes_count * sizeof **patterns);
+    for (size_t i = 0; i < grant->scopes_count; i++)
+        if (grant->scopes[i].kind == SCOPE_READ)
+            (*patterns)[(*count)++] = span_of(grant->scopes[i].pattern);
+    return *count ? 0 : bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+}
+
+int auth_register(const struct ingest *ingest, const struct http_request *request,
+                  const struct spec *spec, struct error *err) {
+    for (size_t i = 0; i < spec->topics_count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER, span_of(spec->topics[i])))
+            return bearer_lacks(SCOPE_REGISTER, span_of(spec->topics[i]), err);
+    return 0;
+}
+
+const char *auth_registrant(const struct ingest *ingest, const struct http_request *request) {
+    const struct grant *grant = bearer_grant(request);
+    return grant && !auth_is_admin(ingest, request) ? grant->name : "";
+}
+
+int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
+                        struct error *err) {
+    const char *name = auth_registrant(ingest, request);
+    int64_t count = 0, max = ingest->settings.ingest.max_subscribers_per_token;
+    if (!*name || !max)
+        return 0;
+    for (const struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
+        count += registry_in_force(e) && strcmp(e->by, name) == 0;
+    return count < max ? 0
+                       : error_set(err,
+                                   "the access token has registered %" PRId64
+                                   " subscribers, and may have no more",
+                                   count);
+}
+
+bool auth_owns(const struct ingest *ingest, const struct http_request *request,
+               const struct registry_entry *entry) {
+    const struct grant *grant = bearer_grant(request);
+    if (auth_is_admin(ingest, request))
+        return true;
+    if (!grant || *grant->subscriber)
+        return grant && strcmp(grant->subscriber, entry->id) == 0 &&
+               strcmp(grant->born, entry->born) == 0;
+    return *entry->by && strcmp(grant->name, entry->by) == 0;
+}
+
+bool auth_sees(const struct ingest *ingest, const struct http_request *request,
+               const struct registry_entry *entry) {
+    const struct grant *grant = bearer_grant(request);
+    struct error ignored;
+    struct spec spec;
+    if (auth_is_admin(ingest, request) || (grant && *grant->subscriber))
+        return auth_owns(ingest, request, entry);
+    if (!entry->readable || registry_is_file(entry) ||
+        (*entry->by && !auth_owns(ingest, request, entry)))
+        return false;
+    registry_spec(entry, &spec);
+    bool within = auth_register(ingest, request, &spec, &ignored) == 0;
+    spec_fini(&spec);
+    return within;
+}

@@ -1,0 +1,177 @@
+/* Calls about one subscriber; see call.h. Who may make which call was decided before the handler;
+ * what is left is whether whoever asks may know of this subscriber at all. */
+#include "ingest/api/call.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/access/auth.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registry.h"
+
+enum { RETRY_AFTER_S = 1 };
+
+static const char *const no_parameters[] = {NULL};
+
+static void not_found(struct http_request *request, const char *id) {
+    struct error err;
+    error_set(&err, "there is no subscriber %s", id);
+    http_problem(request, 404, &err, NULL, 0);
+}
+
+static struct registry_entry *find(struct ingest *ingest, struct http_request *request,
+                                   bool removed_too) {
+    const char *id = http_request_segment(request, 0);
+    struct error err;
+    if (!ingest_ready(ingest)) {
+        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
+        return NULL;
+    }
+    struct registry_entry *entry = registry_find(ingest->registry, id);
+    bool there = registry_in_force(entry) || (removed_too && entry && entry->known);
+    if (there && auth_sees(ingest, request, entry))
+        return entry;
+    not_found(request, id);
+    return NULL;
+}
+
+struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) {
+    return find(ingest, request, false);
+}
+
+static void on_gone(void *arg) {
+    struct call *call = arg;
+    call->request = NULL;
+}
+
+static void call_free(struct call *call) {
+    if (call->free_data)
+        call->free_data(call->data);
+    OPENSSL_cleanse(call->answer.data, call->answer.cap);
+    buf_fini(&call->answer);
+    free(call);
+}
+
+static int check_kind(const struct registry_entry *entry, enum call_kind kind, struct error *err) {
+    if (!entry->readable && (kind != CALL_DELETES || entry->newer))
+        return error_set(err, "%s", entry->bad[REGISTRY_SPEC]);
+    if (kind != CALL_COMMANDS && registry_is_file(entry) && !entry->removed)
+        return error_set(err, "it is defined by %s: only that file may change this", entry->source);
+    return 0;
+}
+
+struct call *call_begin(struct ingest *ingest, struct http_request *request, enum call_kind kind) {
+    struct error err;
+    if (http_request_query_check(request, no_parameters, &err)) {
+        http_problem(request, 400, &err, NULL, 0);
+        return NULL;
+    }
+    struct registry_entry *entry = find(ingest, request, kind == CALL_DELETES);
+    if (!entry)
+        return NULL;
+    if (check_kind(entry, kind, &err)) {
+        http_problem(request, 409, &err, NULL, 0);
+        return NULL;
+    }
+    struct call *call = mem_zero(sizeof *call);
+    *call = (struct call){.ingest = ingest, .request = request, .generation = -1};
+    memcpy(call->id, entry->id, sizeof call->id);
+    memcpy(call->born, entry->born, sizeof call->born);
+    http_request_on_gone(request, on_gone, call);
+    return call;
+}
+
+struct registry_entry *call_entry(struct call *call) {
+    struct registry *registry = call->ingest->registry;
+    struct registry_entry *entry = registry ? registry_find(registry, call->id) : NULL;
+    if (registry_in_force(entry) && entry->readable && strcmp(entry->born, call->born) == 0)
+        return entry;
+    if (call->request)
+        not_found(call->request, call->id);
+    call_free(call);
+    return NULL;
+}
+
+void call_refuse(struct call *call, unsigned status, const struct error *err) {
+    if (call->request)
+        http_problem(call->request, status, err, NULL, status == 503 ? RETRY_AFTER_S : 0);
+    call_free(call);
+}
+
+void call_forbid(struct call *call, const struct error *err) {
+    if (call->request)
+        bearer_refuse(call->request, err);
+    call_free(call);
+}
+
+void call_changed(struct call *call) {
+    struct error err;
+    error_set(&err, "it is not what If-Match names: it was changed since; GET it again");
+    call_refuse(call, 412, &err);
+}
+
+void call_unavailable(struct call *call, const char *reason) {
+    struct error err;
+    error_set(&err, "%s", reason);
+    call_refuse(call, 503, &err);
+}
+
+static void answer(struct call *call) {
+    struct buf body = {0};
+    if (call->request) {
+        buf_printf(&body, "{\"generation\":%" PRId64 "%s}\n", call->generation,
+                   buf_string(&call->answer));
+        http_answer(call->request, 202, "application/json", &body);
+    }
+    call_free(call);
+}
+
+static void on_late(void *arg) {
+    struct call *call = arg;
+    struct error err;
+    error_set(&err, "Kafka did not confirm it in time; it may still take effect, as "
+                    "status.generation and its fields will show");
+    if (call->request)
+        http_problem(call->request, 503, &err, NULL, RETRY_AFTER_S);
+    call->request = NULL;
+}
+
+/* The subscriber had been deleted before, or is another or changed by now. */
+static void undo(struct call *call) {
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    records_restore(call->ingest, call->id);
+    if (registry_in_force(entry) && strcmp(entry->born, call->born) == 0) {
+        call_changed(call);
+        return;
+    }
+    if (call->request)
+        not_found(call->request, call->id);
+    call_free(call);
+}
+
+static void on_done(void *arg, const struct change_result *result) {
+    struct call *call = arg;
+    struct registry_entry *entry;
+    if (result->fate != CHANGE_READ) {
+        call_unavailable(call, result->reason);
+        return;
+    }
+    if (result->generation > call->generation)
+        call->generation = result->generation;
+    if (result->spec_overtaken)
+        undo(call);
+    else if (!result->keys_overtaken || !call->again)
+        answer(call);
+    else if ((entry = call_entry(call)))
+        call->again(call, entry);
+}
+
+void call_send(struct call *call, struct change *change) {
+    change_send(change, on_late, on_done, call);
+}

@@ -1,0 +1,360 @@
+/* Commands; see commands.h and common/model/command.h. Everything that depends on when it was asked
+ * is decided here. */
+#include "ingest/api/commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/model/command.h"
+#include "ingest/api/body.h"
+#include "ingest/api/call.h"
+#include "ingest/ingest.h"
+#include "ingest/publish/filter.h"
+#include "ingest/read/places.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/registry.h"
+#include "ingest/registry/statuses.h"
+
+static const char *const no_members[] = {NULL};
+
+static void refuse(struct call *call, const struct error *err) { call_refuse(call, 400, err); }
+
+static void free_command(void *data) {
+    command_fini(data);
+    free(data);
+}
+
+/* What nobody applies must not pile up in Kafka and in its owner's memory. */
+static bool has_too_many(struct call *call) {
+    struct token token;
+    struct error err;
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    bool has_token = statuses_token(call->ingest, entry, &token);
+    bool too_many = registry_old_command(entry) > (has_token ? token.applied : -1);
+    if (has_token)
+        token_fini(&token);
+    if (!too_many)
+        return false;
+    error_set(&err, "%d commands wait for a dispatcher already", REGISTRY_COMMANDS);
+    call_refuse(call, 503, &err);
+    return true;
+}
+
+/* Begins a call whose body has these members, and a command of the kind; NULL: answered. */
+static struct call *begin(struct ingest *ingest, struct http_request *request,
+                          enum command_kind kind, const char *const *members, struct body *body) {
+    struct error err;
+    struct call *call = call_begin(ingest, request, CALL_COMMANDS);
+    if (!call)
+        return NULL;
+    if (body_parse(body, http_request_body(request), members, &err)) {
+        refuse(call, &err);
+        return NULL;
+    }
+    if (kind != COMMAND_KINDS && has_too_many(call))
+        return NULL;
+    struct command *command = mem_zero(sizeof *command);
+    command->kind = kind;
+    memcpy(command->born, call->born, sizeof command->born);
+    call->data = command;
+    call->free_data = free_command;
+    return call;
+}
+
+static void add_command(struct call *call, struct change *change) {
+    struct buf value = {0};
+    char key[COMMAND_KEY_BYTES];
+    command_key(call->id, key);
+    command_to_json(call->data, &value);
+    change_add(change, key, (struct span){value.data, value.len});
+    buf_fini(&value);
+}
+
+static void add_want(struct call *call, struct change *change, bool paused) {
+    struct buf value = {0};
+    char key[SPEC_ID_BYTES_MAX + 8];
+    struct subscriber_want want = {.paused = paused};
+    memcpy(want.born, call->born, sizeof want.born);
+    subscriber_want_to_json(&want, &value);
+    snprintf(key, sizeof key, "%s/want", call->id);
+    change_add(change, key, (struct span){value.data, value.len});
+    buf_fini(&value);
+}
+
+static struct change *change_of(struct call *call) {
+    return change_new(call->ingest, call->id, call->born, -1);
+}
+
+static void send_command(struct call *call) {
+    struct change *change = change_of(call);
+    add_command(call, change);
+    call_send(call, change);
+}
+
+/* --- pause and resume */
+
+void commands_pause(void *arg, struct http_request *request) {
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_KINDS, no_members,
+                              &body); /* it is wanted state, no command */
+    if (!call)
+        return;
+    struct change *change = change_of(call);
+    add_want(call, change, true);
+    call_send(call, change);
+}
+
+/* Also for one that is not paused but disabled, or backs off. */
+void commands_resume(void *arg, struct http_request *request) {
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_RESUME, no_members, &body);
+    if (!call)
+        return;
+    struct change *change = change_of(call);
+    add_want(call, change, false);
+    add_command(call, change);
+    call_send(call, change);
+}
+
+/* --- skip */
+
+void commands_skip(void *arg, struct http_request *request) {
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_SKIP, no_members, &body);
+    if (call)
+        send_command(call);
+}
+
+/* --- rewind and replay */
+
+/* The places of a command are cursors now. True: it goes on with them. */
+static bool places_known(struct call *call, const struct error *refused) {
+    if (refused)
+        call_refuse(call, *refused->field ? 400 : 503, refused);
+    else if (!ingest_ready(call->ingest))
+        call_unavailable(call, "Kafka is away, or the subscribers are not read yet");
+    else
+        return call_entry(call) != NULL;
+    return false;
+}
+
+static void on_rewind_place(void *arg, const struct place *places, const struct error *refused) {
+    struct call *call = arg;
+    struct command *command = call->data;
+    if (!places_known(call, refused))
+        return;
+    command->cursor = places[0].value;
+    send_command(call);
+}
+
+void commands_rewind(void *arg, struct http_request *request) {
+    static const char *const members[] = {"cursor", "time", NULL};
+    struct error err;
+    struct body body;
+    struct place place;
+    struct call *call = begin(arg, request, COMMAND_REWIND, members, &body);
+    if (!call)
+        return;
+    const struct json_member *cursor = body_member(&body, "cursor"),
+                             *time = body_member(&body, "time");
+    int result = cursor && time     ? error_set_field(&err, "time", "must not stand beside cursor")
+                 : !cursor && !time ? error_set_field(&err, "cursor", "is missing (cursor or time)")
+                 : cursor           ? place_parse(&place, "cursor", cursor, PLACE_CURSOR, &err)
+                                    : place_parse(&place, "time", time, PLACE_TIME, &err);
+    if (result)
+        refuse(call, &err);
+    else
+        places_resolve(arg, &place, 1, on_rewind_place, call);
+}
+
+static void on_replay_places(void *arg, const struct place *places, const struct error *refused) {
+    struct call *call = arg;
+    struct command *command = call->data;
+    struct error err;
+    if (!places_known(call, refused))
+        return;
+    command->from = places[0].value;
+    command->to = places[1].value;
+    if (command->from <= command->to) {
+        send_command(call);
+    } else {
+        error_set_field(&err, "to", "%" PRId64 " must not be below from, %" PRId64, command->to,
+                        command->from);
+        refuse(call, &err);
+    }
+}
+
+static int replay_places(const struct ingest *ingest, const struct body *body,
+                         struct place places[2], struct error *err) {
+    const struct json_member *from = body_member(body, "from"), *to = body_member(body, "to");
+    places[1] = place_end(ingest, "to");
+    if (!from)
+        return error_set_field(err, "from", "is missing");
+    if (place_parse(&places[0], "from", from, PLACE_CURSOR | PLACE_TIME, err))
+        return -1;
+    return to ? place_parse(&places[1], "to", to, PLACE_CURSOR | PLACE_TIME, err) : 0;
+}
+
+/* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the
+ * status). */
+static bool has_too_many_jobs(struct call *call) {
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    struct token token;
+    struct error err;
+    if (!statuses_token(call->ingest, entry, &token))
+        return false;
+    bool too_many = token.jobs_count >= TOKEN_JOBS_MAX;
+    token_fini(&token);
+    if (!too_many)
+        return false;
+    error_set(&err, "%d jobs run for it already: end one, or wait for one to end", TOKEN_JOBS_MAX);
+    call_refuse(call, 409, &err);
+    return true;
+}
+
+void commands_replay(void *arg, struct http_request *request) {
+    static const char *const members[] = {"from", "to", NULL};
+    struct error err;
+    struct body body;
+    struct place places[2];
+    struct call *call = begin(arg, request, COMMAND_REPLAY, members, &body);
+    if (!call)
+        return;
+    if (replay_places(arg, &body, places, &err))
+        refuse(call, &err);
+    else if (!has_too_many_jobs(call))
+        places_resolve(arg, places, 2, on_replay_places, call);
+}
+
+/* --- redrive */
+
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int add_cursor(void *arg, size_t index, const struct json_element *element,
+                      struct error *err) {
+    struct command *command = arg;
+    int64_t cursor = body_whole_number(element->value);
+    if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
+        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
+                               COMMAND_CURSORS_MAX);
+    command->cursors[command->cursors_count++] = cursor;
+    return 0;
+}
+
+static int take_cursors(struct command *command, const struct json_member *member,
+                        struct error *err) {
+    struct error reason;
+    size_t kept = 0;
+    command->cursors = mem_zero(COMMAND_CURSORS_MAX * sizeof *command->cursors);
+    if (json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, command, &reason) ||
+        command->cursors_count == 0)
+        return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
+                               COMMAND_CURSORS_MAX);
+    qsort(command->cursors, command->cursors_count, sizeof *command->cursors, ascending);
+    for (size_t i = 0; i < command->cursors_count; i++)
+        if (i == 0 || command->cursors[i] != command->cursors[kept - 1])
+            command->cursors[kept++] = command->cursors[i];
+    command->cursors_count = kept;
+    return 0;
+}
+
+void commands_redrive(void *arg, struct http_request *request) {
+    static const char *const members[] = {"cursors", NULL};
+    struct error err;
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_REDRIVE, members, &body);
+    if (!call)
+        return;
+    const struct json_member *cursors = body_member(&body, "cursors");
+    if (cursors && take_cursors(call->data, cursors, &err))
+        refuse(call, &err);
+    else if (!has_too_many_jobs(call))
+        send_command(call);
+}
+
+/* --- test */
+
+/* What the subscriber is most likely to understand: its first topic that is no pattern. */
+static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BYTES_MAX + 1]) {
+    struct spec spec;
+    struct error err;
+    registry_spec(entry, &spec);
+    snprintf(topic, TOPIC_BYTES_MAX + 1, "test");
+    for (size_t i = spec.topics_count; i-- > 0;)
+        if (topic_check(span_of(spec.topics[i]), &err) == 0)
+            snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", spec.topics[i]);
+    spec_fini(&spec);
+}
+
+/* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.)
+ */
+static char *copy_data(const struct ingest *ingest, const char *topic, struct span value) {
+    char *data = filter_data(ingest->filter, topic, value);
+    for (char *p = data; *p; p++)
+        if (*p == '\r' || *p == '\n')
+            *p = ' ';
+    return data;
+}
+
+void commands_test(void *arg, struct http_request *request) {
+    static const char *const members[] = {"topic", "data", NULL};
+    struct error err, reason;
+    struct body body;
+    struct call *call = begin(arg, request, COMMAND_TEST, members, &body);
+    struct registry_entry *entry = call ? call_entry(call) : NULL;
+    if (!entry)
+        return;
+    struct command *command = call->data;
+    const struct json_member *data = body_member(&body, "data");
+    choose_topic(entry, command->topic);
+    int result = body_text(&body, "topic", command->topic, sizeof command->topic, "a topic", &err);
+    if (result == 0 && topic_check(span_of(command->topic), &reason))
+        result = error_set_field(&err, "topic", "%s", reason.message);
+    if (result) {
+        refuse(call, &err);
+        return;
+    }
+    command->data = copy_data(call->ingest, command->topic,
+                              data ? data->value : span_of("{\"test\":true}"));
+    send_command(call);
+}
+
+/* --- jobs */
+
+/* A command that was not applied yet may still begin it. */
+static bool may_run(const struct ingest *ingest, const struct registry_entry *entry, int64_t job) {
+    struct token token;
+    bool found;
+    if (!statuses_token(ingest, entry, &token))
+        return true;
+    found = job > token.generation;
+    for (int64_t i = 0; i < token.jobs_count; i++)
+        found |= token.jobs[i].job == job;
+    for (int64_t i = 0; i < token.pending_count; i++)
+        found |= token.pending[i] == job;
+    token_fini(&token);
+    return found;
+}
+
+void commands_end_job(void *arg, struct http_request *request) {
+    struct error err;
+    struct body body;
+    const char *text = http_request_segment(request, 1);
+    struct call *call = begin(arg, request, COMMAND_END_JOB, no_members, &body);
+    struct registry_entry *entry = call ? call_entry(call) : NULL;
+    if (!entry)
+        return;
+    struct command *command = call->data;
+    command->job = body_whole_number(span_of(text));
+    if (command->job >= 0 && may_run(arg, entry, command->job)) {
+        send_command(call);
+    } else {
+        error_set(&err, "%s has no job %s", call->id, text);
+        call_refuse(call, 404, &err);
+    }
+}

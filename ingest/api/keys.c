@@ -1,0 +1,156 @@
+/* Changes of keys; see keys.h. A keys record holds all of a subscriber's, so each change is kept
+ * until it was read back: where another came between, it is made once more on top of that. */
+#include "ingest/api/keys.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/access/access_token.h"
+#include "common/base/clock.h"
+#include "common/crypto/signature.h"
+#include "ingest/api/body.h"
+#include "ingest/api/call.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registry.h"
+
+enum { HOUR = 3600 * 1000, OVERLAP_DEFAULT_MS = 24 * HOUR, OVERLAP_MAX_MS = 7 * 24 * HOUR };
+
+/* What is to be changed. */
+struct keys_change {
+    char *secret;     /* the new one; NULL: it stays */
+    int64_t until_ms; /* wall: the old ones sign beside it before; 0: from now on it alone signs */
+    char token[ACCESS_TOKEN_HASH_BYTES]; /* the new access token's hash; "": it stays */
+};
+
+static void change_free(void *data) {
+    struct keys_change *k = data;
+    if (k->secret)
+        OPENSSL_cleanse(k->secret, strlen(k->secret));
+    free(k->secret);
+    free(k);
+}
+
+static void add_old(struct subscriber_keys *keys, const char *secret, int64_t until_ms) {
+    if (keys->old_count < SUBSCRIBER_OLD_SECRETS_MAX)
+        keys->old[keys->old_count++] = (struct subscriber_old_secret){
+            mem_copy_string(secret, strlen(secret)), until_ms};
+}
+
+static void add_olds(struct subscriber_keys *keys, const struct subscriber_keys *from) {
+    for (size_t i = 0; i < from->old_count; i++)
+        if (from->old[i].until_ms > clock_wall_ms())
+            add_old(keys, from->old[i].secret, from->old[i].until_ms);
+}
+
+/* `old` may be NULL when there is a new secret. */
+static struct subscriber_keys apply(const struct keys_change *k, const struct subscriber_keys *old,
+                                    const char *born) {
+    struct subscriber_keys keys = {.old_count = 0};
+    static const struct subscriber_keys none = {.secret = NULL};
+    old = old ? old : &none;
+    const char *secret = k->secret ? k->secret : old->secret;
+    memcpy(keys.born, born, sizeof keys.born);
+    keys.secret = mem_copy_string(secret, strlen(secret));
+    memcpy(keys.token, *k->token ? k->token : old->token, sizeof keys.token);
+    if (k->secret && k->until_ms && old->secret)
+        add_old(&keys, old->secret, k->until_ms);
+    if (!k->secret || k->until_ms)
+        add_olds(&keys, old);
+    return keys;
+}
+
+static void add(struct call *call, struct change *change, const struct registry_entry *entry) {
+    struct subscriber_keys keys = apply(call->data, registry_keys(entry), call->born);
+    records_add_keys(call->ingest, change, call->id, &keys);
+    subscriber_keys_fini(&keys);
+}
+
+static void send_change(struct call *call, struct registry_entry *entry) {
+    struct change *change = change_new(call->ingest, call->id, call->born, entry->keys_offset);
+    add(call, change, entry);
+    call_send(call, change);
+}
+
+static struct keys_change *prepare(struct call *call) {
+    call->data = mem_zero(sizeof(struct keys_change));
+    call->free_data = change_free;
+    call->again = send_change;
+    return call->data;
+}
+
+void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry,
+                     const char *secret) {
+    prepare(call)->secret = mem_copy_string(secret, strlen(secret));
+    add(call, change, entry);
+}
+
+/* --- rotate */
+
+static int parse_overlap(struct span text, int64_t *overlap_ms, struct error *err) {
+    static const char *const known[] = {"overlap", NULL};
+    struct body body;
+    char duration[32];
+    *overlap_ms = OVERLAP_DEFAULT_MS;
+    if (body_parse(&body, text, known, err))
+        return -1;
+    const struct json_member *member = body_member(&body, "overlap");
+    if (!member)
+        return 0;
+    long len = member->kind == JSON_IS_STRING
+                   ? json_unescape(member->value, duration, sizeof duration)
+                   : -1;
+    if (member->kind == JSON_IS_NUMBER && body_whole_number(member->value) == 0)
+        *overlap_ms = 0;
+    else if (len < 0 || clock_parse_duration(duration, (size_t)len, overlap_ms) ||
+             *overlap_ms > OVERLAP_MAX_MS)
+        return error_set_field(err, "overlap", "must be a duration such as 24h, from 0 to 7d");
+    return 0;
+}
+
+void keys_rotate(void *arg, struct http_request *request) {
+    struct error err;
+    int64_t overlap_ms;
+    struct buf secret = {0};
+    struct call *call = call_begin(arg, request, CALL_CHANGES);
+    struct registry_entry *entry = call ? call_entry(call) : NULL;
+    if (!entry)
+        return;
+    if (parse_overlap(http_request_body(request), &overlap_ms, &err)) {
+        call_refuse(call, 400, &err);
+        return;
+    }
+    struct keys_change *k = prepare(call);
+    signature_make_secret(&secret);
+    k->secret = buf_detach(&secret, NULL);
+    k->until_ms = overlap_ms ? clock_wall_ms() + overlap_ms : 0;
+    buf_printf(&call->answer, ",\"secret\":\"%s\",\"whsec\":\"%s\"", k->secret, k->secret);
+    send_change(call, entry);
+}
+
+/* --- token */
+
+void keys_token(void *arg, struct http_request *request) {
+    static const char *const no_members[] = {NULL};
+    struct error err;
+    struct body body;
+    char token[ACCESS_TOKEN_BYTES];
+    struct call *call = call_begin(arg, request, CALL_COMMANDS);
+    struct registry_entry *entry = call ? call_entry(call) : NULL;
+    if (!entry)
+        return;
+    if (body_parse(&body, http_request_body(request), no_members, &err)) {
+        call_refuse(call, 400, &err);
+    } else if (!registry_keys(entry)) {
+        error_set(&err, "its secret cannot be read, so nothing can be kept beside it");
+        call_refuse(call, 409, &err);
+    } else {
+        access_token_make(token);
+        access_token_hash(span_of(token), prepare(call)->token);
+        buf_printf(&call->answer, ",\"token\":\"%s\"", token);
+        send_change(call, entry);
+        OPENSSL_cleanse(token, sizeof token);
+    }
+}

@@ -1,0 +1,154 @@
+/* POST /register; see register.h. Where delivery starts is found first, then the records are
+ * written. */
+#include "ingest/api/register.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/access/access_token.h"
+#include "common/crypto/signature.h"
+#include "common/model/event.h"
+#include "ingest/access/auth.h"
+#include "ingest/ingest.h"
+#include "ingest/read/places.h"
+#include "ingest/registry/registration.h"
+#include "ingest/registry/registry.h"
+
+enum { RETRY_AFTER_S = 1 };
+
+struct registering {
+    struct ingest *ingest;
+    struct http_request *request; /* NULL: its client has gone */
+    struct spec spec;
+    char by[SUBSCRIBER_BY_BYTES]; /* who asks; "" for an admin */
+    char token[ACCESS_TOKEN_BYTES];
+    int64_t start;
+    struct registration *registration; /* NULL: not begun */
+};
+
+static void registering_free(struct registering *r) {
+    spec_fini(&r->spec);
+    OPENSSL_cleanse(r->token, sizeof r->token);
+    free(r);
+}
+
+static void refuse(struct registering *r, unsigned status, const struct error *err) {
+    if (r->request)
+        http_problem(r->request, status, err, NULL, status == 503 ? RETRY_AFTER_S : 0);
+    registering_free(r);
+}
+
+static void on_gone(void *arg) {
+    struct registering *r = arg;
+    r->request = NULL;
+    if (!r->registration)
+        return; /* its start is being looked up */
+    registration_disown(r->registration);
+    registering_free(r);
+}
+
+static void refuse_taken(struct registering *r) {
+    struct error err;
+    error_set_field(&err, "id", "%s is taken", r->spec.id);
+    refuse(r, 409, &err);
+}
+
+static void answer(struct registering *r) {
+    struct buf body = {0};
+    struct error err;
+    buf_printf(&body, "{\"id\":\"%s\",\"secret\":", r->spec.id);
+    buf_json_string(&body, r->spec.secret, strlen(r->spec.secret));
+    buf_puts(&body, ",\"whsec\":\"");
+    signature_whsec(r->spec.secret, &body, &err); /* it was checked */
+    buf_printf(&body, "\",\"token\":\"%s\",\"cursor\":%" PRId64 "}\n", r->token, r->start);
+    http_answer(r->request, 201, "application/json", &body);
+    registering_free(r);
+}
+
+static void on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
+    struct registering *r = arg;
+    struct error err;
+    switch (outcome) {
+    case REGISTRATION_IN_FORCE:
+        answer(r);
+        break;
+    case REGISTRATION_TAKEN:
+        refuse_taken(r);
+        break;
+    case REGISTRATION_FAILED:
+        error_set(&err, "%s; nothing is registered", reason);
+        refuse(r, 503, &err);
+        break;
+    }
+}
+
+static void begin(struct registering *r, int64_t start) {
+    char hash[ACCESS_TOKEN_HASH_BYTES];
+    if (registry_in_force(registry_find(r->ingest->registry, r->spec.id))) {
+        refuse_taken(r);
+        return;
+    }
+    access_token_make(r->token);
+    access_token_hash(span_of(r->token), hash);
+    r->start = start;
+    r->registration = registration_begin(r->ingest, &r->spec, "api", r->by, hash, start,
+                                         on_registered, r);
+}
+
+static void on_start(void *arg, const struct place *places, const struct error *refused) {
+    struct registering *r = arg;
+    struct error err;
+    if (refused) {
+        refuse(r, *refused->field ? 400 : 503, refused);
+    } else if (!r->request || !ingest_ready(r->ingest)) {
+        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        refuse(r, 503, &err);
+    } else {
+        begin(r, places[0].value);
+    }
+}
+
+static void find_start(struct registering *r) {
+    const struct place place = place_of_spec(r->ingest, &r->spec);
+    places_resolve(r->ingest, &place, 1, on_start, r);
+}
+
+static void make_missing(struct spec *spec) {
+    struct buf secret = {0};
+    if (!*spec->id)
+        uuid_v4(spec->id);
+    if (spec->secret)
+        return;
+    signature_make_secret(&secret);
+    spec->secret = buf_detach(&secret, NULL);
+}
+
+void register_handle(void *arg, struct http_request *request) {
+    static const char *const no_parameters[] = {NULL};
+    struct ingest *ingest = arg;
+    const struct spec_rules rules = {.allowed = ingest->settings.allowed,
+                                     .allowed_count = ingest->settings.allowed_count};
+    struct error err;
+    struct registering *r = mem_zero(sizeof *r);
+    *r = (struct registering){.ingest = ingest, .request = request};
+    if (http_request_query_check(request, no_parameters, &err) ||
+        spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
+        refuse(r, 400, &err);
+    } else if (auth_register(ingest, request, &r->spec, &err)) {
+        bearer_refuse(request, &err);
+        registering_free(r);
+    } else if (!ingest_ready(ingest)) {
+        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        refuse(r, 503, &err);
+    } else if (auth_registers_more(ingest, request, &err)) {
+        refuse(r, 403, &err);
+    } else {
+        snprintf(r->by, sizeof r->by, "%s", auth_registrant(ingest, request));
+        make_missing(&r->spec);
+        http_request_on_gone(request, on_gone, r);
+        find_start(r);
+    }
+}

@@ -1,0 +1,126 @@
+/* Health and metrics of ess-ingest; see status.h. */
+#include "ingest/api/status.h"
+
+#include <stdlib.h>
+
+#include "ingest/ingest.h"
+#include "ingest/publish/filter.h"
+#include "ingest/publish/publish.h"
+#include "ingest/read/pull.h"
+#include "ingest/registry/registry.h"
+
+void status_healthz(void *arg, struct http_request *request) {
+    struct buf body = {0};
+    (void)arg;
+    if (!http_request_no_query(request))
+        return;
+    buf_puts(&body, "{\"status\":\"ok\"}\n");
+    http_answer(request, 200, "application/json", &body);
+    buf_fini(&body);
+}
+
+static const char *why_not_ready(const struct ingest *ingest) {
+    const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL,
+               *fault = producer_fault(ingest->producer);
+    if (fault || trouble)
+        return fault ? fault : trouble;
+    if (!ingest->kafka_up)
+        return "no Kafka broker answers";
+    if (ingest->subscribers_trouble)
+        return ingest->subscribers_trouble;
+    return *ingest->waiting_for ? ingest->waiting_for
+                                : "the log and the subscribers are being read";
+}
+
+void status_readyz(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    struct buf body = {0};
+    struct error err;
+    if (!http_request_no_query(request))
+        return;
+    if (ingest_ready(ingest)) {
+        buf_puts(&body, "{\"status\":\"ready\"}\n");
+        http_answer(request, 200, "application/json", &body);
+    } else {
+        error_set(&err, "%s", why_not_ready(ingest));
+        http_problem(request, 503, &err, NULL, 1);
+    }
+    buf_fini(&body);
+}
+
+static void subscribers(struct ingest *ingest, struct buf *out) {
+    size_t active = 0, removed = 0;
+    for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e;
+         e = e->hh.next) {
+        active += e->known && !e->removed;
+        removed += e->known && e->removed;
+    }
+    metrics_family(out, "ess_subscribers", "gauge", "Subscribers in ess.subscribers.");
+    metrics_value(out, "ess_subscribers", "state=\"registered\"", (double)active);
+    metrics_value(out, "ess_subscribers", "state=\"removed\"", (double)removed);
+}
+
+static void feed_metrics(const struct feed *feed, struct buf *out) {
+    const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
+    metrics_family(out, "ess_feed_read_bytes_total", "counter",
+                   "Bytes of the log that were read for readers behind its tail.");
+    metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
+    metrics_family(out, "ess_feed_chunks_total", "counter",
+                   "Chunks of the log that were read for readers behind its tail.");
+    metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
+    metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
+                   "Chunks that the cache dropped before any reader had read them to the end.");
+    metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
+}
+
+void status_metrics(void *arg, struct http_request *request) {
+    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
+                                                           "refused", "unavailable"};
+    struct ingest *ingest = arg;
+    struct buf out = {0}, labels = {0};
+    if (!http_request_no_query(request))
+        return;
+    metrics_family(
+        &out, "ess_publish_total", "counter",
+        "Published events by outcome; a request that is refused or in conflict counts as one.");
+    for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
+        buf_clear(&labels);
+        metrics_label(&labels, "outcome", outcomes[i]);
+        metrics_value(&out, "ess_publish_total", buf_string(&labels), (double)ingest->published[i]);
+    }
+    metrics_family(&out, "ess_publish_seconds", "histogram",
+                   "From a complete request to Kafka's acknowledgement.");
+    metrics_histogram(&out, "ess_publish_seconds", "", &ingest->publish_seconds);
+    metrics_family(&out, "ess_dedupe_ids", "gauge", "Ids that are kept to notice a repeat.");
+    metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
+    metrics_family(&out, "ess_publish_unresolved", "gauge",
+                   "Events of which only reading the log can tell whether it has them.");
+    metrics_value(&out, "ess_publish_unresolved", "",
+                  (double)publisher_unresolved(ingest->publisher));
+    metrics_family(&out, "ess_doubled_ids_total", "counter",
+                   "Ids that the tail of the log has brought at a second cursor.");
+    metrics_value(&out, "ess_doubled_ids_total", "", (double)publisher_doubled(ingest->publisher));
+    filter_metrics(ingest->filter, &out);
+    metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
+    metrics_value(&out, "ess_kafka_up", "", ingest_kafka_up(ingest));
+    metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
+    metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
+    feed_metrics(ingest->feed, &out);
+    metrics_family(&out, "ess_feed_cache_bytes", "gauge",
+                   "Memory of the cached chunks of the log.");
+    metrics_value(&out, "ess_feed_cache_bytes", "",
+                  ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
+    metrics_family(&out, "ess_http_buffer_bytes", "gauge",
+                   "Memory of request bodies and of answers that clients have not taken yet.");
+    metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
+    metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
+    metrics_value(&out, "ess_readers", "", (double)pull_count());
+    metrics_family(&out, "ess_foreign_records_total", "counter",
+                   "Records of the events topic that ESS did not write.");
+    metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
+    subscribers(ingest, &out);
+    metrics_process(&out);
+    http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+    buf_fini(&labels);
+    buf_fini(&out);
+}

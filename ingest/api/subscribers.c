@@ -1,0 +1,362 @@
+/* Subscribers by HTTP; see subscribers.h. */
+#include "ingest/api/subscribers.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/net/url.h"
+#include "ingest/access/auth.h"
+#include "ingest/api/body.h"
+#include "ingest/api/call.h"
+#include "ingest/api/keys.h"
+#include "ingest/folder/folder.h"
+#include "ingest/ingest.h"
+#include "ingest/read/pull.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registry.h"
+#include "ingest/registry/statuses.h"
+
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1, LIST_BYTES_MAX = 4 * 1024 * 1024 };
+
+/* --- showing */
+
+static char *masked(const char *url) {
+    struct buf out = {0};
+    url_mask(url, &out);
+    return buf_detach(&out, NULL);
+}
+
+/* A URL's query may be secret: it is shown to those whose subscriber it is. */
+static void mask_url(struct spec *spec) {
+    char *url = masked(spec->url);
+    free(spec->url);
+    spec->url = url;
+}
+
+/* Its fields flat, without secrets, and how it fares. */
+static void put_entry(const struct ingest *ingest, const struct http_request *request,
+                      const struct registry_entry *entry, struct buf *out) {
+    struct spec spec;
+    if (entry->readable) {
+        registry_spec(entry, &spec);
+        if (!auth_owns(ingest, request, entry))
+            mask_url(&spec);
+        spec_to_json(&spec, false, out);
+        spec_fini(&spec);
+        out->len--; /* its closing brace */
+    } else {
+        buf_printf(out, "{\"id\":\"%s\"", entry->id);
+    }
+    buf_puts(out, ",\"status\":");
+    statuses_to_json(ingest, entry, out);
+    buf_puts(out, "}");
+}
+
+/* The entry that a GET without parameters asks for; NULL: answered. */
+static struct registry_entry *asked_for(struct ingest *ingest, struct http_request *request) {
+    static const char *const none[] = {NULL};
+    struct error err;
+    if (http_request_query_check(request, none, &err) == 0)
+        return call_find(ingest, request);
+    http_problem(request, 400, &err, NULL, 0);
+    return NULL;
+}
+
+void subscribers_show(void *arg, struct http_request *request) {
+    struct buf body = {0};
+    char etag[32];
+    const struct registry_entry *entry = asked_for(arg, request);
+    if (!entry)
+        return;
+    put_entry(arg, request, entry, &body);
+    buf_puts(&body, "\n");
+    snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
+    http_answer_header(request, "ETag", etag);
+    http_answer(request, 200, "application/json", &body);
+}
+
+void subscribers_attempts(void *arg, struct http_request *request) {
+    struct buf body = {0};
+    const struct registry_entry *entry = asked_for(arg, request);
+    if (!entry)
+        return;
+    buf_puts(&body, "{\"attempts\":");
+    statuses_attempts(arg, entry, &body);
+    buf_puts(&body, "}\n");
+    http_answer(request, 200, "application/json", &body);
+}
+
+/* --- the list */
+
+struct list {
+    const char *after; /* NULL: from the first */
+    int64_t limit;
+    int state; /* -1: any */
+};
+
+static int parse_list(const struct http_request *request, struct list *list, struct error *err) {
+    static const char *const known[] = {"state", "limit", "after", NULL};
+    const char *state = http_request_query(request, "state");
+    *list = (struct list){
+        .after = http_request_query(request, "after"), .limit = LIMIT_DEFAULT, .state = -1};
+    if (http_request_query_check(request, known, err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
+        return -1;
+    for (int i = TOKEN_ACTIVE; state && i <= TOKEN_DISABLED; i++)
+        if (strcmp(state, token_state_name((enum token_state)i)) == 0)
+            list->state = i;
+    return state && list->state < 0
+               ? error_set_field(err, "state", "must be active, retrying, paused or disabled")
+               : 0;
+}
+
+static bool listed(const struct ingest *ingest, const struct http_request *request,
+                   const struct list *list, const struct registry_entry *entry) {
+    struct token token;
+    const char *reason;
+    if (!auth_sees(ingest, request, entry))
+        return false;
+    if (list->state < 0)
+        return true;
+    bool has_token = statuses_token(ingest, entry, &token);
+    enum token_state state = statuses_state(ingest, entry, has_token ? &token : NULL, &reason);
+    if (has_token)
+        token_fini(&token);
+    return (int)state == list->state;
+}
+
+static int by_id(const void *a, const void *b) {
+    return strcmp((*(struct registry_entry *const *)a)->id,
+                  (*(struct registry_entry *const *)b)->id);
+}
+
+/* Those in force behind `after`, in order; the array is the caller's. */
+static struct registry_entry **sorted(const struct ingest *ingest, const struct list *list,
+                                      size_t *count) {
+    struct registry_entry **found = mem_alloc(registry_count(ingest->registry) * sizeof *found);
+    *count = 0;
+    for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
+        if (registry_in_force(e) && (!list->after || strcmp(e->id, list->after) > 0))
+            found[(*count)++] = e;
+    qsort(found, *count, sizeof(struct registry_entry *), by_id);
+    return found;
+}
+
+static void put_list(const struct ingest *ingest, const struct http_request *request,
+                     const struct list *list, struct buf *body) {
+    size_t count;
+    struct registry_entry **found = sorted(ingest, list, &count);
+    const struct registry_entry *last = NULL;
+    bool more = false;
+    int64_t shown = 0;
+    buf_puts(body, "{\"subscribers\":[");
+    for (size_t i = 0; i < count && !more; i++) {
+        if (!listed(ingest, request, list, found[i]))
+            continue;
+        if ((more = shown == list->limit || body->len > LIST_BYTES_MAX))
+            break;
+        buf_puts(body, shown++ ? "," : "");
+        put_entry(ingest, request, found[i], body);
+        last = found[i];
+    }
+    buf_puts(body, "]");
+    if (more)
+        buf_printf(body, ",\"next\":\"%s\"", last->id);
+    free(found);
+}
+
+void subscribers_list(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    struct list list;
+    struct error err;
+    struct buf body = {0};
+    if (parse_list(request, &list, &err)) {
+        http_problem(request, 400, &err, NULL, 0);
+        return;
+    }
+    if (!ingest_ready(ingest)) {
+        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
+        return;
+    }
+    if (!http_answer_has_room(request))
+        return;
+    put_list(ingest, request, &list, &body);
+    buf_puts(&body, ",\"files\":[");
+    if (auth_is_admin(ingest, request))
+        folder_errors(ingest->folder, &body);
+    buf_puts(&body, "]}\n");
+    http_answer(request, 200, "application/json", &body);
+}
+
+/* --- replacing */
+
+/* Headers given as names, as they are shown, keep their values. */
+struct names {
+    const struct spec *old;
+    struct buf *out;
+};
+
+static int put_header(void *arg, size_t index, const struct json_element *element,
+                      struct error *err) {
+    struct names *n = arg;
+    struct span value = element->value;
+    char name[256];
+    if (element->kind != JSON_IS_STRING || json_unescape(value, name, sizeof name) < 0)
+        return error_set_field(
+            err, "headers",
+            "must be a map of names and values, or a list of names that keep their values");
+    for (size_t i = 0; i < n->old->headers_count; i++) {
+        const struct spec_header *header = &n->old->headers[i];
+        if (strcasecmp(header->name, name) != 0)
+            continue;
+        buf_puts(n->out, index ? "," : "");
+        buf_append(n->out, value.data, value.len);
+        buf_puts(n->out, ":");
+        buf_json_string(n->out, header->value, strlen(header->value));
+        return 0;
+    }
+    return error_set_field(
+        err, "headers", "%s has no value so far: give headers as a map of names and values", name);
+}
+
+static int put_headers(const struct registry_entry *entry, struct span names, struct buf *out,
+                       struct error *err) {
+    struct spec old;
+    registry_spec(entry, &old);
+    struct names n = {.old = &old, .out = out};
+    buf_puts(out, "{");
+    int result = json_scan_array(names, JSON_DEPTH_MAX, put_header, &n, err);
+    buf_puts(out, "}");
+    spec_fini(&old);
+    return result;
+}
+
+/* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are
+ * in it. */
+static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out,
+                    bool *kept, struct error *err) {
+    const char *comma = "";
+    buf_puts(out, "{");
+    for (size_t i = 0; i < body->count; i++) {
+        const struct json_member *member = &body->members[i];
+        if (span_equal(member->name, span_of("status")))
+            continue;
+        buf_printf(out, "%s\"%.*s\":", comma, (int)member->name.len, member->name.data);
+        comma = ",";
+        if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
+            buf_append(out, member->value.data, member->value.len);
+        else if (put_headers(entry, member->value, out, err))
+            return -1;
+        else
+            *kept = member->value.len > 2;
+    }
+    buf_puts(out, "}");
+    return 0;
+}
+
+/* A URL that was shown without its query's values stays as it was. */
+static void keep_url(struct spec *spec, const struct spec *old) {
+    char *shown = masked(old->url);
+    if (strcmp(spec->url, shown) == 0) {
+        free(spec->url);
+        spec->url = mem_copy_string(old->url, strlen(old->url));
+    }
+    free(shown);
+}
+
+/* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent
+ * to a server of his own. */
+static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers,
+                      struct error *err) {
+    struct spec old;
+    registry_spec(entry, &old);
+    keep_url(spec, &old);
+    bool same = url_same_server(spec->url, old.url);
+    spec_fini(&old);
+    if (same || (!kept_headers && spec->secret))
+        return 0;
+    return error_set_field(err, kept_headers ? "headers" : "secret",
+                           "must be given again, since the url has another host or port: what is "
+                           "secret is kept for one server");
+}
+
+static int parse_spec(const struct ingest *ingest, const struct registry_entry *entry,
+                      struct span text, struct spec *spec, struct error *err) {
+    const struct spec_rules rules = {.allowed = ingest->settings.allowed,
+                                     .allowed_count = ingest->settings.allowed_count};
+    struct buf json = {0};
+    struct body body;
+    bool kept = false;
+    int result = body_parse(&body, text, NULL, err) || put_body(entry, &body, &json, &kept, err) ||
+                         spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)
+                     ? -1
+                     : 0;
+    OPENSSL_cleanse(json.data, json.cap);
+    buf_fini(&json);
+    if (result)
+        return -1;
+    if (*spec->id && strcmp(spec->id, entry->id) != 0)
+        result = error_set_field(err, "id", "must be that of the path");
+    if (result || check_kept(entry, spec, kept, err)) {
+        spec_fini(spec);
+        return -1;
+    }
+    memcpy(spec->id, entry->id, sizeof spec->id);
+    return 0;
+}
+
+/* RFC 9110 13.1.1: "*", or a list of what GET gave as ETag. */
+static bool if_match(const struct http_request *request, const struct registry_entry *entry) {
+    const char *wanted = http_request_header(request, "If-Match");
+    char etag[32];
+    snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
+    return !wanted || strcmp(wanted, "*") == 0 || strstr(wanted, etag);
+}
+
+void subscribers_replace(void *arg, struct http_request *request) {
+    struct ingest *ingest = arg;
+    struct spec spec;
+    struct error err;
+    struct call *call = call_begin(ingest, request, CALL_CHANGES);
+    struct registry_entry *entry = call ? call_entry(call) : NULL;
+    if (!entry)
+        return;
+    if (!if_match(request, entry)) {
+        call_changed(call);
+        return;
+    }
+    if (parse_spec(ingest, entry, http_request_body(request), &spec, &err)) {
+        call_refuse(call, 400, &err);
+        return;
+    }
+    if (auth_register(ingest, request, &spec, &err)) {
+        call_forbid(call, &err);
+    } else {
+        struct change *change = change_new(ingest, call->id, call->born, entry->keys_offset);
+        struct subscriber_record record = records_of(entry, &spec);
+        if (http_request_header(request, "If-Match"))
+            change_expect_spec(change, entry->generation);
+        if (spec.secret)
+            keys_add_secret(call, change, entry, spec.secret);
+        records_add_spec(ingest, change, &record);
+        call_send(call, change);
+    }
+    spec_fini(&spec);
+}
+
+/* --- deleting */
+
+void subscribers_delete(void *arg, struct http_request *request) {
+    struct call *call = call_begin(arg, request, CALL_DELETES);
+    if (!call)
+        return;
+    struct change *change = change_new(call->ingest, call->id, call->born, -1);
+    records_add_tombstones(change, call->id);
+    call_send(call, change);
+}

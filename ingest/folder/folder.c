@@ -1,0 +1,438 @@
+/* The folders of subscribers' YAML files; see folder.h. Every scan compares all files with the log
+ * and writes what differs: what a crash or an outage prevented is made good by the next scan. A
+ * file that was found equal is not compared again before it or its records change, so that 10,000
+ * of them cost a stat each. */
+#include "ingest/folder/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "ingest/folder/subscriber_file.h"
+#include "ingest/ingest.h"
+#include "ingest/read/places.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registration.h"
+#include "ingest/registry/registry.h"
+
+enum {
+    WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR
+};
+enum { SCAN_MS = 3000, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 };
+
+struct directory {
+    const char *path;
+    ino_t inode;  /* 0: never seen with files in it */
+    bool healthy; /* there, readable, and not suddenly empty */
+    struct complaint complaint;
+};
+
+struct folder {
+    struct ingest *ingest;
+    struct directory *directories;
+    size_t count;
+    struct subscriber_file *files;  /* by path */
+    struct subscriber_file **by_id; /* the good ones, by id and then path */
+    size_t by_id_count;
+    bool stale;       /* by_id is to be made anew */
+    bool unsettled;   /* not all is found to be as the files say */
+    bool missing;     /* a file is gone: look again soon */
+    uint64_t version; /* the registry's, when all was */
+    struct loop_timer timer;
+    struct loop_io io;
+    int inotify;
+};
+
+static void look_again(struct folder *f, int64_t wait_ms) {
+    loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms);
+}
+
+/* --- what is there */
+
+static bool yaml_name(const char *name) {
+    size_t len = strlen(name);
+    return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".yml") == 0) ||
+                              (len > 5 && strcmp(name + len - 5, ".yaml") == 0));
+}
+
+static void visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
+    struct stat now;
+    struct subscriber_file *file;
+    const struct settings *s = &f->ingest->settings;
+    if (fstatat(folder_fd, name, &now, 0) || !S_ISREG(now.st_mode))
+        return;
+    HASH_FIND_STR(f->files, path, file);
+    if (!file) {
+        file = subscriber_file_new(path);
+        HASH_ADD_KEYPTR(hh, f->files, file->path, strlen(file->path), file);
+    }
+    file->seen = true;
+    f->stale |= subscriber_file_load(file, &now, s->allowed, s->allowed_count);
+}
+
+static bool in_directory(const char *path, const char *directory) {
+    size_t len = strlen(directory);
+    return strncmp(path, directory, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
+}
+
+/* Whether subscribers of this folder are in force, which its sudden emptiness would remove. */
+static bool defines_some(struct folder *f, const struct directory *d) {
+    for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next)
+        if (e->readable && !e->removed && in_directory(e->source, d->path))
+            return true;
+    return false;
+}
+
+static void visit_files(struct folder *f, struct directory *d, DIR *dir, size_t *files) {
+    char path[4096];
+    struct dirent *entry;
+    for (*files = 0; *files < FILES_MAX && (entry = readdir(dir));) {
+        if (!yaml_name(entry->d_name))
+            continue;
+        ++*files;
+        snprintf(path, sizeof path, "%s/%s", d->path, entry->d_name);
+        visit_file(f, dirfd(dir), entry->d_name, path);
+    }
+}
+
+static void visit_directory(struct folder *f, struct directory *d) {
+    struct stat now;
+    size_t files;
+    DIR *dir = opendir(d->path);
+    d->healthy = dir && fstat(dirfd(dir), &now) == 0;
+    if (!d->healthy) {
+        complain(&d->complaint, "subscribers_folder", d->path, 0, strerror(errno));
+        if (dir)
+            closedir(dir);
+        return;
+    }
+    visit_files(f, d, dir, &files);
+    closedir(dir);
+    if (files == 0 && d->inode != now.st_ino && defines_some(f, d)) {
+        d->healthy = false;
+        complain(&d->complaint, "subscribers_folder", d->path, 0,
+                 "is empty, but subscribers of it are in force: nothing is removed");
+        return;
+    }
+    d->inode = now.st_ino;
+    complaint_clear(&d->complaint);
+    if (f->inotify >= 0)
+        inotify_add_watch(f->inotify, d->path, WATCHED);
+}
+
+static bool may_still_be_there(const struct folder *f, const struct subscriber_file *file) {
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->directories[i].healthy && in_directory(file->path, f->directories[i].path))
+            return true;
+    return false;
+}
+
+/* Files that are not there any more are forgotten; but those of a folder that cannot be read may
+ * still be. */
+static void forget_files(struct folder *f) {
+    for (struct subscriber_file *file = f->files, *next; file; file = next) {
+        next = file->hh.next;
+        if (!file->seen && !may_still_be_there(f, file)) {
+            HASH_DEL(f->files, file);
+            subscriber_file_free(file);
+            f->stale = true;
+        } else {
+            file->seen = false;
+        }
+    }
+}
+
+static int by_id_and_path(const void *a, const void *b) {
+    const struct subscriber_file *x = *(struct subscriber_file *const *)a,
+                                 *y = *(struct subscriber_file *const *)b;
+    int order = strcmp(x->spec.id, y->spec.id);
+    return order ? order : strcmp(x->path, y->path);
+}
+
+static void sort_files(struct folder *f) {
+    if (!f->stale)
+        return;
+    f->stale = false;
+    f->by_id = mem_resize(f->by_id, HASH_COUNT(f->files) * sizeof *f->by_id);
+    f->by_id_count = 0;
+    for (struct subscriber_file *file = f->files; file; file = file->hh.next)
+        if (file->good)
+            f->by_id[f->by_id_count++] = file;
+    qsort(f->by_id, f->by_id_count, sizeof *f->by_id, by_id_and_path);
+}
+
+/* --- from files to records */
+
+/* What is wrong with a file that is good in itself; one that is not has said so. */
+static void complain_of(struct subscriber_file *file, const char *error) {
+    if (!file->bad)
+        complain(&file->complaint, "bad_subscriber_file", file->path, 0, error);
+}
+
+static void on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
+    struct ingest *ingest = arg;
+    if (outcome == REGISTRATION_FAILED)
+        log_warn("subscriber_not_written", LOG_S("reason", reason));
+    if (ingest->folder)
+        look_again(ingest->folder, SCAN_MS);
+}
+
+static void begin(struct folder *f, const struct subscriber_file *file, int64_t start) {
+    registration_begin(f->ingest, &file->spec, file->path, "", "", start, on_registered, f->ingest);
+}
+
+/* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is
+ * known. */
+struct lookup {
+    struct ingest *ingest;
+    char *path;
+};
+
+static void on_start(void *arg, const struct place *places, const struct error *refused) {
+    struct lookup *l = arg;
+    struct folder *f = l->ingest->folder;
+    struct subscriber_file *file = NULL;
+    if (f)
+        HASH_FIND_STR(f->files, l->path, file);
+    if (file)
+        file->asking = false;
+    if (file && refused)
+        complain_of(file, refused->message);
+    else if (file && file->good &&
+             !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
+        begin(f, file, places[0].value);
+    free(l->path);
+    free(l);
+}
+
+static void register_file(struct folder *f, struct subscriber_file *file) {
+    const struct place place = place_of_spec(f->ingest, &file->spec);
+    if (file->spec.from ==
+        SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
+        begin(f, file, ingest_end(f->ingest));
+        return;
+    }
+    struct lookup *l = mem_zero(sizeof *l);
+    *l = (struct lookup){.ingest = f->ingest,
+                         .path = mem_copy_string(file->path, strlen(file->path))};
+    file->asking = true;
+    places_resolve(f->ingest, &place, 1, on_start, l);
+}
+
+static void register_or_update(struct folder *f, struct subscriber_file *file,
+                               struct registry_entry *entry) {
+    if (change_pending(f->ingest, file->spec.id))
+        return;
+    if (!entry || !entry->known) {
+        register_file(f, file);
+    } else if (!records_update(f->ingest, entry, &file->spec, file->path)) {
+        file->generation = entry->generation;
+        file->keys_offset = entry->keys_offset;
+    }
+}
+
+/* Brings the log to what the file says. */
+static void put_file(struct folder *f, struct subscriber_file *file, struct registry_entry *entry) {
+    char error[SPEC_ID_BYTES_MAX + 64];
+    if (file->asking)
+        return;
+    if (entry && entry->known && !entry->readable) {
+        complain_of(file, entry->bad[REGISTRY_SPEC]);
+    } else if (registry_in_force(entry) && !registry_is_file(entry)) {
+        snprintf(error, sizeof error, "id: %s was registered through the API", file->spec.id);
+        complain_of(file, error);
+    } else {
+        if (!file->bad && (registry_in_force(entry) || file->spec.from == SPEC_FROM_END ||
+                           file->spec.from == SPEC_FROM_BEGINNING))
+            complaint_clear(&file->complaint);
+        register_or_update(f, file, entry);
+    }
+}
+
+static bool is_settled(const struct subscriber_file *file, const struct registry_entry *entry) {
+    return entry && file->generation >= 0 && file->generation == entry->generation &&
+           file->keys_offset == entry->keys_offset && (file->bad || !file->complaint.error);
+}
+
+/* Of several files with one id the one in force counts, else the first by name; the others are
+ * named. */
+static struct subscriber_file *choose(struct subscriber_file **files, size_t count,
+                                      const struct registry_entry *entry) {
+    if (entry && entry->readable && !entry->removed)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(entry->source, files[i]->path) == 0)
+                return files[i];
+    return files[0];
+}
+
+static void put_all(struct folder *f) {
+    f->unsettled = false;
+    for (size_t i = 0, count; i < f->by_id_count; i += count) {
+        const char *id = f->by_id[i]->spec.id;
+        for (count = 1; i + count < f->by_id_count && strcmp(f->by_id[i + count]->spec.id, id) == 0;
+             count++)
+            ;
+        struct registry_entry *entry = registry_find(f->ingest->registry, id);
+        if (count == 1 && is_settled(f->by_id[i], entry))
+            continue;
+        f->unsettled = true;
+        struct subscriber_file *chosen = choose(&f->by_id[i], count, entry);
+        for (size_t j = i; j < i + count; j++) {
+            char error[4200];
+            snprintf(error, sizeof error, "id: %s is defined by %s already", id, chosen->path);
+            if (f->by_id[j] != chosen)
+                complain_of(f->by_id[j], error);
+        }
+        put_file(f, chosen, entry);
+    }
+}
+
+/* --- what is gone */
+
+static bool has_file(const struct folder *f, const char *id) {
+    size_t low = 0, high = f->by_id_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(f->by_id[middle]->spec.id, id);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+/* Whether a subscriber in force is defined by nothing any more. A file that is there but bad
+ * defines what it did. */
+static bool is_gone(const struct folder *f, const struct registry_entry *entry) {
+    struct subscriber_file *file;
+    if (!entry->readable || entry->removed || !registry_is_file(entry) || has_file(f, entry->id))
+        return false;
+    HASH_FIND_STR(f->files, entry->source, file);
+    return !file || file->good;
+}
+
+static bool all_healthy(const struct folder *f) {
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->directories[i].healthy)
+            return false;
+    return true;
+}
+
+/* Editors take a file away and put it back: only one that stays away is gone. */
+static void remove_missing(struct folder *f) {
+    int64_t now = clock_ms();
+    bool healthy = all_healthy(f);
+    f->missing = false;
+    for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
+        if (!healthy || !is_gone(f, e)) {
+            e->missing_since_ms = 0;
+            continue;
+        }
+        f->missing = true;
+        if (e->missing_since_ms == 0)
+            e->missing_since_ms = now;
+        else if (now - e->missing_since_ms >= GONE_AFTER_MS && !change_pending(f->ingest, e->id))
+            records_remove(f->ingest, e);
+    }
+}
+
+/* --- the whole */
+
+static void scan(void *arg) {
+    struct folder *f = arg;
+    look_again(f, SCAN_MS);
+    if (!f->ingest->kafka_up)
+        return;
+    for (size_t i = 0; i < f->count; i++)
+        visit_directory(f, &f->directories[i]);
+    forget_files(f);
+    bool changed = f->stale || f->unsettled || f->missing ||
+                   f->version != registry_version(f->ingest->registry);
+    f->version = registry_version(f->ingest->registry);
+    sort_files(f);
+    if (changed) {
+        put_all(f);
+        remove_missing(f);
+    }
+    if (f->missing)
+        look_again(f, GONE_AFTER_MS);
+}
+
+static void on_inotify(void *arg, uint32_t events) {
+    struct folder *f = arg;
+    char ignored[4096];
+    (void)events;
+    while (read(f->inotify, ignored, sizeof ignored) > 0)
+        ;
+    look_again(f, SETTLE_MS);
+}
+
+static void put_error(const char *path, const struct complaint *c, bool *first, struct buf *out) {
+    if (!c->error)
+        return;
+    buf_puts(out, *first ? "{\"file\":" : ",{\"file\":");
+    buf_json_string(out, path, strlen(path));
+    buf_printf(out, ",\"line\":%" PRId64 ",\"error\":", c->line ? c->line : 1);
+    buf_json_string(out, c->error, strlen(c->error));
+    buf_puts(out, "}");
+    *first = false;
+}
+
+void folder_errors(const struct folder *f, struct buf *out) {
+    bool first = true;
+    for (size_t i = 0; i < f->count; i++)
+        put_error(f->directories[i].path, &f->directories[i].complaint, &first, out);
+    for (const struct subscriber_file *file = f->files; file; file = file->hh.next)
+        put_error(file->path, &file->complaint, &first, out);
+}
+
+struct folder *folder_new(struct ingest *ingest) {
+    const struct option_list *paths = &ingest->settings.subscribers_dir;
+    struct folder *f = mem_zero(sizeof *f);
+    f->ingest = ingest;
+    f->inotify = -1;
+    loop_timer_init(&f->timer, scan, f);
+    f->count = paths->count;
+    f->directories = mem_zero(f->count * sizeof *f->directories);
+    for (size_t i = 0; i < f->count; i++)
+        f->directories[i].path = paths->items[i];
+    if (f->count == 0)
+        return f;
+    f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (f->inotify >= 0)
+        loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, on_inotify, f);
+    look_again(f, 0); /* when the ingest has it */
+    return f;
+}
+
+void folder_free(struct folder *f) {
+    struct subscriber_file *file, *next;
+    if (!f)
+        return;
+    loop_timer_clear(f->ingest->loop, &f->timer);
+    loop_io_clear(f->ingest->loop, &f->io);
+    if (f->inotify >= 0)
+        close(f->inotify);
+    HASH_ITER(hh, f->files, file, next) {
+        HASH_DEL(f->files, file);
+        subscriber_file_free(file);
+    }
+    for (size_t i = 0; i < f->count; i++)
+        complaint_clear(&f->directories[i].complaint);
+    free(f->by_id);
+    free(f->directories);
+    free(f);
+}

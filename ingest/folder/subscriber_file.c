@@ -1,0 +1,162 @@
+/* Subscribers' files; see subscriber_file.h. */
+#include "ingest/folder/subscriber_file.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/crypto/signature.h"
+
+/* --- complaints */
+
+void complaint_clear(struct complaint *c) {
+    free(c->error);
+    *c = (struct complaint){0};
+}
+
+void complain(struct complaint *c, const char *event, const char *file, int64_t line,
+              const char *error) {
+    struct buf reason = {0};
+    if (c->error && c->line == line && strcmp(c->error, error) == 0)
+        return;
+    char *kept = mem_copy_string(error, strlen(error)); /* `error` may be the old one */
+    complaint_clear(c);
+    *c = (struct complaint){kept, line};
+    buf_puts(&reason, file);
+    if (line)
+        buf_printf(&reason, ":%" PRId64, line);
+    buf_printf(&reason, ": %s", kept);
+    log_error(event, LOG_S("file", file), LOG_S("reason", buf_string(&reason)));
+    buf_fini(&reason);
+}
+
+/* --- reading */
+
+static void wipe(struct buf *text) {
+    if (text->data)
+        OPENSSL_cleanse(text->data, text->cap);
+    buf_fini(text);
+}
+
+/* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
+static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
+    char path[4096];
+    struct buf text = {0};
+    const char *slash = strrchr(yaml_path, '/');
+    int folder_len = slash && spec->secret_file[0] != '/' ? (int)(slash - yaml_path + 1) : 0;
+    snprintf(path, sizeof path, "%.*s%s", folder_len, yaml_path, spec->secret_file);
+    int result = file_read(path, SPEC_SECRET_BYTES_MAX, &text, err);
+    size_t len = strcspn(buf_string(&text), "\r\n");
+    if (result == 0 && (len == 0 || strspn(buf_string(&text) + len, "\r\n") != text.len - len))
+        result = error_set(err, "must hold one line");
+    if (result == 0) {
+        spec->secret = mem_copy_string(text.data, len);
+        result = strlen(spec->secret) == len ? signature_check_secret(spec->secret, err)
+                                             : error_set(err, "must not hold U+0000");
+    }
+    if (result)
+        error_prefix(err, "secret_file: %s: ", spec->secret_file);
+    wipe(&text);
+    return result;
+}
+
+/* On failure err->message may begin with the line: "4: throttle: …". */
+static int parse(const char *path, const struct spec_rules *rules, struct spec *spec,
+                 struct error *err) {
+    struct buf text = {0};
+    int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
+    if (result == 0)
+        result = spec_from_yaml(spec, (struct span){buf_string(&text), text.len}, rules, err);
+    wipe(&text);
+    if (result == 0 && spec->secret_file && read_secret(path, spec, err)) {
+        spec_fini(spec);
+        result = -1;
+    }
+    return result;
+}
+
+static void complain_of(struct subscriber_file *file, const struct error *err) {
+    char error[sizeof err->message + 64], *rest;
+    int64_t line = strtoll(err->message, &rest, 10);
+    bool has_line = line > 0 && strncmp(rest, ": ", 2) == 0;
+    snprintf(error, sizeof error, "%s; %s", has_line ? rest + 2 : err->message,
+             file->good ? "its last good version stays in force" : "it is not in force");
+    complain(&file->complaint, "bad_subscriber_file", file->path, has_line ? line : 0, error);
+}
+
+/* A change soon after another may not show in the time of change. */
+static bool is_fresh(const struct stat *now) {
+    enum { COARSE_MS = 2000 };
+    return clock_wall_ms() - (int64_t)now->st_mtim.tv_sec * 1000 < COARSE_MS;
+}
+
+static bool unchanged(const struct subscriber_file *file, const struct stat *now) {
+    return !file->again && file->size == now->st_size && file->inode == now->st_ino &&
+           file->modified.tv_sec == now->st_mtim.tv_sec &&
+           file->modified.tv_nsec == now->st_mtim.tv_nsec;
+}
+
+static bool same_spec(const struct spec *a, const struct spec *b) {
+    struct buf one = {0}, other = {0};
+    spec_to_json(a, true, &one);
+    spec_to_json(b, true, &other);
+    bool same = strcmp(buf_string(&one), buf_string(&other)) == 0 &&
+                strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
+                a->from_value == b->from_value;
+    wipe(&one);
+    wipe(&other);
+    return same;
+}
+
+bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
+                          const struct cidr *allowed, size_t allowed_count) {
+    const struct spec_rules rules = {
+        .allowed = allowed, .allowed_count = allowed_count, .from_file = true};
+    struct spec spec;
+    struct error err;
+    bool was_bad = file->bad;
+    if (unchanged(file, now))
+        return false;
+    file->modified = now->st_mtim;
+    file->size = now->st_size;
+    file->inode = now->st_ino;
+    file->bad = parse(file->path, &rules, &spec, &err) != 0;
+    file->again = file->bad || spec.secret_file || is_fresh(now);
+    if (file->bad) {
+        complain_of(file, &err);
+        return false;
+    }
+    if (was_bad)
+        complaint_clear(&file->complaint);
+    if (file->good && same_spec(&file->spec, &spec)) {
+        spec_fini(&spec);
+        return was_bad;
+    }
+    if (file->good)
+        spec_fini(&file->spec);
+    file->spec = spec;
+    file->good = true;
+    file->generation = file->keys_offset = -1;
+    return true;
+}
+
+struct subscriber_file *subscriber_file_new(const char *path) {
+    struct subscriber_file *file = mem_zero(sizeof *file);
+    file->path = mem_copy_string(path, strlen(path));
+    file->again = true;
+    file->generation = file->keys_offset = -1;
+    return file;
+}
+
+void subscriber_file_free(struct subscriber_file *file) {
+    if (file->good)
+        spec_fini(&file->spec);
+    complaint_clear(&file->complaint);
+    free(file->path);
+    free(file);
+}

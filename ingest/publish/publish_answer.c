@@ -1,0 +1,96 @@
+/* What a publisher is told; see publish_internal.h. */
+#include <inttypes.h>
+
+#include "common/base/clock.h"
+#include "common/http/bearer.h"
+#include "ingest/publish/publish_internal.h"
+
+enum { RETRY_AFTER_S = 1 };
+
+static void add_string(struct buf *out, const char *text) {
+    buf_json_string(out, text, strlen(text));
+}
+
+static void count(const struct publish *p, enum publish_outcome outcome, size_t events) {
+    p->publisher->ingest->published[outcome] += events;
+}
+
+static void add_result(struct buf *out, const struct publish *p, const struct publish_result *r) {
+    int64_t cursor = r->first < 0 ? r->cursor : p->results[r->first].cursor;
+    buf_printf(out, "{\"cursor\":%" PRId64 ",\"id\":", cursor);
+    add_string(out, r->id);
+    buf_puts(out, r->duplicate ? ",\"duplicate\":true}" : "}");
+    count(p, r->duplicate ? PUBLISH_DUPLICATE : PUBLISH_CREATED, 1);
+}
+
+void publish_answer_written(const struct publish *p) {
+    struct buf body = {0};
+    buf_puts(&body, p->many ? "{\"results\":[" : "");
+    for (size_t i = 0; i < p->count; i++) {
+        buf_puts(&body, i ? "," : "");
+        add_result(&body, p, &p->results[i]);
+    }
+    buf_puts(&body, p->many ? "]}\n" : "\n");
+    histogram_observe_us(&p->publisher->ingest->publish_seconds, clock_us() - p->began_us);
+    http_answer(p->request, p->many || !p->results[0].duplicate ? 201 : 200, "application/json",
+                &body);
+    buf_fini(&body);
+}
+
+void publish_answer_refused(const struct publish *p, unsigned status, const struct error *err,
+                            bool at_event, size_t index) {
+    struct buf extra = {0};
+    if (at_event)
+        buf_printf(&extra, ",\"index\":%zu", index);
+    count(p, PUBLISH_REFUSED, 1);
+    if (status == 403)
+        bearer_refuse_with(p->request, err, buf_string(&extra));
+    else
+        http_problem(p->request, status, err, buf_string(&extra), 0);
+    buf_fini(&extra);
+}
+
+/* Whether the first event's cursor may be told: the topic of the first is not known here, but for
+ * ids that are made of it. */
+static bool first_may_be_told(const struct publish *p, const char *id) {
+    const struct ingest *ingest = p->publisher->ingest;
+    char topic[TOPIC_BYTES_MAX + 1];
+    if (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of("*")))
+        return true;
+    return event_id_topic(id, topic) &&
+           (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of(topic)) ||
+            bearer_allows(ingest->bearer, p->request, SCOPE_PUBLISH, span_of(topic)));
+}
+
+void publish_answer_conflict(const struct publish *p, size_t index, int64_t cursor) {
+    struct buf extra = {0};
+    struct error err;
+    error_set_field(&err, "id", "%s",
+                    cursor < 0 ? "stands in this batch with other content already"
+                               : "was published with other content");
+    if (p->many)
+        buf_printf(&extra, ",\"index\":%zu", index);
+    buf_puts(&extra, ",\"id\":");
+    add_string(&extra, p->results[index].id);
+    if (cursor >= 0 && first_may_be_told(p, p->results[index].id))
+        buf_printf(&extra, ",\"cursor\":%" PRId64, cursor);
+    count(p, PUBLISH_CONFLICT, 1);
+    http_problem(p->request, 409, &err, buf_string(&extra), 0);
+    buf_fini(&extra);
+}
+
+void publish_answer_unavailable(const struct publish *p, const char *reason) {
+    struct buf extra = {0};
+    struct error err;
+    error_set(&err, "%s; send it again with %s, it will not be doubled within the dedupe window",
+              reason, p->many ? "these ids" : "this id");
+    buf_puts(&extra, p->many ? ",\"ids\":[" : ",\"id\":");
+    for (size_t i = 0; i < p->count; i++) {
+        buf_puts(&extra, i ? "," : "");
+        add_string(&extra, p->results[i].id);
+    }
+    buf_puts(&extra, p->many ? "]" : "");
+    count(p, PUBLISH_UNAVAILABLE, p->count);
+    http_problem(p->request, 503, &err, buf_string(&extra), RETRY_AFTER_S);
+    buf_fini(&extra);
+}

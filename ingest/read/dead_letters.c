@@ -1,0 +1,278 @@
+/* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only: a partition is read in
+ * blocks from its end towards its beginning, each forwards. It is done by blocking calls on a
+ * thread of its own, for few requests at a time. */
+#include "ingest/read/dead_letters.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/base/clock.h"
+#include "common/json/json_scan.h"
+#include "common/kafka/times.h"
+#include "ingest/api/body.h"
+#include "ingest/api/call.h"
+#include "ingest/ingest.h"
+#include "ingest/read/pull.h"
+#include "ingest/registry/registry.h"
+#include "ingest/registry/statuses.h"
+
+enum {
+    LIMIT_DEFAULT = 100,
+    LIMIT_MAX = 1000,
+    LOOKED_AT_MAX = 100000,
+    BLOCK_RECORDS = 5000,
+    ANSWER_BYTES_MAX = 8 * 1024 * 1024,
+    AT_ONCE_MAX = 4,
+    CALL_TIMEOUT_MS = 4000,
+    RETRY_AFTER_S = 1,
+};
+
+/* One dead letter as it is shown. */
+struct letter {
+    char *text;
+    size_t len;
+    int64_t offset;
+};
+
+struct search {
+    struct search *prev, *next; /* of all that are under way */
+    struct ingest *ingest;
+    struct http_request *request; /* NULL: its client has gone */
+    char id[SPEC_ID_BYTES_MAX + 1], born[37];
+    int64_t before; /* offset: only those below */
+    int64_t limit;
+    bool has_token; /* which says what was redriven */
+    struct token token;
+    /* the thread's */
+    rd_kafka_t *rk;
+    char topic[KAFKA_TOPIC_BYTES];
+    int32_t partition;
+    struct letter *
+        ring; /* the newest of the block being read: at most `limit`, and what an answer may hold */
+    size_t first, end; /* those in it, counted from the block's beginning */
+    size_t ring_bytes;
+    struct buf found; /* what is shown so far, newest first */
+    int64_t found_count;
+    int64_t goes_on; /* there may be more below this offset; 0: none */
+    int result;
+    struct error err;
+};
+
+static struct search *searches;
+
+/* --- on a thread of its own */
+
+static void put_members(const struct body *letter, bool redriven, struct buf *out) {
+    static const char *const shown[] = {"cursor", "at",    "reason", "attempts",
+                                        "status", "error", "event",  "event_left_out"};
+    const char *comma = "{";
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        const struct json_member *member = body_member(letter, shown[i]);
+        if (!member)
+            continue;
+        buf_printf(out, "%s\"%s\":", comma, shown[i]);
+        buf_append(out, member->value.data, member->value.len);
+        comma = ",";
+    }
+    buf_puts(out, redriven ? ",\"redriven\":true}" : "}");
+}
+
+static struct letter *letter_at(struct search *s, size_t number) {
+    return &s->ring[number % (size_t)s->limit];
+}
+
+static void drop(struct search *s, size_t number) {
+    struct letter *letter = letter_at(s, number);
+    s->ring_bytes -= letter->len;
+    free(letter->text);
+    letter->text = NULL;
+}
+
+static bool is_ours(const struct search *s, const struct body *letter) {
+    struct error err;
+    char born[37] = "";
+    /* One of another born is of an earlier registration under this id. */
+    return body_member(letter, "cursor") &&
+           body_text(letter, "born", born, sizeof born, "its registration's", &err) == 0 &&
+           (!*born || strcmp(born, s->born) == 0);
+}
+
+/* A dead letter of this registration goes into the ring. */
+static void take(struct search *s, const rd_kafka_message_t *message) {
+    struct body letter;
+    struct error err;
+    struct buf text = {0};
+    const struct span key = {message->key, message->key_len},
+                      value = {message->payload, message->len};
+    if (!span_equal(key, span_of(s->id)) ||
+        json_scan_object(value, JSON_DEPTH_MAX + 1, letter.members, BODY_MEMBERS_MAX, &letter.count,
+                         &err) ||
+        !is_ours(s, &letter))
+        return;
+    put_members(&letter, s->has_token && token_has_redriven(&s->token, message->offset), &text);
+    if (s->end - s->first == (size_t)s->limit)
+        drop(s, s->first++);
+    struct letter *slot = letter_at(s, s->end++);
+    *slot = (struct letter){.offset = message->offset};
+    slot->text = buf_detach(&text, &slot->len);
+    s->ring_bytes += slot->len;
+    while (s->ring_bytes > ANSWER_BYTES_MAX && s->end - s->first > 1)
+        drop(s, s->first++);
+}
+
+static void assign(struct search *s, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, s->topic, s->partition)->offset = offset;
+    rd_kafka_assign(s->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Reads from..to-1 into the ring. */
+static int read_block(struct search *s, int64_t from, int64_t to) {
+    int64_t deadline = clock_ms() + CALL_TIMEOUT_MS, at = from;
+    assign(s, from);
+    while (at < to) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(s->rk, 100);
+        bool ended = message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (message && !message->err && message->offset < to)
+            take(s, message);
+        if (message && (!message->err || ended)) {
+            at = ended ? to : message->offset + 1;
+            deadline = clock_ms() + CALL_TIMEOUT_MS;
+        }
+        if (message)
+            rd_kafka_message_destroy(message);
+        if (clock_ms() > deadline)
+            return error_set(&s->err, "the dead letters cannot be read at present");
+    }
+    return 0;
+}
+
+/* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to
+ * go on. */
+static bool move_block(struct search *s) {
+    bool room = true;
+    while (s->end > s->first) {
+        struct letter *letter = letter_at(s, --s->end);
+        room = room && s->found_count < s->limit &&
+               (s->found_count == 0 || s->found.len + letter->len < ANSWER_BYTES_MAX);
+        if (room) {
+            buf_puts(&s->found, s->found_count++ ? "," : "");
+            buf_append(&s->found, letter->text, letter->len);
+            s->goes_on = letter->offset;
+        }
+        drop(s, s->end);
+    }
+    room = room && s->first == 0; /* else older ones of the block had to leave the ring */
+    s->first = s->end = 0;
+    return room && s->found_count < s->limit;
+}
+
+static void search_partition(struct search *s) {
+    int64_t low, high, looked_at = 0;
+    rd_kafka_resp_err_t code = kafka_bounds(s->rk, s->topic, s->partition, &low, &high,
+                                            CALL_TIMEOUT_MS);
+    if (code) {
+        s->result = error_set(&s->err, "%s", rd_kafka_err2str(code));
+        return;
+    }
+    for (int64_t from, to = s->before < high ? s->before : high; to > low; to = from) {
+        from = to - low > BLOCK_RECORDS ? to - BLOCK_RECORDS : low;
+        if (looked_at >= LOOKED_AT_MAX) {
+            s->goes_on = to;
+            return;
+        }
+        if ((s->result = read_block(s, from, to)))
+            return;
+        looked_at += to - from;
+        if (!move_block(s))
+            return;
+    }
+    s->goes_on = 0;
+}
+
+static void work(void *arg) {
+    static const struct kafka_setting settings[] = {{"enable.auto.commit", "false"},
+                                                    {"auto.offset.reset", "earliest"},
+                                                    {"enable.partition.eof", "true"},
+                                                    {"fetch.wait.max.ms", "10"},
+                                                    {"queued.max.messages.kbytes", "4096"},
+                                                    {"coordinator.query.interval.ms", "2000000"},
+                                                    {NULL, NULL}};
+    struct search *s = arg;
+    s->rk = kafka_handle_new(RD_KAFKA_CONSUMER, &s->ingest->settings.kafka, settings, &s->err);
+    s->result = s->rk ? 0 : -1;
+    if (!s->rk)
+        return;
+    s->ring = mem_zero((size_t)s->limit * sizeof *s->ring);
+    search_partition(s);
+    while (s->end > s->first)
+        drop(s, --s->end);
+    free(s->ring);
+    kafka_handle_destroy(s->rk, NULL, NULL);
+}
+
+/* --- on the loop */
+
+static void done(void *arg) {
+    struct search *s = arg;
+    struct buf body = {0};
+    DL_DELETE(searches, s);
+    if (s->request && s->result) {
+        http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
+    } else if (s->request) {
+        buf_puts(&body, "{\"dead_letters\":[");
+        buf_append(&body, s->found.data, s->found.len);
+        buf_puts(&body, "]");
+        if (s->goes_on)
+            buf_printf(&body, ",\"next\":%" PRId64, s->goes_on);
+        buf_puts(&body, "}\n");
+        http_answer(s->request, 200, "application/json", &body);
+    }
+    buf_fini(&s->found);
+    if (s->has_token)
+        token_fini(&s->token);
+    free(s);
+}
+
+static void on_gone(void *arg) {
+    struct search *s = arg;
+    s->request = NULL;
+}
+
+void dead_letters_handle(void *arg, struct http_request *request) {
+    static const char *const known[] = {"limit", "before", NULL};
+    struct ingest *ingest = arg;
+    struct error err;
+    int64_t limit = LIMIT_DEFAULT, before = INT64_MAX;
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &limit, &err) ||
+        pull_number(request, "before", 0, INT64_MAX, &before, &err)) {
+        http_problem(request, 400, &err, NULL, 0);
+        return;
+    }
+    const struct registry_entry *entry = call_find(ingest, request);
+    if (!entry || !http_answer_has_room(request))
+        return;
+    const struct search *other;
+    int under_way;
+    DL_COUNT(searches, other, under_way);
+    if (under_way == AT_ONCE_MAX) {
+        error_set(&err, "dead letters are being read for others");
+        http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
+        return;
+    }
+    struct search *s = mem_zero(sizeof *s);
+    *s = (struct search){.ingest = ingest, .request = request, .limit = limit, .before = before};
+    s->has_token = statuses_token(ingest, entry, &s->token);
+    memcpy(s->id, entry->id, sizeof s->id);
+    memcpy(s->born, entry->born, sizeof s->born);
+    kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
+    s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
+    http_request_on_gone(request, on_gone, s);
+    http_answer_hold(request, ANSWER_BYTES_MAX);
+    DL_APPEND(searches, s);
+    loop_task(ingest->loop, work, done, s);
+}

@@ -1,0 +1,196 @@
+/* Pages of events; see page.h. A page is what there is now, up to its limits; a poll's waits at the
+ * log's end for a first event. Reading takes no longer than a few seconds: then the page is what
+ * was found, and its cursor how far it came. */
+#include "ingest/read/page.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "ingest/access/auth.h"
+#include "ingest/read/pull.h"
+#include "ingest/read/stream.h"
+
+enum {
+    ANSWER_BYTES_MAX = 8 * 1024 * 1024,
+    ANSWER_END_BYTES = 256,
+    PIECE_BYTES = 256 * 1024, /* then others have their turn */
+    LIMIT_MAX = 10000,
+    LIMIT_DEFAULT = 500,
+    WAIT_S_MAX = 60,
+    WAIT_S_DEFAULT = 30,
+    READ_MS = 10000,
+};
+
+struct page {
+    struct pull pull;
+    struct buf body;
+    size_t max;            /* bytes that it may have; 0: it has no event yet */
+    int64_t begin;         /* where it was to begin */
+    int64_t wait_until_ms; /* a poll's; 0: it waits for nothing */
+    struct loop_timer over;
+};
+
+static void page_free(struct page *page) {
+    loop_timer_clear(page->pull.ingest->loop, &page->over);
+    pull_fini(&page->pull);
+    buf_fini(&page->body);
+    free(page);
+}
+
+static void answer(struct page *page, bool more) {
+    buf_printf(&page->body, "],\"cursor\":%" PRId64 ",\"more\":%s}\n", pull_reached(&page->pull),
+               more ? "true" : "false");
+    http_answer(page->pull.request, 200, "application/json", &page->body);
+    page_free(page);
+}
+
+static void abandon(struct pull *pull) {
+    pull_unavailable(pull);
+    page_free((struct page *)pull);
+}
+
+static void lapse(struct pull *pull) {
+    bearer_lapsed(pull->request);
+    page_free((struct page *)pull);
+}
+
+static void end(struct pull *pull) { page_free((struct page *)pull); }
+
+/* Its memory, from its first event on: a poll that waits holds none. */
+static void reserve(struct page *page) {
+    page->max = pull_piece_bytes(&page->pull, ANSWER_BYTES_MAX);
+    http_answer_hold(page->pull.request, 2 * page->max); /* a buffer grows by doubling */
+}
+
+/* Adds an event; false when the answer would grow too large by it. */
+static bool add(struct page *page, const struct feed_event *event) {
+    if (page->pull.count == 0)
+        reserve(page);
+    else if (page->body.len + event->stored.len + ANSWER_END_BYTES > page->max)
+        return false;
+    buf_append(&page->body, ",", page->pull.count != 0);
+    pull_put(&page->pull, event, &page->body);
+    return true;
+}
+
+static void at_end(struct page *page) {
+    if (page->pull.count == 0 && page->wait_until_ms > clock_ms()) {
+        loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms);
+        page->pull.ask_ms =
+            0; /* at once when it is woken: what was published behind a revocation is not shown */
+        pull_wait(&page->pull);
+    } else {
+        answer(page, false);
+    }
+}
+
+/* What stands before it is answered; the next call is told why there is no more. */
+static void at_newer(struct page *page) {
+    if (page->pull.position > page->begin)
+        answer(page, true);
+    else
+        abandon(&page->pull);
+}
+
+/* Reads on until the page is whole, or something must be waited for. */
+static void go(struct pull *pull) {
+    struct page *page = (struct page *)pull;
+    struct feed_event event;
+    size_t began = page->body.len;
+    if (pull_lapsed(pull))
+        return;
+    while (page->body.len - began < PIECE_BYTES) {
+        enum pull_result result = pull_next(pull, &event);
+        if (result == PULL_LATER)
+            return;
+        if (result == PULL_END) {
+            at_end(page);
+            return;
+        }
+        if (result == PULL_NEWER) {
+            at_newer(page);
+            return;
+        }
+        if (!add(page, &event) || pull->count == pull->limit) {
+            answer(page, pull_has_more(pull));
+            return;
+        }
+    }
+    pull_go_soon(pull);
+}
+
+/* Nothing came, or reading takes long. */
+static void on_over(void *arg) {
+    struct page *page = arg;
+    if (page->pull.waiter.woken)
+        loop_timer_set(page->pull.ingest->loop, &page->over,
+                       clock_ms() + READ_MS); /* something came after all */
+    else if (page->pull.waiter.waiting)
+        answer(page, false);
+    else if (page->pull.position == page->begin && pull_has_more(&page->pull))
+        abandon(&page->pull);
+    else
+        answer(page, pull_has_more(&page->pull));
+}
+
+static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest,
+                             struct http_request *request) {
+    struct page *page = mem_zero(sizeof *page);
+    pull_init(&page->pull, kind, ingest, request);
+    page->pull.limit = LIMIT_DEFAULT;
+    loop_timer_init(&page->over, on_over, page);
+    buf_puts(&page->body, "{\"events\":[");
+    return page;
+}
+
+static void begin(struct page *page) {
+    int64_t over_ms = clock_ms() + READ_MS;
+    loop_timer_set(page->pull.ingest->loop, &page->over,
+                   page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
+    page->begin = page->pull.position;
+    pull_begin(&page->pull);
+}
+
+static void refuse(struct page *page, const struct error *err) {
+    pull_refuse(&page->pull, err);
+    page_free(page);
+}
+
+void page_replay(void *arg, struct http_request *request) {
+    static const struct pull_kind kind = {"since_cursor", go, abandon, lapse, end};
+    static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
+    struct error err;
+    if (stream_accepted(request)) {
+        stream_replay(arg, request);
+        return;
+    }
+    struct page *page = page_new(&kind, arg, request);
+    struct pull *pull = &page->pull;
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
+        pull_topics(pull, &err))
+        refuse(page, &err);
+    else
+        begin(page);
+}
+
+void page_poll(void *arg, struct http_request *request) {
+    static const struct pull_kind kind = {"cursor", go, abandon, lapse, end};
+    static const char *const known[] = {"cursor", "topics", "limit", "wait", NULL};
+    struct error err;
+    int64_t wait_s = WAIT_S_DEFAULT;
+    struct page *page = page_new(&kind, arg, request);
+    struct pull *pull = &page->pull;
+    pull->position = -1;
+    if (http_request_query_check(request, known, &err) ||
+        pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
+        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
+        pull_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) || pull_topics(pull, &err)) {
+        refuse(page, &err);
+        return;
+    }
+    page->wait_until_ms = clock_ms() + wait_s * 1000;
+    http_request_watch(request);
+    begin(page);
+}

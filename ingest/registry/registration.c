@@ -1,0 +1,124 @@
+/* Registrations; see registration.h. First a claim to the id, then, when that was read back as the
+ * first and nobody has the id, keys and spec: the keys before the spec, so that whoever sees the
+ * spec can sign. */
+#include "ingest/registry/registration.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/crypto/uuid.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/claims.h"
+#include "ingest/registry/records.h"
+#include "ingest/registry/registry.h"
+
+struct registration {
+    struct ingest *ingest;
+    char id[SPEC_ID_BYTES_MAX + 1], born[37];
+    struct change *change; /* with keys and spec, not yet sent */
+    int64_t began_ms;
+    void (*done)(void *arg, enum registration_outcome outcome,
+                 const char *reason); /* NULL: nobody waits any more */
+    void *arg;
+};
+
+static void tell(struct registration *r, enum registration_outcome outcome, const char *reason) {
+    void (*done)(void *, enum registration_outcome, const char *) = r->done;
+    r->done = NULL;
+    if (done)
+        done(r->arg, outcome, reason);
+}
+
+static void end(struct registration *r, enum registration_outcome outcome, const char *reason) {
+    tell(r, outcome, reason);
+    change_drop(r->change);
+    free(r);
+}
+
+static void on_late(void *arg) {
+    tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
+}
+
+/* Its spec is in the log. */
+static void on_written(void *arg, const struct change_result *result) {
+    struct registration *r = arg;
+    struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
+    bool ours = entry && entry->readable && strcmp(entry->born, r->born) == 0;
+    if (ours && (result->fate != CHANGE_READ || !r->done))
+        records_delete(r->ingest, entry); /* without its keys, or with some that nobody knows */
+    else if (ours)
+        log_info("subscriber_registered", LOG_S("subscriber", r->id),
+                 LOG_N("generation", entry->generation), LOG_N("start", entry->start),
+                 LOG_S("source", entry->source));
+    if (result->fate != CHANGE_READ)
+        end(r, REGISTRATION_FAILED, result->reason);
+    else if (ours)
+        end(r, REGISTRATION_IN_FORCE, NULL);
+    else
+        end(r, REGISTRATION_TAKEN, "it was deleted again at once");
+}
+
+/* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is
+ * registered. */
+static void on_claimed(void *arg, const struct change_result *result) {
+    struct registration *r = arg;
+    struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
+    if (result->fate != CHANGE_READ) {
+        end(r, REGISTRATION_FAILED, result->reason);
+        return;
+    }
+    bool taken = registry_in_force(entry) || !claims_first(r->ingest, r->id, r->born);
+    if (!taken && r->done && clock_ms() - r->began_ms < CLAIMS_USE_MS) {
+        struct change *change = r->change;
+        r->change = NULL;
+        if (entry && entry->known)
+            records_delete(r->ingest, entry);
+        change_send(change, on_late, on_written, r);
+        return;
+    }
+    claims_drop(r->ingest, r->id, r->born);
+    end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
+        taken ? "another was first" : "Kafka did not confirm it in time");
+}
+
+static struct change *make_change(const struct registration *r, const struct spec *spec,
+                                  const char *source, const char *by, const char *token_hash,
+                                  int64_t start) {
+    char claim[CLAIMS_KEY_BYTES];
+    struct change *change = change_new(r->ingest, r->id, "", -1);
+    struct subscriber_record record = {.start = start, .spec = *spec};
+    struct subscriber_keys keys = {.secret = spec->secret};
+    memcpy(record.born, r->born, sizeof record.born);
+    memcpy(keys.born, r->born, sizeof keys.born);
+    snprintf(record.source, sizeof record.source, "%s", source);
+    snprintf(record.by, sizeof record.by, "%s", by);
+    snprintf(keys.token, sizeof keys.token, "%s", token_hash);
+    records_add_keys(r->ingest, change, r->id, &keys);
+    records_add_spec(r->ingest, change, &record);
+    claims_key(r->id, r->born, claim);
+    change_add(change, claim, (struct span){NULL, 0});
+    return change;
+}
+
+struct registration *registration_begin(
+    struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
+    const char *token_hash, int64_t start,
+    void (*done)(void *, enum registration_outcome, const char *), void *arg) {
+    char claim[CLAIMS_KEY_BYTES];
+    struct registration *r = mem_zero(sizeof *r);
+    *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};
+    snprintf(r->id, sizeof r->id, "%s", spec->id);
+    uuid_v4(r->born);
+    r->change = make_change(r, spec, source, by, token_hash, start);
+    claims_key(r->id, r->born, claim);
+    struct change *change = change_new(ingest, r->id, "", -1);
+    change_add(change, claim, span_of("{\"v\":1}"));
+    change_send(change, on_late, on_claimed, r);
+    return r;
+}
+
+void registration_disown(struct registration *r) { r->done = NULL; }

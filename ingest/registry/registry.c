@@ -1,0 +1,370 @@
+/* The subscribers as the log has them; see registry.h. */
+#include "ingest/registry/registry.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/kafka/table.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/change.h"
+#include "ingest/registry/claims.h"
+#include "ingest/registry/statuses.h"
+
+struct registry {
+    struct ingest *ingest;
+    struct table *table;
+    const char *topics[3];
+    struct registry_entry *entries;  /* by id */
+    struct registry_entry *by_token; /* those with an access token, by its hash */
+    uint64_t version;
+    struct buf check;
+    bool has_check;
+    void (*loaded)(struct ingest *ingest);
+};
+
+static void wipe(char **secret) {
+    if (*secret)
+        OPENSSL_cleanse(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
+static void forget_keys(struct registry *r, struct registry_entry *entry) {
+    if (entry->keys && *entry->keys->token)
+        HASH_DELETE(by_token, r->by_token, entry);
+    if (entry->keys)
+        subscriber_keys_fini(entry->keys);
+    free(entry->keys);
+    entry->keys = NULL;
+    entry->keys_offset = -1;
+}
+
+static void entry_free(struct registry *r, struct registry_entry *entry) {
+    HASH_DEL(r->entries, entry);
+    forget_keys(r, entry);
+    wipe(&entry->content); /* header values may be secret */
+    for (int i = 0; i < REGISTRY_RECORDS; i++)
+        free(entry->bad[i]);
+    free(entry->source);
+    free(entry->commands);
+    free(entry);
+}
+
+static struct registry_entry *entry_of(struct registry *r, const char *id) {
+    struct registry_entry *entry = registry_find(r, id);
+    if (entry)
+        return entry;
+    entry = mem_zero(sizeof *entry);
+    snprintf(entry->id, sizeof entry->id, "%s", id);
+    entry->generation = entry->keys_offset = -1;
+    HASH_ADD_STR(r->entries, id, entry);
+    return entry;
+}
+
+struct registry_entry *registry_first(struct registry *r) { return r->entries; }
+size_t registry_count(const struct registry *r) { return HASH_COUNT(r->entries); }
+uint64_t registry_version(const struct registry *r) { return r->version; }
+
+struct registry_entry *registry_find(struct registry *r, const char *id) {
+    struct registry_entry *entry;
+    HASH_FIND_STR(r->entries, id, entry);
+    return entry;
+}
+
+struct registry_entry *registry_find_token(struct registry *r, const char *hash) {
+    struct registry_entry *entry;
+    HASH_FIND(by_token, r->by_token, hash, strlen(hash), entry);
+    return registry_in_force(entry) && registry_keys(entry) ? entry : NULL;
+}
+
+bool registry_in_force(const struct registry_entry *entry) {
+    return entry && entry->known && !(entry->readable && entry->removed);
+}
+
+struct subscriber_keys *registry_keys(const struct registry_entry *entry) {
+    return entry->keys && strcmp(entry->keys->born, entry->born) == 0 ? entry->keys : NULL;
+}
+
+bool registry_is_file(const struct registry_entry *entry) {
+    return entry->readable && strcmp(entry->source, "api") != 0;
+}
+bool registry_paused(const struct registry_entry *entry) {
+    return entry->want.paused && strcmp(entry->want.born, entry->born) == 0;
+}
+
+struct span registry_check(const struct registry *r) {
+    return r->has_check ? (struct span){r->check.data, r->check.len} : (struct span){NULL, 0};
+}
+
+void registry_spec(const struct registry_entry *entry, struct spec *spec) {
+    /* It was checked when it was registered; which addresses may be called is decided at each
+     * connection. */
+    static const struct cidr everywhere = {.bits = 0};
+    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
+    struct error err;
+    if (spec_from_json(spec, span_of(entry->content), &rules, &err))
+        abort(); /* we wrote it from one that was checked */
+}
+
+/* --- reading */
+
+static void say_bad(const struct registry *r, const struct registry_entry *entry,
+                    enum registry_record kind) {
+    int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
+    log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", partition),
+              LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id),
+              LOG_S("reason", entry->bad[kind]));
+}
+
+/* While the topics are first read it is not said yet: a newer record may take its place, as after a
+ * key of the file was replaced. */
+static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind,
+                     const struct table_record *record, const char *reason) {
+    struct buf text = {0};
+    buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s",
+               record->topic, (int)record->partition, (long long)record->offset, reason);
+    free(entry->bad[kind]);
+    entry->bad[kind] = buf_detach(&text, NULL);
+    entry->bad_offset[kind] = record->offset;
+    if (table_loaded(r->table))
+        say_bad(r, entry, kind);
+}
+
+static void note_good(struct registry_entry *entry, enum registry_record kind) {
+    free(entry->bad[kind]);
+    entry->bad[kind] = NULL;
+}
+
+static void take_spec(struct registry_entry *entry, const struct subscriber_record *parsed) {
+    struct buf content = {0};
+    wipe(&entry->content);
+    free(entry->source);
+    memcpy(entry->born, parsed->born, sizeof entry->born);
+    memcpy(entry->by, parsed->by, sizeof entry->by);
+    entry->source = mem_copy_string(parsed->source, strlen(parsed->source));
+    entry->start = parsed->start;
+    entry->removed = parsed->removed;
+    spec_to_json(&parsed->spec, true, &content);
+    entry->content = buf_detach(&content, NULL);
+    entry->readable = true;
+}
+
+static const char no_key[] = "there is no key to open it";
+
+/* Another ingest that starts at the same moment may have made the key file just now, and sealed
+ * with it. */
+static const struct keyring *ring_of(struct registry *r) {
+    struct error err;
+    if (!r->ingest->keyring)
+        r->ingest->keyring = keyring_load(r->ingest->settings.secrets_key_file, NULL, &err);
+    return r->ingest->keyring;
+}
+
+static void read_spec(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record) {
+    struct subscriber_record parsed;
+    struct error err;
+    bool newer = false, old_key = false;
+    const struct keyring *ring = ring_of(r);
+    if (!ring || subscriber_record_from_json(&parsed, entry->id, record->value, ring, &newer,
+                                             &old_key, &err)) {
+        note_bad(r, entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
+        entry->known = true;
+        entry->readable = false;
+        entry->newer = newer;
+        entry->generation = record->offset;
+        return;
+    }
+    note_good(entry, REGISTRY_SPEC);
+    entry->known = true;
+    entry->generation = record->offset;
+    entry->old_key |= old_key;
+    take_spec(entry, &parsed);
+    spec_fini(&parsed.spec);
+}
+
+static void read_keys(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record, bool overtaken) {
+    struct subscriber_keys keys;
+    struct error err;
+    bool newer, old_key = false;
+    const struct keyring *ring = ring_of(r);
+    if (!ring ||
+        subscriber_keys_from_json(&keys, entry->id, record->value, ring, &newer, &old_key, &err)) {
+        note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
+        return;
+    }
+    note_good(entry, REGISTRY_KEYS);
+    if (overtaken ||
+        (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0)) {
+        subscriber_keys_fini(&keys);
+    } else {
+        forget_keys(r, entry);
+        entry->keys = mem_alloc(sizeof keys);
+        *entry->keys = keys;
+        if (*keys.token)
+            HASH_ADD_KEYPTR(by_token, r->by_token, entry->keys->token, strlen(keys.token), entry);
+    }
+    entry->keys_offset = record->offset;
+    entry->old_key |= old_key;
+}
+
+static void read_want(struct registry *r, struct registry_entry *entry,
+                      const struct table_record *record) {
+    struct subscriber_want want;
+    struct error err;
+    bool newer;
+    if (subscriber_want_from_json(&want, record->value, &newer, &err)) {
+        note_bad(r, entry, REGISTRY_WANT, record, err.message);
+        return;
+    }
+    note_good(entry, REGISTRY_WANT);
+    if (!entry->readable || strcmp(entry->want.born, entry->born) != 0 ||
+        strcmp(want.born, entry->born) == 0)
+        entry->want = want;
+}
+
+static void read_tombstone(struct registry *r, struct registry_entry *entry,
+                           enum subscriber_key kind) {
+    if (kind == SUBSCRIBER_KEY_SPEC) {
+        entry_free(r, entry);
+    } else if (kind == SUBSCRIBER_KEY_KEYS) {
+        note_good(entry, REGISTRY_KEYS);
+        forget_keys(r, entry);
+    } else if (kind == SUBSCRIBER_KEY_WANT) {
+        note_good(entry, REGISTRY_WANT);
+        entry->want = (struct subscriber_want){0};
+    }
+}
+
+static void note_command(struct registry_entry *entry, int64_t offset) {
+    if (!entry->commands)
+        entry->commands = mem_zero(REGISTRY_COMMANDS * sizeof *entry->commands);
+    entry->commands[entry->commands_read++ % REGISTRY_COMMANDS] = offset;
+}
+
+int64_t registry_old_command(const struct registry_entry *entry) {
+    bool full = entry->commands_read >= REGISTRY_COMMANDS;
+    return full ? entry->commands[entry->commands_read % REGISTRY_COMMANDS] : -1;
+}
+
+static void read_check(struct registry *r, const struct table_record *record) {
+    buf_clear(&r->check);
+    buf_append(&r->check, record->value.data, record->value.len);
+    r->has_check = record->value.data;
+}
+
+/* A record of ours that is not taken still is the newest. */
+static void pass_over(struct registry_entry *entry, enum subscriber_key kind, int64_t offset) {
+    if (entry && kind == SUBSCRIBER_KEY_SPEC)
+        entry->generation = offset;
+    else if (entry && kind == SUBSCRIBER_KEY_KEYS)
+        entry->keys_offset = offset;
+}
+
+static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind,
+                               const struct table_record *record) {
+    struct registry_entry *entry = registry_find(r, id);
+    struct change *ours = change_find(r->ingest, id, record, entry);
+    bool overtaken = change_overtaken(ours);
+    r->version++;
+    if (kind == SUBSCRIBER_KEY_CLAIM)
+        claims_read(r->ingest, id, record);
+    else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
+        pass_over(entry, kind, record->offset);
+    else if (!record->value.data && entry)
+        read_tombstone(r, entry, kind);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_SPEC)
+        read_spec(r, entry_of(r, id), record);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_KEYS)
+        read_keys(r, entry_of(r, id), record, overtaken);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
+        read_want(r, entry_of(r, id), record);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
+        note_command(entry, record->offset);
+    change_was_read(ours, record->offset);
+}
+
+static void on_record(void *arg, const struct table_record *record) {
+    struct registry *r = arg;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    enum subscriber_key kind = subscriber_key_parse(record->key, id);
+    if (record->topic == r->topics[1])
+        statuses_read(r->ingest->statuses, record);
+    else if (kind == SUBSCRIBER_KEY_CHECK)
+        read_check(r, record);
+    else if (kind != SUBSCRIBER_KEY_OTHER &&
+             kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
+        read_of_subscriber(r, id, kind, record);
+    else if (kind != SUBSCRIBER_KEY_OTHER)
+        log_error("bad_record", LOG_S("topic", record->topic),
+                  LOG_N("partition", record->partition), LOG_N("offset", record->offset),
+                  LOG_S("subscriber", id),
+                  LOG_S("reason", "it belongs into another partition, so nobody reads it"));
+}
+
+static void on_loaded(void *arg) {
+    struct registry *r = arg;
+    for (struct registry_entry *entry = r->entries; entry; entry = entry->hh.next)
+        for (int kind = 0; kind < REGISTRY_RECORDS; kind++)
+            if (entry->bad[kind])
+                say_bad(r, entry, (enum registry_record)kind);
+    r->loaded(r->ingest);
+}
+
+static void on_trouble(void *arg, const char *reason) {
+    struct registry *r = arg;
+    r->ingest->subscribers_trouble = reason;
+    if (reason)
+        log_warn("subscribers_not_read", LOG_S("reason", reason));
+    else
+        log_info("subscribers_read_again");
+}
+
+static void on_failed(void *arg, const char *reason) {
+    struct registry *r = arg;
+    ingest_start_over(r->ingest, reason);
+}
+
+struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *),
+                              struct error *err) {
+    struct registry *r = mem_zero(sizeof *r);
+    *r = (struct registry){.ingest = ingest,
+                           .topics = {ingest->subscribers_topic, ingest->tokens_topic, NULL},
+                           .loaded = loaded};
+    const struct table_options options = {.kafka = &ingest->settings.kafka,
+                                          .topics = r->topics,
+                                          .partitions = ingest->genesis.subscriber_partitions,
+                                          .record = on_record,
+                                          .loaded = on_loaded,
+                                          .trouble = on_trouble,
+                                          .failed = on_failed,
+                                          .arg = r};
+    ingest->statuses = statuses_new(ingest->genesis.subscriber_partitions);
+    r->table = table_new(ingest->loop, &options, err);
+    if (!r->table) {
+        registry_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void registry_free(struct registry *r) {
+    struct registry_entry *entry, *next;
+    if (!r)
+        return;
+    change_end_all(r->ingest);
+    claims_free(r->ingest);
+    table_free(r->table);
+    HASH_ITER(hh, r->entries, entry, next)
+        entry_free(r, entry);
+    r->ingest->subscribers_trouble = NULL;
+    statuses_free(r->ingest->statuses);
+    r->ingest->statuses = NULL;
+    buf_fini(&r->check);
+    free(r);
+}
+
+bool registry_loaded(const struct registry *r) { return table_loaded(r->table); }

@@ -1,0 +1,294 @@
+/* How subscribers fare; see statuses.h. 10,000 tokens are kept as bytes, and read as they are asked
+ * for. */
+#include "ingest/registry/statuses.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/kafka/table.h"
+#include "common/model/claim.h"
+#include "ingest/ingest.h"
+#include "ingest/registry/registry.h"
+
+struct held {
+    UT_hash_handle hh;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    char *text; /* the record that counts; NULL: none */
+    size_t text_len;
+    struct token_choice choice;
+    char *bad; /* where the newest one stands, and why it cannot be read; NULL: it can */
+};
+
+struct statuses {
+    struct held *all;
+    int32_t partitions;
+    int64_t newest_claim[SUBSCRIBER_PARTITIONS_MAX]; /* offset; -1: none */
+};
+
+struct statuses *statuses_new(int32_t partitions) {
+    struct statuses *s = mem_zero(sizeof *s);
+    s->partitions = partitions;
+    for (int32_t i = 0; i < partitions; i++)
+        s->newest_claim[i] = -1;
+    return s;
+}
+
+static void drop(struct statuses *s, struct held *held) {
+    HASH_DEL(s->all, held);
+    free(held->text);
+    free(held->bad);
+    free(held);
+}
+
+void statuses_free(struct statuses *s) {
+    struct held *held, *next;
+    if (!s)
+        return;
+    HASH_ITER(hh, s->all, held, next)
+        drop(s, held);
+    free(s);
+}
+
+static struct held *find(const struct statuses *s, const char *id) {
+    struct held *held = NULL;
+    HASH_FIND_STR(s->all, id, held);
+    return held;
+}
+
+static struct held *find_or_add(struct statuses *s, const char *id) {
+    struct held *held = find(s, id);
+    if (held)
+        return held;
+    held = mem_zero(sizeof *held);
+    snprintf(held->id, sizeof held->id, "%s", id);
+    HASH_ADD_STR(s->all, id, held);
+    return held;
+}
+
+/* --- reading */
+
+static void note_bad(struct held *held, const struct table_record *record, const char *reason) {
+    struct buf text = {0};
+    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
+              LOG_N("offset", record->offset), LOG_S("subscriber", held->id),
+              LOG_S("reason", reason));
+    buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
+               record->topic, (int)record->partition, record->offset, reason);
+    free(held->bad);
+    held->bad = buf_detach(&text, NULL);
+}
+
+static void read_token(struct statuses *s, const char *id, const struct table_record *record) {
+    struct token token;
+    struct error err;
+    bool newer;
+    struct held *held = find_or_add(s, id);
+    if (token_from_json(&token, record->value, &newer, &err)) {
+        note_bad(held, record, err.message);
+        return;
+    }
+    free(held->bad);
+    held->bad = NULL;
+    if (token_choose(&held->choice, token.epoch, token.number,
+                     s->newest_claim[record->partition])) {
+        free(held->text);
+        held->text = mem_copy_string(record->value.data, record->value.len);
+        held->text_len = record->value.len;
+    }
+    token_fini(&token);
+}
+
+void statuses_read(struct statuses *s, const struct table_record *record) {
+    char id[SPEC_ID_BYTES_MAX + 1];
+    if (span_equal(record->key, claim_key())) {
+        s->newest_claim[record->partition] = record->offset;
+        return;
+    }
+    if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_SPEC ||
+        kafka_partition_of(id, s->partitions) != record->partition)
+        return;
+    if (record->value.data)
+        read_token(s, id, record);
+    else if (find(s, id))
+        drop(s, find(s, id));
+}
+
+/* --- telling */
+
+static const struct held *held_of(const struct ingest *ingest, const struct registry_entry *entry) {
+    return ingest->statuses ? find(ingest->statuses, entry->id) : NULL;
+}
+
+bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry,
+                    struct token *token) {
+    const struct held *held = held_of(ingest, entry);
+    struct error err;
+    bool newer;
+    if (!held || !held->text ||
+        token_from_json(token, (struct span){held->text, held->text_len}, &newer, &err))
+        return false;
+    if (strcmp(token->born, entry->born) == 0)
+        return true;
+    token_fini(token);
+    return false;
+}
+
+enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry,
+                                const struct token *token, const char **reason) {
+    const struct held *held = held_of(ingest, entry);
+    *reason = held ? held->bad : NULL;
+    for (int i = 0; i < REGISTRY_RECORDS; i++)
+        if (entry->bad[i])
+            *reason = entry->bad[i];
+    if (!*reason && !registry_keys(entry))
+        *reason = "its secret is not there: delete it and register it again";
+    if (*reason)
+        return TOKEN_DISABLED;
+    *reason = token && *token->reason ? token->reason : NULL;
+    return token ? token->state : registry_paused(entry) ? TOKEN_PAUSED : TOKEN_ACTIVE;
+}
+
+static void put_text(struct buf *out, const char *name, const char *text) {
+    buf_printf(out, ",\"%s\":", name);
+    buf_json_string(out, text, strlen(text));
+}
+
+static void put_time(struct buf *out, const char *name, int64_t wall_ms) {
+    char text[CLOCK_TEXT_BYTES];
+    clock_format(wall_ms, text);
+    buf_printf(out, ",\"%s\":\"%s\"", name, text);
+}
+
+static void put_last_error(struct buf *out, const struct token *token) {
+    const struct token_attempt *last = token->attempts_count
+                                           ? &token->attempts[token->attempts_count - 1]
+                                           : NULL;
+    char text[32];
+    if (!last || last->at_ms <= token->last_success_ms)
+        return; /* it has recovered since */
+    snprintf(text, sizeof text, "status %" PRId64, last->status);
+    put_text(out, "last_error", last->status ? text : last->error);
+    put_time(out, "last_error_at", last->at_ms);
+}
+
+static void put_progress(struct buf *out, const struct ingest *ingest,
+                         const struct registry_entry *entry, const struct token *token) {
+    int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
+    bool behind = end > cursor && !(token && token->waiting);
+    buf_printf(out, ",\"cursor\":%" PRId64 ",\"lag\":%" PRId64, cursor, behind ? end - cursor : 0);
+    if (token)
+        put_last_error(out, token);
+    if (token && token->failing_since_ms)
+        put_time(out, "failing_since", token->failing_since_ms);
+    if (token && token->last_success_ms)
+        put_time(out, "last_success", token->last_success_ms);
+    if (token && token->oldest_ms && behind)
+        put_time(out, "waiting_since", token->oldest_ms);
+    if (token && token->written_ms)
+        put_time(out, "as_of", token->written_ms);
+    if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
+        put_time(out, "next_attempt", token->next_attempt_ms);
+    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64,
+               token ? token->delivered : 0, token ? token->dead_lettered : 0);
+    buf_printf(out, ",\"redriven\":%" PRId64, token ? token->redriven_count : 0);
+}
+
+static void put_jobs(struct buf *out, const struct token *token) {
+    buf_puts(out, ",\"jobs\":[");
+    for (int64_t i = 0; token && i < token->jobs_count; i++) {
+        const struct token_job *job = &token->jobs[i];
+        bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
+        buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job,
+                   job->redrive ? "redrive" : "replay");
+        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from,
+                   job->to, job->position);
+        buf_printf(out, ",\"delivered\":%" PRId64, job->delivered);
+        buf_printf(out, ",\"state\":\"%s\"", stands ? token_state_name(token->state) : "running");
+        if (*job->reason) {
+            buf_puts(out, ",\"reason\":");
+            buf_json_string(out, job->reason, strlen(job->reason));
+        }
+        buf_puts(out, "}");
+    }
+    buf_puts(out, "]");
+}
+
+static void put_outcome(struct buf *out, const struct token_outcome *o) {
+    buf_printf(out, "{\"generation\":%" PRId64, o->generation);
+    put_text(out, "command", o->command);
+    put_text(out, "outcome", o->outcome);
+    put_time(out, "at", o->at_ms);
+    if (*o->reason)
+        put_text(out, "reason", o->reason);
+    if (o->delivered >= 0)
+        buf_printf(out, ",\"delivered\":%" PRId64, o->delivered);
+    buf_puts(out, "}");
+}
+
+/* Commands that wait although later ones were applied, and what became of the last ones, newest
+ * first. */
+static void put_commands(struct buf *out, const struct token *token) {
+    buf_puts(out, ",\"pending\":[");
+    for (int64_t i = 0; token && i < token->pending_count; i++)
+        buf_printf(out, "%s%" PRId64, i ? "," : "", token->pending[i]);
+    buf_puts(out, "],\"outcomes\":[");
+    for (int64_t i = token ? token->outcomes_count - 1 : -1; i >= 0; i--) {
+        put_outcome(out, &token->outcomes[i]);
+        buf_puts(out, i ? "," : "");
+    }
+    buf_puts(out, "]");
+}
+
+void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry,
+                      struct buf *out) {
+    struct token read;
+    const struct token *token = statuses_token(ingest, entry, &read) ? &read : NULL;
+    const char *reason;
+    enum token_state state = statuses_state(ingest, entry, token, &reason);
+    buf_printf(out, "{\"state\":\"%s\"", token_state_name(state));
+    if (reason)
+        put_text(out, "reason", reason);
+    if (entry->readable) {
+        put_progress(out, ingest, entry, token);
+        put_jobs(out, token);
+        put_commands(out, token);
+        buf_printf(out, ",\"generation\":%" PRId64, token ? token->generation : 0);
+        put_text(out, "source", entry->source);
+    }
+    buf_puts(out, "}");
+    if (token)
+        token_fini(&read);
+}
+
+static void put_attempt(struct buf *out, const struct token_attempt *a) {
+    char at[CLOCK_TEXT_BYTES];
+    clock_format(a->at_ms, at);
+    buf_printf(out, "{\"at\":\"%s\",\"cursor\":%" PRId64 ",\"attempt\":%" PRId64, at, a->cursor,
+               a->attempt);
+    if (a->status)
+        buf_printf(out, ",\"status\":%" PRId64, a->status);
+    else
+        put_text(out, "error", a->error);
+    buf_printf(out, ",\"duration_ms\":%" PRId64, a->duration_ms);
+    put_text(out, "excerpt", a->excerpt);
+    buf_puts(out, "}");
+}
+
+void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry,
+                       struct buf *out) {
+    struct token token;
+    bool has_token = statuses_token(ingest, entry, &token);
+    buf_puts(out, "[");
+    for (int64_t i = has_token ? token.attempts_count - 1 : -1; i >= 0; i--) {
+        put_attempt(out, &token.attempts[i]);
+        buf_puts(out, i ? "," : "");
+    }
+    buf_puts(out, "]");
+    if (has_token)
+        token_fini(&token);
+}
