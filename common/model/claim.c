@@ -4,13 +4,25 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "common/json/writer.h"
 
 enum { CLAIM_VERSION = 1 };
 
+static void put_number(struct buf *out, const char *name, uint64_t n) {
+    char text[20];
+    snprintf(text, sizeof text, "%016" PRIx64, n);
+    json_member_string(out, name, text);
+}
+
 void claim_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
-    buf_printf(out, "{\"v\":%d,\"owner\":\"%016" PRIx64 "\",\"assignment\":\"%016" PRIx64 "\"}",
-               CLAIM_VERSION, owner, assignment);
+    json_put_object(out);
+    json_member_number(out, "v", CLAIM_VERSION);
+    put_number(out, "owner", owner);
+    put_number(out, "assignment", assignment);
+    json_end_object(out);
 }
 
 static uint64_t number(struct json_object *object, const char *name) {

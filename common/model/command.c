@@ -1,5 +1,5 @@
-/* Commands as records; see command.h. Written and read by hand over json_scan, so that a test's
- * data stays byte for byte. */
+/* Commands as records; see command.h. Read over json_scan, so that a test's data stays byte for
+ * byte. */
 #include "common/model/command.h"
 
 #include <inttypes.h>
@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/number.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
+#include "common/json/writer.h"
 #include "common/model/event.h"
 
 enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
@@ -26,40 +28,36 @@ void command_key(const char *id, char out[COMMAND_KEY_BYTES]) {
 
 /* --- writing */
 
-static void put_cursors(const struct command *c, struct buf *out) {
-    if (!c->cursors)
-        return;
-    buf_puts(out, ",\"cursors\":[");
-    for (size_t i = 0; i < c->cursors_count; i++)
-        buf_printf(out, "%s%" PRId64, i ? "," : "", c->cursors[i]);
-    buf_puts(out, "]");
-}
-
 void command_to_json(const struct command *c, struct buf *out) {
-    buf_printf(out, "{\"v\":%d,\"born\":\"%s\",\"command\":\"%s\"", COMMAND_VERSION, c->born,
-               names[c->kind]);
+    json_put_object(out);
+    json_member_number(out, "v", COMMAND_VERSION);
+    json_member_string(out, "born", c->born);
+    json_member_string(out, "command", names[c->kind]);
     switch (c->kind) {
     case COMMAND_REWIND:
-        buf_printf(out, ",\"cursor\":%" PRId64, c->cursor);
+        json_member_number(out, "cursor", c->cursor);
         break;
     case COMMAND_REPLAY:
-        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64, c->from, c->to);
+        json_member_number(out, "from", c->from);
+        json_member_number(out, "to", c->to);
         break;
     case COMMAND_REDRIVE:
-        put_cursors(c, out);
+        if (c->cursors)
+            json_member_numbers(out, "cursors", c->cursors, c->cursors_count);
         break;
     case COMMAND_TEST:
-        buf_printf(out, ",\"topic\":\"%s\",\"data\":%s", c->topic, c->data);
+        json_member_string(out, "topic", c->topic);
+        json_member_raw(out, "data", span_of(c->data));
         break;
     case COMMAND_END_JOB:
-        buf_printf(out, ",\"job\":%" PRId64, c->job);
+        json_member_number(out, "job", c->job);
         break;
     case COMMAND_RESUME:
     case COMMAND_SKIP:
     case COMMAND_KINDS:
         break;
     }
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 /* --- reading */
@@ -77,26 +75,16 @@ static const struct json_member *find(const struct record *r, const char *name,
     return NULL;
 }
 
-/* A whole number that is not negative; -1 else. */
-static int64_t number_of(struct span text) {
-    char digits[20];
-    if (text.len == 0 || text.len >= sizeof digits)
-        return -1;
-    memcpy(digits, text.data, text.len);
-    digits[text.len] = 0;
-    return digits[strspn(digits, "0123456789")] || text.len > 18 ? -1 : strtoll(digits, NULL, 10);
-}
-
 static int take_number(const struct record *r, const char *name, int64_t *out, struct error *err) {
     const struct json_member *member = find(r, name, JSON_IS_NUMBER);
-    *out = member ? number_of(member->value) : -1;
+    *out = member ? number_parse(member->value) : -1;
     return *out < 0 ? error_set_field(err, name, "must be a whole number that is not negative") : 0;
 }
 
 static int add_cursor(void *arg, size_t index, const struct json_element *element,
                       struct error *err) {
     struct command *c = arg;
-    int64_t cursor = number_of(element->value);
+    int64_t cursor = number_parse(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
         return error_set_field(err, "cursors", "must be a list of at most %d cursors",
                                COMMAND_CURSORS_MAX);

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/json/json_scan.h"
+#include "common/json/writer.h"
 #include "common/model/pattern.h"
 
 #define STORED_BEGIN "{\"topic\":\""
@@ -181,27 +182,22 @@ int event_parse(struct event *event, struct span body, size_t data_max, const ch
 
 /* --- storing */
 
-static void put_text(struct buf *out, const char *name, struct span text) {
-    buf_printf(out, "\"%s\":", name);
-    buf_json_string(out, text.data, text.len);
-    buf_puts(out, ",");
-}
-
 static void put_envelope(struct buf *out, struct span topic, struct span id, struct span key,
                          struct span ts) {
-    buf_puts(out, "{");
-    put_text(out, "topic", topic);
-    put_text(out, "id", id);
+    json_put_object(out);
+    json_member_span(out, "topic", topic);
+    json_member_span(out, "id", id);
     if (key.len)
-        put_text(out, "key", key);
+        json_member_span(out, "key", key);
     if (ts.len)
-        put_text(out, "ts", ts);
+        json_member_span(out, "ts", ts);
 }
 
 /* No string holds a raw line break, so each one stands between tokens. */
 static void put_data(struct buf *out, struct span data) {
+    json_member(out, "data");
     size_t begin = out->len;
-    buf_append(out, data.data, data.len);
+    json_put_raw(out, data);
     for (char *p = out->data + begin; p < out->data + out->len; p++)
         *p = *p == '\n' || *p == '\r' ? ' ' : *p;
 }
@@ -210,10 +206,9 @@ void event_store(const struct event *event, struct buf *out) {
     put_envelope(out, span_of(event->topic), span_of(event->id),
                  (struct span){event->key, event->key_len}, span_of(event->ts));
     if (event->has_source_cursor)
-        buf_printf(out, "\"source_cursor\":%" PRId64 ",", event->source_cursor);
-    buf_puts(out, "\"data\":");
+        json_member_number(out, "source_cursor", event->source_cursor);
     put_data(out, event->data);
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 void event_kafka_key(const struct event *event, struct buf *out) {
@@ -228,8 +223,9 @@ void event_store_tombstone(struct span topic, struct span id, struct span key, s
                            int64_t source_cursor, bool has_source_cursor, struct buf *out) {
     put_envelope(out, topic, id, key, ts);
     if (has_source_cursor && source_cursor >= 0)
-        buf_printf(out, "\"source_cursor\":%" PRId64 ",", source_cursor);
-    buf_puts(out, "\"data\":null}");
+        json_member_number(out, "source_cursor", source_cursor);
+    json_member_raw(out, "data", span_of("null"));
+    json_end_object(out);
 }
 
 /* Behind a member's name, colon, value and comma; NULL where they don't stand as event_store puts
@@ -271,27 +267,16 @@ bool event_stored_valid(struct span stored, struct span topic) {
            memcmp(stored.data + prefix - 2, "\",", 2) == 0;
 }
 
-/* Printf would take as long as all the rest. */
-static void put_number(struct buf *out, const char *name, int64_t n) {
-    char digits[24], *at = digits + sizeof digits;
-    *--at = ',';
-    do
-        *--at = (char)('0' + n % 10);
-    while (n /= 10);
-    buf_puts(out, name);
-    buf_append(out, at, (size_t)(digits + sizeof digits - at));
-}
-
 void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor,
                   bool compacted, struct buf *out) {
-    size_t prefix = STORED_BEGIN_BYTES + topic_len + 2;
+    size_t prefix = STORED_BEGIN_BYTES + topic_len + 1; /* the topic's member, before its comma */
     buf_reserve(out, stored.len + 80);
     buf_append(out, stored.data, prefix);
     if (cursor >= 0)
-        put_number(out, "\"cursor\":", cursor);
+        json_member_number(out, "cursor", cursor);
     if (cursor >= 0 && prev_cursor >= 0)
-        put_number(out, "\"prev_cursor\":", prev_cursor);
+        json_member_number(out, "prev_cursor", prev_cursor);
     if (compacted)
-        buf_puts(out, "\"compacted\":true,");
+        json_member_bool(out, "compacted", true);
     buf_append(out, stored.data + prefix, stored.len - prefix);
 }

@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <math.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/crypto/signature.h"
 #include "common/json/json_scan.h"
+#include "common/json/writer.h"
 #include "common/model/pattern.h"
 #include "common/model/spec_internal.h"
 #include "common/net/url.h"
@@ -372,71 +372,56 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
     return result;
 }
 
-static void put_text(struct buf *out, const char *name, const char *text) {
-    buf_printf(out, ",\"%s\":", name);
-    buf_json_string(out, text, strlen(text));
-}
-
 static void put_duration(struct buf *out, const char *name, int64_t ms) {
     char text[CLOCK_TEXT_BYTES];
     if (ms < 0)
         return;
     clock_format_duration(ms, text);
-    put_text(out, name, text);
+    json_member_string(out, name, text);
 }
 
 static void put_headers(const struct spec *spec, bool values, struct buf *out) {
-    buf_puts(out, values ? ",\"headers\":{" : ",\"headers\":[");
+    (values ? json_member_object : json_member_list)(out, "headers");
     for (size_t i = 0; i < spec->headers_count; i++) {
-        buf_puts(out, i ? "," : "");
-        buf_json_string(out, spec->headers[i].name, strlen(spec->headers[i].name));
-        if (values) {
-            buf_puts(out, ":");
-            buf_json_string(out, spec->headers[i].value, strlen(spec->headers[i].value));
-        }
+        if (values)
+            json_member_string(out, spec->headers[i].name, spec->headers[i].value);
+        else
+            json_put_string(out, spec->headers[i].name);
     }
-    buf_puts(out, values ? "}" : "]");
+    (values ? json_end_object : json_end_list)(out);
 }
 
-static void put_throttle(struct buf *out, double rate) {
-    char text[32];
-    for (int digits = 1; digits <= 17; digits++) { /* the shortest that reads as the same */
-        snprintf(text, sizeof text, "%.*g", digits, rate);
-        if (fabs(strtod(text, NULL) - rate) <= 0)
-            break;
-    }
-    buf_printf(out, ",\"throttle\":%s", text);
+static void put_topics(const struct spec *spec, struct buf *out) {
+    json_member_list(out, "topics");
+    for (size_t i = 0; i < spec->topics_count; i++)
+        json_put_string(out, spec->topics[i]);
+    json_end_list(out);
 }
 
 void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) {
-    buf_puts(out, "{\"id\":");
-    buf_json_string(out, spec->id, strlen(spec->id));
-    put_text(out, "url", spec->url);
-    buf_puts(out, ",\"topics\":[");
-    for (size_t i = 0; i < spec->topics_count; i++) {
-        buf_puts(out, i ? "," : "");
-        buf_json_string(out, spec->topics[i], strlen(spec->topics[i]));
-    }
-    buf_puts(out, "]");
+    json_put_object(out);
+    json_member_string(out, "id", spec->id);
+    json_member_string(out, "url", spec->url);
+    put_topics(spec, out);
     if (spec->throttle > 0)
-        put_throttle(out, spec->throttle);
+        json_member_real(out, "throttle", spec->throttle);
     if (spec->ordering != SPEC_STRICT)
-        put_text(out, "ordering", orderings[spec->ordering]);
+        json_member_string(out, "ordering", orderings[spec->ordering]);
     if (spec->max_in_flight != (spec->ordering == SPEC_STRICT ? 1 : 16))
-        buf_printf(out, ",\"max_in_flight\":%" PRId64, spec->max_in_flight);
+        json_member_number(out, "max_in_flight", spec->max_in_flight);
     put_duration(out, "timeout", spec->timeout_ms);
     if (spec->max_attempts >= 0)
-        buf_printf(out, ",\"max_attempts\":%" PRId64, spec->max_attempts);
+        json_member_number(out, "max_attempts", spec->max_attempts);
     put_duration(out, "backoff_min", spec->backoff_min_ms);
     put_duration(out, "backoff_max", spec->backoff_max_ms);
     put_duration(out, "disable_after", spec->disable_after_ms);
     if (spec->dead_letters_all)
-        put_text(out, "exhausted", "dead_letter");
+        json_member_string(out, "exhausted", "dead_letter");
     if (spec->headers_count)
         put_headers(spec, header_values, out);
     if (spec->description)
-        put_text(out, "description", spec->description);
-    buf_puts(out, "}");
+        json_member_string(out, "description", spec->description);
+    json_end_object(out);
 }
 
 static void wipe(char *text) {

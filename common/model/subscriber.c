@@ -1,7 +1,8 @@
-/* A subscriber's records; see subscriber.h. JSON by json-c; written in a fixed order by hand. */
+/* A subscriber's records; see subscriber.h. Read by json-c; written in a fixed order. */
 #include "common/model/subscriber.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
+#include "common/json/writer.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -10,26 +11,25 @@
 
 #include <openssl/crypto.h>
 
-static void put_string(struct buf *out, const char *name, struct span value) {
-    buf_printf(out, ",\"%s\":", name);
-    buf_json_string(out, value.data, value.len);
+/* What every record of a registration begins with. */
+static void put_begin(struct buf *out, const char *born) {
+    json_put_object(out);
+    json_member_number(out, "v", SUBSCRIBER_VERSION);
+    json_member_string(out, "born", born);
 }
 
 static void put_headers(const struct spec *spec, struct buf *out) {
-    for (size_t i = 0; i < spec->headers_count; i++) {
-        buf_puts(out, i ? "," : "{");
-        buf_json_string(out, spec->headers[i].name, strlen(spec->headers[i].name));
-        buf_puts(out, ":");
-        buf_json_string(out, spec->headers[i].value, strlen(spec->headers[i].value));
-    }
-    buf_puts(out, "}");
+    json_put_object(out);
+    for (size_t i = 0; i < spec->headers_count; i++)
+        json_member_string(out, spec->headers[i].name, spec->headers[i].value);
+    json_end_object(out);
 }
 
 static void put_sealed(struct buf *out, const char *name, const char *id, struct span secret,
                        const struct keyring *keyring) {
     struct buf sealed = {0};
     seal(keyring, span_of(id), secret, &sealed);
-    put_string(out, name, (struct span){sealed.data, sealed.len});
+    json_member_span(out, name, (struct span){sealed.data, sealed.len});
     buf_fini(&sealed);
 }
 
@@ -89,13 +89,14 @@ static int open_sealed(struct json_object *object, const char *name, const char 
 void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring,
                                struct buf *out) {
     struct buf headers = {0};
-    buf_puts(out, "{\"v\":1");
-    put_string(out, "born", span_of(r->born));
-    put_string(out, "source", span_of(r->source));
+    put_begin(out, r->born);
+    json_member_string(out, "source", r->source);
     if (*r->by)
-        put_string(out, "by", span_of(r->by));
-    buf_printf(out, ",\"start\":%" PRId64, r->start);
-    buf_printf(out, "%s,\"spec\":", r->removed ? ",\"removed\":true" : "");
+        json_member_string(out, "by", r->by);
+    json_member_number(out, "start", r->start);
+    if (r->removed)
+        json_member_bool(out, "removed", true);
+    json_member(out, "spec");
     spec_to_json(&r->spec, false, out);
     if (r->spec.headers_count) {
         put_headers(&r->spec, &headers);
@@ -103,7 +104,7 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
         OPENSSL_cleanse(headers.data, headers.cap);
         buf_fini(&headers);
     }
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 /* Puts the opened header values where the spec has their names, so that the one validator reads
@@ -168,19 +169,27 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
 
 /* --- keys */
 
+static void put_old_secrets(const struct subscriber_keys *keys, const char *id,
+                            const struct keyring *keyring, struct buf *out) {
+    json_member_list(out, "old");
+    for (size_t i = 0; i < keys->old_count; i++) {
+        json_put_object(out);
+        json_member_number(out, "until", keys->old[i].until_ms);
+        put_sealed(out, "secret", id, span_of(keys->old[i].secret), keyring);
+        json_end_object(out);
+    }
+    json_end_list(out);
+}
+
 void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
                              const struct keyring *keyring, struct buf *out) {
-    buf_puts(out, "{\"v\":1");
-    put_string(out, "born", span_of(keys->born));
+    put_begin(out, keys->born);
     put_sealed(out, "secret", id, span_of(keys->secret), keyring);
-    for (size_t i = 0; i < keys->old_count; i++) {
-        buf_printf(out, "%s\"until\":%" PRId64, i ? ",{" : ",\"old\":[{", keys->old[i].until_ms);
-        put_sealed(out, "secret", id, span_of(keys->old[i].secret), keyring);
-        buf_puts(out, i + 1 < keys->old_count ? "}" : "}]");
-    }
+    if (keys->old_count)
+        put_old_secrets(keys, id, keyring, out);
     if (*keys->token)
-        put_string(out, "token", span_of(keys->token));
-    buf_puts(out, "}");
+        json_member_string(out, "token", keys->token);
+    json_end_object(out);
 }
 
 static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring,
@@ -249,8 +258,9 @@ void subscriber_keys_fini(struct subscriber_keys *keys) {
 /* --- wanted state */
 
 void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out) {
-    buf_printf(out, "{\"v\":1,\"born\":\"%s\",\"paused\":%s}", want->born,
-               want->paused ? "true" : "false");
+    put_begin(out, want->born);
+    json_member_bool(out, "paused", want->paused);
+    json_end_object(out);
 }
 
 int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer,
@@ -307,9 +317,10 @@ enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_
 }
 
 void subscriber_check_to_json(const struct keyring *keyring, struct buf *out) {
-    buf_puts(out, "{\"v\":1");
+    json_put_object(out);
+    json_member_number(out, "v", SUBSCRIBER_VERSION);
     put_sealed(out, "check", "", span_of("ess"), keyring);
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 int subscriber_check_from_json(struct span text, const struct keyring *keyring, bool *old_key,

@@ -1,4 +1,4 @@
-/* The replay token as a record; see token.h. Read by json-c, written in a fixed order by hand. */
+/* The replay token as a record; see token.h. Read by json-c, written in a fixed order. */
 #include "common/model/token.h"
 
 #include <inttypes.h>
@@ -10,6 +10,7 @@
 #include "common/base/utf8.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
+#include "common/json/writer.h"
 
 static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
 
@@ -82,143 +83,130 @@ void token_fini(struct token *t) {
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
 }
 
-static void put_string(struct buf *out, const char *name, const char *text) {
-    buf_printf(out, ",\"%s\":", name);
-    buf_json_string(out, text, strlen(text));
-}
-
-static void put_number(struct buf *out, const char *name, int64_t n) {
-    buf_printf(out, ",\"%s\":%" PRId64, name, n);
-}
-
 static void put_attempt(struct buf *out, const struct token_attempt *a) {
-    buf_printf(out, "{\"at\":%" PRId64, a->at_ms);
-    put_number(out, "cursor", a->cursor);
-    put_number(out, "attempt", a->attempt);
+    json_put_object(out);
+    json_member_number(out, "at", a->at_ms);
+    json_member_number(out, "cursor", a->cursor);
+    json_member_number(out, "attempt", a->attempt);
     if (a->status)
-        put_number(out, "status", a->status);
+        json_member_number(out, "status", a->status);
     else
-        put_string(out, "error", a->error);
-    put_number(out, "duration_ms", a->duration_ms);
+        json_member_string(out, "error", a->error);
+    json_member_number(out, "duration_ms", a->duration_ms);
     if (*a->excerpt)
-        put_string(out, "excerpt", a->excerpt);
-    buf_puts(out, "}");
+        json_member_string(out, "excerpt", a->excerpt);
+    json_end_object(out);
 }
 
 static void put_attempts(struct buf *out, const struct token *t) {
-    buf_puts(out, ",\"attempts\":[");
-    for (int64_t i = 0; i < t->attempts_count; i++) {
-        buf_puts(out, i ? "," : "");
+    json_member_list(out, "attempts");
+    for (int64_t i = 0; i < t->attempts_count; i++)
         put_attempt(out, &t->attempts[i]);
-    }
-    buf_puts(out, "]");
+    json_end_list(out);
 }
 
 static void put_settled(struct buf *out, const struct token_range *settled, int64_t count) {
-    buf_puts(out, count ? ",\"settled\":[" : "");
+    if (count == 0)
+        return;
+    json_member_list(out, "settled");
     for (int64_t i = 0; i < count; i++)
-        buf_printf(out, "%s[%" PRId64 ",%" PRId64 "]", i ? "," : "", settled[i].from,
-                   settled[i].to);
-    buf_puts(out, count ? "]" : "");
-}
-
-static void put_job(struct buf *out, const struct token_job *job) {
-    buf_printf(out, "{\"job\":%" PRId64 ",\"redrive\":%s", job->job,
-               job->redrive ? "true" : "false");
-    put_number(out, "from", job->from);
-    put_number(out, "to", job->to);
-    put_number(out, "position", job->position);
-    put_number(out, "last", job->last);
-    put_number(out, "delivered", job->delivered);
-    put_settled(out, job->settled, job->settled_count);
-    buf_puts(out, job->cursors_count ? ",\"cursors\":[" : "");
-    for (int64_t i = 0; i < job->cursors_count; i++)
-        buf_printf(out, "%s%" PRId64, i ? "," : "", job->cursors[i]);
-    buf_puts(out, job->cursors_count ? "]" : "");
-    if (*job->reason)
-        put_string(out, "reason", job->reason);
-    buf_puts(out, "}");
-}
-
-static void put_jobs(struct buf *out, const struct token *t) {
-    buf_puts(out, t->jobs_count ? ",\"jobs\":[" : "");
-    for (int64_t i = 0; i < t->jobs_count; i++) {
-        buf_puts(out, i ? "," : "");
-        put_job(out, &t->jobs[i]);
-    }
-    buf_puts(out, t->jobs_count ? "]" : "");
-}
-
-static void put_truth(struct buf *out, const char *name, bool truth) {
-    buf_printf(out, ",\"%s\":%s", name, truth ? "true" : "false");
+        json_put_numbers(out, (const int64_t[]){settled[i].from, settled[i].to}, 2);
+    json_end_list(out);
 }
 
 static void put_offsets(struct buf *out, const char *name, const int64_t *offsets, int64_t count) {
-    if (count == 0)
+    if (count)
+        json_member_numbers(out, name, offsets, (size_t)count);
+}
+
+static void put_job(struct buf *out, const struct token_job *job) {
+    json_put_object(out);
+    json_member_number(out, "job", job->job);
+    json_member_bool(out, "redrive", job->redrive);
+    json_member_number(out, "from", job->from);
+    json_member_number(out, "to", job->to);
+    json_member_number(out, "position", job->position);
+    json_member_number(out, "last", job->last);
+    json_member_number(out, "delivered", job->delivered);
+    put_settled(out, job->settled, job->settled_count);
+    put_offsets(out, "cursors", job->cursors, job->cursors_count);
+    if (*job->reason)
+        json_member_string(out, "reason", job->reason);
+    json_end_object(out);
+}
+
+static void put_jobs(struct buf *out, const struct token *t) {
+    if (t->jobs_count == 0)
         return;
-    buf_printf(out, ",\"%s\":[", name);
-    for (int64_t i = 0; i < count; i++)
-        buf_printf(out, "%s%" PRId64, i ? "," : "", offsets[i]);
-    buf_puts(out, "]");
+    json_member_list(out, "jobs");
+    for (int64_t i = 0; i < t->jobs_count; i++)
+        put_job(out, &t->jobs[i]);
+    json_end_list(out);
+}
+
+static void put_outcome(struct buf *out, const struct token_outcome *o) {
+    json_put_object(out);
+    json_member_number(out, "generation", o->generation);
+    json_member_number(out, "at", o->at_ms);
+    json_member_string(out, "command", o->command);
+    json_member_string(out, "outcome", o->outcome);
+    if (*o->reason)
+        json_member_string(out, "reason", o->reason);
+    if (o->delivered >= 0)
+        json_member_number(out, "delivered", o->delivered);
+    json_end_object(out);
 }
 
 static void put_outcomes(struct buf *out, const struct token *t) {
-    buf_puts(out, t->outcomes_count ? ",\"outcomes\":[" : "");
-    for (int64_t i = 0; i < t->outcomes_count; i++) {
-        const struct token_outcome *o = &t->outcomes[i];
-        buf_printf(out, "%s{\"generation\":%" PRId64, i ? "," : "", o->generation);
-        put_number(out, "at", o->at_ms);
-        put_string(out, "command", o->command);
-        put_string(out, "outcome", o->outcome);
-        if (*o->reason)
-            put_string(out, "reason", o->reason);
-        if (o->delivered >= 0)
-            put_number(out, "delivered", o->delivered);
-        buf_puts(out, "}");
-    }
-    buf_puts(out, t->outcomes_count ? "]" : "");
+    if (t->outcomes_count == 0)
+        return;
+    json_member_list(out, "outcomes");
+    for (int64_t i = 0; i < t->outcomes_count; i++)
+        put_outcome(out, &t->outcomes[i]);
+    json_end_list(out);
 }
 
 void token_to_json(const struct token *t, struct buf *out) {
     char hash[20];
-    buf_printf(out, "{\"v\":%d", TOKEN_VERSION);
-    put_string(out, "born", t->born);
-    put_string(out, "feed", t->feed);
-    put_number(out, "position", t->position);
-    put_number(out, "last", t->last);
+    json_put_object(out);
+    json_member_number(out, "v", TOKEN_VERSION);
+    json_member_string(out, "born", t->born);
+    json_member_string(out, "feed", t->feed);
+    json_member_number(out, "position", t->position);
+    json_member_number(out, "last", t->last);
     snprintf(hash, sizeof hash, "%016" PRIx64,
              t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
-    put_string(out, "last_id_hash", hash);
-    put_truth(out, "compacted", t->compacted);
-    put_truth(out, "waiting", t->waiting);
-    put_string(out, "state", token_state_name(t->state));
+    json_member_string(out, "last_id_hash", hash);
+    json_member_bool(out, "compacted", t->compacted);
+    json_member_bool(out, "waiting", t->waiting);
+    json_member_string(out, "state", token_state_name(t->state));
     if (*t->reason)
-        put_string(out, "reason", t->reason);
-    put_number(out, "generation", t->generation);
-    put_number(out, "applied", t->applied);
-    put_number(out, "epoch", t->epoch);
-    put_number(out, "n", t->number);
-    put_number(out, "failing_since", t->failing_since_ms);
-    put_number(out, "failing_ms", t->failing_ms);
-    put_number(out, "next_attempt", t->next_attempt_ms);
-    put_number(out, "written", t->written_ms);
-    put_number(out, "last_success", t->last_success_ms);
-    put_number(out, "oldest", t->oldest_ms);
-    put_truth(out, "given_up", t->given_up);
-    put_number(out, "refused_in_row", t->refused_in_row);
+        json_member_string(out, "reason", t->reason);
+    json_member_number(out, "generation", t->generation);
+    json_member_number(out, "applied", t->applied);
+    json_member_number(out, "epoch", t->epoch);
+    json_member_number(out, "n", t->number);
+    json_member_number(out, "failing_since", t->failing_since_ms);
+    json_member_number(out, "failing_ms", t->failing_ms);
+    json_member_number(out, "next_attempt", t->next_attempt_ms);
+    json_member_number(out, "written", t->written_ms);
+    json_member_number(out, "last_success", t->last_success_ms);
+    json_member_number(out, "oldest", t->oldest_ms);
+    json_member_bool(out, "given_up", t->given_up);
+    json_member_number(out, "refused_in_row", t->refused_in_row);
     if (t->skipping)
-        put_number(out, "skipping", t->skipping);
-    put_number(out, "delivered", t->delivered);
-    put_number(out, "dead_lettered", t->dead_lettered);
-    put_number(out, "redriven", t->redriven);
-    put_number(out, "redriven_count", t->redriven_count);
+        json_member_number(out, "skipping", t->skipping);
+    json_member_number(out, "delivered", t->delivered);
+    json_member_number(out, "dead_lettered", t->dead_lettered);
+    json_member_number(out, "redriven", t->redriven);
+    json_member_number(out, "redriven_count", t->redriven_count);
     put_attempts(out, t);
     put_settled(out, t->settled, t->settled_count);
     put_jobs(out, t);
     put_offsets(out, "pending", t->pending, t->pending_count);
     put_offsets(out, "redriven_letters", t->redriven_letters, t->redriven_letters_count);
     put_outcomes(out, t);
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 /* --- reading */
