@@ -166,14 +166,15 @@ static bool accept_one(struct http_server *server) {
     return fd >= 0;
 }
 
+/* libmicrohttpd 1.0 opens a connection only when it runs: run after each, so that the limits see
+ * it. */
 static void on_connections(void *arg, uint32_t events) {
     struct http_server *server = arg;
     (void)events;
-    for (int n = 0; n < ACCEPTS_A_TURN && server->connections_count < server->connections_max &&
-                    accept_one(server);
+    for (int n = 0; n < ACCEPTS_A_TURN && server->listener.set &&
+                    server->connections_count < server->connections_max && accept_one(server);
          n++)
-        continue;
-    run(server);
+        run(server);
     if (server->connections_count >= server->connections_max)
         loop_io_clear(server->loop, &server->listener);
 }

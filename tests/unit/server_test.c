@@ -1,6 +1,8 @@
-/* The HTTP server's end: what its service has freed is asked no more. */
+/* The HTTP server's limits of connections, and its end: what its service has freed is asked no
+ * more. */
 #include "loop_fixture.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +21,7 @@ static void handle(void *arg, struct http_request *request) {
     fail_msg("the service was handed a request");
 }
 
-static struct http_server *make_server(bool with_admit) {
+static struct http_server *make_limited(bool with_admit, int64_t connections, int64_t per_address) {
     static const struct http_route routes[] = {{"GET", "/a", handle, false, 0},
                                                {"POST", "/a", handle, false, 0}};
     const struct http_server_options options = {.listen = "127.0.0.1:0",
@@ -27,12 +29,16 @@ static struct http_server *make_server(bool with_admit) {
                                                 .body_timeout_ms = 60000,
                                                 .routes = routes,
                                                 .routes_count = 2,
+                                                .max_connections = connections,
+                                                .max_connections_per_address = per_address,
                                                 .admit = with_admit ? admit : NULL};
     struct error err;
     struct http_server *server = http_server_new(loop, &options, &err);
     assert_non_null(server);
     return server;
 }
+
+static struct http_server *make_server(bool with_admit) { return make_limited(with_admit, 0, 0); }
 
 static int connect_to(struct http_server *server) {
     const struct sockaddr_in6 address = {.sin6_family = AF_INET6};
@@ -41,6 +47,7 @@ static int connect_to(struct http_server *server) {
     assert_int_equal(MHD_add_connection(server->daemon, ends[0], (const struct sockaddr *)&address,
                                         sizeof address),
                      MHD_YES);
+    MHD_run(server->daemon); /* libmicrohttpd 1.0 opens it only now */
     return ends[1];
 }
 
@@ -78,12 +85,54 @@ static void test_a_body_that_is_whole_while_the_server_goes_is_not_handled(void 
     check_stopping(fd);
 }
 
+enum { CALLERS = 6, CALLERS_MAX = 2 };
+
+/* All of them at once, before the server looks; how many it turned away. */
+static int call_at_once(struct http_server *server) {
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    int fds[CALLERS], ended = 0;
+    assert_int_equal(getsockname(server->listen_fd, (struct sockaddr *)&address, &len), 0);
+    for (int i = 0; i < CALLERS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], (const struct sockaddr *)&address, len), 0);
+    }
+    for (int turn = 0; turn < 3; turn++)
+        turn_once();
+    assert_int_equal(http_server_connections(server), CALLERS_MAX);
+    for (int i = 0; i < CALLERS; i++) {
+        char byte;
+        ended += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0 || errno != EAGAIN;
+        close(fds[i]);
+    }
+    return ended;
+}
+
+static void test_connections_beyond_the_most_wait_and_are_not_turned_away(void **state) {
+    (void)state;
+    struct http_server *server = make_limited(false, CALLERS_MAX, 0);
+    assert_int_equal(call_at_once(server), 0);
+    http_server_free(server);
+}
+
+static void test_connections_beyond_the_most_of_their_address_are_turned_away(void **state) {
+    (void)state;
+    struct http_server *server = make_limited(false, 0, CALLERS_MAX);
+    assert_int_equal(call_at_once(server), CALLERS - CALLERS_MAX);
+    http_server_free(server);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_request_that_comes_while_the_server_goes_is_told_so,
                                         make_loop, free_loop),
         cmocka_unit_test_setup_teardown(
             test_a_body_that_is_whole_while_the_server_goes_is_not_handled, make_loop, free_loop),
+        cmocka_unit_test_setup_teardown(
+            test_connections_beyond_the_most_wait_and_are_not_turned_away, make_loop, free_loop),
+        cmocka_unit_test_setup_teardown(
+            test_connections_beyond_the_most_of_their_address_are_turned_away, make_loop,
+            free_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
