@@ -29,7 +29,7 @@ struct keyring;
 struct waiters;
 struct places_batch;
 struct query;
-struct statuses;
+struct subscriber_statuses;
 struct times;
 
 enum publish_outcome {
@@ -54,14 +54,14 @@ struct ingest {
     struct query *places_queries;      /* places that wait to be asked for, */
     struct places_batch *places_batch; /* and those that are being asked for */
     struct genesis genesis;
-    struct feed *feed;               /* NULL until the topics are there */
-    struct waiters *waiters;         /* likewise */
-    struct token_reads *token_reads; /* by access token */
-    struct registry *registry;       /* likewise */
-    struct statuses *statuses;       /* likewise; the registry's */
-    struct changes_of *changes;      /* records about subscribers on their way, by id */
-    struct claims_of *claims;        /* to ids, while they are registered, by id */
-    struct folder *folder;           /* NULL until the registry is loaded */
+    struct feed *feed;                    /* NULL until the topics are there */
+    struct waiters *waiters;              /* likewise */
+    struct token_reads *token_reads;      /* by access token */
+    struct registry *registry;            /* likewise */
+    struct subscriber_statuses *statuses; /* likewise; the registry's */
+    struct changes_of *changes;           /* records about subscribers on their way, by id */
+    struct claims_of *claims;             /* to ids, while they are registered, by id */
+    struct folder *folder;                /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES];

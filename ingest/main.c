@@ -13,18 +13,18 @@
 #include "common/kafka/times.h"
 #include "common/version.h"
 #include "ingest/access/auth.h"
-#include "ingest/api/commands.h"
+#include "ingest/api/command_api.h"
 #include "ingest/api/keys.h"
+#include "ingest/api/monitoring.h"
 #include "ingest/api/openapi.h"
 #include "ingest/api/register.h"
-#include "ingest/api/status.h"
-#include "ingest/api/subscribers.h"
+#include "ingest/api/subscriber_api.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
 #include "ingest/publish/publish.h"
 #include "ingest/read/dead_letters.h"
+#include "ingest/read/log_stream.h"
 #include "ingest/read/page.h"
-#include "ingest/read/stream.h"
 #include "ingest/registry/registry.h"
 #include "ingest/startup.h"
 
@@ -37,28 +37,28 @@ static const struct http_route routes[] = {
     {"POST", "/publish", publish_handle, true, AUTH_PUBLISH},
     {"GET", "/ess/replay", page_replay, false, AUTH_READ},
     {"GET", "/ess/poll", page_poll, false, AUTH_READ},
-    {"GET", "/ess/stream", stream_events, false, AUTH_READ},
-    {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
-    {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
-    {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
+    {"GET", "/ess/stream", log_stream_events, false, AUTH_READ},
+    {"GET", "/healthz", monitoring_healthz, false, BEARER_OPEN},
+    {"GET", "/readyz", monitoring_readyz, false, BEARER_OPEN},
+    {"GET", "/metrics", monitoring_metrics, false, BEARER_ADMIN},
     {"GET", "/openapi.json", openapi_handle, false, BEARER_OPEN},
     {"POST", "/register", register_handle, false, AUTH_REGISTER},
     {"POST", "/ess/subscribers", register_handle, false, AUTH_REGISTER},
-    {"GET", "/ess/subscribers", subscribers_list, false, AUTH_REGISTER},
-    {"GET", "/ess/subscribers/{id}", subscribers_show, false, AUTH_SUBSCRIBER},
-    {"PUT", "/ess/subscribers/{id}", subscribers_replace, false, AUTH_REPLACE},
-    {"DELETE", "/ess/subscribers/{id}", subscribers_delete, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/pause", commands_pause, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/resume", commands_resume, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/skip", commands_skip, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/rewind", commands_rewind, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/replay", commands_replay, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/redrive", commands_redrive, false, AUTH_SUBSCRIBER},
-    {"POST", "/ess/subscribers/{id}/test", commands_test, false, AUTH_SUBSCRIBER},
-    {"DELETE", "/ess/subscribers/{id}/jobs/{job}", commands_end_job, false, AUTH_SUBSCRIBER},
+    {"GET", "/ess/subscribers", subscriber_api_list, false, AUTH_REGISTER},
+    {"GET", "/ess/subscribers/{id}", subscriber_api_show, false, AUTH_SUBSCRIBER},
+    {"PUT", "/ess/subscribers/{id}", subscriber_api_replace, false, AUTH_REPLACE},
+    {"DELETE", "/ess/subscribers/{id}", subscriber_api_delete, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/pause", command_api_pause, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/resume", command_api_resume, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/skip", command_api_skip, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/rewind", command_api_rewind, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/replay", command_api_replay, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/redrive", command_api_redrive, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/test", command_api_test, false, AUTH_SUBSCRIBER},
+    {"DELETE", "/ess/subscribers/{id}/jobs/{job}", command_api_end_job, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/rotate", keys_rotate, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/token", keys_token, false, AUTH_SUBSCRIBER},
-    {"GET", "/ess/subscribers/{id}/attempts", subscribers_attempts, false, AUTH_SUBSCRIBER},
+    {"GET", "/ess/subscribers/{id}/attempts", subscriber_api_attempts, false, AUTH_SUBSCRIBER},
     {"GET", "/ess/subscribers/{id}/dead-letters", dead_letters_handle, false, AUTH_SUBSCRIBER},
 };
 

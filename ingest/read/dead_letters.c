@@ -16,7 +16,7 @@
 #include "ingest/ingest.h"
 #include "ingest/read/pull.h"
 #include "ingest/registry/registry.h"
-#include "ingest/registry/statuses.h"
+#include "ingest/registry/subscriber_status.h"
 
 enum {
     LIMIT_DEFAULT = 100,
@@ -266,7 +266,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     }
     struct search *s = mem_zero(sizeof *s);
     *s = (struct search){.ingest = ingest, .request = request, .limit = limit, .before = before};
-    s->has_token = statuses_token(ingest, entry, &s->token);
+    s->has_token = subscriber_status_token(ingest, entry, &s->token);
     memcpy(s->id, entry->id, sizeof s->id);
     memcpy(s->born, entry->born, sizeof s->born);
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);

@@ -8,8 +8,8 @@
 
 #include "common/base/clock.h"
 #include "ingest/access/auth.h"
+#include "ingest/read/log_stream.h"
 #include "ingest/read/pull.h"
-#include "ingest/read/stream.h"
 
 enum {
     ANSWER_BYTES_MAX = 8 * 1024 * 1024,
@@ -161,8 +161,8 @@ void page_replay(void *arg, struct http_request *request) {
     static const struct pull_kind kind = {"since_cursor", go, abandon, lapse, end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
-    if (stream_accepted(request)) {
-        stream_replay(arg, request);
+    if (log_stream_accepted(request)) {
+        log_stream_replay(arg, request);
         return;
     }
     struct page *page = page_new(&kind, arg, request);

@@ -10,7 +10,7 @@
 #include "ingest/ingest.h"
 #include "ingest/registry/change.h"
 #include "ingest/registry/claims.h"
-#include "ingest/registry/statuses.h"
+#include "ingest/registry/subscriber_status.h"
 
 struct registry {
     struct ingest *ingest;
@@ -292,7 +292,7 @@ static void on_record(void *arg, const struct table_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
     if (record->topic == r->topics[1])
-        statuses_read(r->ingest->statuses, record);
+        subscriber_status_read(r->ingest->statuses, record);
     else if (kind == SUBSCRIBER_KEY_CHECK)
         read_check(r, record);
     else if (kind != SUBSCRIBER_KEY_OTHER &&
@@ -342,7 +342,7 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
                                           .trouble = on_trouble,
                                           .failed = on_failed,
                                           .arg = r};
-    ingest->statuses = statuses_new(ingest->genesis.subscriber_partitions);
+    ingest->statuses = subscriber_status_new(ingest->genesis.subscriber_partitions);
     r->table = table_new(ingest->loop, &options, err);
     if (!r->table) {
         registry_free(r);
@@ -361,7 +361,7 @@ void registry_free(struct registry *r) {
     HASH_ITER(hh, r->entries, entry, next)
         entry_free(r, entry);
     r->ingest->subscribers_trouble = NULL;
-    statuses_free(r->ingest->statuses);
+    subscriber_status_free(r->ingest->statuses);
     r->ingest->statuses = NULL;
     buf_fini(&r->check);
     free(r);

@@ -1,5 +1,5 @@
-/* Health and metrics of ess-ingest; see status.h. */
-#include "ingest/api/status.h"
+/* Health and metrics of ess-ingest; see monitoring.h. */
+#include "ingest/api/monitoring.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include "ingest/read/pull.h"
 #include "ingest/registry/registry.h"
 
-void status_healthz(void *arg, struct http_request *request) {
+void monitoring_healthz(void *arg, struct http_request *request) {
     struct buf body = {0};
     (void)arg;
     if (!http_request_no_query(request))
@@ -32,7 +32,7 @@ static const char *why_not_ready(const struct ingest *ingest) {
                                 : "the log and the subscribers are being read";
 }
 
-void status_readyz(void *arg, struct http_request *request) {
+void monitoring_readyz(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct buf body = {0};
     struct error err;
@@ -73,7 +73,7 @@ static void feed_metrics(const struct feed *feed, struct buf *out) {
     metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
 }
 
-void status_metrics(void *arg, struct http_request *request) {
+void monitoring_metrics(void *arg, struct http_request *request) {
     static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
                                                            "refused", "unavailable"};
     struct ingest *ingest = arg;

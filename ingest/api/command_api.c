@@ -1,6 +1,6 @@
-/* Commands; see commands.h and common/model/command.h. Everything that depends on when it was asked
- * is decided here. */
-#include "ingest/api/commands.h"
+/* Commands; see command_api.h and common/model/command.h. Everything that depends on when it was
+ * asked is decided here. */
+#include "ingest/api/command_api.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "ingest/read/places.h"
 #include "ingest/registry/change.h"
 #include "ingest/registry/registry.h"
-#include "ingest/registry/statuses.h"
+#include "ingest/registry/subscriber_status.h"
 
 static const char *const no_members[] = {NULL};
 
@@ -31,7 +31,7 @@ static bool has_too_many(struct call *call) {
     struct token token;
     struct error err;
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
-    bool has_token = statuses_token(call->ingest, entry, &token);
+    bool has_token = subscriber_status_token(call->ingest, entry, &token);
     bool too_many = registry_old_command(entry) > (has_token ? token.applied : -1);
     if (has_token)
         token_fini(&token);
@@ -95,7 +95,7 @@ static void send_command(struct call *call) {
 
 /* --- pause and resume */
 
-void commands_pause(void *arg, struct http_request *request) {
+void command_api_pause(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = begin(arg, request, COMMAND_KINDS, no_members,
                               &body); /* it is wanted state, no command */
@@ -107,7 +107,7 @@ void commands_pause(void *arg, struct http_request *request) {
 }
 
 /* Also for one that is not paused but disabled, or backs off. */
-void commands_resume(void *arg, struct http_request *request) {
+void command_api_resume(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = begin(arg, request, COMMAND_RESUME, no_members, &body);
     if (!call)
@@ -120,7 +120,7 @@ void commands_resume(void *arg, struct http_request *request) {
 
 /* --- skip */
 
-void commands_skip(void *arg, struct http_request *request) {
+void command_api_skip(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = begin(arg, request, COMMAND_SKIP, no_members, &body);
     if (call)
@@ -149,7 +149,7 @@ static void on_rewind_place(void *arg, const struct place *places, const struct 
     send_command(call);
 }
 
-void commands_rewind(void *arg, struct http_request *request) {
+void command_api_rewind(void *arg, struct http_request *request) {
     static const char *const members[] = {"cursor", "time", NULL};
     struct error err;
     struct body body;
@@ -203,7 +203,7 @@ static bool has_too_many_jobs(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     struct token token;
     struct error err;
-    if (!statuses_token(call->ingest, entry, &token))
+    if (!subscriber_status_token(call->ingest, entry, &token))
         return false;
     bool too_many = token.jobs_count >= TOKEN_JOBS_MAX;
     token_fini(&token);
@@ -214,7 +214,7 @@ static bool has_too_many_jobs(struct call *call) {
     return true;
 }
 
-void commands_replay(void *arg, struct http_request *request) {
+void command_api_replay(void *arg, struct http_request *request) {
     static const char *const members[] = {"from", "to", NULL};
     struct error err;
     struct body body;
@@ -263,7 +263,7 @@ static int take_cursors(struct command *command, const struct json_member *membe
     return 0;
 }
 
-void commands_redrive(void *arg, struct http_request *request) {
+void command_api_redrive(void *arg, struct http_request *request) {
     static const char *const members[] = {"cursors", NULL};
     struct error err;
     struct body body;
@@ -301,7 +301,7 @@ static char *copy_data(const struct ingest *ingest, const char *topic, struct sp
     return data;
 }
 
-void commands_test(void *arg, struct http_request *request) {
+void command_api_test(void *arg, struct http_request *request) {
     static const char *const members[] = {"topic", "data", NULL};
     struct error err, reason;
     struct body body;
@@ -330,7 +330,7 @@ void commands_test(void *arg, struct http_request *request) {
 static bool may_run(const struct ingest *ingest, const struct registry_entry *entry, int64_t job) {
     struct token token;
     bool found;
-    if (!statuses_token(ingest, entry, &token))
+    if (!subscriber_status_token(ingest, entry, &token))
         return true;
     found = job > token.generation;
     for (int64_t i = 0; i < token.jobs_count; i++)
@@ -341,7 +341,7 @@ static bool may_run(const struct ingest *ingest, const struct registry_entry *en
     return found;
 }
 
-void commands_end_job(void *arg, struct http_request *request) {
+void command_api_end_job(void *arg, struct http_request *request) {
     struct error err;
     struct body body;
     const char *text = http_request_segment(request, 1);

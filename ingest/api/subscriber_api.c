@@ -1,5 +1,5 @@
-/* Subscribers by HTTP; see subscribers.h. */
-#include "ingest/api/subscribers.h"
+/* Subscribers by HTTP; see subscriber_api.h. */
+#include "ingest/api/subscriber_api.h"
 
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -19,7 +19,7 @@
 #include "ingest/registry/change.h"
 #include "ingest/registry/records.h"
 #include "ingest/registry/registry.h"
-#include "ingest/registry/statuses.h"
+#include "ingest/registry/subscriber_status.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1, LIST_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -53,7 +53,7 @@ static void put_entry(const struct ingest *ingest, const struct http_request *re
         buf_printf(out, "{\"id\":\"%s\"", entry->id);
     }
     buf_puts(out, ",\"status\":");
-    statuses_to_json(ingest, entry, out);
+    subscriber_status_to_json(ingest, entry, out);
     buf_puts(out, "}");
 }
 
@@ -67,7 +67,7 @@ static struct registry_entry *asked_for(struct ingest *ingest, struct http_reque
     return NULL;
 }
 
-void subscribers_show(void *arg, struct http_request *request) {
+void subscriber_api_show(void *arg, struct http_request *request) {
     struct buf body = {0};
     char etag[32];
     const struct registry_entry *entry = asked_for(arg, request);
@@ -80,13 +80,13 @@ void subscribers_show(void *arg, struct http_request *request) {
     http_answer(request, 200, "application/json", &body);
 }
 
-void subscribers_attempts(void *arg, struct http_request *request) {
+void subscriber_api_attempts(void *arg, struct http_request *request) {
     struct buf body = {0};
     const struct registry_entry *entry = asked_for(arg, request);
     if (!entry)
         return;
     buf_puts(&body, "{\"attempts\":");
-    statuses_attempts(arg, entry, &body);
+    subscriber_status_attempts(arg, entry, &body);
     buf_puts(&body, "}\n");
     http_answer(request, 200, "application/json", &body);
 }
@@ -123,8 +123,9 @@ static bool listed(const struct ingest *ingest, const struct http_request *reque
         return false;
     if (list->state < 0)
         return true;
-    bool has_token = statuses_token(ingest, entry, &token);
-    enum token_state state = statuses_state(ingest, entry, has_token ? &token : NULL, &reason);
+    bool has_token = subscriber_status_token(ingest, entry, &token);
+    enum token_state state = subscriber_status_state(ingest, entry, has_token ? &token : NULL,
+                                                     &reason);
     if (has_token)
         token_fini(&token);
     return (int)state == list->state;
@@ -170,7 +171,7 @@ static void put_list(const struct ingest *ingest, const struct http_request *req
     free(found);
 }
 
-void subscribers_list(void *arg, struct http_request *request) {
+void subscriber_api_list(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct list list;
     struct error err;
@@ -319,7 +320,7 @@ static bool if_match(const struct http_request *request, const struct registry_e
     return !wanted || strcmp(wanted, "*") == 0 || strstr(wanted, etag);
 }
 
-void subscribers_replace(void *arg, struct http_request *request) {
+void subscriber_api_replace(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct spec spec;
     struct error err;
@@ -352,7 +353,7 @@ void subscribers_replace(void *arg, struct http_request *request) {
 
 /* --- deleting */
 
-void subscribers_delete(void *arg, struct http_request *request) {
+void subscriber_api_delete(void *arg, struct http_request *request) {
     struct call *call = call_begin(arg, request, CALL_DELETES);
     if (!call)
         return;

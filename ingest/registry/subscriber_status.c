@@ -1,6 +1,6 @@
-/* How subscribers fare; see statuses.h. 10,000 tokens are kept as bytes, and read as they are asked
- * for. */
-#include "ingest/registry/statuses.h"
+/* How subscribers fare; see subscriber_status.h. 10,000 tokens are kept as bytes, and read as they
+ * are asked for. */
+#include "ingest/registry/subscriber_status.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,28 +24,28 @@ struct held {
     char *bad; /* where the newest one stands, and why it cannot be read; NULL: it can */
 };
 
-struct statuses {
+struct subscriber_statuses {
     struct held *all;
     int32_t partitions;
     int64_t newest_claim[SUBSCRIBER_PARTITIONS_MAX]; /* offset; -1: none */
 };
 
-struct statuses *statuses_new(int32_t partitions) {
-    struct statuses *s = mem_zero(sizeof *s);
+struct subscriber_statuses *subscriber_status_new(int32_t partitions) {
+    struct subscriber_statuses *s = mem_zero(sizeof *s);
     s->partitions = partitions;
     for (int32_t i = 0; i < partitions; i++)
         s->newest_claim[i] = -1;
     return s;
 }
 
-static void drop(struct statuses *s, struct held *held) {
+static void drop(struct subscriber_statuses *s, struct held *held) {
     HASH_DEL(s->all, held);
     free(held->text);
     free(held->bad);
     free(held);
 }
 
-void statuses_free(struct statuses *s) {
+void subscriber_status_free(struct subscriber_statuses *s) {
     struct held *held, *next;
     if (!s)
         return;
@@ -54,13 +54,13 @@ void statuses_free(struct statuses *s) {
     free(s);
 }
 
-static struct held *find(const struct statuses *s, const char *id) {
+static struct held *find(const struct subscriber_statuses *s, const char *id) {
     struct held *held = NULL;
     HASH_FIND_STR(s->all, id, held);
     return held;
 }
 
-static struct held *find_or_add(struct statuses *s, const char *id) {
+static struct held *find_or_add(struct subscriber_statuses *s, const char *id) {
     struct held *held = find(s, id);
     if (held)
         return held;
@@ -83,7 +83,8 @@ static void note_bad(struct held *held, const struct table_record *record, const
     held->bad = buf_detach(&text, NULL);
 }
 
-static void read_token(struct statuses *s, const char *id, const struct table_record *record) {
+static void read_token(struct subscriber_statuses *s, const char *id,
+                       const struct table_record *record) {
     struct token token;
     struct error err;
     bool newer;
@@ -103,7 +104,7 @@ static void read_token(struct statuses *s, const char *id, const struct table_re
     token_fini(&token);
 }
 
-void statuses_read(struct statuses *s, const struct table_record *record) {
+void subscriber_status_read(struct subscriber_statuses *s, const struct table_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
     if (span_equal(record->key, claim_key())) {
         s->newest_claim[record->partition] = record->offset;
@@ -124,8 +125,8 @@ static const struct held *held_of(const struct ingest *ingest, const struct regi
     return ingest->statuses ? find(ingest->statuses, entry->id) : NULL;
 }
 
-bool statuses_token(const struct ingest *ingest, const struct registry_entry *entry,
-                    struct token *token) {
+bool subscriber_status_token(const struct ingest *ingest, const struct registry_entry *entry,
+                             struct token *token) {
     const struct held *held = held_of(ingest, entry);
     struct error err;
     bool newer;
@@ -138,8 +139,9 @@ bool statuses_token(const struct ingest *ingest, const struct registry_entry *en
     return false;
 }
 
-enum token_state statuses_state(const struct ingest *ingest, const struct registry_entry *entry,
-                                const struct token *token, const char **reason) {
+enum token_state subscriber_status_state(const struct ingest *ingest,
+                                         const struct registry_entry *entry,
+                                         const struct token *token, const char **reason) {
     const struct held *held = held_of(ingest, entry);
     *reason = held ? held->bad : NULL;
     for (int i = 0; i < REGISTRY_RECORDS; i++)
@@ -244,12 +246,12 @@ static void put_commands(struct buf *out, const struct token *token) {
     buf_puts(out, "]");
 }
 
-void statuses_to_json(const struct ingest *ingest, const struct registry_entry *entry,
-                      struct buf *out) {
+void subscriber_status_to_json(const struct ingest *ingest, const struct registry_entry *entry,
+                               struct buf *out) {
     struct token read;
-    const struct token *token = statuses_token(ingest, entry, &read) ? &read : NULL;
+    const struct token *token = subscriber_status_token(ingest, entry, &read) ? &read : NULL;
     const char *reason;
-    enum token_state state = statuses_state(ingest, entry, token, &reason);
+    enum token_state state = subscriber_status_state(ingest, entry, token, &reason);
     buf_printf(out, "{\"state\":\"%s\"", token_state_name(state));
     if (reason)
         put_text(out, "reason", reason);
@@ -279,10 +281,10 @@ static void put_attempt(struct buf *out, const struct token_attempt *a) {
     buf_puts(out, "}");
 }
 
-void statuses_attempts(const struct ingest *ingest, const struct registry_entry *entry,
-                       struct buf *out) {
+void subscriber_status_attempts(const struct ingest *ingest, const struct registry_entry *entry,
+                                struct buf *out) {
     struct token token;
-    bool has_token = statuses_token(ingest, entry, &token);
+    bool has_token = subscriber_status_token(ingest, entry, &token);
     buf_puts(out, "[");
     for (int64_t i = has_token ? token.attempts_count - 1 : -1; i >= 0; i--) {
         put_attempt(out, &token.attempts[i]);
