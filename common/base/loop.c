@@ -18,7 +18,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, TASK_AGAIN_MS = 100 };
 
 /* A piece of blocking work on a thread of its own. */
 struct task {
@@ -27,7 +27,7 @@ struct task {
     void (*done)(void *);
     void *arg;
     pthread_t thread;
-    struct task *next; /* among the finished */
+    struct task *next; /* among those that wait for a thread, or the finished */
 };
 
 struct loop {
@@ -45,6 +45,8 @@ struct loop {
     void *signal_arg;
     struct loop_io task_io;
     size_t tasks_running;
+    struct task *tasks_waiting, **tasks_waiting_end; /* the system gave no thread */
+    struct loop_timer tasks_again;
     pthread_mutex_t task_lock;
     struct task *tasks_done; /* under the lock */
 };
@@ -266,46 +268,80 @@ static void on_tasks_done(void *arg, uint32_t events) {
         void (*done)(void *) = task->done;
         void *done_arg = task->arg;
         end_task(loop, task);
-        done(done_arg);
+        if (done)
+            done(done_arg);
     }
 }
 
-/* The thread takes no signals: they are the loop's. */
-void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg) {
+/* The thread takes no signals: they are the loop's. False: the system gives no thread now. */
+static bool start_task(struct loop *loop, struct task *task) {
     sigset_t all, before;
-    struct task *task = mem_zero(sizeof *task);
-    *task = (struct task){.loop = loop, .work = work, .done = done, .arg = arg};
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    if (pthread_create(&task->thread, NULL, run_task, task) != 0)
-        abort();
+    bool started = pthread_create(&task->thread, NULL, run_task, task) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    loop->tasks_running++;
+    loop->tasks_running += started;
+    return started;
+}
+
+/* In their order. */
+static void start_waiting_tasks(struct loop *loop) {
+    while (loop->tasks_waiting) {
+        struct task *next = loop->tasks_waiting->next;
+        if (!start_task(loop, loop->tasks_waiting))
+            return;
+        loop->tasks_waiting = next;
+    }
+    loop->tasks_waiting_end = &loop->tasks_waiting;
+}
+
+static void on_tasks_again(void *arg) {
+    struct loop *loop = arg;
+    start_waiting_tasks(loop);
+    if (loop->tasks_waiting)
+        loop_timer_set(loop, &loop->tasks_again, clock_ms() + TASK_AGAIN_MS);
+}
+
+void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg) {
+    struct task *task = mem_zero(sizeof *task);
+    *task = (struct task){.loop = loop, .work = work, .done = done, .arg = arg};
+    if (!loop->tasks_waiting && start_task(loop, task))
+        return;
+    *loop->tasks_waiting_end = task;
+    loop->tasks_waiting_end = &task->next;
+    if (!loop->tasks_again.slot)
+        loop_timer_set(loop, &loop->tasks_again, clock_ms() + TASK_AGAIN_MS);
 }
 
 /* Nobody is told, so nobody frees it: that is no leak to report. */
-static void leave_behind(const void *arg) {
+static void leave_behind(const struct task *task) {
 #ifdef __SANITIZE_ADDRESS__
-    __lsan_ignore_object(arg);
+    if (task->done)
+        __lsan_ignore_object(task->arg);
 #else
-    (void)arg;
+    (void)task;
 #endif
+}
+
+static int await_ms(const struct loop *loop, int64_t left_ms) {
+    return (int)(loop->tasks_waiting && left_ms > TASK_AGAIN_MS ? TASK_AGAIN_MS : left_ms);
 }
 
 /* False: not all have ended in time. */
 static bool await_tasks(struct loop *loop) {
     struct pollfd finished = {.fd = loop->task_io.fd, .events = POLLIN};
     const int64_t deadline_ms = clock_ms() + LOOP_TASKS_MS;
-    while (loop->tasks_running) {
+    while (loop->tasks_running || loop->tasks_waiting) {
+        start_waiting_tasks(loop);
         struct task *task = take_finished(loop);
         int64_t left_ms = deadline_ms - clock_ms();
         uint64_t count;
         if (task) {
-            leave_behind(task->arg);
+            leave_behind(task);
             end_task(loop, task);
         } else if (left_ms <= 0) {
             return false;
-        } else if (poll(&finished, 1, (int)left_ms) == 1 &&
+        } else if (poll(&finished, 1, await_ms(loop, left_ms)) == 1 &&
                    read(finished.fd, &count, sizeof count) < 0) {
             abort(); /* an eventfd that poll says can be read */
         }
@@ -322,6 +358,8 @@ struct loop *loop_new(void) {
     if (loop->epoll < 0 || fd < 0)
         abort();
     pthread_mutex_init(&loop->task_lock, NULL);
+    loop->tasks_waiting_end = &loop->tasks_waiting;
+    loop_timer_init(&loop->tasks_again, on_tasks_again, loop);
     loop_io_set(loop, &loop->task_io, fd, EPOLLIN, on_tasks_done, loop);
     return loop;
 }

@@ -72,8 +72,10 @@ void loop_hook_remove(struct loop *loop, struct loop_hook *hook);
 void loop_on_signal(struct loop *loop, void (*signalled)(void *arg, int signo), void *arg);
 
 /* Runs `work(arg)` on a thread of its own, where it may block, then `done(arg)` on the loop's
- * thread. For what libraries only offer blocking: topic administration, questions about offsets. A
- * client who waits for the answer needs a deadline of its own. */
+ * thread. `done` may be NULL: then `work` frees what is in `arg`. For what libraries only offer
+ * blocking: topic administration, questions about offsets, the end of a handle. While the system
+ * gives no thread, the task waits for one: a client who waits for the answer needs a deadline of
+ * its own. */
 void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), void *arg);
 
 #endif

@@ -381,6 +381,69 @@ static void a_task_that_hangs_is_left_behind_with_its_loop(void **state) {
     assert_true(hung.worked && !hung.done);
 }
 
+/* --- tasks that get no thread */
+
+enum { NO_SUCH_STACK_BITS = 47 }; /* more than there are addresses */
+
+/* From now on a thread wants so large a stack that there is none; 0: the usual one. */
+static void want_stacks_of(size_t bytes) {
+    static size_t usual;
+    pthread_attr_t attr;
+    pthread_getattr_default_np(&attr);
+    if (!usual)
+        pthread_attr_getstacksize(&attr, &usual);
+    pthread_attr_setstacksize(&attr, bytes ? bytes : usual);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void give_threads(void *arg) {
+    (void)arg;
+    want_stacks_of(0);
+}
+
+static void tasks_that_get_no_thread_wait_for_one(void **state) {
+    (void)state;
+    static struct job jobs[3];
+    struct loop_timer later;
+    int left = 3;
+    want_stacks_of((size_t)1 << NO_SUCH_STACK_BITS);
+    for (int i = 0; i < 3; i++) {
+        job_init(&jobs[i], &left, false);
+        loop_task(loop, work, done, &jobs[i]);
+        assert_false(jobs[i].worked);
+    }
+    loop_timer_init(&later, give_threads, NULL);
+    loop_timer_set(loop, &later, clock_ms() + 250); /* after a try or two in vain */
+    loop_run(loop);
+    for (int i = 0; i < 3; i++)
+        assert_true(jobs[i].worked && jobs[i].done && jobs[i].signals_blocked);
+}
+
+static void *give_threads_later(void *arg) {
+    const struct timespec pause = {.tv_nsec = 200000000};
+    (void)arg;
+    nanosleep(&pause, NULL);
+    want_stacks_of(0);
+    return NULL;
+}
+
+static void freeing_the_loop_waits_for_tasks_that_had_no_thread(void **state) {
+    (void)state;
+    struct job j;
+    pthread_t giver;
+    int left = 1;
+    job_init(&j, &left, false);
+    want_stacks_of(0);
+    pthread_create(&giver, NULL, give_threads_later, NULL);
+    want_stacks_of((size_t)1 << NO_SUCH_STACK_BITS);
+    loop_task(loop, work, NULL, &j);
+    assert_true(loop_free(loop));
+    loop = NULL;
+    assert_true(j.worked);
+    pthread_join(giver, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         loop_test(what_a_stop_left_undone_is_done_by_the_next_run),
@@ -397,6 +460,8 @@ int main(void) {
         loop_test(every_one_of_many_tasks_is_told_once),
         loop_test(the_loop_goes_on_while_a_task_blocks),
         loop_test(a_task_may_begin_the_next_when_it_is_done),
+        loop_test(tasks_that_get_no_thread_wait_for_one),
+        loop_test(freeing_the_loop_waits_for_tasks_that_had_no_thread),
         loop_test(freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody),
         loop_test(a_task_that_hangs_is_left_behind_with_its_loop),
     };
