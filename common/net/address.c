@@ -71,6 +71,10 @@ int cidr_parse(const char *text, struct cidr *cidr, struct error *err) {
     return 0;
 }
 
+bool cidr_contains(const struct cidr *range, const struct cidr *inner) {
+    return contains(range, inner->bytes);
+}
+
 static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (contains(&allowed[i], bytes))

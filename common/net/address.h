@@ -21,6 +21,9 @@ struct cidr {
 /* "10.1.0.0/16", "fd00::/8", or one address. Returns 0 or -1. */
 int cidr_parse(const char *text, struct cidr *cidr, struct error *err);
 
+/* Whether the first address of `inner` is within `range`. */
+bool cidr_contains(const struct cidr *range, const struct cidr *inner);
+
 /* Whether `address` (AF_INET or AF_INET6) is in one of the allowed ranges, or is public. An IPv6
  * address that carries an IPv4 one is allowed only if that one is too. */
 bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
