@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/model/dead_letter.h"
+
 /* An event in the window.
  *                     from → to
  *   FLIGHT_BLOCKED    QUEUED                                  waits for an earlier one of its key
@@ -25,14 +27,6 @@ enum flight_state {
     FLIGHT_BURYING,
     FLIGHT_SETTLED,
     FLIGHT_STATES
-};
-
-/* Why an event is dead-lettered: its attempts failed, it was refused, or an operator skipped it. */
-enum dead_letter_reason {
-    DEAD_LETTER_ATTEMPTS,
-    DEAD_LETTER_REFUSED,
-    DEAD_LETTER_SKIPPED,
-    DEAD_LETTER_REASONS
 };
 
 struct window_key;

@@ -14,7 +14,7 @@
 #include "common/model/command.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
-#include "dispatcher/subscriber/dead_letter.h"
+#include "dispatcher/subscriber/dead_lettering.h"
 #include "dispatcher/subscriber/job.h"
 #include "dispatcher/subscriber/progress.h"
 #include "dispatcher/subscriber/subscriber.h"
@@ -165,7 +165,7 @@ void commands_note(struct subscriber *s, int64_t generation, const char *command
 
 static void rewind_to(struct subscriber *s, int64_t cursor) {
     sender_cancel(&s->live);
-    dead_letters_forget(&s->live);
+    dead_lettering_forget(&s->live);
     lane_rewind(&s->live.lane, cursor);
     subscriber_resume(s);
     log_info("rewound", LOG_S("subscriber", s->id), LOG_N("cursor", cursor));

@@ -8,12 +8,10 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/json/json_scan.h"
 #include "common/kafka/config.h"
+#include "common/model/dead_letter.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscriber/letters.h"
-
-enum { MEMBERS_MAX = 32 };
 
 struct read_letter {
     struct redrive_letter letter;
@@ -35,49 +33,6 @@ struct redrive {
     struct loop_timer turn; /* tells who has asked */
 };
 
-/* --- a letter's record */
-
-static const struct json_member *member(const struct json_member *members, size_t count,
-                                        const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (span_equal(members[i].name, span_of(name)))
-            return &members[i];
-    return NULL;
-}
-
-static bool is_text(const struct json_member *m, const char *text) {
-    return m && m->kind == JSON_IS_STRING && m->value.len == strlen(text) + 2 &&
-           memcmp(m->value.data + 1, text, m->value.len - 2) == 0;
-}
-
-static struct span inside(const struct json_member *m) {
-    return m && m->kind == JSON_IS_STRING ? (struct span){m->value.data + 1, m->value.len - 2}
-                                          : (struct span){NULL, 0};
-}
-
-/* The event without its `prev_cursor`, which belongs to the live stream. */
-static void copy_body(struct buf *out, struct span event, const struct json_member *prev) {
-    const char *from = prev ? prev->name.data - 1 : event.data + event.len;
-    const char *behind = prev ? prev->value.data + prev->value.len : from;
-    buf_append(out, event.data, (size_t)(from - event.data));
-    behind += prev && *behind == ',';
-    buf_append(out, behind, (size_t)(event.data + event.len - behind));
-}
-
-/* Points the letter into the copy: its members' places in it are found once more. */
-static bool point_into_copy(struct read_letter *copy) {
-    struct json_member members[MEMBERS_MAX];
-    struct error err;
-    size_t count;
-    struct span body = {copy->text.data, copy->text.len};
-    if (json_scan_object(body, JSON_DEPTH_MAX, members, MEMBERS_MAX, &count, &err))
-        return false;
-    copy->letter.body = body;
-    copy->letter.topic = inside(member(members, count, "topic"));
-    copy->letter.id = inside(member(members, count, "id"));
-    return copy->letter.topic.len && copy->letter.id.len;
-}
-
 static bool wanted(const struct redrive *r, int64_t cursor) {
     for (int64_t i = 0; i < r->job->cursors_count; i++)
         if (r->job->cursors[i] == cursor)
@@ -86,23 +41,16 @@ static bool wanted(const struct redrive *r, int64_t cursor) {
 }
 
 /* Copies a record's letter, when it is this redrive's. */
-static bool copy_letter(const struct redrive *r, struct span record, struct read_letter *copy) {
-    struct json_member outer[MEMBERS_MAX], inner[MEMBERS_MAX];
-    size_t outer_count, inner_count;
+static bool copy_letter(const struct redrive *r, struct span text, struct read_letter *copy) {
+    struct dead_letter_record record;
     struct error err;
-    if (json_scan_object(record, JSON_DEPTH_MAX + 1, outer, MEMBERS_MAX, &outer_count, &err) ||
-        !is_text(member(outer, outer_count, "born"), r->born))
+    if (dead_letter_from_json(&record, text, &err) || !span_equal(record.born, span_of(r->born)) ||
+        !wanted(r, record.cursor) ||
+        dead_letter_copy_event(&record, &copy->text, &copy->letter.topic, &copy->letter.id))
         return false;
-    const struct json_member *cursor = member(outer, outer_count, "cursor");
-    const struct json_member *event = member(outer, outer_count, "event");
-    if (!cursor || cursor->kind != JSON_IS_NUMBER || !event || event->kind != JSON_IS_OBJECT)
-        return false;
-    copy->letter.cursor = strtoll(cursor->value.data, NULL, 10);
-    if (!wanted(r, copy->letter.cursor) ||
-        json_scan_object(event->value, JSON_DEPTH_MAX, inner, MEMBERS_MAX, &inner_count, &err))
-        return false;
-    copy_body(&copy->text, event->value, member(inner, inner_count, "prev_cursor"));
-    return point_into_copy(copy);
+    copy->letter.cursor = record.cursor;
+    copy->letter.body = (struct span){copy->text.data, copy->text.len};
+    return true;
 }
 
 /* --- reading ahead */

@@ -12,7 +12,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/lane/retry.h"
 #include "dispatcher/ownership/partitions.h"
-#include "dispatcher/subscriber/dead_letter.h"
+#include "dispatcher/subscriber/dead_lettering.h"
 #include "dispatcher/subscriber/job.h"
 #include "dispatcher/subscriber/progress.h"
 #include "dispatcher/subscriber/redrive.h"
@@ -91,7 +91,7 @@ void sender_cancel(struct sender *sender) {
 
 void sender_fini(struct sender *sender) {
     sender_cancel(sender);
-    dead_letters_forget(sender);
+    dead_lettering_forget(sender);
     feed_reader_fini(&sender->scanner);
     feed_reader_fini(&sender->finder);
     redrive_free(sender->redrive);
@@ -204,7 +204,7 @@ static void on_done(void *arg, const struct webhook_result *result) {
     else if (sender->job >= 0)
         job_delivered(s, a->flight);
     if (now == FLIGHT_BURYING)
-        dead_letter_write(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
+        dead_lettering_begin(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
     subscriber_answered(s, result);
     attempt_end(a);
     if (sender->lane.disabled && !was_disabled)
@@ -344,7 +344,7 @@ static void bury(struct sender *sender, const struct feed_event *event) {
     event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
                  &body);
     const struct webhook_result result = {.body = {body.data, body.len}};
-    dead_letter_write(sender, flight, event->cursor, &result);
+    dead_lettering_begin(sender, flight, event->cursor, &result);
     buf_fini(&body);
 }
 

@@ -14,7 +14,7 @@
 
 struct subscriber;
 struct attempt;
-struct dead_letter;
+struct dead_lettering;
 struct redrive;
 
 struct sender {
@@ -23,10 +23,10 @@ struct sender {
     int64_t job;             /* what it does for a job carries its number; -1: the live lane */
     struct redrive *redrive; /* its events are dead letters, by their offsets; NULL: the feed's, by
                                 their cursors */
-    struct feed_reader scanner;  /* looks for new events */
-    struct feed_reader finder;   /* fetches again what failed */
-    struct attempt *attempts;    /* under way */
-    struct dead_letter *letters; /* being written */
+    struct feed_reader scanner;     /* looks for new events */
+    struct feed_reader finder;      /* fetches again what failed */
+    struct attempt *attempts;       /* under way */
+    struct dead_lettering *letters; /* being written */
     struct capacity_user user;
     int64_t faults,
         held_until_ms;     /* attempts in a row that met a fault of ours; none is made before */

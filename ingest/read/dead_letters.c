@@ -9,9 +9,8 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
-#include "common/json/json_scan.h"
 #include "common/kafka/times.h"
-#include "ingest/api/body.h"
+#include "common/model/dead_letter.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
 #include "ingest/read/pull.h"
@@ -64,21 +63,6 @@ static struct search *searches;
 
 /* --- on a thread of its own */
 
-static void put_members(const struct body *letter, bool redriven, struct buf *out) {
-    static const char *const shown[] = {"cursor", "at",    "reason", "attempts",
-                                        "status", "error", "event",  "event_left_out"};
-    const char *comma = "{";
-    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        const struct json_member *member = body_member(letter, shown[i]);
-        if (!member)
-            continue;
-        buf_printf(out, "%s\"%s\":", comma, shown[i]);
-        buf_append(out, member->value.data, member->value.len);
-        comma = ",";
-    }
-    buf_puts(out, redriven ? ",\"redriven\":true}" : "}");
-}
-
 static struct letter *letter_at(struct search *s, size_t number) {
     return &s->ring[number % (size_t)s->limit];
 }
@@ -90,28 +74,23 @@ static void drop(struct search *s, size_t number) {
     letter->text = NULL;
 }
 
-static bool is_ours(const struct search *s, const struct body *letter) {
-    struct error err;
-    char born[37] = "";
-    /* One of another born is of an earlier registration under this id. */
-    return body_member(letter, "cursor") &&
-           body_text(letter, "born", born, sizeof born, "its registration's", &err) == 0 &&
-           (!*born || strcmp(born, s->born) == 0);
+/* One that names another registration is of an earlier subscriber with this id. */
+static bool is_ours(const struct search *s, const struct dead_letter_record *record) {
+    return !record->born.len || span_equal(record->born, span_of(s->born));
 }
 
 /* A dead letter of this registration goes into the ring. */
 static void take(struct search *s, const rd_kafka_message_t *message) {
-    struct body letter;
+    struct dead_letter_record record;
     struct error err;
     struct buf text = {0};
     const struct span key = {message->key, message->key_len},
                       value = {message->payload, message->len};
-    if (!span_equal(key, span_of(s->id)) ||
-        json_scan_object(value, JSON_DEPTH_MAX + 1, letter.members, BODY_MEMBERS_MAX, &letter.count,
-                         &err) ||
-        !is_ours(s, &letter))
+    if (!span_equal(key, span_of(s->id)) || dead_letter_from_json(&record, value, &err) ||
+        !is_ours(s, &record))
         return;
-    put_members(&letter, s->has_token && token_has_redriven(&s->token, message->offset), &text);
+    dead_letter_show(&record, s->has_token && token_has_redriven(&s->token, message->offset),
+                     &text);
     if (s->end - s->first == (size_t)s->limit)
         drop(s, s->first++);
     struct letter *slot = letter_at(s, s->end++);

@@ -1,11 +1,12 @@
-/* What stands in Kafka beside events, as whoever may write there could make it: specs, keys, wanted
- * states, commands, replay tokens. The first byte says which. What is taken is written as JSON, and
- * that reads as the same. */
+/* What stands in Kafka beside events, as anybody who may write there could make it: specs, keys,
+ * wanted states, commands, replay tokens, dead letters. The first byte says which. What is taken is
+ * written as JSON, and that reads as the same. */
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/json/json_scan.h"
 #include "common/model/command.h"
+#include "common/model/dead_letter.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
 #include "fuzz.h"
@@ -102,14 +103,32 @@ static void check_keys(struct span text) {
     buf_fini(&out);
 }
 
+static void check_dead_letter(struct span text) {
+    struct dead_letter_record record;
+    struct buf shown = {0}, event = {0};
+    struct span topic, id;
+    struct error err;
+    if (dead_letter_from_json(&record, text, &err))
+        return;
+    dead_letter_show(&record, true, &shown);
+    check_json(&shown);
+    if (dead_letter_copy_event(&record, &event, &topic, &id) == 0) {
+        check_json(&event);
+        MUST(topic.data[-1] == '"' && topic.data[topic.len] == '"');
+        MUST(id.data[-1] == '"' && id.data[id.len] == '"');
+    }
+    buf_fini(&shown);
+    buf_fini(&event);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const checks[])(struct span text) = {check_command, check_token, check_record,
-                                                       check_keys};
+                                                       check_keys, check_dead_letter};
     char id[SPEC_ID_BYTES_MAX + 1];
     if (!keyring)
         make_keyring();
     subscriber_key_parse(bytes(data, size), id);
     if (size)
-        checks[data[0] % 4](bytes(data + 1, size - 1));
+        checks[data[0] % 5](bytes(data + 1, size - 1));
     return 0;
 }
