@@ -59,7 +59,9 @@ struct dispatcher {
     bool stopping;         /* nothing more is begun */
     char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
     struct pause restarts;
-    bool starting_over; /* neither; what is known is written down and then forgotten */
+    struct loop_timer restart_due; /* set by dispatcher_start_over, served by startup.c */
+    int64_t write_until_ms;        /* how long a start-over waits for its tokens to be written */
+    bool starting_over;            /* neither; what is known is written down and then forgotten */
     int exit_status;
     struct lookout *lookout; /* as long as the feed is there */
     struct fault fault;
@@ -78,14 +80,10 @@ struct dispatcher {
     struct log_limit newer_warning, crowded_warning;
 };
 
-/* Kafka answers, and the log can be read as far as that is to be seen. */
-bool dispatcher_kafka_up(const struct dispatcher *d);
-/* Kafka answers, the subscribers are read, deliveries run. */
-bool dispatcher_ready(const struct dispatcher *d);
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
-/* The log is not the one it was: forgets all and begins as at the start. May be called from any
- * callback. */
+/* The log is not the one it was: forgets all and begins as at the start, from the loop. May be
+ * called from any callback. */
 void dispatcher_start_over(struct dispatcher *d, const char *reason);
 /* Capacity, which is served from the loop. */
 void dispatcher_init_capacity(struct dispatcher *d);

@@ -17,7 +17,12 @@
 #include "dispatcher/subscriber/subscriber.h"
 #include "dispatcher/subscriber/subscribers.h"
 
-enum { KEY_AGAIN_MS = 300, CROWDED_PERIOD_MS = 10 * 60 * 1000 };
+enum {
+    KEY_AGAIN_MS = 300,
+    WRITE_MS = 2000,
+    WRITE_LOOK_MS = 20,
+    CROWDED_PERIOD_MS = 10 * 60 * 1000
+};
 
 static struct feed_begin *begin;
 static struct table *check;    /* while it is read, */
@@ -183,6 +188,32 @@ static void on_ready(void *arg, const struct genesis *genesis) {
     load_key(d);
 }
 
+/* Tokens say of which log they are: what they are to say of this one is in Kafka, if it can be,
+ * before another is read. */
+static void startup_on_restart(void *arg) {
+    struct dispatcher *d = arg;
+    int64_t now_ms = clock_ms();
+    if (d->stopping)
+        return;
+    if (!d->starting_over && d->subscribers) {
+        subscribers_close(d->subscribers);
+        subscribers_write(d->subscribers);
+        d->write_until_ms = now_ms + WRITE_MS;
+    }
+    d->starting_over = true;
+    if (d->tokens_pending && now_ms < d->write_until_ms) {
+        loop_timer_set(d->loop, &d->restart_due, now_ms + WRITE_LOOK_MS);
+        return;
+    }
+    startup_undo(d);
+    if (now_ms < d->restarts.until_ms) {
+        loop_timer_set(d->loop, &d->restart_due, d->restarts.until_ms);
+        return;
+    }
+    d->starting_over = false;
+    startup_begin(d);
+}
+
 void startup_begin(struct dispatcher *d) {
     const struct feed_begin_options options = {.kafka = &d->settings.kafka,
                                                .waiting = on_waiting,
@@ -190,6 +221,7 @@ void startup_begin(struct dispatcher *d) {
                                                .refused = on_refused,
                                                .ready = on_ready,
                                                .arg = d};
+    loop_timer_init(&d->restart_due, startup_on_restart, d);
     loop_timer_init(&key_timer, load_key, d);
     loop_timer_init(&checked_timer, go_on, d);
     begin = feed_begin_new(d->loop, &options);

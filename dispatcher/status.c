@@ -20,6 +20,18 @@ void status_healthz(void *arg, struct http_request *request) {
     buf_fini(&body);
 }
 
+/* Kafka answers, and the log can be read as far as that is to be seen. */
+static bool status_kafka_up(const struct dispatcher *d) {
+    return d->kafka_up && !(d->feed && feed_trouble(d->feed));
+}
+
+/* Kafka answers, the subscribers are read, deliveries run. */
+static bool status_ready(const struct dispatcher *d) {
+    return status_kafka_up(d) && !producer_fault(d->producer) &&
+           partitions_settled(d->partitions) && !partitions_trouble(d->partitions) &&
+           !d->starting_over && !d->stopping;
+}
+
 static const char *why_not_ready(const struct dispatcher *d) {
     const char *trouble = d->feed ? feed_trouble(d->feed) : NULL,
                *fault = producer_fault(d->producer);
@@ -42,7 +54,7 @@ void status_readyz(void *arg, struct http_request *request) {
         return;
     int64_t held = progress_held_count(d);
     const char *fault = fault_reason(d);
-    bool ready = dispatcher_ready(d);
+    bool ready = status_ready(d);
     if (ready && !held && !fault) {
         buf_puts(&body, "{\"status\":\"ready\"}\n");
         http_answer(request, 200, "application/json", &body);
@@ -186,7 +198,7 @@ void status_metrics(void *arg, struct http_request *request) {
                    "Subscribers that wait until their progress is in Kafka.");
     metrics_value(&out, "ess_subscribers_held", "", (double)progress_held_count(d));
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
-    metrics_value(&out, "ess_kafka_up", "", dispatcher_kafka_up(d));
+    metrics_value(&out, "ess_kafka_up", "", status_kafka_up(d));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
     feed_metrics(d->feed, &out);

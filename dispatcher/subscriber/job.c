@@ -127,7 +127,7 @@ void job_run_next(struct subscriber *s) {
         return;
     }
     s->job_sender = mem_zero(sizeof *s->job_sender);
-    sender_init(s->job_sender, s, job->job, redrive);
+    sender_init(s->job_sender, s, subscriber_as_sender_owner(), s, job->job, redrive);
     begin_lane(s, job);
     log_info("job_running", LOG_S("subscriber", s->id), LOG_N("job", job->job),
              LOG_N("from", job->position), LOG_N("to", job->to));

@@ -13,8 +13,6 @@
 #include "dispatcher/lane/retry.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/dead_lettering.h"
-#include "dispatcher/subscriber/job.h"
-#include "dispatcher/subscriber/progress.h"
 #include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/subscriber.h"
 
@@ -54,9 +52,14 @@ static bool wants(void *arg, struct span topic) {
 
 static void on_turn(void *arg) { sender_step(arg); }
 
-void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job,
+void sender_init(struct sender *sender, struct subscriber *subscriber,
+                 const struct sender_owner *owner, void *owner_arg, int64_t job,
                  struct redrive *redrive) {
-    *sender = (struct sender){.subscriber = subscriber, .job = job, .redrive = redrive};
+    *sender = (struct sender){.subscriber = subscriber,
+                              .owner = owner,
+                              .owner_arg = owner_arg,
+                              .job = job,
+                              .redrive = redrive};
     sender->user = (struct capacity_user){
         .group = &subscriber->places, .served = on_turn, .arg = sender};
     feed_reader_init(&sender->scanner, wants, on_turn, sender);
@@ -202,14 +205,14 @@ static void on_done(void *arg, const struct webhook_result *result) {
     if (now != FLIGHT_SETTLED)
         log_failure(a, result);
     else if (sender->job >= 0)
-        job_delivered(s, a->flight);
+        sender->owner->delivered(sender->owner_arg, a->flight);
     if (now == FLIGHT_BURYING)
         dead_lettering_begin(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
-    subscriber_answered(s, result);
+    sender->owner->answered(sender->owner_arg, result);
     attempt_end(a);
     if (sender->lane.disabled && !was_disabled)
-        subscriber_disable(s, sender->lane.reason);
-    progress_made(s);
+        sender->owner->disabled(sender->owner_arg, sender->lane.reason);
+    sender->owner->moved(sender->owner_arg);
     sender_step(sender);
 }
 
@@ -271,7 +274,7 @@ static void found(struct sender *sender, const struct feed_event *event, bool co
     bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event),
                                 compacted);
     lane_note_appended(lane, event->cursor, event->appended_ms);
-    progress_soon(sender->subscriber); /* that it is behind: the attempt may hang */
+    sender->owner->soon(sender->owner_arg); /* that it is behind: the attempt may hang */
     if (may_start)
         send_event(sender, event);
 }
@@ -284,7 +287,7 @@ static bool wait_at_newer(struct sender *sender, int64_t cursor) {
     if (sender->newer == cursor)
         return false;
     sender->newer = cursor;
-    progress_soon(sender->subscriber);
+    sender->owner->soon(sender->owner_arg);
     if (log_limit_pass(&d->newer_warning, now_ms, NEWER_LOOK_MS, &held_back))
         log_warn("newer_event", LOG_S("subscriber", sender->subscriber->id),
                  LOG_N("cursor", cursor),
@@ -300,7 +303,7 @@ int64_t sender_waits_for_newer(const struct sender *sender) {
 
 static void at_end(struct sender *sender, const struct feed_passed *passed) {
     lane_at_end(&sender->lane, passed->to, passed->compacted);
-    subscriber_at_end(sender->subscriber);
+    sender->owner->at_end(sender->owner_arg);
 }
 
 static bool scan(struct sender *sender) {
@@ -320,7 +323,7 @@ static bool scan(struct sender *sender) {
             at_end(sender, &passed);
         else
             lane_passed(lane, passed.to, passed.compacted);
-        progress_made(sender->subscriber);
+        sender->owner->moved(sender->owner_arg);
         if (sender->job >= 0 &&
             passed.to < lane->until) { /* another process has seen more of the log than this one */
             loop_timer_set(d->loop, &sender->due, clock_ms() + JOB_LOOK_MS);
@@ -357,7 +360,7 @@ static void give_up_missing(struct sender *sender, int64_t cursor, bool compacte
     if (compacted && log_limit_pass(&s->compacted, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("event_compacted", LOG_S("subscriber", s->id), LOG_N("cursor", cursor),
                  LOG_N("held_back", held_back));
-    progress_made(s);
+    sender->owner->moved(sender->owner_arg);
 }
 
 static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
@@ -421,7 +424,7 @@ void sender_step(struct sender *sender) {
     int64_t cursor = 0, due_ms;
     if (sender->due.slot && sender->due.at_ms <= clock_ms())
         loop_timer_clear(d->loop, &sender->due);
-    for (int starts = 0; subscriber_may_send(s, sender); starts++) {
+    for (int starts = 0; sender->owner->may_send(sender->owner_arg, sender); starts++) {
         int64_t now_ms = clock_ms();
         if (now_ms < sender->held_until_ms) {
             loop_timer_set(d->loop, &sender->due, sender->held_until_ms);
@@ -446,7 +449,7 @@ void sender_step(struct sender *sender) {
         }
     }
     if (sender->job >= 0 && lane_done(&sender->lane))
-        job_ended(s);
+        sender->owner->done(sender->owner_arg);
 }
 
 void sender_wake(struct sender *sender) {
@@ -455,6 +458,6 @@ void sender_wake(struct sender *sender) {
 
 void sender_buried(struct sender *sender, int64_t flight) {
     lane_buried(&sender->lane, flight);
-    progress_made(sender->subscriber);
+    sender->owner->moved(sender->owner_arg);
     sender_step(sender);
 }

@@ -13,12 +13,32 @@
 #include "dispatcher/lane/lane.h"
 
 struct subscriber;
+struct webhook_result;
 struct attempt;
 struct dead_lettering;
 struct redrive;
 
+struct sender;
+
+/* What a sender asks of its owner and reports to it; `arg` is the sender's owner_arg. It may be in
+ * the middle of a step, so none of these steps a sender. */
+struct sender_owner {
+    bool (*may_send)(void *arg, const struct sender *sender);         /* a webhook may start now */
+    void (*answered)(void *arg, const struct webhook_result *result); /* an attempt has ended */
+    void (*disabled)(void *arg, const char *reason);                  /* by the endpoint's answer */
+    void (*moved)(void *arg); /* the lane has moved, or its state has changed */
+    void (*soon)(void *arg);  /* the token is to say something new within a second */
+    /* the live lane's: it stands at the end of the log */
+    void (*at_end)(void *arg);
+    /* a job's: it has delivered an event, or the dead letter at this offset; it has done all */
+    void (*delivered)(void *arg, int64_t flight);
+    void (*done)(void *arg);
+};
+
 struct sender {
     struct subscriber *subscriber;
+    const struct sender_owner *owner;
+    void *owner_arg;
     struct lane lane;
     int64_t job;             /* what it does for a job carries its number; -1: the live lane */
     struct redrive *redrive; /* its events are dead letters, by their offsets; NULL: the feed's, by
@@ -37,8 +57,9 @@ struct sender {
 };
 
 /* A sender for a lane that the caller then begins (lane_init… on sender->lane). `redrive` is taken
- * over. */
-void sender_init(struct sender *sender, struct subscriber *subscriber, int64_t job,
+ * over; `owner` stays the caller's. */
+void sender_init(struct sender *sender, struct subscriber *subscriber,
+                 const struct sender_owner *owner, void *owner_arg, int64_t job,
                  struct redrive *redrive);
 /* Cancels, and frees the lane too. */
 void sender_fini(struct sender *sender);

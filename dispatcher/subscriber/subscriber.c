@@ -194,7 +194,8 @@ static bool wants_pause(const struct subscriber *s) {
     return s->want.paused && strcmp(s->want.born, s->record.born) == 0;
 }
 
-void subscriber_at_end(struct subscriber *s) {
+/* Its live lane stands at the end of the log: the next event for it wakes it. */
+static void subscriber_at_end(struct subscriber *s) {
     if (s->in_match)
         return;
     s->in_match = true;
@@ -210,11 +211,57 @@ void subscriber_behind(struct subscriber *s) {
         match_remove(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
 }
 
+bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
+    if (!s->running || s->dispatcher->starting_over ||
+        !partitions_may_start(s->dispatcher->partitions, s->partition))
+        return false;
+    if (progress_held(s))
+        return false;
+    return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
+}
+
+/* Nothing more is sent, until it is resumed. */
+static void subscriber_disable(struct subscriber *s, const char *reason) {
+    if (!s->live.lane.disabled)
+        lane_disable(&s->live.lane, reason);
+    log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
+}
+
+/* --- what its senders ask and report */
+
+static bool subscriber_on_may_send(void *arg, const struct sender *sender) {
+    return subscriber_may_send(arg, sender);
+}
+static void subscriber_on_answered(void *arg, const struct webhook_result *result) {
+    subscriber_answered(arg, result);
+}
+static void subscriber_on_disabled(void *arg, const char *reason) {
+    subscriber_disable(arg, reason);
+}
+static void subscriber_on_moved(void *arg) { progress_made(arg); }
+static void subscriber_on_soon(void *arg) { progress_soon(arg); }
+static void subscriber_on_at_end(void *arg) { subscriber_at_end(arg); }
+static void subscriber_on_delivered(void *arg, int64_t flight) { job_delivered(arg, flight); }
+static void subscriber_on_done(void *arg) { job_ended(arg); }
+
+static const struct sender_owner sender_owner = {.may_send = subscriber_on_may_send,
+                                                 .answered = subscriber_on_answered,
+                                                 .disabled = subscriber_on_disabled,
+                                                 .moved = subscriber_on_moved,
+                                                 .soon = subscriber_on_soon,
+                                                 .at_end = subscriber_on_at_end,
+                                                 .delivered = subscriber_on_delivered,
+                                                 .done = subscriber_on_done};
+
+const struct sender_owner *subscriber_as_sender_owner(void) { return &sender_owner; }
+
+/* --- starting and stopping */
+
 static void start(struct subscriber *s, enum log_level level) {
     if (renew_signing(s))
         return;
     take_window(s);
-    sender_init(&s->live, s, -1, NULL);
+    sender_init(&s->live, s, &sender_owner, s, -1, NULL);
     bool written = take_token(s);
     take_silence(s);
     lane_pause(&s->live.lane, wants_pause(s));
@@ -356,21 +403,6 @@ void subscriber_set_want(struct subscriber *s, const struct subscriber_want *wan
     lane_pause(&s->live.lane, wants_pause(s));
     progress_made(s);
     step_all(s);
-}
-
-bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
-    if (!s->running || s->dispatcher->starting_over ||
-        !partitions_may_start(s->dispatcher->partitions, s->partition))
-        return false;
-    if (progress_held(s))
-        return false;
-    return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
-}
-
-void subscriber_disable(struct subscriber *s, const char *reason) {
-    if (!s->live.lane.disabled)
-        lane_disable(&s->live.lane, reason);
-    log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
 }
 
 void subscriber_resume(struct subscriber *s) {

@@ -127,10 +127,10 @@ void subscriber_close(struct subscriber *s);
 /* Stops it. With `keep`, its token is written and kept, so that it can go on. */
 void subscriber_stop(struct subscriber *s, bool keep);
 
+/* What its senders ask of it and report to it; their owner_arg is the subscriber. */
+const struct sender_owner *subscriber_as_sender_owner(void);
 /* An attempt has ended with this result, whoever made it. */
 void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
-/* Its live lane stands at the end of the log: the next event for it wakes it. */
-void subscriber_at_end(struct subscriber *s);
 /* An event that it wants met it behind: it needs no waking until it is at the end again. */
 void subscriber_behind(struct subscriber *s);
 /* When the oldest event that waits for its live lane was appended, of the wall; 0: none waits, or
@@ -139,8 +139,6 @@ int64_t subscriber_oldest_ms(const struct subscriber *s);
 /* One of its senders may start a webhook now, as far as ownership and its operator are concerned.
  */
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
-/* Nothing more is sent, until it is resumed. */
-void subscriber_disable(struct subscriber *s, const char *reason);
 /* Ends that, and every back-off. */
 void subscriber_resume(struct subscriber *s);
 

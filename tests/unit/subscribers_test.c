@@ -23,10 +23,13 @@ static int begin(void **state) {
     d.match = match_new();
     s = subscriber_new(&d, "one", 0);
     s->record.spec = (struct spec){.topics = topics, .topics_count = 2};
-    s->live = (struct sender){.subscriber = s, .job = -1};
+    s->live = (struct sender){.subscriber = s,
+                             .owner = subscriber_as_sender_owner(),
+                             .owner_arg = s,
+                             .job = -1};
     lane_init(&s->live.lane, &policy, &s->throttle, &s->endpoint, 7);
     lane_at_end(&s->live.lane, 7, false);
-    subscriber_at_end(s);
+    subscriber_as_sender_owner()->at_end(s);
     return 0;
 }
 
@@ -64,7 +67,7 @@ static void a_lane_that_is_behind_leaves_the_index_until_it_is_at_the_end_again(
     append(10, "a");
     assert_true(s->live.lane.scanned == 7);
     lane_at_end(&s->live.lane, 10, false);
-    subscriber_at_end(s);
+    subscriber_as_sender_owner()->at_end(s);
     append(11, "a");
     assert_false(s->live.lane.at_end);
     assert_true(s->in_match && s->live.lane.scanned == 10);
