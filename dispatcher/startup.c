@@ -64,12 +64,82 @@ static void on_foreign(void *arg, int64_t cursor) {
                  LOG_S("reason", "not written by ESS; skipped"));
 }
 
+/* --- what the partitions ask of their subscribers and of the process */
+
+static void startup_on_record(void *arg, const struct table_record *record) {
+    const struct dispatcher *d = arg;
+    subscribers_read(d->subscribers, record);
+}
+static void startup_on_start(void *arg, int32_t partition) {
+    const struct dispatcher *d = arg;
+    subscribers_start(d->subscribers, partition);
+}
+static void startup_on_resume(void *arg, int32_t partition, bool rewrite) {
+    const struct dispatcher *d = arg;
+    subscribers_resume(d->subscribers, partition, rewrite);
+}
+static void startup_on_forget(void *arg, int32_t partition) {
+    const struct dispatcher *d = arg;
+    subscribers_forget(d->subscribers, partition);
+}
+static void startup_on_close(void *arg) {
+    const struct dispatcher *d = arg;
+    subscribers_close(d->subscribers);
+}
+static void startup_on_write(void *arg) {
+    const struct dispatcher *d = arg;
+    subscribers_write(d->subscribers);
+}
+static void startup_on_stop(void *arg) {
+    const struct dispatcher *d = arg;
+    subscribers_stop(d->subscribers);
+}
+static void startup_on_look(void *arg, struct ownership_view *view) {
+    const struct dispatcher *d = arg;
+    view->in_flight = d->capacity.in_flight + d->dead_letters_pending;
+    view->unwritten = d->tokens_pending;
+}
+static void startup_on_settled(void *arg, int32_t owned, int64_t after_ms) {
+    const struct dispatcher *d = arg;
+    log_info("ready", LOG_S("feed", d->genesis.feed), LOG_N("end", feed_end(d->feed)),
+             LOG_N("partitions", owned), LOG_N("subscribers", subscribers_count(d->subscribers)),
+             LOG_N("after_ms", after_ms));
+}
+static uint64_t startup_random(void *arg) { return dispatcher_random(arg); }
+static void startup_on_refused(void *arg, const char *event, const char *reason) {
+    dispatcher_refuse(arg, event, reason);
+}
+
+static struct partitions *join(struct dispatcher *d, struct error *err) {
+    const struct partitions_options options = {.loop = d->loop,
+                                               .kafka = &d->settings.kafka,
+                                               .producer = d->producer,
+                                               .group = d->group,
+                                               .subscribers_topic = d->subscribers_topic,
+                                               .tokens_topic = d->tokens_topic,
+                                               .owner = {.read = startup_on_record,
+                                                         .start = startup_on_start,
+                                                         .resume = startup_on_resume,
+                                                         .forget = startup_on_forget,
+                                                         .close = startup_on_close,
+                                                         .write = startup_on_write,
+                                                         .stop = startup_on_stop,
+                                                         .look = startup_on_look,
+                                                         .settled = startup_on_settled,
+                                                         .random = startup_random,
+                                                         .start_over = on_broken,
+                                                         .refuse = startup_on_refused},
+                                               .arg = d};
+    return partitions_new(&options, err);
+}
+
 static int open_subscribers(struct dispatcher *d, struct error *err) {
     d->log_check = log_check_new(d);
     d->subscribers = subscribers_new(d);
     if (!d->partitions)
-        d->partitions = partitions_new(d, err);
-    return d->partitions ? partitions_open(d->partitions, err) : -1;
+        d->partitions = join(d, err);
+    return d->partitions ? partitions_open(d->partitions, d->genesis.subscriber_partitions, err)
+                         : -1;
 }
 
 static void open_log(struct dispatcher *d) {

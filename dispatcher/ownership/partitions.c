@@ -7,22 +7,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/kafka/group.h"
+#include "common/kafka/producer.h"
 #include "common/kafka/table.h"
 #include "common/model/claim.h"
-#include "dispatcher/dispatcher.h"
-#include "dispatcher/subscriber/subscribers.h"
+#include "common/model/subscriber.h"
 
 _Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX,
                "every partition has a place");
 
 enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM_MS = 5000 };
 
+struct claim_append {
+    struct append append;
+    struct partitions *partitions; /* NULL: they are no more */
+    int32_t partition;
+    uint64_t owner, assignment;
+    struct claim_append *prev, *next;
+};
+
 struct partitions {
-    struct dispatcher *dispatcher;
+    struct partitions_options options;
+    struct claim_append *claims_under_way;
     struct group *group;
     struct ownership ownership;
     struct table *table; /* NULL: closed */
@@ -41,17 +52,10 @@ struct partitions {
 
 /* --- claims */
 
-struct claim_append {
-    struct append append;
-    struct dispatcher *dispatcher;
-    int32_t partition;
-    uint64_t owner, assignment;
-};
-
 static void note_claim_failed(struct partitions *p, int32_t partition, const char *reason) {
     int64_t held_back;
     snprintf(p->claim_trouble, sizeof p->claim_trouble,
-             "partitions cannot be claimed in %s: %.150s", p->dispatcher->tokens_topic, reason);
+             "partitions cannot be claimed in %s: %.150s", p->options.tokens_topic, reason);
     if (log_limit_pass(&p->claims, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason),
                  LOG_N("held_back", held_back));
@@ -59,7 +63,9 @@ static void note_claim_failed(struct partitions *p, int32_t partition, const cha
 
 static void on_claim_reported(struct append *append, const struct producer_report *report) {
     struct claim_append *a = (struct claim_append *)append;
-    struct partitions *p = a->dispatcher->partitions;
+    struct partitions *p = a->partitions;
+    if (p)
+        DL_DELETE(p->claims_under_way, a);
     if (report->fate != PRODUCER_WRITTEN && p && p->ownership.owner == a->owner) {
         note_claim_failed(p, a->partition, report->reason);
         ownership_claim_failed(&p->ownership, a->partition, a->assignment);
@@ -68,26 +74,35 @@ static void on_claim_reported(struct append *append, const struct producer_repor
 }
 
 static void claim(struct partitions *p, int32_t partition) {
-    struct dispatcher *d = p->dispatcher;
     const struct ownership *o = &p->ownership;
     struct buf value = {0};
     struct error err;
     struct claim_append *a = mem_zero(sizeof *a);
     *a = (struct claim_append){.append.reported = on_claim_reported,
-                               .dispatcher = d,
+                               .partitions = p,
                                .partition = partition,
                                .owner = o->owner,
                                .assignment = o->assignment};
     claim_to_json(o->owner, o->assignment, &value);
-    const struct producer_record record = {.topic = d->tokens_topic,
+    const struct producer_record record = {.topic = p->options.tokens_topic,
                                            .partition = partition,
                                            .key = claim_key(),
                                            .value = {value.data, value.len}};
-    if (producer_send(d->producer, &record, &a->append, &err)) {
+    if (producer_send(p->options.producer, &record, &a->append, &err)) {
         ownership_claim_failed(&p->ownership, partition, o->assignment);
         free(a);
+    } else {
+        DL_APPEND(p->claims_under_way, a);
     }
     buf_fini(&value);
+}
+
+static void forget_claims(struct partitions *p) {
+    struct claim_append *a, *next;
+    DL_FOREACH_SAFE(p->claims_under_way, a, next) {
+        DL_DELETE(p->claims_under_way, a);
+        a->partitions = NULL;
+    }
 }
 
 /* --- what ownership says is to be done */
@@ -98,26 +113,26 @@ static void read_assigned(struct partitions *p) {
     for (int32_t i = 0; i < p->ownership.partitions; i++) {
         chosen[i] = p->ownership.partition[i].state != PARTITION_OTHERS;
         if (!chosen[i]) {
-            subscribers_forget(p->dispatcher->subscribers, i);
+            p->options.owner.forget(p->options.arg, i);
             p->window_ms[i] = INT64_MIN;
         }
     }
     if (table_choose(p->table, chosen, &err))
-        dispatcher_start_over(p->dispatcher, err.message);
+        p->options.owner.start_over(p->options.arg, err.message);
 }
 
 static void start(struct partitions *p, const struct ownership_step *step) {
-    struct subscribers *all = p->dispatcher->subscribers;
+    const struct partitions_owner *owner = &p->options.owner;
     if (step->window_full)
         p->window_ms[step->partition] = clock_ms();
     if (step->act == OWNERSHIP_START)
-        subscribers_start(all, step->partition);
+        owner->start(p->options.arg, step->partition);
     else
-        subscribers_resume(all, step->partition, step->rewrite);
+        owner->resume(p->options.arg, step->partition, step->rewrite);
 }
 
 static void carry_out(struct partitions *p, const struct ownership_step *step) {
-    struct subscribers *all = p->dispatcher->subscribers;
+    const struct partitions_owner *owner = &p->options.owner;
     switch (step->act) {
     case OWNERSHIP_READ:
         read_assigned(p);
@@ -137,14 +152,14 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
         log_warn("lease_expired",
                  LOG_S("reason",
                        "the group was not heard of for a session; nothing is sent until it is"));
-        subscribers_close(all);
+        owner->close(p->options.arg);
         break;
     case OWNERSHIP_WRITE:
-        subscribers_close(all);
-        subscribers_write(all);
+        owner->close(p->options.arg);
+        owner->write(p->options.arg);
         break;
     case OWNERSHIP_LET_GO:
-        subscribers_stop(all);
+        owner->stop(p->options.arg);
         group_release(p->group);
         break;
     case OWNERSHIP_NOTHING:
@@ -153,27 +168,20 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
 }
 
 static void note_settled(struct partitions *p) {
-    const struct dispatcher *d = p->dispatcher;
     bool settled = partitions_settled(p);
     if (settled && !p->settled) {
-        loop_timer_set(d->loop, &p->trim, clock_ms() + TRIM_MS);
-        log_info("ready", LOG_S("feed", d->genesis.feed), LOG_N("end", feed_end(d->feed)),
-                 LOG_N("partitions", p->ownership.owned),
-                 LOG_N("subscribers", subscribers_count(d->subscribers)),
-                 LOG_N("after_ms", clock_ms() - p->assigned_ms));
+        loop_timer_set(p->options.loop, &p->trim, clock_ms() + TRIM_MS);
+        p->options.owner.settled(p->options.arg, p->ownership.owned, clock_ms() - p->assigned_ms);
     }
     p->settled = settled;
 }
 
 static void run(struct partitions *p) {
-    const struct dispatcher *d = p->dispatcher;
     struct ownership *o = &p->ownership;
     struct ownership_step step;
     do {
-        const struct ownership_view view = {.now_ms = clock_ms(),
-                                            .in_flight = d->capacity.in_flight +
-                                                         d->dead_letters_pending,
-                                            .unwritten = d->tokens_pending};
+        struct ownership_view view = {.now_ms = clock_ms()};
+        p->options.owner.look(p->options.arg, &view);
         step = ownership_next(o, &view);
         carry_out(p, &step);
     } while (step.act != OWNERSHIP_NOTHING);
@@ -182,9 +190,9 @@ static void run(struct partitions *p) {
         group_leave(p->group);
     int64_t due = ownership_due_ms(o);
     if (due == INT64_MAX)
-        loop_timer_clear(d->loop, &p->due);
+        loop_timer_clear(p->options.loop, &p->due);
     else if (p->due.slot == 0 || p->due.at_ms != due)
-        loop_timer_set(d->loop, &p->due, due);
+        loop_timer_set(p->options.loop, &p->due, due);
 }
 
 static void after_wait(void *arg) {
@@ -238,13 +246,19 @@ static void on_assigned(void *arg, const int32_t *partitions, int32_t count) {
     run(p);
 }
 
+static int64_t in_flight(const struct partitions *p) {
+    struct ownership_view view = {.now_ms = clock_ms()};
+    p->options.owner.look(p->options.arg, &view);
+    return view.in_flight;
+}
+
 static void on_revoked(void *arg, bool lost) {
     struct partitions *p = arg;
     p->is_assigned = false;
     if (lost)
         log_warn("partitions_lost", LOG_S("reason", "the group has taken this member for gone"));
     else
-        log_info("revoked", LOG_N("in_flight", p->dispatcher->capacity.in_flight));
+        log_info("revoked", LOG_N("in_flight", in_flight(p)));
     ownership_revoked(&p->ownership, lost, clock_ms());
     run(p);
 }
@@ -260,7 +274,7 @@ static void on_group_failed(void *arg, bool fatal, const char *reason) {
     if (fatal) {
         ownership_revoked(&p->ownership, true, clock_ms());
         run(p);
-        dispatcher_refuse(p->dispatcher, "group_failed", reason);
+        p->options.owner.refuse(p->options.arg, "group_failed", reason);
     } else if (log_limit_pass(&p->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back)) {
         log_warn("group_error", LOG_S("reason", reason), LOG_N("held_back", held_back));
     }
@@ -268,7 +282,7 @@ static void on_group_failed(void *arg, bool fatal, const char *reason) {
 
 static void on_left(void *arg) {
     struct partitions *p = arg;
-    loop_stop(p->dispatcher->loop);
+    loop_stop(p->options.loop);
 }
 
 /* --- what the log says */
@@ -286,7 +300,7 @@ static void on_record(void *arg, const struct table_record *record) {
     struct partitions *p = arg;
     uint64_t owner, assignment;
     if (record->topic != p->topics[1] || !span_equal(record->key, claim_key())) {
-        subscribers_read(p->dispatcher->subscribers, record);
+        p->options.owner.read(p->options.arg, record);
         return;
     }
     claim_from_json(record->value, &owner, &assignment);
@@ -315,55 +329,53 @@ static void on_table_trouble(void *arg, const char *reason) {
 
 static void on_table_failed(void *arg, const char *reason) {
     struct partitions *p = arg;
-    dispatcher_start_over(p->dispatcher, reason);
+    p->options.owner.start_over(p->options.arg, reason);
 }
 
 /* --- life */
 
-static uint64_t new_owner(struct dispatcher *d) {
-    uint64_t owner = dispatcher_random(d);
+static uint64_t new_owner(const struct partitions *p) {
+    uint64_t owner = p->options.owner.random(p->options.arg);
     return owner ? owner : 1;
 }
 
-static void own_nothing(struct partitions *p) {
-    struct dispatcher *d = p->dispatcher;
-    ownership_init(&p->ownership, new_owner(d), d->genesis.subscriber_partitions, GROUP_SESSION_MS);
+static void own_nothing(struct partitions *p, int32_t count) {
+    ownership_init(&p->ownership, new_owner(p), count, GROUP_SESSION_MS);
 }
 
-struct partitions *partitions_new(struct dispatcher *d, struct error *err) {
+struct partitions *partitions_new(const struct partitions_options *options, struct error *err) {
     struct partitions *p = mem_zero(sizeof *p);
     *p = (struct partitions){
-        .dispatcher = d,
-        .topics = {d->subscribers_topic, d->tokens_topic, NULL},
+        .options = *options,
+        .topics = {options->subscribers_topic, options->tokens_topic, NULL},
         .hook = {.before_wait = before_wait, .after_wait = after_wait, .arg = p}};
-    own_nothing(p);
-    const struct group_options options = {.kafka = &d->settings.kafka,
-                                          .group = d->group,
-                                          .topic = d->subscribers_topic,
-                                          .assigned = on_assigned,
-                                          .revoked = on_revoked,
-                                          .answered = on_answered,
-                                          .failed = on_group_failed,
-                                          .left = on_left,
-                                          .arg = p};
-    p->group = group_new(d->loop, &options, err);
+    own_nothing(p, 0);
+    const struct group_options group = {.kafka = options->kafka,
+                                        .group = options->group,
+                                        .topic = options->subscribers_topic,
+                                        .assigned = on_assigned,
+                                        .revoked = on_revoked,
+                                        .answered = on_answered,
+                                        .failed = on_group_failed,
+                                        .left = on_left,
+                                        .arg = p};
+    p->group = group_new(options->loop, &group, err);
     if (!p->group) {
         free(p);
         return NULL;
     }
     loop_timer_init(&p->due, on_due, p);
     loop_timer_init(&p->trim, on_trim, p);
-    loop_hook_add(d->loop, &p->hook);
+    loop_hook_add(options->loop, &p->hook);
     return p;
 }
 
-int partitions_open(struct partitions *p, struct error *err) {
-    struct dispatcher *d = p->dispatcher;
-    if (p->ownership.partitions != d->genesis.subscriber_partitions)
-        own_nothing(p); /* the topics were made again, with another number */
-    const struct table_options options = {.kafka = &d->settings.kafka,
+int partitions_open(struct partitions *p, int32_t count, struct error *err) {
+    if (p->ownership.partitions != count)
+        own_nothing(p, count); /* at first, and when the topics were made again with another */
+    const struct table_options options = {.kafka = p->options.kafka,
                                           .topics = p->topics,
-                                          .partitions = p->ownership.partitions,
+                                          .partitions = count,
                                           .chosen = true,
                                           .fetch_wait_ms = FETCH_WAIT_MS,
                                           .record = on_record,
@@ -371,10 +383,10 @@ int partitions_open(struct partitions *p, struct error *err) {
                                           .trouble = on_table_trouble,
                                           .failed = on_table_failed,
                                           .arg = p};
-    p->table = table_new(d->loop, &options, err);
+    p->table = table_new(p->options.loop, &options, err);
     if (!p->table)
         return -1;
-    for (int32_t i = 0; i < p->ownership.partitions; i++)
+    for (int32_t i = 0; i < count; i++)
         p->window_ms[i] = INT64_MIN;
     if (p->is_assigned)
         tell_assigned(p);
@@ -385,8 +397,8 @@ int partitions_open(struct partitions *p, struct error *err) {
 void partitions_close(struct partitions *p) {
     if (!p || !p->table)
         return;
-    subscribers_stop(p->dispatcher->subscribers);
-    own_nothing(p);
+    p->options.owner.stop(p->options.arg);
+    own_nothing(p, p->ownership.partitions);
     group_release(p->group);
     table_free(p->table);
     p->table = NULL;
@@ -399,24 +411,25 @@ static void on_watchdog(void *arg) {
         "group_not_left",
         LOG_S("reason",
               "no broker answers; the group takes this member for gone when its session ends"));
-    loop_stop(p->dispatcher->loop);
+    loop_stop(p->options.loop);
 }
 
 void partitions_stop(struct partitions *p, int64_t deadline_ms) {
     ownership_stop(&p->ownership, deadline_ms);
     loop_timer_init(&p->watchdog, on_watchdog, p);
-    loop_timer_set(p->dispatcher->loop, &p->watchdog, deadline_ms + OWNERSHIP_WRITE_MS + LEAVE_MS);
+    loop_timer_set(p->options.loop, &p->watchdog, deadline_ms + OWNERSHIP_WRITE_MS + LEAVE_MS);
 }
 
 void partitions_free(struct partitions *p) {
     if (!p)
         return;
     partitions_close(p);
-    loop_timer_clear(p->dispatcher->loop, &p->due);
-    loop_timer_clear(p->dispatcher->loop, &p->watchdog);
-    loop_timer_clear(p->dispatcher->loop, &p->trim);
-    loop_hook_remove(p->dispatcher->loop, &p->hook);
+    loop_timer_clear(p->options.loop, &p->due);
+    loop_timer_clear(p->options.loop, &p->watchdog);
+    loop_timer_clear(p->options.loop, &p->trim);
+    loop_hook_remove(p->options.loop, &p->hook);
     group_free(p->group);
+    forget_claims(p);
     free(p);
 }
 

@@ -10,13 +10,46 @@
 #include "common/base/error.h"
 #include "dispatcher/ownership/ownership.h"
 
-struct dispatcher;
+struct kafka_config;
+struct loop;
 struct partitions;
+struct producer;
+struct table_record;
+
+/* Who runs the subscribers of the partitions, and the process around them. */
+struct partitions_owner {
+    /* a record of ess.subscribers or ess.tokens, but for claims */
+    void (*read)(void *arg, const struct table_record *record);
+    void (*start)(void *arg, int32_t partition); /* its records were all read: its lanes start */
+    /* its lanes go on after they were held up; with `rewrite` their tokens are void */
+    void (*resume)(void *arg, int32_t partition, bool rewrite);
+    void (*forget)(void *arg, int32_t partition); /* another's: its lanes do not run */
+    void (*close)(void *arg);                     /* closes what is in flight; the lanes stay */
+    void (*write)(void *arg); /* writes the tokens that are not in the log as they stand */
+    void (*stop)(void *arg);  /* stops all lanes and writes nothing */
+    /* what of a view only the owner knows: in_flight and unwritten */
+    void (*look)(void *arg, struct ownership_view *view);
+    /* all that was assigned is held, `after_ms` after the assignment */
+    void (*settled)(void *arg, int32_t owned, int64_t after_ms);
+    uint64_t (*random)(void *arg);
+    void (*start_over)(void *arg, const char *reason); /* the records cannot be read on */
+    void (*refuse)(void *arg, const char *event, const char *reason); /* the program must end */
+};
+
+struct partitions_options { /* all but `owner` outlives the partitions */
+    struct loop *loop;
+    const struct kafka_config *kafka;
+    struct producer *producer;
+    const char *group, *subscribers_topic, *tokens_topic;
+    struct partitions_owner owner;
+    void *arg;
+};
 
 /* Joins the group. Nothing is read or claimed before partitions_open. */
-struct partitions *partitions_new(struct dispatcher *d, struct error *err);
-/* d->feed and d->subscribers are there: takes what is, and will be, assigned. */
-int partitions_open(struct partitions *p, struct error *err);
+struct partitions *partitions_new(const struct partitions_options *options, struct error *err);
+/* The subscribers can be read and run: takes what is, and will be, assigned, of the first `count`
+ * partitions. */
+int partitions_open(struct partitions *p, int32_t count, struct error *err);
 /* Stops all lanes, writes nothing and reads nothing more. This process stays a member, and may open
  * again. */
 void partitions_close(struct partitions *p);

@@ -23,10 +23,8 @@ static int begin(void **state) {
     d.match = match_new();
     s = subscriber_new(&d, "one", 0);
     s->record.spec = (struct spec){.topics = topics, .topics_count = 2};
-    s->live = (struct sender){.subscriber = s,
-                             .owner = subscriber_as_sender_owner(),
-                             .owner_arg = s,
-                             .job = -1};
+    s->live = (struct sender){
+        .subscriber = s, .owner = subscriber_as_sender_owner(), .owner_arg = s, .job = -1};
     lane_init(&s->live.lane, &policy, &s->throttle, &s->endpoint, 7);
     lane_at_end(&s->live.lane, 7, false);
     subscriber_as_sender_owner()->at_end(s);
