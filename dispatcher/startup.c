@@ -134,7 +134,9 @@ static struct partitions *join(struct dispatcher *d, struct error *err) {
 }
 
 static int open_subscribers(struct dispatcher *d, struct error *err) {
-    d->log_check = log_check_new(d);
+    const struct log_check_options options = {
+        .loop = d->loop, .kafka = &d->settings.kafka, .feed = d->feed, .feed_id = d->genesis.feed};
+    d->log_check = log_check_new(&options);
     d->subscribers = subscribers_new(d);
     if (!d->partitions)
         d->partitions = join(d, err);

@@ -7,24 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/base/loop.h"
 #include "common/feed/feed.h"
+#include "common/kafka/config.h"
 #include "common/kafka/times.h"
-#include "dispatcher/dispatcher.h"
-#include "dispatcher/ownership/log_bounds.h"
-#include "dispatcher/subscriber/subscriber.h"
-#include "dispatcher/subscriber/subscribers.h"
+#include "common/model/token.h"
 
 enum { LOOK_MS = 20, END_AGAIN_MS = 500 };
-
-/* One who asked. Its place and it stand under the same number. */
-struct asker {
-    struct subscriber *subscriber;
-    enum log_level level;
-    int64_t position;
-    struct log_place place;
-};
 
 /* Where the log ends, as its leader knows it. */
 struct end_query {
@@ -35,10 +27,11 @@ struct end_query {
 };
 
 struct log_check {
-    struct dispatcher *dispatcher;
+    struct log_check_options options;
     struct log_bounds bounds;
-    struct asker *askers;
+    struct log_proof **asked; /* whose verdict is LOG_ASKED */
     size_t count, cap;
+    struct log_proof *relied; /* of lanes that run */
     struct feed_reader reader;
     struct end_query *query; /* under way */
     int64_t end; /* the highest cursor that the log is known to have; the tail may be behind it */
@@ -53,29 +46,29 @@ static bool wants(void *arg, struct span topic) {
 }
 
 static int by_cursor(const void *a, const void *b) {
-    int64_t x = ((const struct asker *)a)->place.cursor,
-            y = ((const struct asker *)b)->place.cursor;
+    int64_t x = (*(struct log_proof *const *)a)->place.cursor,
+            y = (*(struct log_proof *const *)b)->place.cursor;
     return x < y ? -1 : x > y;
 }
 
-/* The asker whose place is to be looked at next; NULL: no place tells more. */
-static struct asker *next_place(struct log_check *c) {
+/* The place that is to be looked at next; NULL: none tells more. */
+static struct log_place *next_place(struct log_check *c) {
     struct log_place *places = mem_alloc(c->count * sizeof *places);
-    qsort(c->askers, c->count, sizeof *c->askers, by_cursor);
+    qsort(c->asked, c->count, sizeof *c->asked, by_cursor);
     for (size_t i = 0; i < c->count; i++)
-        places[i] = c->askers[i].place;
+        places[i] = c->asked[i]->place;
     size_t next = log_bounds_next(&c->bounds, places, c->count);
     free(places);
-    return next < c->count ? &c->askers[next] : NULL;
+    return next < c->count ? &c->asked[next]->place : NULL;
 }
 
 /* Compares the record at a place. False: it is not there to be read yet. */
 static bool look_at(struct log_check *c, struct log_place *place) {
-    struct feed *feed = c->dispatcher->feed;
+    struct feed *feed = c->options.feed;
     struct feed_event event;
     struct feed_passed passed;
     if (place->cursor > feed_end(feed)) {
-        loop_timer_set(c->dispatcher->loop, &c->turn, clock_ms() + LOOK_MS);
+        loop_timer_set(c->options.loop, &c->turn, clock_ms() + LOOK_MS);
         return false;
     }
     enum feed_result result = feed_next(feed, &c->reader, place->cursor - 1, &event, &passed);
@@ -102,9 +95,9 @@ static void ask_done(void *arg) {
         if (q->end > 0 && q->end - 1 > c->end)
             c->end = q->end - 1;
         for (size_t i = 0; q->end >= 0 && i < c->count; i++)
-            if (c->askers[i].position > c->end)
+            if (c->asked[i]->position > c->end)
                 log_bounds_ends(&c->bounds, c->end + 1);
-        loop_timer_set(c->dispatcher->loop, &c->turn, clock_ms() + (q->end < 0 ? END_AGAIN_MS : 0));
+        loop_timer_set(c->options.loop, &c->turn, clock_ms() + (q->end < 0 ? END_AGAIN_MS : 0));
     }
     free(q);
 }
@@ -113,19 +106,19 @@ static void ask_done(void *arg) {
  * False: not known yet. */
 static bool ends_known(struct log_check *c) {
     int64_t highest = 0;
-    if (feed_end(c->dispatcher->feed) > c->end)
-        c->end = feed_end(c->dispatcher->feed);
+    if (feed_end(c->options.feed) > c->end)
+        c->end = feed_end(c->options.feed);
     for (size_t i = 0; i < c->count; i++)
-        if (c->askers[i].position > highest)
-            highest = c->askers[i].position;
+        if (c->asked[i]->position > highest)
+            highest = c->asked[i]->position;
     if (highest <= c->end || c->bounds.other <= c->end + 1)
         return true;
     if (c->query)
         return false;
     c->query = mem_zero(sizeof *c->query);
-    *c->query = (struct end_query){.check = c, .kafka = &c->dispatcher->settings.kafka, .end = -1};
-    kafka_topic_name(&c->dispatcher->settings.kafka, "events", c->query->topic);
-    loop_task(c->dispatcher->loop, ask_work, ask_done, c->query);
+    *c->query = (struct end_query){.check = c, .kafka = c->options.kafka, .end = -1};
+    kafka_topic_name(c->options.kafka, "events", c->query->topic);
+    loop_task(c->options.loop, ask_work, ask_done, c->query);
     return false;
 }
 
@@ -134,95 +127,104 @@ static bool ends_known(struct log_check *c) {
 /* What speaks against the log may come after lanes were started that nothing spoke against: those
  * of another partition, that stand above the place but whose own newest event is below. */
 static void judge_again(struct log_check *c) {
-    for (struct subscriber *s = subscribers_first(c->dispatcher->subscribers); s; s = s->hh.next) {
-        if (!s->running || log_bounds_hold(&c->bounds, s->checked_position))
-            continue;
-        subscriber_stop(s, true);
-        s->log_verdict = LOG_WENT_BACK;
-        subscriber_apply(s, LOG_LEVEL_INFO);
+    struct log_proof *proof, *next;
+    DL_FOREACH_SAFE(c->relied, proof, next) {
+        if (!log_bounds_hold(&c->bounds, proof->position))
+            proof->refuted(proof->arg);
     }
 }
 
 static void decide(struct log_check *c) {
-    struct asker *askers = c->askers;
+    struct log_proof **asked = c->asked;
     size_t count = c->count;
-    c->askers = NULL;
+    c->asked = NULL;
     c->count = c->cap = 0;
     for (size_t i = 0; i < count; i++)
-        askers[i].subscriber->log_verdict = log_bounds_hold(&c->bounds, askers[i].position)
-                                                ? LOG_SAME
-                                                : LOG_WENT_BACK;
+        asked[i]->verdict = log_bounds_hold(&c->bounds, asked[i]->position) ? LOG_SAME
+                                                                            : LOG_WENT_BACK;
     for (size_t i = 0; i < count; i++)
-        subscriber_apply(askers[i].subscriber, askers[i].level);
-    free(askers);
+        asked[i]->judged(asked[i]->arg);
+    free(asked);
     judge_again(c);
 }
 
 static void go_on(void *arg) {
     struct log_check *c = arg;
-    struct asker *asker;
+    struct log_place *place;
     if (c->count == 0 || !ends_known(c))
         return;
-    while ((asker = next_place(c)))
-        if (!look_at(c, &asker->place))
+    while ((place = next_place(c)))
+        if (!look_at(c, place))
             return;
     decide(c);
 }
 
-static void ask(struct log_check *c, struct subscriber *s, enum log_level level,
-                const struct token *token) {
+static void ask(struct log_proof *proof, const struct token *token) {
+    struct log_check *c = proof->check;
     if (c->count == c->cap) {
         c->cap = c->cap ? c->cap * 2 : 64;
-        c->askers = mem_resize(c->askers, c->cap * sizeof *c->askers);
+        c->asked = mem_resize(c->asked, c->cap * sizeof *c->asked);
     }
-    c->askers[c->count++] = (struct asker){
-        .subscriber = s,
-        .level = level,
-        .position = token->position,
-        .place = {.cursor = token->last, .id_hash = token->last_id_hash}};
-    s->log_verdict = LOG_ASKED;
-    loop_timer_set(c->dispatcher->loop, &c->turn, clock_ms());
+    c->asked[c->count++] = proof;
+    proof->position = token->position;
+    proof->place = (struct log_place){.cursor = token->last, .id_hash = token->last_id_hash};
+    loop_timer_set(c->options.loop, &c->turn, clock_ms());
 }
 
 /* Answers what can be answered without a look at the log. */
-static enum log_verdict judge(const struct log_check *c, const struct subscriber *s,
+static enum log_verdict judge(const struct log_check *c, const char *born,
                               const struct token *token) {
-    if (strcmp(token->born, s->record.born) != 0)
+    if (strcmp(token->born, born) != 0)
         return LOG_SAME; /* it is void */
-    if (strcmp(token->feed, c->dispatcher->genesis.feed) != 0)
+    if (strcmp(token->feed, c->options.feed_id) != 0)
         return LOG_WENT_BACK;
     bool in_doubt = (token->last_id_hash && token->last > c->bounds.same) ||
-                    token->position > feed_end(c->dispatcher->feed) ||
+                    token->position > feed_end(c->options.feed) ||
                     !log_bounds_hold(&c->bounds, token->position);
     return in_doubt ? LOG_ASKED : LOG_SAME;
 }
 
-bool log_check_passed(struct log_check *c, struct subscriber *s, enum log_level level) {
+void log_proof_init(struct log_proof *proof, struct log_check *check, void (*judged)(void *arg),
+                    void (*refuted)(void *arg), void *arg) {
+    *proof = (struct log_proof){.check = check, .judged = judged, .refuted = refuted, .arg = arg};
+}
+
+bool log_proof_ask(struct log_proof *proof, const char *born, struct span text) {
     struct token token;
     struct error err;
     bool newer;
-    if (s->log_verdict != LOG_UNKNOWN)
-        return s->log_verdict != LOG_ASKED;
-    s->log_verdict = LOG_SAME;
-    if (!s->token || token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err))
+    if (proof->verdict != LOG_UNKNOWN)
+        return proof->verdict != LOG_ASKED;
+    proof->verdict = LOG_SAME;
+    if (!text.data || token_from_json(&token, text, &newer, &err))
         return true;
-    s->log_verdict = judge(c, s, &token);
-    if (s->log_verdict == LOG_ASKED)
-        ask(c, s, level, &token);
+    proof->verdict = judge(proof->check, born, &token);
+    if (proof->verdict == LOG_ASKED)
+        ask(proof, &token);
     token_fini(&token);
-    return s->log_verdict != LOG_ASKED;
+    return proof->verdict != LOG_ASKED;
 }
 
-void log_check_forget(struct log_check *c, struct subscriber *s) {
-    if (!c || s->log_verdict != LOG_ASKED)
-        return;
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->askers[i].subscriber != s)
+void log_proof_rely(struct log_proof *proof, int64_t position) {
+    proof->verdict = LOG_UNKNOWN; /* of its next token */
+    proof->position = position;
+    proof->relied = position > 0;
+    if (proof->relied)
+        DL_APPEND(proof->check->relied, proof);
+}
+
+void log_proof_forget(struct log_proof *proof) {
+    struct log_check *c = proof->check;
+    for (size_t i = 0; proof->verdict == LOG_ASKED && i < c->count; i++) {
+        if (c->asked[i] != proof)
             continue;
-        c->askers[i] = c->askers[--c->count];
+        c->asked[i] = c->asked[--c->count];
         break;
     }
-    s->log_verdict = LOG_UNKNOWN;
+    if (proof->relied)
+        DL_DELETE(c->relied, proof);
+    proof->relied = false;
+    proof->verdict = LOG_UNKNOWN;
 }
 
 /* Replays of the other log's events; redrives are of dead letters, which stay. */
@@ -238,7 +240,7 @@ static void drop_replays(struct token *token) {
 }
 
 void log_check_amend(const struct log_check *c, struct token *token) {
-    bool other_feed = strcmp(token->feed, c->dispatcher->genesis.feed) != 0;
+    bool other_feed = strcmp(token->feed, c->options.feed_id) != 0;
     int64_t was = token->position;
     token->position = token->last = other_feed ? 0 : c->bounds.same;
     token->last_id_hash = other_feed ? 0 : c->bounds.same_id_hash;
@@ -246,7 +248,7 @@ void log_check_amend(const struct log_check *c, struct token *token) {
     token->settled_count = 0;
     drop_replays(token);
     token->state = TOKEN_DISABLED;
-    memcpy(token->feed, c->dispatcher->genesis.feed, sizeof token->feed);
+    snprintf(token->feed, sizeof token->feed, "%s", c->options.feed_id);
     if (other_feed)
         snprintf(token->reason, sizeof token->reason,
                  "log went back: it stood at cursor %" PRId64
@@ -262,9 +264,9 @@ void log_check_amend(const struct log_check *c, struct token *token) {
 
 /* --- life */
 
-struct log_check *log_check_new(struct dispatcher *d) {
+struct log_check *log_check_new(const struct log_check_options *options) {
     struct log_check *c = mem_zero(sizeof *c);
-    c->dispatcher = d;
+    c->options = *options;
     log_bounds_init(&c->bounds);
     feed_reader_init(&c->reader, wants, go_on, c);
     loop_timer_init(&c->turn, go_on, c);
@@ -276,8 +278,8 @@ void log_check_free(struct log_check *c) {
         return;
     if (c->query)
         c->query->check = NULL;
-    loop_timer_clear(c->dispatcher->loop, &c->turn);
+    loop_timer_clear(c->options.loop, &c->turn);
     feed_reader_fini(&c->reader);
-    free(c->askers);
+    free(c->asked);
     free(c);
 }

@@ -6,25 +6,53 @@
 #define ESS_DISPATCHER_LOG_CHECK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "common/base/log.h"
+#include "common/base/span.h"
+#include "dispatcher/ownership/log_bounds.h"
 
-struct dispatcher;
+struct feed;
+struct kafka_config;
 struct log_check;
-struct subscriber;
+struct loop;
 struct token;
 
 enum log_verdict { LOG_UNKNOWN, LOG_ASKED, LOG_SAME, LOG_WENT_BACK };
 
-/* One for each life of the feed, after it. */
-struct log_check *log_check_new(struct dispatcher *d);
+/* What the log says of one subscriber's token; embedded. */
+struct log_proof {
+    enum log_verdict verdict; /* on the token that its lane is to begin with */
+    struct log_check *check;
+    int64_t position; /* of the token; LOG_ASKED, or relied on */
+    struct log_place place;
+    bool relied;
+    void (*judged)(void *arg);  /* a verdict that was LOG_ASKED is known */
+    void (*refuted)(void *arg); /* the lane that runs has begun with a token of another log */
+    void *arg;
+    struct log_proof *prev, *next;
+};
+
+struct log_check_options { /* all of it outlives the check */
+    struct loop *loop;
+    const struct kafka_config *kafka;
+    struct feed *feed;
+    const char *feed_id;
+};
+
+/* One for each life of the feed. */
+struct log_check *log_check_new(const struct log_check_options *options);
 void log_check_free(struct log_check *check);
 
-/* True: s->log_verdict is LOG_SAME or LOG_WENT_BACK. False: subscriber_apply is called with `level`
- * once it is. */
-bool log_check_passed(struct log_check *check, struct subscriber *s, enum log_level level);
-/* The subscriber is no more. */
-void log_check_forget(struct log_check *check, struct subscriber *s);
+void log_proof_init(struct log_proof *proof, struct log_check *check, void (*judged)(void *arg),
+                    void (*refuted)(void *arg), void *arg);
+/* True: the verdict on the token (JSON; {NULL, 0}: none) of this registration is LOG_SAME or
+ * LOG_WENT_BACK. False: it is LOG_ASKED, and `judged` is called once it is known. */
+bool log_proof_ask(struct log_proof *proof, const char *born, struct span text);
+/* The verdict was taken: a lane runs that began with a token of this position; 0: with none, or one
+ * of another log. Until log_proof_forget `refuted` may be called, once. */
+void log_proof_rely(struct log_proof *proof, int64_t position);
+/* The token is another, or the lane stops, or the subscriber is no more. */
+void log_proof_forget(struct log_proof *proof);
 
 /* What a token of a log that went back becomes: disabled, at the last cursor of this log that still
  * matches (0 in another feed), where a resume goes on. */

@@ -56,6 +56,18 @@ static void on_job_due(void *arg) {
     job_end(s, s->jobs[0].job, "done");
 }
 
+static void subscriber_on_judged(void *arg) {
+    struct subscriber *s = arg;
+    subscriber_apply(s, s->start_level);
+}
+
+static void subscriber_on_refuted(void *arg) {
+    struct subscriber *s = arg;
+    subscriber_stop(s, true);
+    s->log_proof.verdict = LOG_WENT_BACK;
+    subscriber_apply(s, LOG_LEVEL_INFO);
+}
+
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
@@ -63,6 +75,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     s->places = (struct capacity_group){.ended = on_attempt_ended, .arg = s};
     s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
+    log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
     loop_timer_init(&s->job_due, on_job_due, s);
     loop_timer_init(&s->commands_due, on_commands_due, s);
     return s;
@@ -70,7 +83,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
 
 void subscriber_free(struct subscriber *s) {
     subscriber_stop(s, false);
-    log_check_forget(s->dispatcher->log_check, s);
+    log_proof_forget(&s->log_proof);
     if (s->has_record)
         spec_fini(&s->record.spec);
     subscriber_keys_fini(&s->keys);
@@ -87,8 +100,7 @@ void subscriber_free(struct subscriber *s) {
 }
 
 void subscriber_keep_token(struct subscriber *s, struct span text) {
-    log_check_forget(s->dispatcher->log_check, s);
-    s->log_verdict = LOG_UNKNOWN;
+    log_proof_forget(&s->log_proof);
     free(s->token);
     s->in_log = s->erased = false;
     s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
@@ -132,9 +144,8 @@ static bool take_token(struct subscriber *s) {
     s->applied = s->redriven = -1;
     s->redriven_count = s->last_success_ms = 0;
     commands_from_token(s, NULL);
-    s->checked_position = 0;
-    bool other_log = s->log_verdict == LOG_WENT_BACK;
-    s->log_verdict = LOG_UNKNOWN; /* of its next token */
+    bool other_log = s->log_proof.verdict == LOG_WENT_BACK;
+    log_proof_rely(&s->log_proof, 0);
     if (!s->token ||
         token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
@@ -147,7 +158,7 @@ static bool take_token(struct subscriber *s) {
         log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", token.reason));
     }
     if (own) {
-        s->checked_position = went_back ? 0 : token.position;
+        log_proof_rely(&s->log_proof, went_back ? 0 : token.position);
         lane_init_from_token(lane, &policy, &s->throttle, &s->endpoint, &token);
         s->applied = token.applied;
         s->last_success_ms = token.last_success_ms;
@@ -257,7 +268,7 @@ const struct sender_owner *subscriber_as_sender_owner(void) { return &sender_own
 
 /* --- starting and stopping */
 
-static void start(struct subscriber *s, enum log_level level) {
+static void start(struct subscriber *s) {
     if (renew_signing(s))
         return;
     take_window(s);
@@ -268,7 +279,7 @@ static void start(struct subscriber *s, enum log_level level) {
     s->running = true;
     s->epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
     progress_begin(s, written && s->in_log);
-    log_at(level, "subscriber_started", LOG_S("subscriber", s->id),
+    log_at(s->start_level, "subscriber_started", LOG_S("subscriber", s->id),
            LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
     if (s->in_log)
         commands_settled(s, &(struct token){.applied = s->applied});
@@ -293,6 +304,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     if (keep)
         progress_keep(s);
     progress_end(s);
+    log_proof_forget(&s->log_proof);
     loop_timer_clear(s->dispatcher->loop, &s->job_due);
     loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     subscriber_behind(s);
@@ -412,11 +424,18 @@ void subscriber_resume(struct subscriber *s) {
     step_all(s);
 }
 
+/* False: it is applied again once it is. */
+static bool subscriber_log_is_known(struct subscriber *s, enum log_level level) {
+    if (s->log_proof.verdict != LOG_ASKED)
+        s->start_level = level;
+    return log_proof_ask(&s->log_proof, s->record.born, (struct span){s->token, s->token_bytes});
+}
+
 void subscriber_apply(struct subscriber *s, enum log_level level) {
     if (!s->dispatcher->feed || s->dispatcher->stopping)
         return;
     if (!subscriber_complete(s))
         halt(s);
-    else if (!s->running && log_check_passed(s->dispatcher->log_check, s, level))
-        start(s, level);
+    else if (!s->running && subscriber_log_is_known(s, level))
+        start(s);
 }

@@ -51,13 +51,12 @@ struct subscriber {
     char *token; /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none
                   */
     size_t token_bytes;
-    struct token_choice choice;   /* of tokens, while the log is read */
-    bool in_log;                  /* that token was read back, and counts */
-    bool erased;                  /* a tombstone stands behind it */
-    enum log_verdict log_verdict; /* on that token */
-    int64_t checked_position; /* where the token stood that its lane began with; 0: with none, or
-                                 one of another log */
-    struct throttle throttle; /* outlives its lanes, so that a new one cannot overdo it */
+    struct token_choice choice; /* of tokens, while the log is read */
+    bool in_log;                /* that token was read back, and counts */
+    bool erased;                /* a tombstone stands behind it */
+    struct log_proof log_proof; /* whether that token is of this log */
+    enum log_level start_level; /* of the line that says that it was started */
+    struct throttle throttle;   /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
     struct endpoint endpoint;
     /* while it runs */
