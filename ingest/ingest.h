@@ -10,36 +10,25 @@
 #include "common/base/pause.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
-#include "common/http/metrics.h"
 #include "common/http/server.h"
 #include "common/kafka/producer.h"
 #include "common/settings.h"
 
 struct bearer;
 struct tls;
-struct changes_of;
-struct claims_of;
+struct changes;
+struct claims;
 struct filter;
+struct places;
 struct publisher;
+struct pulls;
 struct registry;
 struct registry_entry;
 struct folder;
 struct token_reads;
 struct keyring;
 struct waiters;
-struct places_batch;
-struct query;
 struct subscriber_statuses;
-struct times;
-
-enum publish_outcome {
-    PUBLISH_CREATED,
-    PUBLISH_DUPLICATE,
-    PUBLISH_CONFLICT,
-    PUBLISH_REFUSED,
-    PUBLISH_UNAVAILABLE,
-    PUBLISH_OUTCOMES
-};
 
 struct ingest {
     struct settings settings;
@@ -50,17 +39,16 @@ struct ingest {
     struct producer *producer;
     struct publisher *publisher;
     struct filter *filter;
-    struct times *times;
-    struct query *places_queries;      /* places that wait to be asked for, */
-    struct places_batch *places_batch; /* and those that are being asked for */
+    struct places *places;
+    struct pulls *pulls;
+    struct token_reads *token_reads;
     struct genesis genesis;
     struct feed *feed;                    /* NULL until the topics are there */
     struct waiters *waiters;              /* likewise */
-    struct token_reads *token_reads;      /* by access token */
     struct registry *registry;            /* likewise */
     struct subscriber_statuses *statuses; /* likewise; the registry's */
-    struct changes_of *changes;           /* records about subscribers on their way, by id */
-    struct claims_of *claims;             /* to ids, while they are registered, by id */
+    struct changes *changes;              /* likewise */
+    struct claims *claims;                /* likewise */
     struct folder *folder;                /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
@@ -78,8 +66,6 @@ struct ingest {
     int64_t max_event; /* largest data of one event: ingest.max_event, or less where the topic takes
                           less */
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
-    uint64_t published[PUBLISH_OUTCOMES];
-    struct histogram publish_seconds;
     uint64_t foreign_records, newer_events;
     struct log_limit crowded_warning;
 };

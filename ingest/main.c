@@ -10,10 +10,11 @@
 #include "common/crypto/seal.h"
 #include "common/http/tls.h"
 #include "common/kafka/cause.h"
-#include "common/kafka/times.h"
 #include "common/version.h"
 #include "ingest/access/auth.h"
+#include "ingest/access/token_reads.h"
 #include "ingest/api/command_api.h"
+#include "ingest/api/dead_letters.h"
 #include "ingest/api/keys.h"
 #include "ingest/api/monitoring.h"
 #include "ingest/api/openapi.h"
@@ -22,10 +23,10 @@
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
 #include "ingest/publish/publish.h"
-#include "ingest/read/dead_letters.h"
 #include "ingest/read/log_stream.h"
 #include "ingest/read/page.h"
-#include "ingest/registry/registry.h"
+#include "ingest/read/pull.h"
+#include "ingest/registry/places.h"
 #include "ingest/startup.h"
 
 extern char **environ;
@@ -112,8 +113,8 @@ static int open_producer(struct ingest *ingest, struct error *err) {
         .replaced = on_replaced,
         .arg = ingest};
     ingest->producer = producer_new(ingest->loop, &options, err);
-    ingest->times = times_new(&ingest->settings.kafka, err);
-    return ingest->producer && ingest->times ? 0 : -1;
+    ingest->places = places_new(ingest, err);
+    return ingest->producer && ingest->places ? 0 : -1;
 }
 
 static int open_filter(struct ingest *ingest, struct error *err) {
@@ -181,7 +182,9 @@ static bool close_all(struct ingest *ingest) {
     if (!loop_free(ingest->loop))
         return false;
     publisher_free(ingest->publisher);
-    times_free(ingest->times); /* tasks of the loop have used it */
+    places_free(ingest->places);
+    pulls_free(ingest->pulls);
+    token_reads_free(ingest->token_reads);
     keyring_free(ingest->keyring);
     settings_free(&ingest->settings);
     return kafka_handles_destroyed(CLOSE_MS);
@@ -200,6 +203,8 @@ int main(int argc, char **argv) {
     kafka_topic_name(&ingest.settings.kafka, "tokens", ingest.tokens_topic);
     ingest.loop = loop_new();
     ingest.publisher = publisher_new(&ingest);
+    ingest.pulls = pulls_new();
+    ingest.token_reads = token_reads_new(ingest.settings.ingest.max_reads_per_token);
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&ingest.restart, on_restart, &ingest);
     log_info("starting", LOG_S("version", ESS_VERSION));

@@ -59,7 +59,7 @@ static void on_advanced(void *arg, int64_t end) {
     struct ingest *ingest = arg;
     (void)end;
     note_ids_read(ingest);
-    pull_advanced(ingest);
+    pulls_advanced(ingest);
 }
 
 static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, reason); }
@@ -233,7 +233,7 @@ void startup_begin(struct ingest *ingest) {
 void startup_undo(struct ingest *ingest) {
     feed_begin_free(begin);
     begin = NULL;
-    pull_end_all();
+    pulls_end(ingest->pulls);
     publisher_start_over(ingest->publisher);
     waiters_free(ingest->waiters);
     folder_free(ingest->folder);

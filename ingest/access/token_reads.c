@@ -5,32 +5,44 @@
 #include <uthash.h>
 
 #include "common/access/grant.h"
-#include "ingest/ingest.h"
+#include "common/base/buf.h"
 
-struct token_reads {
+struct token_reads_of {
     UT_hash_handle hh;
     unsigned char digest[GRANT_DIGEST_BYTES];
     int64_t count;
 };
 
-struct token_reads *token_reads_begin(struct ingest *ingest, const struct grant *grant) {
-    struct token_reads *reads;
-    int64_t max = ingest->settings.ingest.max_reads_per_token;
-    HASH_FIND(hh, ingest->token_reads, grant->digest, sizeof grant->digest, reads);
-    if (reads && max && reads->count >= max)
-        return NULL;
-    if (!reads) {
-        reads = mem_zero(sizeof *reads);
-        memcpy(reads->digest, grant->digest, sizeof reads->digest);
-        HASH_ADD(hh, ingest->token_reads, digest, sizeof reads->digest, reads);
-    }
-    reads->count++;
+struct token_reads {
+    struct token_reads_of *by_digest;
+    int64_t max;
+};
+
+struct token_reads *token_reads_new(int64_t max) {
+    struct token_reads *reads = mem_zero(sizeof *reads);
+    reads->max = max;
     return reads;
 }
 
-void token_reads_end(struct ingest *ingest, struct token_reads *reads) {
-    if (!reads || --reads->count)
+void token_reads_free(struct token_reads *reads) { free(reads); }
+
+struct token_reads_of *token_reads_begin(struct token_reads *reads, const struct grant *grant) {
+    struct token_reads_of *of;
+    HASH_FIND(hh, reads->by_digest, grant->digest, sizeof grant->digest, of);
+    if (of && reads->max && of->count >= reads->max)
+        return NULL;
+    if (!of) {
+        of = mem_zero(sizeof *of);
+        memcpy(of->digest, grant->digest, sizeof of->digest);
+        HASH_ADD(hh, reads->by_digest, digest, sizeof of->digest, of);
+    }
+    of->count++;
+    return of;
+}
+
+void token_reads_end(struct token_reads *reads, struct token_reads_of *of) {
+    if (!of || --of->count)
         return;
-    HASH_DEL(ingest->token_reads, reads);
-    free(reads);
+    HASH_DEL(reads->by_digest, of);
+    free(of);
 }

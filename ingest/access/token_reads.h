@@ -4,13 +4,20 @@
 #ifndef ESS_INGEST_TOKEN_READS_H
 #define ESS_INGEST_TOKEN_READS_H
 
-struct grant;
-struct ingest;
-struct token_reads;
+#include <stdint.h>
 
-/* One more. NULL: the token has all that it may have. The last token_reads_end of a token frees. */
-struct token_reads *token_reads_begin(struct ingest *ingest, const struct grant *grant);
-/* NULL is allowed. */
-void token_reads_end(struct ingest *ingest, struct token_reads *reads);
+struct grant;
+struct token_reads;
+struct token_reads_of; /* those of one token */
+
+/* Each token may have `max` reads under way; 0: no limit. */
+struct token_reads *token_reads_new(int64_t max);
+/* When all reads have ended. NULL is allowed. */
+void token_reads_free(struct token_reads *reads);
+
+/* One more. NULL: the token has all that it may have. */
+struct token_reads_of *token_reads_begin(struct token_reads *reads, const struct grant *grant);
+/* `of`: what token_reads_begin gave; NULL is allowed. */
+void token_reads_end(struct token_reads *reads, struct token_reads_of *of);
 
 #endif

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json/body.h"
 #include "common/model/command.h"
-#include "ingest/api/body.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
-#include "ingest/read/places.h"
 #include "ingest/registry/change.h"
+#include "ingest/registry/places.h"
 #include "ingest/registry/registry.h"
 #include "ingest/registry/subscriber_status.h"
 

@@ -9,7 +9,7 @@
 #include "common/access/access_token.h"
 #include "common/base/clock.h"
 #include "common/crypto/signature.h"
-#include "ingest/api/body.h"
+#include "common/json/body.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/change.h"

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/http/metrics.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
 #include "ingest/publish/publish.h"
@@ -74,32 +75,11 @@ static void feed_metrics(const struct feed *feed, struct buf *out) {
 }
 
 void monitoring_metrics(void *arg, struct http_request *request) {
-    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
-                                                           "refused", "unavailable"};
     struct ingest *ingest = arg;
-    struct buf out = {0}, labels = {0};
+    struct buf out = {0};
     if (!http_request_no_query(request))
         return;
-    metrics_family(
-        &out, "ess_publish_total", "counter",
-        "Published events by outcome; a request that is refused or in conflict counts as one.");
-    for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
-        buf_clear(&labels);
-        metrics_label(&labels, "outcome", outcomes[i]);
-        metrics_value(&out, "ess_publish_total", buf_string(&labels), (double)ingest->published[i]);
-    }
-    metrics_family(&out, "ess_publish_seconds", "histogram",
-                   "From a complete request to Kafka's acknowledgement.");
-    metrics_histogram(&out, "ess_publish_seconds", "", &ingest->publish_seconds);
-    metrics_family(&out, "ess_dedupe_ids", "gauge", "Ids that are kept to notice a repeat.");
-    metrics_value(&out, "ess_dedupe_ids", "", (double)publisher_ids(ingest->publisher));
-    metrics_family(&out, "ess_publish_unresolved", "gauge",
-                   "Events of which only reading the log can tell whether it has them.");
-    metrics_value(&out, "ess_publish_unresolved", "",
-                  (double)publisher_unresolved(ingest->publisher));
-    metrics_family(&out, "ess_doubled_ids_total", "counter",
-                   "Ids that the tail of the log has brought at a second cursor.");
-    metrics_value(&out, "ess_doubled_ids_total", "", (double)publisher_doubled(ingest->publisher));
+    publisher_metrics(ingest->publisher, &out);
     filter_metrics(ingest->filter, &out);
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
     metrics_value(&out, "ess_kafka_up", "", ingest_kafka_up(ingest));
@@ -114,13 +94,12 @@ void monitoring_metrics(void *arg, struct http_request *request) {
                    "Memory of request bodies and of answers that clients have not taken yet.");
     metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
-    metrics_value(&out, "ess_readers", "", (double)pull_count());
+    metrics_value(&out, "ess_readers", "", (double)pulls_count(ingest->pulls));
     metrics_family(&out, "ess_foreign_records_total", "counter",
                    "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
     subscribers(ingest, &out);
     metrics_process(&out);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
-    buf_fini(&labels);
     buf_fini(&out);
 }

@@ -13,7 +13,7 @@
 #include "common/model/event.h"
 #include "ingest/access/auth.h"
 #include "ingest/ingest.h"
-#include "ingest/read/places.h"
+#include "ingest/registry/places.h"
 #include "ingest/registry/registration.h"
 #include "ingest/registry/registry.h"
 

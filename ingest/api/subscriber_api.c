@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/json/body.h"
 #include "common/net/url.h"
 #include "ingest/access/auth.h"
-#include "ingest/api/body.h"
 #include "ingest/api/call.h"
 #include "ingest/api/keys.h"
 #include "ingest/folder/folder.h"

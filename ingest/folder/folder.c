@@ -19,8 +19,8 @@
 #include "common/base/log.h"
 #include "ingest/folder/subscriber_file.h"
 #include "ingest/ingest.h"
-#include "ingest/read/places.h"
 #include "ingest/registry/change.h"
+#include "ingest/registry/places.h"
 #include "ingest/registry/records.h"
 #include "ingest/registry/registration.h"
 #include "ingest/registry/registry.h"
@@ -231,7 +231,7 @@ static void register_file(struct folder *f, struct subscriber_file *file) {
 
 static void register_or_update(struct folder *f, struct subscriber_file *file,
                                struct registry_entry *entry) {
-    if (change_pending(f->ingest, file->spec.id))
+    if (change_pending(f->ingest->changes, file->spec.id))
         return;
     if (!entry || !entry->known) {
         register_file(f, file);
@@ -344,7 +344,8 @@ static void remove_missing(struct folder *f) {
         f->missing = true;
         if (e->missing_since_ms == 0)
             e->missing_since_ms = now;
-        else if (now - e->missing_since_ms >= GONE_AFTER_MS && !change_pending(f->ingest, e->id))
+        else if (now - e->missing_since_ms >= GONE_AFTER_MS &&
+                 !change_pending(f->ingest->changes, e->id))
             records_remove(f->ingest, e);
     }
 }

@@ -19,7 +19,7 @@ static int next_event(struct reading *r, char made_id[37], struct event **event,
     if ((b->count & (b->count - 1)) == 0) /* 0, 1, 2, 4, 8, … */
         b->events = mem_resize(b->events, (b->count ? b->count * 2 : 1) * sizeof *b->events);
     *event = &b->events[b->count];
-    r->options->make_id(made_id);
+    r->options->make_id(r->options->arg, made_id);
     return 0;
 }
 

@@ -18,8 +18,10 @@ struct batch {
 struct batch_options {
     bool ndjson; /* else JSON, one or many by its first character */
     size_t data_max;
-    const char *ts;                /* of events without one */
-    void (*make_id)(char out[37]); /* for those that have neither id nor cursor */
+    const char *ts; /* of events without one */
+    /* For those that have neither id nor cursor. */
+    void (*make_id)(void *arg, char out[37]);
+    void *arg;
 };
 
 /* Where a body is at fault. */

@@ -169,16 +169,15 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
 
 /* --- a request is tried */
 
-static void make_id(char out[37]) {
-    static unsigned char random[1000];
-    static size_t used = sizeof random;
-    if (used == sizeof random) {
-        if (getrandom(random, sizeof random, 0) != sizeof random)
+static void make_id(void *arg, char out[37]) {
+    struct publish_random *random = arg;
+    if (random->left == 0) {
+        if (getrandom(random->bytes, sizeof random->bytes, 0) != sizeof random->bytes)
             abort();
-        used = 0;
+        random->left = sizeof random->bytes;
     }
-    uuid_v7(clock_wall_ms(), random + used, out);
-    used += 10;
+    random->left -= PUBLISH_RANDOM_BYTES;
+    uuid_v7(clock_wall_ms(), random->bytes + random->left, out);
 }
 
 /* A publisher's W3C trace context goes along when it can stand in a header. */
@@ -209,7 +208,8 @@ static int read_body(struct publish *p, struct batch *batch) {
     const struct batch_options options = {.ndjson = is_ndjson(p->request),
                                           .data_max = (size_t)p->publisher->ingest->max_event,
                                           .ts = ts,
-                                          .make_id = make_id};
+                                          .make_id = make_id,
+                                          .arg = &p->publisher->random};
     if (http_request_query_check(p->request, no_parameters, &err) == 0 &&
         batch_read(batch, http_request_body(p->request), &options, &fault, &err) == 0)
         return 0;
@@ -524,9 +524,3 @@ void publisher_start_over(struct publisher *publisher) {
 size_t publisher_ids(struct publisher *publisher) {
     return dedupe_count(publisher->dedupe, clock_wall_ms());
 }
-
-size_t publisher_unresolved(const struct publisher *publisher) {
-    return publisher->inflight.unresolved_count;
-}
-
-uint64_t publisher_doubled(const struct publisher *publisher) { return publisher->doubled; }

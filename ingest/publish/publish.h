@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct feed_event;
 struct http_request;
 struct ingest;
@@ -29,9 +30,8 @@ void publisher_start_over(struct publisher *publisher);
 
 /* Ids that are known. */
 size_t publisher_ids(struct publisher *publisher);
-/* Events of which it is not known whether they are in the log. */
-size_t publisher_unresolved(const struct publisher *publisher);
-/* Records that the tail has read whose id stood in the log before, within the dedupe window. */
-uint64_t publisher_doubled(const struct publisher *publisher);
+
+/* Appends the metrics of publishing. */
+void publisher_metrics(struct publisher *publisher, struct buf *out);
 
 #endif

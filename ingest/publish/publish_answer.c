@@ -12,7 +12,7 @@ static void add_string(struct buf *out, const char *text) {
 }
 
 static void count(const struct publish *p, enum publish_outcome outcome, size_t events) {
-    p->publisher->ingest->published[outcome] += events;
+    p->publisher->published[outcome] += events;
 }
 
 static void add_result(struct buf *out, const struct publish *p, const struct publish_result *r) {
@@ -31,7 +31,7 @@ void publish_answer_written(const struct publish *p) {
         add_result(&body, p, &p->results[i]);
     }
     buf_puts(&body, p->many ? "]}\n" : "\n");
-    histogram_observe_us(&p->publisher->ingest->publish_seconds, clock_us() - p->began_us);
+    histogram_observe_us(&p->publisher->publish_seconds, clock_us() - p->began_us);
     http_answer(p->request, p->many || !p->results[0].duplicate ? 201 : 200, "application/json",
                 &body);
     buf_fini(&body);

@@ -1,8 +1,10 @@
-/* What publish.c, publish_answer.c and unresolved.c share. Nobody else includes it. */
+/* What publish.c, publish_answer.c, publish_metrics.c and unresolved.c share. Nobody else includes
+ * it. */
 #ifndef ESS_INGEST_PUBLISH_INTERNAL_H
 #define ESS_INGEST_PUBLISH_INTERNAL_H
 
 #include "common/base/log.h"
+#include "common/http/metrics.h"
 #include "common/kafka/producer.h"
 #include "common/model/event.h"
 #include "ingest/ingest.h"
@@ -59,8 +61,28 @@ struct look {
     int64_t end; /* the answer; -1: none */
 };
 
+enum publish_outcome {
+    PUBLISH_CREATED,
+    PUBLISH_DUPLICATE,
+    PUBLISH_CONFLICT,
+    PUBLISH_REFUSED,
+    PUBLISH_UNAVAILABLE,
+    PUBLISH_OUTCOMES
+};
+
+enum { PUBLISH_RANDOM_BYTES = 10 }; /* that uuid_v7 takes */
+
+/* For made ids: the kernel is asked once for many. */
+struct publish_random {
+    unsigned char bytes[100 * PUBLISH_RANDOM_BYTES];
+    size_t left;
+};
+
 struct publisher {
     struct ingest *ingest;
+    uint64_t published[PUBLISH_OUTCOMES];
+    struct histogram publish_seconds;
+    struct publish_random random;
     unsigned char key[SIPHASH_KEY_BYTES];
     struct dedupe *dedupe;
     uint64_t doubled;

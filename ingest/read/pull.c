@@ -14,11 +14,14 @@
 
 enum { APPEAR_MS = 1000, ASK_AGAIN_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
 
-static struct pull *all, *appearing;
+struct pulls {
+    struct pull *all;
+    struct pull *appearing; /* those whose beginning the tail has not reached yet */
+};
 
 /* --- life */
 
-static bool wants(void *arg, struct span topic) {
+static bool pull_wants(void *arg, struct span topic) {
     struct pull *p = arg;
     for (size_t i = 0; i < p->patterns_count; i++)
         if (pattern_matches(p->patterns[i], topic))
@@ -26,24 +29,24 @@ static bool wants(void *arg, struct span topic) {
     return p->patterns_count == 0;
 }
 
-static void go(void *arg) {
+static void pull_go(void *arg) {
     struct pull *p = arg;
     p->kind->go(p);
 }
 
-static void on_wake(void *arg, int64_t cursor) {
+static void pull_on_wake(void *arg, int64_t cursor) {
     struct pull *p = arg;
     p->compacted |= feed_hole_above(p->ingest->feed, p->position);
     p->position = cursor - 1;
     p->kind->go(p);
 }
 
-static void on_gone(void *arg) {
+static void pull_on_gone(void *arg) {
     struct pull *p = arg;
     p->kind->free(p);
 }
 
-static void on_not_appeared(void *arg);
+static void pull_on_not_appeared(void *arg);
 
 void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *ingest,
                struct http_request *request) {
@@ -53,43 +56,30 @@ void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *inge
                        .cursor_name = kind->cursor_name,
                        .until = INT64_MAX,
                        .limit = INT64_MAX};
-    p->waiter = (struct waiter){.wake = on_wake, .arg = p};
-    feed_reader_init(&p->reader, wants, go, p);
-    loop_timer_init(&p->turn, go, p);
-    loop_timer_init(&p->appear, on_not_appeared, p);
-    DL_APPEND(all, p);
+    p->waiter = (struct waiter){.wake = pull_on_wake, .arg = p};
+    feed_reader_init(&p->reader, pull_wants, pull_go, p);
+    loop_timer_init(&p->turn, pull_go, p);
+    loop_timer_init(&p->appear, pull_on_not_appeared, p);
+    DL_APPEND(ingest->pulls->all, p);
 }
 
-static void stop_appearing(struct pull *p) {
+static void pull_stop_appearing(struct pull *p) {
     if (p->appear.slot == 0)
         return;
-    DL_DELETE2(appearing, p, appear_prev, appear_next);
+    DL_DELETE2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
     loop_timer_clear(p->ingest->loop, &p->appear);
 }
 
 void pull_fini(struct pull *p) {
-    DL_DELETE(all, p);
-    stop_appearing(p);
+    DL_DELETE(p->ingest->pulls->all, p);
+    pull_stop_appearing(p);
     loop_timer_clear(p->ingest->loop, &p->turn);
     feed_reader_fini(&p->reader);
     if (p->indexed)
         waiters_remove(p->ingest->waiters, &p->waiter, p->patterns, p->patterns_count);
-    token_reads_end(p->ingest, p->token_reads);
+    token_reads_end(p->ingest->token_reads, p->token_reads);
     free(p->patterns);
     free(p->topics);
-}
-
-size_t pull_count(void) {
-    size_t count = 0;
-    for (const struct pull *p = all; p; p = p->next)
-        count++;
-    return count;
-}
-
-void pull_end_all(void) {
-    struct pull *p, *next;
-    DL_FOREACH_SAFE(all, p, next)
-        p->kind->abandon(p);
 }
 
 /* --- parameters */
@@ -123,7 +113,7 @@ int pull_range(struct pull *p, struct error *err) {
                : 0;
 }
 
-static int add_pattern(struct pull *p, const char *pattern, struct error *err) {
+static int pull_add_pattern(struct pull *p, const char *pattern, struct error *err) {
     struct error reason;
     if (p->patterns_count == PATTERNS_MAX)
         return error_set_field(err, "topics", "at most %d patterns", PATTERNS_MAX);
@@ -143,7 +133,7 @@ int pull_topics(struct pull *p, struct error *err) {
     p->patterns = mem_alloc((commas + 1) * sizeof *p->patterns);
     char *rest = p->topics = mem_copy_string(text, strlen(text));
     for (char *pattern; (pattern = strsep(&rest, ","));)
-        if (add_pattern(p, pattern, err))
+        if (pull_add_pattern(p, pattern, err))
             return -1;
     return 0;
 }
@@ -167,11 +157,11 @@ void pull_unavailable(struct pull *p) {
 }
 
 /* The tail did not come as far as was asked for. */
-static void on_not_appeared(void *arg) {
+static void pull_on_not_appeared(void *arg) {
     struct pull *p = arg;
     struct error err;
     int64_t end = ingest_end(p->ingest);
-    DL_DELETE2(appearing, p, appear_prev, appear_next);
+    DL_DELETE2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
     if (p->position > end && ingest_ready(p->ingest)) {
         error_set_field(&err, p->cursor_name, "%" PRId64 " is beyond the end of the log, %" PRId64,
                         p->position, end);
@@ -182,22 +172,12 @@ static void on_not_appeared(void *arg) {
     }
 }
 
-void pull_advanced(struct ingest *ingest) {
-    struct pull *p, *next;
-    DL_FOREACH_SAFE2(appearing, p, next, appear_next) {
-        if (feed_end(ingest->feed) < p->end)
-            continue;
-        stop_appearing(p);
-        pull_go_soon(p);
-    }
-}
-
 /* Whether its token may begin another read. False: answered. */
-static bool count_in(struct pull *p) {
+static bool pull_count_in(struct pull *p) {
     const struct grant *grant = bearer_grant(p->request);
     int64_t max = p->ingest->settings.ingest.max_reads_per_token;
     struct error err;
-    if (!grant || (p->token_reads = token_reads_begin(p->ingest, grant)))
+    if (!grant || (p->token_reads = token_reads_begin(p->ingest->token_reads, grant)))
         return true;
     error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", max);
     http_problem(p->request, 429, &err, NULL, RETRY_AFTER_S);
@@ -205,16 +185,16 @@ static bool count_in(struct pull *p) {
 }
 
 /* What it wants is allowed, and may be begun now. False: answered. */
-static bool admitted(struct pull *p) {
+static bool pull_admitted(struct pull *p) {
     struct error err;
     if (auth_read(p->ingest, p->request, &p->patterns, &p->patterns_count, &err) == 0)
-        return http_answer_has_room(p->request) && count_in(p);
+        return http_answer_has_room(p->request) && pull_count_in(p);
     bearer_refuse(p->request, &err);
     return false;
 }
 
 void pull_begin(struct pull *p) {
-    if (!admitted(p)) {
+    if (!pull_admitted(p)) {
         p->kind->free(p);
         return;
     }
@@ -229,12 +209,12 @@ void pull_begin(struct pull *p) {
         p->end = p->position;
     p->previous = p->position;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
-    http_request_on_gone(p->request, on_gone, p);
+    http_request_on_gone(p->request, pull_on_gone, p);
     if (feed_end(p->ingest->feed) >= p->end) {
         p->kind->go(p);
         return;
     }
-    DL_APPEND2(appearing, p, appear_prev, appear_next);
+    DL_APPEND2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
     loop_timer_set(p->ingest->loop, &p->appear, clock_ms() + APPEAR_MS);
 }
 
@@ -292,4 +272,33 @@ void pull_wait(struct pull *p) {
 
 int64_t pull_reached(const struct pull *p) {
     return p->waiter.waiting ? feed_end(p->ingest->feed) : p->position;
+}
+
+/* --- all of them */
+
+struct pulls *pulls_new(void) { return mem_zero(sizeof(struct pulls)); }
+
+void pulls_free(struct pulls *pulls) { free(pulls); }
+
+size_t pulls_count(const struct pulls *pulls) {
+    size_t count = 0;
+    for (const struct pull *p = pulls->all; p; p = p->next)
+        count++;
+    return count;
+}
+
+void pulls_end(struct pulls *pulls) {
+    struct pull *p, *next;
+    DL_FOREACH_SAFE(pulls->all, p, next)
+        p->kind->abandon(p);
+}
+
+void pulls_advanced(struct ingest *ingest) {
+    struct pull *p, *next;
+    DL_FOREACH_SAFE2(ingest->pulls->appearing, p, next, appear_next) {
+        if (feed_end(ingest->feed) < p->end)
+            continue;
+        pull_stop_appearing(p);
+        pull_go_soon(p);
+    }
 }

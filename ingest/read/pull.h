@@ -40,7 +40,7 @@ struct pull {
     int64_t newer;    /* cursor of an event of a later version that stands next; 0: none */
     int64_t until;    /* inclusive; INT64_MAX: on and on */
     int64_t count, limit;
-    struct token_reads *token_reads; /* NULL: read without an access token, or not begun */
+    struct token_reads_of *token_reads; /* NULL: read without an access token, or not begun */
     int64_t ask_ms; /* when it is to be asked next whether its access token is in force */
     struct feed_reader reader;
     struct waiter waiter;
@@ -49,7 +49,7 @@ struct pull {
                      have come there */
     struct loop_timer turn;                 /* the next piece */
     struct loop_timer appear;               /* set while the tail has not come as far as `end` */
-    struct pull *prev, *next;               /* of all */
+    struct pull *prev, *next;               /* of all of its ingest */
     struct pull *appear_prev, *appear_next; /* of those with `appear` set */
 };
 
@@ -105,11 +105,17 @@ int64_t pull_reached(const struct pull *pull);
 void pull_refuse(struct pull *pull, const struct error *err);
 void pull_unavailable(struct pull *pull);
 
+/* --- all pulls of one ingest */
+
+struct pulls *pulls_new(void);
+/* When all have ended. NULL is allowed. */
+void pulls_free(struct pulls *pulls);
+
 /* The log has moved on. */
-void pull_advanced(struct ingest *ingest);
+void pulls_advanced(struct ingest *ingest);
 /* How many are under way. */
-size_t pull_count(void);
+size_t pulls_count(const struct pulls *pulls);
 /* The log is no longer read: ends all. */
-void pull_end_all(void);
+void pulls_end(struct pulls *pulls);
 
 #endif

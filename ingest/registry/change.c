@@ -15,7 +15,7 @@
 
 enum { RECORDS_MAX = 6, LATE_MS = 5000, GIVE_UP_MS = 30000 };
 
-struct record {
+struct change_record {
     struct append append;
     struct change *change; /* NULL: it has ended before the report */
     char *key, *value;
@@ -30,9 +30,9 @@ struct change {
     char born[37];
     int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or
                                      whatever they were */
-    struct record *records[RECORDS_MAX];
+    struct change_record *records[RECORDS_MAX];
     size_t count;
-    struct record *found; /* between change_find and change_was_read */
+    struct change_record *found; /* between change_find and change_was_read */
     struct change_result result;
     struct error err; /* why, should it fail */
     bool is_late;
@@ -49,28 +49,32 @@ struct changes_of {
     struct change *list;
 };
 
-static struct changes_of *changes_of(const struct ingest *ingest, const char *id) {
+struct changes {
+    struct changes_of *by_id;
+};
+
+static struct changes_of *changes_of(const struct changes *changes, const char *id) {
     struct changes_of *of;
-    HASH_FIND_STR(ingest->changes, id, of);
+    HASH_FIND_STR(changes->by_id, id, of);
     return of;
 }
 
-static void add_to_list(struct change *c) {
-    struct changes_of *of = changes_of(c->ingest, c->id);
+static void change_enlist(struct change *c) {
+    struct changes_of *of = changes_of(c->ingest->changes, c->id);
     if (!of) {
         of = mem_zero(sizeof *of);
         memcpy(of->id, c->id, sizeof of->id);
-        HASH_ADD_STR(c->ingest->changes, id, of);
+        HASH_ADD_STR(c->ingest->changes->by_id, id, of);
     }
     DL_APPEND(of->list, c);
 }
 
-static void take_from_list(struct change *c) {
-    struct changes_of *of = changes_of(c->ingest, c->id);
+static void change_delist(struct change *c) {
+    struct changes_of *of = changes_of(c->ingest->changes, c->id);
     DL_DELETE(of->list, c);
     if (of->list)
         return;
-    HASH_DEL(c->ingest->changes, of);
+    HASH_DEL(c->ingest->changes->by_id, of);
     free(of);
 }
 
@@ -89,7 +93,7 @@ struct change *change_new(struct ingest *ingest, const char *id, const char *bor
 
 void change_expect_spec(struct change *c, int64_t offset) { c->spec_base = offset; }
 
-static void record_free(struct record *r) {
+static void change_record_free(struct change_record *r) {
     free(r->key);
     free(r->value);
     free(r);
@@ -97,23 +101,23 @@ static void record_free(struct record *r) {
 
 void change_drop(struct change *c) {
     for (size_t i = 0; c && i < c->count; i++)
-        record_free(c->records[i]);
+        change_record_free(c->records[i]);
     free(c);
 }
 
 /* Those without a report yet are freed by it. */
 static void change_free(struct change *c) {
-    take_from_list(c);
+    change_delist(c);
     loop_timer_clear(c->ingest->loop, &c->timer);
     for (size_t i = 0; i < c->count; i++) {
         c->records[i]->change = NULL;
         if (c->records[i]->reported)
-            record_free(c->records[i]);
+            change_record_free(c->records[i]);
     }
     free(c);
 }
 
-static void finish(struct change *c, enum change_fate fate) {
+static void change_finish(struct change *c, enum change_fate fate) {
     c->result.fate = fate;
     c->result.reason = fate == CHANGE_READ ? NULL : c->err.message;
     c->done(c->arg, &c->result);
@@ -121,27 +125,27 @@ static void finish(struct change *c, enum change_fate fate) {
 }
 
 /* Once nothing is to be waited for any more. */
-static void settle(struct change *c) {
+static void change_settle(struct change *c) {
     size_t read = 0, rejected = 0;
     for (size_t i = 0; i < c->count; i++) {
         read += c->records[i]->read;
         rejected += c->records[i]->rejected;
     }
     if (read == c->count)
-        finish(c, CHANGE_READ);
+        change_finish(c, CHANGE_READ);
     else if (read + rejected == c->count)
-        finish(c, CHANGE_FAILED);
+        change_finish(c, CHANGE_FAILED);
 }
 
-static void on_timer(void *arg) {
+static void change_on_timer(void *arg) {
     struct change *c = arg;
     size_t rejected = 0;
     for (size_t i = 0; i < c->count; i++)
         rejected += c->records[i]->rejected;
     if (rejected == c->count) {
-        finish(c, CHANGE_FAILED);
+        change_finish(c, CHANGE_FAILED);
     } else if (c->is_late) {
-        finish(c, CHANGE_UNKNOWN);
+        change_finish(c, CHANGE_UNKNOWN);
     } else {
         c->is_late = true;
         loop_timer_set(c->ingest->loop, &c->timer, clock_ms() + GIVE_UP_MS);
@@ -150,26 +154,26 @@ static void on_timer(void *arg) {
     }
 }
 
-static void on_reported(struct append *append, const struct producer_report *report) {
-    struct record *r = (struct record *)append;
+static void change_on_reported(struct append *append, const struct producer_report *report) {
+    struct change_record *r = (struct change_record *)append;
     struct change *c = r->change;
     r->reported = true;
     r->rejected = report->fate == PRODUCER_REJECTED;
     if (!c) {
-        record_free(r);
+        change_record_free(r);
         return;
     }
     if (report->reason)
         error_set(&c->err, "%s", report->reason);
-    settle(c);
+    change_settle(c);
 }
 
 void change_add(struct change *c, const char *key, struct span value) {
-    struct record *r = mem_zero(sizeof *r);
-    *r = (struct record){.append.reported = on_reported,
-                         .change = c,
-                         .key = mem_copy_string(key, strlen(key)),
-                         .tombstone = !value.data};
+    struct change_record *r = mem_zero(sizeof *r);
+    *r = (struct change_record){.append.reported = change_on_reported,
+                                .change = c,
+                                .key = mem_copy_string(key, strlen(key)),
+                                .tombstone = !value.data};
     r->value = mem_copy_string(value.data, value.len);
     r->value_len = value.len;
     if (c->count == RECORDS_MAX)
@@ -177,7 +181,7 @@ void change_add(struct change *c, const char *key, struct span value) {
     c->records[c->count++] = r;
 }
 
-static void append(struct change *c, struct record *r) {
+static void change_append(struct change *c, struct change_record *r) {
     const struct producer_record record = {
         .topic = c->ingest->subscribers_topic,
         .partition = kafka_partition_of(c->id, c->ingest->genesis.subscriber_partitions),
@@ -194,60 +198,61 @@ void change_send(struct change *c, void (*late)(void *),
     c->late = late;
     c->done = done;
     c->arg = arg;
-    add_to_list(c);
-    loop_timer_init(&c->timer, on_timer, c);
+    change_enlist(c);
+    loop_timer_init(&c->timer, change_on_timer, c);
     loop_timer_set(c->ingest->loop, &c->timer, clock_ms() + LATE_MS);
     for (size_t i = 0; i < c->count; i++)
-        append(c, c->records[i]);
+        change_append(c, c->records[i]);
 }
 
-bool change_pending(const struct ingest *ingest, const char *id) {
-    return changes_of(ingest, id) != NULL;
+bool change_pending(const struct changes *changes, const char *id) {
+    return changes_of(changes, id) != NULL;
 }
 
-static bool is_this(const struct record *r, const struct table_record *record) {
+static bool change_is_this(const struct change_record *r, const struct table_record *record) {
     return !r->read && span_equal(span_of(r->key), record->key) &&
            r->tombstone == !record->value.data &&
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
-static bool expects_another(const struct change *c, const struct registry_entry *entry) {
+static bool change_expects_another(const struct change *c, const struct registry_entry *entry) {
     return c->spec_base >= 0 && entry->generation != c->spec_base;
 }
 
 /* A tombstone that would hit another registration; a spec that would replace one, or whose own was
  * deleted before. */
-static bool misses_spec(const struct change *c, const struct record *r,
-                        const struct registry_entry *entry) {
+static bool change_misses_spec(const struct change *c, const struct change_record *r,
+                               const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
         return true;
-    return !r->tombstone && (!entry || !entry->known || expects_another(c, entry));
+    return !r->tombstone && (!entry || !entry->known || change_expects_another(c, entry));
 }
 
-static void compare(struct change *c, struct record *r, const struct registry_entry *entry) {
+static void change_compare(struct change *c, struct change_record *r,
+                           const struct registry_entry *entry) {
     const char *kind = r->key + strlen(c->id);
     r->overtaken = false;
     if (!*c->born)
         return;
     if (*kind == 0 || r->tombstone)
-        c->result.spec_overtaken |= (r->overtaken = misses_spec(c, r, entry));
+        c->result.spec_overtaken |= (r->overtaken = change_misses_spec(c, r, entry));
     else if (strcmp(kind, "/keys") == 0 && entry && entry->keys &&
              strcmp(entry->keys->born, c->born) == 0)
         r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base ||
-                                                  expects_another(c, entry);
+                                                  change_expects_another(c, entry);
 }
 
 bool change_overtaken(const struct change *c) { return c && c->found->overtaken; }
 
-struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record,
-                           const struct registry_entry *entry) {
-    struct changes_of *of = changes_of(ingest, id);
+struct change *change_find(struct changes *changes, const char *id,
+                           const struct table_record *record, const struct registry_entry *entry) {
+    struct changes_of *of = changes_of(changes, id);
     for (struct change *c = of ? of->list : NULL; c; c = c->next) {
         for (size_t i = 0; i < c->count; i++) {
-            if (!is_this(c->records[i], record))
+            if (!change_is_this(c->records[i], record))
                 continue;
             c->found = c->records[i];
-            compare(c, c->found, entry);
+            change_compare(c, c->found, entry);
             return c;
         }
     }
@@ -260,13 +265,19 @@ void change_was_read(struct change *c, int64_t offset) {
     c->found->read = true;
     if (c->found == c->records[c->count - 1])
         c->result.generation = offset;
-    settle(c);
+    change_settle(c);
 }
 
-void change_end_all(struct ingest *ingest) {
-    while (ingest->changes) {
-        struct change *c = ingest->changes->list;
+/* --- all of them */
+
+struct changes *changes_new(void) { return mem_zero(sizeof(struct changes)); }
+
+void changes_free(struct changes *changes) { free(changes); }
+
+void changes_end(struct changes *changes) {
+    while (changes->by_id) {
+        struct change *c = changes->by_id->list;
         error_set(&c->err, "the log is being read anew");
-        finish(c, CHANGE_UNKNOWN);
+        change_finish(c, CHANGE_UNKNOWN);
     }
 }

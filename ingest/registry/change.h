@@ -11,8 +11,15 @@
 
 struct ingest;
 struct change;
+struct changes; /* those of one ingest */
 struct registry_entry;
 struct table_record;
+
+struct changes *changes_new(void);
+/* All must have ended. NULL is allowed. */
+void changes_free(struct changes *changes);
+/* The records are no longer read: all end as unknown. */
+void changes_end(struct changes *changes);
 
 enum change_fate {
     CHANGE_READ,    /* all of it is in the log */
@@ -51,17 +58,14 @@ void change_send(struct change *change, void (*late)(void *arg),
 void change_drop(struct change *change);
 
 /* Whether records of this subscriber are on their way. */
-bool change_pending(const struct ingest *ingest, const char *id);
+bool change_pending(const struct changes *changes, const char *id);
 
 /* For whoever reads ess.subscribers, before a record takes hold of the entry (NULL: none), and
  * after that: */
-struct change *change_find(struct ingest *ingest, const char *id, const struct table_record *record,
-                           const struct registry_entry *entry);
+struct change *change_find(struct changes *changes, const char *id,
+                           const struct table_record *record, const struct registry_entry *entry);
 /* What was found is not to be taken. `change` may be NULL. */
 bool change_overtaken(const struct change *change);
 void change_was_read(struct change *change, int64_t offset); /* `change` may be NULL */
-
-/* The records are no longer read: all end as unknown. */
-void change_end_all(struct ingest *ingest);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "common/model/spec.h"
 
+struct claims; /* those of one ingest */
 struct ingest;
 struct table_record;
 
@@ -20,18 +21,21 @@ enum {
     CLAIMS_STALE_MS = 60000, /* one as old as this was left behind by an ingest that died */
 };
 
+struct claims *claims_new(void);
+void claims_free(struct claims *claims); /* NULL is allowed */
+
 void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]);
 
-/* A claim's record, or its tombstone. */
-void claims_read(struct ingest *ingest, const char *id, const struct table_record *record);
+/* A claim's record, or its tombstone. `past`: it was in the log before this ingest began to read.
+ */
+void claims_read(struct claims *claims, const char *id, const struct table_record *record,
+                 bool past);
 
 /* Whether no other's living claim to the id stands before this one, which was read. */
-bool claims_first(const struct ingest *ingest, const char *id, const char *born);
+bool claims_first(const struct claims *claims, const char *id, const char *born);
 
 /* Takes a claim out of the log; and all that were left behind. */
 void claims_drop(struct ingest *ingest, const char *id, const char *born);
 void claims_tidy(struct ingest *ingest);
-
-void claims_free(struct ingest *ingest);
 
 #endif

@@ -71,7 +71,7 @@ static void on_claimed(void *arg, const struct change_result *result) {
         end(r, REGISTRATION_FAILED, result->reason);
         return;
     }
-    bool taken = registry_in_force(entry) || !claims_first(r->ingest, r->id, r->born);
+    bool taken = registry_in_force(entry) || !claims_first(r->ingest->claims, r->id, r->born);
     if (!taken && r->done && clock_ms() - r->began_ms < CLAIMS_USE_MS) {
         struct change *change = r->change;
         r->change = NULL;

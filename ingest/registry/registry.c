@@ -267,11 +267,11 @@ static void pass_over(struct registry_entry *entry, enum subscriber_key kind, in
 static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind,
                                const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
-    struct change *ours = change_find(r->ingest, id, record, entry);
+    struct change *ours = change_find(r->ingest->changes, id, record, entry);
     bool overtaken = change_overtaken(ours);
     r->version++;
     if (kind == SUBSCRIBER_KEY_CLAIM)
-        claims_read(r->ingest, id, record);
+        claims_read(r->ingest->claims, id, record, !table_loaded(r->table));
     else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
         pass_over(entry, kind, record->offset);
     else if (!record->value.data && entry)
@@ -342,6 +342,8 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
                                           .trouble = on_trouble,
                                           .failed = on_failed,
                                           .arg = r};
+    ingest->changes = changes_new();
+    ingest->claims = claims_new();
     ingest->statuses = subscriber_status_new(ingest->genesis.subscriber_partitions);
     r->table = table_new(ingest->loop, &options, err);
     if (!r->table) {
@@ -355,16 +357,17 @@ void registry_free(struct registry *r) {
     struct registry_entry *entry, *next;
     if (!r)
         return;
-    change_end_all(r->ingest);
-    claims_free(r->ingest);
+    changes_end(r->ingest->changes);
     table_free(r->table);
     HASH_ITER(hh, r->entries, entry, next)
         entry_free(r, entry);
     r->ingest->subscribers_trouble = NULL;
     subscriber_status_free(r->ingest->statuses);
+    claims_free(r->ingest->claims);
+    changes_free(r->ingest->changes);
     r->ingest->statuses = NULL;
+    r->ingest->claims = NULL;
+    r->ingest->changes = NULL;
     buf_fini(&r->check);
     free(r);
 }
-
-bool registry_loaded(const struct registry *r) { return table_loaded(r->table); }

@@ -57,7 +57,6 @@ struct registry_entry {
 struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *ingest),
                               struct error *err);
 void registry_free(struct registry *registry);
-bool registry_loaded(const struct registry *registry);
 
 struct registry_entry *registry_first(struct registry *registry); /* then entry->hh.next */
 size_t registry_count(const struct registry *registry);

@@ -6,7 +6,10 @@
 #include "fuzz.h"
 #include "ingest/publish/batch.h"
 
-static void make_id(char out[37]) { snprintf(out, 37, "0190163d-8694-739b-aea5-966c26f8ad91"); }
+static void make_id(void *arg, char out[37]) {
+    (void)arg;
+    snprintf(out, 37, "0190163d-8694-739b-aea5-966c26f8ad91");
+}
 
 /* The lines of NDJSON that are not blank. */
 static size_t lines_of(struct span text) {

@@ -1,7 +1,7 @@
 /* The JSON object that a call's body is: what is taken has only members that are known, each once.
  */
+#include "common/json/body.h"
 #include "fuzz.h"
-#include "ingest/api/body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const known[] = {"cursor", "time", "from", "to", "topic", NULL};

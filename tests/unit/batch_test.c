@@ -17,7 +17,10 @@ static struct batch_fault fault;
 static struct error err;
 static unsigned made;
 
-static void make_id(char out[37]) { snprintf(out, 37, "made-%u", made++); }
+static void make_id(void *arg, char out[37]) {
+    (void)arg;
+    snprintf(out, 37, "made-%u", made++);
+}
 
 static int read_bytes(struct span body, bool ndjson) {
     const struct batch_options options = {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/api/body.h"
+#include "common/json/body.h"
 
 static const char *const known[] = {"cursor", "topic", NULL};
 static struct body body;

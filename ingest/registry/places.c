@@ -1,5 +1,5 @@
 /* Cursors and times; see places.h. */
-#include "ingest/read/places.h"
+#include "ingest/registry/places.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,10 +7,10 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/json/body.h"
 #include "common/json/json_scan.h"
 #include "common/kafka/times.h"
 #include "common/model/spec.h"
-#include "ingest/api/body.h"
 #include "ingest/ingest.h"
 
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100, PATIENCE_MS = 5000 };
@@ -36,7 +36,7 @@ struct place place_of_spec(const struct ingest *ingest, const struct spec *spec)
         .field = "from", .is_time = spec->from == SPEC_FROM_TIME, .value = spec->from_value};
 }
 
-static bool parse_time(const struct json_member *member, int64_t *wall_ms) {
+static bool place_parse_time(const struct json_member *member, int64_t *wall_ms) {
     char text[TIME_BYTES];
     long len = member->kind == JSON_IS_STRING ? json_unescape(member->value, text, sizeof text)
                                               : -1;
@@ -54,7 +54,7 @@ int place_parse(struct place *place, const char *field, const struct json_member
         (place->value = body_whole_number(member->value)) >= 0)
         return 0;
     place->is_time = true;
-    if ((kinds & PLACE_TIME) && parse_time(member, &place->value))
+    if ((kinds & PLACE_TIME) && place_parse_time(member, &place->value))
         return 0;
     return error_set_field(err, field, "must be %s", whats[kinds]);
 }
@@ -62,8 +62,15 @@ int place_parse(struct place *place, const char *field, const struct json_member
 /* --- asking the broker: for all who wait at once, and one time after the other, so that many cost
  * no thread each */
 
-struct query {
+struct places {
     struct ingest *ingest;
+    struct times *times;
+    struct query *queries;      /* those that wait to be asked for, */
+    struct places_batch *batch; /* and those that are being asked for */
+};
+
+struct query {
+    struct places *all;
     struct places_batch *batch; /* NULL: it waits for one */
     size_t first;               /* of its times among the batch's */
     struct loop_timer timer;
@@ -75,7 +82,7 @@ struct query {
 };
 
 struct places_batch {
-    struct ingest *ingest;
+    struct places *all;
     struct query *queries;
     int64_t at[BATCH_QUERIES_MAX * PLACES_MAX]; /* of the places that are times, in order */
     size_t count;
@@ -84,19 +91,19 @@ struct places_batch {
     struct error err;
 };
 
-static void work(void *arg) {
+static void places_work(void *arg) {
     struct places_batch *b = arg;
-    b->result = times_offsets(b->ingest->times, b->ingest->events_topic, 0, b->at, b->count,
+    b->result = times_offsets(b->all->times, b->all->ingest->events_topic, 0, b->at, b->count,
                               &b->end, &b->err);
 }
 
-static int finish_place(const struct places_batch *b, struct place *place, int64_t at,
+static int place_finish(const struct places_batch *b, struct place *place, int64_t at,
                         struct error *err) {
     if (place->is_time && place->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
         return error_set_field(err, place->field, "lies in the future");
     if (place->is_time)
         place->value = at - 1 > place->least ? at - 1 : place->least;
-    else if (place->value >= b->end && place->value > ingest_end(b->ingest))
+    else if (place->value >= b->end && place->value > ingest_end(b->all->ingest))
         return error_set_field(err, place->field,
                                "%" PRId64 " is beyond the end of the log, %" PRId64, place->value,
                                b->end - 1);
@@ -105,9 +112,9 @@ static int finish_place(const struct places_batch *b, struct place *place, int64
 }
 
 static void query_end(struct query *q, const struct error *refused) {
-    struct query **list = q->batch ? &q->batch->queries : &q->ingest->places_queries;
+    struct query **list = q->batch ? &q->batch->queries : &q->all->queries;
     DL_DELETE(*list, q);
-    loop_timer_clear(q->ingest->loop, &q->timer);
+    loop_timer_clear(q->all->ingest->loop, &q->timer);
     q->done(q->arg, q->places, refused);
     free(q);
 }
@@ -117,7 +124,7 @@ static void query_answered(const struct places_batch *b, struct query *q) {
     int result = b->result;
     const int64_t *at = &b->at[q->first];
     for (size_t i = 0; i < q->count && result == 0; i++)
-        result = finish_place(b, &q->places[i], q->places[i].is_time ? *at++ : 0, &err);
+        result = place_finish(b, &q->places[i], q->places[i].is_time ? *at++ : 0, &err);
     query_end(q, result ? &err : NULL);
 }
 
@@ -129,25 +136,25 @@ static void query_on_due(void *arg) {
     query_end(q, &err);
 }
 
-static void begin_batch(struct ingest *ingest);
+static void places_begin_batch(struct places *all);
 
-static void answered(void *arg) {
+static void places_answered(void *arg) {
     struct places_batch *b = arg;
-    b->ingest->places_batch = NULL;
-    begin_batch(b->ingest);
+    b->all->batch = NULL;
+    places_begin_batch(b->all);
     while (b->queries)
         query_answered(b, b->queries);
     free(b);
 }
 
-static void begin_batch(struct ingest *ingest) {
-    if (ingest->places_batch || !ingest->places_queries)
+static void places_begin_batch(struct places *all) {
+    if (all->batch || !all->queries)
         return;
     struct places_batch *b = mem_zero(sizeof *b);
-    b->ingest = ingest;
-    for (int n = 0; n < BATCH_QUERIES_MAX && ingest->places_queries; n++) {
-        struct query *q = ingest->places_queries;
-        DL_DELETE(ingest->places_queries, q);
+    b->all = all;
+    for (int n = 0; n < BATCH_QUERIES_MAX && all->queries; n++) {
+        struct query *q = all->queries;
+        DL_DELETE(all->queries, q);
         DL_APPEND(b->queries, q);
         q->batch = b;
         q->first = b->count;
@@ -155,12 +162,13 @@ static void begin_batch(struct ingest *ingest) {
             if (q->places[i].is_time)
                 b->at[b->count++] = q->places[i].value;
     }
-    ingest->places_batch = b;
-    loop_task(ingest->loop, work, answered, b);
+    all->batch = b;
+    loop_task(all->ingest->loop, places_work, places_answered, b);
 }
 
 void places_resolve(struct ingest *ingest, const struct place *places, size_t count,
                     void (*done)(void *, const struct place *, const struct error *), void *arg) {
+    struct places *all = ingest->places;
     bool known = true;
     for (size_t i = 0; i < count; i++)
         known &= !places[i].is_time && places[i].value <= ingest_end(ingest);
@@ -169,10 +177,27 @@ void places_resolve(struct ingest *ingest, const struct place *places, size_t co
         return;
     }
     struct query *q = mem_zero(sizeof *q);
-    *q = (struct query){.ingest = ingest, .count = count, .done = done, .arg = arg};
+    *q = (struct query){.all = all, .count = count, .done = done, .arg = arg};
     memcpy(q->places, places, count * sizeof *places);
     loop_timer_init(&q->timer, query_on_due, q);
     loop_timer_set(ingest->loop, &q->timer, clock_ms() + PATIENCE_MS);
-    DL_APPEND(ingest->places_queries, q);
-    begin_batch(ingest);
+    DL_APPEND(all->queries, q);
+    places_begin_batch(all);
+}
+
+struct places *places_new(struct ingest *ingest, struct error *err) {
+    struct places *all = mem_zero(sizeof *all);
+    all->ingest = ingest;
+    all->times = times_new(&ingest->settings.kafka, err);
+    if (all->times)
+        return all;
+    free(all);
+    return NULL;
+}
+
+void places_free(struct places *all) {
+    if (!all)
+        return;
+    times_free(all->times);
+    free(all);
 }

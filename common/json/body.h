@@ -1,6 +1,7 @@
-/* The JSON object that a call's body is: checked by json_scan, each member known. Pure. */
-#ifndef ESS_INGEST_BODY_H
-#define ESS_INGEST_BODY_H
+/* A JSON object and its members, as a call or a record has them: checked by json_scan, each member
+ * known. Pure. */
+#ifndef ESS_JSON_BODY_H
+#define ESS_JSON_BODY_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* A call's JSON body; see body.h. */
-#include "ingest/api/body.h"
+/* A JSON object's members; see body.h. */
+#include "common/json/body.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,6 +12,7 @@
 
 struct ingest;
 struct json_member;
+struct places; /* the questions to the broker that are under way */
 struct spec;
 
 enum { PLACES_MAX = 2 };
@@ -23,6 +24,10 @@ struct place {
         value; /* the cursor; or wall, ms: right before the first event appended then or later */
     int64_t least; /* not below this cursor */
 };
+
+struct places *places_new(struct ingest *ingest, struct error *err);
+/* After the loop, whose tasks ask. NULL is allowed. */
+void places_free(struct places *places);
 
 /* The log's end at this moment: whatever was in the log is below it, whatever is published from now
  * on above. Another ingest may have appended what this one has not read yet: so the broker is asked

@@ -1,7 +1,7 @@
 /* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only: a partition is read in
  * blocks from its end towards its beginning, each forwards. It is done by blocking calls on a
  * thread of its own, for few requests at a time. */
-#include "ingest/read/dead_letters.h"
+#include "ingest/api/dead_letters.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,0 +1,33 @@
+/* What operators see of publishing; see publish.h. */
+#include "ingest/publish/publish_internal.h"
+
+static void put_outcomes(const struct publisher *publisher, struct buf *out) {
+    static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
+                                                           "refused", "unavailable"};
+    struct buf labels = {0};
+    metrics_family(
+        out, "ess_publish_total", "counter",
+        "Published events by outcome; a request that is refused or in conflict counts as one.");
+    for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
+        buf_clear(&labels);
+        metrics_label(&labels, "outcome", outcomes[i]);
+        metrics_value(out, "ess_publish_total", buf_string(&labels),
+                      (double)publisher->published[i]);
+    }
+    buf_fini(&labels);
+}
+
+void publisher_metrics(struct publisher *publisher, struct buf *out) {
+    put_outcomes(publisher, out);
+    metrics_family(out, "ess_publish_seconds", "histogram",
+                   "From a complete request to Kafka's acknowledgement.");
+    metrics_histogram(out, "ess_publish_seconds", "", &publisher->publish_seconds);
+    metrics_family(out, "ess_dedupe_ids", "gauge", "Ids that are kept to notice a repeat.");
+    metrics_value(out, "ess_dedupe_ids", "", (double)publisher_ids(publisher));
+    metrics_family(out, "ess_publish_unresolved", "gauge",
+                   "Events of which only reading the log can tell whether it has them.");
+    metrics_value(out, "ess_publish_unresolved", "", (double)publisher->inflight.unresolved_count);
+    metrics_family(out, "ess_doubled_ids_total", "counter",
+                   "Ids that the tail of the log has brought at a second cursor.");
+    metrics_value(out, "ess_doubled_ids_total", "", (double)publisher->doubled);
+}
