@@ -12,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/number.h"
 #include "common/model/event.h"
 
 enum { HOST_BYTES = 64 };
@@ -59,12 +60,12 @@ static int check_given(const char *name, const char *value, struct error *err) {
  * address:port. */
 static int split_listen(const char *value, char host[HOST_BYTES]) {
     const char *colon = strrchr(value, ':');
-    size_t len = colon ? (size_t)(colon - value) : 0,
-           digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    size_t len = colon ? (size_t)(colon - value) : 0;
+    int64_t port = colon ? number_parse(span_of(colon + 1)) : -1;
     bool brackets = len > 2 && value[0] == '[' && value[len - 1] == ']';
     if (len == 0 || len >= HOST_BYTES || (!brackets && strcspn(value, ":[]") < len))
         return -1;
-    if (digits == 0 || digits > 5 || colon[1 + digits] || strtol(colon + 1, NULL, 10) > 65535)
+    if (port < 0 || port > 65535 || strlen(colon + 1) > 5)
         return -1;
     snprintf(host, HOST_BYTES, "%.*s", (int)(brackets ? len - 2 : len), value + brackets);
     return 0;

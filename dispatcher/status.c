@@ -11,13 +11,9 @@
 #include "dispatcher/subscriber/subscribers.h"
 
 void status_healthz(void *arg, struct http_request *request) {
-    struct buf body = {0};
     (void)arg;
-    if (!http_request_no_query(request))
-        return;
-    buf_puts(&body, "{\"status\":\"ok\"}\n");
-    http_answer(request, 200, "application/json", &body);
-    buf_fini(&body);
+    if (http_request_no_query(request))
+        http_answer_status(request, "ok");
 }
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */
@@ -48,7 +44,6 @@ static const char *why_not_ready(const struct dispatcher *d) {
 
 void status_readyz(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
-    struct buf body = {0};
     struct error err;
     if (!http_request_no_query(request))
         return;
@@ -56,8 +51,7 @@ void status_readyz(void *arg, struct http_request *request) {
     const char *fault = fault_reason(d);
     bool ready = status_ready(d);
     if (ready && !held && !fault) {
-        buf_puts(&body, "{\"status\":\"ready\"}\n");
-        http_answer(request, 200, "application/json", &body);
+        http_answer_status(request, "ready");
     } else if (ready && !fault) {
         error_set(&err,
                   "%lld subscribers are held, since their progress cannot be written to %s: %s",
@@ -67,7 +61,6 @@ void status_readyz(void *arg, struct http_request *request) {
         error_set(&err, "%s", fault && !producer_fault(d->producer) ? fault : why_not_ready(d));
         http_problem(request, 503, &err, NULL, 1);
     }
-    buf_fini(&body);
 }
 
 static void counters(const struct dispatcher *d, struct buf *out) {

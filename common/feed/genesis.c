@@ -2,11 +2,12 @@
 #include "common/feed/genesis.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
+#include "common/json/writer.h"
 #include "common/kafka/times.h"
 #include "common/model/event.h"
 
@@ -41,7 +42,10 @@ int32_t genesis_partitions(struct span value) {
              (int)(value.len < VALUE_BYTES ? value.len : VALUE_BYTES - 1),
              value.len ? value.data : "");
     const char *at = strstr(text, name);
-    return at ? (int32_t)strtol(at + strlen(name), NULL, 10) : SUBSCRIBER_PARTITIONS_DEFAULT;
+    if (!at)
+        return SUBSCRIBER_PARTITIONS_DEFAULT;
+    at += strlen(name);
+    return (int32_t)number_parse((struct span){at, strspn(at, "0123456789")});
 }
 
 /* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it
@@ -67,20 +71,25 @@ static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
  * counts. */
 static int write_genesis(const struct kafka_config *config, const char *topic, int32_t partitions,
                          struct error *err) {
-    char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES], value[VALUE_BYTES];
+    char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES];
+    struct buf value = {0};
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, writer, err);
     if (!rk)
         return -1;
     uuid_v4(uuid);
     memcpy(key, KEY_PREFIX, KEY_PREFIX_BYTES);
     memcpy(key + KEY_PREFIX_BYTES, uuid, UUID_BYTES);
-    int len = snprintf(value, sizeof value, "{\"v\":1,\"feed\":\"%s\",\"partitions\":%d}", uuid,
-                       (int)partitions);
+    json_put_object(&value);
+    json_member_number(&value, "v", 1);
+    json_member_string(&value, "feed", uuid);
+    json_member_number(&value, "partitions", partitions);
+    json_end_object(&value);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, sizeof key),
-        RD_KAFKA_V_VALUE(value, (size_t)len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_VALUE(value.data, value.len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_HEADER("ess-v", "1", 1), RD_KAFKA_V_HEADER("ess-feed", uuid, UUID_BYTES),
         RD_KAFKA_V_END);
+    buf_fini(&value);
     if (!code)
         code = await_report(rk);
     rd_kafka_destroy(rk);

@@ -4,28 +4,22 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "common/base/number.h"
 #include "common/feed/genesis.h"
 #include "common/kafka/consumer.h"
 #include "common/model/pattern.h"
 #include "common/model/token.h"
 
-static int64_t number_of(struct span text, int64_t otherwise) {
-    int64_t n = 0;
-    if (text.len == 0 || text.len > 18)
-        return otherwise;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return otherwise;
-        n = n * 10 + (text.data[i] - '0');
-    }
-    return n;
+/* The version of the PII rules that the event has passed; 0: none. */
+static uint16_t rules_of(const rd_kafka_message_t *message) {
+    int64_t rules = number_parse(consumer_header(message, "ess-pii"));
+    return rules < 0 ? 0 : (uint16_t)rules;
 }
 
 static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event,
                               struct buf *scratch) {
-    int64_t source_cursor = number_of(consumer_header(message, "ess-source-cursor"), -1);
+    int64_t source_cursor = number_parse(consumer_header(message, "ess-source-cursor"));
     event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"),
                           source_cursor, source_cursor >= 0, scratch);
     event->stored = (struct span){scratch->data, scratch->len};
@@ -49,7 +43,7 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
     if (genesis_key(key))
         return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS
                                                                   : RECORD_MISMATCH;
-    if (number_of(version, -1) < 0)
+    if (number_parse(version) < 0)
         return RECORD_FOREIGN;
     if (!span_equal(consumer_header(message, "ess-feed"), span_of(feed_id)))
         return RECORD_MISMATCH;
@@ -60,9 +54,9 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         .id = consumer_header(message, "ess-id"),
         .key = consumer_header(message, "ess-key"),
         .traceparent = consumer_header(message, "traceparent"),
-        .rules = (uint16_t)number_of(consumer_header(message, "ess-pii"), 0),
+        .rules = rules_of(message),
         .stored = {message->payload, message->len},
-        .newer = number_of(version, -1) > EVENT_VERSION,
+        .newer = number_parse(version) > EVENT_VERSION,
     };
     if (event->newer)
         return take_newer(event);

@@ -7,7 +7,9 @@
 #include <sys/random.h>
 #include <utlist.h>
 
+#include "common/base/number.h"
 #include "common/http/http_internal.h"
+#include "common/json/writer.h"
 
 enum { NO_ROOM_RETRY_S = 1, STOPPING_RETRY_S = 1 };
 
@@ -188,10 +190,10 @@ void http_request_too_large(struct http_request *r) {
 
 static bool length_fits(struct http_request *r) {
     const char *text = http_request_header(r, "Content-Length");
-    size_t length = text && strlen(text) < 19 ? strtoull(text, NULL, 10) : 0;
-    if (text && (strlen(text) >= 19 || length > http_request_body_max(r)))
+    int64_t length = text ? number_parse(span_of(text)) : 0;
+    if (length < 0 || (size_t)length > http_request_body_max(r))
         http_request_too_large(r);
-    else if (!http_request_may_hold(r, length))
+    else if (!http_request_may_hold(r, (size_t)length))
         http_request_no_room(r);
     else
         return true;
@@ -358,6 +360,16 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
     http_request_resume(r);
 }
 
+void http_answer_status(struct http_request *request, const char *status) {
+    struct buf body = {0};
+    json_put_object(&body);
+    json_member_string(&body, "status", status);
+    json_end_object(&body);
+    buf_puts(&body, "\n");
+    http_answer(request, 200, "application/json", &body);
+    buf_fini(&body);
+}
+
 static const char *title_of(unsigned status) {
     static const struct {
         unsigned status;
@@ -377,13 +389,15 @@ void http_problem(struct http_request *r, unsigned status, const struct error *e
                   const char *extra, int64_t retry_after_s) {
     struct buf body = {0};
     char seconds[24];
-    buf_printf(&body, "{\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status), status);
-    buf_json_string(&body, err->message, strlen(err->message));
-    if (*err->field) {
-        buf_puts(&body, ",\"field\":");
-        buf_json_string(&body, err->field, strlen(err->field));
-    }
-    buf_printf(&body, "%s}\n", extra ? extra : "");
+    json_put_object(&body);
+    json_member_string(&body, "title", title_of(status));
+    json_member_number(&body, "status", status);
+    json_member_string(&body, "detail", err->message);
+    if (*err->field)
+        json_member_string(&body, "field", err->field);
+    json_put_raw(&body, span_of(extra));
+    json_end_object(&body);
+    buf_puts(&body, "\n");
     if (retry_after_s) {
         snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
         http_answer_header(r, "Retry-After", seconds);

@@ -119,8 +119,10 @@ void http_answer_hold(struct http_request *request, size_t bytes);
 void http_answer_header(struct http_request *request, const char *name, const char *value);
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  struct buf *body);
-/* RFC 9457: {"title","status","detail","field"?, …extra}. `extra` is JSON members with a leading
- * comma, or NULL. `retry_after_s` 0: none. */
+/* 200 with {"status":"<status>"}. */
+void http_answer_status(struct http_request *request, const char *status);
+/* RFC 9457: {"title","status","detail","field"?, …extra}. `extra` is JSON members without braces,
+ * or NULL. `retry_after_s` 0: none. */
 void http_problem(struct http_request *request, unsigned status, const struct error *err,
                   const char *extra, int64_t retry_after_s);
 

@@ -2,7 +2,6 @@
 #include "common/json/body.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 int body_parse(struct body *body, struct span text, const char *const *known, struct error *err) {
@@ -44,12 +43,4 @@ int body_text(const struct body *body, const char *name, char *out, size_t out_s
     if (len < 0 || strlen(out) != (size_t)len)
         return error_set_field(err, name, "must be %s", what);
     return 0;
-}
-
-int64_t body_whole_number(struct span text) {
-    char digits[24];
-    if (text.len == 0 || text.len > 18)
-        return -1;
-    snprintf(digits, sizeof digits, "%.*s", (int)text.len, text.data);
-    return digits[strspn(digits, "0123456789")] ? -1 : strtoll(digits, NULL, 10);
 }

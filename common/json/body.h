@@ -28,7 +28,4 @@ const struct json_member *body_member(const struct body *body, const char *name)
 int body_text(const struct body *body, const char *name, char *out, size_t out_size,
               const char *what, struct error *err);
 
-/* A whole number of at most 18 digits, not negative; -1 when the text is none. */
-int64_t body_whole_number(struct span text);
-
 #endif

@@ -3,9 +3,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/base/number.h"
 
 enum {
     CALL_TIMEOUT_MS = 4000,
@@ -145,7 +146,7 @@ static int take_entry(const struct shape *shape, const char *topic, const struct
                       struct error *err) {
     const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
     if (shape == shapes && strcmp(name, "max.message.bytes") == 0)
-        topics->record_bytes_max = strtoll(value, NULL, 10);
+        topics->record_bytes_max = number_parse(span_of(value));
     for (size_t i = 0; i < s->count; i++)
         if (strcmp(name, s->names[i]) == 0)
             return compare(topic, name, s->values[i], value, &topics->warnings, err);

@@ -398,8 +398,7 @@ static void put_topics(const struct spec *spec, struct buf *out) {
     json_end_list(out);
 }
 
-void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) {
-    json_put_object(out);
+void spec_put_members(const struct spec *spec, bool header_values, struct buf *out) {
     json_member_string(out, "id", spec->id);
     json_member_string(out, "url", spec->url);
     put_topics(spec, out);
@@ -421,6 +420,11 @@ void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) 
         put_headers(spec, header_values, out);
     if (spec->description)
         json_member_string(out, "description", spec->description);
+}
+
+void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) {
+    json_put_object(out);
+    spec_put_members(spec, header_values, out);
     json_end_object(out);
 }
 

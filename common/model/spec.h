@@ -77,6 +77,8 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
  * secret_file and from, the members in a fixed order. `headers` are written whole when
  * `header_values`, else as a list of names. Equal specs give equal bytes. */
 void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
+/* Its members alone, into an object that was begun. */
+void spec_put_members(const struct spec *spec, bool header_values, struct buf *out);
 
 void spec_fini(struct spec *spec); /* wipes the secret */
 

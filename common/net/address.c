@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/number.h"
+
 /* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is
  * within 2000::/3, the only global unicast space that is given out. */
 static const char *const not_public[] = {
@@ -63,9 +65,8 @@ int cidr_parse(const char *text, struct cidr *cidr, struct error *err) {
     } else if (inet_pton(AF_INET6, address, cidr->bytes) != 1) {
         return error_set(err, "'%s' is not an address or CIDR such as 10.1.0.0/16", text);
     }
-    char *end = NULL;
-    unsigned long bits = slash ? strtoul(slash + 1, &end, 10) : widest;
-    if (slash && (slash[1] < '0' || slash[1] > '9' || *end || bits > widest))
+    int64_t bits = slash ? number_parse(span_of(slash + 1)) : widest;
+    if (bits < 0 || bits > widest)
         return error_set(err, "'%s': the part after the slash must be from 0 to %u", text, widest);
     cidr->bits = (unsigned)bits + 128 - widest;
     return 0;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/number.h"
+
 static bool loopback_allowed(const struct cidr *allowed, size_t count) {
     const struct sockaddr_in v4 = {.sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -55,7 +57,7 @@ static int check_parts(CURLU *parts, const struct cidr *allowed, size_t count, s
         error_set_field(err, "url", "must not hold credentials; use headers");
     else if (!host || !*host)
         error_set_field(err, "url", "has no host");
-    else if (port && strtol(port, NULL, 10) == 0)
+    else if (port && number_parse(span_of(port)) == 0)
         error_set_field(err, "url", "must not have port 0");
     else
         result = check_host(host, allowed, count, err);

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/json/writer.h"
 #include "common/model/command.h"
 #include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
@@ -128,8 +129,12 @@ static void send_it(void *arg) {
 static void make_body(struct test_delivery *t, const struct command *command) {
     char ts[CLOCK_TEXT_BYTES];
     clock_format(clock_wall_ms(), ts);
-    buf_printf(&t->body, "{\"topic\":\"%s\",\"id\":\"%s\",\"ts\":\"%s\",\"data\":%s}", t->topic,
-               t->id, ts, command->data);
+    json_put_object(&t->body);
+    json_member_string(&t->body, "topic", t->topic);
+    json_member_string(&t->body, "id", t->id);
+    json_member_string(&t->body, "ts", ts);
+    json_member_raw(&t->body, "data", span_of(command->data));
+    json_end_object(&t->body);
 }
 
 bool test_delivery(struct subscriber *s, const struct command *command, int64_t generation) {

@@ -2,12 +2,12 @@
  * what is left is whether whoever asks may know of this subscriber at all. */
 #include "ingest/api/call.h"
 
-#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json/writer.h"
 #include "ingest/access/auth.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/change.h"
@@ -125,8 +125,11 @@ void call_unavailable(struct call *call, const char *reason) {
 static void answer(struct call *call) {
     struct buf body = {0};
     if (call->request) {
-        buf_printf(&body, "{\"generation\":%" PRId64 "%s}\n", call->generation,
-                   buf_string(&call->answer));
+        json_put_object(&body);
+        json_member_number(&body, "generation", call->generation);
+        json_put_raw(&body, (struct span){call->answer.data, call->answer.len});
+        json_end_object(&body);
+        buf_puts(&body, "\n");
         http_answer(call->request, 202, "application/json", &body);
     }
     call_free(call);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/number.h"
 #include "common/json/body.h"
 #include "common/model/command.h"
 #include "ingest/api/call.h"
@@ -238,7 +239,7 @@ static int ascending(const void *a, const void *b) {
 static int add_cursor(void *arg, size_t index, const struct json_element *element,
                       struct error *err) {
     struct command *command = arg;
-    int64_t cursor = body_whole_number(element->value);
+    int64_t cursor = number_parse(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
         return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
                                COMMAND_CURSORS_MAX);
@@ -350,7 +351,7 @@ void command_api_end_job(void *arg, struct http_request *request) {
     if (!entry)
         return;
     struct command *command = call->data;
-    command->job = body_whole_number(span_of(text));
+    command->job = number_parse(span_of(text));
     if (command->job >= 0 && may_run(arg, entry, command->job)) {
         send_command(call);
     } else {

@@ -3,12 +3,12 @@
  * thread of its own, for few requests at a time. */
 #include "ingest/api/dead_letters.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/json/writer.h"
 #include "common/kafka/times.h"
 #include "common/model/dead_letter.h"
 #include "ingest/api/call.h"
@@ -138,8 +138,8 @@ static bool move_block(struct search *s) {
         room = room && s->found_count < s->limit &&
                (s->found_count == 0 || s->found.len + letter->len < ANSWER_BYTES_MAX);
         if (room) {
-            buf_puts(&s->found, s->found_count++ ? "," : "");
-            buf_append(&s->found, letter->text, letter->len);
+            json_put_raw(&s->found, (struct span){letter->text, letter->len});
+            s->found_count++;
             s->goes_on = letter->offset;
         }
         drop(s, s->end);
@@ -202,12 +202,14 @@ static void done(void *arg) {
     if (s->request && s->result) {
         http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
     } else if (s->request) {
-        buf_puts(&body, "{\"dead_letters\":[");
-        buf_append(&body, s->found.data, s->found.len);
-        buf_puts(&body, "]");
+        json_put_object(&body);
+        json_member_list(&body, "dead_letters");
+        json_put_raw(&body, (struct span){s->found.data, s->found.len});
+        json_end_list(&body);
         if (s->goes_on)
-            buf_printf(&body, ",\"next\":%" PRId64, s->goes_on);
-        buf_puts(&body, "}\n");
+            json_member_number(&body, "next", s->goes_on);
+        json_end_object(&body);
+        buf_puts(&body, "\n");
         http_answer(s->request, 200, "application/json", &body);
     }
     buf_fini(&s->found);

@@ -8,8 +8,10 @@
 
 #include "common/access/access_token.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/crypto/signature.h"
 #include "common/json/body.h"
+#include "common/json/writer.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/change.h"
@@ -102,7 +104,7 @@ static int parse_overlap(struct span text, int64_t *overlap_ms, struct error *er
     long len = member->kind == JSON_IS_STRING
                    ? json_unescape(member->value, duration, sizeof duration)
                    : -1;
-    if (member->kind == JSON_IS_NUMBER && body_whole_number(member->value) == 0)
+    if (member->kind == JSON_IS_NUMBER && number_parse(member->value) == 0)
         *overlap_ms = 0;
     else if (len < 0 || clock_parse_duration(duration, (size_t)len, overlap_ms) ||
              *overlap_ms > OVERLAP_MAX_MS)
@@ -126,7 +128,8 @@ void keys_rotate(void *arg, struct http_request *request) {
     signature_make_secret(&secret);
     k->secret = buf_detach(&secret, NULL);
     k->until_ms = overlap_ms ? clock_wall_ms() + overlap_ms : 0;
-    buf_printf(&call->answer, ",\"secret\":\"%s\",\"whsec\":\"%s\"", k->secret, k->secret);
+    json_member_string(&call->answer, "secret", k->secret);
+    json_member_string(&call->answer, "whsec", k->secret);
     send_change(call, entry);
 }
 
@@ -149,7 +152,7 @@ void keys_token(void *arg, struct http_request *request) {
     } else {
         access_token_make(token);
         access_token_hash(span_of(token), prepare(call)->token);
-        buf_printf(&call->answer, ",\"token\":\"%s\"", token);
+        json_member_string(&call->answer, "token", token);
         send_change(call, entry);
         OPENSSL_cleanse(token, sizeof token);
     }

@@ -1,8 +1,6 @@
 /* Health and metrics of ess-ingest; see monitoring.h. */
 #include "ingest/api/monitoring.h"
 
-#include <stdlib.h>
-
 #include "common/http/metrics.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
@@ -11,13 +9,9 @@
 #include "ingest/registry/registry.h"
 
 void monitoring_healthz(void *arg, struct http_request *request) {
-    struct buf body = {0};
     (void)arg;
-    if (!http_request_no_query(request))
-        return;
-    buf_puts(&body, "{\"status\":\"ok\"}\n");
-    http_answer(request, 200, "application/json", &body);
-    buf_fini(&body);
+    if (http_request_no_query(request))
+        http_answer_status(request, "ok");
 }
 
 static const char *why_not_ready(const struct ingest *ingest) {
@@ -35,18 +29,15 @@ static const char *why_not_ready(const struct ingest *ingest) {
 
 void monitoring_readyz(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
-    struct buf body = {0};
     struct error err;
     if (!http_request_no_query(request))
         return;
     if (ingest_ready(ingest)) {
-        buf_puts(&body, "{\"status\":\"ready\"}\n");
-        http_answer(request, 200, "application/json", &body);
+        http_answer_status(request, "ready");
     } else {
         error_set(&err, "%s", why_not_ready(ingest));
         http_problem(request, 503, &err, NULL, 1);
     }
-    buf_fini(&body);
 }
 
 static void subscribers(struct ingest *ingest, struct buf *out) {

@@ -2,7 +2,6 @@
  * written. */
 #include "ingest/api/register.h"
 
-#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "common/access/access_token.h"
 #include "common/crypto/signature.h"
+#include "common/json/writer.h"
 #include "common/model/event.h"
 #include "ingest/access/auth.h"
 #include "ingest/ingest.h"
@@ -59,11 +59,18 @@ static void refuse_taken(struct registering *r) {
 static void answer(struct registering *r) {
     struct buf body = {0};
     struct error err;
-    buf_printf(&body, "{\"id\":\"%s\",\"secret\":", r->spec.id);
-    buf_json_string(&body, r->spec.secret, strlen(r->spec.secret));
-    buf_puts(&body, ",\"whsec\":\"");
-    signature_whsec(r->spec.secret, &body, &err); /* it was checked */
-    buf_printf(&body, "\",\"token\":\"%s\",\"cursor\":%" PRId64 "}\n", r->token, r->start);
+    struct buf whsec = {0};
+    signature_whsec(r->spec.secret, &whsec, &err); /* it was checked */
+    json_put_object(&body);
+    json_member_string(&body, "id", r->spec.id);
+    json_member_string(&body, "secret", r->spec.secret);
+    json_member_string(&body, "whsec", buf_string(&whsec));
+    json_member_string(&body, "token", r->token);
+    json_member_number(&body, "cursor", r->start);
+    json_end_object(&body);
+    buf_puts(&body, "\n");
+    OPENSSL_cleanse(whsec.data, whsec.cap);
+    buf_fini(&whsec);
     http_answer(r->request, 201, "application/json", &body);
     registering_free(r);
 }

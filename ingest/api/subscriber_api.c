@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "common/json/body.h"
+#include "common/json/writer.h"
 #include "common/net/url.h"
 #include "ingest/access/auth.h"
 #include "ingest/api/call.h"
@@ -42,19 +43,19 @@ static void mask_url(struct spec *spec) {
 static void put_entry(const struct ingest *ingest, const struct http_request *request,
                       const struct registry_entry *entry, struct buf *out) {
     struct spec spec;
+    json_put_object(out);
     if (entry->readable) {
         registry_spec(entry, &spec);
         if (!auth_owns(ingest, request, entry))
             mask_url(&spec);
-        spec_to_json(&spec, false, out);
+        spec_put_members(&spec, false, out);
         spec_fini(&spec);
-        out->len--; /* its closing brace */
     } else {
-        buf_printf(out, "{\"id\":\"%s\"", entry->id);
+        json_member_string(out, "id", entry->id);
     }
-    buf_puts(out, ",\"status\":");
+    json_member(out, "status");
     subscriber_status_to_json(ingest, entry, out);
-    buf_puts(out, "}");
+    json_end_object(out);
 }
 
 /* The entry that a GET without parameters asks for; NULL: answered. */
@@ -85,9 +86,11 @@ void subscriber_api_attempts(void *arg, struct http_request *request) {
     const struct registry_entry *entry = asked_for(arg, request);
     if (!entry)
         return;
-    buf_puts(&body, "{\"attempts\":");
+    json_put_object(&body);
+    json_member(&body, "attempts");
     subscriber_status_attempts(arg, entry, &body);
-    buf_puts(&body, "}\n");
+    json_end_object(&body);
+    buf_puts(&body, "\n");
     http_answer(request, 200, "application/json", &body);
 }
 
@@ -155,19 +158,19 @@ static void put_list(const struct ingest *ingest, const struct http_request *req
     const struct registry_entry *last = NULL;
     bool more = false;
     int64_t shown = 0;
-    buf_puts(body, "{\"subscribers\":[");
+    json_member_list(body, "subscribers");
     for (size_t i = 0; i < count && !more; i++) {
         if (!listed(ingest, request, list, found[i]))
             continue;
         if ((more = shown == list->limit || body->len > LIST_BYTES_MAX))
             break;
-        buf_puts(body, shown++ ? "," : "");
         put_entry(ingest, request, found[i], body);
+        shown++;
         last = found[i];
     }
-    buf_puts(body, "]");
+    json_end_list(body);
     if (more)
-        buf_printf(body, ",\"next\":\"%s\"", last->id);
+        json_member_string(body, "next", last->id);
     free(found);
 }
 
@@ -187,11 +190,14 @@ void subscriber_api_list(void *arg, struct http_request *request) {
     }
     if (!http_answer_has_room(request))
         return;
+    json_put_object(&body);
     put_list(ingest, request, &list, &body);
-    buf_puts(&body, ",\"files\":[");
+    json_member_list(&body, "files");
     if (auth_is_admin(ingest, request))
         folder_errors(ingest->folder, &body);
-    buf_puts(&body, "]}\n");
+    json_end_list(&body);
+    json_end_object(&body);
+    buf_puts(&body, "\n");
     http_answer(request, 200, "application/json", &body);
 }
 
@@ -208,6 +214,7 @@ static int put_header(void *arg, size_t index, const struct json_element *elemen
     struct names *n = arg;
     struct span value = element->value;
     char name[256];
+    (void)index;
     if (element->kind != JSON_IS_STRING || json_unescape(value, name, sizeof name) < 0)
         return error_set_field(
             err, "headers",
@@ -216,10 +223,8 @@ static int put_header(void *arg, size_t index, const struct json_element *elemen
         const struct spec_header *header = &n->old->headers[i];
         if (strcasecmp(header->name, name) != 0)
             continue;
-        buf_puts(n->out, index ? "," : "");
-        buf_append(n->out, value.data, value.len);
-        buf_puts(n->out, ":");
-        buf_json_string(n->out, header->value, strlen(header->value));
+        json_member_named(n->out, (struct span){value.data + 1, value.len - 2});
+        json_put_string(n->out, header->value);
         return 0;
     }
     return error_set_field(
@@ -231,9 +236,9 @@ static int put_headers(const struct registry_entry *entry, struct span names, st
     struct spec old;
     registry_spec(entry, &old);
     struct names n = {.old = &old, .out = out};
-    buf_puts(out, "{");
+    json_put_object(out);
     int result = json_scan_array(names, JSON_DEPTH_MAX, put_header, &n, err);
-    buf_puts(out, "}");
+    json_end_object(out);
     spec_fini(&old);
     return result;
 }
@@ -242,22 +247,20 @@ static int put_headers(const struct registry_entry *entry, struct span names, st
  * in it. */
 static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out,
                     bool *kept, struct error *err) {
-    const char *comma = "";
-    buf_puts(out, "{");
+    json_put_object(out);
     for (size_t i = 0; i < body->count; i++) {
         const struct json_member *member = &body->members[i];
         if (span_equal(member->name, span_of("status")))
             continue;
-        buf_printf(out, "%s\"%.*s\":", comma, (int)member->name.len, member->name.data);
-        comma = ",";
+        json_member_named(out, member->name);
         if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
-            buf_append(out, member->value.data, member->value.len);
+            json_put_raw(out, member->value);
         else if (put_headers(entry, member->value, out, err))
             return -1;
         else
             *kept = member->value.len > 2;
     }
-    buf_puts(out, "}");
+    json_end_object(out);
     return 0;
 }
 

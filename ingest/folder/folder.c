@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/json/writer.h"
 #include "ingest/folder/subscriber_file.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/change.h"
@@ -381,23 +381,21 @@ static void on_inotify(void *arg, uint32_t events) {
     look_again(f, SETTLE_MS);
 }
 
-static void put_error(const char *path, const struct complaint *c, bool *first, struct buf *out) {
+static void put_error(const char *path, const struct complaint *c, struct buf *out) {
     if (!c->error)
         return;
-    buf_puts(out, *first ? "{\"file\":" : ",{\"file\":");
-    buf_json_string(out, path, strlen(path));
-    buf_printf(out, ",\"line\":%" PRId64 ",\"error\":", c->line ? c->line : 1);
-    buf_json_string(out, c->error, strlen(c->error));
-    buf_puts(out, "}");
-    *first = false;
+    json_put_object(out);
+    json_member_string(out, "file", path);
+    json_member_number(out, "line", c->line ? c->line : 1);
+    json_member_string(out, "error", c->error);
+    json_end_object(out);
 }
 
 void folder_errors(const struct folder *f, struct buf *out) {
-    bool first = true;
     for (size_t i = 0; i < f->count; i++)
-        put_error(f->directories[i].path, &f->directories[i].complaint, &first, out);
+        put_error(f->directories[i].path, &f->directories[i].complaint, out);
     for (const struct subscriber_file *file = f->files; file; file = file->hh.next)
-        put_error(file->path, &file->complaint, &first, out);
+        put_error(file->path, &file->complaint, out);
 }
 
 struct folder *folder_new(struct ingest *ingest) {

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/number.h"
 #include "common/crypto/signature.h"
 
 /* --- complaints */
@@ -81,8 +82,10 @@ static int parse(const char *path, const struct spec_rules *rules, struct spec *
 }
 
 static void complain_of(struct subscriber_file *file, const struct error *err) {
-    char error[sizeof err->message + 64], *rest;
-    int64_t line = strtoll(err->message, &rest, 10);
+    char error[sizeof err->message + 64];
+    size_t digits = strspn(err->message, "0123456789");
+    const char *rest = err->message + digits;
+    int64_t line = number_parse((struct span){err->message, digits});
     bool has_line = line > 0 && strncmp(rest, ": ", 2) == 0;
     snprintf(error, sizeof error, "%s; %s", has_line ? rest + 2 : err->message,
              file->good ? "its last good version stays in force" : "it is not in force");

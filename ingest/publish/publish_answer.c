@@ -1,15 +1,11 @@
 /* What a publisher is told; see publish_internal.h. */
-#include <inttypes.h>
 
 #include "common/base/clock.h"
 #include "common/http/bearer.h"
+#include "common/json/writer.h"
 #include "ingest/publish/publish_internal.h"
 
 enum { RETRY_AFTER_S = 1 };
-
-static void add_string(struct buf *out, const char *text) {
-    buf_json_string(out, text, strlen(text));
-}
 
 static void count(const struct publish *p, enum publish_outcome outcome, size_t events) {
     p->publisher->published[outcome] += events;
@@ -17,20 +13,28 @@ static void count(const struct publish *p, enum publish_outcome outcome, size_t 
 
 static void add_result(struct buf *out, const struct publish *p, const struct publish_result *r) {
     int64_t cursor = r->first < 0 ? r->cursor : p->results[r->first].cursor;
-    buf_printf(out, "{\"cursor\":%" PRId64 ",\"id\":", cursor);
-    add_string(out, r->id);
-    buf_puts(out, r->duplicate ? ",\"duplicate\":true}" : "}");
+    json_put_object(out);
+    json_member_number(out, "cursor", cursor);
+    json_member_string(out, "id", r->id);
+    if (r->duplicate)
+        json_member_bool(out, "duplicate", true);
+    json_end_object(out);
     count(p, r->duplicate ? PUBLISH_DUPLICATE : PUBLISH_CREATED, 1);
 }
 
 void publish_answer_written(const struct publish *p) {
     struct buf body = {0};
-    buf_puts(&body, p->many ? "{\"results\":[" : "");
-    for (size_t i = 0; i < p->count; i++) {
-        buf_puts(&body, i ? "," : "");
-        add_result(&body, p, &p->results[i]);
+    if (p->many) {
+        json_put_object(&body);
+        json_member_list(&body, "results");
     }
-    buf_puts(&body, p->many ? "]}\n" : "\n");
+    for (size_t i = 0; i < p->count; i++)
+        add_result(&body, p, &p->results[i]);
+    if (p->many) {
+        json_end_list(&body);
+        json_end_object(&body);
+    }
+    buf_puts(&body, "\n");
     histogram_observe_us(&p->publisher->publish_seconds, clock_us() - p->began_us);
     http_answer(p->request, p->many || !p->results[0].duplicate ? 201 : 200, "application/json",
                 &body);
@@ -41,7 +45,7 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
                             bool at_event, size_t index) {
     struct buf extra = {0};
     if (at_event)
-        buf_printf(&extra, ",\"index\":%zu", index);
+        json_member_number(&extra, "index", (int64_t)index);
     count(p, PUBLISH_REFUSED, 1);
     if (status == 403)
         bearer_refuse_with(p->request, err, buf_string(&extra));
@@ -69,11 +73,10 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
                     cursor < 0 ? "stands in this batch with other content already"
                                : "was published with other content");
     if (p->many)
-        buf_printf(&extra, ",\"index\":%zu", index);
-    buf_puts(&extra, ",\"id\":");
-    add_string(&extra, p->results[index].id);
+        json_member_number(&extra, "index", (int64_t)index);
+    json_member_string(&extra, "id", p->results[index].id);
     if (cursor >= 0 && first_may_be_told(p, p->results[index].id))
-        buf_printf(&extra, ",\"cursor\":%" PRId64, cursor);
+        json_member_number(&extra, "cursor", cursor);
     count(p, PUBLISH_CONFLICT, 1);
     http_problem(p->request, 409, &err, buf_string(&extra), 0);
     buf_fini(&extra);
@@ -84,12 +87,14 @@ void publish_answer_unavailable(const struct publish *p, const char *reason) {
     struct error err;
     error_set(&err, "%s; send it again with %s, it will not be doubled within the dedupe window",
               reason, p->many ? "these ids" : "this id");
-    buf_puts(&extra, p->many ? ",\"ids\":[" : ",\"id\":");
-    for (size_t i = 0; i < p->count; i++) {
-        buf_puts(&extra, i ? "," : "");
-        add_string(&extra, p->results[i].id);
-    }
-    buf_puts(&extra, p->many ? "]" : "");
+    if (p->many)
+        json_member_list(&extra, "ids");
+    else
+        json_member(&extra, "id");
+    for (size_t i = 0; i < p->count; i++)
+        json_put_string(&extra, p->results[i].id);
+    if (p->many)
+        json_end_list(&extra);
     count(p, PUBLISH_UNAVAILABLE, p->count);
     http_problem(p->request, 503, &err, buf_string(&extra), RETRY_AFTER_S);
     buf_fini(&extra);

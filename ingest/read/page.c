@@ -3,10 +3,10 @@
  * was found, and its cursor how far it came. */
 #include "ingest/read/page.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/json/writer.h"
 #include "ingest/access/auth.h"
 #include "ingest/read/log_stream.h"
 #include "ingest/read/pull.h"
@@ -39,8 +39,11 @@ static void page_free(struct page *page) {
 }
 
 static void answer(struct page *page, bool more) {
-    buf_printf(&page->body, "],\"cursor\":%" PRId64 ",\"more\":%s}\n", pull_reached(&page->pull),
-               more ? "true" : "false");
+    json_end_list(&page->body);
+    json_member_number(&page->body, "cursor", pull_reached(&page->pull));
+    json_member_bool(&page->body, "more", more);
+    json_end_object(&page->body);
+    buf_puts(&page->body, "\n");
     http_answer(page->pull.request, 200, "application/json", &page->body);
     page_free(page);
 }
@@ -69,7 +72,7 @@ static bool add(struct page *page, const struct feed_event *event) {
         reserve(page);
     else if (page->body.len + event->stored.len + ANSWER_END_BYTES > page->max)
         return false;
-    buf_append(&page->body, ",", page->pull.count != 0);
+    json_put_comma(&page->body);
     pull_put(&page->pull, event, &page->body);
     return true;
 }
@@ -140,7 +143,8 @@ static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest
     pull_init(&page->pull, kind, ingest, request);
     page->pull.limit = LIMIT_DEFAULT;
     loop_timer_init(&page->over, on_over, page);
-    buf_puts(&page->body, "{\"events\":[");
+    json_put_object(&page->body);
+    json_member_list(&page->body, "events");
     return page;
 }
 

@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/model/event.h"
 #include "common/model/pattern.h"
 #include "ingest/access/auth.h"
@@ -86,8 +87,7 @@ void pull_fini(struct pull *p) {
 
 int pull_whole_number(const char *text, const char *name, int64_t min, int64_t max, int64_t *value,
                       struct error *err) {
-    size_t digits = strspn(text, "0123456789");
-    int64_t n = digits && digits <= 18 && !text[digits] ? strtoll(text, NULL, 10) : -1;
+    int64_t n = number_parse(span_of(text));
     if (n < min || n > max)
         return error_set_field(err, name,
                                max == INT64_MAX ? "must be a whole number, %" PRId64 " or above"

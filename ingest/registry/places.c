@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/json/body.h"
 #include "common/json/json_scan.h"
 #include "common/kafka/times.h"
@@ -51,7 +52,7 @@ int place_parse(struct place *place, const char *field, const struct json_member
         [PLACE_CURSOR | PLACE_TIME] = "a cursor, or a time such as 2024-05-07T14:03:11Z"};
     *place = (struct place){.field = field};
     if ((kinds & PLACE_CURSOR) && member->kind == JSON_IS_NUMBER &&
-        (place->value = body_whole_number(member->value)) >= 0)
+        (place->value = number_parse(member->value)) >= 0)
         return 0;
     place->is_time = true;
     if ((kinds & PLACE_TIME) && place_parse_time(member, &place->value))

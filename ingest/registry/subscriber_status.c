@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/json/writer.h"
 #include "common/kafka/table.h"
 #include "common/model/claim.h"
 #include "ingest/ingest.h"
@@ -155,15 +156,10 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
     return token ? token->state : registry_paused(entry) ? TOKEN_PAUSED : TOKEN_ACTIVE;
 }
 
-static void put_text(struct buf *out, const char *name, const char *text) {
-    buf_printf(out, ",\"%s\":", name);
-    buf_json_string(out, text, strlen(text));
-}
-
 static void put_time(struct buf *out, const char *name, int64_t wall_ms) {
     char text[CLOCK_TEXT_BYTES];
     clock_format(wall_ms, text);
-    buf_printf(out, ",\"%s\":\"%s\"", name, text);
+    json_member_string(out, name, text);
 }
 
 static void put_last_error(struct buf *out, const struct token *token) {
@@ -174,7 +170,7 @@ static void put_last_error(struct buf *out, const struct token *token) {
     if (!last || last->at_ms <= token->last_success_ms)
         return; /* it has recovered since */
     snprintf(text, sizeof text, "status %" PRId64, last->status);
-    put_text(out, "last_error", last->status ? text : last->error);
+    json_member_string(out, "last_error", last->status ? text : last->error);
     put_time(out, "last_error_at", last->at_ms);
 }
 
@@ -182,7 +178,8 @@ static void put_progress(struct buf *out, const struct ingest *ingest,
                          const struct registry_entry *entry, const struct token *token) {
     int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
     bool behind = end > cursor && !(token && token->waiting);
-    buf_printf(out, ",\"cursor\":%" PRId64 ",\"lag\":%" PRId64, cursor, behind ? end - cursor : 0);
+    json_member_number(out, "cursor", cursor);
+    json_member_number(out, "lag", behind ? end - cursor : 0);
     if (token)
         put_last_error(out, token);
     if (token && token->failing_since_ms)
@@ -195,55 +192,55 @@ static void put_progress(struct buf *out, const struct ingest *ingest,
         put_time(out, "as_of", token->written_ms);
     if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
         put_time(out, "next_attempt", token->next_attempt_ms);
-    buf_printf(out, ",\"delivered\":%" PRId64 ",\"dead_lettered\":%" PRId64,
-               token ? token->delivered : 0, token ? token->dead_lettered : 0);
-    buf_printf(out, ",\"redriven\":%" PRId64, token ? token->redriven_count : 0);
+    json_member_number(out, "delivered", token ? token->delivered : 0);
+    json_member_number(out, "dead_lettered", token ? token->dead_lettered : 0);
+    json_member_number(out, "redriven", token ? token->redriven_count : 0);
+}
+
+static void put_job(struct buf *out, const struct token *token, const struct token_job *job) {
+    bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
+    json_put_object(out);
+    json_member_number(out, "job", job->job);
+    json_member_string(out, "kind", job->redrive ? "redrive" : "replay");
+    json_member_number(out, "from", job->from);
+    json_member_number(out, "to", job->to);
+    json_member_number(out, "cursor", job->position);
+    json_member_number(out, "delivered", job->delivered);
+    json_member_string(out, "state", stands ? token_state_name(token->state) : "running");
+    if (*job->reason)
+        json_member_string(out, "reason", job->reason);
+    json_end_object(out);
 }
 
 static void put_jobs(struct buf *out, const struct token *token) {
-    buf_puts(out, ",\"jobs\":[");
-    for (int64_t i = 0; token && i < token->jobs_count; i++) {
-        const struct token_job *job = &token->jobs[i];
-        bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
-        buf_printf(out, "%s{\"job\":%" PRId64 ",\"kind\":\"%s\"", i ? "," : "", job->job,
-                   job->redrive ? "redrive" : "replay");
-        buf_printf(out, ",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"cursor\":%" PRId64, job->from,
-                   job->to, job->position);
-        buf_printf(out, ",\"delivered\":%" PRId64, job->delivered);
-        buf_printf(out, ",\"state\":\"%s\"", stands ? token_state_name(token->state) : "running");
-        if (*job->reason) {
-            buf_puts(out, ",\"reason\":");
-            buf_json_string(out, job->reason, strlen(job->reason));
-        }
-        buf_puts(out, "}");
-    }
-    buf_puts(out, "]");
+    json_member_list(out, "jobs");
+    for (int64_t i = 0; token && i < token->jobs_count; i++)
+        put_job(out, token, &token->jobs[i]);
+    json_end_list(out);
 }
 
 static void put_outcome(struct buf *out, const struct token_outcome *o) {
-    buf_printf(out, "{\"generation\":%" PRId64, o->generation);
-    put_text(out, "command", o->command);
-    put_text(out, "outcome", o->outcome);
+    json_put_object(out);
+    json_member_number(out, "generation", o->generation);
+    json_member_string(out, "command", o->command);
+    json_member_string(out, "outcome", o->outcome);
     put_time(out, "at", o->at_ms);
     if (*o->reason)
-        put_text(out, "reason", o->reason);
+        json_member_string(out, "reason", o->reason);
     if (o->delivered >= 0)
-        buf_printf(out, ",\"delivered\":%" PRId64, o->delivered);
-    buf_puts(out, "}");
+        json_member_number(out, "delivered", o->delivered);
+    json_end_object(out);
 }
 
 /* Commands that wait although later ones were applied, and what became of the last ones, newest
  * first. */
 static void put_commands(struct buf *out, const struct token *token) {
-    buf_puts(out, ",\"pending\":[");
-    for (int64_t i = 0; token && i < token->pending_count; i++)
-        buf_printf(out, "%s%" PRId64, i ? "," : "", token->pending[i]);
-    buf_puts(out, "],\"outcomes\":[");
-    for (int64_t i = token ? token->outcomes_count - 1 : -1; i >= 0; i--) {
+    json_member_numbers(out, "pending", token ? token->pending : NULL,
+                        token ? (size_t)token->pending_count : 0);
+    json_member_list(out, "outcomes");
+    for (int64_t i = token ? token->outcomes_count - 1 : -1; i >= 0; i--)
         put_outcome(out, &token->outcomes[i]);
-        buf_puts(out, i ? "," : "");
-    }
-    buf_puts(out, "]");
+    json_end_list(out);
 }
 
 void subscriber_status_to_json(const struct ingest *ingest, const struct registry_entry *entry,
@@ -252,45 +249,44 @@ void subscriber_status_to_json(const struct ingest *ingest, const struct registr
     const struct token *token = subscriber_status_token(ingest, entry, &read) ? &read : NULL;
     const char *reason;
     enum token_state state = subscriber_status_state(ingest, entry, token, &reason);
-    buf_printf(out, "{\"state\":\"%s\"", token_state_name(state));
+    json_put_object(out);
+    json_member_string(out, "state", token_state_name(state));
     if (reason)
-        put_text(out, "reason", reason);
+        json_member_string(out, "reason", reason);
     if (entry->readable) {
         put_progress(out, ingest, entry, token);
         put_jobs(out, token);
         put_commands(out, token);
-        buf_printf(out, ",\"generation\":%" PRId64, token ? token->generation : 0);
-        put_text(out, "source", entry->source);
+        json_member_number(out, "generation", token ? token->generation : 0);
+        json_member_string(out, "source", entry->source);
     }
-    buf_puts(out, "}");
+    json_end_object(out);
     if (token)
         token_fini(&read);
 }
 
 static void put_attempt(struct buf *out, const struct token_attempt *a) {
-    char at[CLOCK_TEXT_BYTES];
-    clock_format(a->at_ms, at);
-    buf_printf(out, "{\"at\":\"%s\",\"cursor\":%" PRId64 ",\"attempt\":%" PRId64, at, a->cursor,
-               a->attempt);
+    json_put_object(out);
+    put_time(out, "at", a->at_ms);
+    json_member_number(out, "cursor", a->cursor);
+    json_member_number(out, "attempt", a->attempt);
     if (a->status)
-        buf_printf(out, ",\"status\":%" PRId64, a->status);
+        json_member_number(out, "status", a->status);
     else
-        put_text(out, "error", a->error);
-    buf_printf(out, ",\"duration_ms\":%" PRId64, a->duration_ms);
-    put_text(out, "excerpt", a->excerpt);
-    buf_puts(out, "}");
+        json_member_string(out, "error", a->error);
+    json_member_number(out, "duration_ms", a->duration_ms);
+    json_member_string(out, "excerpt", a->excerpt);
+    json_end_object(out);
 }
 
 void subscriber_status_attempts(const struct ingest *ingest, const struct registry_entry *entry,
                                 struct buf *out) {
     struct token token;
     bool has_token = subscriber_status_token(ingest, entry, &token);
-    buf_puts(out, "[");
-    for (int64_t i = has_token ? token.attempts_count - 1 : -1; i >= 0; i--) {
+    json_put_list(out);
+    for (int64_t i = has_token ? token.attempts_count - 1 : -1; i >= 0; i--)
         put_attempt(out, &token.attempts[i]);
-        buf_puts(out, i ? "," : "");
-    }
-    buf_puts(out, "]");
+    json_end_list(out);
     if (has_token)
         token_fini(&token);
 }

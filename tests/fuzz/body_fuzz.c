@@ -1,5 +1,6 @@
 /* The JSON object that a call's body is: what is taken has only members that are known, each once.
  */
+#include "common/base/number.h"
 #include "common/json/body.h"
 #include "fuzz.h"
 
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (body_text(&body, *name, text, sizeof text, "must be text", &err) == 0)
             MUST(strlen(text) < sizeof text);
         if (member)
-            MUST(body_whole_number(member->value) >= -1);
+            MUST(number_parse(member->value) >= -1);
     }
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/number.h"
 #include "common/json/body.h"
 
 static const char *const known[] = {"cursor", "topic", NULL};
@@ -37,7 +38,7 @@ static void test_what_is_no_object_is_refused(void **state) {
 static void test_members_are_known_and_there_once(void **state) {
     (void)state;
     assert_int_equal(PARSE("{\"topic\":\"a.b\",\"cursor\":42}"), 0);
-    assert_int_equal(body_whole_number(body_member(&body, "cursor")->value), 42);
+    assert_int_equal(number_parse(body_member(&body, "cursor")->value), 42);
     assert_null(body_member(&body, "time"));
     assert_int_equal(PARSE("{\"time\":1}"), -1);
     assert_string_equal(err.field, "time");
@@ -63,22 +64,11 @@ static void test_a_text_fits_and_has_no_zero_character(void **state) {
     assert_int_equal(body_text(&body, "topic", out, sizeof out, "text", &err), -1);
 }
 
-static void test_a_whole_number_is_written_as_one(void **state) {
-    static const char *const bad[] = {
-        "", "-1", "1.0", "1e3", "\"1\"", "null", "9999999999999999999"};
-    (void)state;
-    assert_int_equal(body_whole_number(span_of("0")), 0);
-    assert_int_equal(body_whole_number(span_of("999999999999999999")), INT64_C(999999999999999999));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(body_whole_number(span_of(bad[i])), -1);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_and_white_space_are_an_empty_object),
         cmocka_unit_test(test_what_is_no_object_is_refused),
         cmocka_unit_test(test_members_are_known_and_there_once),
-        cmocka_unit_test(test_a_text_fits_and_has_no_zero_character),
-        cmocka_unit_test(test_a_whole_number_is_written_as_one)};
+        cmocka_unit_test(test_a_text_fits_and_has_no_zero_character)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,8 +21,9 @@ static void only_the_span_counts(void **state) {
 }
 
 static void any_other_text_is_none(void **state) {
-    static const char *const texts[] = {"",    "-1",  "+1",  " 1", "1 ",
-                                        "1.0", "1e3", "0x1", "١",  "1000000000000000000"};
+    static const char *const texts[] = {"",      "-1",  "+1",  " 1", "1 ",
+                                        "1.0",   "1e3", "0x1", "١",  "1000000000000000000",
+                                        "\"1\"", "null"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(number_parse(span_of(texts[i])), -1);
