@@ -1,4 +1,5 @@
-# `make` builds the services, `make help` lists the rest. What a target needs and the machine lacks is installed by deploy/setup.
+# `make` builds the services and installs nothing, `make help` lists the rest. What another target needs and the machine lacks is
+# installed by deploy/setup.
 #   make SANITIZE=address,undefined unit     a build of its own in build/sanitize-address-undefined
 #   make WERROR=1, make CC=clang, make CFLAGS=-O0     what was built with other flags is built again; V=1 shows commands
 .DEFAULT_GOAL := all
@@ -11,14 +12,21 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 PACKAGES := rdkafka libmicrohttpd gnutls libcurl libcares libcrypto json-c yaml-0.1
-# Remade, and so the machine set up, before anything else is looked at; it holds what pkg-config says.
-ifneq ($(filter-out help clean distclean,$(or $(MAKECMDGOALS),all)),)
+# Remade, and so the machine looked at, before anything else is; it holds what pkg-config says.
+building := $(filter-out help clean distclean deps,$(or $(MAKECMDGOALS),all))
+ifneq ($(building),)
 include build/packages.mk
 endif
 build/packages.mk: deploy/setup Makefile
 	@mkdir -p build
+	@deploy/setup $(if $(filter-out all objects structure build/%,$(building)),,--check) build
+	@{ printf 'PACKAGE_CFLAGS := ' && pkg-config --cflags $(PACKAGES) && \
+	  printf 'PACKAGE_LIBS := ' && pkg-config --libs $(PACKAGES); } >$@.new
+	@mv $@.new $@
+
+.PHONY: deps
+deps: ## install what building needs and this machine lacks, as root or with sudo
 	@deploy/setup build
-	@{ echo "PACKAGE_CFLAGS := $$(pkg-config --cflags $(PACKAGES))"; echo "PACKAGE_LIBS := $$(pkg-config --libs $(PACKAGES))"; } >$@
 
 # Of gcc only: clang takes no comment for the mark of a fall-through and looks into the casts of libraries' macros (uthash, librdkafka).
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
@@ -124,9 +132,10 @@ soak: all setup-test ## an hour of faults, commands and silent endpoints, at res
 chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS="-s $$PYTEST_ARGS" $(MAKE) --no-print-directory chaos
 
-# Of several in one command each waits for the one before: at once they would measure each other.
-alone_before :=
-$(foreach goal,$(filter bench bench-% chaos outage test,$(MAKECMDGOALS)),$(if $(alone_before),$(eval $(goal): | $(alone_before)))$(eval alone_before := $(goal)))
+# Of several in one command each waits for the one before, and so does what it builds: at once they would measure each other.
+ifneq ($(word 2,$(filter bench bench-% chaos chaos-long outage soak fuzz fuzz-long test test-compose,$(MAKECMDGOALS))),)
+.NOTPARALLEL:
+endif
 
 .PHONY: bench
 bench: ## all of the below, one after the other

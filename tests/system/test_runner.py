@@ -28,9 +28,21 @@ def test_several_files_and_quoted_words_reach_pytest_and_leave_nothing(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] not in "._") == [first.name, second.name]
 
 
-def test_of_several_benchmarks_in_one_command_each_waits_for_the_one_before():
-    done = subprocess.run(["make", "-C", str(ROOT), "-n", "-p", "bench-pull", "bench-js", "bench-idle"], env=ENVIRONMENT, capture_output=True,
-                          text=True, timeout=60)
-    for goal, before in (("bench-js", "bench-pull"), ("bench-idle", "bench-js")):
-        rule = next(line for line in done.stdout.splitlines() if line.startswith(f"{goal}:"))
-        assert before in rule.split("|")[1].split(), rule
+WRAPPED = """include Makefile
+bench-first:
+	@echo first begins; for i in 1 2 3 4 5 6 7 8 9 10; do [ -e $(MEETING) ] && break; sleep 0.1; done; echo first ends
+bench-second chaos soak outage: meeting
+	@echo $@ begins
+.PHONY: meeting
+meeting:
+	@echo what others need is built; touch $(MEETING)
+"""
+
+
+def test_of_several_benchmarks_in_one_command_each_waits_for_the_one_before(tmp_path):
+    """The first gives the others, and what they need, a second in which to begin too early."""
+    (tmp_path / "makefile").write_text(WRAPPED)
+    status, said = make("-f", str(tmp_path / "makefile"), f"MEETING={tmp_path}/meeting", "-j8", "bench-first", "bench-second", "chaos", "soak", "outage")
+    words = [line for line in said.splitlines() if line.endswith((" begins", " ends", " is built"))]
+    assert status == 0 and words == ["first begins", "first ends", "what others need is built",
+                                     *(f"{name} begins" for name in ("bench-second", "chaos", "soak", "outage"))], said
