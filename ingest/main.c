@@ -143,6 +143,7 @@ static int open_http(struct ingest *ingest, struct error *err) {
     const struct http_server_options options = {
         .listen = ingest->settings.ingest.listen,
         .body_max_bytes = (size_t)ingest->settings.ingest.max_body,
+        .large_body_max = publish_body_max,
         .buffers_bytes = (size_t)ingest->settings.ingest.buffers,
         .max_connections = ingest->settings.ingest.max_connections,
         .max_connections_per_address = ingest->settings.ingest.max_connections_per_address,

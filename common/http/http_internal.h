@@ -51,6 +51,9 @@ struct http_request {
     size_t query_count;
     struct guard guard;
     struct buf body;
+    size_t length;           /* Content-Length; 0: none */
+    size_t body_max;         /* bytes that its body may have, as far as what has come tells */
+    const char *large_field; /* what is too large in a body beyond that; "" */
     void *data;
     void (*free_data)(void *);
     bool begun;     /* its headers were looked at */
@@ -138,8 +141,9 @@ void http_request_free(struct http_request *request);
 /* The headers are whole. Fills path, query and route. False: it has been answered. */
 bool http_request_begin(struct http_request *request, const char *url, const char *method,
                         const char *version);
-/* Bytes that its body may have. */
-size_t http_request_body_max(const struct http_request *request);
+/* A piece of its body has come. What goes beyond the body's limit is not kept; an answer can only
+ * be given when the body is whole, and the body's deadline bounds the wait. */
+void http_request_take_body(struct http_request *request, const char *data, size_t len);
 /* Answers that its body is larger, or that there is no memory left for it. */
 void http_request_too_large(struct http_request *request);
 void http_request_no_room(struct http_request *request);

@@ -176,24 +176,42 @@ static void name_request(struct http_request *r) {
         snprintf(r->id + 2 * i, 3, "%02x", random[i]);
 }
 
-size_t http_request_body_max(const struct http_request *r) {
-    return r->route->large_body ? r->server->options.body_max_bytes : HTTP_BODY_BYTES_DEFAULT;
+static void body_fit(struct http_request *r, size_t bytes) {
+    const struct http_server_options *o = &r->server->options;
+    r->body_max = r->route->large_body ? o->body_max_bytes : HTTP_BODY_BYTES_DEFAULT;
+    r->large_field = "";
+    if (r->route->large_body && o->large_body_max)
+        r->body_max = o->large_body_max(o->arg, r, &r->large_field);
+    r->too_large = bytes > r->body_max;
+}
+
+void http_request_take_body(struct http_request *r, const char *data, size_t len) {
+    if (r->too_large || r->no_room)
+        return;
+    buf_append(&r->body, data, len);
+    body_fit(r, r->body.len > r->length ? r->body.len : r->length);
+    r->no_room = !http_request_may_hold(r, len);
+    if (r->too_large || r->no_room)
+        buf_fini(&r->body);
+    http_request_hold(r, 0);
 }
 
 void http_request_too_large(struct http_request *r) {
     struct error err;
-    error_set(&err, "the body is larger than the %zu bytes that this call takes%s",
-              http_request_body_max(r),
+    error_set(&err, "the body is larger than the %zu bytes that this call takes%s", r->body_max,
               r->route->large_body ? "; send less at once, and share large data by a link" : "");
+    snprintf(err.field, sizeof err.field, "%s", r->large_field);
     http_problem(r, 413, &err, NULL, 0);
 }
 
 static bool length_fits(struct http_request *r) {
     const char *text = http_request_header(r, "Content-Length");
     int64_t length = text ? number_parse(span_of(text)) : 0;
-    if (length < 0 || (size_t)length > http_request_body_max(r))
+    r->length = length < 0 ? SIZE_MAX : (size_t)length;
+    body_fit(r, r->length);
+    if (r->too_large)
         http_request_too_large(r);
-    else if (!http_request_may_hold(r, (size_t)length))
+    else if (!http_request_may_hold(r, r->length))
         http_request_no_room(r);
     else
         return true;

@@ -47,17 +47,6 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
 }
 
-static void take_body(struct http_request *request, const char *data, size_t len) {
-    /* An answer can only be given at the end; the body's deadline bounds the wait. */
-    request->too_large |= len > http_request_body_max(request) - request->body.len;
-    request->no_room |= !http_request_may_hold(request, len);
-    if (request->too_large || request->no_room)
-        buf_fini(&request->body);
-    else
-        buf_append(&request->body, data, len);
-    http_request_hold(request, 0);
-}
-
 /* While a body was awaited, what allowed the request may have been taken back. */
 static bool still_admitted(struct http_request *request) {
     const struct http_server_options *o = &request->server->options;
@@ -101,7 +90,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
                                                                  : http_request_queue(request);
     }
     if (*len) {
-        take_body(request, data, *len);
+        http_request_take_body(request, data, *len);
         *len = 0;
         return MHD_YES;
     }

@@ -33,6 +33,10 @@ struct http_route {
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     size_t body_max_bytes;
+    /* The bytes that the body of a large_body route may have, judged by what of it has come: none
+     * of it at the headers. `*field` may name the member that is too large in a body beyond them.
+     * NULL: body_max_bytes. */
+    size_t (*large_body_max)(void *arg, const struct http_request *request, const char **field);
     size_t buffers_bytes; /* of all bodies and answers together, beyond which bodies get 503; 0: no
                              limit */
     int64_t max_connections;                    /* 0: no limit */

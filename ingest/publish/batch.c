@@ -74,9 +74,13 @@ static int take_lines(struct reading *r, struct span body, struct error *err) {
     return 0;
 }
 
-static int take_body(struct reading *r, struct span body, struct error *err) {
+bool batch_is_array(struct span body) {
     struct span text = trim(body);
-    r->batch->many = r->options->ndjson || (text.len && text.data[0] == '[');
+    return text.len && text.data[0] == '[';
+}
+
+static int take_body(struct reading *r, struct span body, struct error *err) {
+    r->batch->many = r->options->ndjson || batch_is_array(body);
     if (!r->batch->many)
         return take_text(r, body, err);
     r->fault->at_event = true;

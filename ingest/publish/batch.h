@@ -31,6 +31,9 @@ struct batch_fault {
     bool too_large;
 };
 
+/* Whether a body that is not NDJSON is an array, as far as it has come. */
+bool batch_is_array(struct span body);
+
 /* Returns 0, and the batch is the caller's; or -1 with fault and err, and there is nothing to free.
  */
 int batch_read(struct batch *batch, struct span body, const struct batch_options *options,

@@ -199,6 +199,17 @@ static bool is_ndjson(const struct http_request *request) {
            strchr(" ;", type[sizeof ndjson - 1]);
 }
 
+size_t publish_body_max(void *arg, const struct http_request *request, const char **field) {
+    const struct ingest *ingest = arg;
+    size_t all = (size_t)ingest->settings.ingest.max_body,
+           single = (size_t)ingest->max_event + EVENT_BODY_SLACK_BYTES;
+    if (single >= all || !http_request_body(request).len || is_ndjson(request) ||
+        batch_is_array(http_request_body(request)))
+        return all;
+    *field = "data";
+    return single;
+}
+
 static int read_body(struct publish *p, struct batch *batch) {
     static const char *const no_parameters[] = {NULL};
     char ts[CLOCK_TEXT_BYTES];

@@ -21,6 +21,10 @@ void publisher_free(struct publisher *publisher);
 /* A route's handler; `arg` is the struct ingest. */
 void publish_handle(void *arg, struct http_request *request);
 
+/* The server's large_body_max: a single event has its `data` and what goes with it, an array or
+ * NDJSON the whole of ingest.max_body. */
+size_t publish_body_max(void *arg, const struct http_request *request, const char **field);
+
 /* The log's tail has read an event; in the order of the log, from the beginning of the dedupe
  * window on. */
 void publisher_appended(struct publisher *publisher, const struct feed_event *event);

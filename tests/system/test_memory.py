@@ -1,5 +1,7 @@
 """Memory: those who take their answers slowly, or send bodies and never end them, hold no more than ingest.buffers."""
 import contextlib
+import http.client
+import json
 import pathlib
 import re
 import socket
@@ -63,15 +65,15 @@ def test_bodies_that_never_end_hold_no_more_than_the_buffers(ess):
     with contextlib.ExitStack() as held:
         for _ in range(3):  # whoever has sent all but the last byte
             parked = held.enter_context(contextlib.closing(connect(ingest)))
-            parked.sendall(b"POST /ess/publish HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB) + b" " * (4 * MIB - 1))
+            parked.sendall(b"POST /ess/publish HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB) + b"[".ljust(4 * MIB - 1))
         wait_for(lambda: ingest.metrics()["ess_http_buffer_bytes"] >= 12 * MIB)
-        answer = ingest.post(b" " * (7 * MIB))
+        answer = ingest.post(b"[".ljust(7 * MIB))
         assert answer.status == 503 and answer.headers["Retry-After"] == "1"
         assert ingest.replay().status == 503
         chunked = held.enter_context(contextlib.closing(connect(ingest)))
         chunked.sendall(b"POST /ess/publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(7):
-            chunked.sendall(b"%x\r\n" % MIB + b" " * MIB + b"\r\n")
+            chunked.sendall(b"%x\r\n" % MIB + b"[" * MIB + b"\r\n")
         chunked.sendall(b"0\r\n\r\n")
         assert chunked.recv(100).startswith(b"HTTP/1.1 503 ")
     wait_for(lambda: ingest.metrics()["ess_http_buffer_bytes"] < MIB)
@@ -94,3 +96,24 @@ def test_one_access_token_has_no_more_reads_at_once_than_it_may(ess):
                 assert answer.status == 429 and answer.headers["Retry-After"] == "1" and answer.json["title"] == "Too Many Requests"
             assert ingest.request("GET", "/ess/replay", None, bearer("admin")).status == 200
         wait_for(lambda: ingest.request("GET", "/ess/replay", None, authorization).status == 200)
+
+
+@pytest.mark.parametrize("frame", [(b"Content-Length: 4000000\r\n\r\n", b""), (b"Transfer-Encoding: chunked\r\n\r\n3d0900\r\n", b"\r\n0\r\n\r\n")])
+def test_an_event_that_cannot_be_legal_any_more_is_not_kept_while_its_body_comes(ess, frame):
+    ingest = ess.ingest({"ingest.max_event": "64KiB"})
+    body = b'{"topic":"m.big","data":"'.ljust(4000000, b"x")
+    with contextlib.closing(connect(ingest)) as publisher:
+        publisher.sendall(b"POST /ess/publish HTTP/1.1\r\nHost: x\r\n" + frame[0] + body[:3000000])
+        assert ingest.metrics()["ess_http_buffer_bytes"] < 256 * 1024
+        publisher.sendall(body[3000000:] + frame[1])
+        answer = http.client.HTTPResponse(publisher)
+        answer.begin()
+        assert answer.status == 413 and json.load(answer)["field"] == "data"
+
+
+def test_of_an_array_more_is_taken_than_of_one_event(ess):
+    ingest = ess.ingest({"ingest.max_event": "64KiB"})
+    events = [{"topic": "m.many", "data": "x" * 60000} for _ in range(20)]
+    assert ingest.post(json.dumps(events)).status == 201
+    lines = "\n".join(json.dumps(event) for event in events)
+    assert ingest.post(lines, **{"Content-Type": "application/x-ndjson"}).status == 201
