@@ -9,9 +9,13 @@ bool ingest_kafka_up(const struct ingest *ingest) {
 }
 
 bool ingest_ready(const struct ingest *ingest) {
-    return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) && ingest->folder &&
-           !ingest->subscribers_trouble && ingest->ids_read && feed_sure(ingest->feed) &&
-           !ingest->starting_over && !ingest->stopping;
+    return ingest_kafka_up(ingest) && !producer_fault(ingest->producer) &&
+           ingest_knows_subscribers(ingest) && !ingest->subscribers_trouble && ingest->ids_read &&
+           feed_sure(ingest->feed);
+}
+
+bool ingest_knows_subscribers(const struct ingest *ingest) {
+    return ingest->folder && !ingest->starting_over && !ingest->stopping;
 }
 
 int64_t ingest_end(const struct ingest *ingest) {

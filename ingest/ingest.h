@@ -75,6 +75,10 @@ bool ingest_kafka_up(const struct ingest *ingest);
 /* Kafka answers, the log's tail and the subscribers are read: publishes are taken. */
 bool ingest_ready(const struct ingest *ingest);
 
+/* The subscribers have been read, and are kept while Kafka is away: what is known of them may be
+ * shown. */
+bool ingest_knows_subscribers(const struct ingest *ingest);
+
 /* The newest cursor that this ingest knows of by reading or writing it. */
 int64_t ingest_end(const struct ingest *ingest);
 /* The same, or what the log's leader has told of, although it cannot be read yet. */

@@ -26,9 +26,11 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
     struct ingest *ingest = arg;
     char hex[2 * GRANT_DIGEST_BYTES + 1];
     struct spec spec = {0};
-    *later = !ingest_ready(ingest);
     grant_digest_format(digest, hex);
-    const struct registry_entry *entry = *later ? NULL : registry_find_token(ingest->registry, hex);
+    const struct registry_entry *entry = ingest_knows_subscribers(ingest)
+                                             ? registry_find_token(ingest->registry, hex)
+                                             : NULL;
+    *later = !entry && !ingest_ready(ingest); /* it may be one that is not read yet */
     if (!entry)
         return NULL;
     if (entry->readable)

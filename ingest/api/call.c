@@ -24,15 +24,21 @@ static void not_found(struct http_request *request, const char *id) {
     http_problem(request, 404, &err, NULL, 0);
 }
 
-static struct registry_entry *find(struct ingest *ingest, struct http_request *request,
-                                   bool removed_too) {
-    const char *id = http_request_segment(request, 0);
+static void not_ready(struct http_request *request) {
     struct error err;
-    if (!ingest_ready(ingest)) {
-        error_set(&err, "Kafka is away, or the subscribers are not read yet");
-        http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
-        return NULL;
-    }
+    error_set(&err, "Kafka is away, or the subscribers are not read yet");
+    http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
+}
+
+bool call_knows(const struct ingest *ingest, struct http_request *request) {
+    if (!ingest_knows_subscribers(ingest))
+        not_ready(request);
+    return ingest_knows_subscribers(ingest);
+}
+
+static struct registry_entry *look_up(struct ingest *ingest, struct http_request *request,
+                                      bool removed_too) {
+    const char *id = http_request_segment(request, 0);
     struct registry_entry *entry = registry_find(ingest->registry, id);
     bool there = registry_in_force(entry) || (removed_too && entry && entry->known);
     if (there && auth_sees(ingest, request, entry))
@@ -41,8 +47,20 @@ static struct registry_entry *find(struct ingest *ingest, struct http_request *r
     return NULL;
 }
 
+static struct registry_entry *find(struct ingest *ingest, struct http_request *request,
+                                   bool removed_too) {
+    if (ingest_ready(ingest))
+        return look_up(ingest, request, removed_too);
+    not_ready(request);
+    return NULL;
+}
+
 struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) {
     return find(ingest, request, false);
+}
+
+struct registry_entry *call_find_known(struct ingest *ingest, struct http_request *request) {
+    return call_knows(ingest, request) ? look_up(ingest, request, false) : NULL;
 }
 
 static void on_gone(void *arg) {

@@ -33,6 +33,11 @@ struct call {
  * NULL: answered (503, 404). */
 struct registry_entry *call_find(struct ingest *ingest, struct http_request *request);
 
+/* The same of what is known, also while Kafka is away: for a call that only shows it. */
+struct registry_entry *call_find_known(struct ingest *ingest, struct http_request *request);
+/* Whether the subscribers are known at all; false: answered 503. */
+bool call_knows(const struct ingest *ingest, struct http_request *request);
+
 enum call_kind {
     CALL_COMMANDS, /* leaves what a file says as it is: for every subscriber */
     CALL_CHANGES,  /* for those made by the API */

@@ -22,7 +22,7 @@
 #include "ingest/registry/registry.h"
 #include "ingest/registry/subscriber_status.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, RETRY_AFTER_S = 1, LIST_BYTES_MAX = 4 * 1024 * 1024 };
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LIST_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* --- showing */
 
@@ -63,7 +63,7 @@ static struct registry_entry *asked_for(struct ingest *ingest, struct http_reque
     static const char *const none[] = {NULL};
     struct error err;
     if (http_request_query_check(request, none, &err) == 0)
-        return call_find(ingest, request);
+        return call_find_known(ingest, request);
     http_problem(request, 400, &err, NULL, 0);
     return NULL;
 }
@@ -183,12 +183,7 @@ void subscriber_api_list(void *arg, struct http_request *request) {
         http_problem(request, 400, &err, NULL, 0);
         return;
     }
-    if (!ingest_ready(ingest)) {
-        error_set(&err, "Kafka is away, or the subscribers are not read yet");
-        http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
-        return;
-    }
-    if (!http_answer_has_room(request))
+    if (!call_knows(ingest, request) || !http_answer_has_room(request))
         return;
     json_put_object(&body);
     put_list(ingest, request, &list, &body);

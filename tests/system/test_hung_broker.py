@@ -4,6 +4,7 @@ import json
 import pytest
 
 from ess import wait_for
+from test_auth import auth_file, call, register, write_auth
 
 
 @pytest.fixture
@@ -50,3 +51,29 @@ def test_sigterm_ends_both_while_questions_are_under_way(frozen):
     ingest.post('{"id":"new","url":"https://vendor.example/new","topics":["a"]}', "/register")
     for daemon in (ingest, dispatcher):
         daemon.term()
+
+
+def test_while_kafka_is_away_the_known_status_is_shown_with_its_age(ess_on_own_broker, own_broker):
+    ess = ess_on_own_broker
+    own_broker.start()
+    ingest = ess.ingest({"auth.file": write_auth(ess, auth_file({"admin": ["admin"]}))})
+    ess.dispatcher()
+    id, own = register(ingest)
+
+    def show(path, **who):
+        return call(ingest, "GET", path, **who)
+    wait_for(lambda: "as_of" in show(f"/ess/subscribers/{id}", name="admin").json["status"])
+    known = show(f"/ess/subscribers/{id}", name="admin").json
+    own_broker.freeze()
+    try:
+        wait_for(lambda: ingest.get("/readyz").status == 503)
+        for who in ({"name": "admin"}, {"secret": own}):
+            assert show(f"/ess/subscribers/{id}", **who).json["status"]["as_of"] == known["status"]["as_of"]
+            assert show(f"/ess/subscribers/{id}/attempts", **who).status == 200
+            assert show("/ess/subscribers/other", name="admin").status == 404
+        assert [s["id"] for s in show("/ess/subscribers", name="admin").json["subscribers"]] == [id]
+        assert show(f"/ess/subscribers/{id}", secret="one-that-may-not-be-read-yet").status == 503
+        for who in ({"name": "admin"}, {"secret": own}):
+            assert call(ingest, "POST", f"/ess/subscribers/{id}/pause", **who).status == 503
+    finally:
+        own_broker.thaw()
