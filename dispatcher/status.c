@@ -2,6 +2,7 @@
 #include "dispatcher/status.h"
 
 #include "common/base/clock.h"
+#include "common/feed/feed_metrics.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
 #include "dispatcher/ownership/partitions.h"
@@ -162,19 +163,6 @@ static void subscribers(const struct dispatcher *d, struct buf *out) {
     metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
 }
 
-static void feed_metrics(const struct feed *feed, struct buf *out) {
-    const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
-    metrics_family(out, "ess_feed_read_bytes_total", "counter",
-                   "Bytes of the log that were read for readers behind its tail.");
-    metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
-    metrics_family(out, "ess_feed_chunks_total", "counter",
-                   "Chunks of the log that were read for readers behind its tail.");
-    metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
-    metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
-                   "Chunks that the cache dropped before any reader had read them to the end.");
-    metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
-}
-
 void status_metrics(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
     struct buf out = {0};
@@ -195,9 +183,6 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
     feed_metrics(d->feed, &out);
-    metrics_family(&out, "ess_feed_cache_bytes", "gauge",
-                   "Memory of the cached chunks of the log.");
-    metrics_value(&out, "ess_feed_cache_bytes", "", d->feed ? (double)feed_bytes(d->feed) : 0);
     metrics_process(&out);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
     buf_fini(&out);

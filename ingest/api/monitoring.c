@@ -1,6 +1,7 @@
 /* Health and metrics of ess-ingest; see monitoring.h. */
 #include "ingest/api/monitoring.h"
 
+#include "common/feed/feed_metrics.h"
 #include "common/http/metrics.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
@@ -52,19 +53,6 @@ static void subscribers(struct ingest *ingest, struct buf *out) {
     metrics_value(out, "ess_subscribers", "state=\"removed\"", (double)removed);
 }
 
-static void feed_metrics(const struct feed *feed, struct buf *out) {
-    const struct feed_counts counts = feed ? feed_counts(feed) : (struct feed_counts){0};
-    metrics_family(out, "ess_feed_read_bytes_total", "counter",
-                   "Bytes of the log that were read for readers behind its tail.");
-    metrics_value(out, "ess_feed_read_bytes_total", "", (double)counts.bytes);
-    metrics_family(out, "ess_feed_chunks_total", "counter",
-                   "Chunks of the log that were read for readers behind its tail.");
-    metrics_value(out, "ess_feed_chunks_total", "", (double)counts.chunks);
-    metrics_family(out, "ess_feed_chunks_evicted_unread_total", "counter",
-                   "Chunks that the cache dropped before any reader had read them to the end.");
-    metrics_value(out, "ess_feed_chunks_evicted_unread_total", "", (double)counts.evicted);
-}
-
 void monitoring_metrics(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct buf out = {0};
@@ -77,10 +65,6 @@ void monitoring_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
     metrics_value(&out, "ess_feed_cursor", "", (double)ingest_log_end(ingest));
     feed_metrics(ingest->feed, &out);
-    metrics_family(&out, "ess_feed_cache_bytes", "gauge",
-                   "Memory of the cached chunks of the log.");
-    metrics_value(&out, "ess_feed_cache_bytes", "",
-                  ingest->feed ? (double)feed_bytes(ingest->feed) : 0);
     metrics_family(&out, "ess_http_buffer_bytes", "gauge",
                    "Memory of request bodies and of answers that clients have not taken yet.");
     metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
