@@ -129,7 +129,7 @@ static const struct option table[] = {
     {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address),
      "2000", 0, 1000000, NULL,
      "open connections of one address of IPv4, or /64 of IPv6; 0: no limit (behind a proxy)"},
-    {"ingest.hosts", OPTION_LIST, AT(hosts), NULL, 0, 0, NULL,
+    {"ingest.hosts", OPTION_LIST, AT(ingest.hosts), NULL, 0, 0, NULL,
      "host names that requests may use without auth.file, besides names without a dot"},
     {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000,
      NULL, "replays, polls and streams of one access token at once; 0: no limit"},
@@ -161,6 +161,9 @@ static const struct option table[] = {
      "keys that seal secrets; made by ess-ingest when missing"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,
      "address:port of health and metrics; port 0: any"},
+    {"dispatcher.hosts", OPTION_LIST, AT(dispatcher.hosts), NULL, 0, 0, NULL,
+     "host names by which /metrics may be asked for without auth.file, besides names without a "
+     "dot"},
     {"dispatcher.group", OPTION_STRING, AT(dispatcher.group), NULL, 0, 0, check_prefix,
      "consumer group of the dispatchers that share the subscribers; default <prefix>-dispatcher"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000,

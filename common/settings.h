@@ -15,6 +15,7 @@ struct settings {
     char *log_level;
     struct {
         char *listen, *tls_certificate, *tls_key;
+        struct option_list hosts;
         int64_t max_event, max_body;
         int64_t max_connections, max_connections_per_address, max_reads_per_token,
             max_subscribers_per_token;
@@ -23,7 +24,6 @@ struct settings {
         int64_t queue;
         int64_t dedupe_window_ms, produce_timeout_ms;
     } ingest;
-    struct option_list hosts; /* ingest.hosts */
     struct option_list subscribers_dir;
     char *auth_file;
     char *pii_file;
@@ -31,6 +31,7 @@ struct settings {
     char *secrets_key_file;
     struct {
         char *listen;
+        struct option_list hosts;
         char *group;
         int64_t max_connections;
         int64_t stop_timeout_ms, hold_after_ms;

@@ -99,8 +99,11 @@ static void on_auth_file(void *arg, size_t tokens, const struct error *err) {
 }
 
 static int open_auth(struct dispatcher *d, struct error *err) {
-    const struct bearer_options options = {
-        .loop = d->loop, .file = d->settings.auth_file, .reloaded = on_auth_file};
+    const struct bearer_options options = {.loop = d->loop,
+                                           .file = d->settings.auth_file,
+                                           .hosts = d->settings.dispatcher.hosts,
+                                           .hosts_option = "dispatcher.hosts",
+                                           .reloaded = on_auth_file};
     d->bearer = bearer_new(&options, err);
     return d->bearer ? 0 : -1;
 }

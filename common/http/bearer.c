@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/http/origin.h"
 
 enum { LATER_RETRY_S = 1, TOKEN_BYTES_MAX = 4096 };
 
@@ -129,6 +130,17 @@ static bool identify(struct bearer *b, struct http_request *request) {
     return expired(grant) ? invalid(request, "the access token has expired") : true;
 }
 
+static bool admit_origin(const struct bearer *b, struct http_request *request) {
+    const struct bearer_options *o = &b->options;
+    struct error err;
+    if (origin_check(http_request_header(request, "Host"), http_request_header(request, "Origin"),
+                     http_request_header(request, "Sec-Fetch-Site"), o->hosts.items, o->hosts.count,
+                     o->hosts_option, &err) == 0)
+        return true;
+    http_problem(request, 403, &err, NULL, 0);
+    return false;
+}
+
 bool bearer_admit(struct bearer *b, struct http_request *request) {
     struct error err;
     int access = http_request_route(request)->access;
@@ -137,8 +149,10 @@ bool bearer_admit(struct bearer *b, struct http_request *request) {
         http_problem(request, 403, &err, NULL, 0);
         return false;
     }
-    if (access == BEARER_OPEN || !bearer_required(b))
+    if (access == BEARER_OPEN)
         return true;
+    if (!bearer_required(b))
+        return admit_origin(b, request);
     if (!identify(b, request))
         return false;
     if (access != BEARER_ADMIN || bearer_allows(b, request, SCOPE_ADMIN, span_of("*")))

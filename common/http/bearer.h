@@ -1,5 +1,6 @@
 /* Who asks: the grants of auth.file, read again when it changes, and the access token of a request.
- * Without a file everybody may do everything. Loop thread only.
+ * Without a file everybody may do everything, but a foreign web page in somebody's browser may not
+ * (origin.h). Loop thread only.
  *
  * A service gives each route an access rule, and bearer_admit as its admit (or calls it there
  * first). A route without a rule does not answer. */
@@ -12,6 +13,7 @@
 #include "common/access/grant.h"
 #include "common/base/error.h"
 #include "common/base/loop.h"
+#include "common/base/options.h"
 #include "common/http/server.h"
 
 /* http_route.access */
@@ -26,7 +28,9 @@ struct bearer;
 
 struct bearer_options {
     struct loop *loop;
-    const char *file; /* auth.file; "" for none. Stays the caller's and must stay */
+    const char *file;         /* auth.file; "" for none. Stays the caller's and must stay */
+    struct option_list hosts; /* names by which the server is known; likewise */
+    const char *hosts_option; /* in which they are given */
     /* The file has changed: it is in force with so many tokens, or (err not NULL) it is bad and the
      * last good one stays. */
     void (*reloaded)(void *arg, size_t tokens, const struct error *err);

@@ -46,7 +46,7 @@ static bool origin_is_own(const char *origin, const char *host) {
 }
 
 int origin_check(const char *host, const char *origin, const char *fetch_site, char *const *names,
-                 size_t names_count, struct error *err) {
+                 size_t names_count, const char *option, struct error *err) {
     if (fetch_site && strcasecmp(fetch_site, "cross-site") == 0)
         return error_set(err,
                          "without access tokens (auth.file) no other site's pages may call this");
@@ -54,8 +54,9 @@ int origin_check(const char *host, const char *origin, const char *fetch_site, c
         return error_set(
             err, "without access tokens (auth.file) no pages of another Origin may call this");
     if (host && !origin_host_known(host, names, names_count))
-        return error_set(err, "without access tokens (auth.file) Host must be an address, "
-                              "localhost or a name in ingest.hosts: "
-                              "a page could let a name of its own point here");
+        return error_set(err,
+                         "without access tokens (auth.file) Host must be an address, localhost or "
+                         "a name in %s: a page could let a name of its own point here",
+                         option);
     return 0;
 }

@@ -10,10 +10,10 @@
 #include "common/base/error.h"
 
 /* The headers Host, Origin and Sec-Fetch-Site as they were sent; NULL: absent. `names` are host
- * names, without ports, by which this server is known. Returns 0, or -1 with the reason: Origin
- * must be the server itself Sec-Fetch-Site  must not be cross-site Host            must be an
- * address, localhost, a name without a dot (public DNS has none), or one of `names` */
+ * names, without ports, by which this server is known, given in that option. Returns 0, or -1 with
+ * the reason: Origin must be the server itself Sec-Fetch-Site  must not be cross-site Host must be
+ * an address, localhost, a name without a dot (public DNS has none), or one of `names` */
 int origin_check(const char *host, const char *origin, const char *fetch_site, char *const *names,
-                 size_t names_count, struct error *err);
+                 size_t names_count, const char *option, struct error *err);
 
 #endif

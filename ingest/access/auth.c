@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/http/origin.h"
 #include "common/model/event.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
@@ -48,6 +47,8 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
 int auth_open(struct ingest *ingest, struct error *err) {
     const struct bearer_options options = {.loop = ingest->loop,
                                            .file = ingest->settings.auth_file,
+                                           .hosts = ingest->settings.ingest.hosts,
+                                           .hosts_option = "ingest.hosts",
                                            .reloaded = on_reloaded,
                                            .find = find_own,
                                            .arg = ingest};
@@ -85,25 +86,10 @@ static bool admit_own(struct http_request *request, const struct grant *grant, i
            lacks(request, access == AUTH_PUBLISH ? SCOPE_PUBLISH : SCOPE_REGISTER);
 }
 
-/* Where everybody may do everything, a foreign web page in somebody's browser may not. False:
- * answered. */
-static bool admit_origin(const struct ingest *ingest, struct http_request *request) {
-    const struct option_list *names = &ingest->settings.hosts;
-    struct error err;
-    if (bearer_required(ingest->bearer) || http_request_route(request)->access == BEARER_OPEN)
-        return true;
-    if (origin_check(http_request_header(request, "Host"), http_request_header(request, "Origin"),
-                     http_request_header(request, "Sec-Fetch-Site"), names->items, names->count,
-                     &err) == 0)
-        return true;
-    http_problem(request, 403, &err, NULL, 0);
-    return false;
-}
-
 bool auth_admit(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     int access = http_request_route(request)->access;
-    if (!admit_origin(ingest, request) || !bearer_admit(ingest->bearer, request))
+    if (!bearer_admit(ingest->bearer, request))
         return false;
     const struct grant *grant = bearer_grant(request);
     if (!grant || access < BEARER_OWN)

@@ -281,6 +281,19 @@ def test_without_access_tokens_no_foreign_web_page_may_call(ess):
     assert "ingest.hosts" in ingest.request("GET", "/ess/replay", None, {"Host": "evil.example"}).json["detail"]
 
 
+def test_without_access_tokens_no_foreign_web_page_reads_a_dispatchers_metrics(ess):
+    dispatcher = ess.dispatcher({"dispatcher.hosts": "ess.example"}, ready=False)
+
+    def answer(path="/metrics", **headers):
+        return dispatcher.request("GET", path, None, {name.replace("_", "-"): value for name, value in headers.items()})
+    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}):
+        assert answer(**headers).status == 403, headers
+    for headers in ({}, {"Host": "localhost"}, {"Host": "dispatcher:8081"}, {"Host": "ess.example"}):
+        assert answer(**headers).status == 200, headers
+    assert answer("/healthz", Host="probe.example").status == 200
+    assert "dispatcher.hosts" in answer(Host="evil.example").json["detail"]
+
+
 def test_a_given_request_id_is_kept_and_a_strange_one_is_not(ingest):
     def answered(given):
         return ingest.request("GET", "/healthz", None, {"X-Request-Id": given}).headers["X-Request-Id"]

@@ -13,7 +13,7 @@ static char *names[] = {(char[]){"ess.example"}};
 
 static int check(const char *host, const char *origin, const char *fetch_site) {
     struct error err;
-    return origin_check(host, origin, fetch_site, names, 1, &err);
+    return origin_check(host, origin, fetch_site, names, 1, "ingest.hosts", &err);
 }
 
 static void test_programs_that_say_nothing_of_origins_are_let_in_by_address_and_by_known_name(
