@@ -11,6 +11,7 @@
 #include "common/base/loop.h"
 #include "common/feed/record.h"
 #include "common/kafka/config.h"
+#include "common/model/subscription.h"
 
 struct feed;
 
@@ -70,8 +71,8 @@ size_t feed_bytes(const struct feed *feed);
 /* Someone who reads on from a place. Embedded in the owner, all zero but for what feed_reader_init
  * sets. */
 struct feed_reader {
-    bool (*wants)(void *arg, struct span topic);
-    void (*ready)(void *arg); /* after FEED_LATER: ask again */
+    const struct subscription *subscription; /* what it wants; NULL: every event */
+    void (*ready)(void *arg);                /* after FEED_LATER: ask again */
     void *arg;
     bool peeks; /* at single events: nothing is read ahead of it */
     /* the feed's own */
@@ -83,7 +84,8 @@ struct feed_reader {
     size_t wanted_count;
     bool wants_any;
 };
-void feed_reader_init(struct feed_reader *reader, bool (*wants)(void *, struct span),
+/* The subscription is the caller's, and must live as long as the reader. */
+void feed_reader_init(struct feed_reader *reader, const struct subscription *subscription,
                       void (*ready)(void *), void *arg);
 /* What it wants has changed. */
 void feed_reader_changed(struct feed_reader *reader);

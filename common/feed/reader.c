@@ -6,9 +6,9 @@
 
 enum { FEW_RECORDS = 16, NEAR_CHUNKS = 3 };
 
-void feed_reader_init(struct feed_reader *r, bool (*wants)(void *, struct span),
+void feed_reader_init(struct feed_reader *r, const struct subscription *subscription,
                       void (*ready)(void *), void *arg) {
-    *r = (struct feed_reader){.wants = wants, .ready = ready, .arg = arg};
+    *r = (struct feed_reader){.subscription = subscription, .ready = ready, .arg = arg};
 }
 
 void feed_reader_changed(struct feed_reader *r) {
@@ -35,26 +35,35 @@ static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
         return;
     r->wanted = mem_resize(r->wanted, chunk->topics_count);
     for (; r->wanted_count < chunk->topics_count; r->wanted_count++) {
-        r->wanted[r->wanted_count] = r->wants(r->arg,
-                                              chunk_topic_text(chunk, (uint32_t)r->wanted_count));
+        r->wanted[r->wanted_count] = subscription_wants_topic(
+            r->subscription, chunk_topic_text(chunk, (uint32_t)r->wanted_count));
         r->wants_any |= r->wanted[r->wanted_count];
     }
 }
 
-/* The number of the next wanted event above `position`; the chunk's count when it has none. */
-static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position) {
+/* Whether the reader wants the topic of the chunk's event `i`. A few are asked for one by one. */
+static bool wants_topic_of(struct feed_reader *r, const struct chunk *chunk, size_t i, bool few) {
+    uint32_t topic = chunk_topic_of(chunk, i);
+    return few ? subscription_wants_topic(r->subscription, chunk_topic_text(chunk, topic))
+               : r->wanted[topic];
+}
+
+/* The next wanted event above `position` and its number; the chunk's count when it has none. */
+static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position,
+                          struct feed_event *event) {
     size_t i = chunk_find(chunk, position);
-    if (chunk->count - i <= FEW_RECORDS) {
-        while (i < chunk->count &&
-               !r->wants(r->arg, chunk_topic_text(chunk, chunk_topic_of(chunk, i))))
-            i++;
-        return i;
-    }
-    learn_topics(r, chunk);
-    if (!r->wants_any)
+    bool few = chunk->count - i <= FEW_RECORDS;
+    if (!few)
+        learn_topics(r, chunk);
+    if (!few && !r->wants_any)
         return chunk->count;
-    while (i < chunk->count && !r->wanted[chunk_topic_of(chunk, i)])
-        i++;
+    for (; i < chunk->count; i++) {
+        if (!wants_topic_of(r, chunk, i, few))
+            continue;
+        chunk_get(chunk, i, event);
+        if (subscription_wants_content(r->subscription, event->stored))
+            break;
+    }
     return i;
 }
 
@@ -84,9 +93,8 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
             if (passed->to == chunk->from && !r->peeks)
                 read_ahead(feed, chunk);
         }
-        size_t i = find_wanted(r, chunk, passed->to);
+        size_t i = find_wanted(r, chunk, passed->to, event);
         if (i < chunk->count) {
-            chunk_get(chunk, i, event);
             passed->compacted |= chunk_has_hole(chunk, passed->to, event->cursor);
             chunk->read_to = event->cursor > chunk->read_to ? event->cursor : chunk->read_to;
             passed->to = event->cursor - 1;

@@ -152,6 +152,17 @@ void match_remove(struct match *match, struct span pattern, struct match_member 
     remove_below(&match->root, pattern, member);
 }
 
+void match_add_all(struct match *match, const struct subscription *s, struct match_member *member) {
+    for (size_t i = 0; i < s->patterns_count; i++)
+        match_add(match, span_of(s->patterns[i]), member);
+}
+
+void match_remove_all(struct match *match, const struct subscription *s,
+                      struct match_member *member) {
+    for (size_t i = 0; i < s->patterns_count; i++)
+        match_remove(match, span_of(s->patterns[i]), member);
+}
+
 struct visit {
     uint64_t run;
     void (*each)(void *arg, struct match_member *member);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/span.h"
+#include "common/model/subscription.h"
 
 struct match;
 
@@ -21,6 +22,12 @@ void match_free(struct match *match);
 /* The pattern must have passed pattern_check. The same pattern of the same member is added once. */
 void match_add(struct match *match, struct span pattern, struct match_member *member);
 void match_remove(struct match *match, struct span pattern, struct match_member *member);
+
+/* The same for all patterns of a subscription. */
+void match_add_all(struct match *match, const struct subscription *subscription,
+                   struct match_member *member);
+void match_remove_all(struct match *match, const struct subscription *subscription,
+                      struct match_member *member);
 
 /* Calls `each` once for every member with a pattern that matches. `each` must not add or remove. */
 void match_each(struct match *match, struct span topic,

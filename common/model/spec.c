@@ -91,14 +91,14 @@ static int take_topics(struct spec *spec, struct json_object *value, struct erro
             err, "topics",
             "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]",
             SPEC_TOPICS_MAX);
-    spec->topics = mem_zero(count * sizeof *spec->topics);
     for (size_t i = 0; i < count; i++) {
-        char *topic;
-        if (take_text("topics", json_object_array_get_idx(value, i), TOPIC_BYTES_MAX, &topic, err))
+        const char *topic = text_of("topics", json_object_array_get_idx(value, i), TOPIC_BYTES_MAX,
+                                    err);
+        if (!topic)
             return -1;
-        spec->topics[spec->topics_count++] = topic;
         if (pattern_check(span_of(topic), &reason))
             return error_set_field(err, "topics", "\"%s\" %s", topic, reason.message);
+        subscription_add(&spec->subscription, topic);
     }
     return 0;
 }
@@ -304,7 +304,7 @@ static int check_together(struct spec *spec, const struct spec_rules *rules, str
         return error_set_field(err, "id", "is missing");
     if (!spec->url)
         return error_set_field(err, "url", "is missing");
-    if (!spec->topics_count)
+    if (!spec->subscription.patterns_count)
         return error_set_field(err, "topics", "is missing");
     if (spec->secret && spec->secret_file)
         return error_set_field(err, "secret_file", "must not stand beside secret");
@@ -393,8 +393,8 @@ static void put_headers(const struct spec *spec, bool values, struct buf *out) {
 
 static void put_topics(const struct spec *spec, struct buf *out) {
     json_member_list(out, "topics");
-    for (size_t i = 0; i < spec->topics_count; i++)
-        json_put_string(out, spec->topics[i]);
+    for (size_t i = 0; i < spec->subscription.patterns_count; i++)
+        json_put_string(out, spec->subscription.patterns[i]);
     json_end_list(out);
 }
 
@@ -435,13 +435,11 @@ static void wipe(char *text) {
 }
 
 void spec_fini(struct spec *spec) {
-    for (size_t i = 0; i < spec->topics_count; i++)
-        free(spec->topics[i]);
     for (size_t i = 0; i < spec->headers_count; i++) {
         free(spec->headers[i].name);
         wipe(spec->headers[i].value);
     }
-    free(spec->topics);
+    subscription_fini(&spec->subscription);
     free(spec->headers);
     free(spec->url);
     wipe(spec->secret);

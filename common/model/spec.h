@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/subscription.h"
 #include "common/net/address.h"
 
 enum {
@@ -33,11 +34,10 @@ struct spec_header {
 struct spec {
     char id[SPEC_ID_BYTES_MAX + 1];
     char *url;
-    char **topics; /* patterns */
-    size_t topics_count;
-    char *secret;      /* NULL when left out */
-    char *secret_file; /* NULL when left out; files only */
-    double throttle;   /* events a second; 0: unlimited */
+    struct subscription subscription; /* topics: checked patterns */
+    char *secret;                     /* NULL when left out */
+    char *secret_file;                /* NULL when left out; files only */
+    double throttle;                  /* events a second; 0: unlimited */
     enum spec_from from;
     int64_t from_value; /* the cursor, or milliseconds since 1970 */
     enum spec_ordering ordering;

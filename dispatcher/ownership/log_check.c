@@ -40,11 +40,6 @@ struct log_check {
 
 /* --- what the log says */
 
-static bool wants(void *arg, struct span topic) {
-    (void)arg, (void)topic;
-    return true;
-}
-
 static int by_cursor(const void *a, const void *b) {
     int64_t x = (*(struct log_proof *const *)a)->place.cursor,
             y = (*(struct log_proof *const *)b)->place.cursor;
@@ -268,7 +263,7 @@ struct log_check *log_check_new(const struct log_check_options *options) {
     struct log_check *c = mem_zero(sizeof *c);
     c->options = *options;
     log_bounds_init(&c->bounds);
-    feed_reader_init(&c->reader, wants, go_on, c);
+    feed_reader_init(&c->reader, NULL, go_on, c);
     loop_timer_init(&c->turn, go_on, c);
     return c;
 }

@@ -27,11 +27,6 @@ struct lookout {
     bool waited;                    /* for a chunk, for this one */
 };
 
-static bool wants(void *arg, struct span topic) {
-    (void)arg, (void)topic;
-    return true;
-}
-
 bool lookout_lag_nears_window(const struct subscriber *s, int64_t wall_ms) {
     return s->oldest_ms &&
            wall_ms - s->oldest_ms >= s->dispatcher->settings.kafka.replay_window_ms / 5 * 4;
@@ -117,7 +112,7 @@ static void on_due(void *arg) {
 struct lookout *lookout_new(struct dispatcher *d) {
     struct lookout *l = mem_zero(sizeof *l);
     l->dispatcher = d;
-    feed_reader_init(&l->reader, wants, go_on, l);
+    feed_reader_init(&l->reader, NULL, go_on, l);
     l->reader.peeks = true;
     loop_timer_init(&l->timer, on_due, l);
     loop_timer_set(d->loop, &l->timer, clock_ms() + EVERY_MS);

@@ -7,7 +7,6 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
-#include "common/model/pattern.h"
 #include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/lane/retry.h"
@@ -41,15 +40,6 @@ struct letter {
     struct buf body;
 };
 
-static bool wants(void *arg, struct span topic) {
-    const struct sender *sender = arg;
-    const struct spec *spec = &sender->subscriber->record.spec;
-    for (size_t i = 0; i < spec->topics_count; i++)
-        if (pattern_matches(span_of(spec->topics[i]), topic))
-            return true;
-    return false;
-}
-
 static void on_turn(void *arg) { sender_step(arg); }
 
 void sender_init(struct sender *sender, struct subscriber *subscriber,
@@ -62,8 +52,8 @@ void sender_init(struct sender *sender, struct subscriber *subscriber,
                               .redrive = redrive};
     sender->user = (struct capacity_user){
         .group = &subscriber->places, .served = on_turn, .arg = sender};
-    feed_reader_init(&sender->scanner, wants, on_turn, sender);
-    feed_reader_init(&sender->finder, wants, on_turn, sender);
+    feed_reader_init(&sender->scanner, &subscriber->record.spec.subscription, on_turn, sender);
+    feed_reader_init(&sender->finder, &subscriber->record.spec.subscription, on_turn, sender);
     loop_timer_init(&sender->due, on_turn, sender);
 }
 

@@ -210,16 +210,14 @@ static void subscriber_at_end(struct subscriber *s) {
     if (s->in_match)
         return;
     s->in_match = true;
-    for (size_t i = 0; i < s->record.spec.topics_count; i++)
-        match_add(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
+    match_add_all(s->dispatcher->match, &s->record.spec.subscription, &s->member);
 }
 
 void subscriber_behind(struct subscriber *s) {
     if (!s->in_match)
         return;
     s->in_match = false;
-    for (size_t i = 0; i < s->record.spec.topics_count; i++)
-        match_remove(s->dispatcher->match, span_of(s->record.spec.topics[i]), &s->member);
+    match_remove_all(s->dispatcher->match, &s->record.spec.subscription, &s->member);
 }
 
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {

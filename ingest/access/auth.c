@@ -34,12 +34,12 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
         return NULL;
     if (entry->readable)
         registry_spec(entry, &spec);
-    struct grant *grant = grant_new(spec.topics_count);
+    struct grant *grant = grant_new(spec.subscription.patterns_count);
     memcpy(grant->digest, digest, sizeof grant->digest);
     memcpy(grant->subscriber, entry->id, sizeof entry->id);
     memcpy(grant->born, entry->born, sizeof grant->born);
-    for (size_t i = 0; i < spec.topics_count; i++)
-        grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.topics[i]));
+    for (size_t i = 0; i < spec.subscription.patterns_count; i++)
+        grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.subscription.patterns[i]));
     spec_fini(&spec);
     return grant;
 }
@@ -121,28 +121,29 @@ int auth_publish(const struct ingest *ingest, const struct http_request *request
 }
 
 int auth_read(const struct ingest *ingest, const struct http_request *request,
-              struct span **patterns, size_t *count, struct error *err) {
+              struct subscription *s, struct error *err) {
     const struct grant *grant = bearer_grant(request);
-    for (size_t i = 0; i < *count; i++)
-        if (!bearer_allows(ingest->bearer, request, SCOPE_READ, (*patterns)[i]))
-            return bearer_lacks(SCOPE_READ, (*patterns)[i], err);
-    if (*count || bearer_allows(ingest->bearer, request, SCOPE_READ, span_of("*")))
+    for (size_t i = 0; i < s->patterns_count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_READ, span_of(s->patterns[i])))
+            return bearer_lacks(SCOPE_READ, span_of(s->patterns[i]), err);
+    if (s->patterns_count)
         return 0;
-    if (!grant)
-        return bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
-    free(*patterns);
-    *patterns = mem_alloc(grant->scopes_count * sizeof **patterns);
-    for (size_t i = 0; i < grant->scopes_count; i++)
+    if (bearer_allows(ingest->bearer, request, SCOPE_READ, span_of("*"))) {
+        subscription_add(s, "*");
+        return 0;
+    }
+    for (size_t i = 0; grant && i < grant->scopes_count; i++)
         if (grant->scopes[i].kind == SCOPE_READ)
-            (*patterns)[(*count)++] = span_of(grant->scopes[i].pattern);
-    return *count ? 0 : bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+            subscription_add(s, grant->scopes[i].pattern);
+    return s->patterns_count ? 0 : bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
 }
 
 int auth_register(const struct ingest *ingest, const struct http_request *request,
                   const struct spec *spec, struct error *err) {
-    for (size_t i = 0; i < spec->topics_count; i++)
-        if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER, span_of(spec->topics[i])))
-            return bearer_lacks(SCOPE_REGISTER, span_of(spec->topics[i]), err);
+    for (size_t i = 0; i < spec->subscription.patterns_count; i++)
+        if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER,
+                           span_of(spec->subscription.patterns[i])))
+            return bearer_lacks(SCOPE_REGISTER, span_of(spec->subscription.patterns[i]), err);
     return 0;
 }
 

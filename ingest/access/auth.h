@@ -13,6 +13,7 @@
 #include "common/base/error.h"
 #include "common/base/span.h"
 #include "common/http/bearer.h"
+#include "common/model/subscription.h"
 
 struct http_request;
 struct ingest;
@@ -45,12 +46,12 @@ bool auth_is_admin(const struct ingest *ingest, const struct http_request *reque
 int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic,
                  const char *id, struct error *err);
 
-/* Whether it may read these checked patterns. None at all (`*count` 0) means all that it may read:
- * then `*patterns` becomes those, a new array of the caller's, of texts that live as long as the
- * request; it stays as it is when that is everything. Returns 0, or -1 with the scope that is
- * missing. */
+/* Whether whoever asks may read what the subscription wants. Where it has no pattern, the patterns
+ * of all that may be read are added to it. Returns 0, or -1 with the scope that the access token
+ * lacks.
+ */
 int auth_read(const struct ingest *ingest, const struct http_request *request,
-              struct span **patterns, size_t *count, struct error *err);
+              struct subscription *subscription, struct error *err);
 
 /* Whether it may register a subscriber with this spec: every pattern of it is within a register
  * scope. Returns 0, or -1 with the scope that is missing. */

@@ -286,9 +286,9 @@ static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BY
     struct error err;
     registry_spec(entry, &spec);
     snprintf(topic, TOPIC_BYTES_MAX + 1, "test");
-    for (size_t i = spec.topics_count; i-- > 0;)
-        if (topic_check(span_of(spec.topics[i]), &err) == 0)
-            snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", spec.topics[i]);
+    for (size_t i = spec.subscription.patterns_count; i-- > 0;)
+        if (topic_check(span_of(spec.subscription.patterns[i]), &err) == 0)
+            snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", spec.subscription.patterns[i]);
     spec_fini(&spec);
 }
 

@@ -22,14 +22,6 @@ struct pulls {
 
 /* --- life */
 
-static bool pull_wants(void *arg, struct span topic) {
-    struct pull *p = arg;
-    for (size_t i = 0; i < p->patterns_count; i++)
-        if (pattern_matches(p->patterns[i], topic))
-            return true;
-    return p->patterns_count == 0;
-}
-
 static void pull_go(void *arg) {
     struct pull *p = arg;
     p->kind->go(p);
@@ -58,7 +50,7 @@ void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *inge
                        .until = INT64_MAX,
                        .limit = INT64_MAX};
     p->waiter = (struct waiter){.wake = pull_on_wake, .arg = p};
-    feed_reader_init(&p->reader, pull_wants, pull_go, p);
+    feed_reader_init(&p->reader, &p->subscription, pull_go, p);
     loop_timer_init(&p->turn, pull_go, p);
     loop_timer_init(&p->appear, pull_on_not_appeared, p);
     DL_APPEND(ingest->pulls->all, p);
@@ -77,10 +69,9 @@ void pull_fini(struct pull *p) {
     loop_timer_clear(p->ingest->loop, &p->turn);
     feed_reader_fini(&p->reader);
     if (p->indexed)
-        waiters_remove(p->ingest->waiters, &p->waiter, p->patterns, p->patterns_count);
+        waiters_remove(p->ingest->waiters, &p->waiter, &p->subscription);
     token_reads_end(p->ingest->token_reads, p->token_reads);
-    free(p->patterns);
-    free(p->topics);
+    subscription_fini(&p->subscription);
 }
 
 /* --- parameters */
@@ -115,27 +106,24 @@ int pull_range(struct pull *p, struct error *err) {
 
 static int pull_add_pattern(struct pull *p, const char *pattern, struct error *err) {
     struct error reason;
-    if (p->patterns_count == PATTERNS_MAX)
+    if (p->subscription.patterns_count == PATTERNS_MAX)
         return error_set_field(err, "topics", "at most %d patterns", PATTERNS_MAX);
     if (pattern_check(span_of(pattern), &reason))
         return error_set_field(err, "topics", "%s", reason.message);
-    p->patterns[p->patterns_count++] = span_of(pattern);
+    subscription_add(&p->subscription, pattern);
     return 0;
 }
 
 int pull_topics(struct pull *p, struct error *err) {
     const char *text = http_request_query(p->request, "topics");
-    size_t commas = 0;
+    int result = 0;
     if (!text || !*text)
         return 0;
-    for (const char *c = text; *c; c++)
-        commas += *c == ',';
-    p->patterns = mem_alloc((commas + 1) * sizeof *p->patterns);
-    char *rest = p->topics = mem_copy_string(text, strlen(text));
-    for (char *pattern; (pattern = strsep(&rest, ","));)
-        if (pull_add_pattern(p, pattern, err))
-            return -1;
-    return 0;
+    char *copy = mem_copy_string(text, strlen(text)), *rest = copy;
+    for (char *pattern; result == 0 && (pattern = strsep(&rest, ","));)
+        result = pull_add_pattern(p, pattern, err);
+    free(copy);
+    return result;
 }
 
 /* --- the beginning */
@@ -187,7 +175,7 @@ static bool pull_count_in(struct pull *p) {
 /* What it wants is allowed, and may be begun now. False: answered. */
 static bool pull_admitted(struct pull *p) {
     struct error err;
-    if (auth_read(p->ingest, p->request, &p->patterns, &p->patterns_count, &err) == 0)
+    if (auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
         return http_answer_has_room(p->request) && pull_count_in(p);
     bearer_refuse(p->request, &err);
     return false;
@@ -265,7 +253,7 @@ void pull_go_soon(struct pull *p) { loop_timer_set(p->ingest->loop, &p->turn, cl
 
 void pull_wait(struct pull *p) {
     if (!p->indexed)
-        waiters_add(p->ingest->waiters, &p->waiter, p->patterns, p->patterns_count);
+        waiters_add(p->ingest->waiters, &p->waiter, &p->subscription);
     p->indexed = true;
     waiters_wait(&p->waiter);
 }

@@ -31,9 +31,7 @@ struct pull {
     struct ingest *ingest;
     struct http_request *request;
     const char *cursor_name; /* kind's, or the header that was used instead */
-    char *topics;            /* the parameter's text, which the patterns point into */
-    struct span *patterns;
-    size_t patterns_count; /* 0: everything */
+    struct subscription subscription;
     int64_t position; /* there is nothing for it between `previous` and here that it has not got */
     int64_t previous; /* prev_cursor of its next event */
     bool compacted;   /* between the two, cursors had no record */

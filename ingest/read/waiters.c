@@ -17,8 +17,6 @@ struct waiters {
     struct loop_timer turn;
 };
 
-static const struct span everything = {"*", 1};
-
 static void wake_some(void *arg) {
     struct waiters *w = arg;
     for (int i = 0; i < WAKES_A_TURN && w->woken; i++) {
@@ -47,20 +45,14 @@ void waiters_free(struct waiters *w) {
     free(w);
 }
 
-void waiters_add(struct waiters *w, struct waiter *waiter, const struct span *patterns,
-                 size_t count) {
-    for (size_t i = 0; i < count; i++)
-        match_add(w->match, patterns[i], &waiter->member);
-    if (count == 0)
-        match_add(w->match, everything, &waiter->member);
+void waiters_add(struct waiters *w, struct waiter *waiter,
+                 const struct subscription *subscription) {
+    match_add_all(w->match, subscription, &waiter->member);
 }
 
-void waiters_remove(struct waiters *w, struct waiter *waiter, const struct span *patterns,
-                    size_t count) {
-    for (size_t i = 0; i < count; i++)
-        match_remove(w->match, patterns[i], &waiter->member);
-    if (count == 0)
-        match_remove(w->match, everything, &waiter->member);
+void waiters_remove(struct waiters *w, struct waiter *waiter,
+                    const struct subscription *subscription) {
+    match_remove_all(w->match, subscription, &waiter->member);
     if (waiter->woken)
         DL_DELETE(w->woken, waiter);
     waiter->waiting = waiter->woken = false;

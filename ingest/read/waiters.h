@@ -29,13 +29,12 @@ struct waiters *waiters_new(struct loop *loop);
 /* All must have been removed. */
 void waiters_free(struct waiters *waiters);
 
-/* Enters its patterns (they must outlive it, and have passed pattern_check); none: everything. It
- * does not wait yet. */
-void waiters_add(struct waiters *waiters, struct waiter *waiter, const struct span *patterns,
-                 size_t count);
-/* The same patterns. No wake comes after it. */
-void waiters_remove(struct waiters *waiters, struct waiter *waiter, const struct span *patterns,
-                    size_t count);
+/* Enters what it wants. It does not wait yet. */
+void waiters_add(struct waiters *waiters, struct waiter *waiter,
+                 const struct subscription *subscription);
+/* The same subscription. No wake comes after it. */
+void waiters_remove(struct waiters *waiters, struct waiter *waiter,
+                    const struct subscription *subscription);
 
 /* It has read to the log's end, and is to be woken by the next event that it wants. */
 void waiters_wait(struct waiter *waiter);

@@ -139,11 +139,6 @@ static void on_broken(void *arg, const char *reason) {
     exit(1);
 }
 
-static bool wants(void *arg, struct span topic) {
-    (void)arg, (void)topic;
-    return true;
-}
-
 /* As a stream does it: a piece, then others have their turn. */
 static void step(void *arg) {
     enum { PIECE_BYTES = 64 * 1024 };
@@ -214,7 +209,7 @@ static void read_all(int64_t cache_bytes) {
                                          .broken = on_broken};
     bench.loop = loop_new();
     bench.feed = feed_new(bench.loop, &options, &err);
-    feed_reader_init(&bench.reader, wants, step, NULL);
+    feed_reader_init(&bench.reader, NULL, step, NULL);
     loop_timer_init(&bench.turn, step, NULL);
     loop_timer_init(&bench.look, look, NULL);
     loop_timer_init(&start, begin, NULL);

@@ -174,7 +174,8 @@ static inline void open_feed(struct world *w, const char *feed, int64_t cache_by
 struct party {
     struct world *world;
     struct feed_reader reader;
-    const char *wants; /* a topic; NULL: everything */
+    char *wants; /* a topic; NULL: everything */
+    struct subscription subscription;
     int64_t position;
     int64_t events, bytes;
     int64_t waits; /* how often a chunk was not there */
@@ -182,8 +183,7 @@ struct party {
     int64_t pause_after; /* so many events; 0: never */
 };
 
-static inline bool party_wants(void *arg, struct span topic) {
-    const struct party *p = arg;
+static inline bool party_wants(const struct party *p, struct span topic) {
     return !p->wants || span_equal(topic, span_of(p->wants));
 }
 
@@ -211,10 +211,10 @@ static inline void party_step(void *arg) {
     }
 }
 
-static inline void party_init(struct party *p, struct world *w, int64_t position,
-                              const char *wants) {
+static inline void party_init(struct party *p, struct world *w, int64_t position, char *wants) {
     *p = (struct party){.world = w, .position = position, .wants = wants};
-    feed_reader_init(&p->reader, party_wants, party_step, p);
+    p->subscription = (struct subscription){&p->wants, 1};
+    feed_reader_init(&p->reader, wants ? &p->subscription : NULL, party_step, p);
 }
 
 static inline bool party_ended(void *arg) {

@@ -87,8 +87,8 @@ static void test_the_seeds_registration_is_taken_as_it_stands(void **state) {
                                           "'topics':['appointment.*'],\n 'secret':'vend0r'\n }"),
                      0);
     assert_string_equal(spec.url, "https://vendor.com/hook");
-    assert_int_equal(spec.topics_count, 1);
-    assert_string_equal(spec.topics[0], "appointment.*");
+    assert_int_equal(spec.subscription.patterns_count, 1);
+    assert_string_equal(spec.subscription.patterns[0], "appointment.*");
     assert_string_equal(spec.secret, "vend0r");
     assert_string_equal(spec.id, "");
     assert_int_equal(spec.from, SPEC_FROM_END);

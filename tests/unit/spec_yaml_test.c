@@ -56,8 +56,8 @@ static void test_the_seeds_five_lines_work(void **state) {
                  "secret: \"s3cr3t\"      # HMAC for authenticity\n");
     assert_string_equal(spec.id, "md-mm1");
     assert_string_equal(spec.url, "https://mmis.state.md.gov/hook/copay");
-    assert_int_equal(spec.topics_count, 1);
-    assert_string_equal(spec.topics[0], "drug.copay");
+    assert_int_equal(spec.subscription.patterns_count, 1);
+    assert_string_equal(spec.subscription.patterns[0], "drug.copay");
     assert_true(spec.throttle == 5);
     assert_string_equal(spec.secret, "s3cr3t");
     spec_fini(&spec);
