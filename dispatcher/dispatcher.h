@@ -12,6 +12,7 @@
 #include "common/feed/genesis.h"
 #include "common/http/metrics.h"
 #include "common/http/server.h"
+#include "common/kafka/cause.h"
 #include "common/kafka/producer.h"
 #include "common/model/match.h"
 #include "common/settings.h"
@@ -78,6 +79,7 @@ struct dispatcher {
     int64_t throttle_wait_ms;
     uint64_t foreign_records;
     struct log_limit newer_warning, crowded_warning;
+    struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
 };
 
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */

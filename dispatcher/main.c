@@ -62,12 +62,10 @@ static void on_replaced(void *arg, const char *reason, int64_t pause_ms) {
     log_warn("producer_replaced", LOG_S("reason", reason), LOG_N("pause_ms", pause_ms));
 }
 
-static struct causes causes = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 /* From librdkafka's threads. */
-static void on_kafka_log(int level, const char *text) {
+static void on_kafka_log(void *arg, int level, const char *text) {
     int64_t held_back;
-    if (causes_pass(&causes, level, text, clock_ms(), &held_back))
+    if (causes_pass(arg, level, text, clock_ms(), &held_back))
         log_warn("kafka_error", LOG_S("text", text), LOG_N("held_back", held_back));
     else
         log_debug("kafka", LOG_S("text", text));
@@ -180,7 +178,9 @@ int main(int argc, char **argv) {
     d.exit_status = 0;
     if (getrandom(&d.random, sizeof d.random, 0) != sizeof d.random)
         abort();
-    kafka_log = on_kafka_log;
+    causes_init(&d.causes);
+    d.settings.kafka.log = on_kafka_log;
+    d.settings.kafka.log_arg = &d.causes;
     name_things(&d);
     d.loop = loop_new();
     dispatcher_init_capacity(&d);

@@ -11,6 +11,7 @@
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
 #include "common/http/server.h"
+#include "common/kafka/cause.h"
 #include "common/kafka/producer.h"
 #include "common/settings.h"
 
@@ -18,6 +19,7 @@ struct bearer;
 struct tls;
 struct changes;
 struct claims;
+struct dead_letter_search;
 struct filter;
 struct places;
 struct publisher;
@@ -42,6 +44,7 @@ struct ingest {
     struct places *places;
     struct pulls *pulls;
     struct token_reads *token_reads;
+    struct dead_letter_search *dead_letter_searches; /* under way */
     struct genesis genesis;
     struct feed *feed;                    /* NULL until the topics are there */
     struct waiters *waiters;              /* likewise */
@@ -68,6 +71,7 @@ struct ingest {
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
     uint64_t foreign_records, newer_events;
     struct log_limit crowded_warning;
+    struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
 };
 
 /* Kafka answers, and the log can be read as far as that is to be seen. */

@@ -93,12 +93,10 @@ static void on_signal(void *arg, int signo) {
     ingest_stop(arg);
 }
 
-static struct causes causes = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 /* From librdkafka's threads. */
-static void on_kafka_log(int level, const char *text) {
+static void on_kafka_log(void *arg, int level, const char *text) {
     int64_t held_back;
-    if (causes_pass(&causes, level, text, clock_ms(), &held_back))
+    if (causes_pass(arg, level, text, clock_ms(), &held_back))
         log_warn("kafka_error", LOG_S("text", text), LOG_N("held_back", held_back));
     else
         log_debug("kafka", LOG_S("text", text));
@@ -198,7 +196,9 @@ int main(int argc, char **argv) {
         return ingest.exit_status;
     ingest.exit_status = 0;
     ingest.max_event = ingest.settings.ingest.max_event;
-    kafka_log = on_kafka_log;
+    causes_init(&ingest.causes);
+    ingest.settings.kafka.log = on_kafka_log;
+    ingest.settings.kafka.log_arg = &ingest.causes;
     kafka_topic_name(&ingest.settings.kafka, "events", ingest.events_topic);
     kafka_topic_name(&ingest.settings.kafka, "subscribers", ingest.subscribers_topic);
     kafka_topic_name(&ingest.settings.kafka, "tokens", ingest.tokens_topic);

@@ -76,23 +76,23 @@ static void jump(struct catchup *c, int64_t to) {
 }
 
 /* False: it is not taken yet. */
-static bool take(struct catchup *c, const rd_kafka_message_t *message) {
+static bool take(struct catchup *c, const struct kafka_record *record) {
     struct feed_event event;
-    enum record_kind kind = feed_take(c->feed, message, c->building, &event);
-    if (kind == RECORD_MISMATCH && message->offset != c->stray) {
-        c->doubted = message->offset;
+    enum record_kind kind = feed_take(c->feed, record, c->building, &event);
+    if (kind == RECORD_MISMATCH && record->offset != c->stray) {
+        c->doubted = record->offset;
         jump(c, 0);
         return false;
     }
     if (kind == RECORD_MISMATCH) {
-        chunk_pass(c->building, message->offset);
-        feed_skipped(c->feed, message->offset);
+        chunk_pass(c->building, record->offset);
+        feed_skipped(c->feed, record->offset);
     }
     return true;
 }
 
 /* The log's first record was read because of one of another feed. */
-static void settle_doubt(struct catchup *c, const rd_kafka_message_t *first) {
+static void settle_doubt(struct catchup *c, const struct kafka_record *first) {
     struct feed_event event;
     if (first->offset != 0 ||
         record_read(first, c->feed->id, &event, &c->feed->scratch) != RECORD_GENESIS) {
@@ -104,18 +104,18 @@ static void settle_doubt(struct catchup *c, const rd_kafka_message_t *first) {
     jump(c, c->stray);
 }
 
-static void on_message(void *arg, const rd_kafka_message_t *message) {
+static void on_record(void *arg, const struct kafka_record *record) {
     struct catchup *c = arg;
-    if (!c->building || message->offset < c->next || c->feed->stopped)
+    if (!c->building || record->offset < c->next || c->feed->stopped)
         return;
     if (c->doubted >= 0) {
-        settle_doubt(c, message);
+        settle_doubt(c, record);
         return;
     }
-    c->next = message->offset + 1;
-    if (message->offset <= c->stop && !take(c, message))
+    c->next = record->offset + 1;
+    if (record->offset <= c->stop && !take(c, record))
         return;
-    if (message->offset >= c->stop) /* what lies between was taken by compaction */
+    if (record->offset >= c->stop) /* what lies between was taken by compaction */
         chunk_extend(c->building, c->stop);
     if (c->building->to >= c->stop || chunk_is_full(c->building, c->bytes))
         finish(c);
@@ -134,11 +134,10 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
     finish(c);
 }
 
-static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, enum consumer_fault fault, const char *reason) {
     (void)topic;
     struct catchup *c = arg;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+    if (fault == CONSUMER_OUT_OF_RANGE)
         feed_break(c->feed, reason);
 }
 
@@ -155,7 +154,7 @@ static bool open_consumer(struct catchup *c) {
         .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
         .queue_kib = 8192,
         .fetch_bytes = FETCH_BYTES,
-        .message = on_message,
+        .record = on_record,
         .end = on_end,
         .failed = on_failed,
         .drained = on_drained,

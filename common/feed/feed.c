@@ -193,15 +193,15 @@ void feed_skipped(struct feed *feed, int64_t cursor) {
         feed->options.foreign(feed->options.arg, cursor);
 }
 
-enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message,
+enum record_kind feed_take(struct feed *feed, const struct kafka_record *record,
                            struct chunk *chunk, struct feed_event *event) {
-    enum record_kind kind = record_read(message, feed->id, event, &feed->scratch);
+    enum record_kind kind = record_read(record, feed->id, event, &feed->scratch);
     if (kind == RECORD_EVENT || kind == RECORD_NEWER)
         chunk_add(chunk, event);
     else if (kind == RECORD_GENESIS || kind == RECORD_FOREIGN)
-        chunk_pass(chunk, message->offset);
+        chunk_pass(chunk, record->offset);
     if (kind == RECORD_FOREIGN)
-        feed_skipped(feed, message->offset);
+        feed_skipped(feed, record->offset);
     return kind;
 }
 
@@ -243,16 +243,16 @@ static void on_tail_lost(void *arg) {
 }
 
 /* The newest record was read again, or for the first time. */
-static void compare_newest(struct feed *feed, const rd_kafka_message_t *message) {
+static void compare_newest(struct feed *feed, const struct kafka_record *record) {
     struct feed_event event;
-    uint64_t identity = record_identity(message);
-    bool other_genesis = message->offset == 0 &&
-                         record_read(message, feed->id, &event, &feed->scratch) != RECORD_GENESIS;
+    uint64_t identity = record_identity(record);
+    bool other_genesis = record->offset == 0 &&
+                         record_read(record, feed->id, &event, &feed->scratch) != RECORD_GENESIS;
     char reason[128];
     if (other_genesis || (feed->newest && feed->newest != identity)) {
         snprintf(reason, sizeof reason,
                  "the record at cursor %" PRId64 " is not the one that was read before",
-                 message->offset);
+                 record->offset);
         feed_break(feed, reason);
         return;
     }
@@ -266,31 +266,31 @@ static void roll_tail(struct feed *feed) {
     account(feed, full);
 }
 
-static void on_tail_message(void *arg, const rd_kafka_message_t *message) {
+static void on_tail_record(void *arg, const struct kafka_record *record) {
     struct feed *feed = arg;
     struct feed_event event;
-    if (feed->stopped || message->offset < feed_end(feed))
+    if (feed->stopped || record->offset < feed_end(feed))
         return;
     feed_health_moved(&feed->health);
-    if (message->offset == feed_end(feed)) {
-        compare_newest(feed, message);
+    if (record->offset == feed_end(feed)) {
+        compare_newest(feed, record);
         return;
     }
     be_sure(feed); /* the newest record went by compaction, long after it was read */
     if (chunk_is_full(tail_of(feed), feed->chunk_bytes))
         roll_tail(feed);
-    if (message->offset > feed_end(feed) + 1)
-        feed->newest_hole = message->offset - 1;
-    enum record_kind kind = feed_take(feed, message, tail_of(feed), &event);
-    if (kind == RECORD_MISMATCH && message->offset <= feed->options.end) {
+    if (record->offset > feed_end(feed) + 1)
+        feed->newest_hole = record->offset - 1;
+    enum record_kind kind = feed_take(feed, record, tail_of(feed), &event);
+    if (kind == RECORD_MISMATCH && record->offset <= feed->options.end) {
         chunk_pass(tail_of(feed),
-                   message->offset); /* a stray: the genesis record was read after it was written */
-        feed_skipped(feed, message->offset);
+                   record->offset); /* a stray: the genesis record was read after it was written */
+        feed_skipped(feed, record->offset);
     } else if (kind == RECORD_MISMATCH) {
-        feed_break_at(feed, message->offset);
+        feed_break_at(feed, record->offset);
         return;
     }
-    feed->newest = record_identity(message);
+    feed->newest = record_identity(record);
     if ((kind == RECORD_EVENT || kind == RECORD_NEWER) && feed->options.appended)
         feed->options.appended(feed->options.arg, &event);
     if (feed->options.advanced && !feed->stopped)
@@ -324,9 +324,9 @@ static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t
 }
 
 /* What an operator must mend before fetches work again. */
-static void tail_fails(struct feed *feed, rd_kafka_resp_err_t code, const char *reason) {
+static void tail_fails(struct feed *feed, enum consumer_fault fault, const char *reason) {
     char text[sizeof feed->health.fault];
-    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    if (fault == CONSUMER_NO_RIGHT)
         snprintf(text, sizeof text,
                  "no right to read topic %s: grant Read and Describe on it to ESS's user",
                  feed->topic);
@@ -336,18 +336,16 @@ static void tail_fails(struct feed *feed, rd_kafka_resp_err_t code, const char *
         doubt(feed);
 }
 
-static void on_tail_failed(void *arg, const char *topic, rd_kafka_resp_err_t code,
+static void on_tail_failed(void *arg, const char *topic, enum consumer_fault fault,
                            const char *reason) {
     (void)topic;
     struct feed *feed = arg;
     if (feed->stopped)
         return;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__FATAL)
+    if (fault == CONSUMER_OUT_OF_RANGE || fault == CONSUMER_NO_TOPIC || fault == CONSUMER_BROKEN)
         feed_break(feed, reason);
     else
-        tail_fails(feed, code, reason);
+        tail_fails(feed, fault, reason);
 }
 
 /* --- life */
@@ -374,7 +372,7 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     const struct consumer_options tail = {.kafka = options->kafka,
                                           .fetch_wait_ms = 500,
                                           .queue_kib = 8192,
-                                          .message = on_tail_message,
+                                          .record = on_tail_record,
                                           .end = on_tail_end,
                                           .failed = on_tail_failed,
                                           .drained = on_tail_drained,

@@ -49,7 +49,7 @@ unsigned feed_ahead_share(const struct feed *feed);
 /* A chunk that nothing more is added to: puts it in its place, as the one that was used last. */
 void feed_keep(struct feed *feed, struct chunk *chunk);
 /* Adds a record to a chunk, but not one of another feed, which must not be skipped. */
-enum record_kind feed_take(struct feed *feed, const rd_kafka_message_t *message,
+enum record_kind feed_take(struct feed *feed, const struct kafka_record *record,
                            struct chunk *chunk, struct feed_event *event);
 /* A record was skipped that is not one of this feed. */
 void feed_skipped(struct feed *feed, int64_t cursor);

@@ -7,21 +7,21 @@
 
 #include "common/base/number.h"
 #include "common/feed/genesis.h"
-#include "common/kafka/consumer.h"
 #include "common/model/pattern.h"
 #include "common/model/token.h"
 
 /* The version of the PII rules that the event has passed; 0: none. */
-static uint16_t rules_of(const rd_kafka_message_t *message) {
-    int64_t rules = number_parse(consumer_header(message, "ess-pii"));
+static uint16_t rules_of(const struct kafka_record *record) {
+    int64_t rules = number_parse(kafka_record_header(record, "ess-pii"));
     return rules < 0 ? 0 : (uint16_t)rules;
 }
 
-static void restore_tombstone(const rd_kafka_message_t *message, struct feed_event *event,
+static void restore_tombstone(const struct kafka_record *record, struct feed_event *event,
                               struct buf *scratch) {
-    int64_t source_cursor = number_parse(consumer_header(message, "ess-source-cursor"));
-    event_store_tombstone(event->topic, event->id, event->key, consumer_header(message, "ess-ts"),
-                          source_cursor, source_cursor >= 0, scratch);
+    int64_t source_cursor = number_parse(kafka_record_header(record, "ess-source-cursor"));
+    event_store_tombstone(event->topic, event->id, event->key,
+                          kafka_record_header(record, "ess-ts"), source_cursor, source_cursor >= 0,
+                          scratch);
     event->stored = (struct span){scratch->data, scratch->len};
 }
 
@@ -34,28 +34,26 @@ static enum record_kind take_newer(struct feed_event *event) {
     return RECORD_NEWER;
 }
 
-enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id,
+enum record_kind record_read(const struct kafka_record *record, const char *feed_id,
                              struct feed_event *event, struct buf *scratch) {
-    rd_kafka_timestamp_type_t type;
-    struct span version = consumer_header(message, "ess-v");
+    struct span version = kafka_record_header(record, "ess-v");
     buf_clear(scratch);
-    struct span key = {message->key, message->key_len};
-    if (genesis_key(key))
-        return message->offset > 0 || genesis_names(key, feed_id) ? RECORD_GENESIS
-                                                                  : RECORD_MISMATCH;
+    if (genesis_key(record->key))
+        return record->offset > 0 || genesis_names(record->key, feed_id) ? RECORD_GENESIS
+                                                                         : RECORD_MISMATCH;
     if (number_parse(version) < 0)
         return RECORD_FOREIGN;
-    if (!span_equal(consumer_header(message, "ess-feed"), span_of(feed_id)))
+    if (!span_equal(kafka_record_header(record, "ess-feed"), span_of(feed_id)))
         return RECORD_MISMATCH;
     *event = (struct feed_event){
-        .cursor = message->offset,
-        .appended_ms = rd_kafka_message_timestamp(message, &type),
-        .topic = consumer_header(message, "ess-topic"),
-        .id = consumer_header(message, "ess-id"),
-        .key = consumer_header(message, "ess-key"),
-        .traceparent = consumer_header(message, "traceparent"),
-        .rules = rules_of(message),
-        .stored = {message->payload, message->len},
+        .cursor = record->offset,
+        .appended_ms = record->appended_ms,
+        .topic = kafka_record_header(record, "ess-topic"),
+        .id = kafka_record_header(record, "ess-id"),
+        .key = kafka_record_header(record, "ess-key"),
+        .traceparent = kafka_record_header(record, "traceparent"),
+        .rules = rules_of(record),
+        .stored = record->value,
         .newer = number_parse(version) > EVENT_VERSION,
     };
     if (event->newer)
@@ -65,19 +63,19 @@ enum record_kind record_read(const rd_kafka_message_t *message, const char *feed
         event->traceparent.len > EVENT_TRACEPARENT_BYTES_MAX ||
         event->key.len > EVENT_KEY_BYTES_MAX)
         return RECORD_FOREIGN;
-    if (!message->payload)
-        restore_tombstone(message, event, scratch);
+    if (!record->value.data)
+        restore_tombstone(record, event, scratch);
     return event_stored_valid(event->stored, event->topic) ? RECORD_EVENT : RECORD_FOREIGN;
 }
 
-uint64_t record_identity(const rd_kafka_message_t *message) {
-    struct span key = {message->key, message->key_len};
-    uint64_t identity = token_id_hash(key) * 31 + token_id_hash(consumer_header(message, "ess-id"));
+uint64_t record_identity(const struct kafka_record *record) {
+    uint64_t identity = token_id_hash(record->key) * 31 +
+                        token_id_hash(kafka_record_header(record, "ess-id"));
     return identity ? identity : 1;
 }
 
 static void add_header(struct record_draft *draft, const char *name, struct span value) {
-    draft->headers[draft->headers_count++] = (struct producer_header){name, value};
+    draft->headers[draft->headers_count++] = (struct kafka_header){name, value};
 }
 
 void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id,

@@ -3,7 +3,6 @@
 #ifndef ESS_FEED_RECORD_H
 #define ESS_FEED_RECORD_H
 
-#include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/span.h"
 #include "common/kafka/producer.h"
+#include "common/kafka/record.h"
 #include "common/model/event.h"
 
 struct feed_event {
@@ -32,18 +32,18 @@ enum record_kind {
     RECORD_NEWER, /* an event of a later version of ESS: whoever wants its topic must not pass it */
 };
 
-/* Reads a record. The spans point into the message, or into `scratch` (which is cleared first). */
-enum record_kind record_read(const rd_kafka_message_t *message, const char *feed_id,
+/* Reads a record. The spans point into the record, or into `scratch` (which is cleared first). */
+enum record_kind record_read(const struct kafka_record *record, const char *feed_id,
                              struct feed_event *event, struct buf *scratch);
 
 /* Tells a record from another one at its place: a hash of its key and its event's id, never 0. */
-uint64_t record_identity(const rd_kafka_message_t *message);
+uint64_t record_identity(const struct kafka_record *record);
 
 /* An event's Kafka record, ready to be sent. Embedded; its texts live as long as it and the event
  * do. */
 enum { RECORD_HEADERS_MAX = 9 };
 struct record_draft {
-    struct producer_header headers[RECORD_HEADERS_MAX];
+    struct kafka_header headers[RECORD_HEADERS_MAX];
     size_t headers_count;
     char source_cursor[24], rules[8];
     struct buf key, stored;

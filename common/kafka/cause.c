@@ -24,6 +24,11 @@ static struct cause *cause_of(struct causes *c, uint64_t kind) {
     return oldest;
 }
 
+void causes_init(struct causes *c) {
+    *c = (struct causes){0};
+    pthread_mutex_init(&c->lock, NULL);
+}
+
 bool causes_pass(struct causes *c, int level, const char *text, int64_t now_ms,
                  int64_t *held_back) {
     if (level > LOG_WARNING)

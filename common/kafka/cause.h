@@ -10,7 +10,7 @@
 
 enum { CAUSES_MAX = 8, CAUSE_PERIOD_MS = 60 * 1000 };
 
-/* The newest kinds of lines. PTHREAD_MUTEX_INITIALIZER for `lock`, all else zero at first. */
+/* The newest kinds of lines. */
 struct causes {
     pthread_mutex_t lock;
     struct cause {
@@ -19,6 +19,8 @@ struct causes {
     } newest[CAUSES_MAX];
     unsigned at;
 };
+
+void causes_init(struct causes *causes);
 
 /* Any thread. True for a line of level LOG_WARNING or worse, once a period for each kind;
  * `held_back` is the number of those of its kind that were not shown since. */

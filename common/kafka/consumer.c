@@ -1,6 +1,7 @@
 /* A consumer that is told what to read; see consumer.h. */
 #include "common/kafka/consumer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -12,7 +13,11 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/kafka/handle.h"
+#include "common/kafka/message.h"
 #include "common/kafka/queue.h"
+
+static_assert((int)KAFKA_BEGINNING == RD_KAFKA_OFFSET_BEGINNING, "librdkafka's own");
 
 enum { FETCH_BYTES = 1024 * 1024 }; /* fetch.message.max.bytes, its default */
 
@@ -21,7 +26,8 @@ struct consumer {
     struct consumer_options options;
     rd_kafka_t *rk;
     struct kafka_queue queue;
-    int64_t taken; /* bytes, since the queue was empty */
+    struct message_headers headers; /* of the record that is given out */
+    int64_t taken;                  /* bytes, since the queue was empty */
     /* for options.lost */
     struct kafka_watch watch;
     atomic_bool lost;
@@ -63,13 +69,29 @@ static bool transient(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
+static enum consumer_fault fault_of(rd_kafka_resp_err_t code, bool fatal) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return CONSUMER_NO_TOPIC;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        return CONSUMER_OUT_OF_RANGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return CONSUMER_NO_RIGHT;
+    default:
+        return fatal ? CONSUMER_BROKEN : CONSUMER_OTHER_FAULT;
+    }
+}
+
 /* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an
  * authentication that failed. */
 static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_resp_err_t code) {
     rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
     bool of_partition = at && at->partition >= 0;
-    if (of_partition || code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event))
-        c->options.failed(c->options.arg, of_partition ? at->topic : NULL, code,
+    bool fatal = code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event);
+    if (of_partition || fatal)
+        c->options.failed(c->options.arg, of_partition ? at->topic : NULL, fault_of(code, fatal),
                           rd_kafka_event_error_string(event));
     if (at)
         rd_kafka_topic_partition_destroy(at);
@@ -89,6 +111,7 @@ static void on_error(struct consumer *c, rd_kafka_event_t *event) {
 static void on_event(void *arg, rd_kafka_event_t *event) {
     struct consumer *c = arg;
     const rd_kafka_message_t *message;
+    struct kafka_record record;
     if (tell_lost(c))
         return;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
@@ -96,7 +119,8 @@ static void on_event(void *arg, rd_kafka_event_t *event) {
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH)
         while ((message = rd_kafka_event_message_next(event))) {
             c->taken += (int64_t)message->len;
-            c->options.message(c->options.arg, message);
+            message_read(message, &c->headers, &record);
+            c->options.record(c->options.arg, &record);
         }
 }
 
@@ -122,6 +146,7 @@ static void free_rest(void *arg) {
     struct consumer *c = arg;
     if (c->lost_fd >= 0)
         close(c->lost_fd);
+    message_headers_fini(&c->headers);
     free(c);
 }
 
@@ -160,8 +185,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
     rd_kafka_t *rk = c->rk;
     if (!rk) {
         loop_io_clear(loop, &c->lost_io);
-        if (c->queue.wake_fd > 0)
-            close(c->queue.wake_fd);
+        kafka_queue_unreserve(&c->queue);
         free_rest(c);
         return NULL;
     }
@@ -177,69 +201,46 @@ void consumer_warm(struct consumer *c, const char *topic) {
         rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
 }
 
-/* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion
- * of its own ends the process. The stop, and the word that it is done, each pass through its main
- * thread before the answer to a question does. */
-static rd_kafka_resp_err_t assign_and_settle(struct consumer *c,
-                                             const rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
-    rd_kafka_topic_partition_list_t *assigned;
-    for (int i = 0; i < 2; i++)
-        if (!rd_kafka_assignment(c->rk, &assigned))
-            rd_kafka_topic_partition_list_destroy(assigned);
-    return code;
-}
-
 /* What was fetched and not taken is void after the stop, but librdkafka (2.0.2) counts it until it
  * is looked at: with its queue full it would fetch from the new place only up to a second later. */
 static void drop_fetched(struct consumer *c) {
     rd_kafka_event_t *event;
     if (rd_kafka_queue_length(c->queue.queue) == 0)
         return;
-    assign_and_settle(c, NULL);
+    kafka_handle_assign(c->rk, NULL);
     while ((event = rd_kafka_queue_poll(c->queue.queue, 0)))
         rd_kafka_event_destroy(event);
 }
 
-int consumer_assign_list(struct consumer *c, const rd_kafka_topic_partition_list_t *list,
+int consumer_assign_list(struct consumer *c, const struct kafka_position *positions, size_t count,
                          struct error *err) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (const struct kafka_position *p = positions; p < positions + count; p++)
+        rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = p->offset;
     drop_fetched(c);
-    rd_kafka_resp_err_t code = assign_and_settle(c, list);
+    rd_kafka_resp_err_t code = kafka_handle_assign(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
     return code ? error_set(err, "assign: %s", rd_kafka_err2str(code)) : 0;
 }
 
 int consumer_assign(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
                     struct error *err) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
-    int result = consumer_assign_list(c, list, err);
-    rd_kafka_topic_partition_list_destroy(list);
-    return result;
+    const struct kafka_position position = {topic, partition, offset};
+    return consumer_assign_list(c, &position, 1, err);
 }
 
-bool consumer_at_end(const struct consumer *c, const rd_kafka_message_t *message) {
+bool consumer_at_end(const struct consumer *c, const struct kafka_record *record) {
     int64_t low, high;
-    const char *topic = rd_kafka_topic_name(message->rkt);
-    return !rd_kafka_get_watermark_offsets(c->rk, topic, message->partition, &low, &high) &&
-           message->offset + 1 >= high;
+    return !rd_kafka_get_watermark_offsets(c->rk, record->topic, record->partition, &low, &high) &&
+           record->offset + 1 >= high;
 }
 
-void consumer_unassign(struct consumer *c) { assign_and_settle(c, NULL); }
+void consumer_unassign(struct consumer *c) { kafka_handle_assign(c->rk, NULL); }
 
 void consumer_free(struct consumer *c) {
     if (!c)
         return;
     kafka_queue_close(&c->queue);
     loop_io_clear(c->loop, &c->lost_io);
-    kafka_handle_destroy(c->rk, free_rest, c);
-}
-
-struct span consumer_header(const rd_kafka_message_t *message, const char *name) {
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t len;
-    if (rd_kafka_message_headers(message, &headers) ||
-        rd_kafka_header_get_last(headers, name, &value, &len))
-        return (struct span){NULL, 0};
-    return (struct span){value, len};
+    kafka_handle_destroy(c->loop, c->rk, free_rest, c);
 }

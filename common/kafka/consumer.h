@@ -7,10 +7,19 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
-#include "common/base/span.h"
 #include "common/kafka/config.h"
+#include "common/kafka/record.h"
 
 struct consumer;
+
+/* What lasts, and is not about a single connection. */
+enum consumer_fault {
+    CONSUMER_NO_TOPIC,     /* no broker knows the topic or its partition */
+    CONSUMER_OUT_OF_RANGE, /* the offset is not in the log */
+    CONSUMER_NO_RIGHT,     /* to read the topic */
+    CONSUMER_BROKEN,       /* the handle cannot go on */
+    CONSUMER_OTHER_FAULT,
+};
 
 struct consumer_options {
     const struct kafka_config *kafka;
@@ -20,13 +29,13 @@ struct consumer_options {
     int64_t fetch_bytes; /* asked for at a time; 0: 1 MiB */
     /* Called on the loop's thread; what they get is valid until they return. They may assign anew.
      */
-    void (*message)(void *arg, const rd_kafka_message_t *message);
+    void (*record)(void *arg, const struct kafka_record *record);
     /* The partition's end was reached: its next record will be at `offset`. */
     void (*end)(void *arg, const char *topic, int32_t partition, int64_t offset);
-    /* A lasting fault of one partition (offset out of range, topic gone, no right to read) or a
-     * fatal one of the handle. What befalls a single connection is not told: another one may do.
-     * May come again and again. `topic`: of that partition, or NULL. */
-    void (*failed)(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason);
+    /* A lasting fault of one partition, or a fatal one of the handle. What befalls a single
+     * connection is not told: another one may do. May come again and again. `topic`: of that
+     * partition, or NULL. */
+    void (*failed)(void *arg, const char *topic, enum consumer_fault fault, const char *reason);
     /* As much was taken in one go as may be read ahead. librdkafka (before 2.2) may have found its
      * queue full, and then sleeps for up to a second although it is empty now: to assign anew, at
      * what comes next, wakes it up. May be NULL. */
@@ -44,21 +53,18 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
  * second. */
 void consumer_warm(struct consumer *consumer, const char *topic);
 
-/* Reads one partition from `offset` (RD_KAFKA_OFFSET_BEGINNING, _END or a number) instead of what
- * was read before. What was fetched before is dropped. Does not block. */
+/* Reads one partition from `offset` (a number, or KAFKA_BEGINNING) instead of what was read before.
+ What was fetched before is dropped. Does not block. */
 int consumer_assign(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset,
                     struct error *err);
-/* The same with several; the list stays the caller's. */
-int consumer_assign_list(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
-                         struct error *err);
+/* The same with several. */
+int consumer_assign_list(struct consumer *consumer, const struct kafka_position *positions,
+                         size_t count, struct error *err);
 /* Whether this record is the newest of its partition that the broker has told of so far. */
-bool consumer_at_end(const struct consumer *consumer, const rd_kafka_message_t *message);
+bool consumer_at_end(const struct consumer *consumer, const struct kafka_record *record);
 void consumer_unassign(struct consumer *consumer);
 
 /* No callback comes any more. Does not block: librdkafka's threads end by themselves. */
 void consumer_free(struct consumer *consumer);
-
-/* The value of a record's header, {NULL, 0} when it has none of that name. */
-struct span consumer_header(const rd_kafka_message_t *message, const char *name);
 
 #endif

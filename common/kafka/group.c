@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/kafka/handle.h"
 #include "common/kafka/queue.h"
 
 /* Only polling the queue counts for max.poll.interval.ms. */
@@ -121,20 +122,22 @@ struct group *group_new(struct loop *loop, const struct group_options *options, 
         {"socket.timeout.ms", session}, /* an ask that no broker answers is given up */
         {NULL, NULL},
     };
-    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_CONSUMER, options->kafka, settings, err);
-    if (!rk)
-        return NULL;
     struct group *g = mem_zero(sizeof *g);
-    *g = (struct group){.loop = loop, .options = *options, .rk = rk};
+    g->loop = loop;
+    g->options = *options;
     loop_timer_init(&g->poll, poll_again, g);
-    rd_kafka_poll_set_consumer(rk);
-    kafka_queue_open(&g->queue, loop, rd_kafka_queue_get_consumer(rk), on_event, g);
-    loop_timer_set(loop, &g->poll, clock_ms() + POLL_MS);
-    if (join(g, err)) {
+    if (kafka_queue_reserve(&g->queue, err) || kafka_queue_reserve(&g->leaving, err) ||
+        !(g->rk = kafka_handle_new(RD_KAFKA_CONSUMER, options->kafka, settings, err))) {
         group_free(g);
         return NULL;
     }
-    return g;
+    rd_kafka_poll_set_consumer(g->rk);
+    kafka_queue_open(&g->queue, loop, rd_kafka_queue_get_consumer(g->rk), on_event, g);
+    loop_timer_set(loop, &g->poll, clock_ms() + POLL_MS);
+    if (join(g, err) == 0)
+        return g;
+    group_free(g);
+    return NULL;
 }
 
 int group_ask(struct group *g, int32_t partition, uint64_t ask) {
@@ -174,6 +177,9 @@ void group_free(struct group *g) {
     loop_timer_clear(g->loop, &g->poll);
     kafka_queue_close(&g->queue);
     kafka_queue_close(&g->leaving);
-    rd_kafka_destroy_flags(g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    kafka_queue_unreserve(&g->queue);
+    kafka_queue_unreserve(&g->leaving);
+    if (g->rk)
+        kafka_handle_end(g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(g);
 }

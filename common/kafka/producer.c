@@ -9,9 +9,16 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/kafka/handle.h"
 #include "common/kafka/queue.h"
 
-enum { PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, HEALTHY_MS = 3000 };
+enum {
+    PAUSE_MIN_MS = 500,
+    PAUSE_MAX_MS = 30000,
+    HEALTHY_MS = 3000,
+    PROBE_AGAIN_MS = 500,
+    ONCE_MS = 4000
+};
 enum {
     RECORD_OVERHEAD_BYTES = 1024, /* what librdkafka keeps beside a record's key and value: its own
                                      struct, and the headers of an event */
@@ -83,7 +90,7 @@ static struct producer_report judge(const rd_kafka_message_t *message, bool alon
 static void on_ended(void *arg) {
     struct handle *h = arg;
     kafka_queue_close(&h->queue);
-    kafka_handle_destroy(h->rk, free, h);
+    kafka_handle_destroy(h->producer->loop, h->rk, free, h);
 }
 
 static void end_when_empty(struct handle *h) {
@@ -200,13 +207,16 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
          "100000000"}, /* what is too large is the topic's max.message.bytes to say */
         {NULL, NULL},
     };
-    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err);
-    if (!rk)
-        return NULL;
     struct handle *h = mem_zero(sizeof *h);
-    *h = (struct handle){.producer = p, .rk = rk};
+    h->producer = p;
+    if (kafka_queue_reserve(&h->queue, err) ||
+        !(h->rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, settings, err))) {
+        kafka_queue_unreserve(&h->queue);
+        free(h);
+        return NULL;
+    }
     loop_timer_init(&h->ended, on_ended, h);
-    kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(rk), on_event, h);
+    kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(h->rk), on_event, h);
     return h;
 }
 
@@ -224,7 +234,7 @@ static void probe_work(void *arg) {
                 RD_KAFKA_RESP_ERR_NO_ERROR;
     if (probe->up)
         rd_kafka_metadata_destroy(metadata);
-    kafka_handle_destroy(probe->rk, NULL, NULL);
+    kafka_handle_leave(probe->rk);
 }
 
 static void probe_done(void *arg) {
@@ -236,7 +246,7 @@ static void probe_done(void *arg) {
         set_link(p, true);
     } else {
         set_link(p, false);
-        loop_timer_set(p->loop, &p->probe_timer, clock_ms() + 500);
+        loop_timer_set(p->loop, &p->probe_timer, clock_ms() + PROBE_AGAIN_MS);
     }
     free(probe);
 }
@@ -247,11 +257,13 @@ static void probe(void *arg) {
     if (p->probing || (p->link == LINK_UP && !p->doubted))
         return;
     static const struct kafka_setting none[] = {{NULL, NULL}};
+    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err);
+    if (!rk) { /* out of memory or threads: the same settings made the producer's */
+        loop_timer_set(p->loop, &p->probe_timer, clock_ms() + PROBE_AGAIN_MS);
+        return;
+    }
     struct probe *probe = mem_zero(sizeof *probe);
-    *probe = (struct probe){
-        .producer = p, .rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err)};
-    if (!probe->rk)
-        abort(); /* the same settings made the producer's */
+    *probe = (struct probe){.producer = p, .rk = rk};
     p->probing = true;
     loop_task(p->loop, probe_work, probe_done, probe);
 }
@@ -287,6 +299,20 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
     return headers;
 }
 
+static rd_kafka_resp_err_t produce(rd_kafka_t *rk, const struct producer_record *record,
+                                   void *opaque) {
+    rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+        RD_KAFKA_V_KEY(record->key.data, record->key.len),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code && headers)
+        rd_kafka_headers_destroy(headers);
+    return code;
+}
+
 int producer_send(struct producer *p, const struct producer_record *record, struct append *append,
                   struct error *err) {
     struct handle *h = p->current;
@@ -297,18 +323,9 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
         return error_set(err, "Kafka lets nothing be written: %s", p->fault);
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
         return error_set(err, "too much waits for Kafka already");
-    rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        h->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
-        RD_KAFKA_V_KEY(record->key.data, record->key.len),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.len),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(append),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-    if (code) {
-        if (headers)
-            rd_kafka_headers_destroy(headers);
+    rd_kafka_resp_err_t code = produce(h->rk, record, append);
+    if (code)
         return error_set(err, "%s", rd_kafka_err2str(code));
-    }
     h->pending++;
     p->pending++;
     p->pending_bytes += bytes;
@@ -346,7 +363,7 @@ void producer_stop(struct producer *p, int64_t timeout_ms) {
     if (!h)
         return;
     kafka_queue_close(&h->queue);
-    kafka_handle_destroy(h->rk, NULL, NULL);
+    kafka_handle_destroy(p->loop, h->rk, NULL, NULL);
 }
 
 void producer_free(struct producer *p) {
@@ -361,4 +378,41 @@ void producer_break(struct producer *p) {
     if (p->current)
         rd_kafka_test_fatal_error(p->current->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
                                   "broken by a test");
+}
+
+/* --- for once */
+
+/* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it
+ * would only time out.) */
+static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    int64_t deadline = clock_ms() + ONCE_MS;
+    const rd_kafka_message_t *report = NULL;
+    while (!report && clock_ms() < deadline) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 100);
+        if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR &&
+            (report = rd_kafka_event_message_next(event)))
+            code = report->err;
+        if (event)
+            rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    return code;
+}
+
+int producer_append_once(const struct kafka_config *config, const struct producer_record *record,
+                         struct error *err) {
+    static const struct kafka_setting settings[] = {{"acks", "all"},
+                                                    {"enable.idempotence", "true"},
+                                                    {"message.timeout.ms", "4000"},
+                                                    {NULL, NULL}};
+    rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, settings, err);
+    if (!rk)
+        return -1;
+    rd_kafka_resp_err_t code = produce(rk, record, NULL);
+    if (!code)
+        code = await_report(rk);
+    kafka_handle_end(rk, 0);
+    return code ? error_set(err, "%s", rd_kafka_err2str(code)) : 0;
 }

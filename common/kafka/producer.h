@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
-#include "common/base/span.h"
 #include "common/kafka/config.h"
+#include "common/kafka/record.h"
 
 struct producer;
 
@@ -28,17 +28,12 @@ struct producer_report {
     enum producer_flaw { PRODUCER_FLAW_NONE, PRODUCER_FLAW_SIZE, PRODUCER_FLAW_OTHER } flaw;
 };
 
-struct producer_header {
-    const char *name;
-    struct span value;
-};
-
 struct producer_record {
     const char *topic;
     int32_t partition;
     struct span key;
     struct span value; /* data NULL: a tombstone */
-    const struct producer_header *headers;
+    const struct kafka_header *headers;
     size_t headers_count;
 };
 
@@ -86,6 +81,11 @@ void producer_stop(struct producer *producer, int64_t timeout_ms);
 /* Drops what is pending where producer_stop was not called. What still asks for records must be
  * freed before. */
 void producer_free(struct producer *producer);
+
+/* Appends one record on a handle made for it, and waits for its fate, 4 s at most. Any thread;
+ * blocks. Returns 0, or -1 when it is not known to be written. */
+int producer_append_once(const struct kafka_config *config, const struct producer_record *record,
+                         struct error *err);
 
 /* Makes the handle go fatal, as a broker's answer can. For tests. */
 void producer_break(struct producer *producer);

@@ -2,7 +2,6 @@
 #include "common/kafka/queue.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -49,17 +48,22 @@ void kafka_queue_drain(struct kafka_queue *q) {
 }
 
 int kafka_queue_reserve(struct kafka_queue *q, struct error *err) {
-    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return q->wake_fd < 0 ? error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno))
-                          : 0;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return error_set(err, "no descriptor for a Kafka handle: %s", strerror(errno));
+    q->wake_fd = fd;
+    return 0;
+}
+
+void kafka_queue_unreserve(struct kafka_queue *q) {
+    if (q->wake_fd > 0)
+        close(q->wake_fd);
+    q->wake_fd = 0;
 }
 
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue,
                       void (*event)(void *, rd_kafka_event_t *), void *arg) {
     static const uint64_t one = 1;
-    struct error err;
-    if (q->wake_fd <= 0 && kafka_queue_reserve(q, &err))
-        abort();
     *q = (struct kafka_queue){
         .loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
     loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);

@@ -61,15 +61,16 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
 /* --- what cannot be read */
 
 static int assign(struct table *t, struct error *err) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-        t->options.partitions * (int)t->topics);
+    size_t count = 0;
+    struct kafka_position *at = mem_alloc((t->topics * (size_t)t->options.partitions + 1) *
+                                          sizeof *at);
     for (size_t topic = 0; topic < t->topics; topic++)
         for (int32_t i = 0; i < t->options.partitions; i++)
             if (place_of(t, topic, i)->chosen)
-                rd_kafka_topic_partition_list_add(list, t->options.topics[topic], i)->offset =
-                    place_of(t, topic, i)->next;
-    int result = consumer_assign_list(t->consumer, list, err);
-    rd_kafka_topic_partition_list_destroy(list);
+                at[count++] = (struct kafka_position){t->options.topics[topic], i,
+                                                      place_of(t, topic, i)->next};
+    int result = consumer_assign_list(t->consumer, at, count, err);
+    free(at);
     return result;
 }
 
@@ -115,10 +116,10 @@ static void on_again(void *arg) {
         t->options.failed(t->options.arg, err.message);
 }
 
-static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_t code,
+static void begin_trouble(struct table *t, const char *topic, enum consumer_fault fault,
                           const char *reason) {
     char text[sizeof t->trouble];
-    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    if (fault == CONSUMER_NO_RIGHT)
         snprintf(text, sizeof text,
                  "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
     else
@@ -136,28 +137,27 @@ static void begin_trouble(struct table *t, const char *topic, rd_kafka_resp_err_
 
 /* --- what is read */
 
-static void on_message(void *arg, const rd_kafka_message_t *message) {
+static void on_record(void *arg, const struct kafka_record *found) {
     struct table *t = arg;
-    size_t topic = topic_number(t, rd_kafka_topic_name(message->rkt));
-    struct place *place = place_of(t, topic, message->partition);
-    rd_kafka_timestamp_type_t type;
+    size_t topic = topic_number(t, found->topic);
+    struct place *place = place_of(t, topic, found->partition);
     const struct table_record record = {
         .topic = t->options.topics[topic],
-        .partition = message->partition,
-        .offset = message->offset,
-        .appended_ms = rd_kafka_message_timestamp(message, &type),
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
+        .partition = found->partition,
+        .offset = found->offset,
+        .appended_ms = found->appended_ms,
+        .key = found->key,
+        .value = found->value,
     };
-    if (!place->chosen || message->offset < place->next)
+    if (!place->chosen || found->offset < place->next)
         return;
-    place->next = message->offset + 1;
+    place->next = found->offset + 1;
     hear_of(t, place);
     t->options.record(t->options.arg, &record);
     if (!place->ended &&
         consumer_at_end(t->consumer,
-                        message)) /* the end itself is told only after a fetch that waited */
-        reach_end(t, topic, message->partition);
+                        found)) /* the end itself is told only after a fetch that waited */
+        reach_end(t, topic, found->partition);
 }
 
 static void on_end(void *arg, const char *name, int32_t partition, int64_t offset) {
@@ -170,18 +170,15 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
     reach_end(t, topic, partition);
 }
 
-static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, enum consumer_fault fault, const char *reason) {
     struct table *t = arg;
-    bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                   code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    if (unknown && !t->known)
+    if (fault == CONSUMER_NO_TOPIC && !t->known)
         return; /* it was made just now; librdkafka finds it once brokers know it */
-    bool other_log = unknown || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-                     code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    bool other_log = fault == CONSUMER_NO_TOPIC || fault == CONSUMER_OUT_OF_RANGE;
     if (other_log || !topic)
         t->options.failed(t->options.arg, reason);
     else
-        begin_trouble(t, topic, code, reason);
+        begin_trouble(t, topic, fault, reason);
 }
 
 int table_choose(struct table *t, const bool *chosen, struct error *err) {
@@ -221,7 +218,7 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
         .kafka = options->kafka,
         .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
         .queue_kib = 65536,
-        .message = on_message,
+        .record = on_record,
         .end = on_end,
         .failed = on_failed,
         .arg = t};

@@ -21,12 +21,6 @@ void times_free(struct times *times); /* NULL is allowed. Waits for librdkafka's
 int times_offsets(struct times *times, const char *topic, int32_t partition, int64_t *at,
                   size_t count, int64_t *end, struct error *err);
 
-/* The partition's first offset and the one that its next record gets, asked of its leader on any
- * handle, within `timeout_ms`. (rd_kafka_query_watermark_offsets waits for ever while a broker
- * hangs.) */
-rd_kafka_resp_err_t kafka_bounds(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t *low,
-                                 int64_t *high, int timeout_ms);
-
 /* For once, on a handle made for it: the same; and the offset that the partition's next record will
  * have. Return 0 or -1. */
 int kafka_offsets_at(const struct kafka_config *config, const char *topic, int32_t partition,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/number.h"
+#include "common/kafka/handle.h"
 
 enum {
     CALL_TIMEOUT_MS = 4000,
@@ -286,6 +287,6 @@ enum topics_state topics_ensure(const struct kafka_config *config, bool may_crea
     for (size_t i = 0; i < SHAPES && state == TOPICS_READY; i++)
         state = ensure_one(rk, queue, &shapes[i], config, may_create, topics, err);
     rd_kafka_queue_destroy(queue);
-    kafka_handle_destroy(rk, NULL, NULL);
+    kafka_handle_leave(rk);
     return state;
 }

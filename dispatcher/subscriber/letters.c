@@ -95,20 +95,19 @@ static void letters_rotate(struct letters *l) {
     DL_CONCAT(l->waiting, moved);
 }
 
-static void letters_on_message(void *arg, const rd_kafka_message_t *message) {
+static void letters_on_record(void *arg, const struct kafka_record *found) {
     struct letters *l = arg;
     struct letters_user *user, *next;
-    const struct letters_record record = {.offset = message->offset,
-                                          .key = {message->key, message->key_len},
-                                          .value = {message->payload, message->len}};
-    if (!l->reading || message->offset <= l->at)
+    const struct letters_record record = {
+        .offset = found->offset, .key = found->key, .value = found->value};
+    if (!l->reading || found->offset <= l->at)
         return;
-    l->at = message->offset;
+    l->at = found->offset;
     l->count++;
     DL_FOREACH_SAFE(l->waiting, user, next) {
-        if (!user->in_pass || user->read >= message->offset)
+        if (!user->in_pass || user->read >= found->offset)
             continue;
-        user->read = message->offset;
+        user->read = found->offset;
         if (!user->take(user, &record))
             letters_drop(l, user);
     }
@@ -134,15 +133,14 @@ static void letters_on_end(void *arg, const char *topic, int32_t partition, int6
 }
 
 /* Out of range: the retention took what stood there. The pass reads what is left. */
-static void letters_on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code,
+static void letters_on_failed(void *arg, const char *topic, enum consumer_fault fault,
                               const char *reason) {
     (void)topic;
     struct letters *l = arg;
     int64_t held_back;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    if (fault == CONSUMER_OUT_OF_RANGE) {
         if (l->reading)
-            letters_assign(l, RD_KAFKA_OFFSET_BEGINNING);
+            letters_assign(l, KAFKA_BEGINNING);
     } else if (log_limit_pass(&l->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back)) {
         log_warn("dead_letters_not_read", LOG_S("topic", l->dispatcher->dlq_topic),
                  LOG_S("reason", reason), LOG_N("held_back", held_back));
@@ -179,7 +177,7 @@ static struct letters *letters_new(struct dispatcher *d, struct error *err) {
     const struct consumer_options options = {.kafka = &d->settings.kafka,
                                              .fetch_wait_ms = FETCH_WAIT_MS,
                                              .queue_kib = QUEUE_KIB,
-                                             .message = letters_on_message,
+                                             .record = letters_on_record,
                                              .end = letters_on_end,
                                              .failed = letters_on_failed,
                                              .drained = letters_on_drained,

@@ -7,9 +7,8 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "common/base/clock.h"
 #include "common/json/writer.h"
-#include "common/kafka/times.h"
+#include "common/kafka/range.h"
 #include "common/model/dead_letter.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
@@ -24,7 +23,6 @@ enum {
     BLOCK_RECORDS = 5000,
     ANSWER_BYTES_MAX = 8 * 1024 * 1024,
     AT_ONCE_MAX = 4,
-    CALL_TIMEOUT_MS = 4000,
     RETRY_AFTER_S = 1,
 };
 
@@ -35,8 +33,8 @@ struct letter {
     int64_t offset;
 };
 
-struct search {
-    struct search *prev, *next; /* of all that are under way */
+struct dead_letter_search {
+    struct dead_letter_search *prev, *next; /* of all that are under way */
     struct ingest *ingest;
     struct http_request *request; /* NULL: its client has gone */
     char id[SPEC_ID_BYTES_MAX + 1], born[37];
@@ -45,7 +43,7 @@ struct search {
     bool has_token; /* which says what was redriven */
     struct token token;
     /* the thread's */
-    rd_kafka_t *rk;
+    struct range *range;
     char topic[KAFKA_TOPIC_BYTES];
     int32_t partition;
     struct letter *
@@ -59,15 +57,13 @@ struct search {
     struct error err;
 };
 
-static struct search *searches;
-
 /* --- on a thread of its own */
 
-static struct letter *letter_at(struct search *s, size_t number) {
+static struct letter *letter_at(struct dead_letter_search *s, size_t number) {
     return &s->ring[number % (size_t)s->limit];
 }
 
-static void drop(struct search *s, size_t number) {
+static void drop(struct dead_letter_search *s, size_t number) {
     struct letter *letter = letter_at(s, number);
     s->ring_bytes -= letter->len;
     free(letter->text);
@@ -75,63 +71,45 @@ static void drop(struct search *s, size_t number) {
 }
 
 /* One that names another registration is of an earlier subscriber with this id. */
-static bool is_ours(const struct search *s, const struct dead_letter_record *record) {
+static bool is_ours(const struct dead_letter_search *s, const struct dead_letter_record *record) {
     return !record->born.len || span_equal(record->born, span_of(s->born));
 }
 
-/* A dead letter of this registration goes into the ring. */
-static void take(struct search *s, const rd_kafka_message_t *message) {
+static void take(struct dead_letter_search *s, const struct kafka_record *found) {
     struct dead_letter_record record;
     struct error err;
     struct buf text = {0};
-    const struct span key = {message->key, message->key_len},
-                      value = {message->payload, message->len};
-    if (!span_equal(key, span_of(s->id)) || dead_letter_from_json(&record, value, &err) ||
-        !is_ours(s, &record))
+    if (!span_equal(found->key, span_of(s->id)) ||
+        dead_letter_from_json(&record, found->value, &err) || !is_ours(s, &record))
         return;
-    dead_letter_show(&record, s->has_token && token_has_redriven(&s->token, message->offset),
-                     &text);
+    dead_letter_show(&record, s->has_token && token_has_redriven(&s->token, found->offset), &text);
     if (s->end - s->first == (size_t)s->limit)
         drop(s, s->first++);
     struct letter *slot = letter_at(s, s->end++);
-    *slot = (struct letter){.offset = message->offset};
+    *slot = (struct letter){.offset = found->offset};
     slot->text = buf_detach(&text, &slot->len);
     s->ring_bytes += slot->len;
     while (s->ring_bytes > ANSWER_BYTES_MAX && s->end - s->first > 1)
         drop(s, s->first++);
 }
 
-static void assign(struct search *s, int64_t offset) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, s->topic, s->partition)->offset = offset;
-    rd_kafka_assign(s->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
+/* A dead letter of this registration goes into the ring. */
+static bool on_record(void *arg, const struct kafka_record *found) {
+    take(arg, found);
+    return true;
 }
 
 /* Reads from..to-1 into the ring. */
-static int read_block(struct search *s, int64_t from, int64_t to) {
-    int64_t deadline = clock_ms() + CALL_TIMEOUT_MS, at = from;
-    assign(s, from);
-    while (at < to) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(s->rk, 100);
-        bool ended = message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-        if (message && !message->err && message->offset < to)
-            take(s, message);
-        if (message && (!message->err || ended)) {
-            at = ended ? to : message->offset + 1;
-            deadline = clock_ms() + CALL_TIMEOUT_MS;
-        }
-        if (message)
-            rd_kafka_message_destroy(message);
-        if (clock_ms() > deadline)
-            return error_set(&s->err, "the dead letters cannot be read at present");
-    }
+static int read_block(struct dead_letter_search *s, int64_t from, int64_t to) {
+    const struct kafka_position position = {s->topic, s->partition, from};
+    if (range_read(s->range, &position, to, on_record, s, &s->err))
+        return error_set(&s->err, "the dead letters cannot be read at present");
     return 0;
 }
 
 /* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to
  * go on. */
-static bool move_block(struct search *s) {
+static bool move_block(struct dead_letter_search *s) {
     bool room = true;
     while (s->end > s->first) {
         struct letter *letter = letter_at(s, --s->end);
@@ -149,14 +127,11 @@ static bool move_block(struct search *s) {
     return room && s->found_count < s->limit;
 }
 
-static void search_partition(struct search *s) {
+static void search_partition(struct dead_letter_search *s) {
     int64_t low, high, looked_at = 0;
-    rd_kafka_resp_err_t code = kafka_bounds(s->rk, s->topic, s->partition, &low, &high,
-                                            CALL_TIMEOUT_MS);
-    if (code) {
-        s->result = error_set(&s->err, "%s", rd_kafka_err2str(code));
+    s->result = range_bounds(s->range, s->topic, s->partition, &low, &high, &s->err);
+    if (s->result)
         return;
-    }
     for (int64_t from, to = s->before < high ? s->before : high; to > low; to = from) {
         from = to - low > BLOCK_RECORDS ? to - BLOCK_RECORDS : low;
         if (looked_at >= LOOKED_AT_MAX) {
@@ -173,32 +148,25 @@ static void search_partition(struct search *s) {
 }
 
 static void work(void *arg) {
-    static const struct kafka_setting settings[] = {{"enable.auto.commit", "false"},
-                                                    {"auto.offset.reset", "earliest"},
-                                                    {"enable.partition.eof", "true"},
-                                                    {"fetch.wait.max.ms", "10"},
-                                                    {"queued.max.messages.kbytes", "4096"},
-                                                    {"coordinator.query.interval.ms", "2000000"},
-                                                    {NULL, NULL}};
-    struct search *s = arg;
-    s->rk = kafka_handle_new(RD_KAFKA_CONSUMER, &s->ingest->settings.kafka, settings, &s->err);
-    s->result = s->rk ? 0 : -1;
-    if (!s->rk)
+    struct dead_letter_search *s = arg;
+    s->range = range_new(&s->ingest->settings.kafka, &s->err);
+    s->result = s->range ? 0 : -1;
+    if (!s->range)
         return;
     s->ring = mem_zero((size_t)s->limit * sizeof *s->ring);
     search_partition(s);
     while (s->end > s->first)
         drop(s, --s->end);
     free(s->ring);
-    kafka_handle_destroy(s->rk, NULL, NULL);
+    range_free(s->range);
 }
 
 /* --- on the loop */
 
 static void done(void *arg) {
-    struct search *s = arg;
+    struct dead_letter_search *s = arg;
     struct buf body = {0};
-    DL_DELETE(searches, s);
+    DL_DELETE(s->ingest->dead_letter_searches, s);
     if (s->request && s->result) {
         http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
     } else if (s->request) {
@@ -219,7 +187,7 @@ static void done(void *arg) {
 }
 
 static void on_gone(void *arg) {
-    struct search *s = arg;
+    struct dead_letter_search *s = arg;
     s->request = NULL;
 }
 
@@ -237,16 +205,17 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     const struct registry_entry *entry = call_find(ingest, request);
     if (!entry || !http_answer_has_room(request))
         return;
-    const struct search *other;
+    const struct dead_letter_search *other;
     int under_way;
-    DL_COUNT(searches, other, under_way);
+    DL_COUNT(ingest->dead_letter_searches, other, under_way);
     if (under_way == AT_ONCE_MAX) {
         error_set(&err, "dead letters are being read for others");
         http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
         return;
     }
-    struct search *s = mem_zero(sizeof *s);
-    *s = (struct search){.ingest = ingest, .request = request, .limit = limit, .before = before};
+    struct dead_letter_search *s = mem_zero(sizeof *s);
+    *s = (struct dead_letter_search){
+        .ingest = ingest, .request = request, .limit = limit, .before = before};
     s->has_token = subscriber_status_token(ingest, entry, &s->token);
     memcpy(s->id, entry->id, sizeof s->id);
     memcpy(s->born, entry->born, sizeof s->born);
@@ -254,6 +223,6 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
     http_request_on_gone(request, on_gone, s);
     http_answer_hold(request, ANSWER_BYTES_MAX);
-    DL_APPEND(searches, s);
+    DL_APPEND(ingest->dead_letter_searches, s);
     loop_task(ingest->loop, work, done, s);
 }

@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
+#include "common/kafka/handle.h"
 
 enum { RATE = 200, IDLE_MS = 3000, SAMPLES_MAX = 100000, LOOK_MS = 1 };
 
@@ -86,7 +87,7 @@ static void fill(int64_t count, size_t bytes) {
     }
     while (rd_kafka_outq_len(rk))
         take_reports(rk, 10);
-    rd_kafka_destroy(rk);
+    kafka_handle_end(rk, 0);
     free(data);
 }
 
@@ -115,7 +116,7 @@ static void *write_samples(void *arg) {
         take_reports(rk, 0);
         usleep(1000000 / RATE);
     }
-    rd_kafka_destroy(rk);
+    kafka_handle_end(rk, 0);
     return NULL;
 }
 

@@ -11,7 +11,11 @@
 
 enum { LEVEL_ERROR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 
-static struct causes fresh(void) { return (struct causes){.lock = PTHREAD_MUTEX_INITIALIZER}; }
+static struct causes fresh(void) {
+    struct causes causes;
+    causes_init(&causes);
+    return causes;
+}
 
 static void a_line_that_repeats_is_shown_once_a_minute_with_a_count(void **state) {
     (void)state;

@@ -25,10 +25,10 @@ struct seen {
     bool ended;
 };
 
-static void on_message(void *arg, const rd_kafka_message_t *message) {
+static void on_record(void *arg, const struct kafka_record *record) {
     struct seen *seen = arg;
     if (seen->count++ == 0)
-        seen->first = message->offset;
+        seen->first = record->offset;
 }
 
 static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
@@ -37,9 +37,9 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
     seen->ended = true;
 }
 
-static void on_failed(void *arg, const char *topic, rd_kafka_resp_err_t code, const char *reason) {
+static void on_failed(void *arg, const char *topic, enum consumer_fault fault, const char *reason) {
     (void)topic;
-    (void)arg, (void)code;
+    (void)arg, (void)fault;
     fail_msg("%s", reason);
 }
 
@@ -50,7 +50,7 @@ static void open_consumer(struct seen *seen, struct world *w) {
     const struct consumer_options options = {.kafka = &w->config,
                                              .fetch_wait_ms = 10,
                                              .queue_kib = 64,
-                                             .message = on_message,
+                                             .record = on_record,
                                              .end = on_end,
                                              .failed = on_failed,
                                              .arg = seen};
@@ -104,9 +104,9 @@ static void jump(struct jumper *j) {
 }
 
 /* Takes a few, and leaves librdkafka the time to fetch as much as it may before the next jump. */
-static void on_message_at_a_place(void *arg, const rd_kafka_message_t *message) {
+static void on_record_at_a_place(void *arg, const struct kafka_record *record) {
     struct jumper *j = arg;
-    assert_int_equal(message->offset, j->next);
+    assert_int_equal(record->offset, j->next);
     j->next++;
     usleep(FILL_US);
     if (++j->taken == TAKEN_AT_A_PLACE)
@@ -128,7 +128,7 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
     const struct consumer_options options = {.kafka = &w.config,
                                              .fetch_wait_ms = 10,
                                              .queue_kib = 64,
-                                             .message = on_message_at_a_place,
+                                             .record = on_record_at_a_place,
                                              .end = on_end,
                                              .failed = on_failed,
                                              .arg = &j};
@@ -146,8 +146,8 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
 
 static atomic_int failures_logged;
 
-static void on_kafka_log(int level, const char *text) {
-    (void)level;
+static void on_kafka_log(void *arg, int level, const char *text) {
+    (void)arg, (void)level;
     if (strstr(text, "SASL"))
         atomic_fetch_add(&failures_logged, 1);
 }
@@ -167,14 +167,13 @@ static void a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_r
     (void)state;
     setup(&w);
     w.config.rdkafka = (struct option_map){.names = names, .values = values, .count = 4};
-    kafka_log = on_kafka_log;
+    w.config.log = on_kafka_log;
     open_consumer(&seen, &w); /* which fails the test when it is told of a lasting fault */
     assign(&seen, 0);
     run_until(&w, has_failed, &failures_logged);
     run_until(&w, looked_often, &looks);
     consumer_free(seen.consumer);
     teardown(&w);
-    kafka_log = NULL;
 }
 
 int main(void) {
