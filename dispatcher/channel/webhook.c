@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/version.h"
+#include "dispatcher/channel/authorities.h"
 #include "dispatcher/channel/machine.h"
 #include "dispatcher/channel/resolver.h"
 #include "dispatcher/channel/sockets.h"
@@ -41,6 +42,7 @@ struct webhook {
     struct webhook_client *client;
     struct handle *handle;
     struct curl_slist *headers, *pins;
+    struct authorities_copy *authorities; /* from when curl has it */
     struct resolve resolve;
     struct loop_timer
         timer; /* while its name is resolved: how long at most; or a failure is to be told */
@@ -64,6 +66,7 @@ struct webhook_client {
     struct webhook_client_options options;
     CURLM *multi;
     struct resolver *resolver;
+    struct authorities *authorities;
     struct loop_timer timer;
     struct sockets *sockets;
     int64_t deaf_until_ms; /* no name server answered; what was asked meanwhile may still fail until
@@ -226,6 +229,7 @@ static void webhook_free(struct webhook *w) {
         curl_multi_remove_handle(client->multi, w->handle->easy);
     sockets_leave(&w->exchange);
     handle_keep(client, w->handle);
+    authorities_release(w->authorities);
     curl_slist_free_all(w->headers);
     curl_slist_free_all(w->pins);
     buf_fini(&w->body);
@@ -304,7 +308,6 @@ static struct handle *handle_new(struct webhook_client *client) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
-    curl_easy_setopt(easy, CURLOPT_CAINFO, *o->ca_file ? o->ca_file : NULL);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(o->idle_timeout_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)(o->lifetime_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
@@ -324,6 +327,8 @@ static struct handle *handle_new(struct webhook_client *client) {
 static void configure(struct webhook *w) {
     CURL *easy = w->handle->easy;
     long spent_ms = (long)(clock_ms() - w->began_ms);
+    w->authorities = authorities_take(w->client->authorities);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, authorities_path(w->authorities));
     curl_easy_setopt(easy, CURLOPT_RESOLVE, w->pins);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)w->fresh);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_of(w->timeout_ms, spent_ms));
@@ -491,18 +496,19 @@ static void on_addresses_changed(void *arg, const char *host,
 struct webhook_client *webhook_client_new(struct loop *loop,
                                           const struct webhook_client_options *options,
                                           struct error *err) {
-    if (*options->ca_file && access(options->ca_file, R_OK) != 0) {
-        error_set_field(err, "egress.ca_file", "%s cannot be read", options->ca_file);
+    struct authorities *authorities = authorities_new(loop, options->ca_file, err);
+    if (!authorities)
         return NULL;
-    }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
     struct webhook_client *client = mem_zero(sizeof *client);
     const struct resolver_options resolver = {
         .servers = options->name_servers, .changed = on_addresses_changed, .arg = client};
-    *client = (struct webhook_client){.loop = loop, .options = *options};
+    *client = (struct webhook_client){
+        .loop = loop, .options = *options, .authorities = authorities};
     client->resolver = resolver_new(loop, &resolver, err);
     if (!client->resolver) {
+        authorities_free(authorities);
         free(client);
         return NULL;
     }
@@ -527,6 +533,7 @@ void webhook_client_free(struct webhook_client *client) {
     curl_multi_cleanup(client->multi);
     sockets_free(client->sockets);
     resolver_free(client->resolver);
+    authorities_free(client->authorities);
     loop_timer_clear(client->loop, &client->timer);
     free(client);
     curl_global_cleanup();

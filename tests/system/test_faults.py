@@ -4,7 +4,7 @@ import pathlib
 import resource
 import shutil
 
-from ess import PATIENCE_S, Receiver, wait_for
+from ess import CA, PATIENCE_S, Answer, Receiver, wait_for
 from names import A, AAAA, NS, NameServer
 
 STRICT = {"max_attempts": 1, "backoff_min": "1h", "backoff_max": "1h"}  # one counted failure would be a dead letter
@@ -70,18 +70,50 @@ def test_while_no_name_server_answers_anything_nothing_is_counted_and_the_dispat
     server.close()
 
 
-def test_without_its_ca_file_nothing_is_counted(ess):
+def test_a_ca_file_that_goes_or_breaks_keeps_the_last_good_one_in_force(ess):
+    ess.allow("bad_ca_file")
     ca_file = pathlib.Path(shutil.copy(ess.ca.pem, ess.folder / "copy.pem"))
     receiver = ess.receiver()
     ess.ingest()
     dispatcher = ess.dispatcher({"egress.ca_file": ca_file})
     ess.subscribe("new", receiver, ["a"], **STRICT)
-    ca_file.rename(ess.folder / "away.pem")
-    cursors = [ess.publish("a", n) for n in range(2)]
-    dispatcher.wait_line("deliveries_held_up")
-    assert "egress.ca_file" in dispatcher.get("/readyz").json["detail"]
-    (ess.folder / "away.pem").rename(ca_file)
+    cursors = []
+    for lines, spoil in enumerate((ca_file.unlink, lambda: ca_file.write_text("-----BEGIN CERTIFICATE-----\n"), lambda: ca_file.write_text("")), 1):
+        spoil()
+        wait_for(lambda: len(dispatcher.lines("bad_ca_file", file=ca_file, certificates_in_force=1)) == lines)
+        cursors.append(ess.publish("a", lines))
     check_nothing_was_counted(ess, receiver, cursors)
+    assert dispatcher.get("/readyz").status == 200
+    shutil.copy(ess.ca.pem, ca_file)
+    dispatcher.wait_line("ca_file_read", certificates=1)
+
+
+def test_a_changed_ca_file_is_in_force_without_a_restart_and_drops_nothing_under_way(ess):
+    (ess.folder / "other").mkdir()
+    other = CA(ess.folder / "other")
+    ca_file = pathlib.Path(shutil.copy(ess.ca.pem, ess.folder / "copy.pem"))
+    old, new = ess.receiver(), Receiver(other.certificate())
+    ess.receivers.append(new)
+    ess.ingest()
+    dispatcher = ess.dispatcher({"egress.ca_file": ca_file})
+    ess.subscribe("old", old, ["a"], backoff_min="100ms", backoff_max="100ms")
+    ess.subscribe("new", new, ["b"], backoff_min="100ms", backoff_max="100ms")
+    old.answers(Answer(hang=True))
+    cursors = [ess.publish("a", 1)]
+    old.wait(1)
+    shutil.copy(other.pem, ca_file)
+    dispatcher.wait_line("ca_file_read", certificates=1)
+    ess.publish("b", 1)
+    new.wait(1)
+    old.release()
+    wait_for(lambda: ess.daemons[0].get("/ess/subscribers/old").json["status"]["cursor"] >= cursors[0])
+    cursors.append(ess.publish("a", 2))  # the connection is open, and nobody vouches for it any more
+    dispatcher.wait_line("delivery_failed", subscriber="old")
+    assert old.cursors() == cursors[:1]
+    ca_file.write_text(ess.ca.pem.read_text() + other.pem.read_text())
+    dispatcher.wait_line("ca_file_read", certificates=2)
+    old.wait(2)
+    assert old.cursors() == cursors
 
 
 def test_one_name_that_nobody_answers_for_is_its_own_endpoints_fault_and_holds_up_nobody(ess):
