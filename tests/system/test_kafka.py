@@ -195,3 +195,16 @@ def test_a_dead_letter_that_kafka_will_never_take_is_written_without_its_event(e
     letters = wait_for(lambda: ingest.get("/ess/subscribers/small/dead-letters").json["dead_letters"])
     assert letters[0]["cursor"] == first and "event" not in letters[0] and "too large" in letters[0]["event_left_out"]
     assert len(letters) == 1 and "too large" in dispatcher.wait_line("dead_letter_not_written")["reason"]
+
+
+def test_events_are_compressed_by_lz4(ess, broker):
+    ess.ingest()
+    ess.publish("lz4.a", "x" * 20000)
+    batches = []
+    for segment in broker.folder.rglob(f"{ess.topic('events')}-0/*.log"):
+        left = segment.read_bytes()
+        while len(left) > 61:  # magic is at 16, the attributes are at 21: their last three bits are the codec
+            size = 12 + int.from_bytes(left[8:12], "big")
+            batches.append((left[16], left[22] & 7, size))
+            left = left[size:]
+    assert batches[-1][:2] == (2, 3) and batches[-1][2] < 2000, batches

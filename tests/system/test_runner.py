@@ -46,3 +46,10 @@ def test_of_several_benchmarks_in_one_command_each_waits_for_the_one_before(tmp_
     words = [line for line in said.splitlines() if line.endswith((" begins", " ends", " is built"))]
     assert status == 0 and words == ["first begins", "first ends", "what others need is built",
                                      *(f"{name} begins" for name in ("bench-second", "chaos", "soak", "outage"))], said
+
+
+def test_the_make_of_the_fuzz_targets_shares_the_jobs_of_the_make_that_was_called():
+    command = ["make", "--no-print-directory", "-n", "-j2", "-C", str(ROOT), "fuzz"]
+    done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0 and "build/fuzz/fuzz/http_fuzz" in done.stdout, done.stderr  # the make within was run
+    assert "jobserver" not in done.stderr
