@@ -23,6 +23,7 @@
 
 struct bearer;
 struct keyring;
+struct offsets;
 struct letters;
 struct partitions;
 struct log_check;
@@ -45,6 +46,7 @@ struct dispatcher {
     struct http_server *http;
     struct bearer *bearer;
     struct producer *producer;
+    struct offsets *offsets;
     struct genesis genesis;
     struct feed *feed;               /* NULL until the topics are there */
     struct log_check *log_check;     /* likewise */
@@ -53,6 +55,7 @@ struct dispatcher {
     struct match *match;
     struct webhook_client *webhooks;
     struct keyring *keyring;
+    char events_topic[KAFKA_TOPIC_BYTES];
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES],
         dlq_topic[KAFKA_TOPIC_BYTES];
     char group[KAFKA_TOPIC_BYTES];

@@ -11,6 +11,7 @@
 #include "common/crypto/seal.h"
 #include "common/http/bearer.h"
 #include "common/kafka/cause.h"
+#include "common/kafka/offsets.h"
 #include "common/version.h"
 #include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
@@ -79,7 +80,8 @@ static int open_producer(struct dispatcher *d, struct error *err) {
                                              .replaced = on_replaced,
                                              .arg = d};
     d->producer = producer_new(d->loop, &options, err);
-    if (!d->producer)
+    d->offsets = offsets_new(d->loop, &d->settings.kafka, err);
+    if (!d->producer || !d->offsets)
         return -1;
     producer_warm(
         d->producer,
@@ -148,6 +150,7 @@ static bool close_all(struct dispatcher *d) {
     d->partitions = NULL;
     producer_stop(d->producer, FLUSH_MS);
     producer_free(d->producer);
+    offsets_free(d->offsets);
     webhook_client_free(d->webhooks);
     http_server_free(d->http);
     bearer_free(d->bearer);
@@ -161,6 +164,7 @@ static bool close_all(struct dispatcher *d) {
 
 static void name_things(struct dispatcher *d) {
     const char *group = d->settings.dispatcher.group;
+    kafka_topic_name(&d->settings.kafka, "events", d->events_topic);
     kafka_topic_name(&d->settings.kafka, "subscribers", d->subscribers_topic);
     kafka_topic_name(&d->settings.kafka, "tokens", d->tokens_topic);
     kafka_topic_name(&d->settings.kafka, "dlq", d->dlq_topic);

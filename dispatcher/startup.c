@@ -134,8 +134,11 @@ static struct partitions *join(struct dispatcher *d, struct error *err) {
 }
 
 static int open_subscribers(struct dispatcher *d, struct error *err) {
-    const struct log_check_options options = {
-        .loop = d->loop, .kafka = &d->settings.kafka, .feed = d->feed, .feed_id = d->genesis.feed};
+    const struct log_check_options options = {.loop = d->loop,
+                                              .offsets = d->offsets,
+                                              .topic = d->events_topic,
+                                              .feed = d->feed,
+                                              .feed_id = d->genesis.feed};
     d->log_check = log_check_new(&options);
     d->subscribers = subscribers_new(d);
     if (!d->partitions)
@@ -147,6 +150,7 @@ static int open_subscribers(struct dispatcher *d, struct error *err) {
 static void open_log(struct dispatcher *d) {
     struct error err;
     const struct feed_options options = {.kafka = &d->settings.kafka,
+                                         .offsets = d->offsets,
                                          .feed_id = d->genesis.feed,
                                          .start = d->genesis.end,
                                          .end = d->genesis.end,

@@ -29,6 +29,7 @@ struct registry_entry;
 struct folder;
 struct token_reads;
 struct keyring;
+struct offsets;
 struct waiters;
 struct subscriber_statuses;
 
@@ -39,6 +40,7 @@ struct ingest {
     struct bearer *bearer;
     struct tls *tls; /* NULL: the listener is without */
     struct producer *producer;
+    struct offsets *offsets;
     struct publisher *publisher;
     struct filter *filter;
     struct places *places;

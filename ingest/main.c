@@ -10,6 +10,7 @@
 #include "common/crypto/seal.h"
 #include "common/http/tls.h"
 #include "common/kafka/cause.h"
+#include "common/kafka/offsets.h"
 #include "common/version.h"
 #include "ingest/access/auth.h"
 #include "ingest/access/token_reads.h"
@@ -111,8 +112,9 @@ static int open_producer(struct ingest *ingest, struct error *err) {
         .replaced = on_replaced,
         .arg = ingest};
     ingest->producer = producer_new(ingest->loop, &options, err);
-    ingest->places = places_new(ingest, err);
-    return ingest->producer && ingest->places ? 0 : -1;
+    ingest->offsets = offsets_new(ingest->loop, &ingest->settings.kafka, err);
+    ingest->places = places_new(ingest);
+    return ingest->producer && ingest->offsets ? 0 : -1;
 }
 
 static int open_filter(struct ingest *ingest, struct error *err) {
@@ -174,6 +176,8 @@ static bool close_all(struct ingest *ingest) {
     producer_stop(ingest->producer, FLUSH_MS);
     startup_undo(ingest);
     producer_free(ingest->producer);
+    places_free(ingest->places);
+    offsets_free(ingest->offsets);
     http_server_free(ingest->http);
     tls_free(ingest->tls);
     auth_close(ingest);
@@ -181,7 +185,6 @@ static bool close_all(struct ingest *ingest) {
     if (!loop_free(ingest->loop))
         return false;
     publisher_free(ingest->publisher);
-    places_free(ingest->places);
     pulls_free(ingest->pulls);
     token_reads_free(ingest->token_reads);
     keyring_free(ingest->keyring);

@@ -150,6 +150,7 @@ static void open_log(struct ingest *ingest) {
     struct error err;
     int64_t newest_ids = ingest->genesis.end - DEDUPE_IDS_MAX, recent = ingest->genesis.recent;
     const struct feed_options options = {.kafka = &ingest->settings.kafka,
+                                         .offsets = ingest->offsets,
                                          .feed_id = ingest->genesis.feed,
                                          .start = newest_ids > recent ? newest_ids : recent,
                                          .end = ingest->genesis.end,
@@ -222,6 +223,7 @@ void startup_begin(struct ingest *ingest) {
         .kafka = &ingest->settings.kafka,
         .create = true,
         .window_ms = ingest->settings.ingest.dedupe_window_ms,
+        .offsets = ingest->offsets,
         .waiting = on_waiting,
         .warning = on_warning,
         .refused = on_refused,

@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/kafka/times.h"
+#include "common/kafka/offsets.h"
 
 enum { AGAIN_MIN_MS = 300, AGAIN_MAX_MS = 3000, TELL_AGAIN_MS = 60 * 1000 };
 
@@ -15,10 +15,11 @@ struct feed_begin {
     struct loop *loop;
     struct feed_begin_options options;
     struct loop_timer again;
-    int64_t again_ms;      /* the pause before the next try */
-    int64_t tell_again_ms; /* when the reason is told once more */
-    bool working;          /* the task has the part below */
-    bool abandoned;        /* freed while the task worked */
+    int64_t again_ms;                  /* the pause before the next try */
+    int64_t tell_again_ms;             /* when the reason is told once more */
+    bool working;                      /* the task has the part below */
+    bool abandoned;                    /* freed while the task worked */
+    struct offsets_question *question; /* about where the window begins */
     enum topics_state state;
     struct genesis genesis;
     struct topics topics;
@@ -29,17 +30,6 @@ static void destroy(struct feed_begin *b) {
     loop_timer_clear(b->loop, &b->again);
     buf_fini(&b->topics.warnings);
     free(b);
-}
-
-/* Where the window begins. */
-static enum topics_state find_recent(struct feed_begin *b) {
-    char topic[KAFKA_TOPIC_BYTES];
-    int64_t first = clock_wall_ms() - b->options.window_ms, end;
-    kafka_topic_name(b->options.kafka, "events", topic);
-    if (kafka_offsets_at(b->options.kafka, topic, 0, &first, 1, &end, &b->err))
-        return TOPICS_AWAY;
-    b->genesis.recent = first > b->genesis.end ? b->genesis.end : first > 0 ? first - 1 : 0;
-    return TOPICS_READY;
 }
 
 /* The topics may have more partitions than when the feed was begun: nothing of ESS is in those.
@@ -71,8 +61,6 @@ static void work(void *arg) {
         b->state = genesis_ensure(b->options.kafka, b->options.create, &b->genesis, &b->err);
     if (b->state == TOPICS_READY)
         b->state = fit_partitions(b);
-    if (b->state == TOPICS_READY && b->options.window_ms)
-        b->state = find_recent(b);
 }
 
 static void warn(struct feed_begin *b) {
@@ -94,12 +82,8 @@ static void wait_for_kafka(struct feed_begin *b) {
     b->options.waiting(b->options.arg, b->err.message);
 }
 
-static void done(void *arg) {
-    struct feed_begin *b = arg;
-    b->working = false;
-    if (b->abandoned) {
-        destroy(b);
-    } else if (b->state == TOPICS_AWAY) {
+static void settle(struct feed_begin *b) {
+    if (b->state == TOPICS_AWAY) {
         wait_for_kafka(b);
     } else if (b->state == TOPICS_REFUSED) {
         b->options.refused(b->options.arg, b->err.message);
@@ -108,6 +92,37 @@ static void done(void *arg) {
         b->genesis.record_bytes_max = b->topics.record_bytes_max;
         b->options.ready(b->options.arg, &b->genesis);
     }
+}
+
+static void on_recent(void *arg, const struct offsets_answer *answer, const struct error *err) {
+    struct feed_begin *b = arg;
+    b->question = NULL;
+    if (answer) {
+        int64_t first = answer->at[0];
+        b->genesis.recent = first > b->genesis.end ? b->genesis.end : first > 0 ? first - 1 : 0;
+    } else {
+        b->state = TOPICS_AWAY;
+        b->err = *err;
+    }
+    settle(b);
+}
+
+static void find_recent(struct feed_begin *b) {
+    char topic[KAFKA_TOPIC_BYTES];
+    int64_t begins_ms = clock_wall_ms() - b->options.window_ms;
+    kafka_topic_name(b->options.kafka, "events", topic);
+    b->question = offsets_ask(b->options.offsets, topic, 0, &begins_ms, 1, on_recent, b);
+}
+
+static void done(void *arg) {
+    struct feed_begin *b = arg;
+    b->working = false;
+    if (b->abandoned)
+        destroy(b);
+    else if (b->state == TOPICS_READY && b->options.window_ms)
+        find_recent(b);
+    else
+        settle(b);
 }
 
 static void try(void *arg) {
@@ -130,6 +145,7 @@ void feed_begin_free(struct feed_begin *b) {
     if (!b)
         return;
     b->abandoned = true;
+    offsets_drop(b->question);
     if (!b->working)
         destroy(b);
 }

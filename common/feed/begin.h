@@ -8,10 +8,13 @@
 #include "common/base/loop.h"
 #include "common/feed/genesis.h"
 
+struct offsets;
+
 struct feed_begin_options {
     const struct kafka_config *kafka;
-    bool create;       /* make what is missing */
-    int64_t window_ms; /* 0: genesis.recent is not asked for */
+    bool create;             /* make what is missing */
+    int64_t window_ms;       /* 0: genesis.recent is not asked for; else it is asked by */
+    struct offsets *offsets; /* these */
     /* Each is given what it is called for; the texts are valid until it returns. */
     void (*waiting)(void *arg,
                     const char *reason); /* when it does not go at once, and then once a minute */

@@ -379,8 +379,8 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
                                           .lost = on_tail_lost,
                                           .arg = feed};
     feed->tail = consumer_new(loop, &tail, err);
-    if (!feed->tail || feed_health_init(&feed->health, feed, err) ||
-        consumer_assign(feed->tail, feed->topic, 0, options->start, err)) {
+    feed_health_init(&feed->health, feed);
+    if (!feed->tail || consumer_assign(feed->tail, feed->topic, 0, options->start, err)) {
         feed_free(feed);
         return NULL;
     }

@@ -14,11 +14,13 @@
 #include "common/model/subscription.h"
 
 struct feed;
+struct offsets;
 
 struct feed_options {
     const struct kafka_config *kafka;
-    const char *feed_id; /* from the genesis record; copied */
-    int64_t start;       /* the tail begins right after this cursor */
+    struct offsets *offsets; /* ask the log's leader; must outlive the feed */
+    const char *feed_id;     /* from the genesis record; copied */
+    int64_t start;           /* the tail begins right after this cursor */
     int64_t end; /* the log's end when its genesis record was read: what is of another feed up to
                     there is a stray */
     int64_t cache_bytes;

@@ -2,29 +2,12 @@
 #include "common/feed/health.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/feed/feed_internal.h"
-#include "common/kafka/times.h"
+#include "common/kafka/offsets.h"
 
 enum { LOOK_MS = 1000, STUCK_MS = 5000, SILENT_MS = 8000, SAY_AGAIN_MS = 60 * 1000 };
-
-/* What the leader is asked. It outlives the feed while the task has it. */
-struct feed_question {
-    struct feed_health *health; /* NULL: nobody waits for the answer any more */
-    struct times *times;
-    char topic[KAFKA_TOPIC_BYTES];
-    bool asked;       /* and not answered yet */
-    int64_t end;      /* -1: not told, and */
-    struct error err; /* why */
-};
-
-static void question_free(struct feed_question *q) {
-    times_free(q->times);
-    free(q);
-}
 
 /* --- what is wrong */
 
@@ -77,18 +60,9 @@ void feed_health_moved(struct feed_health *h) {
 
 /* --- the question */
 
-static void ask(void *arg) {
-    struct feed_question *q = arg;
-    int64_t next;
-    q->end = times_offsets(q->times, q->topic, 0, NULL, 0, &next, &q->err) ? -1 : next - 1;
-}
-
-static void hear(struct feed_health *h, const struct feed_question *q) {
+static void hear(struct feed_health *h, int64_t end) {
     int64_t now_ms = clock_ms();
-    snprintf(h->silence, sizeof h->silence, "%.199s", q->end < 0 ? q->err.message : "");
-    if (q->end < 0)
-        return;
-    h->end = q->end;
+    h->end = end;
     h->told_ms = now_ms;
     if (h->end <= feed_end(h->feed))
         h->behind_ms = 0;
@@ -96,13 +70,12 @@ static void hear(struct feed_health *h, const struct feed_question *q) {
         h->behind_ms = now_ms;
 }
 
-static void on_answer(void *arg) {
-    struct feed_question *q = arg;
-    q->asked = false;
-    if (q->health)
-        hear(q->health, q);
-    else
-        question_free(q);
+static void on_answer(void *arg, const struct offsets_answer *answer, const struct error *err) {
+    struct feed_health *h = arg;
+    h->question = NULL;
+    snprintf(h->silence, sizeof h->silence, "%.199s", answer ? "" : err->message);
+    if (answer)
+        hear(h, answer->end - 1);
 }
 
 /* While fetches fail the assignment is made again: librdkafka tries some of them only after
@@ -111,35 +84,24 @@ static void on_look(void *arg) {
     struct feed_health *h = arg;
     loop_timer_set(h->feed->loop, &h->look, clock_ms() + LOOK_MS);
     assess(h);
-    if (h->question->asked || h->feed->stopped)
+    if (h->question || h->feed->stopped)
         return;
     if (h->fault[0])
         feed_read_tail(h->feed);
-    h->question->asked = true;
-    loop_task(h->feed->loop, ask, on_answer, h->question);
+    h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0, on_answer, h);
 }
 
 /* --- life */
 
-int feed_health_init(struct feed_health *h, struct feed *feed, struct error *err) {
-    struct times *times = times_new(feed->options.kafka, err);
-    if (!times)
-        return -1;
-    *h = (struct feed_health){
-        .feed = feed, .question = mem_zero(sizeof *h->question), .end = -1, .told_ms = clock_ms()};
-    h->question->health = h;
-    h->question->times = times;
-    memcpy(h->question->topic, feed->topic, sizeof feed->topic);
+void feed_health_init(struct feed_health *h, struct feed *feed) {
+    *h = (struct feed_health){.feed = feed, .end = -1, .told_ms = clock_ms()};
     loop_timer_init(&h->look, on_look, h);
     loop_timer_set(feed->loop, &h->look, clock_ms() + LOOK_MS);
-    return 0;
 }
 
 void feed_health_fini(struct feed_health *h) {
-    if (!h->question)
+    if (!h->feed)
         return;
     loop_timer_clear(h->feed->loop, &h->look);
-    h->question->health = NULL;
-    if (!h->question->asked)
-        question_free(h->question);
+    offsets_drop(h->question);
 }

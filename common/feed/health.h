@@ -1,22 +1,20 @@
 /* Whether the tail can be believed: it is held against the log's end, which the leader is asked for
- * every few seconds, by a way that works although fetches fail. Loop thread only; the question runs
- * as a task of the loop. */
+ * every few seconds, by a way that works although fetches fail. Loop thread only. */
 #ifndef ESS_FEED_HEALTH_H
 #define ESS_FEED_HEALTH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/base/error.h"
 #include "common/base/loop.h"
 
 struct feed;
-struct feed_question;
+struct offsets_question;
 
 struct feed_health {
     struct feed *feed;
     struct loop_timer look;
-    struct feed_question *question;
+    struct offsets_question *question; /* under way */
     int64_t end;     /* the highest cursor that the leader has told of; -1: none */
     int64_t told_ms; /* when it told of one, or the tail heard of it */
     int64_t
@@ -27,7 +25,7 @@ struct feed_health {
     char trouble[480]; /* "": none */
 };
 
-int feed_health_init(struct feed_health *h, struct feed *feed, struct error *err);
+void feed_health_init(struct feed_health *h, struct feed *feed);
 void feed_health_fini(struct feed_health *h);
 
 /* A fetch failed, and will again. True: it did not before. */

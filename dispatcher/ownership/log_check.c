@@ -13,18 +13,10 @@
 #include "common/base/loop.h"
 #include "common/feed/feed.h"
 #include "common/kafka/config.h"
-#include "common/kafka/times.h"
+#include "common/kafka/offsets.h"
 #include "common/model/token.h"
 
 enum { LOOK_MS = 20, END_AGAIN_MS = 500 };
-
-/* Where the log ends, as its leader knows it. */
-struct end_query {
-    struct log_check *check; /* NULL: nobody wants to know any more */
-    const struct kafka_config *kafka;
-    char topic[KAFKA_TOPIC_BYTES];
-    int64_t end; /* -1: not known */
-};
 
 struct log_check {
     struct log_check_options options;
@@ -33,7 +25,7 @@ struct log_check {
     size_t count, cap;
     struct log_proof *relied; /* of lanes that run */
     struct feed_reader reader;
-    struct end_query *query; /* under way */
+    struct offsets_question *question; /* about where the log ends; under way */
     int64_t end; /* the highest cursor that the log is known to have; the tail may be behind it */
     struct loop_timer turn;
 };
@@ -75,26 +67,16 @@ static bool look_at(struct log_check *c, struct log_place *place) {
     return true;
 }
 
-static void ask_work(void *arg) {
-    struct end_query *q = arg;
-    struct error err;
-    if (kafka_end_of(q->kafka, q->topic, 0, &q->end, &err))
-        q->end = -1;
-}
-
-static void ask_done(void *arg) {
-    struct end_query *q = arg;
-    struct log_check *c = q->check;
-    if (c) {
-        c->query = NULL;
-        if (q->end > 0 && q->end - 1 > c->end)
-            c->end = q->end - 1;
-        for (size_t i = 0; q->end >= 0 && i < c->count; i++)
-            if (c->asked[i]->position > c->end)
-                log_bounds_ends(&c->bounds, c->end + 1);
-        loop_timer_set(c->options.loop, &c->turn, clock_ms() + (q->end < 0 ? END_AGAIN_MS : 0));
-    }
-    free(q);
+static void on_log_end(void *arg, const struct offsets_answer *answer, const struct error *err) {
+    struct log_check *c = arg;
+    (void)err;
+    c->question = NULL;
+    if (answer && answer->end > 0 && answer->end - 1 > c->end)
+        c->end = answer->end - 1;
+    for (size_t i = 0; answer && i < c->count; i++)
+        if (c->asked[i]->position > c->end)
+            log_bounds_ends(&c->bounds, c->end + 1);
+    loop_timer_set(c->options.loop, &c->turn, clock_ms() + (answer ? 0 : END_AGAIN_MS));
 }
 
 /* A token may be ahead of this process's tail; only the leader knows whether it is beyond the end.
@@ -108,12 +90,8 @@ static bool ends_known(struct log_check *c) {
             highest = c->asked[i]->position;
     if (highest <= c->end || c->bounds.other <= c->end + 1)
         return true;
-    if (c->query)
-        return false;
-    c->query = mem_zero(sizeof *c->query);
-    *c->query = (struct end_query){.check = c, .kafka = c->options.kafka, .end = -1};
-    kafka_topic_name(c->options.kafka, "events", c->query->topic);
-    loop_task(c->options.loop, ask_work, ask_done, c->query);
+    if (!c->question)
+        c->question = offsets_ask(c->options.offsets, c->options.topic, 0, NULL, 0, on_log_end, c);
     return false;
 }
 
@@ -271,8 +249,7 @@ struct log_check *log_check_new(const struct log_check_options *options) {
 void log_check_free(struct log_check *c) {
     if (!c)
         return;
-    if (c->query)
-        c->query->check = NULL;
+    offsets_drop(c->question);
     loop_timer_clear(c->options.loop, &c->turn);
     feed_reader_fini(&c->reader);
     free(c->asked);

@@ -12,9 +12,9 @@
 #include "dispatcher/ownership/log_bounds.h"
 
 struct feed;
-struct kafka_config;
 struct log_check;
 struct loop;
+struct offsets;
 struct token;
 
 enum log_verdict { LOG_UNKNOWN, LOG_ASKED, LOG_SAME, LOG_WENT_BACK };
@@ -34,7 +34,8 @@ struct log_proof {
 
 struct log_check_options { /* all of it outlives the check */
     struct loop *loop;
-    const struct kafka_config *kafka;
+    struct offsets *offsets; /* where the log ends is asked by them */
+    const char *topic;       /* of the log */
     struct feed *feed;
     const char *feed_id;
 };

@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
-#include "common/kafka/times.h"
+#include "common/kafka/offsets.h"
 #include "common/model/command.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
@@ -171,41 +171,23 @@ static void rewind_to(struct subscriber *s, int64_t cursor) {
     log_info("rewound", LOG_S("subscriber", s->id), LOG_N("cursor", cursor));
 }
 
-/* What is asked of Kafka for a redrive: where the dead letters end at this moment. */
-struct lookup {
-    struct dispatcher *dispatcher;
-    char id[SPEC_ID_BYTES_MAX + 1];
-    int64_t offset; /* of the command */
-    int64_t end;
-    int result;
-    struct error err;
-};
-
-static void lookup_work(void *arg) {
-    struct lookup *l = arg;
-    l->result = kafka_end_of(&l->dispatcher->settings.kafka, l->dispatcher->dlq_topic,
-                             kafka_partition_of(l->id, DEAD_LETTER_PARTITIONS), &l->end, &l->err);
-}
-
-static void lookup_done(void *arg) {
-    struct lookup *l = arg;
-    struct subscriber *s = subscribers_find(l->dispatcher->subscribers, l->id);
-    if (s && s->looking_up == l->offset) {
-        s->looking_up = -1;
-        s->letters_end = l->end - 1;
-        s->letters_end_of = l->result ? -1 : l->offset;
-        loop_timer_set(l->dispatcher->loop, &s->commands_due,
-                       clock_ms() + (l->result ? AGAIN_MS : 0));
-    }
-    free(l);
+/* Where the dead letters end at this moment, which a redrive goes up to. */
+static void on_letters_end(void *arg, const struct offsets_answer *answer,
+                           const struct error *err) {
+    struct subscriber *s = arg;
+    (void)err;
+    s->letters_question = NULL;
+    s->letters_end = answer ? answer->end - 1 : -1;
+    s->letters_end_of = answer ? s->looking_up : -1;
+    s->looking_up = -1;
+    loop_timer_set(s->dispatcher->loop, &s->commands_due, clock_ms() + (answer ? 0 : AGAIN_MS));
 }
 
 static void look_up_end(struct subscriber *s, int64_t offset) {
-    struct lookup *l = mem_zero(sizeof *l);
-    *l = (struct lookup){.dispatcher = s->dispatcher, .offset = offset};
-    memcpy(l->id, s->id, sizeof l->id);
     s->looking_up = offset;
-    loop_task(s->dispatcher->loop, lookup_work, lookup_done, l);
+    s->letters_question = offsets_ask(s->dispatcher->offsets, s->dispatcher->dlq_topic,
+                                      kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS), NULL, 0,
+                                      on_letters_end, s);
 }
 
 enum applied { APPLIED, WAITS, REFUSED };
@@ -412,5 +394,7 @@ bool commands_stuck(const struct subscriber *s) {
 
 void commands_stop(struct subscriber *s) {
     test_delivery_cancel(s);
+    offsets_drop(s->letters_question);
+    s->letters_question = NULL;
     s->looking_up = s->letters_end_of = -1;
 }

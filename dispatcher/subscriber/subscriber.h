@@ -89,7 +89,8 @@ struct subscriber {
     struct log_limit lag_warning, failing_warning;
     /* of the command that waits */
     struct test_delivery *test;
-    int64_t tested;     /* the test that was made last */
+    int64_t tested; /* the test that was made last */
+    struct offsets_question *letters_question;
     int64_t looking_up; /* the redrive for which the end of the dead letters is asked; -1: none */
     int64_t letters_end_of,
         letters_end; /* the redrive for which it is known, and the newest letter's offset */

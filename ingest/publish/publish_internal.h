@@ -54,11 +54,8 @@ struct publish {
 struct look {
     struct publisher *publisher;
     struct loop_timer timer;
-    const struct kafka_config *kafka;
-    const char *topic;
-    bool under_way;
+    struct offsets_question *question; /* under way */
     int64_t asked_ms;
-    int64_t end; /* the answer; -1: none */
 };
 
 enum publish_outcome {

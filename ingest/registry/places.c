@@ -10,11 +10,11 @@
 #include "common/base/number.h"
 #include "common/json/body.h"
 #include "common/json/json_scan.h"
-#include "common/kafka/times.h"
+#include "common/kafka/offsets.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
 
-enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, BATCH_QUERIES_MAX = 100, PATIENCE_MS = 5000 };
+enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, PATIENCE_MS = 5000 };
 
 struct place place_end(const struct ingest *ingest, const char *field) {
     /* What was appended in this very millisecond had most likely been on its way before, or even
@@ -60,20 +60,11 @@ int place_parse(struct place *place, const char *field, const struct json_member
     return error_set_field(err, field, "must be %s", whats[kinds]);
 }
 
-/* --- asking the broker: for all who wait at once, and one time after the other, so that many cost
- * no thread each */
-
-struct places {
-    struct ingest *ingest;
-    struct times *times;
-    struct query *queries;      /* those that wait to be asked for, */
-    struct places_batch *batch; /* and those that are being asked for */
-};
+/* --- asking the broker */
 
 struct query {
-    struct places *all;
-    struct places_batch *batch; /* NULL: it waits for one */
-    size_t first;               /* of its times among the batch's */
+    struct ingest *ingest;
+    struct offsets_question *question;
     struct loop_timer timer;
     struct place places[PLACES_MAX];
     size_t count;
@@ -82,94 +73,67 @@ struct query {
     struct query *prev, *next;
 };
 
-struct places_batch {
-    struct places *all;
-    struct query *queries;
-    int64_t at[BATCH_QUERIES_MAX * PLACES_MAX]; /* of the places that are times, in order */
-    size_t count;
-    int64_t end; /* offset of the next record */
-    int result;
-    struct error err;
+struct places {
+    struct ingest *ingest;
+    struct query *queries; /* under way */
 };
 
-static void places_work(void *arg) {
-    struct places_batch *b = arg;
-    b->result = times_offsets(b->all->times, b->all->ingest->events_topic, 0, b->at, b->count,
-                              &b->end, &b->err);
-}
-
-static int place_finish(const struct places_batch *b, struct place *place, int64_t at,
+static int place_finish(const struct ingest *ingest, struct place *place, int64_t at, int64_t end,
                         struct error *err) {
     if (place->is_time && place->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
         return error_set_field(err, place->field, "lies in the future");
     if (place->is_time)
         place->value = at - 1 > place->least ? at - 1 : place->least;
-    else if (place->value >= b->end && place->value > ingest_end(b->all->ingest))
+    else if (place->value >= end && place->value > ingest_end(ingest))
         return error_set_field(err, place->field,
                                "%" PRId64 " is beyond the end of the log, %" PRId64, place->value,
-                               b->end - 1);
+                               end - 1);
     place->is_time = false;
     return 0;
 }
 
-static void query_end(struct query *q, const struct error *refused) {
-    struct query **list = q->batch ? &q->batch->queries : &q->all->queries;
-    DL_DELETE(*list, q);
-    loop_timer_clear(q->all->ingest->loop, &q->timer);
-    q->done(q->arg, q->places, refused);
+static void query_free(struct query *q) {
+    DL_DELETE(q->ingest->places->queries, q);
+    loop_timer_clear(q->ingest->loop, &q->timer);
+    offsets_drop(q->question);
     free(q);
 }
 
-static void query_answered(const struct places_batch *b, struct query *q) {
-    struct error err = b->err;
-    int result = b->result;
-    const int64_t *at = &b->at[q->first];
+static void query_on_answer(void *arg, const struct offsets_answer *answer,
+                            const struct error *err) {
+    struct query *q = arg;
+    struct error refused = {0};
+    int result = answer ? 0 : error_set(&refused, "%s", err->message);
+    const int64_t *at = answer ? answer->at : NULL;
+    q->question = NULL;
     for (size_t i = 0; i < q->count && result == 0; i++)
-        result = place_finish(b, &q->places[i], q->places[i].is_time ? *at++ : 0, &err);
-    query_end(q, result ? &err : NULL);
+        result = place_finish(q->ingest, &q->places[i], q->places[i].is_time ? *at++ : 0,
+                              answer->end, &refused);
+    q->done(q->arg, q->places, result ? &refused : NULL);
+    query_free(q);
 }
 
-/* The broker hangs, or the thread that asks it: the batch comes back without this query. */
+/* The broker hangs, or others' questions are before this one. */
 static void query_on_due(void *arg) {
     struct query *q = arg;
     struct error err = {0};
     error_set(&err, "Kafka does not tell where the log stands");
-    query_end(q, &err);
+    q->done(q->arg, q->places, &err);
+    query_free(q);
 }
 
-static void places_begin_batch(struct places *all);
-
-static void places_answered(void *arg) {
-    struct places_batch *b = arg;
-    b->all->batch = NULL;
-    places_begin_batch(b->all);
-    while (b->queries)
-        query_answered(b, b->queries);
-    free(b);
-}
-
-static void places_begin_batch(struct places *all) {
-    if (all->batch || !all->queries)
-        return;
-    struct places_batch *b = mem_zero(sizeof *b);
-    b->all = all;
-    for (int n = 0; n < BATCH_QUERIES_MAX && all->queries; n++) {
-        struct query *q = all->queries;
-        DL_DELETE(all->queries, q);
-        DL_APPEND(b->queries, q);
-        q->batch = b;
-        q->first = b->count;
-        for (size_t i = 0; i < q->count; i++)
-            if (q->places[i].is_time)
-                b->at[b->count++] = q->places[i].value;
-    }
-    all->batch = b;
-    loop_task(all->ingest->loop, places_work, places_answered, b);
+static struct offsets_question *query_ask(struct query *q) {
+    int64_t times[PLACES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < q->count; i++)
+        if (q->places[i].is_time)
+            times[count++] = q->places[i].value;
+    return offsets_ask(q->ingest->offsets, q->ingest->events_topic, 0, times, count,
+                       query_on_answer, q);
 }
 
 void places_resolve(struct ingest *ingest, const struct place *places, size_t count,
                     void (*done)(void *, const struct place *, const struct error *), void *arg) {
-    struct places *all = ingest->places;
     bool known = true;
     for (size_t i = 0; i < count; i++)
         known &= !places[i].is_time && places[i].value <= ingest_end(ingest);
@@ -178,27 +142,26 @@ void places_resolve(struct ingest *ingest, const struct place *places, size_t co
         return;
     }
     struct query *q = mem_zero(sizeof *q);
-    *q = (struct query){.all = all, .count = count, .done = done, .arg = arg};
+    *q = (struct query){.ingest = ingest, .count = count, .done = done, .arg = arg};
     memcpy(q->places, places, count * sizeof *places);
     loop_timer_init(&q->timer, query_on_due, q);
     loop_timer_set(ingest->loop, &q->timer, clock_ms() + PATIENCE_MS);
-    DL_APPEND(all->queries, q);
-    places_begin_batch(all);
+    DL_APPEND(ingest->places->queries, q);
+    q->question = query_ask(q);
 }
 
-struct places *places_new(struct ingest *ingest, struct error *err) {
+struct places *places_new(struct ingest *ingest) {
     struct places *all = mem_zero(sizeof *all);
     all->ingest = ingest;
-    all->times = times_new(&ingest->settings.kafka, err);
-    if (all->times)
-        return all;
-    free(all);
-    return NULL;
+    return all;
 }
 
 void places_free(struct places *all) {
+    struct query *q, *next;
     if (!all)
         return;
-    times_free(all->times);
+    DL_FOREACH_SAFE(all->queries, q, next) {
+        query_free(q);
+    }
     free(all);
 }

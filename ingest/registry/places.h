@@ -25,8 +25,8 @@ struct place {
     int64_t least; /* not below this cursor */
 };
 
-struct places *places_new(struct ingest *ingest, struct error *err);
-/* After the loop, whose tasks ask. NULL is allowed. */
+struct places *places_new(struct ingest *ingest);
+/* Nobody who asked is told any more. NULL is allowed. */
 void places_free(struct places *places);
 
 /* The log's end at this moment: whatever was in the log is below it, whatever is published from now

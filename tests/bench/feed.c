@@ -17,6 +17,7 @@
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/offsets.h"
 
 enum { RATE = 200, IDLE_MS = 3000, SAMPLES_MAX = 100000, LOOK_MS = 1 };
 
@@ -202,13 +203,14 @@ static void read_all(int64_t cache_bytes) {
     struct loop_timer start;
     struct error err;
     pthread_t writer;
+    bench.loop = loop_new();
     const struct feed_options options = {.kafka = &config,
+                                         .offsets = offsets_new(bench.loop, &config, &err),
                                          .feed_id = genesis.feed,
                                          .start = genesis.end,
                                          .cache_bytes = cache_bytes,
                                          .appended = on_appended,
                                          .broken = on_broken};
-    bench.loop = loop_new();
     bench.feed = feed_new(bench.loop, &options, &err);
     feed_reader_init(&bench.reader, NULL, step, NULL);
     loop_timer_init(&bench.turn, step, NULL);

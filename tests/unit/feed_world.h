@@ -17,6 +17,7 @@
 
 #include "common/base/clock.h"
 #include "common/feed/feed.h"
+#include "common/kafka/offsets.h"
 #include "common/model/event.h"
 
 #define FEED_A "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
@@ -30,6 +31,7 @@ struct world {
     rd_kafka_mock_cluster_t *mock;
     struct kafka_config config;
     char brokers[200];
+    struct offsets *offsets; /* the feed's */
     struct feed *feed;
     int64_t written; /* cursor of the newest record; -1: none */
     /* what the feed told */
@@ -102,9 +104,10 @@ static inline void setup(struct world *w) {
 
 static inline void teardown(struct world *w) {
     feed_free(w->feed);
-    loop_free(w->loop);
+    offsets_free(w->offsets);
     rd_kafka_destroy(w->writer);
     assert_true(kafka_handles_destroyed(PATIENCE_MS));
+    loop_free(w->loop);
 }
 
 static inline void write_record(struct world *w, struct span key, const char *value, size_t len,
@@ -151,7 +154,11 @@ static inline void open_feed_from(struct world *w, const char *feed, int64_t cac
                                   int64_t start) {
     struct error err;
     flush(w);
+    if (!w->offsets)
+        w->offsets = offsets_new(w->loop, &w->config, &err);
+    assert_non_null(w->offsets);
     const struct feed_options options = {.kafka = &w->config,
+                                         .offsets = w->offsets,
                                          .feed_id = feed,
                                          .start = start,
                                          .end = w->written,
