@@ -356,6 +356,8 @@ void http_request_add_headers(struct http_request *r, const char *content_type) 
 }
 
 enum MHD_Result http_request_queue(struct http_request *r) {
+    if (!r->response)
+        return MHD_NO; /* libmicrohttpd closes the connection */
     enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
     MHD_destroy_response(r->response); /* the connection has its own reference */
     r->response = NULL;
@@ -369,11 +371,13 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
     http_request_hold(r, cap);
     http_connection_deadline(r->connection, http_answer_ms(len));
     r->response = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
-    if (!r->response)
-        abort();
     r->status = status;
     r->answered = true;
-    http_request_add_headers(r, content_type);
+    if (r->response)
+        http_request_add_headers(r, content_type);
+    else
+        free(data);
+    r->dead |= !r->response; /* out of memory: the client finds the connection closed */
     http_connection_watch(r->connection, NULL);
     http_request_resume(r);
 }

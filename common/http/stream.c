@@ -73,13 +73,13 @@ void http_stream_begin(struct http_request *r, unsigned status, const char *cont
                        void (*drained)(void *), void *arg) {
     r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, r,
                                                     NULL);
-    if (!r->response)
-        abort();
+    r->dead |= !r->response; /* out of memory: the client finds the connection closed */
     r->streaming = true;
     r->status = status;
     r->drained = drained;
     r->drained_arg = arg;
-    http_request_add_headers(r, content_type);
+    if (r->response)
+        http_request_add_headers(r, content_type);
     http_request_resume(r);
 }
 

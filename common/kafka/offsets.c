@@ -161,11 +161,9 @@ static void offsets_done(void *arg) {
         begin_next(o);
 }
 
-struct offsets_question *offsets_ask(struct offsets *o, const char *topic, int32_t partition,
-                                     const int64_t *times, size_t count,
-                                     void (*answered)(void *, const struct offsets_answer *,
-                                                      const struct error *),
-                                     void *arg) {
+struct offsets_question *offsets_ask(
+    struct offsets *o, const char *topic, int32_t partition, const int64_t *times, size_t count,
+    void (*answered)(void *, const struct offsets_answer *, const struct error *), void *arg) {
     struct offsets_question *q = mem_zero(sizeof *q);
     *q = (struct offsets_question){.offsets = o,
                                    .partition = partition,

@@ -34,7 +34,8 @@ void offsets_free(struct offsets *offsets);
  * of its own. The question is gone once it is answered. */
 struct offsets_question *offsets_ask(struct offsets *offsets, const char *topic, int32_t partition,
                                      const int64_t *times, size_t count,
-                                     void (*answered)(void *arg, const struct offsets_answer *answer,
+                                     void (*answered)(void *arg,
+                                                      const struct offsets_answer *answer,
                                                       const struct error *err),
                                      void *arg);
 /* The answer is not wanted any more. NULL is allowed. */
