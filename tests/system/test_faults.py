@@ -1,4 +1,7 @@
 """Faults of the dispatcher's own process and machine: no attempt is counted for them, and everything goes on once they are over."""
+import concurrent.futures
+import http.client
+import json
 import os
 import pathlib
 import resource
@@ -49,6 +52,38 @@ def test_without_descriptors_no_attempt_is_counted_and_a_redrive_ends_nothing(es
     assert receiver.cursors() == cursors and all(request.headers["X-ESS-Attempt"] == "1" for request in receiver.requests)
     assert not dispatcher.lines("delivery_failed", subscriber="new")
     assert dispatcher.metrics()['ess_own_faults_total{kind="descriptors"}'] >= 1
+
+
+def test_ingest_without_descriptors_aborts_nothing_and_goes_on_by_itself(ess_on_own_broker, own_broker):
+    """Its broker is away meanwhile: connections and handles are to be made while there is no descriptor for them."""
+    ess = ess_on_own_broker
+    own_broker.start()
+    ingest = ess.ingest()
+    bodies = {id: json.dumps({"id": id, "url": "https://vendor.example/hook", "topics": ["a"]}) for id in ("one", "two")}
+    assert ingest.post(bodies["one"], "/register").status == 201
+    ess.publish("a", 1)
+    own_broker.kill9()
+    ingest.wait_line("kafka_down")
+    client = http.client.HTTPConnection(ingest.address, timeout=PATIENCE_S)
+
+    def call(method, path, body=None):
+        client.request(method, path, body)
+        answer = client.getresponse()
+        answer.read()
+        return answer.status
+
+    assert call("GET", "/healthz") == 200
+    give_back = take_descriptors(ingest.process.pid)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        started = pool.submit(own_broker.start)
+        wait_for(lambda: call("GET", "/healthz") == 200 and started.done())
+    assert call("GET", "/ess/subscribers/one/dead-letters") == 503
+    assert call("POST", "/register", bodies["two"]) == 503 and call("GET", "/readyz") == 503
+    give_back()
+    ingest.wait_ready()
+    wait_for(lambda: ingest.post(bodies["two"], "/register").status == 201)
+    assert ess.publish("a", 2) > 1 and ingest.get("/ess/subscribers/one/dead-letters").status == 200
+    assert len(ingest.lines("starting")) == 1
 
 
 def test_while_no_name_server_answers_anything_nothing_is_counted_and_the_dispatcher_is_not_ready(ess):
