@@ -1,4 +1,4 @@
-/* Clocks, RFC 3339 and durations; see clock.h. */
+/* RFC 3339 and durations; see clock.h. */
 #include "common/base/clock.h"
 
 #include <stdbool.h>
@@ -8,16 +8,6 @@
 
 /* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: RFC 3339 goes no further. */
 static const int64_t FIRST_MS = -62167219200000, LAST_MS = 253402300799999;
-
-static int64_t read_clock(clockid_t id, int64_t per_sec) {
-    struct timespec ts;
-    clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * per_sec + (int64_t)ts.tv_nsec / (1000000000 / per_sec);
-}
-
-int64_t clock_ms(void) { return read_clock(CLOCK_BOOTTIME, 1000); }
-int64_t clock_us(void) { return read_clock(CLOCK_BOOTTIME, 1000000); }
-int64_t clock_wall_ms(void) { return read_clock(CLOCK_REALTIME, 1000); }
 
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
     wall_ms = wall_ms < FIRST_MS ? FIRST_MS : wall_ms > LAST_MS ? LAST_MS : wall_ms;
