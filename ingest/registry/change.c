@@ -21,6 +21,8 @@ struct change_record {
     char *key, *value;
     size_t value_len;
     bool tombstone, reported, rejected, read, overtaken;
+    int64_t offset;  /* as reported; -1: not known */
+    int64_t read_at; /* the offset of what was read as this one */
 };
 
 struct change {
@@ -124,12 +126,19 @@ static void change_finish(struct change *c, enum change_fate fate) {
     change_free(c);
 }
 
+/* Another writer's tombstone for the same key has the same bytes: which of the two was read is
+ * known once the offset of this one is. */
+static bool change_record_is_read(const struct change_record *r) {
+    return r->read && (r->reported || !r->tombstone);
+}
+
 /* Once nothing is to be waited for any more. */
 static void change_settle(struct change *c) {
     size_t read = 0, rejected = 0;
     for (size_t i = 0; i < c->count; i++) {
-        read += c->records[i]->read;
-        rejected += c->records[i]->rejected;
+        bool is_read = change_record_is_read(c->records[i]);
+        read += is_read;
+        rejected += !is_read && c->records[i]->rejected;
     }
     if (read == c->count)
         change_finish(c, CHANGE_READ);
@@ -159,6 +168,8 @@ static void change_on_reported(struct append *append, const struct producer_repo
     struct change *c = r->change;
     r->reported = true;
     r->rejected = report->fate == PRODUCER_REJECTED;
+    r->offset = report->offset;
+    r->read &= r->read_at >= r->offset; /* else another's was read, and this one is still to come */
     if (!c) {
         change_record_free(r);
         return;
@@ -172,6 +183,7 @@ void change_add(struct change *c, const char *key, struct span value) {
     struct change_record *r = mem_zero(sizeof *r);
     *r = (struct change_record){.append.reported = change_on_reported,
                                 .change = c,
+                                .offset = -1,
                                 .key = mem_copy_string(key, strlen(key)),
                                 .tombstone = !value.data};
     r->value = mem_copy_string(value.data, value.len);
@@ -210,8 +222,11 @@ bool change_pending(const struct changes *changes, const char *id) {
 }
 
 static bool change_is_this(const struct change_record *r, const struct table_record *record) {
-    return !r->read && span_equal(span_of(r->key), record->key) &&
-           r->tombstone == !record->value.data &&
+    if (r->read && (r->offset >= 0 || !r->tombstone))
+        return false;
+    if (r->offset >= 0 && r->offset != record->offset)
+        return false;
+    return span_equal(span_of(r->key), record->key) && r->tombstone == !record->value.data &&
            span_equal((struct span){r->value, r->value_len}, record->value);
 }
 
@@ -263,6 +278,7 @@ void change_was_read(struct change *c, int64_t offset) {
     if (!c)
         return;
     c->found->read = true;
+    c->found->read_at = offset;
     if (c->found == c->records[c->count - 1])
         c->result.generation = offset;
     change_settle(c);
