@@ -37,6 +37,14 @@ struct directory {
     struct complaint complaint;
 };
 
+/* A subscriber in force that nothing defines any more. */
+struct orphan {
+    UT_hash_handle hh;
+    char id[SPEC_ID_BYTES_MAX + 1];
+    int64_t since_ms;
+    bool seen; /* in this scan */
+};
+
 struct folder {
     struct ingest *ingest;
     struct directory *directories;
@@ -44,10 +52,10 @@ struct folder {
     struct subscriber_file *files;  /* by path */
     struct subscriber_file **by_id; /* the good ones, by id and then path */
     size_t by_id_count;
-    bool stale;       /* by_id is to be made anew */
-    bool unsettled;   /* not all is found to be as the files say */
-    bool missing;     /* a file is gone: look again soon */
-    uint64_t version; /* the registry's, when all was */
+    bool stale;             /* by_id is to be made anew */
+    bool unsettled;         /* not all is found to be as the files say */
+    struct orphan *orphans; /* by id; while there are some, it is looked again soon */
+    uint64_t version;       /* the registry's, when all was */
     struct loop_timer timer;
     struct loop_io io;
     int inotify;
@@ -247,7 +255,7 @@ static void put_file(struct folder *f, struct subscriber_file *file, struct regi
     if (file->asking)
         return;
     if (entry && entry->known && !entry->readable) {
-        complain_of(file, entry->bad[REGISTRY_SPEC]);
+        complain_of(file, entry->faults[REGISTRY_SPEC].reason);
     } else if (registry_in_force(entry) && !registry_is_file(entry)) {
         snprintf(error, sizeof error, "id: %s was registered through the API", file->spec.id);
         complain_of(file, error);
@@ -331,23 +339,44 @@ static bool all_healthy(const struct folder *f) {
     return true;
 }
 
-/* Editors take a file away and put it back: only one that stays away is gone. */
-static void remove_missing(struct folder *f) {
-    int64_t now = clock_ms();
-    bool healthy = all_healthy(f);
-    f->missing = false;
-    for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
-        if (!healthy || !is_gone(f, e)) {
-            e->missing_since_ms = 0;
+static struct orphan *orphan_of(struct folder *f, const char *id) {
+    struct orphan *orphan;
+    HASH_FIND_STR(f->orphans, id, orphan);
+    if (orphan)
+        return orphan;
+    orphan = mem_zero(sizeof *orphan);
+    *orphan = (struct orphan){.since_ms = clock_ms()};
+    snprintf(orphan->id, sizeof orphan->id, "%s", id);
+    HASH_ADD_STR(f->orphans, id, orphan);
+    return orphan;
+}
+
+/* Those that were not seen in this scan are defined again, or not in force any more. */
+static void forget_orphans(struct folder *f) {
+    struct orphan *orphan, *next;
+    HASH_ITER(hh, f->orphans, orphan, next) {
+        if (orphan->seen) {
+            orphan->seen = false;
             continue;
         }
-        f->missing = true;
-        if (e->missing_since_ms == 0)
-            e->missing_since_ms = now;
-        else if (now - e->missing_since_ms >= GONE_AFTER_MS &&
-                 !change_pending(f->ingest->changes, e->id))
+        HASH_DEL(f->orphans, orphan);
+        free(orphan);
+    }
+}
+
+/* Editors take a file away and put it back: only one that stays away is gone. */
+static void remove_orphans(struct folder *f) {
+    bool healthy = all_healthy(f);
+    for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
+        if (!healthy || !is_gone(f, e))
+            continue;
+        struct orphan *orphan = orphan_of(f, e->id);
+        orphan->seen = true;
+        if (clock_ms() - orphan->since_ms >= GONE_AFTER_MS &&
+            !change_pending(f->ingest->changes, e->id))
             records_remove(f->ingest, e);
     }
+    forget_orphans(f);
 }
 
 /* --- the whole */
@@ -360,15 +389,15 @@ static void scan(void *arg) {
     for (size_t i = 0; i < f->count; i++)
         visit_directory(f, &f->directories[i]);
     forget_files(f);
-    bool changed = f->stale || f->unsettled || f->missing ||
+    bool changed = f->stale || f->unsettled || f->orphans ||
                    f->version != registry_version(f->ingest->registry);
     f->version = registry_version(f->ingest->registry);
     sort_files(f);
     if (changed) {
         put_all(f);
-        remove_missing(f);
+        remove_orphans(f);
     }
-    if (f->missing)
+    if (f->orphans)
         look_again(f, GONE_AFTER_MS);
 }
 
@@ -429,6 +458,7 @@ void folder_free(struct folder *f) {
         HASH_DEL(f->files, file);
         subscriber_file_free(file);
     }
+    forget_orphans(f);
     for (size_t i = 0; i < f->count; i++)
         complaint_clear(&f->directories[i].complaint);
     free(f->by_id);

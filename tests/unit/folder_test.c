@@ -286,6 +286,15 @@ static void test_a_folder_that_is_away_removes_nothing(void **state) {
     assert_int_equal(world_records("a", ""), 1);
 }
 
+static void test_a_folder_that_is_away_at_the_start_removes_nothing(void **state) {
+    (void)state;
+    world_write_spec("a", BORN_A, path_of("a.yml"), "drug.*", false);
+    assert_int_equal(rmdir(folder), 0);
+    scan();
+    scan();
+    assert_true(in_force("a"));
+}
+
 static void test_another_folder_that_is_empty_removes_nothing(void **state) {
     char away[120];
     (void)state;
@@ -393,6 +402,7 @@ int main(void) {
         folder_test(test_the_file_in_force_keeps_its_id_from_one_with_an_earlier_name),
         folder_test(test_a_file_does_not_take_the_id_of_the_apis_subscriber),
         folder_test(test_a_folder_that_is_away_removes_nothing),
+        folder_test(test_a_folder_that_is_away_at_the_start_removes_nothing),
         folder_test(test_another_folder_that_is_empty_removes_nothing),
         folder_test(test_what_kafka_does_not_take_is_written_by_a_later_scan),
         folder_test(test_while_kafka_is_away_nothing_is_compared),
