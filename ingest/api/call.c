@@ -78,7 +78,7 @@ static void call_free(struct call *call) {
 
 static int check_kind(const struct registry_entry *entry, enum call_kind kind, struct error *err) {
     if (!entry->readable && (kind != CALL_DELETES || entry->newer))
-        return error_set(err, "%s", entry->bad[REGISTRY_SPEC]);
+        return error_set(err, "%s", entry->faults[REGISTRY_SPEC].reason);
     if (kind != CALL_COMMANDS && registry_is_file(entry) && !entry->removed)
         return error_set(err, "it is defined by %s: only that file may change this", entry->source);
     return 0;

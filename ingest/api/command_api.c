@@ -33,12 +33,12 @@ static bool has_too_many(struct call *call) {
     struct error err;
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     bool has_token = subscriber_status_token(call->ingest, entry, &token);
-    bool too_many = registry_old_command(entry) > (has_token ? token.applied : -1);
+    bool too_many = command_ring_oldest(&entry->commands) > (has_token ? token.applied : -1);
     if (has_token)
         token_fini(&token);
     if (!too_many)
         return false;
-    error_set(&err, "%d commands wait for a dispatcher already", REGISTRY_COMMANDS);
+    error_set(&err, "%d commands wait for a dispatcher already", COMMAND_RING_SIZE);
     call_refuse(call, 503, &err);
     return true;
 }

@@ -46,9 +46,9 @@ static void entry_free(struct registry *r, struct registry_entry *entry) {
     forget_keys(r, entry);
     wipe(&entry->content); /* header values may be secret */
     for (int i = 0; i < REGISTRY_RECORDS; i++)
-        free(entry->bad[i]);
+        free(entry->faults[i].reason);
     free(entry->source);
-    free(entry->commands);
+    command_ring_fini(&entry->commands);
     free(entry);
 }
 
@@ -114,8 +114,8 @@ static void say_bad(const struct registry *r, const struct registry_entry *entry
                     enum registry_record kind) {
     int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
     log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", partition),
-              LOG_N("offset", entry->bad_offset[kind]), LOG_S("subscriber", entry->id),
-              LOG_S("reason", entry->bad[kind]));
+              LOG_N("offset", entry->faults[kind].offset), LOG_S("subscriber", entry->id),
+              LOG_S("reason", entry->faults[kind].reason));
 }
 
 /* While the topics are first read it is not said yet: a newer record may take its place, as after a
@@ -125,16 +125,16 @@ static void note_bad(struct registry *r, struct registry_entry *entry, enum regi
     struct buf text = {0};
     buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s",
                record->topic, (int)record->partition, (long long)record->offset, reason);
-    free(entry->bad[kind]);
-    entry->bad[kind] = buf_detach(&text, NULL);
-    entry->bad_offset[kind] = record->offset;
+    free(entry->faults[kind].reason);
+    entry->faults[kind].reason = buf_detach(&text, NULL);
+    entry->faults[kind].offset = record->offset;
     if (table_loaded(r->table))
         say_bad(r, entry, kind);
 }
 
 static void note_good(struct registry_entry *entry, enum registry_record kind) {
-    free(entry->bad[kind]);
-    entry->bad[kind] = NULL;
+    free(entry->faults[kind].reason);
+    entry->faults[kind].reason = NULL;
 }
 
 static void take_spec(struct registry_entry *entry, const struct subscriber_record *parsed) {
@@ -239,17 +239,6 @@ static void read_tombstone(struct registry *r, struct registry_entry *entry,
     }
 }
 
-static void note_command(struct registry_entry *entry, int64_t offset) {
-    if (!entry->commands)
-        entry->commands = mem_zero(REGISTRY_COMMANDS * sizeof *entry->commands);
-    entry->commands[entry->commands_read++ % REGISTRY_COMMANDS] = offset;
-}
-
-int64_t registry_old_command(const struct registry_entry *entry) {
-    bool full = entry->commands_read >= REGISTRY_COMMANDS;
-    return full ? entry->commands[entry->commands_read % REGISTRY_COMMANDS] : -1;
-}
-
 static void read_check(struct registry *r, const struct table_record *record) {
     buf_clear(&r->check);
     buf_append(&r->check, record->value.data, record->value.len);
@@ -283,7 +272,7 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
     else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
         read_want(r, entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
-        note_command(entry, record->offset);
+        command_ring_note(&entry->commands, record->offset);
     change_was_read(ours, record->offset);
 }
 
@@ -309,7 +298,7 @@ static void on_loaded(void *arg) {
     struct registry *r = arg;
     for (struct registry_entry *entry = r->entries; entry; entry = entry->hh.next)
         for (int kind = 0; kind < REGISTRY_RECORDS; kind++)
-            if (entry->bad[kind])
+            if (entry->faults[kind].reason)
                 say_bad(r, entry, (enum registry_record)kind);
     r->loaded(r->ingest);
 }

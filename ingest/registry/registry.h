@@ -13,13 +13,18 @@
 
 #include "common/model/spec.h"
 #include "common/model/subscriber.h"
+#include "ingest/registry/command_ring.h"
 
 struct ingest;
 struct registry;
 
 enum registry_record { REGISTRY_SPEC, REGISTRY_KEYS, REGISTRY_WANT, REGISTRY_RECORDS };
 
-enum { REGISTRY_COMMANDS = 100 };
+/* Why a record cannot be read. */
+struct registry_fault {
+    char *reason; /* with the place of the record; NULL: it can be read */
+    int64_t offset;
+};
 
 struct registry_entry {
     UT_hash_handle hh;
@@ -40,16 +45,10 @@ struct registry_entry {
     UT_hash_handle by_token;      /* while the keys have an access token */
     int64_t keys_offset;          /* -1: none */
     struct subscriber_want want;  /* born is "" when there is none */
-    int64_t *commands; /* offsets of the newest REGISTRY_COMMANDS commands that were read, a ring;
-                          NULL: none */
-    uint64_t commands_read;
-    char *bad[REGISTRY_RECORDS]; /* where the record stands that cannot be read, and why; NULL: it
-                                    can */
-    int64_t bad_offset[REGISTRY_RECORDS];
-    bool newer;               /* the spec was written by a newer version of ESS */
-    bool old_key;             /* something is sealed by an older key of the file */
-    int64_t missing_since_ms; /* the folder's: when its file was first found to be gone; 0: it is
-                                 there */
+    struct command_ring commands;
+    struct registry_fault faults[REGISTRY_RECORDS];
+    bool newer;   /* the spec was written by a newer version of ESS */
+    bool old_key; /* something is sealed by an older key of the file */
 };
 
 /* Begins to read ess.subscribers and ess.tokens. `loaded` is called once all is there; NULL with
@@ -76,8 +75,6 @@ struct subscriber_keys *registry_keys(const struct registry_entry *entry);
 /* API's, with its wanted state. */
 bool registry_is_file(const struct registry_entry *entry);
 bool registry_paused(const struct registry_entry *entry);
-/* Offset of the command REGISTRY_COMMANDS - 1 before the newest one; -1: there were not so many. */
-int64_t registry_old_command(const struct registry_entry *entry);
 /* Its spec; the caller's: spec_fini. The entry must be readable. */
 void registry_spec(const struct registry_entry *entry, struct spec *spec);
 

@@ -146,8 +146,8 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
     const struct held *held = held_of(ingest, entry);
     *reason = held ? held->bad : NULL;
     for (int i = 0; i < REGISTRY_RECORDS; i++)
-        if (entry->bad[i])
-            *reason = entry->bad[i];
+        if (entry->faults[i].reason)
+            *reason = entry->faults[i].reason;
     if (!*reason && !registry_keys(entry))
         *reason = "its secret is not there: delete it and register it again";
     if (*reason)
