@@ -18,7 +18,7 @@ enum { RETRY_AFTER_S = 1 };
 
 static const char *const no_parameters[] = {NULL};
 
-static void not_found(struct http_request *request, const char *id) {
+static void call_not_found(struct http_request *request, const char *id) {
     struct error err;
     error_set(&err, "there is no subscriber %s", id);
     http_problem(request, 404, &err, NULL, 0);
@@ -43,12 +43,12 @@ static struct registry_entry *look_up(struct ingest *ingest, struct http_request
     bool there = registry_in_force(entry) || (removed_too && entry && entry->known);
     if (there && auth_sees(ingest, request, entry))
         return entry;
-    not_found(request, id);
+    call_not_found(request, id);
     return NULL;
 }
 
-static struct registry_entry *find(struct ingest *ingest, struct http_request *request,
-                                   bool removed_too) {
+static struct registry_entry *call_look_up(struct ingest *ingest, struct http_request *request,
+                                           bool removed_too) {
     if (ingest_ready(ingest))
         return look_up(ingest, request, removed_too);
     not_ready(request);
@@ -56,14 +56,14 @@ static struct registry_entry *find(struct ingest *ingest, struct http_request *r
 }
 
 struct registry_entry *call_find(struct ingest *ingest, struct http_request *request) {
-    return find(ingest, request, false);
+    return call_look_up(ingest, request, false);
 }
 
 struct registry_entry *call_find_known(struct ingest *ingest, struct http_request *request) {
     return call_knows(ingest, request) ? look_up(ingest, request, false) : NULL;
 }
 
-static void on_gone(void *arg) {
+static void call_on_gone(void *arg) {
     struct call *call = arg;
     call->request = NULL;
 }
@@ -76,7 +76,8 @@ static void call_free(struct call *call) {
     free(call);
 }
 
-static int check_kind(const struct registry_entry *entry, enum call_kind kind, struct error *err) {
+static int call_check_kind(const struct registry_entry *entry, enum call_kind kind,
+                           struct error *err) {
     if (!entry->readable && (kind != CALL_DELETES || entry->newer))
         return error_set(err, "%s", entry->faults[REGISTRY_SPEC].reason);
     if (kind != CALL_COMMANDS && registry_is_file(entry) && !entry->removed)
@@ -90,10 +91,10 @@ struct call *call_begin(struct ingest *ingest, struct http_request *request, enu
         http_problem(request, 400, &err, NULL, 0);
         return NULL;
     }
-    struct registry_entry *entry = find(ingest, request, kind == CALL_DELETES);
+    struct registry_entry *entry = call_look_up(ingest, request, kind == CALL_DELETES);
     if (!entry)
         return NULL;
-    if (check_kind(entry, kind, &err)) {
+    if (call_check_kind(entry, kind, &err)) {
         http_problem(request, 409, &err, NULL, 0);
         return NULL;
     }
@@ -101,7 +102,7 @@ struct call *call_begin(struct ingest *ingest, struct http_request *request, enu
     *call = (struct call){.ingest = ingest, .request = request, .generation = -1};
     memcpy(call->id, entry->id, sizeof call->id);
     memcpy(call->born, entry->born, sizeof call->born);
-    http_request_on_gone(request, on_gone, call);
+    http_request_on_gone(request, call_on_gone, call);
     return call;
 }
 
@@ -111,7 +112,7 @@ struct registry_entry *call_entry(struct call *call) {
     if (registry_in_force(entry) && entry->readable && strcmp(entry->born, call->born) == 0)
         return entry;
     if (call->request)
-        not_found(call->request, call->id);
+        call_not_found(call->request, call->id);
     call_free(call);
     return NULL;
 }
@@ -140,7 +141,7 @@ void call_unavailable(struct call *call, const char *reason) {
     call_refuse(call, 503, &err);
 }
 
-static void answer(struct call *call) {
+static void call_answer(struct call *call) {
     struct buf body = {0};
     if (call->request) {
         json_put_object(&body);
@@ -153,7 +154,7 @@ static void answer(struct call *call) {
     call_free(call);
 }
 
-static void on_late(void *arg) {
+static void call_on_late(void *arg) {
     struct call *call = arg;
     struct error err;
     error_set(&err, "Kafka did not confirm it in time; it may still take effect, as "
@@ -164,7 +165,7 @@ static void on_late(void *arg) {
 }
 
 /* The subscriber had been deleted before, or is another or changed by now. */
-static void undo(struct call *call) {
+static void call_undo(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     records_restore(call->ingest, call->id);
     if (registry_in_force(entry) && strcmp(entry->born, call->born) == 0) {
@@ -172,11 +173,11 @@ static void undo(struct call *call) {
         return;
     }
     if (call->request)
-        not_found(call->request, call->id);
+        call_not_found(call->request, call->id);
     call_free(call);
 }
 
-static void on_done(void *arg, const struct change_result *result) {
+static void call_on_done(void *arg, const struct change_result *result) {
     struct call *call = arg;
     struct registry_entry *entry;
     if (result->fate != CHANGE_READ) {
@@ -186,13 +187,13 @@ static void on_done(void *arg, const struct change_result *result) {
     if (result->generation > call->generation)
         call->generation = result->generation;
     if (result->spec_overtaken)
-        undo(call);
+        call_undo(call);
     else if (!result->keys_overtaken || !call->again)
-        answer(call);
+        call_answer(call);
     else if ((entry = call_entry(call)))
         call->again(call, entry);
 }
 
 void call_send(struct call *call, struct change *change) {
-    change_send(change, on_late, on_done, call);
+    change_send(change, call_on_late, call_on_done, call);
 }

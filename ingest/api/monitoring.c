@@ -15,7 +15,7 @@ void monitoring_healthz(void *arg, struct http_request *request) {
         http_answer_status(request, "ok");
 }
 
-static const char *why_not_ready(const struct ingest *ingest) {
+static const char *monitoring_why_not_ready(const struct ingest *ingest) {
     const char *trouble = ingest->feed ? feed_trouble(ingest->feed) : NULL,
                *fault = producer_fault(ingest->producer);
     if (fault || trouble)
@@ -36,12 +36,12 @@ void monitoring_readyz(void *arg, struct http_request *request) {
     if (ingest_ready(ingest)) {
         http_answer_status(request, "ready");
     } else {
-        error_set(&err, "%s", why_not_ready(ingest));
+        error_set(&err, "%s", monitoring_why_not_ready(ingest));
         http_problem(request, 503, &err, NULL, 1);
     }
 }
 
-static void subscribers(struct ingest *ingest, struct buf *out) {
+static void monitoring_subscribers(struct ingest *ingest, struct buf *out) {
     size_t active = 0, removed = 0;
     for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e;
          e = e->hh.next) {
@@ -73,7 +73,7 @@ void monitoring_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_foreign_records_total", "counter",
                    "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
-    subscribers(ingest, &out);
+    monitoring_subscribers(ingest, &out);
     metrics_process(&out);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
     buf_fini(&out);

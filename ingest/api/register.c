@@ -35,13 +35,13 @@ static void registering_free(struct registering *r) {
     free(r);
 }
 
-static void refuse(struct registering *r, unsigned status, const struct error *err) {
+static void registering_refuse(struct registering *r, unsigned status, const struct error *err) {
     if (r->request)
         http_problem(r->request, status, err, NULL, status == 503 ? RETRY_AFTER_S : 0);
     registering_free(r);
 }
 
-static void on_gone(void *arg) {
+static void registering_on_gone(void *arg) {
     struct registering *r = arg;
     r->request = NULL;
     if (!r->registration)
@@ -50,13 +50,13 @@ static void on_gone(void *arg) {
     registering_free(r);
 }
 
-static void refuse_taken(struct registering *r) {
+static void registering_refuse_taken(struct registering *r) {
     struct error err;
     error_set_field(&err, "id", "%s is taken", r->spec.id);
-    refuse(r, 409, &err);
+    registering_refuse(r, 409, &err);
 }
 
-static void answer(struct registering *r) {
+static void registering_answer(struct registering *r) {
     struct buf body = {0};
     struct error err;
     struct buf whsec = {0};
@@ -75,52 +75,54 @@ static void answer(struct registering *r) {
     registering_free(r);
 }
 
-static void on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
+static void registering_on_registered(void *arg, enum registration_outcome outcome,
+                                      const char *reason) {
     struct registering *r = arg;
     struct error err;
     switch (outcome) {
     case REGISTRATION_IN_FORCE:
-        answer(r);
+        registering_answer(r);
         break;
     case REGISTRATION_TAKEN:
-        refuse_taken(r);
+        registering_refuse_taken(r);
         break;
     case REGISTRATION_FAILED:
         error_set(&err, "%s; nothing is registered", reason);
-        refuse(r, 503, &err);
+        registering_refuse(r, 503, &err);
         break;
     }
 }
 
-static void begin(struct registering *r, int64_t start) {
+static void registering_begin(struct registering *r, int64_t start) {
     char hash[ACCESS_TOKEN_HASH_BYTES];
     if (registry_in_force(registry_find(r->ingest->registry, r->spec.id))) {
-        refuse_taken(r);
+        registering_refuse_taken(r);
         return;
     }
     access_token_make(r->token);
     access_token_hash(span_of(r->token), hash);
     r->start = start;
     r->registration = registration_begin(r->ingest, &r->spec, "api", r->by, hash, start,
-                                         on_registered, r);
+                                         registering_on_registered, r);
 }
 
-static void on_start(void *arg, const struct place *places, const struct error *refused) {
+static void registering_on_start(void *arg, const struct place *places,
+                                 const struct error *refused) {
     struct registering *r = arg;
     struct error err;
     if (refused) {
-        refuse(r, *refused->field ? 400 : 503, refused);
+        registering_refuse(r, *refused->field ? 400 : 503, refused);
     } else if (!r->request || !ingest_ready(r->ingest)) {
         error_set(&err, "Kafka is away, or the subscribers are not read yet");
-        refuse(r, 503, &err);
+        registering_refuse(r, 503, &err);
     } else {
-        begin(r, places[0].value);
+        registering_begin(r, places[0].value);
     }
 }
 
-static void find_start(struct registering *r) {
+static void registering_find_start(struct registering *r) {
     const struct place place = place_of_spec(r->ingest, &r->spec);
-    places_resolve(r->ingest, &place, 1, on_start, r);
+    places_resolve(r->ingest, &place, 1, registering_on_start, r);
 }
 
 static void make_missing(struct spec *spec) {
@@ -143,19 +145,19 @@ void register_handle(void *arg, struct http_request *request) {
     *r = (struct registering){.ingest = ingest, .request = request};
     if (http_request_query_check(request, no_parameters, &err) ||
         spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
-        refuse(r, 400, &err);
+        registering_refuse(r, 400, &err);
     } else if (auth_register(ingest, request, &r->spec, &err)) {
         bearer_refuse(request, &err);
         registering_free(r);
     } else if (!ingest_ready(ingest)) {
         error_set(&err, "Kafka is away, or the subscribers are not read yet");
-        refuse(r, 503, &err);
+        registering_refuse(r, 503, &err);
     } else if (auth_registers_more(ingest, request, &err)) {
-        refuse(r, 403, &err);
+        registering_refuse(r, 403, &err);
     } else {
         snprintf(r->by, sizeof r->by, "%s", auth_registrant(ingest, request));
         make_missing(&r->spec);
-        http_request_on_gone(request, on_gone, r);
-        find_start(r);
+        http_request_on_gone(request, registering_on_gone, r);
+        registering_find_start(r);
     }
 }

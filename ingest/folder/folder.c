@@ -61,7 +61,7 @@ struct folder {
     int inotify;
 };
 
-static void look_again(struct folder *f, int64_t wait_ms) {
+static void folder_look_again(struct folder *f, int64_t wait_ms) {
     loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms);
 }
 
@@ -182,21 +182,22 @@ static void sort_files(struct folder *f) {
 /* --- from files to records */
 
 /* What is wrong with a file that is good in itself; one that is not has said so. */
-static void complain_of(struct subscriber_file *file, const char *error) {
+static void folder_complain_of(struct subscriber_file *file, const char *error) {
     if (!file->bad)
         complain(&file->complaint, "bad_subscriber_file", file->path, 0, error);
 }
 
-static void on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
+static void folder_on_registered(void *arg, enum registration_outcome outcome, const char *reason) {
     struct ingest *ingest = arg;
     if (outcome == REGISTRATION_FAILED)
         log_warn("subscriber_not_written", LOG_S("reason", reason));
     if (ingest->folder)
-        look_again(ingest->folder, SCAN_MS);
+        folder_look_again(ingest->folder, SCAN_MS);
 }
 
-static void begin(struct folder *f, const struct subscriber_file *file, int64_t start) {
-    registration_begin(f->ingest, &file->spec, file->path, "", "", start, on_registered, f->ingest);
+static void folder_begin(struct folder *f, const struct subscriber_file *file, int64_t start) {
+    registration_begin(f->ingest, &file->spec, file->path, "", "", start, folder_on_registered,
+                       f->ingest);
 }
 
 /* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is
@@ -206,7 +207,7 @@ struct lookup {
     char *path;
 };
 
-static void on_start(void *arg, const struct place *places, const struct error *refused) {
+static void folder_on_start(void *arg, const struct place *places, const struct error *refused) {
     struct lookup *l = arg;
     struct folder *f = l->ingest->folder;
     struct subscriber_file *file = NULL;
@@ -215,34 +216,34 @@ static void on_start(void *arg, const struct place *places, const struct error *
     if (file)
         file->asking = false;
     if (file && refused)
-        complain_of(file, refused->message);
+        folder_complain_of(file, refused->message);
     else if (file && file->good &&
              !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
-        begin(f, file, places[0].value);
+        folder_begin(f, file, places[0].value);
     free(l->path);
     free(l);
 }
 
-static void register_file(struct folder *f, struct subscriber_file *file) {
+static void folder_register_file(struct folder *f, struct subscriber_file *file) {
     const struct place place = place_of_spec(f->ingest, &file->spec);
     if (file->spec.from ==
         SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
-        begin(f, file, ingest_end(f->ingest));
+        folder_begin(f, file, ingest_end(f->ingest));
         return;
     }
     struct lookup *l = mem_zero(sizeof *l);
     *l = (struct lookup){.ingest = f->ingest,
                          .path = mem_copy_string(file->path, strlen(file->path))};
     file->asking = true;
-    places_resolve(f->ingest, &place, 1, on_start, l);
+    places_resolve(f->ingest, &place, 1, folder_on_start, l);
 }
 
-static void register_or_update(struct folder *f, struct subscriber_file *file,
-                               struct registry_entry *entry) {
+static void folder_register_or_update(struct folder *f, struct subscriber_file *file,
+                                      struct registry_entry *entry) {
     if (change_pending(f->ingest->changes, file->spec.id))
         return;
     if (!entry || !entry->known) {
-        register_file(f, file);
+        folder_register_file(f, file);
     } else if (!records_update(f->ingest, entry, &file->spec, file->path)) {
         file->generation = entry->generation;
         file->keys_offset = entry->keys_offset;
@@ -250,32 +251,34 @@ static void register_or_update(struct folder *f, struct subscriber_file *file,
 }
 
 /* Brings the log to what the file says. */
-static void put_file(struct folder *f, struct subscriber_file *file, struct registry_entry *entry) {
+static void folder_put_file(struct folder *f, struct subscriber_file *file,
+                            struct registry_entry *entry) {
     char error[SPEC_ID_BYTES_MAX + 64];
     if (file->asking)
         return;
     if (entry && entry->known && !entry->readable) {
-        complain_of(file, entry->faults[REGISTRY_SPEC].reason);
+        folder_complain_of(file, entry->faults[REGISTRY_SPEC].reason);
     } else if (registry_in_force(entry) && !registry_is_file(entry)) {
         snprintf(error, sizeof error, "id: %s was registered through the API", file->spec.id);
-        complain_of(file, error);
+        folder_complain_of(file, error);
     } else {
         if (!file->bad && (registry_in_force(entry) || file->spec.from == SPEC_FROM_END ||
                            file->spec.from == SPEC_FROM_BEGINNING))
             complaint_clear(&file->complaint);
-        register_or_update(f, file, entry);
+        folder_register_or_update(f, file, entry);
     }
 }
 
-static bool is_settled(const struct subscriber_file *file, const struct registry_entry *entry) {
+static bool folder_is_settled(const struct subscriber_file *file,
+                              const struct registry_entry *entry) {
     return entry && file->generation >= 0 && file->generation == entry->generation &&
            file->keys_offset == entry->keys_offset && (file->bad || !file->complaint.error);
 }
 
 /* Of several files with one id the one in force counts, else the first by name; the others are
  * named. */
-static struct subscriber_file *choose(struct subscriber_file **files, size_t count,
-                                      const struct registry_entry *entry) {
+static struct subscriber_file *folder_choose(struct subscriber_file **files, size_t count,
+                                             const struct registry_entry *entry) {
     if (entry && entry->readable && !entry->removed)
         for (size_t i = 0; i < count; i++)
             if (strcmp(entry->source, files[i]->path) == 0)
@@ -283,7 +286,7 @@ static struct subscriber_file *choose(struct subscriber_file **files, size_t cou
     return files[0];
 }
 
-static void put_all(struct folder *f) {
+static void folder_put_all(struct folder *f) {
     f->unsettled = false;
     for (size_t i = 0, count; i < f->by_id_count; i += count) {
         const char *id = f->by_id[i]->spec.id;
@@ -291,17 +294,17 @@ static void put_all(struct folder *f) {
              count++)
             ;
         struct registry_entry *entry = registry_find(f->ingest->registry, id);
-        if (count == 1 && is_settled(f->by_id[i], entry))
+        if (count == 1 && folder_is_settled(f->by_id[i], entry))
             continue;
         f->unsettled = true;
-        struct subscriber_file *chosen = choose(&f->by_id[i], count, entry);
+        struct subscriber_file *chosen = folder_choose(&f->by_id[i], count, entry);
         for (size_t j = i; j < i + count; j++) {
             char error[4200];
             snprintf(error, sizeof error, "id: %s is defined by %s already", id, chosen->path);
             if (f->by_id[j] != chosen)
-                complain_of(f->by_id[j], error);
+                folder_complain_of(f->by_id[j], error);
         }
-        put_file(f, chosen, entry);
+        folder_put_file(f, chosen, entry);
     }
 }
 
@@ -381,9 +384,9 @@ static void remove_orphans(struct folder *f) {
 
 /* --- the whole */
 
-static void scan(void *arg) {
+static void folder_scan(void *arg) {
     struct folder *f = arg;
-    look_again(f, SCAN_MS);
+    folder_look_again(f, SCAN_MS);
     if (!f->ingest->kafka_up)
         return;
     for (size_t i = 0; i < f->count; i++)
@@ -394,23 +397,23 @@ static void scan(void *arg) {
     f->version = registry_version(f->ingest->registry);
     sort_files(f);
     if (changed) {
-        put_all(f);
+        folder_put_all(f);
         remove_orphans(f);
     }
     if (f->orphans)
-        look_again(f, GONE_AFTER_MS);
+        folder_look_again(f, GONE_AFTER_MS);
 }
 
-static void on_inotify(void *arg, uint32_t events) {
+static void folder_on_inotify(void *arg, uint32_t events) {
     struct folder *f = arg;
     char ignored[4096];
     (void)events;
     while (read(f->inotify, ignored, sizeof ignored) > 0)
         ;
-    look_again(f, SETTLE_MS);
+    folder_look_again(f, SETTLE_MS);
 }
 
-static void put_error(const char *path, const struct complaint *c, struct buf *out) {
+static void folder_put_error(const char *path, const struct complaint *c, struct buf *out) {
     if (!c->error)
         return;
     json_put_object(out);
@@ -422,9 +425,9 @@ static void put_error(const char *path, const struct complaint *c, struct buf *o
 
 void folder_errors(const struct folder *f, struct buf *out) {
     for (size_t i = 0; i < f->count; i++)
-        put_error(f->directories[i].path, &f->directories[i].complaint, out);
+        folder_put_error(f->directories[i].path, &f->directories[i].complaint, out);
     for (const struct subscriber_file *file = f->files; file; file = file->hh.next)
-        put_error(file->path, &file->complaint, out);
+        folder_put_error(file->path, &file->complaint, out);
 }
 
 struct folder *folder_new(struct ingest *ingest) {
@@ -432,7 +435,7 @@ struct folder *folder_new(struct ingest *ingest) {
     struct folder *f = mem_zero(sizeof *f);
     f->ingest = ingest;
     f->inotify = -1;
-    loop_timer_init(&f->timer, scan, f);
+    loop_timer_init(&f->timer, folder_scan, f);
     f->count = paths->count;
     f->directories = mem_zero(f->count * sizeof *f->directories);
     for (size_t i = 0; i < f->count; i++)
@@ -441,8 +444,8 @@ struct folder *folder_new(struct ingest *ingest) {
         return f;
     f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (f->inotify >= 0)
-        loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, on_inotify, f);
-    look_again(f, 0); /* when the ingest has it */
+        loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, folder_on_inotify, f);
+    folder_look_again(f, 0); /* when the ingest has it */
     return f;
 }
 

@@ -38,7 +38,7 @@ static void page_free(struct page *page) {
     free(page);
 }
 
-static void answer(struct page *page, bool more) {
+static void page_answer(struct page *page, bool more) {
     json_end_list(&page->body);
     json_member_number(&page->body, "cursor", pull_reached(&page->pull));
     json_member_bool(&page->body, "more", more);
@@ -48,28 +48,28 @@ static void answer(struct page *page, bool more) {
     page_free(page);
 }
 
-static void abandon(struct pull *pull) {
+static void page_abandon(struct pull *pull) {
     pull_unavailable(pull);
     page_free((struct page *)pull);
 }
 
-static void lapse(struct pull *pull) {
+static void page_lapse(struct pull *pull) {
     bearer_lapsed(pull->request);
     page_free((struct page *)pull);
 }
 
-static void end(struct pull *pull) { page_free((struct page *)pull); }
+static void page_end(struct pull *pull) { page_free((struct page *)pull); }
 
 /* Its memory, from its first event on: a poll that waits holds none. */
-static void reserve(struct page *page) {
+static void page_reserve(struct page *page) {
     page->max = pull_piece_bytes(&page->pull, ANSWER_BYTES_MAX);
     http_answer_hold(page->pull.request, 2 * page->max); /* a buffer grows by doubling */
 }
 
 /* Adds an event; false when the answer would grow too large by it. */
-static bool add(struct page *page, const struct feed_event *event) {
+static bool page_add(struct page *page, const struct feed_event *event) {
     if (page->pull.count == 0)
-        reserve(page);
+        page_reserve(page);
     else if (page->body.len + event->stored.len + ANSWER_END_BYTES > page->max)
         return false;
     json_put_comma(&page->body);
@@ -77,27 +77,27 @@ static bool add(struct page *page, const struct feed_event *event) {
     return true;
 }
 
-static void at_end(struct page *page) {
+static void page_at_end(struct page *page) {
     if (page->pull.count == 0 && page->wait_until_ms > clock_ms()) {
         loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms);
         page->pull.ask_ms =
             0; /* at once when it is woken: what was published behind a revocation is not shown */
         pull_wait(&page->pull);
     } else {
-        answer(page, false);
+        page_answer(page, false);
     }
 }
 
 /* What stands before it is answered; the next call is told why there is no more. */
-static void at_newer(struct page *page) {
+static void page_at_newer(struct page *page) {
     if (page->pull.position > page->begin)
-        answer(page, true);
+        page_answer(page, true);
     else
-        abandon(&page->pull);
+        page_abandon(&page->pull);
 }
 
 /* Reads on until the page is whole, or something must be waited for. */
-static void go(struct pull *pull) {
+static void page_go(struct pull *pull) {
     struct page *page = (struct page *)pull;
     struct feed_event event;
     size_t began = page->body.len;
@@ -108,15 +108,15 @@ static void go(struct pull *pull) {
         if (result == PULL_LATER)
             return;
         if (result == PULL_END) {
-            at_end(page);
+            page_at_end(page);
             return;
         }
         if (result == PULL_NEWER) {
-            at_newer(page);
+            page_at_newer(page);
             return;
         }
-        if (!add(page, &event) || pull->count == pull->limit) {
-            answer(page, pull_has_more(pull));
+        if (!page_add(page, &event) || pull->count == pull->limit) {
+            page_answer(page, pull_has_more(pull));
             return;
         }
     }
@@ -124,17 +124,17 @@ static void go(struct pull *pull) {
 }
 
 /* Nothing came, or reading takes long. */
-static void on_over(void *arg) {
+static void page_on_over(void *arg) {
     struct page *page = arg;
     if (page->pull.waiter.woken)
         loop_timer_set(page->pull.ingest->loop, &page->over,
                        clock_ms() + READ_MS); /* something came after all */
     else if (page->pull.waiter.waiting)
-        answer(page, false);
+        page_answer(page, false);
     else if (page->pull.position == page->begin && pull_has_more(&page->pull))
-        abandon(&page->pull);
+        page_abandon(&page->pull);
     else
-        answer(page, pull_has_more(&page->pull));
+        page_answer(page, pull_has_more(&page->pull));
 }
 
 static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest,
@@ -142,13 +142,13 @@ static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest
     struct page *page = mem_zero(sizeof *page);
     pull_init(&page->pull, kind, ingest, request);
     page->pull.limit = LIMIT_DEFAULT;
-    loop_timer_init(&page->over, on_over, page);
+    loop_timer_init(&page->over, page_on_over, page);
     json_put_object(&page->body);
     json_member_list(&page->body, "events");
     return page;
 }
 
-static void begin(struct page *page) {
+static void page_begin(struct page *page) {
     int64_t over_ms = clock_ms() + READ_MS;
     loop_timer_set(page->pull.ingest->loop, &page->over,
                    page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
@@ -156,13 +156,14 @@ static void begin(struct page *page) {
     pull_begin(&page->pull);
 }
 
-static void refuse(struct page *page, const struct error *err) {
+static void page_refuse(struct page *page, const struct error *err) {
     pull_refuse(&page->pull, err);
     page_free(page);
 }
 
 void page_replay(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", go, abandon, lapse, end};
+    static const struct pull_kind kind = {"since_cursor", page_go, page_abandon, page_lapse,
+                                          page_end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     if (log_stream_accepted(request)) {
@@ -174,13 +175,13 @@ void page_replay(void *arg, struct http_request *request) {
     if (http_request_query_check(request, known, &err) ||
         pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
         pull_topics(pull, &err))
-        refuse(page, &err);
+        page_refuse(page, &err);
     else
-        begin(page);
+        page_begin(page);
 }
 
 void page_poll(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"cursor", go, abandon, lapse, end};
+    static const struct pull_kind kind = {"cursor", page_go, page_abandon, page_lapse, page_end};
     static const char *const known[] = {"cursor", "topics", "limit", "wait", NULL};
     struct error err;
     int64_t wait_s = WAIT_S_DEFAULT;
@@ -191,10 +192,10 @@ void page_poll(void *arg, struct http_request *request) {
         pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
         pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
         pull_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) || pull_topics(pull, &err)) {
-        refuse(page, &err);
+        page_refuse(page, &err);
         return;
     }
     page->wait_until_ms = clock_ms() + wait_s * 1000;
     http_request_watch(request);
-    begin(page);
+    page_begin(page);
 }

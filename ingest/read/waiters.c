@@ -17,7 +17,7 @@ struct waiters {
     struct loop_timer turn;
 };
 
-static void wake_some(void *arg) {
+static void waiters_wake_some(void *arg) {
     struct waiters *w = arg;
     for (int i = 0; i < WAKES_A_TURN && w->woken; i++) {
         struct waiter *waiter = w->woken;
@@ -33,7 +33,7 @@ struct waiters *waiters_new(struct loop *loop) {
     struct waiters *w = mem_zero(sizeof *w);
     w->loop = loop;
     w->match = match_new();
-    loop_timer_init(&w->turn, wake_some, w);
+    loop_timer_init(&w->turn, waiters_wake_some, w);
     return w;
 }
 
@@ -65,7 +65,7 @@ struct arrival {
     int64_t cursor;
 };
 
-static void mark(void *arg, struct match_member *member) {
+static void waiters_mark(void *arg, struct match_member *member) {
     struct arrival *arrival = arg;
     struct waiter *waiter = (struct waiter *)(void *)((char *)member -
                                                       offsetof(struct waiter, member));
@@ -79,7 +79,7 @@ static void mark(void *arg, struct match_member *member) {
 
 void waiters_appended(struct waiters *w, const struct feed_event *event) {
     struct arrival arrival = {w, event->cursor};
-    match_each(w->match, event->topic, mark, &arrival);
+    match_each(w->match, event->topic, waiters_mark, &arrival);
     if (w->woken && w->turn.slot == 0)
         loop_timer_set(w->loop, &w->turn, clock_ms());
 }

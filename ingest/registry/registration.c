@@ -26,25 +26,27 @@ struct registration {
     void *arg;
 };
 
-static void tell(struct registration *r, enum registration_outcome outcome, const char *reason) {
+static void registration_tell(struct registration *r, enum registration_outcome outcome,
+                              const char *reason) {
     void (*done)(void *, enum registration_outcome, const char *) = r->done;
     r->done = NULL;
     if (done)
         done(r->arg, outcome, reason);
 }
 
-static void end(struct registration *r, enum registration_outcome outcome, const char *reason) {
-    tell(r, outcome, reason);
+static void registration_end(struct registration *r, enum registration_outcome outcome,
+                             const char *reason) {
+    registration_tell(r, outcome, reason);
     change_drop(r->change);
     free(r);
 }
 
-static void on_late(void *arg) {
-    tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
+static void registration_on_late(void *arg) {
+    registration_tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
 }
 
 /* Its spec is in the log. */
-static void on_written(void *arg, const struct change_result *result) {
+static void registration_on_written(void *arg, const struct change_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     bool ours = entry && entry->readable && strcmp(entry->born, r->born) == 0;
@@ -55,20 +57,20 @@ static void on_written(void *arg, const struct change_result *result) {
                  LOG_N("generation", entry->generation), LOG_N("start", entry->start),
                  LOG_S("source", entry->source));
     if (result->fate != CHANGE_READ)
-        end(r, REGISTRATION_FAILED, result->reason);
+        registration_end(r, REGISTRATION_FAILED, result->reason);
     else if (ours)
-        end(r, REGISTRATION_IN_FORCE, NULL);
+        registration_end(r, REGISTRATION_IN_FORCE, NULL);
     else
-        end(r, REGISTRATION_TAKEN, "it was deleted again at once");
+        registration_end(r, REGISTRATION_TAKEN, "it was deleted again at once");
 }
 
 /* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is
  * registered. */
-static void on_claimed(void *arg, const struct change_result *result) {
+static void registration_on_claimed(void *arg, const struct change_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     if (result->fate != CHANGE_READ) {
-        end(r, REGISTRATION_FAILED, result->reason);
+        registration_end(r, REGISTRATION_FAILED, result->reason);
         return;
     }
     bool taken = registry_in_force(entry) || !claims_first(r->ingest->claims, r->id, r->born);
@@ -77,17 +79,18 @@ static void on_claimed(void *arg, const struct change_result *result) {
         r->change = NULL;
         if (entry && entry->known)
             records_delete(r->ingest, entry);
-        change_send(change, on_late, on_written, r);
+        change_send(change, registration_on_late, registration_on_written, r);
         return;
     }
     claims_drop(r->ingest, r->id, r->born);
-    end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
-        taken ? "another was first" : "Kafka did not confirm it in time");
+    registration_end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
+                     taken ? "another was first" : "Kafka did not confirm it in time");
 }
 
-static struct change *make_change(const struct registration *r, const struct spec *spec,
-                                  const char *source, const char *by, const char *token_hash,
-                                  int64_t start) {
+static struct change *registration_make_change(const struct registration *r,
+                                               const struct spec *spec, const char *source,
+                                               const char *by, const char *token_hash,
+                                               int64_t start) {
     char claim[CLAIMS_KEY_BYTES];
     struct change *change = change_new(r->ingest, r->id, "", -1);
     struct subscriber_record record = {.start = start, .spec = *spec};
@@ -113,11 +116,11 @@ struct registration *registration_begin(
     *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};
     snprintf(r->id, sizeof r->id, "%s", spec->id);
     uuid_v4(r->born);
-    r->change = make_change(r, spec, source, by, token_hash, start);
+    r->change = registration_make_change(r, spec, source, by, token_hash, start);
     claims_key(r->id, r->born, claim);
     struct change *change = change_new(ingest, r->id, "", -1);
     change_add(change, claim, span_of("{\"v\":1}"));
-    change_send(change, on_late, on_claimed, r);
+    change_send(change, registration_on_late, registration_on_claimed, r);
     return r;
 }
 
