@@ -79,6 +79,7 @@ class Publisher(threading.Thread):
 @dataclasses.dataclass
 class Receipt:
     at: float
+    gone: bool  # its sender did not wait any more when it was read
     cursor: int
     attempt: int
     job: str
@@ -117,7 +118,7 @@ class Subscriber:
         if "X-ESS-Cursor" not in request.headers:  # a test delivery
             return Answer(cut=self.silent, delay=2 * self.silent)
         answer = Answer(delay=3, cut=True) if self.silent else self.choose(request.cursor, int(request.headers["X-ESS-Attempt"]))
-        self.receipts.append(Receipt(request.at, request.cursor, int(request.headers["X-ESS-Attempt"]), request.headers["X-ESS-Replay"],
+        self.receipts.append(Receipt(request.at, request.gone, request.cursor, int(request.headers["X-ESS-Attempt"]), request.headers["X-ESS-Replay"],
                                      request.headers["webhook-id"], request.body, 0 if answer.cut else answer.status))
         return answer
 

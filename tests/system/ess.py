@@ -23,6 +23,7 @@ import pathlib
 import random
 import re
 import signal
+import select
 import socket
 import socketserver
 import ssl
@@ -189,12 +190,14 @@ class CA:
 
 @dataclasses.dataclass
 class Request:
-    """A webhook as it arrived. `at` is when its headers were read, of time.monotonic(): before any answer."""
+    """A webhook as it arrived. `at` is when its headers were read, of time.monotonic(): before any answer.
+    `gone`: its sender had closed the connection by then, so `at` says nothing of when it was sent."""
     at: float
     path: str
     headers: http.client.HTTPMessage
     body: bytes
     connection: int  # which of the receiver's connections brought it
+    gone: bool = False
 
     @property
     def json(self):
@@ -224,14 +227,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().setup()
         self.number = next(self.numbers)
 
+    def sender_is_gone(self):
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def do_POST(self):
         at = time.monotonic()
+        gone = self.sender_is_gone()
         length = int(self.headers["Content-Length"])
         body = self.rfile.read(length)
         if len(body) < length:  # who sent it was killed: no webhook has arrived
             self.close_connection = True
             return
-        answer = self.server.receiver.take(Request(at, self.path, self.headers, body, self.number))
+        answer = self.server.receiver.take(Request(at, self.path, self.headers, body, self.number, gone))
         if answer is None:
             self.close_connection = True
             return
