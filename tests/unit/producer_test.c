@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "feed_world.h"
 
@@ -147,6 +149,37 @@ static void one_that_goes_fatal_while_idle_is_replaced_too(void **state) {
     assert_int_equal(check_reports(count), 2);
 }
 
+/* Of those that are sent once the last one was reported, one is written. */
+static bool wrote_again(void *arg) {
+    (void)arg;
+    if (producer_pending(producer))
+        return false;
+    if (count > 1 && sent[count - 1].fate == PRODUCER_WRITTEN)
+        return true;
+    send_one();
+    return false;
+}
+
+static void a_handle_that_gets_no_descriptor_is_made_again(void **state) {
+    struct rlimit usual, none;
+    size_t once = 1;
+    (void)state;
+    assert_true(send_one());
+    run_until(&world, all_reported, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    int lowest = dup(STDIN_FILENO); /* below it, all are taken */
+    close(lowest);
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    producer_break(producer);
+    run_until(&world, was_replaced, &once);
+    assert_false(send_one()); /* there was none for its successor */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    run_until(&world, wrote_again, NULL);
+    assert_int_equal(check_reports(count), 2);
+}
+
 static void while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on(void **state) {
     size_t once = 1, twice = 2;
     (void)state;
@@ -256,6 +289,7 @@ int main(void) {
             a_handle_that_goes_fatal_is_replaced_and_nothing_is_reported_twice_or_never, begin,
             end),
         cmocka_unit_test_setup_teardown(one_that_goes_fatal_while_idle_is_replaced_too, begin, end),
+        cmocka_unit_test_setup_teardown(a_handle_that_gets_no_descriptor_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(
             while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on, begin, end),
         cmocka_unit_test_setup_teardown(what_waits_is_bounded, begin, end),
