@@ -35,6 +35,8 @@ static const struct kafka_setting common[] = {
     {"reconnect.backoff.ms", "50"}, /* a broker that comes back is found within a second */
     {"reconnect.backoff.max.ms", "1000"},
     {"topic.metadata.propagation.max.ms", "5000"},
+    {"socket.timeout.ms", "5000"}, /* a connection to a broker that hangs is given up, and the
+                                      partitions' new leaders are asked for */
     {NULL, NULL},
 };
 

@@ -198,8 +198,6 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         {"enable.idempotence", "true"},
         {"linger.ms", "0"},
         {"message.timeout.ms", timeout},
-        {"socket.timeout.ms", "5000"}, /* then a hung connection is given up, and what was under way
-                                          is sent again by the next */
         {"queue.buffering.max.kbytes",
          "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
         {"queue.buffering.max.messages", "10000000"},

@@ -98,9 +98,13 @@ class Broker:
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists())
 
-    def freeze(self):
-        """SIGSTOP. A process's threads stop one after the other, and may answer until then: returns when all have."""
-        self.frozen = self.pids()
+    def leader(self, topic, partition=0):
+        """The number of the broker that leads it."""
+        return self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+
+    def freeze(self, number=None):
+        """SIGSTOP of all, or of one. A process's threads stop one after the other, and may answer until then: returns when all have."""
+        self.frozen = [int((self.folder / f"broker-{number}/pid").read_text())] if number else self.pids()
         for pid in self.frozen:
             os.kill(pid, signal.SIGSTOP)
             wait_for(lambda: all("T (stopped)" in (task / "status").read_text() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()))
