@@ -10,6 +10,7 @@ enum {
     PAUSE_MAX_MS = 10000,
     HOLD_MIN_MS = 1000,
     HOLD_MAX_MS = 10000,
+    QUIET_MS = 30000, /* every sender that is held tries again sooner */
     LOG_PERIOD_MS = 30000
 };
 
@@ -41,13 +42,44 @@ static void fault_on_probe_due(void *arg) {
     capacity_probe(&d->capacity);
 }
 
-void fault_init(struct dispatcher *d) { loop_timer_init(&d->fault.probe, fault_on_probe_due, d); }
+/* Opens the places again. */
+static void fault_open(struct dispatcher *d) {
+    struct fault *f = &d->fault;
+    if (!f->probe.slot)
+        return;
+    loop_timer_clear(d->loop, &f->probe);
+    capacity_close(&d->capacity, false);
+}
+
+static void fault_end(struct dispatcher *d) {
+    struct fault *f = &d->fault;
+    fault_open(d);
+    loop_timer_clear(d->loop, &f->quiet);
+    log_info("deliveries_go_on", LOG_S("after", kinds[f->kind].reason));
+    f->kind = WEBHOOK_NO_FAULT;
+}
+
+/* No attempt has met the fault for a while and none is under way, so nothing is left to send:
+ * nobody would ever prove that the fault is over. */
+static void fault_on_quiet(void *arg) {
+    struct dispatcher *d = arg;
+    if (d->capacity.in_flight)
+        loop_timer_set(d->loop, &d->fault.quiet, clock_ms() + QUIET_MS);
+    else
+        fault_end(d);
+}
+
+void fault_init(struct dispatcher *d) {
+    loop_timer_init(&d->fault.probe, fault_on_probe_due, d);
+    loop_timer_init(&d->fault.quiet, fault_on_quiet, d);
+}
 
 static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
     struct fault *f = &d->fault;
     int64_t held_back, now_ms = clock_ms();
     f->kind = kind;
     f->count[kind]++;
+    loop_timer_set(d->loop, &f->quiet, now_ms + QUIET_MS);
     if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
         log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason),
                  LOG_N("held_back", held_back));
@@ -58,18 +90,11 @@ static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
     loop_timer_set(d->loop, &f->probe, now_ms + f->pause_ms);
 }
 
-/* Whatever gets through opens the places again. Only a new connection shows that the fault is over.
- */
+/* An attempt got through. Only a new connection proves that the fault is over. */
 static void fault_pass(struct dispatcher *d, bool connected) {
-    struct fault *f = &d->fault;
-    if (f->probe.slot) {
-        loop_timer_clear(d->loop, &f->probe);
-        capacity_close(&d->capacity, false);
-    }
-    if (f->kind && connected) {
-        log_info("deliveries_go_on", LOG_S("after", kinds[f->kind].reason));
-        f->kind = WEBHOOK_NO_FAULT;
-    }
+    fault_open(d);
+    if (d->fault.kind && connected)
+        fault_end(d);
 }
 
 bool fault_judge(struct dispatcher *d, const struct webhook_result *result) {

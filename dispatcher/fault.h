@@ -13,9 +13,11 @@
 struct dispatcher;
 
 struct fault {
-    enum webhook_fault kind; /* the newest; until a new connection is made */
+    enum webhook_fault kind; /* the newest; until a new connection is made, or nothing is sent for
+                              * half a minute */
     int64_t pause_ms;
     struct loop_timer probe; /* set while the places are closed */
+    struct loop_timer quiet; /* set while there is a fault */
     struct log_limit log;
     uint64_t count[WEBHOOK_FAULTS];
 };
