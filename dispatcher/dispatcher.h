@@ -81,7 +81,7 @@ struct dispatcher {
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
     uint64_t foreign_records;
-    struct log_limit newer_warning, crowded_warning;
+    struct log_limit newer_warning, crowded_warning, removal_warning;
     struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
 };
 

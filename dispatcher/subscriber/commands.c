@@ -21,7 +21,7 @@
 #include "dispatcher/subscriber/subscribers.h"
 #include "dispatcher/subscriber/test_delivery.h"
 
-enum { AGAIN_MS = 1000 };
+enum { AGAIN_MS = 1000, WARN_PERIOD_MS = 30000 };
 
 struct pending_command {
     int64_t offset;
@@ -69,7 +69,20 @@ struct removal {
     int64_t offset; /* of the command */
 };
 
-/* One that stays is void for its offset, and goes with the next token that is read. */
+/* One that stays is void for its offset, and goes with the next token that is read. Where there is
+ * no subscriber any more, nothing but the timer would try again. */
+static void note_not_removed(struct subscriber *s, struct pending_command *c, const char *reason) {
+    struct dispatcher *d = s->dispatcher;
+    int64_t held_back, now_ms = clock_ms();
+    c->going = false;
+    if (!s->listed)
+        loop_timer_set(d->loop, &s->commands_due, now_ms + AGAIN_MS);
+    if (log_limit_pass(&d->removal_warning, now_ms, WARN_PERIOD_MS, &held_back))
+        log_warn("command_not_removed", LOG_S("subscriber", s->id),
+                 LOG_S("topic", d->subscribers_topic), LOG_N("generation", c->offset),
+                 LOG_S("reason", reason), LOG_N("held_back", held_back));
+}
+
 static void on_removed(struct append *append, const struct producer_report *report) {
     struct removal *r = (struct removal *)append;
     struct subscriber *s = subscribers_find(r->dispatcher->subscribers, r->id);
@@ -77,7 +90,7 @@ static void on_removed(struct append *append, const struct producer_report *repo
     if (s && report->fate != PRODUCER_WRITTEN) {
         DL_FOREACH(s->commands, c) {
             if (c->offset == r->offset)
-                c->going = false;
+                note_not_removed(s, c, report->reason);
         }
     }
     free(r);
@@ -93,8 +106,10 @@ static void remove_record(struct subscriber *s, struct pending_command *c) {
     const struct producer_record record = {
         .topic = d->subscribers_topic, .partition = s->partition, .key = {c->key.data, c->key.len}};
     c->going = producer_send(d->producer, &record, &removal->append, &err) == 0;
-    if (!c->going)
-        free(removal);
+    if (c->going)
+        return;
+    free(removal);
+    note_not_removed(s, c, err.message);
 }
 
 static bool stands_in(const int64_t *offsets, int64_t count, int64_t offset) {

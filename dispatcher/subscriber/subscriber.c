@@ -44,7 +44,13 @@ int64_t subscriber_oldest_ms(const struct subscriber *s) {
     return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->oldest_ms;
 }
 
-static void on_commands_due(void *arg) { commands_apply(arg); }
+static void on_commands_due(void *arg) {
+    struct subscriber *s = arg;
+    if (s->listed)
+        commands_apply(s);
+    else
+        commands_erase(s);
+}
 
 /* The job that ran has done all of it, or the next one could not be begun. */
 static void on_job_due(void *arg) {
@@ -83,6 +89,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
 
 void subscriber_free(struct subscriber *s) {
     subscriber_stop(s, false);
+    loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     log_proof_forget(&s->log_proof);
     if (s->has_record)
         spec_fini(&s->record.spec);

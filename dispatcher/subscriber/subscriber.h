@@ -40,6 +40,7 @@ struct subscriber {
     /* its records */
     bool has_record, has_keys;
     bool deleted; /* its newest spec is a tombstone */
+    bool listed;  /* a spec was read, and is no tombstone */
     struct unreadable unreadable[UNREADABLE_RECORDS];
     bool blocked;      /* its token cannot be read: it waits */
     bool want_blocked; /* likewise its wanted state, which may say that it is paused */

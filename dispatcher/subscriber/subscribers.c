@@ -52,12 +52,31 @@ static void drop(struct subscribers *all, struct subscriber *s) {
 }
 
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
- * anyway.) */
+ * anyway.) Its commands stay known, without a subscriber, until their tombstones were read back. */
 static void bury(struct subscribers *all, struct subscriber *s) {
+    char id[SPEC_ID_BYTES_MAX + 1];
+    int32_t partition = s->partition;
+    memcpy(id, s->id, sizeof id);
     commands_erase(s);
     if (s->token && !s->erased)
         progress_erase(s);
+    struct pending_command *left = s->commands;
+    s->commands = NULL;
     drop(all, s);
+    if (left)
+        find_or_add(all, id, partition)->commands = left;
+}
+
+/* Commands without a subscriber: it was deleted, and compaction may have taken the spec's
+ * tombstone already. */
+static void erase_orphans(struct subscriber *s) {
+    if (!s->listed)
+        commands_erase(s);
+}
+
+static bool is_empty(const struct subscriber *s) {
+    return !s->listed && !s->commands && !s->token && !s->has_keys &&
+           !s->unreadable[UNREADABLE_KEYS].value.len;
 }
 
 /* Its spec is gone from the log. Who takes its id next may have a token there already, which was
@@ -67,6 +86,7 @@ static void remove_spec(struct subscribers *all, struct subscriber *s) {
     subscriber_stop(s, false);
     subscriber_clear_record(s);
     s->deleted = true;
+    s->listed = false;
     if (!partitions_may_write(all->dispatcher->partitions, s->partition))
         return;
     if (ran && !s->token)
@@ -166,6 +186,7 @@ static void read_spec(struct subscribers *all, const char *id, const struct tabl
     }
     s = find_or_add(all, id, record->partition);
     s->deleted = false;
+    s->listed = true;
     if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer,
                                     NULL, &err) == 0) {
         note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
@@ -215,6 +236,11 @@ static void read_command(struct subscribers *all, const char *id,
         return;
     commands_read(s, record->key, record->value, record->offset);
     commands_apply(s);
+    if (!partitions_started(all->dispatcher->partitions, s->partition))
+        return;
+    erase_orphans(s);
+    if (is_empty(s))
+        drop(all, s);
 }
 
 /* What cannot be read may say anything: its subscriber waits, and the record stays. */
@@ -329,6 +355,7 @@ void subscribers_start(struct subscribers *all, int32_t partition) {
         subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
         if (s->choice.rewrite)
             progress_rewrite(s);
+        erase_orphans(s);
     }
 }
 
@@ -349,6 +376,7 @@ void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite
         follow_another_owner(s);
         if (rewrite)
             progress_rewrite(s);
+        erase_orphans(s);
         if (!s->running)
             continue;
         throttle_fill(&s->throttle, window_ms);

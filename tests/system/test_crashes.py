@@ -448,6 +448,32 @@ def test_commands_to_one_that_is_deleted_before_they_are_read_leave_the_log_with
     wait_for(lambda: not tokens_left(ess, "gone"))
 
 
+def test_commands_of_nobody_leave_the_log_as_soon_as_kafka_takes_it(ess):
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    registration = json.dumps({"id": "gone", "url": "https://vendor.example/", "topics": ["a"]})
+    assert ingest.post(registration, "/register").status == 201
+    dispatcher.wait_line("subscriber_started", subscriber="gone")
+    dispatcher.term()
+    assert ingest.request("POST", "/ess/subscribers/gone/rewind", '{"cursor":0}').status == 202
+    command = next(record for record in ess.records("subscribers") if b"/cmd/" in record.key())
+    assert ingest.request("DELETE", "/ess/subscribers/gone").status == 202
+    ess.broker.alter_topic(ess.topic("subscribers"), max_message_bytes="10")
+    dispatcher.start(ready=False)
+    assert "too large" in dispatcher.wait_line("command_not_removed", subscriber="gone")["reason"].lower()
+    ess.broker.alter_topic(ess.topic("subscribers"), max_message_bytes="1048588")
+    wait_for(lambda: not commands_left(ess))
+    late = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    for restart in (False, True):  # one that comes after the spec's tombstone, to a dispatcher that runs, or before it starts
+        if restart:
+            dispatcher.term()
+        late.produce(ess.topic("subscribers"), command.value(), command.key(), command.partition())
+        assert late.flush(30) == 0
+        if restart:
+            assert commands_left(ess)
+            dispatcher.start()
+        wait_for(lambda: not commands_left(ess))
+
+
 def tokens_left(ess, id):
     return [record for record in ess.records("tokens") if record.key() == id.encode()][-1].value()
 
