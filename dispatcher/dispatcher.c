@@ -45,3 +45,16 @@ void dispatcher_start_over(struct dispatcher *d, const char *reason) {
               LOG_N("pause_ms", pause_until(&d->restarts, now_ms) - now_ms));
     loop_timer_set(d->loop, &d->restart_due, clock_ms());
 }
+
+enum { BAD_RECORDS_PERIOD_MS = 60 * 1000, BAD_RECORDS_SAID_MAX = 20 };
+
+void dispatcher_bad_record(struct dispatcher *d, const char *topic, int32_t partition,
+                           int64_t offset, const char *id, const char *reason) {
+    int64_t held_back;
+    d->bad_records++;
+    if (log_burst_pass(&d->bad_records_said, clock_ms(), BAD_RECORDS_PERIOD_MS,
+                       BAD_RECORDS_SAID_MAX, &held_back))
+        log_error("bad_record", LOG_S("topic", topic), LOG_N("partition", partition),
+                  LOG_N("offset", offset), LOG_S("subscriber", id), LOG_S("reason", reason),
+                  LOG_N("held_back", held_back));
+}

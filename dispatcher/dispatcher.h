@@ -80,13 +80,18 @@ struct dispatcher {
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
-    uint64_t foreign_records;
+    uint64_t foreign_records, bad_records;
+    struct log_burst bad_records_said;
     struct log_limit newer_warning, crowded_warning, removal_warning;
     struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
 };
 
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
+/* A record about subscriber `id` cannot be read: counts it, and says it, of a flood the first ones
+ * of a minute. */
+void dispatcher_bad_record(struct dispatcher *d, const char *topic, int32_t partition,
+                           int64_t offset, const char *id, const char *reason);
 /* The log is not the one it was: forgets all and begins as at the start, from the loop. May be
  * called from any callback. */
 void dispatcher_start_over(struct dispatcher *d, const char *reason);

@@ -79,6 +79,9 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_compacted_total", "counter",
                    "Events that compaction took while they waited for another attempt.");
     metrics_value(out, "ess_compacted_total", "", (double)d->compacted);
+    metrics_family(out, "ess_bad_records_total", "counter",
+                   "Records about subscribers that cannot be read.");
+    metrics_value(out, "ess_bad_records_total", "", (double)d->bad_records);
     metrics_family(out, "ess_delivery_seconds", "histogram", "Duration of attempts.");
     metrics_histogram(out, "ess_delivery_seconds", "", &d->delivery_seconds);
     metrics_family(out, "ess_end_to_end_seconds", "histogram",

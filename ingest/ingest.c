@@ -48,3 +48,16 @@ void ingest_start_over(struct ingest *ingest, const char *reason) {
     ingest->starting_over = true;
     loop_timer_set(ingest->loop, &ingest->restart, now_ms);
 }
+
+enum { BAD_RECORDS_PERIOD_MS = 60 * 1000, BAD_RECORDS_SAID_MAX = 20 };
+
+void ingest_bad_record(struct ingest *ingest, const char *topic, int32_t partition, int64_t offset,
+                       const char *id, const char *reason) {
+    int64_t held_back;
+    ingest->bad_records++;
+    if (log_burst_pass(&ingest->bad_records_said, clock_ms(), BAD_RECORDS_PERIOD_MS,
+                       BAD_RECORDS_SAID_MAX, &held_back))
+        log_error("bad_record", LOG_S("topic", topic), LOG_N("partition", partition),
+                  LOG_N("offset", offset), LOG_S("subscriber", id), LOG_S("reason", reason),
+                  LOG_N("held_back", held_back));
+}

@@ -71,7 +71,8 @@ struct ingest {
     int64_t max_event; /* largest data of one event: ingest.max_event, or less where the topic takes
                           less */
     int64_t acknowledged; /* the highest cursor that a delivery report gave */
-    uint64_t foreign_records, newer_events;
+    uint64_t foreign_records, newer_events, bad_records;
+    struct log_burst bad_records_said;
     struct log_limit crowded_warning;
     struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
 };
@@ -96,6 +97,11 @@ void ingest_stop(struct ingest *ingest);
 enum { INGEST_REFUSED_STATUS = 1 };
 /* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
 void ingest_refuse(struct ingest *ingest, const char *event, const char *reason);
+
+/* A record about subscriber `id` cannot be read: counts it, and says it, of a flood the first ones
+ * of a minute. */
+void ingest_bad_record(struct ingest *ingest, const char *topic, int32_t partition, int64_t offset,
+                       const char *id, const char *reason);
 
 /* The log is not the one it was: forgets all and begins as at the start. May be called from any
  * callback. */

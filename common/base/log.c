@@ -150,3 +150,18 @@ bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms,
     limit->next_ms = now_ms + period_ms;
     return true;
 }
+
+bool log_burst_pass(struct log_burst *burst, int64_t now_ms, int64_t period_ms, int most,
+                    int64_t *held_back) {
+    *held_back = 0;
+    if (now_ms >= burst->until_ms) {
+        *held_back = burst->held_back;
+        *burst = (struct log_burst){.until_ms = now_ms + period_ms};
+    }
+    if (burst->passed == most) {
+        burst->held_back++;
+        return false;
+    }
+    burst->passed++;
+    return true;
+}

@@ -62,4 +62,13 @@ struct log_limit {
 };
 bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms, int64_t *held_back);
 
+/* The same for failures of which each names another thing: `most` lines a period. */
+struct log_burst {
+    int64_t until_ms;
+    int passed;
+    int64_t held_back;
+};
+bool log_burst_pass(struct log_burst *burst, int64_t now_ms, int64_t period_ms, int most,
+                    int64_t *held_back);
+
 #endif

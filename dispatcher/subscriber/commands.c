@@ -301,9 +301,8 @@ static void note_unreadable(struct subscriber *s, const struct pending_command *
     for (int64_t i = 0; i < s->outcomes_count; i++)
         if (s->outcomes[i].generation == c->offset)
             return;
-    log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic),
-              LOG_N("partition", s->partition), LOG_N("offset", c->offset),
-              LOG_S("subscriber", s->id), LOG_S("reason", err->message));
+    dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition, c->offset,
+                          s->id, err->message);
     commands_note(s, c->offset, "unknown", outcome, err->message, -1);
     progress_made(s);
 }

@@ -102,18 +102,16 @@ static void bury_deleted(struct subscribers *all, int32_t partition) {
     }
 }
 
-static void log_bad(const struct table_record *record, const char *id, const struct error *err) {
-    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
-              LOG_N("offset", record->offset), LOG_S("subscriber", id),
-              LOG_S("reason", err->message));
+static void note_bad(struct dispatcher *d, const struct table_record *record, const char *id,
+                     const struct error *err) {
+    dispatcher_bad_record(d, record->topic, record->partition, record->offset, id, err->message);
 }
 
 static void say_unreadable(struct subscriber *s) {
     for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
         if (u->reason)
-            log_error("bad_record", LOG_S("topic", s->dispatcher->subscribers_topic),
-                      LOG_N("partition", s->partition), LOG_N("offset", u->offset),
-                      LOG_S("subscriber", s->id), LOG_S("reason", u->reason));
+            dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition,
+                                  u->offset, s->id, u->reason);
         free(u->reason);
         u->reason = NULL;
     }
@@ -246,7 +244,7 @@ static void read_command(struct subscribers *all, const char *id,
 /* What cannot be read may say anything: its subscriber waits, and the record stays. */
 static void block(struct subscriber *s, const struct table_record *record,
                   const struct error *err) {
-    log_bad(record, s->id, err);
+    note_bad(s->dispatcher, record, s->id, err);
     subscriber_stop(s, false);
     subscriber_keep_token(s, (struct span){NULL, 0});
     s->blocked = true;
@@ -327,7 +325,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     int32_t partition = kafka_partition_of(id, d->genesis.subscriber_partitions);
     if (partition != record->partition) {
         error_set(&err, "it belongs into partition %d", (int)partition);
-        log_bad(record, id, &err);
+        note_bad(d, record, id, &err);
         return;
     }
     if (kind == SUBSCRIBER_KEY_SPEC && token)

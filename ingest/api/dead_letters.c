@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "common/base/clock.h"
 #include "common/json/writer.h"
 #include "common/kafka/range.h"
 #include "common/model/dead_letter.h"
@@ -24,6 +25,7 @@ enum {
     ANSWER_BYTES_MAX = 8 * 1024 * 1024,
     AT_ONCE_MAX = 4,
     RETRY_AFTER_S = 1,
+    PATIENCE_MS = 20000
 };
 
 /* One dead letter as it is shown. */
@@ -36,7 +38,8 @@ struct letter {
 struct dead_letter_search {
     struct dead_letter_search *prev, *next; /* of all that are under way */
     struct ingest *ingest;
-    struct http_request *request; /* NULL: its client has gone */
+    struct http_request *request; /* NULL: its client has gone, or was answered */
+    struct loop_timer timer;
     char id[SPEC_ID_BYTES_MAX + 1], born[37];
     int64_t before; /* offset: only those below */
     int64_t limit;
@@ -167,6 +170,7 @@ static void done(void *arg) {
     struct dead_letter_search *s = arg;
     struct buf body = {0};
     DL_DELETE(s->ingest->dead_letter_searches, s);
+    loop_timer_clear(s->ingest->loop, &s->timer);
     if (s->request && s->result) {
         http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
     } else if (s->request) {
@@ -188,6 +192,16 @@ static void done(void *arg) {
 
 static void on_gone(void *arg) {
     struct dead_letter_search *s = arg;
+    s->request = NULL;
+}
+
+/* The thread hangs, or has no turn on a busy machine: its client does not wait for it. */
+static void on_late(void *arg) {
+    struct dead_letter_search *s = arg;
+    struct error err;
+    error_set(&err, "the dead letters were not read in time");
+    if (s->request)
+        http_problem(s->request, 503, &err, NULL, RETRY_AFTER_S);
     s->request = NULL;
 }
 
@@ -224,5 +238,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     http_request_on_gone(request, on_gone, s);
     http_answer_hold(request, ANSWER_BYTES_MAX);
     DL_APPEND(ingest->dead_letter_searches, s);
+    loop_timer_init(&s->timer, on_late, s);
+    loop_timer_set(ingest->loop, &s->timer, clock_ms() + PATIENCE_MS);
     loop_task(ingest->loop, work, done, s);
 }

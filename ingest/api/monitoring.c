@@ -73,6 +73,9 @@ void monitoring_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_foreign_records_total", "counter",
                    "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);
+    metrics_family(&out, "ess_bad_records_total", "counter",
+                   "Records about subscribers that cannot be read.");
+    metrics_value(&out, "ess_bad_records_total", "", (double)ingest->bad_records);
     monitoring_subscribers(ingest, &out);
     metrics_process(&out);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);

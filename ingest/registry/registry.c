@@ -113,9 +113,8 @@ void registry_spec(const struct registry_entry *entry, struct spec *spec) {
 static void say_bad(const struct registry *r, const struct registry_entry *entry,
                     enum registry_record kind) {
     int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
-    log_error("bad_record", LOG_S("topic", r->topics[0]), LOG_N("partition", partition),
-              LOG_N("offset", entry->faults[kind].offset), LOG_S("subscriber", entry->id),
-              LOG_S("reason", entry->faults[kind].reason));
+    ingest_bad_record(r->ingest, r->topics[0], partition, entry->faults[kind].offset, entry->id,
+                      entry->faults[kind].reason);
 }
 
 /* While the topics are first read it is not said yet: a newer record may take its place, as after a
@@ -281,17 +280,15 @@ static void on_record(void *arg, const struct table_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
     if (record->topic == r->topics[1])
-        subscriber_status_read(r->ingest->statuses, record);
+        subscriber_status_read(r->ingest, record);
     else if (kind == SUBSCRIBER_KEY_CHECK)
         read_check(r, record);
     else if (kind != SUBSCRIBER_KEY_OTHER &&
              kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
         read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
-        log_error("bad_record", LOG_S("topic", record->topic),
-                  LOG_N("partition", record->partition), LOG_N("offset", record->offset),
-                  LOG_S("subscriber", id),
-                  LOG_S("reason", "it belongs into another partition, so nobody reads it"));
+        ingest_bad_record(r->ingest, record->topic, record->partition, record->offset, id,
+                          "it belongs into another partition, so nobody reads it");
 }
 
 static void on_loaded(void *arg) {

@@ -73,25 +73,24 @@ static struct held *find_or_add(struct subscriber_statuses *s, const char *id) {
 
 /* --- reading */
 
-static void note_bad(struct held *held, const struct table_record *record, const char *reason) {
+static void note_bad(struct ingest *ingest, struct held *held, const struct table_record *record,
+                     const char *reason) {
     struct buf text = {0};
-    log_error("bad_record", LOG_S("topic", record->topic), LOG_N("partition", record->partition),
-              LOG_N("offset", record->offset), LOG_S("subscriber", held->id),
-              LOG_S("reason", reason));
+    ingest_bad_record(ingest, record->topic, record->partition, record->offset, held->id, reason);
     buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
                record->topic, (int)record->partition, record->offset, reason);
     free(held->bad);
     held->bad = buf_detach(&text, NULL);
 }
 
-static void read_token(struct subscriber_statuses *s, const char *id,
-                       const struct table_record *record) {
+static void read_token(struct ingest *ingest, const char *id, const struct table_record *record) {
+    struct subscriber_statuses *s = ingest->statuses;
     struct token token;
     struct error err;
     bool newer;
     struct held *held = find_or_add(s, id);
     if (token_from_json(&token, record->value, &newer, &err)) {
-        note_bad(held, record, err.message);
+        note_bad(ingest, held, record, err.message);
         return;
     }
     free(held->bad);
@@ -105,7 +104,8 @@ static void read_token(struct subscriber_statuses *s, const char *id,
     token_fini(&token);
 }
 
-void subscriber_status_read(struct subscriber_statuses *s, const struct table_record *record) {
+void subscriber_status_read(struct ingest *ingest, const struct table_record *record) {
+    struct subscriber_statuses *s = ingest->statuses;
     char id[SPEC_ID_BYTES_MAX + 1];
     if (span_equal(record->key, claim_key())) {
         s->newest_claim[record->partition] = record->offset;
@@ -115,7 +115,7 @@ void subscriber_status_read(struct subscriber_statuses *s, const struct table_re
         kafka_partition_of(id, s->partitions) != record->partition)
         return;
     if (record->value.data)
-        read_token(s, id, record);
+        read_token(ingest, id, record);
     else if (find(s, id))
         drop(s, find(s, id));
 }

@@ -18,8 +18,7 @@ struct subscriber_statuses *subscriber_status_new(int32_t partitions);
 void subscriber_status_free(struct subscriber_statuses *statuses); /* NULL is allowed */
 
 /* A record of ess.tokens, in the order of its partition. */
-void subscriber_status_read(struct subscriber_statuses *statuses,
-                            const struct table_record *record);
+void subscriber_status_read(struct ingest *ingest, const struct table_record *record);
 
 /* The subscriber's token of its present registration; the caller's: token_fini. False: there is
  * none so far. */

@@ -121,6 +121,19 @@ def test_records_of_others_are_skipped_counted_and_said_once(ess):
         assert len(daemon.lines("foreign_record")) == 1
 
 
+def test_a_flood_of_records_that_cannot_be_read_is_counted_and_a_few_are_said(ess):
+    ess.allow("bad_record")
+    both = [ess.ingest(), ess.dispatcher()]
+    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
+    for n in range(60):
+        for partition in (0, 1):  # one of them is not the id's
+            producer.produce(ess.topic("subscribers"), b"not of ESS", f"flood-{n}", partition)
+    assert producer.flush(30) == 0
+    for daemon in both:
+        wait_for(lambda: daemon.metrics()["ess_bad_records_total"] >= 60)
+        assert len(daemon.lines("bad_record")) == 20
+
+
 def test_while_kafka_is_away_publishes_are_refused_and_afterwards_everything_goes_on(ess_on_own_broker, own_broker):
     own_broker.start()
     ess, receiver = ess_on_own_broker, ess_on_own_broker.receiver()

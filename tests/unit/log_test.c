@@ -388,6 +388,19 @@ static void a_repeating_failure_is_one_line_a_period_and_counted(void **state) {
     assert_int_equal(held_back, 0);
 }
 
+static void a_burst_passes_so_many_a_period_and_counts_the_rest(void **state) {
+    (void)state;
+    struct log_burst burst = {0};
+    int64_t held_back = -1;
+    for (int i = 0; i < 3; i++)
+        assert_true(log_burst_pass(&burst, 5000 + i, 1000, 3, &held_back) && held_back == 0);
+    assert_false(log_burst_pass(&burst, 5003, 1000, 3, &held_back));
+    assert_false(log_burst_pass(&burst, 5999, 1000, 3, &held_back));
+    assert_true(log_burst_pass(&burst, 6000, 1000, 3, &held_back));
+    assert_int_equal(held_back, 2);
+    assert_true(log_burst_pass(&burst, 6001, 1000, 3, &held_back) && held_back == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_time_level_event_and_fields_in_one_write),
@@ -409,6 +422,7 @@ int main(void) {
         cmocka_unit_test(whoever_shares_the_pipe_still_may_wait_for_it),
         cmocka_unit_test(a_full_socket_drops_lines_too),
         cmocka_unit_test(a_fresh_limit_passes_the_first),
+        cmocka_unit_test(a_burst_passes_so_many_a_period_and_counts_the_rest),
         cmocka_unit_test(a_repeating_failure_is_one_line_a_period_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
