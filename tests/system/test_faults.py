@@ -153,18 +153,19 @@ def test_a_changed_ca_file_is_in_force_without_a_restart_and_drops_nothing_under
 
 
 def test_a_fault_with_nothing_left_to_send_is_over_after_a_while(ess):
-    ca_file = pathlib.Path(shutil.copy(ess.ca.pem, ess.folder / "copy.pem"))
-    ingest, dispatcher = ess.ingest(), ess.dispatcher({"egress.ca_file": ca_file})
-    registration = json.dumps({"id": "gone", "url": ess.receiver().url(), "topics": ["a"]})
+    server = NameServer()
+    server.says_nothing_of = (A, AAAA, NS)
+    ingest, dispatcher = ess.ingest(), ess.dispatcher({"egress.dns": server.address, "delivery.connect_timeout": "2s"})
+    registration = json.dumps({"id": "gone", "url": "https://hook.test/", "topics": ["a"]})
     assert ingest.post(registration, "/register").status == 201
     dispatcher.wait_line("subscriber_started", subscriber="gone")
-    ca_file.unlink()
     ess.publish("a", 1)
     dispatcher.wait_line("deliveries_held_up")
     assert dispatcher.get("/readyz").status == 503
     assert ingest.request("DELETE", "/ess/subscribers/gone").status == 202
     dispatcher.wait_ready(120)
     assert len(dispatcher.lines("deliveries_go_on")) == 1
+    server.close()
 
 
 def test_one_name_that_nobody_answers_for_is_its_own_endpoints_fault_and_holds_up_nobody(ess):
