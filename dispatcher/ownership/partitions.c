@@ -48,6 +48,7 @@ struct partitions {
     struct loop_timer due, watchdog, trim;
     struct log_limit failures, disputes, claims;
     char claim_trouble[512]; /* why a claim was not written, "" since one was read */
+    char group_trouble[256]; /* the group's newest error, "" since an assignment */
 };
 
 /* --- claims */
@@ -240,6 +241,7 @@ static void on_assigned(void *arg, const int32_t *partitions, int32_t count) {
         if (partitions[i] >= 0 && partitions[i] < SUBSCRIBER_PARTITIONS_MAX)
             p->assigned[p->assigned_count++] = partitions[i];
     p->is_assigned = true;
+    p->group_trouble[0] = 0;
     log_info("assigned", LOG_N("partitions", count));
     if (p->table)
         tell_assigned(p);
@@ -271,6 +273,7 @@ static void on_answered(void *arg, uint64_t ask, bool granted) {
 static void on_group_failed(void *arg, bool fatal, const char *reason) {
     struct partitions *p = arg;
     int64_t held_back;
+    snprintf(p->group_trouble, sizeof p->group_trouble, "the group of dispatchers: %s", reason);
     if (fatal) {
         ownership_revoked(&p->ownership, true, clock_ms());
         run(p);
@@ -441,6 +444,10 @@ const char *partitions_trouble(const struct partitions *p) {
 
 const char *partitions_claim_trouble(const struct partitions *p) {
     return p && p->claim_trouble[0] ? p->claim_trouble : NULL;
+}
+
+const char *partitions_group_trouble(const struct partitions *p) {
+    return p && p->group_trouble[0] ? p->group_trouble : NULL;
 }
 
 bool partitions_settled(const struct partitions *p) {

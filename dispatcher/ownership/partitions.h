@@ -62,6 +62,8 @@ void partitions_free(struct partitions *p);
 const char *partitions_trouble(const struct partitions *p);
 /* Why the newest claim was not written; NULL: it was. */
 const char *partitions_claim_trouble(const struct partitions *p);
+/* What keeps this process out of the group, as far as it is known. NULL: nothing. */
+const char *partitions_group_trouble(const struct partitions *p);
 /* All that is assigned is held, and its lanes run. */
 bool partitions_settled(const struct partitions *p);
 /* Its lanes run, or are only held up. */

@@ -81,7 +81,7 @@ def test_the_documented_rights_are_enough_and_each_that_is_missing_is_said(ess_o
     assert not any("DescribeConfigs" in line["reason"] for line in ingest.restart().lines("topic_differs")[seen:])
     dispatcher = ess.dispatcher(options(ess), ready=False)
     assert "authorization failed" in dispatcher.wait_line("group_error")["reason"].lower()
-    assert dispatcher.get("/readyz").status == 503
+    assert dispatcher.get("/readyz").status == 503 and "authorization failed" in dispatcher.get("/readyz").json["detail"].lower()
     own_broker.allow(ACL.ResourceType.GROUP, f"{ess.prefix}-dispatcher", operation.READ, pattern=ACL.ResourcePatternType.LITERAL)
     dispatcher.wait_ready()
     ess.subscribe("guarded", receiver, ["a"])
