@@ -14,7 +14,7 @@
 #include "common/json/json_scan.h"
 #include "common/json/writer.h"
 #include "common/model/pattern.h"
-#include "common/model/spec_internal.h"
+#include "common/model/spec.h"
 #include "common/net/url.h"
 
 #define CURSOR_MAX                                                                                 \
@@ -236,7 +236,7 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
         json_object_object_length(value) > SPEC_HEADERS_MAX)
         return error_set_field(err, "headers", "must be a map of at most %d names with values",
                                SPEC_HEADERS_MAX);
-    spec->headers = mem_zero(SPEC_HEADERS_MAX * sizeof *spec->headers);
+    spec->headers = mem_zero((size_t)json_object_object_length(value) * sizeof *spec->headers);
     json_object_object_foreach(value, name, member) {
         const char *text = text_of("headers", member, HEADERS_BYTES_MAX, err);
         if (!text || check_header(spec, name, text, err))
@@ -426,6 +426,18 @@ void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) 
     json_put_object(out);
     spec_put_members(spec, header_values, out);
     json_end_object(out);
+}
+
+bool spec_equal(const struct spec *a, const struct spec *b) {
+    struct buf one = {0}, other = {0};
+    spec_to_json(a, true, &one);
+    spec_to_json(b, true, &other);
+    bool equal = strcmp(buf_string(&one), buf_string(&other)) == 0;
+    OPENSSL_cleanse(one.data, one.cap); /* header values may be secret */
+    OPENSSL_cleanse(other.data, other.cap);
+    buf_fini(&one);
+    buf_fini(&other);
+    return equal;
 }
 
 static void wipe(char *text) {

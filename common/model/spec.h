@@ -13,6 +13,8 @@
 #include "common/model/subscription.h"
 #include "common/net/address.h"
 
+struct json_object;
+
 enum {
     SPEC_ID_BYTES_MAX = 64,
     SPEC_FILE_BYTES_MAX = 64 * 1024,
@@ -69,6 +71,11 @@ struct spec_rules {
 int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err);
 
+/* Reads json-c's object, of JSON that was checked by json_scan. On failure err->field names the
+ * member, and nothing is left to free. */
+int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules,
+                   struct error *err);
+
 /* Reads a JSON object that need not have been scanned. On failure err->field names the member. */
 int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err);
@@ -79,6 +86,9 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
 void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
 /* Its members alone, into an object that was begun. */
 void spec_put_members(const struct spec *spec, bool header_values, struct buf *out);
+
+/* Whether spec_to_json writes the same of both, header values included. */
+bool spec_equal(const struct spec *a, const struct spec *b);
 
 void spec_fini(struct spec *spec); /* wipes the secret */
 

@@ -1,6 +1,6 @@
 /* A subscriber's file; see spec.h. */
 #include "common/json/yaml.h"
-#include "common/model/spec_internal.h"
+#include "common/model/spec.h"
 
 enum { DEPTH_MAX = 4 };
 

@@ -36,14 +36,15 @@ static void put_sealed(struct buf *out, const char *name, const char *id, struct
 /* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it.
  */
 static struct json_object *parse(struct span text, bool *newer, struct error *err) {
-    struct json_object *v = NULL;
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
-    struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-    bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
-                 json_tokener_get_parse_end(tokener) == text.len;
-    json_tokener_free(tokener);
+    struct json_object *v = NULL, *object = NULL;
+    struct error ignored;
     *newer = false;
-    if (whole && json_object_is_type(object, json_type_object) &&
+    if (json_scan(text, JSON_DEPTH_MAX + 1, &ignored) == 0) {
+        struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
+        object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
+        json_tokener_free(tokener);
+    }
+    if (json_object_is_type(object, json_type_object) &&
         json_object_object_get_ex(object, "v", &v) && json_object_is_type(v, json_type_int)) {
         if (json_object_get_int64(v) <= SUBSCRIBER_VERSION)
             return object;
@@ -130,13 +131,12 @@ static int read_spec(struct subscriber_record *r, struct json_object *object, co
     static const struct spec_rules rules = {
         .allowed = &everywhere, .allowed_count = 1, .from_record = true};
     struct json_object *spec;
-    if (!json_object_object_get_ex(object, "spec", &spec))
+    if (!json_object_object_get_ex(object, "spec", &spec) ||
+        !json_object_is_type(spec, json_type_object))
         return error_set_field(err, "spec", "missing");
     if (restore_headers(object, spec, id, keyring, old_key, err))
         return -1;
-    const char *text = json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN |
-                                                                JSON_C_TO_STRING_NOSLASHESCAPE);
-    if (spec_from_json(&r->spec, span_of(text), &rules, err))
+    if (spec_from_tree(&r->spec, spec, &rules, err))
         return -1;
     if (strcmp(r->spec.id, id) == 0)
         return 0;

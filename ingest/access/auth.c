@@ -2,7 +2,6 @@
 #include "ingest/access/auth.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -24,7 +23,6 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
                               bool *later) {
     struct ingest *ingest = arg;
     char hex[2 * GRANT_DIGEST_BYTES + 1];
-    struct spec spec = {0};
     grant_digest_format(digest, hex);
     const struct registry_entry *entry = ingest_knows_subscribers(ingest)
                                              ? registry_find_token(ingest->registry, hex)
@@ -32,15 +30,14 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
     *later = !entry && !ingest_ready(ingest); /* it may be one that is not read yet */
     if (!entry)
         return NULL;
-    if (entry->readable)
-        registry_spec(entry, &spec);
-    struct grant *grant = grant_new(spec.subscription.patterns_count);
+    const struct subscription none = {0},
+                              *reads = entry->readable ? &entry->spec.subscription : &none;
+    struct grant *grant = grant_new(reads->patterns_count);
     memcpy(grant->digest, digest, sizeof grant->digest);
     memcpy(grant->subscriber, entry->id, sizeof entry->id);
     memcpy(grant->born, entry->born, sizeof grant->born);
-    for (size_t i = 0; i < spec.subscription.patterns_count; i++)
-        grant->scopes[i] = scope_of(SCOPE_READ, span_of(spec.subscription.patterns[i]));
-    spec_fini(&spec);
+    for (size_t i = 0; i < reads->patterns_count; i++)
+        grant->scopes[i] = scope_of(SCOPE_READ, span_of(reads->patterns[i]));
     return grant;
 }
 
@@ -182,14 +179,10 @@ bool auth_sees(const struct ingest *ingest, const struct http_request *request,
                const struct registry_entry *entry) {
     const struct grant *grant = bearer_grant(request);
     struct error ignored;
-    struct spec spec;
     if (auth_is_admin(ingest, request) || (grant && *grant->subscriber))
         return auth_owns(ingest, request, entry);
     if (!entry->readable || registry_is_file(entry) ||
         (*entry->by && !auth_owns(ingest, request, entry)))
         return false;
-    registry_spec(entry, &spec);
-    bool within = auth_register(ingest, request, &spec, &ignored) == 0;
-    spec_fini(&spec);
-    return within;
+    return auth_register(ingest, request, &entry->spec, &ignored) == 0;
 }

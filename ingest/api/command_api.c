@@ -282,14 +282,12 @@ void command_api_redrive(void *arg, struct http_request *request) {
 
 /* What the subscriber is most likely to understand: its first topic that is no pattern. */
 static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BYTES_MAX + 1]) {
-    struct spec spec;
+    const struct subscription *subscription = &entry->spec.subscription;
     struct error err;
-    registry_spec(entry, &spec);
     snprintf(topic, TOPIC_BYTES_MAX + 1, "test");
-    for (size_t i = spec.subscription.patterns_count; i-- > 0;)
-        if (topic_check(span_of(spec.subscription.patterns[i]), &err) == 0)
-            snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", spec.subscription.patterns[i]);
-    spec_fini(&spec);
+    for (size_t i = subscription->patterns_count; i-- > 0;)
+        if (topic_check(span_of(subscription->patterns[i]), &err) == 0)
+            snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", subscription->patterns[i]);
 }
 
 /* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.)

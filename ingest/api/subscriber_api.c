@@ -32,24 +32,17 @@ static char *masked(const char *url) {
     return buf_detach(&out, NULL);
 }
 
-/* A URL's query may be secret: it is shown to those whose subscriber it is. */
-static void mask_url(struct spec *spec) {
-    char *url = masked(spec->url);
-    free(spec->url);
-    spec->url = url;
-}
-
-/* Its fields flat, without secrets, and how it fares. */
+/* Its fields flat, without secrets, and how it fares. A URL's query may be secret: it is shown to
+ * those whose subscriber it is. */
 static void put_entry(const struct ingest *ingest, const struct http_request *request,
                       const struct registry_entry *entry, struct buf *out) {
-    struct spec spec;
     json_put_object(out);
     if (entry->readable) {
-        registry_spec(entry, &spec);
-        if (!auth_owns(ingest, request, entry))
-            mask_url(&spec);
-        spec_put_members(&spec, false, out);
-        spec_fini(&spec);
+        char *url = auth_owns(ingest, request, entry) ? NULL : masked(entry->spec.url);
+        struct spec shown = entry->spec;
+        shown.url = url ? url : shown.url;
+        spec_put_members(&shown, false, out);
+        free(url);
     } else {
         json_member_string(out, "id", entry->id);
     }
@@ -228,13 +221,10 @@ static int put_header(void *arg, size_t index, const struct json_element *elemen
 
 static int put_headers(const struct registry_entry *entry, struct span names, struct buf *out,
                        struct error *err) {
-    struct spec old;
-    registry_spec(entry, &old);
-    struct names n = {.old = &old, .out = out};
+    struct names n = {.old = &entry->spec, .out = out};
     json_put_object(out);
     int result = json_scan_array(names, JSON_DEPTH_MAX, put_header, &n, err);
     json_end_object(out);
-    spec_fini(&old);
     return result;
 }
 
@@ -273,12 +263,8 @@ static void keep_url(struct spec *spec, const struct spec *old) {
  * to a server of his own. */
 static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers,
                       struct error *err) {
-    struct spec old;
-    registry_spec(entry, &old);
-    keep_url(spec, &old);
-    bool same = url_same_server(spec->url, old.url);
-    spec_fini(&old);
-    if (same || (!kept_headers && spec->secret))
+    keep_url(spec, &entry->spec);
+    if (url_same_server(spec->url, entry->spec.url) || (!kept_headers && spec->secret))
         return 0;
     return error_set_field(err, kept_headers ? "headers" : "secret",
                            "must be given again, since the url has another host or port: what is "

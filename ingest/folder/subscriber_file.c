@@ -105,15 +105,8 @@ static bool unchanged(const struct subscriber_file *file, const struct stat *now
 }
 
 static bool same_spec(const struct spec *a, const struct spec *b) {
-    struct buf one = {0}, other = {0};
-    spec_to_json(a, true, &one);
-    spec_to_json(b, true, &other);
-    bool same = strcmp(buf_string(&one), buf_string(&other)) == 0 &&
-                strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
-                a->from_value == b->from_value;
-    wipe(&one);
-    wipe(&other);
-    return same;
+    return spec_equal(a, b) && strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
+           a->from_value == b->from_value;
 }
 
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,

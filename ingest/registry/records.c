@@ -1,7 +1,6 @@
 /* Writing about subscribers; see records.h. */
 #include "ingest/registry/records.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,15 +79,6 @@ static void send_off(struct ingest *ingest, struct change *change, const char *i
     change_send(change, NULL, on_done, e);
 }
 
-static bool same_content(const struct registry_entry *entry, const struct spec *spec) {
-    struct buf content = {0};
-    spec_to_json(spec, true, &content);
-    bool same = strcmp(buf_string(&content), entry->content) == 0;
-    OPENSSL_cleanse(content.data, content.cap); /* header values may be secret */
-    buf_fini(&content);
-    return same;
-}
-
 /* The file's secret instead of the one there is; whatever else the keys hold stays. */
 static void add_secret(struct ingest *ingest, struct change *change,
                        const struct registry_entry *entry, char *secret) {
@@ -105,7 +95,7 @@ bool records_update(struct ingest *ingest, const struct registry_entry *entry,
     const struct subscriber_keys *keys = registry_keys(entry);
     bool same_keys = keys && strcmp(keys->secret, spec->secret) == 0;
     bool same_spec = !entry->removed && strcmp(entry->source, source) == 0 &&
-                     same_content(entry, spec);
+                     spec_equal(&entry->spec, spec);
     if (same_keys && same_spec)
         return false;
     struct change *change = begin(ingest, entry);
@@ -122,16 +112,13 @@ bool records_update(struct ingest *ingest, const struct registry_entry *entry,
 /* Its own spec again, with its keys when they are to be written again too. */
 static void rewrite(struct ingest *ingest, const struct registry_entry *entry, bool removed,
                     const struct subscriber_keys *keys, const char *event) {
-    struct spec spec;
     struct change *change = begin(ingest, entry);
-    registry_spec(entry, &spec);
-    struct subscriber_record record = records_of(entry, &spec);
+    struct subscriber_record record = records_of(entry, &entry->spec);
     record.removed = removed;
     records_add_spec(ingest, change, &record);
     if (keys)
         records_add_keys(ingest, change, entry->id, keys);
     send_off(ingest, change, entry->id, event);
-    spec_fini(&spec);
 }
 
 void records_remove(struct ingest *ingest, const struct registry_entry *entry) {

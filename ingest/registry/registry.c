@@ -1,7 +1,6 @@
 /* The subscribers as the log has them; see registry.h. */
 #include "ingest/registry/registry.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,13 +23,6 @@ struct registry {
     void (*loaded)(struct ingest *ingest);
 };
 
-static void wipe(char **secret) {
-    if (*secret)
-        OPENSSL_cleanse(*secret, strlen(*secret));
-    free(*secret);
-    *secret = NULL;
-}
-
 static void forget_keys(struct registry *r, struct registry_entry *entry) {
     if (entry->keys && *entry->keys->token)
         HASH_DELETE(by_token, r->by_token, entry);
@@ -44,7 +36,7 @@ static void forget_keys(struct registry *r, struct registry_entry *entry) {
 static void entry_free(struct registry *r, struct registry_entry *entry) {
     HASH_DEL(r->entries, entry);
     forget_keys(r, entry);
-    wipe(&entry->content); /* header values may be secret */
+    spec_fini(&entry->spec);
     for (int i = 0; i < REGISTRY_RECORDS; i++)
         free(entry->faults[i].reason);
     free(entry->source);
@@ -98,16 +90,6 @@ struct span registry_check(const struct registry *r) {
     return r->has_check ? (struct span){r->check.data, r->check.len} : (struct span){NULL, 0};
 }
 
-void registry_spec(const struct registry_entry *entry, struct spec *spec) {
-    /* It was checked when it was registered; which addresses may be called is decided at each
-     * connection. */
-    static const struct cidr everywhere = {.bits = 0};
-    static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
-    struct error err;
-    if (spec_from_json(spec, span_of(entry->content), &rules, &err))
-        abort(); /* we wrote it from one that was checked */
-}
-
 /* --- reading */
 
 static void say_bad(const struct registry *r, const struct registry_entry *entry,
@@ -136,17 +118,16 @@ static void note_good(struct registry_entry *entry, enum registry_record kind) {
     entry->faults[kind].reason = NULL;
 }
 
-static void take_spec(struct registry_entry *entry, const struct subscriber_record *parsed) {
-    struct buf content = {0};
-    wipe(&entry->content);
+static void take_spec(struct registry_entry *entry, struct subscriber_record *parsed) {
+    spec_fini(&entry->spec);
     free(entry->source);
     memcpy(entry->born, parsed->born, sizeof entry->born);
     memcpy(entry->by, parsed->by, sizeof entry->by);
     entry->source = mem_copy_string(parsed->source, strlen(parsed->source));
     entry->start = parsed->start;
     entry->removed = parsed->removed;
-    spec_to_json(&parsed->spec, true, &content);
-    entry->content = buf_detach(&content, NULL);
+    entry->spec = parsed->spec;
+    parsed->spec = (struct spec){0};
     entry->readable = true;
 }
 

@@ -39,7 +39,7 @@ struct registry_entry {
                                      file's */
     int64_t start;
     int64_t generation; /* offset of the spec record */
-    char *content;      /* the spec with its header values, as spec_to_json writes it */
+    struct spec spec;   /* without its secret, which is among the keys */
     /* its keys; void unless they are of the same born, see registry_keys */
     struct subscriber_keys *keys; /* NULL: none */
     UT_hash_handle by_token;      /* while the keys have an access token */
@@ -75,8 +75,6 @@ struct subscriber_keys *registry_keys(const struct registry_entry *entry);
 /* API's, with its wanted state. */
 bool registry_is_file(const struct registry_entry *entry);
 bool registry_paused(const struct registry_entry *entry);
-/* Its spec; the caller's: spec_fini. The entry must be readable. */
-void registry_spec(const struct registry_entry *entry, struct spec *spec);
 
 /* The value of the sealed check record; {NULL, 0} when there is none. */
 struct span registry_check(const struct registry *registry);
