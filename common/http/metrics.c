@@ -11,7 +11,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/version.h"
 
@@ -63,24 +62,37 @@ void metrics_label(struct buf *labels, const char *name, const char *value) {
     buf_puts(labels, "\"");
 }
 
-/* Seconds since 1970 at which this process began: its age by /proc, which counts in clock ticks
- * since boot. */
+/* Seconds since 1970 at which the machine was booted; 0: not known. */
+static double boot_time(void) {
+    static const char name[] = "btime ";
+    double booted = 0;
+    char *line = NULL;
+    size_t size = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    while (file && booted <= 0 && getline(&line, &size, file) >= 0)
+        if (strncmp(line, name, sizeof name - 1) == 0)
+            booted = strtod(line + sizeof name - 1, NULL);
+    if (file)
+        fclose(file);
+    free(line);
+    return booted;
+}
+
+/* Seconds since 1970 at which this process began; 0: not known. /proc counts in clock ticks since
+ * boot. */
 static double start_time(void) {
-    static double started;
     char text[1024];
-    FILE *file = started > 0 ? NULL : fopen("/proc/self/stat", "re");
+    double booted = boot_time();
+    FILE *file = booted > 0 ? fopen("/proc/self/stat", "re") : NULL;
     if (!file)
-        return started;
+        return 0;
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = 0;
     char *at = strrchr(text, ')'); /* the name before it may hold anything */
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
-    if (at)
-        started = (double)clock_wall_ms() / 1e3 -
-                  ((double)clock_ms() / 1e3 - strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK));
-    return started;
+    return at ? booted + strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
 static double resident_bytes(void) {

@@ -236,7 +236,7 @@ static void name_address(struct http_server *server) {
 }
 
 static int start_daemon(struct http_server *server, struct error *err) {
-    static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
     const struct http_server_options *o = &server->options;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
                                    {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},

@@ -8,9 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <sys/auxv.h>
 
 #include "common/base/buf.h"
+#include "common/base/siphash.h"
 #include "common/base/utf8.h"
 
 /* A member name that was seen, for finding it again. */
@@ -318,13 +319,12 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
     }
 }
 
+/* From the random bytes that the kernel gives each program: nothing to keep, and no call of the
+ * kernel. Hashed, since the C library guards the stack with the same bytes. */
 static uint64_t process_seed(void) {
-    static _Atomic uint64_t made; /* two threads may both make one: either does */
-    uint64_t seed = made;
-    if (seed == 0 && getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        abort();
-    made = seed;
-    return seed;
+    uint64_t hash[2];
+    siphash128((const unsigned char *)(uintptr_t)getauxval(AT_RANDOM), "json_scan", 9, hash);
+    return hash[0];
 }
 
 static int scan_text(struct span text, unsigned depth_max, struct top *top, enum json_kind *kind,

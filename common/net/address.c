@@ -3,24 +3,38 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/number.h"
 
 /* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is
  * within 2000::/3, the only global unicast space that is given out. */
-static const char *const not_public[] = {
-    "0.0.0.0/8",         "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
-    "172.16.0.0/12",     "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
-    "192.88.99.0/24",    "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
-    "203.0.113.0/24",    "224.0.0.0/4",    "240.0.0.0/4",     "2001::/23",       "2001:db8::/32",
-    "2620:4f:8000::/48", "3fff::/20",
+#define IPV4(a, b, c, d, length) {.bytes = {[10] = 0xff, 0xff, a, b, c, d}, .bits = 96 + (length)}
+static const struct cidr special[] = {
+    IPV4(0, 0, 0, 0, 8),
+    IPV4(10, 0, 0, 0, 8),
+    IPV4(100, 64, 0, 0, 10),
+    IPV4(127, 0, 0, 0, 8),
+    IPV4(169, 254, 0, 0, 16),
+    IPV4(172, 16, 0, 0, 12),
+    IPV4(192, 0, 0, 0, 24),
+    IPV4(192, 0, 2, 0, 24),
+    IPV4(192, 31, 196, 0, 24),
+    IPV4(192, 52, 193, 0, 24),
+    IPV4(192, 88, 99, 0, 24),
+    IPV4(192, 168, 0, 0, 16),
+    IPV4(192, 175, 48, 0, 24),
+    IPV4(198, 18, 0, 0, 15),
+    IPV4(198, 51, 100, 0, 24),
+    IPV4(203, 0, 113, 0, 24),
+    IPV4(224, 0, 0, 0, 4),
+    IPV4(240, 0, 0, 0, 4),
+    {.bytes = {0x20, 0x01}, .bits = 23},                /* 2001::/23 */
+    {.bytes = {0x20, 0x01, 0x0d, 0xb8}, .bits = 32},    /* 2001:db8::/32 */
+    {.bytes = {0x26, 0x20, 0, 0x4f, 0x80}, .bits = 48}, /* 2620:4f:8000::/48 */
+    {.bytes = {0x3f, 0xff}, .bits = 20},                /* 3fff::/20 */
 };
-enum { NOT_PUBLIC = sizeof not_public / sizeof *not_public };
-static struct cidr special[NOT_PUBLIC];
-static pthread_once_t special_once = PTHREAD_ONCE_INIT;
+#undef IPV4
 
 static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff},
                            nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
@@ -83,21 +97,13 @@ static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, s
     return false;
 }
 
-static void parse_special(void) {
-    struct error err;
-    for (size_t i = 0; i < NOT_PUBLIC; i++)
-        if (cidr_parse(not_public[i], &special[i], &err))
-            abort();
-}
-
 /* Whether it is not public by itself, whatever it carries. */
 static bool is_special(const unsigned char bytes[16]) {
     bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0,
          nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
     if (!ipv4 && !nat64 && (bytes[0] & 0xe0) != 0x20)
         return true;
-    pthread_once(&special_once, parse_special);
-    return in_list(bytes, special, NOT_PUBLIC);
+    return in_list(bytes, special, sizeof special / sizeof *special);
 }
 
 static bool carried_allowed(const unsigned char bytes[16], const struct cidr *allowed,
