@@ -33,8 +33,9 @@ void grant_release(struct grant *grant) {
 
 bool grant_equal(const struct grant *a, const struct grant *b) {
     bool equal = strcmp(a->name, b->name) == 0 && strcmp(a->subscriber, b->subscriber) == 0 &&
-                 strcmp(a->born, b->born) == 0 && a->expires_ms == b->expires_ms &&
-                 a->scopes_count == b->scopes_count && grant_digest_equal(a->digest, b->digest);
+                 strcmp(a->registration_id, b->registration_id) == 0 &&
+                 a->expires_ms == b->expires_ms && a->scopes_count == b->scopes_count &&
+                 grant_digest_equal(a->digest, b->digest);
     for (size_t i = 0; equal && i < a->scopes_count; i++)
         equal = a->scopes[i].kind == b->scopes[i].kind &&
                 strcmp(a->scopes[i].pattern, b->scopes[i].pattern) == 0;

@@ -35,7 +35,8 @@ struct grant {
     int64_t expires_ms;                       /* wall; -1: never */
     char subscriber[GRANT_NAME_BYTES];        /* its id, when it is a subscriber's own; "" for the
                                                  operator's */
-    char born[37]; /* and its registration: of another under the same id it says nothing */
+    char registration_id[37]; /* and its registration: of another under the same id it says nothing
+                               */
     size_t scopes_count;
     struct scope scopes[];
 };

@@ -13,7 +13,7 @@
 #include "common/json/writer.h"
 #include "common/model/event.h"
 
-enum { MEMBERS_MAX = 32, BORN_BYTES = 36 };
+enum { MEMBERS_MAX = 32, REGISTRATION_ID_BYTES = 36 };
 
 static const char *const names[COMMAND_KINDS] = {"rewind", "resume",  "replay", "redrive",
                                                  "test",   "end_job", "skip"};
@@ -31,7 +31,7 @@ void command_key(const char *id, char out[COMMAND_KEY_BYTES]) {
 void command_to_json(const struct command *c, struct buf *out) {
     json_put_object(out);
     json_member_number(out, "v", COMMAND_VERSION);
-    json_member_string(out, "born", c->born);
+    json_member_string(out, "born", c->registration_id);
     json_member_string(out, "command", names[c->kind]);
     switch (c->kind) {
     case COMMAND_REWIND:
@@ -149,15 +149,17 @@ static int take_kind(const struct record *r, struct command *c, struct error *er
 }
 
 static int take_all(const struct record *r, struct command *c, bool *newer, struct error *err) {
-    const struct json_member *born = find(r, "born", JSON_IS_STRING);
+    const struct json_member *member = find(r, "born", JSON_IS_STRING);
     int64_t v;
     if (take_number(r, "v", &v, err) || v < 1)
         return error_set(err, "not a record of ESS");
     *newer = v > COMMAND_VERSION;
     if (*newer)
         return error_set(err, "written by a newer version of ESS (v %" PRId64 ")", v);
-    if (!born || json_unescape(born->value, c->born, sizeof c->born) != BORN_BYTES ||
-        !uuid_check(c->born))
+    if (!member ||
+        json_unescape(member->value, c->registration_id, sizeof c->registration_id) !=
+            REGISTRATION_ID_BYTES ||
+        !uuid_check(c->registration_id))
         return error_set_field(err, "born", "missing");
     return take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
 }

@@ -51,7 +51,7 @@ enum command_kind {
 };
 
 struct command {
-    char born[37];
+    char registration_id[37];
     enum command_kind kind;
     int64_t cursor;       /* rewind */
     int64_t from, to;     /* replay: above from, up to and with to; from <= to */

@@ -19,7 +19,7 @@ size_t dead_letter_to_json(const struct dead_letter *letter, struct buf *out) {
     json_put_object(out);
     json_member_number(out, "v", DEAD_LETTER_VERSION);
     json_member_string(out, "subscriber", letter->subscriber);
-    json_member_string(out, "born", letter->born);
+    json_member_string(out, "born", letter->registration_id);
     json_member_number(out, "cursor", letter->cursor);
     json_member_string(out, "at", at);
     json_member_string(out, "reason", dead_letter_reason_name(letter->reason));
@@ -61,14 +61,16 @@ int dead_letter_from_json(struct dead_letter_record *record, struct span text, s
                          &record->count, err))
         return -1;
     const struct json_member *cursor = dead_letter_find(record->members, record->count, "cursor");
-    const struct json_member *born = dead_letter_find(record->members, record->count, "born");
+    const struct json_member *member = dead_letter_find(record->members, record->count, "born");
     const struct json_member *event = dead_letter_find(record->members, record->count, "event");
     record->cursor = cursor ? number_parse(cursor->value) : -1;
-    record->born = dead_letter_text(born);
+    record->registration_id = dead_letter_text(member);
     record->event = event && event->kind == JSON_IS_OBJECT ? event->value : (struct span){NULL, 0};
     if (record->cursor < 0)
         return error_set_field(err, "cursor", "must be a cursor");
-    return born && !record->born.data ? error_set_field(err, "born", "must be a string") : 0;
+    return member && !record->registration_id.data
+               ? error_set_field(err, "born", "must be a string")
+               : 0;
 }
 
 void dead_letter_show(const struct dead_letter_record *record, bool redriven, struct buf *out) {

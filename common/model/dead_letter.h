@@ -32,10 +32,10 @@ const char *dead_letter_reason_name(enum dead_letter_reason reason);
 /* --- writing */
 
 struct dead_letter {
-    const char *subscriber; /* its id */
-    const char *born;       /* of its registration */
-    int64_t cursor;         /* of the event */
-    int64_t at_ms;          /* wall: when it was given up */
+    const char *subscriber;      /* its id */
+    const char *registration_id; /* of its registration */
+    int64_t cursor;              /* of the event */
+    int64_t at_ms;               /* wall: when it was given up */
     enum dead_letter_reason reason;
     int64_t attempts;  /* made */
     int status;        /* that the last attempt was answered with; 0: none */
@@ -54,8 +54,8 @@ void dead_letter_leave_event_out(struct buf *value, size_t before_event, const c
 /* What was read; all of it points into the text. */
 struct dead_letter_record {
     int64_t cursor;
-    struct span born;  /* empty where the record has none */
-    struct span event; /* empty where it was left out */
+    struct span registration_id; /* empty where the record has none */
+    struct span event;           /* empty where it was left out */
     struct json_member members[DEAD_LETTER_MEMBERS_MAX];
     size_t count;
 };

@@ -12,10 +12,10 @@
 #include <openssl/crypto.h>
 
 /* What every record of a registration begins with. */
-static void put_begin(struct buf *out, const char *born) {
+static void put_begin(struct buf *out, const char *registration_id) {
     json_put_object(out);
     json_member_number(out, "v", SUBSCRIBER_VERSION);
-    json_member_string(out, "born", born);
+    json_member_string(out, "born", registration_id);
 }
 
 static void put_headers(const struct spec *spec, struct buf *out) {
@@ -65,11 +65,12 @@ static const char *get_string(struct json_object *object, const char *name) {
     return found ? json_object_get_string(value) : NULL;
 }
 
-static int get_born(struct json_object *object, char born[37], struct error *err) {
+static int get_registration_id(struct json_object *object, char registration_id[37],
+                               struct error *err) {
     const char *text = get_string(object, "born");
     if (!text || !uuid_check(text))
         return error_set(err, "born: missing");
-    memcpy(born, text, 37);
+    memcpy(registration_id, text, 37);
     return 0;
 }
 
@@ -90,7 +91,7 @@ static int open_sealed(struct json_object *object, const char *name, const char 
 void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring,
                                struct buf *out) {
     struct buf headers = {0};
-    put_begin(out, r->born);
+    put_begin(out, r->registration_id);
     json_member_string(out, "source", r->source);
     if (*r->by)
         json_member_string(out, "by", r->by);
@@ -160,7 +161,8 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
                                                                   : 0;
     r->removed = json_object_object_get_ex(object, "removed", &value) &&
                  json_object_get_boolean(value);
-    int result = get_born(object, r->born, err) || read_spec(r, object, id, keyring, old_key, err)
+    int result = get_registration_id(object, r->registration_id, err) ||
+                         read_spec(r, object, id, keyring, old_key, err)
                      ? -1
                      : 0;
     json_object_put(object);
@@ -183,7 +185,7 @@ static void put_old_secrets(const struct subscriber_keys *keys, const char *id,
 
 void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
                              const struct keyring *keyring, struct buf *out) {
-    put_begin(out, keys->born);
+    put_begin(out, keys->registration_id);
     put_sealed(out, "secret", id, span_of(keys->secret), keyring);
     if (keys->old_count)
         put_old_secrets(keys, id, keyring, out);
@@ -231,7 +233,7 @@ int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, stru
         return -1;
     const char *token = get_string(object, "token");
     snprintf(keys->token, sizeof keys->token, "%s", token ? token : "");
-    int result = get_born(object, keys->born, err) ||
+    int result = get_registration_id(object, keys->registration_id, err) ||
                          read_secret(object, id, keyring, &keys->secret, old_key, err) ||
                          read_old_secrets(keys, object, id, keyring, old_key, err)
                      ? -1
@@ -257,25 +259,25 @@ void subscriber_keys_fini(struct subscriber_keys *keys) {
 
 /* --- wanted state */
 
-void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out) {
-    put_begin(out, want->born);
-    json_member_bool(out, "paused", want->paused);
+void subscriber_desired_to_json(const struct subscriber_desired *desired, struct buf *out) {
+    put_begin(out, desired->registration_id);
+    json_member_bool(out, "paused", desired->paused);
     json_end_object(out);
 }
 
-int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer,
-                              struct error *err) {
+int subscriber_desired_from_json(struct subscriber_desired *desired, struct span text, bool *newer,
+                                 struct error *err) {
     struct json_object *paused = NULL, *object = parse(text, newer, err);
     int result = -1;
-    *want = (struct subscriber_want){0};
+    *desired = (struct subscriber_desired){0};
     if (!object)
         return -1;
     if (!json_object_object_get_ex(object, "paused", &paused) ||
         !json_object_is_type(paused, json_type_boolean))
         error_set_field(err, "paused", "must be true or false");
     else
-        result = get_born(object, want->born, err);
-    want->paused = result == 0 && json_object_get_boolean(paused);
+        result = get_registration_id(object, desired->registration_id, err);
+    desired->paused = result == 0 && json_object_get_boolean(paused);
     json_object_put(object);
     return result;
 }
@@ -289,9 +291,9 @@ static enum subscriber_key kind_of(struct span rest) {
         enum subscriber_key kind;
     } kinds[] = {{"", false, SUBSCRIBER_KEY_SPEC},
                  {"/keys", false, SUBSCRIBER_KEY_KEYS},
-                 {"/want", false, SUBSCRIBER_KEY_WANT},
+                 {"/want", false, SUBSCRIBER_KEY_DESIRED},
                  {"/cmd/", true, SUBSCRIBER_KEY_COMMAND},
-                 {"/claim/", true, SUBSCRIBER_KEY_CLAIM}};
+                 {"/claim/", true, SUBSCRIBER_KEY_RESERVATION}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct span text = span_of(kinds[i].text), head = {rest.data, text.len};
         if (kinds[i].begins ? rest.len > text.len && span_equal(head, text)

@@ -28,8 +28,8 @@ enum {
 
 /* The spec record. */
 struct subscriber_record {
-    char born[37]; /* made at registration, kept through every later spec; records of another are
-                      void */
+    /* Made at registration, kept by every later spec. Records with another one are void. */
+    char registration_id[37];
     char source[SUBSCRIBER_SOURCE_BYTES]; /* "api", or the file */
     char by[SUBSCRIBER_BY_BYTES]; /* the access token that registered it, by its name; "": a file,
                                      an admin, or an older ESS */
@@ -53,7 +53,7 @@ struct subscriber_old_secret {
     int64_t until_ms; /* wall: it signs beside the new one before */
 };
 struct subscriber_keys {
-    char born[37];
+    char registration_id[37];
     char *secret;                                                 /* in clear; never logged */
     struct subscriber_old_secret old[SUBSCRIBER_OLD_SECRETS_MAX]; /* newest first */
     size_t old_count;
@@ -67,21 +67,21 @@ int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, stru
 void subscriber_keys_fini(struct subscriber_keys *keys); /* wipes the secrets */
 
 /* The record of the wanted state. */
-struct subscriber_want {
-    char born[37];
+struct subscriber_desired {
+    char registration_id[37];
     bool paused;
 };
-void subscriber_want_to_json(const struct subscriber_want *want, struct buf *out);
-int subscriber_want_from_json(struct subscriber_want *want, struct span text, bool *newer,
-                              struct error *err);
+void subscriber_desired_to_json(const struct subscriber_desired *desired, struct buf *out);
+int subscriber_desired_from_json(struct subscriber_desired *desired, struct span text, bool *newer,
+                                 struct error *err);
 
 /* What a Kafka key of ess.subscribers is about. `id` is "" for CHECK and OTHER. */
 enum subscriber_key {
     SUBSCRIBER_KEY_SPEC,
     SUBSCRIBER_KEY_KEYS,
-    SUBSCRIBER_KEY_WANT,
-    SUBSCRIBER_KEY_COMMAND, /* "<id>/cmd/<uuid>" */
-    SUBSCRIBER_KEY_CLAIM,   /* "<id>/claim/<born>" */
+    SUBSCRIBER_KEY_DESIRED,
+    SUBSCRIBER_KEY_COMMAND,     /* "<id>/cmd/<uuid>" */
+    SUBSCRIBER_KEY_RESERVATION, /* "<id>/claim/<born>" */
     SUBSCRIBER_KEY_CHECK,
     SUBSCRIBER_KEY_OTHER,
 };

@@ -170,7 +170,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     char hash[20];
     json_put_object(out);
     json_member_number(out, "v", TOKEN_VERSION);
-    json_member_string(out, "born", t->born);
+    json_member_string(out, "born", t->registration_id);
     json_member_string(out, "feed", t->feed);
     json_member_number(out, "position", t->position);
     json_member_number(out, "last", t->last);
@@ -379,7 +379,7 @@ static int read_state(struct token *t, struct json_object *object, struct error 
 
 static int read_members(struct token *t, struct json_object *object, struct error *err) {
     char hash[20];
-    bool named = uuid(object, "born", t->born) && uuid(object, "feed", t->feed);
+    bool named = uuid(object, "born", t->registration_id) && uuid(object, "feed", t->feed);
     t->position = number(object, "position", -1);
     t->last = number(object, "last", -1);
     if (!named || t->position < 0 || t->last < 0 || t->last > t->position)

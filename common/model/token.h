@@ -72,7 +72,7 @@ struct token_outcome {
 };
 
 struct token {
-    char born[37]; /* of the spec that it belongs to */
+    char registration_id[37]; /* of the spec that it belongs to */
     char feed[37];
     int64_t position; /* everything for it up to here is settled */
     int64_t last; /* the newest event for it at or below position; the position asked for before the

@@ -145,9 +145,9 @@ static void ask(struct log_proof *proof, const struct token *token) {
 }
 
 /* Answers what can be answered without a look at the log. */
-static enum log_verdict judge(const struct log_check *c, const char *born,
+static enum log_verdict judge(const struct log_check *c, const char *registration_id,
                               const struct token *token) {
-    if (strcmp(token->born, born) != 0)
+    if (strcmp(token->registration_id, registration_id) != 0)
         return LOG_SAME; /* it is void */
     if (strcmp(token->feed, c->options.feed_id) != 0)
         return LOG_WENT_BACK;
@@ -162,7 +162,7 @@ void log_proof_init(struct log_proof *proof, struct log_check *check, void (*jud
     *proof = (struct log_proof){.check = check, .judged = judged, .refuted = refuted, .arg = arg};
 }
 
-bool log_proof_ask(struct log_proof *proof, const char *born, struct span text) {
+bool log_proof_ask(struct log_proof *proof, const char *registration_id, struct span text) {
     struct token token;
     struct error err;
     bool newer;
@@ -171,7 +171,7 @@ bool log_proof_ask(struct log_proof *proof, const char *born, struct span text) 
     proof->verdict = LOG_SAME;
     if (!text.data || token_from_json(&token, text, &newer, &err))
         return true;
-    proof->verdict = judge(proof->check, born, &token);
+    proof->verdict = judge(proof->check, registration_id, &token);
     if (proof->verdict == LOG_ASKED)
         ask(proof, &token);
     token_fini(&token);

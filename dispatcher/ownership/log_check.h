@@ -48,7 +48,7 @@ void log_proof_init(struct log_proof *proof, struct log_check *check, void (*jud
                     void (*refuted)(void *arg), void *arg);
 /* True: the verdict on the token (JSON; {NULL, 0}: none) of this registration is LOG_SAME or
  * LOG_WENT_BACK. False: it is LOG_ASKED, and `judged` is called once it is known. */
-bool log_proof_ask(struct log_proof *proof, const char *born, struct span text);
+bool log_proof_ask(struct log_proof *proof, const char *registration_id, struct span text);
 /* The verdict was taken: a lane runs that began with a token of this position; 0: with none, or one
  * of another log. Until log_proof_forget `refuted` may be called, once. */
 void log_proof_rely(struct log_proof *proof, int64_t position);

@@ -356,7 +356,7 @@ static enum applied apply_one(struct subscriber *s, struct pending_command *c, i
     enum applied result = APPLIED;
     if (command_from_json(&command, (struct span){c->value.data, c->value.len}, &newer, &err)) {
         result = judge_unreadable(s, c, newer, waiting, &err);
-    } else if (strcmp(command.born, s->record.born) == 0) {
+    } else if (strcmp(command.registration_id, s->record.registration_id) == 0) {
         result = apply(s, &command, c->offset);
         if (result == WAITS && waiting == TOKEN_PENDING_MAX)
             result = REFUSED;

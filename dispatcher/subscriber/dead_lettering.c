@@ -99,7 +99,7 @@ void dead_lettering_begin(struct sender *sender, const struct flight *flight, in
                           const struct webhook_result *result) {
     struct subscriber *s = sender->subscriber;
     const struct dead_letter record = {.subscriber = s->id,
-                                       .born = s->record.born,
+                                       .registration_id = s->record.registration_id,
                                        .cursor = cursor,
                                        .at_ms = clock_wall_ms(),
                                        .reason = flight->reason,

@@ -119,8 +119,8 @@ void job_run_next(struct subscriber *s) {
         return;
     struct token_job *job = &s->jobs[0];
     pass_redriven(s, job);
-    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.born, job,
-                                                on_letter_ready, s, &err))) {
+    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.registration_id,
+                                                job, on_letter_ready, s, &err))) {
         log_error("redrive", LOG_S("subscriber", s->id), LOG_N("job", job->job),
                   LOG_S("reason", err.message));
         loop_timer_set(s->dispatcher->loop, &s->job_due, clock_ms() + AGAIN_MS);

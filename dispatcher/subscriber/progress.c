@@ -43,7 +43,7 @@ void progress_token(const struct subscriber *s, struct token *token) {
                  sender_waits_for_newer(&s->live));
     jobs_to_token(s, token);
     commands_to_token(s, token);
-    memcpy(token->born, s->record.born, sizeof token->born);
+    memcpy(token->registration_id, s->record.registration_id, sizeof token->registration_id);
     memcpy(token->feed, d->genesis.feed, sizeof token->feed);
     token->epoch = partitions_epoch(d->partitions, s->partition);
 }

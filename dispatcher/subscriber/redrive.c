@@ -24,7 +24,7 @@ struct redrive {
     struct letters *letters;
     struct letters_user user; /* its `read`: up to the job's end */
     const struct token_job *job;
-    char *id, *born;
+    char *id, *registration_id;
     void (*ready)(void *arg);
     void *arg;
     struct read_letter *ahead; /* in the order of their offsets */
@@ -44,7 +44,8 @@ static bool wanted(const struct redrive *r, int64_t cursor) {
 static bool copy_letter(const struct redrive *r, struct span text, struct read_letter *copy) {
     struct dead_letter_record record;
     struct error err;
-    if (dead_letter_from_json(&record, text, &err) || !span_equal(record.born, span_of(r->born)) ||
+    if (dead_letter_from_json(&record, text, &err) ||
+        !span_equal(record.registration_id, span_of(r->registration_id)) ||
         !wanted(r, record.cursor) ||
         dead_letter_copy_event(&record, &copy->text, &copy->letter.topic, &copy->letter.id))
         return false;
@@ -117,7 +118,7 @@ static void read_on(struct redrive *r) {
         letters_ask(r->letters, &r->user);
 }
 
-struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born,
+struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *registration_id,
                             const struct token_job *job, void (*ready)(void *), void *arg,
                             struct error *err) {
     struct letters *letters = letters_join(d, err);
@@ -134,7 +135,7 @@ struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *bo
                                    .take = on_record,
                                    .ended = on_end}};
     r->id = mem_copy_string(id, strlen(id));
-    r->born = mem_copy_string(born, strlen(born));
+    r->registration_id = mem_copy_string(registration_id, strlen(registration_id));
     loop_timer_init(&r->turn, on_turn, r);
     return r;
 }
@@ -147,7 +148,7 @@ void redrive_free(struct redrive *r) {
     while (r->ahead)
         drop_first(r);
     free(r->id);
-    free(r->born);
+    free(r->registration_id);
     free(r);
 }
 

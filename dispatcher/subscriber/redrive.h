@@ -28,7 +28,7 @@ enum redrive_result {
 
 /* Of the letters of `id` and this `born`; of those only job->cursors, when it has some. `job` must
  * outlive it. */
-struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *born,
+struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *registration_id,
                             const struct token_job *job, void (*ready)(void *arg), void *arg,
                             struct error *err);
 void redrive_free(struct redrive *redrive);

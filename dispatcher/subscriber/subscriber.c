@@ -116,7 +116,7 @@ void subscriber_keep_token(struct subscriber *s, struct span text) {
 
 bool subscriber_complete(const struct subscriber *s) {
     return s->has_record && s->has_keys && !s->blocked && !s->want_blocked && !s->record.removed &&
-           strcmp(s->record.born, s->keys.born) == 0;
+           strcmp(s->record.registration_id, s->keys.registration_id) == 0;
 }
 
 static int64_t or_default(int64_t own, int64_t otherwise) { return own >= 0 ? own : otherwise; }
@@ -158,7 +158,8 @@ static bool take_token(struct subscriber *s) {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
         return false;
     }
-    bool own = strcmp(token.born, s->record.born) == 0, went_back = own && other_log;
+    bool own = strcmp(token.registration_id, s->record.registration_id) == 0,
+         went_back = own && other_log;
     bool written = own && !went_back && token.generation == s->generation;
     if (went_back) {
         log_check_amend(s->dispatcher->log_check, &token);
@@ -209,7 +210,7 @@ static int renew_signing(struct subscriber *s) {
 }
 
 static bool wants_pause(const struct subscriber *s) {
-    return s->want.paused && strcmp(s->want.born, s->record.born) == 0;
+    return s->desired.paused && strcmp(s->desired.registration_id, s->record.registration_id) == 0;
 }
 
 /* Its live lane stands at the end of the log: the next event for it wakes it. */
@@ -386,7 +387,7 @@ static void take_generation(struct subscriber *s, int64_t generation) {
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
                            int64_t generation) {
     take_generation(s, generation);
-    if (s->has_record && strcmp(s->record.born, record->born) != 0)
+    if (s->has_record && strcmp(s->record.registration_id, record->registration_id) != 0)
         subscriber_stop(s, false); /* the token that is kept may be of either */
     if (s->running && !record->removed) {
         replace_record(s, record);
@@ -398,22 +399,24 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
 }
 
 void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation) {
-    if (s->has_record && s->has_keys && strcmp(s->keys.born, s->record.born) == 0 &&
-        strcmp(keys->born, s->record.born) != 0) {
+    if (s->has_record && s->has_keys &&
+        strcmp(s->keys.registration_id, s->record.registration_id) == 0 &&
+        strcmp(keys->registration_id, s->record.registration_id) != 0) {
         subscriber_keys_fini(keys); /* of another registration: void */
         return;
     }
     subscriber_keys_fini(&s->keys);
     s->keys = *keys;
     s->has_keys = true;
-    if (s->running && strcmp(s->record.born, s->keys.born) == 0 && renew_signing(s))
+    if (s->running && strcmp(s->record.registration_id, s->keys.registration_id) == 0 &&
+        renew_signing(s))
         halt(s);
     take_generation(s, generation);
 }
 
-void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want,
-                         int64_t generation) {
-    s->want = *want;
+void subscriber_set_desired(struct subscriber *s, const struct subscriber_desired *desired,
+                            int64_t generation) {
+    s->desired = *desired;
     take_generation(s, generation);
     if (!s->running)
         return;
@@ -433,7 +436,8 @@ void subscriber_resume(struct subscriber *s) {
 static bool subscriber_log_is_known(struct subscriber *s, enum log_level level) {
     if (s->log_proof.verdict != LOG_ASKED)
         s->start_level = level;
-    return log_proof_ask(&s->log_proof, s->record.born, (struct span){s->token, s->token_bytes});
+    return log_proof_ask(&s->log_proof, s->record.registration_id,
+                         (struct span){s->token, s->token_bytes});
 }
 
 void subscriber_apply(struct subscriber *s, enum log_level level) {

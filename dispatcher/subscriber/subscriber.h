@@ -46,8 +46,8 @@ struct subscriber {
     bool want_blocked; /* likewise its wanted state, which may say that it is paused */
     struct subscriber_record record;
     struct subscriber_keys keys;
-    struct subscriber_want want;      /* "" as born: none */
-    struct pending_command *commands; /* in the order of their offsets */
+    struct subscriber_desired desired; /* registration_id "": none */
+    struct pending_command *commands;  /* in the order of their offsets */
     int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
     char *token; /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none
                   */
@@ -110,8 +110,8 @@ bool subscriber_complete(const struct subscriber *s);
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
                            int64_t generation);
 void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation);
-void subscriber_set_want(struct subscriber *s, const struct subscriber_want *want,
-                         int64_t generation);
+void subscriber_set_desired(struct subscriber *s, const struct subscriber_desired *desired,
+                            int64_t generation);
 /* Its spec is gone, or it or the keys cannot be read. */
 void subscriber_clear_record(struct subscriber *s);
 void subscriber_clear_keys(struct subscriber *s);

@@ -214,16 +214,17 @@ static void read_keys(struct subscribers *all, const char *id, const struct tabl
     }
 }
 
-static void read_want(struct subscribers *all, const char *id, const struct table_record *record) {
+static void read_desired(struct subscribers *all, const char *id,
+                         const struct table_record *record) {
     struct subscriber *s = find_or_add(all, id, record->partition);
-    struct subscriber_want want = {.paused = false};
+    struct subscriber_desired desired = {.paused = false};
     struct error err;
     bool newer;
     s->want_blocked = record->value.data &&
-                      subscriber_want_from_json(&want, record->value, &newer, &err);
+                      subscriber_desired_from_json(&desired, record->value, &newer, &err);
     note_unreadable(s, UNREADABLE_WANT, record->offset, s->want_blocked ? err.message : NULL);
     if (!s->want_blocked)
-        subscriber_set_want(s, &want, record->offset);
+        subscriber_set_desired(s, &desired, record->offset);
 }
 
 static void read_command(struct subscribers *all, const char *id,
@@ -257,7 +258,7 @@ static void take_token(struct subscriber *s, struct span text, const struct toke
     s->in_log = s->choice.kept == CHOICE_VALID;
     if (s->in_log && s->running &&
         token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
-        strcmp(token->born, s->record.born) == 0)
+        strcmp(token->registration_id, s->record.registration_id) == 0)
         commands_settled(s, token);
 }
 
@@ -334,8 +335,8 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
         read_spec(all, id, record);
     else if (kind == SUBSCRIBER_KEY_KEYS && !token)
         read_keys(all, id, record);
-    else if (kind == SUBSCRIBER_KEY_WANT && !token)
-        read_want(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_DESIRED && !token)
+        read_desired(all, id, record);
     else if (kind == SUBSCRIBER_KEY_COMMAND && !token)
         read_command(all, id, record);
     else

@@ -35,7 +35,7 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
     struct grant *grant = grant_new(reads->patterns_count);
     memcpy(grant->digest, digest, sizeof grant->digest);
     memcpy(grant->subscriber, entry->id, sizeof entry->id);
-    memcpy(grant->born, entry->born, sizeof grant->born);
+    memcpy(grant->registration_id, entry->registration_id, sizeof grant->registration_id);
     for (size_t i = 0; i < reads->patterns_count; i++)
         grant->scopes[i] = scope_of(SCOPE_READ, span_of(reads->patterns[i]));
     return grant;
@@ -171,7 +171,7 @@ bool auth_owns(const struct ingest *ingest, const struct http_request *request,
         return true;
     if (!grant || *grant->subscriber)
         return grant && strcmp(grant->subscriber, entry->id) == 0 &&
-               strcmp(grant->born, entry->born) == 0;
+               strcmp(grant->registration_id, entry->registration_id) == 0;
     return *entry->by && strcmp(grant->name, entry->by) == 0;
 }
 

@@ -101,7 +101,7 @@ struct call *call_begin(struct ingest *ingest, struct http_request *request, enu
     struct call *call = mem_zero(sizeof *call);
     *call = (struct call){.ingest = ingest, .request = request, .generation = -1};
     memcpy(call->id, entry->id, sizeof call->id);
-    memcpy(call->born, entry->born, sizeof call->born);
+    memcpy(call->registration_id, entry->registration_id, sizeof call->registration_id);
     http_request_on_gone(request, call_on_gone, call);
     return call;
 }
@@ -109,7 +109,8 @@ struct call *call_begin(struct ingest *ingest, struct http_request *request, enu
 struct registry_entry *call_entry(struct call *call) {
     struct registry *registry = call->ingest->registry;
     struct registry_entry *entry = registry ? registry_find(registry, call->id) : NULL;
-    if (registry_in_force(entry) && entry->readable && strcmp(entry->born, call->born) == 0)
+    if (registry_in_force(entry) && entry->readable &&
+        strcmp(entry->registration_id, call->registration_id) == 0)
         return entry;
     if (call->request)
         call_not_found(call->request, call->id);
@@ -168,7 +169,7 @@ static void call_on_late(void *arg) {
 static void call_undo(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     records_restore(call->ingest, call->id);
-    if (registry_in_force(entry) && strcmp(entry->born, call->born) == 0) {
+    if (registry_in_force(entry) && strcmp(entry->registration_id, call->registration_id) == 0) {
         call_changed(call);
         return;
     }

@@ -19,7 +19,7 @@ struct call {
     struct ingest *ingest;
     struct http_request *request; /* NULL: its client has gone, or was answered */
     char id[SPEC_ID_BYTES_MAX + 1];
-    char born[37];
+    char registration_id[37];
     struct buf answer;  /* members beside "generation"; wiped */
     int64_t generation; /* of what is already written; -1 */
     /* For a call that changes the keys: its change once more on top of keys that it has overtaken.

@@ -58,7 +58,7 @@ static struct call *begin(struct ingest *ingest, struct http_request *request,
         return NULL;
     struct command *command = mem_zero(sizeof *command);
     command->kind = kind;
-    memcpy(command->born, call->born, sizeof command->born);
+    memcpy(command->registration_id, call->registration_id, sizeof command->registration_id);
     call->data = command;
     call->free_data = free_command;
     return call;
@@ -73,19 +73,19 @@ static void add_command(struct call *call, struct change *change) {
     buf_fini(&value);
 }
 
-static void add_want(struct call *call, struct change *change, bool paused) {
+static void add_desired(struct call *call, struct change *change, bool paused) {
     struct buf value = {0};
     char key[SPEC_ID_BYTES_MAX + 8];
-    struct subscriber_want want = {.paused = paused};
-    memcpy(want.born, call->born, sizeof want.born);
-    subscriber_want_to_json(&want, &value);
+    struct subscriber_desired desired = {.paused = paused};
+    memcpy(desired.registration_id, call->registration_id, sizeof desired.registration_id);
+    subscriber_desired_to_json(&desired, &value);
     snprintf(key, sizeof key, "%s/want", call->id);
     change_add(change, key, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
 static struct change *change_of(struct call *call) {
-    return change_new(call->ingest, call->id, call->born, -1);
+    return change_new(call->ingest, call->id, call->registration_id, -1);
 }
 
 static void send_command(struct call *call) {
@@ -103,7 +103,7 @@ void command_api_pause(void *arg, struct http_request *request) {
     if (!call)
         return;
     struct change *change = change_of(call);
-    add_want(call, change, true);
+    add_desired(call, change, true);
     call_send(call, change);
 }
 
@@ -114,7 +114,7 @@ void command_api_resume(void *arg, struct http_request *request) {
     if (!call)
         return;
     struct change *change = change_of(call);
-    add_want(call, change, false);
+    add_desired(call, change, false);
     add_command(call, change);
     call_send(call, change);
 }

@@ -40,7 +40,7 @@ struct dead_letter_search {
     struct ingest *ingest;
     struct http_request *request; /* NULL: its client has gone, or was answered */
     struct loop_timer timer;
-    char id[SPEC_ID_BYTES_MAX + 1], born[37];
+    char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
     int64_t before; /* offset: only those below */
     int64_t limit;
     bool has_token; /* which says what was redriven */
@@ -75,7 +75,8 @@ static void drop(struct dead_letter_search *s, size_t number) {
 
 /* One that names another registration is of an earlier subscriber with this id. */
 static bool is_ours(const struct dead_letter_search *s, const struct dead_letter_record *record) {
-    return !record->born.len || span_equal(record->born, span_of(s->born));
+    return !record->registration_id.len ||
+           span_equal(record->registration_id, span_of(s->registration_id));
 }
 
 static void take(struct dead_letter_search *s, const struct kafka_record *found) {
@@ -232,7 +233,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
         .ingest = ingest, .request = request, .limit = limit, .before = before};
     s->has_token = subscriber_status_token(ingest, entry, &s->token);
     memcpy(s->id, entry->id, sizeof s->id);
-    memcpy(s->born, entry->born, sizeof s->born);
+    memcpy(s->registration_id, entry->registration_id, sizeof s->registration_id);
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
     http_request_on_gone(request, on_gone, s);

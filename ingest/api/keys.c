@@ -49,12 +49,12 @@ static void add_olds(struct subscriber_keys *keys, const struct subscriber_keys 
 
 /* `old` may be NULL when there is a new secret. */
 static struct subscriber_keys apply(const struct keys_change *k, const struct subscriber_keys *old,
-                                    const char *born) {
+                                    const char *registration_id) {
     struct subscriber_keys keys = {.old_count = 0};
     static const struct subscriber_keys none = {.secret = NULL};
     old = old ? old : &none;
     const char *secret = k->secret ? k->secret : old->secret;
-    memcpy(keys.born, born, sizeof keys.born);
+    memcpy(keys.registration_id, registration_id, sizeof keys.registration_id);
     keys.secret = mem_copy_string(secret, strlen(secret));
     memcpy(keys.token, *k->token ? k->token : old->token, sizeof keys.token);
     if (k->secret && k->until_ms && old->secret)
@@ -65,13 +65,14 @@ static struct subscriber_keys apply(const struct keys_change *k, const struct su
 }
 
 static void add(struct call *call, struct change *change, const struct registry_entry *entry) {
-    struct subscriber_keys keys = apply(call->data, registry_keys(entry), call->born);
+    struct subscriber_keys keys = apply(call->data, registry_keys(entry), call->registration_id);
     records_add_keys(call->ingest, change, call->id, &keys);
     subscriber_keys_fini(&keys);
 }
 
 static void send_change(struct call *call, struct registry_entry *entry) {
-    struct change *change = change_new(call->ingest, call->id, call->born, entry->keys_offset);
+    struct change *change = change_new(call->ingest, call->id, call->registration_id,
+                                       entry->keys_offset);
     add(call, change, entry);
     call_send(call, change);
 }

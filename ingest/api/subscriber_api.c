@@ -323,7 +323,8 @@ void subscriber_api_replace(void *arg, struct http_request *request) {
     if (auth_register(ingest, request, &spec, &err)) {
         call_forbid(call, &err);
     } else {
-        struct change *change = change_new(ingest, call->id, call->born, entry->keys_offset);
+        struct change *change = change_new(ingest, call->id, call->registration_id,
+                                           entry->keys_offset);
         struct subscriber_record record = records_of(entry, &spec);
         if (http_request_header(request, "If-Match"))
             change_expect_spec(change, entry->generation);
@@ -341,7 +342,7 @@ void subscriber_api_delete(void *arg, struct http_request *request) {
     struct call *call = call_begin(arg, request, CALL_DELETES);
     if (!call)
         return;
-    struct change *change = change_new(call->ingest, call->id, call->born, -1);
+    struct change *change = change_new(call->ingest, call->id, call->registration_id, -1);
     records_add_tombstones(change, call->id);
     call_send(call, change);
 }

@@ -29,7 +29,7 @@ struct change {
     struct change *prev, *next; /* of the same subscriber */
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
-    char born[37];
+    char registration_id[37];
     int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or
                                      whatever they were */
     struct change_record *records[RECORDS_MAX];
@@ -80,7 +80,7 @@ static void change_delist(struct change *c) {
     free(of);
 }
 
-struct change *change_new(struct ingest *ingest, const char *id, const char *born,
+struct change *change_new(struct ingest *ingest, const char *id, const char *registration_id,
                           int64_t keys_base) {
     struct change *c = mem_zero(sizeof *c);
     *c = (struct change){.ingest = ingest,
@@ -88,7 +88,7 @@ struct change *change_new(struct ingest *ingest, const char *id, const char *bor
                          .spec_base = -1,
                          .result = {.fate = CHANGE_UNKNOWN, .generation = -1}};
     snprintf(c->id, sizeof c->id, "%s", id);
-    snprintf(c->born, sizeof c->born, "%s", born);
+    snprintf(c->registration_id, sizeof c->registration_id, "%s", registration_id);
     error_set(&c->err, "Kafka did not confirm it in time");
     return c;
 }
@@ -238,7 +238,8 @@ static bool change_expects_another(const struct change *c, const struct registry
  * deleted before. */
 static bool change_misses_spec(const struct change *c, const struct change_record *r,
                                const struct registry_entry *entry) {
-    if (entry && entry->known && entry->readable && strcmp(entry->born, c->born) != 0)
+    if (entry && entry->known && entry->readable &&
+        strcmp(entry->registration_id, c->registration_id) != 0)
         return true;
     return !r->tombstone && (!entry || !entry->known || change_expects_another(c, entry));
 }
@@ -247,12 +248,12 @@ static void change_compare(struct change *c, struct change_record *r,
                            const struct registry_entry *entry) {
     const char *kind = r->key + strlen(c->id);
     r->overtaken = false;
-    if (!*c->born)
+    if (!*c->registration_id)
         return;
     if (*kind == 0 || r->tombstone)
         c->result.spec_overtaken |= (r->overtaken = change_misses_spec(c, r, entry));
     else if (strcmp(kind, "/keys") == 0 && entry && entry->keys &&
-             strcmp(entry->keys->born, c->born) == 0)
+             strcmp(entry->keys->registration_id, c->registration_id) == 0)
         r->overtaken = c->result.keys_overtaken = entry->keys_offset != c->keys_base ||
                                                   change_expects_another(c, entry);
 }

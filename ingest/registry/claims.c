@@ -27,8 +27,8 @@ struct claims_of {
     struct claim *list;
 };
 
-void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]) {
-    snprintf(out, CLAIMS_KEY_BYTES, "%s/claim/%s", id, born);
+void claims_key(const char *id, const char *registration_id, char out[CLAIMS_KEY_BYTES]) {
+    snprintf(out, CLAIMS_KEY_BYTES, "%s/claim/%s", id, registration_id);
 }
 
 struct claims {
@@ -81,9 +81,9 @@ void claims_read(struct claims *claims, const char *id, const struct table_recor
     DL_APPEND(claims_find_or_add(claims, id)->list, claim);
 }
 
-bool claims_first(const struct claims *claims, const char *id, const char *born) {
+bool claims_first(const struct claims *claims, const char *id, const char *registration_id) {
     char key[CLAIMS_KEY_BYTES];
-    claims_key(id, born, key);
+    claims_key(id, registration_id, key);
     const struct claims_of *of = claims_of(claims, id);
     const struct claim *ours = claim_find(of, span_of(key));
     for (const struct claim *claim = ours ? of->list : NULL; claim && claim != ours;
@@ -93,9 +93,9 @@ bool claims_first(const struct claims *claims, const char *id, const char *born)
     return ours != NULL;
 }
 
-void claims_drop(struct ingest *ingest, const char *id, const char *born) {
+void claims_drop(struct ingest *ingest, const char *id, const char *registration_id) {
     char key[CLAIMS_KEY_BYTES];
-    claims_key(id, born, key);
+    claims_key(id, registration_id, key);
     records_erase(ingest, id, key);
 }
 

@@ -24,7 +24,7 @@ enum {
 struct claims *claims_new(void);
 void claims_free(struct claims *claims); /* NULL is allowed */
 
-void claims_key(const char *id, const char *born, char out[CLAIMS_KEY_BYTES]);
+void claims_key(const char *id, const char *registration_id, char out[CLAIMS_KEY_BYTES]);
 
 /* A claim's record, or its tombstone. `past`: it was in the log before this ingest began to read.
  */
@@ -32,10 +32,10 @@ void claims_read(struct claims *claims, const char *id, const struct table_recor
                  bool past);
 
 /* Whether no other's living claim to the id stands before this one, which was read. */
-bool claims_first(const struct claims *claims, const char *id, const char *born);
+bool claims_first(const struct claims *claims, const char *id, const char *registration_id);
 
 /* Takes a claim out of the log; and all that were left behind. */
-void claims_drop(struct ingest *ingest, const char *id, const char *born);
+void claims_drop(struct ingest *ingest, const char *id, const char *registration_id);
 void claims_tidy(struct ingest *ingest);
 
 #endif

@@ -41,7 +41,7 @@ void records_add_tombstones(struct change *change, const char *id) {
 
 struct subscriber_record records_of(const struct registry_entry *entry, const struct spec *spec) {
     struct subscriber_record record = {.start = entry->start, .spec = *spec};
-    memcpy(record.born, entry->born, sizeof record.born);
+    memcpy(record.registration_id, entry->registration_id, sizeof record.registration_id);
     memcpy(record.by, entry->by, sizeof record.by);
     snprintf(record.source, sizeof record.source, "%s", entry->source);
     return record;
@@ -68,7 +68,7 @@ static void on_done(void *arg, const struct change_result *result) {
 }
 
 static struct change *begin(struct ingest *ingest, const struct registry_entry *entry) {
-    return change_new(ingest, entry->id, entry->born, entry->keys_offset);
+    return change_new(ingest, entry->id, entry->registration_id, entry->keys_offset);
 }
 
 static void send_off(struct ingest *ingest, struct change *change, const char *id,
@@ -84,7 +84,7 @@ static void add_secret(struct ingest *ingest, struct change *change,
                        const struct registry_entry *entry, char *secret) {
     const struct subscriber_keys *old = registry_keys(entry);
     struct subscriber_keys keys = {.secret = secret};
-    memcpy(keys.born, entry->born, sizeof keys.born);
+    memcpy(keys.registration_id, entry->registration_id, sizeof keys.registration_id);
     if (old)
         memcpy(keys.token, old->token, sizeof keys.token);
     records_add_keys(ingest, change, entry->id, &keys);

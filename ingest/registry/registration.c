@@ -18,7 +18,7 @@
 
 struct registration {
     struct ingest *ingest;
-    char id[SPEC_ID_BYTES_MAX + 1], born[37];
+    char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
     struct change *change; /* with keys and spec, not yet sent */
     int64_t began_ms;
     void (*done)(void *arg, enum registration_outcome outcome,
@@ -49,7 +49,7 @@ static void registration_on_late(void *arg) {
 static void registration_on_written(void *arg, const struct change_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
-    bool ours = entry && entry->readable && strcmp(entry->born, r->born) == 0;
+    bool ours = entry && entry->readable && strcmp(entry->registration_id, r->registration_id) == 0;
     if (ours && (result->fate != CHANGE_READ || !r->done))
         records_delete(r->ingest, entry); /* without its keys, or with some that nobody knows */
     else if (ours)
@@ -73,7 +73,8 @@ static void registration_on_claimed(void *arg, const struct change_result *resul
         registration_end(r, REGISTRATION_FAILED, result->reason);
         return;
     }
-    bool taken = registry_in_force(entry) || !claims_first(r->ingest->claims, r->id, r->born);
+    bool taken = registry_in_force(entry) ||
+                 !claims_first(r->ingest->claims, r->id, r->registration_id);
     if (!taken && r->done && clock_ms() - r->began_ms < CLAIMS_USE_MS) {
         struct change *change = r->change;
         r->change = NULL;
@@ -82,7 +83,7 @@ static void registration_on_claimed(void *arg, const struct change_result *resul
         change_send(change, registration_on_late, registration_on_written, r);
         return;
     }
-    claims_drop(r->ingest, r->id, r->born);
+    claims_drop(r->ingest, r->id, r->registration_id);
     registration_end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
                      taken ? "another was first" : "Kafka did not confirm it in time");
 }
@@ -95,14 +96,14 @@ static struct change *registration_make_change(const struct registration *r,
     struct change *change = change_new(r->ingest, r->id, "", -1);
     struct subscriber_record record = {.start = start, .spec = *spec};
     struct subscriber_keys keys = {.secret = spec->secret};
-    memcpy(record.born, r->born, sizeof record.born);
-    memcpy(keys.born, r->born, sizeof keys.born);
+    memcpy(record.registration_id, r->registration_id, sizeof record.registration_id);
+    memcpy(keys.registration_id, r->registration_id, sizeof keys.registration_id);
     snprintf(record.source, sizeof record.source, "%s", source);
     snprintf(record.by, sizeof record.by, "%s", by);
     snprintf(keys.token, sizeof keys.token, "%s", token_hash);
     records_add_keys(r->ingest, change, r->id, &keys);
     records_add_spec(r->ingest, change, &record);
-    claims_key(r->id, r->born, claim);
+    claims_key(r->id, r->registration_id, claim);
     change_add(change, claim, (struct span){NULL, 0});
     return change;
 }
@@ -115,9 +116,9 @@ struct registration *registration_begin(
     struct registration *r = mem_zero(sizeof *r);
     *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};
     snprintf(r->id, sizeof r->id, "%s", spec->id);
-    uuid_v4(r->born);
+    uuid_v4(r->registration_id);
     r->change = registration_make_change(r, spec, source, by, token_hash, start);
-    claims_key(r->id, r->born, claim);
+    claims_key(r->id, r->registration_id, claim);
     struct change *change = change_new(ingest, r->id, "", -1);
     change_add(change, claim, span_of("{\"v\":1}"));
     change_send(change, registration_on_late, registration_on_claimed, r);

@@ -76,14 +76,17 @@ bool registry_in_force(const struct registry_entry *entry) {
 }
 
 struct subscriber_keys *registry_keys(const struct registry_entry *entry) {
-    return entry->keys && strcmp(entry->keys->born, entry->born) == 0 ? entry->keys : NULL;
+    return entry->keys && strcmp(entry->keys->registration_id, entry->registration_id) == 0
+               ? entry->keys
+               : NULL;
 }
 
 bool registry_is_file(const struct registry_entry *entry) {
     return entry->readable && strcmp(entry->source, "api") != 0;
 }
 bool registry_paused(const struct registry_entry *entry) {
-    return entry->want.paused && strcmp(entry->want.born, entry->born) == 0;
+    return entry->desired.paused &&
+           strcmp(entry->desired.registration_id, entry->registration_id) == 0;
 }
 
 struct span registry_check(const struct registry *r) {
@@ -121,7 +124,7 @@ static void note_good(struct registry_entry *entry, enum registry_record kind) {
 static void take_spec(struct registry_entry *entry, struct subscriber_record *parsed) {
     spec_fini(&entry->spec);
     free(entry->source);
-    memcpy(entry->born, parsed->born, sizeof entry->born);
+    memcpy(entry->registration_id, parsed->registration_id, sizeof entry->registration_id);
     memcpy(entry->by, parsed->by, sizeof entry->by);
     entry->source = mem_copy_string(parsed->source, strlen(parsed->source));
     entry->start = parsed->start;
@@ -177,8 +180,8 @@ static void read_keys(struct registry *r, struct registry_entry *entry,
         return;
     }
     note_good(entry, REGISTRY_KEYS);
-    if (overtaken ||
-        (entry->readable && registry_keys(entry) && strcmp(keys.born, entry->born) != 0)) {
+    if (overtaken || (entry->readable && registry_keys(entry) &&
+                      strcmp(keys.registration_id, entry->registration_id) != 0)) {
         subscriber_keys_fini(&keys);
     } else {
         forget_keys(r, entry);
@@ -191,19 +194,19 @@ static void read_keys(struct registry *r, struct registry_entry *entry,
     entry->old_key |= old_key;
 }
 
-static void read_want(struct registry *r, struct registry_entry *entry,
-                      const struct table_record *record) {
-    struct subscriber_want want;
+static void read_desired(struct registry *r, struct registry_entry *entry,
+                         const struct table_record *record) {
+    struct subscriber_desired desired;
     struct error err;
     bool newer;
-    if (subscriber_want_from_json(&want, record->value, &newer, &err)) {
-        note_bad(r, entry, REGISTRY_WANT, record, err.message);
+    if (subscriber_desired_from_json(&desired, record->value, &newer, &err)) {
+        note_bad(r, entry, REGISTRY_DESIRED, record, err.message);
         return;
     }
-    note_good(entry, REGISTRY_WANT);
-    if (!entry->readable || strcmp(entry->want.born, entry->born) != 0 ||
-        strcmp(want.born, entry->born) == 0)
-        entry->want = want;
+    note_good(entry, REGISTRY_DESIRED);
+    if (!entry->readable || strcmp(entry->desired.registration_id, entry->registration_id) != 0 ||
+        strcmp(desired.registration_id, entry->registration_id) == 0)
+        entry->desired = desired;
 }
 
 static void read_tombstone(struct registry *r, struct registry_entry *entry,
@@ -213,9 +216,9 @@ static void read_tombstone(struct registry *r, struct registry_entry *entry,
     } else if (kind == SUBSCRIBER_KEY_KEYS) {
         note_good(entry, REGISTRY_KEYS);
         forget_keys(r, entry);
-    } else if (kind == SUBSCRIBER_KEY_WANT) {
-        note_good(entry, REGISTRY_WANT);
-        entry->want = (struct subscriber_want){0};
+    } else if (kind == SUBSCRIBER_KEY_DESIRED) {
+        note_good(entry, REGISTRY_DESIRED);
+        entry->desired = (struct subscriber_desired){0};
     }
 }
 
@@ -239,7 +242,7 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
     struct change *ours = change_find(r->ingest->changes, id, record, entry);
     bool overtaken = change_overtaken(ours);
     r->version++;
-    if (kind == SUBSCRIBER_KEY_CLAIM)
+    if (kind == SUBSCRIBER_KEY_RESERVATION)
         claims_read(r->ingest->claims, id, record, !table_loaded(r->table));
     else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
         pass_over(entry, kind, record->offset);
@@ -249,8 +252,8 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
         read_spec(r, entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_KEYS)
         read_keys(r, entry_of(r, id), record, overtaken);
-    else if (record->value.data && kind == SUBSCRIBER_KEY_WANT)
-        read_want(r, entry_of(r, id), record);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_DESIRED)
+        read_desired(r, entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
         command_ring_note(&entry->commands, record->offset);
     change_was_read(ours, record->offset);

@@ -18,7 +18,7 @@
 struct ingest;
 struct registry;
 
-enum registry_record { REGISTRY_SPEC, REGISTRY_KEYS, REGISTRY_WANT, REGISTRY_RECORDS };
+enum registry_record { REGISTRY_SPEC, REGISTRY_KEYS, REGISTRY_DESIRED, REGISTRY_RECORDS };
 
 /* Why a record cannot be read. */
 struct registry_fault {
@@ -33,7 +33,7 @@ struct registry_entry {
     bool known;    /* one is there (else only other records are) */
     bool readable; /* and was understood: all of these hold */
     bool removed;  /* its file is gone */
-    char born[37];
+    char registration_id[37];
     char *source;                 /* "api", or the file */
     char by[SUBSCRIBER_BY_BYTES]; /* the access token that registered it; "" for an admin's and a
                                      file's */
@@ -41,10 +41,10 @@ struct registry_entry {
     int64_t generation; /* offset of the spec record */
     struct spec spec;   /* without its secret, which is among the keys */
     /* its keys; void unless they are of the same born, see registry_keys */
-    struct subscriber_keys *keys; /* NULL: none */
-    UT_hash_handle by_token;      /* while the keys have an access token */
-    int64_t keys_offset;          /* -1: none */
-    struct subscriber_want want;  /* born is "" when there is none */
+    struct subscriber_keys *keys;      /* NULL: none */
+    UT_hash_handle by_token;           /* while the keys have an access token */
+    int64_t keys_offset;               /* -1: none */
+    struct subscriber_desired desired; /* registration_id "": none */
     struct command_ring commands;
     struct registry_fault faults[REGISTRY_RECORDS];
     bool newer;   /* the spec was written by a newer version of ESS */

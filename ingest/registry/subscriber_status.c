@@ -134,7 +134,7 @@ bool subscriber_status_token(const struct ingest *ingest, const struct registry_
     if (!held || !held->text ||
         token_from_json(token, (struct span){held->text, held->text_len}, &newer, &err))
         return false;
-    if (strcmp(token->born, entry->born) == 0)
+    if (strcmp(token->registration_id, entry->registration_id) == 0)
         return true;
     token_fini(token);
     return false;

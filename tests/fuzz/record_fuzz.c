@@ -85,15 +85,15 @@ static void check_record(struct span text) {
 
 static void check_keys(struct span text) {
     struct subscriber_keys keys;
-    struct subscriber_want want;
+    struct subscriber_desired desired;
     struct buf out = {0};
     struct error err;
     bool newer, old_key = false;
     if (subscriber_keys_from_json(&keys, "a", text, keyring, &newer, &old_key, &err) == 0) {
         subscriber_keys_to_json(&keys, "a", keyring, &out);
         subscriber_keys_fini(&keys);
-    } else if (subscriber_want_from_json(&want, text, &newer, &err) == 0) {
-        subscriber_want_to_json(&want, &out);
+    } else if (subscriber_desired_from_json(&desired, text, &newer, &err) == 0) {
+        subscriber_desired_to_json(&desired, &out);
     } else {
         MUST(subscriber_check_from_json(text, keyring, &old_key,
                                         &err)); /* sealed by a key that was made just now */

@@ -42,16 +42,18 @@ static struct change *command(const char *key) {
 /* A change of the keys of the subscriber `a`, made from what its entry has now. */
 static struct change *keys_change(const char *secret) {
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
-    struct change *change = change_new(&world.ingest, "a", entry->born, entry->keys_offset);
+    struct change *change = change_new(&world.ingest, "a", entry->registration_id,
+                                       entry->keys_offset);
     struct subscriber_keys keys = {.secret = (char *)(uintptr_t)secret};
-    memcpy(keys.born, entry->born, sizeof keys.born);
+    memcpy(keys.registration_id, entry->registration_id, sizeof keys.registration_id);
     records_add_keys(&world.ingest, change, "a", &keys);
     return change;
 }
 
 static struct change *spec_change(const char *topic) {
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
-    struct change *change = change_new(&world.ingest, "a", entry->born, entry->keys_offset);
+    struct change *change = change_new(&world.ingest, "a", entry->registration_id,
+                                       entry->keys_offset);
     struct spec spec;
     world_spec(&spec, "a", topic);
     struct subscriber_record record = records_of(entry, &spec);
@@ -233,7 +235,7 @@ static void test_a_spec_whose_id_is_anothers_by_now_is_not_taken(void **state) {
     const struct registry_entry *other = world_register("a", BORN_B);
     world_report(PRODUCER_WRITTEN, true);
     assert_true(told.spec_overtaken);
-    assert_string_equal(other->born, BORN_B);
+    assert_string_equal(other->registration_id, BORN_B);
     assert_int_equal(other->generation, told.generation);
 }
 

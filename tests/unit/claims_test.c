@@ -8,7 +8,9 @@
 
 static void claim(const char *kind) { world_write("a", kind, "{\"v\":1}"); }
 
-static bool is_first(const char *born) { return claims_first(world.ingest.claims, "a", born); }
+static bool is_first(const char *registration_id) {
+    return claims_first(world.ingest.claims, "a", registration_id);
+}
 
 static void test_of_two_claims_the_first_in_the_log_counts(void **state) {
     (void)state;

@@ -22,7 +22,7 @@ static struct command read_again(const struct command *command, const char *text
     command_to_json(command, &out);
     assert_string_equal(buf_string(&out), text);
     assert_int_equal(command_from_json(&read, (struct span){out.data, out.len}, &newer, &err), 0);
-    assert_string_equal(read.born, BORN);
+    assert_string_equal(read.registration_id, BORN);
     assert_int_equal(read.kind, command->kind);
     buf_fini(&out);
     return read;
@@ -32,26 +32,31 @@ static void test_commands_are_read_as_they_were_written(void **state) {
     int64_t cursors[] = {3, 17, 900719925474099312};
     struct command read;
     (void)state;
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REWIND, .cursor = 42},
-                      BEGIN "\"rewind\",\"cursor\":42}");
+    read = read_again(
+        &(struct command){.registration_id = BORN, .kind = COMMAND_REWIND, .cursor = 42},
+        BEGIN "\"rewind\",\"cursor\":42}");
     assert_int_equal(read.cursor, 42);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_SKIP}, BEGIN "\"skip\"}");
+    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_SKIP},
+                      BEGIN "\"skip\"}");
     command_fini(&read);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_RESUME}, BEGIN "\"resume\"}");
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99},
-                      BEGIN "\"replay\",\"from\":0,\"to\":99}");
+    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_RESUME},
+                      BEGIN "\"resume\"}");
+    read = read_again(
+        &(struct command){.registration_id = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99},
+        BEGIN "\"replay\",\"from\":0,\"to\":99}");
     assert_int_equal(read.from, 0);
     assert_int_equal(read.to, 99);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_END_JOB, .job = 7},
+    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_END_JOB, .job = 7},
                       BEGIN "\"end_job\",\"job\":7}");
     assert_int_equal(read.job, 7);
-    read = read_again(&(struct command){.born = BORN, .kind = COMMAND_REDRIVE},
+    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_REDRIVE},
                       BEGIN "\"redrive\"}");
     assert_null(read.cursors);
-    read = read_again(
-        &(struct command){
-            .born = BORN, .kind = COMMAND_REDRIVE, .cursors = cursors, .cursors_count = 3},
-        BEGIN "\"redrive\",\"cursors\":[3,17,900719925474099312]}");
+    read = read_again(&(struct command){.registration_id = BORN,
+                                        .kind = COMMAND_REDRIVE,
+                                        .cursors = cursors,
+                                        .cursors_count = 3},
+                      BEGIN "\"redrive\",\"cursors\":[3,17,900719925474099312]}");
     assert_int_equal(read.cursors_count, 3);
     assert_memory_equal(read.cursors, cursors, sizeof cursors);
     command_fini(&read);
@@ -62,7 +67,8 @@ static void test_a_test_s_data_stays_byte_for_byte(void **state) {
     char data[] = DATA;
     (void)state;
     struct command read = read_again(
-        &(struct command){.born = BORN, .kind = COMMAND_TEST, .topic = "drug.copay", .data = data},
+        &(struct command){
+            .registration_id = BORN, .kind = COMMAND_TEST, .topic = "drug.copay", .data = data},
         BEGIN "\"test\",\"topic\":\"drug.copay\",\"data\":" DATA "}");
     assert_string_equal(read.topic, "drug.copay");
     assert_string_equal(read.data, data);

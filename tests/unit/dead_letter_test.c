@@ -9,16 +9,16 @@
 
 #include "common/model/dead_letter.h"
 
-#define BORN "0190b6a0-0000-4000-8000-000000000001"
+#define REGISTRATION_ID "0190b6a0-0000-4000-8000-000000000001"
 #define EVENT                                                                                      \
     "{\"topic\":\"a.b\",\"cursor\":42,\"prev_cursor\":7,\"compacted\":true,\"id\":\"x\",\"data\":" \
     "{\"prev_cursor\": 1.0}}"
 #define HEAD                                                                                       \
-    "{\"v\":1,\"subscriber\":\"s\",\"born\":\"" BORN                                               \
+    "{\"v\":1,\"subscriber\":\"s\",\"born\":\"" REGISTRATION_ID                                    \
     "\",\"cursor\":42,\"at\":\"2026-01-02T03:04:05.678Z\",\"reason\":\"refused\",\"attempts\":3,"
 
 static const struct dead_letter answered = {.subscriber = "s",
-                                            .born = BORN,
+                                            .registration_id = REGISTRATION_ID,
                                             .cursor = 42,
                                             .at_ms = 1767323045678,
                                             .reason = DEAD_LETTER_REFUSED,
@@ -84,7 +84,7 @@ static void a_dead_letter_is_read_as_it_was_written(void **state) {
     dead_letter_to_json(&answered, &out);
     struct dead_letter_record record = read_text(buf_string(&out));
     assert_int_equal(record.cursor, 42);
-    assert_true(span_equal(record.born, span_of(BORN)));
+    assert_true(span_equal(record.registration_id, span_of(REGISTRATION_ID)));
     assert_true(span_equal(record.event, span_of(EVENT)));
     buf_fini(&out);
 }

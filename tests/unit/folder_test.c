@@ -111,15 +111,15 @@ static void test_what_is_no_yaml_file_is_none(void **state) {
 }
 
 static void test_an_edit_is_written_once(void **state) {
-    char born[37];
+    char registration_id[37];
     (void)state;
     write_file("a.yml", yaml("a", "drug.*"));
     scan();
-    snprintf(born, sizeof born, "%s", entry_of("a")->born);
+    snprintf(registration_id, sizeof registration_id, "%s", entry_of("a")->registration_id);
     write_file("a.yml", yaml("a", "plan.*"));
     scan();
     assert_topic("a", "plan.*");
-    assert_string_equal(entry_of("a")->born, born);
+    assert_string_equal(entry_of("a")->registration_id, registration_id);
     assert_int_equal(world_records("a", ""), 2);
     assert_int_equal(world_records("a", "/keys"), 1);
     scan();
@@ -170,12 +170,12 @@ static void test_a_file_that_goes_for_a_moment_is_not_gone(void **state) {
 }
 
 static void test_a_file_that_stays_away_is_removed_and_comes_back_as_the_same(void **state) {
-    char born[37];
+    char registration_id[37];
     (void)state;
     write_file("a.yml", yaml("a", "drug.*"));
     write_file("b.yml", yaml("b", "drug.*"));
     scan();
-    snprintf(born, sizeof born, "%s", entry_of("a")->born);
+    snprintf(registration_id, sizeof registration_id, "%s", entry_of("a")->registration_id);
     assert_int_equal(unlink(path_of("a.yml")), 0);
     scan();
     scan();
@@ -188,7 +188,7 @@ static void test_a_file_that_stays_away_is_removed_and_comes_back_as_the_same(vo
     write_file("a.yml", yaml("a", "drug.*"));
     scan();
     assert_true(in_force("a"));
-    assert_string_equal(entry_of("a")->born, born);
+    assert_string_equal(entry_of("a")->registration_id, registration_id);
 }
 
 /* As Kubernetes mounts them: names are links into a folder whose own name is a link. */

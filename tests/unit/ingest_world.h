@@ -270,12 +270,12 @@ static inline void world_spec(struct spec *spec, const char *id, const char *top
 }
 
 /* `source`: "api", or a file. */
-static inline void world_write_spec(const char *id, const char *born, const char *source,
+static inline void world_write_spec(const char *id, const char *registration_id, const char *source,
                                     const char *topic, bool removed) {
     struct subscriber_record record = {.start = 5, .removed = removed};
     struct buf value = {0};
     world_spec(&record.spec, id, topic);
-    snprintf(record.born, sizeof record.born, "%s", born);
+    snprintf(record.registration_id, sizeof record.registration_id, "%s", registration_id);
     snprintf(record.source, sizeof record.source, "%s", source);
     subscriber_record_to_json(&record, world.ingest.keyring, &value);
     world_write(id, "", buf_string(&value));
@@ -283,19 +283,20 @@ static inline void world_write_spec(const char *id, const char *born, const char
     buf_fini(&value);
 }
 
-static inline void world_write_keys(const char *id, const char *born, const char *secret) {
+static inline void world_write_keys(const char *id, const char *registration_id,
+                                    const char *secret) {
     struct subscriber_keys keys = {.secret = (char *)(uintptr_t)secret};
     struct buf value = {0};
-    snprintf(keys.born, sizeof keys.born, "%s", born);
+    snprintf(keys.registration_id, sizeof keys.registration_id, "%s", registration_id);
     subscriber_keys_to_json(&keys, id, world.ingest.keyring, &value);
     world_write(id, "/keys", buf_string(&value));
     buf_fini(&value);
 }
 
 /* A subscriber that an API's call has made; returns its entry. */
-static inline struct registry_entry *world_register(const char *id, const char *born) {
-    world_write_keys(id, born, "abcdefghijklmnop");
-    world_write_spec(id, born, "api", "drug.*", false);
+static inline struct registry_entry *world_register(const char *id, const char *registration_id) {
+    world_write_keys(id, registration_id, "abcdefghijklmnop");
+    world_write_spec(id, registration_id, "api", "drug.*", false);
     return registry_find(world.ingest.registry, id);
 }
 

@@ -47,7 +47,8 @@ static void a_skip_outlives_its_dispatcher(UNUSED void **state) {
     attempt(5, 503);
     lane_skip(&lane);
     hand_over(&token);
-    snprintf(token.born, sizeof token.born, "0190b6a0-0000-4000-8000-000000000001");
+    snprintf(token.registration_id, sizeof token.registration_id,
+             "0190b6a0-0000-4000-8000-000000000001");
     snprintf(token.feed, sizeof token.feed, "0190b6a0-0000-4000-8000-000000000002");
     token_to_json(&token, &text);
     token_fini(&token);

@@ -64,7 +64,7 @@ static void test_an_id_in_force_is_taken(void **state) {
     begin(&told);
     world_settle();
     assert_int_equal(told.outcome, REGISTRATION_TAKEN);
-    assert_string_equal(entry()->born, BORN_B);
+    assert_string_equal(entry()->registration_id, BORN_B);
     assert_int_equal(claims_left(), 0);
 }
 
@@ -196,7 +196,7 @@ static void test_a_subscriber_whose_file_is_gone_is_replaced_with_nothing_left_o
     begin(&told);
     world_settle();
     assert_int_equal(told.outcome, REGISTRATION_IN_FORCE);
-    assert_string_not_equal(entry()->born, BORN_B);
+    assert_string_not_equal(entry()->registration_id, BORN_B);
     assert_string_equal(registry_keys(entry())->secret, "abcdefghijklmnop");
     assert_int_equal(world_records("a", ""), 3); /* the old one, its tombstone, the new one */
 }

@@ -37,10 +37,11 @@ static int free_keyring(void **state) {
 
 static const struct cidr everywhere = {.bits = 0};
 static const struct spec_rules rules = {.allowed = &everywhere, .allowed_count = 1};
-#define BORN "0190b6a0-0000-4000-8000-000000000001"
+#define REGISTRATION_ID "0190b6a0-0000-4000-8000-000000000001"
 
 static struct subscriber_record make_record(void) {
-    struct subscriber_record record = {.born = BORN, .source = "subscribers/mmis.yml", .start = 42};
+    struct subscriber_record record = {
+        .registration_id = REGISTRATION_ID, .source = "subscribers/mmis.yml", .start = 42};
     struct error err;
     assert_int_equal(spec_from_json(&record.spec,
                                     span_of("{\"id\":\"md-mm1\",\"url\":\"https://127.0.0.1/"
@@ -63,7 +64,7 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
                                                  (struct span){text.data, text.len}, keyring,
                                                  &newer, &old_key, &err),
                      0);
-    assert_string_equal(read.born, BORN);
+    assert_string_equal(read.registration_id, REGISTRATION_ID);
     assert_string_equal(read.source, "subscribers/mmis.yml");
     assert_int_equal(read.start, 42);
     assert_false(read.removed);
@@ -81,14 +82,16 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
 /* What a later version of ESS writes into records of the same v. */
 static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **state) {
     static const char spec[] =
-        "{\"v\":1,\"later\":[1],\"born\":\"" BORN
+        "{\"v\":1,\"later\":[1],\"born\":\"" REGISTRATION_ID
         "\",\"source\":\"api\",\"start\":7,\"spec\":{\"id\":\"md-mm1\","
         "\"url\":\"https://v.example/"
         "\",\"topics\":[\"a\"],\"filter\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
         "\"exhaust\":\"x\",\"throttle\":5}}";
     struct subscriber_record read;
-    struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, opened;
-    struct subscriber_want want;
+    struct subscriber_keys keys = {.registration_id = REGISTRATION_ID,
+                                   .secret = (char[]){"s3cr3t"}},
+                           opened;
+    struct subscriber_desired desired;
     struct buf text = {0};
     struct error err;
     bool newer, old_key;
@@ -105,14 +108,16 @@ static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **sta
                                                &newer, &old_key, &err),
                      0);
     subscriber_keys_fini(&opened);
-    const struct span wanted = span_of("{\"v\":1,\"born\":\"" BORN
+    const struct span wanted = span_of("{\"v\":1,\"born\":\"" REGISTRATION_ID
                                        "\",\"paused\":true,\"later\":1}");
-    assert_int_equal(subscriber_want_from_json(&want, wanted, &newer, &err), 0);
+    assert_int_equal(subscriber_desired_from_json(&desired, wanted, &newer, &err), 0);
     buf_fini(&text);
 }
 
 static void test_keys_open_only_for_their_own_subscriber(void **state) {
-    struct subscriber_keys keys = {.born = BORN, .secret = (char[]){"s3cr3t"}}, read;
+    struct subscriber_keys keys = {.registration_id = REGISTRATION_ID,
+                                   .secret = (char[]){"s3cr3t"}},
+                           read;
     struct buf text = {0};
     struct error err;
     bool newer, old_key = false;
@@ -132,7 +137,7 @@ static void test_keys_open_only_for_their_own_subscriber(void **state) {
 
 static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_hash(void **state) {
     struct subscriber_keys
-        keys = {.born = BORN,
+        keys = {.registration_id = REGISTRATION_ID,
                 .secret = (char[]){"n3w"},
                 .old = {{(char[]){"0ld"}, 1700000000000}, {(char[]){"0lder"}, 1600000000000}},
                 .old_count = 2,
@@ -162,24 +167,26 @@ static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_ha
 }
 
 static void test_the_wanted_state_is_read_as_it_was_written(void **state) {
-    struct subscriber_want want = {.born = BORN, .paused = true}, read;
+    struct subscriber_desired desired = {.registration_id = REGISTRATION_ID, .paused = true}, read;
     struct buf text = {0};
     struct error err;
     bool newer;
     (void)state;
-    subscriber_want_to_json(&want, &text);
+    subscriber_desired_to_json(&desired, &text);
     assert_int_equal(
-        subscriber_want_from_json(&read, (struct span){text.data, text.len}, &newer, &err), 0);
-    assert_string_equal(read.born, BORN);
+        subscriber_desired_from_json(&read, (struct span){text.data, text.len}, &newer, &err), 0);
+    assert_string_equal(read.registration_id, REGISTRATION_ID);
     assert_true(read.paused);
     assert_int_equal(
-        subscriber_want_from_json(&read, span_of("{\"v\":1,\"born\":\"" BORN "\"}"), &newer, &err),
+        subscriber_desired_from_json(&read, span_of("{\"v\":1,\"born\":\"" REGISTRATION_ID "\"}"),
+                                     &newer, &err),
         -1);
     assert_false(newer);
-    assert_int_equal(
-        subscriber_want_from_json(&read, span_of("{\"v\":2,\"born\":\"" BORN "\",\"paused\":true}"),
-                                  &newer, &err),
-        -1);
+    assert_int_equal(subscriber_desired_from_json(
+                         &read,
+                         span_of("{\"v\":2,\"born\":\"" REGISTRATION_ID "\",\"paused\":true}"),
+                         &newer, &err),
+                     -1);
     assert_true(newer);
     buf_fini(&text);
 }
@@ -187,7 +194,7 @@ static void test_the_wanted_state_is_read_as_it_was_written(void **state) {
 static void test_garbage_and_newer_records_are_told_apart(void **state) {
     static const char *const garbage[] = {
         "",   "{",         "null",          "[]",
-        "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" BORN "\"}"};
+        "{}", "{\"v\":1}", "{\"v\":\"1\"}", "{\"v\":1,\"born\":\"" REGISTRATION_ID "\"}"};
     struct subscriber_record read;
     struct error err;
     bool newer, old_key;
@@ -211,12 +218,13 @@ static void test_kafka_keys_are_told_apart(void **state) {
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/keys"), id), SUBSCRIBER_KEY_KEYS);
     assert_string_equal(id, "md-mm1");
-    assert_int_equal(subscriber_key_parse(span_of("md-mm1/want"), id), SUBSCRIBER_KEY_WANT);
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/want"), id), SUBSCRIBER_KEY_DESIRED);
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/1"), id), SUBSCRIBER_KEY_COMMAND);
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/"), id), SUBSCRIBER_KEY_OTHER);
-    assert_int_equal(subscriber_key_parse(span_of("md-mm1/claim/" BORN), id), SUBSCRIBER_KEY_CLAIM);
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/claim/" REGISTRATION_ID), id),
+                     SUBSCRIBER_KEY_RESERVATION);
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/claim/"), id), SUBSCRIBER_KEY_OTHER);
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/key"), id), SUBSCRIBER_KEY_OTHER);

@@ -46,7 +46,7 @@ static int read_token(const char *text) {
 
 static struct token full_token(void) {
     struct token t = {
-        .born = BORN,
+        .registration_id = BORN,
         .feed = FEED,
         .position = 1842,
         .last = 1837,
@@ -141,7 +141,7 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
     assert_false(newer);
     assert_same(&token, &written);
-    assert_string_equal(token.born, BORN);
+    assert_string_equal(token.registration_id, BORN);
     assert_string_equal(token.feed, FEED);
     assert_true(token.position == 1842 && token.last == 1837 &&
                 token.last_id_hash == UINT64_MAX - 1);
