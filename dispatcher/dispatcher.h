@@ -21,7 +21,7 @@
 #include "dispatcher/lane/window.h"
 #include "dispatcher/subscriber/progress.h"
 
-struct bearer;
+struct authenticator;
 struct keyring;
 struct offsets;
 struct letters;
@@ -44,7 +44,7 @@ struct dispatcher {
     struct settings settings;
     struct loop *loop;
     struct http_server *http;
-    struct bearer *bearer;
+    struct authenticator *authenticator;
     struct producer *producer;
     struct offsets *offsets;
     struct genesis genesis;

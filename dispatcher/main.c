@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/crypto/seal.h"
-#include "common/http/bearer.h"
+#include "common/http/authenticator.h"
 #include "common/kafka/cause.h"
 #include "common/kafka/offsets.h"
 #include "common/version.h"
@@ -31,9 +31,9 @@ enum {
 enum { REFUSED_STATUS = 1, BAD_OPTION_STATUS = 2 };
 
 static const struct http_route routes[] = {
-    {"GET", "/healthz", status_healthz, false, BEARER_OPEN},
-    {"GET", "/readyz", status_readyz, false, BEARER_OPEN},
-    {"GET", "/metrics", status_metrics, false, BEARER_ADMIN},
+    {"GET", "/healthz", status_healthz, false, AUTHENTICATOR_OPEN},
+    {"GET", "/readyz", status_readyz, false, AUTHENTICATOR_OPEN},
+    {"GET", "/metrics", status_metrics, false, AUTHENTICATOR_ADMIN},
 };
 
 static void on_signal(void *arg, int signo) {
@@ -99,18 +99,18 @@ static void on_auth_file(void *arg, size_t tokens, const struct error *err) {
 }
 
 static int open_auth(struct dispatcher *d, struct error *err) {
-    const struct bearer_options options = {.loop = d->loop,
-                                           .file = d->settings.auth_file,
-                                           .hosts = d->settings.dispatcher.hosts,
-                                           .hosts_option = "dispatcher.hosts",
-                                           .reloaded = on_auth_file};
-    d->bearer = bearer_new(&options, err);
-    return d->bearer ? 0 : -1;
+    const struct authenticator_options options = {.loop = d->loop,
+                                                  .file = d->settings.auth_file,
+                                                  .hosts = d->settings.dispatcher.hosts,
+                                                  .hosts_option = "dispatcher.hosts",
+                                                  .reloaded = on_auth_file};
+    d->authenticator = authenticator_new(&options, err);
+    return d->authenticator ? 0 : -1;
 }
 
 static bool admit(void *arg, struct http_request *request) {
     struct dispatcher *d = arg;
-    return bearer_admit(d->bearer, request);
+    return authenticator_admit(d->authenticator, request);
 }
 
 static int open_http(struct dispatcher *d, struct error *err) {
@@ -153,7 +153,7 @@ static bool close_all(struct dispatcher *d) {
     offsets_free(d->offsets);
     webhook_client_free(d->webhooks);
     http_server_free(d->http);
-    bearer_free(d->bearer);
+    authenticator_free(d->authenticator);
     match_free(d->match);
     if (!loop_free(d->loop))
         return false;

@@ -38,8 +38,8 @@ static const char *why_not_ready(const struct dispatcher *d) {
         return "no Kafka broker answers";
     if (startup_trouble() || partitions_trouble(d->partitions))
         return startup_trouble() ? startup_trouble() : partitions_trouble(d->partitions);
-    if (partitions_claim_trouble(d->partitions))
-        return partitions_claim_trouble(d->partitions);
+    if (partitions_fence_trouble(d->partitions))
+        return partitions_fence_trouble(d->partitions);
     if (partitions_group_trouble(d->partitions))
         return partitions_group_trouble(d->partitions);
     return *d->waiting_for ? d->waiting_for : "the subscribers are being read";

@@ -15,7 +15,7 @@
 #include "common/kafka/producer.h"
 #include "common/settings.h"
 
-struct bearer;
+struct authenticator;
 struct tls;
 struct changes;
 struct claims;
@@ -37,7 +37,7 @@ struct ingest {
     struct settings settings;
     struct loop *loop;
     struct http_server *http;
-    struct bearer *bearer;
+    struct authenticator *authenticator;
     struct tls *tls; /* NULL: the listener is without */
     struct producer *producer;
     struct offsets *offsets;

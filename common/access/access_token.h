@@ -1,6 +1,6 @@
 /* A bearer credential: made at random, shown once, kept as its SHA-256. Any thread. */
-#ifndef ESS_MODEL_ACCESS_TOKEN_H
-#define ESS_MODEL_ACCESS_TOKEN_H
+#ifndef ESS_ACCESS_ACCESS_TOKEN_H
+#define ESS_ACCESS_ACCESS_TOKEN_H
 
 #include "common/base/span.h"
 

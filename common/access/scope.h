@@ -1,7 +1,7 @@
 /* What an access token allows: publish:<pattern>, read:<pattern>, register:<pattern>, or admin,
  * which allows everything. Pure, any thread. */
-#ifndef ESS_MODEL_SCOPE_H
-#define ESS_MODEL_SCOPE_H
+#ifndef ESS_ACCESS_SCOPE_H
+#define ESS_ACCESS_SCOPE_H
 
 #include <stdbool.h>
 #include <stddef.h>

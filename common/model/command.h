@@ -1,8 +1,8 @@
 /* A one-shot command to a subscriber's owner: one record in ess.subscribers, written by ess-ingest,
  * carried out once.
  *
- * Key "<id>/cmd/<uuid>", in the partition of the id. Value, JSON with "v", always with the `born`
- * of the spec that it is for:
+ * Key "<id>/cmd/<uuid>", in the partition of the id. Value, JSON with "v", always with the
+ * registration id of the spec that it is for:
  *   {"v":1,"born":…,"command":"rewind","cursor":N}           the live lane goes on above N (forward
  * too); enables a disabled one
  *   {"v":1,"born":…,"command":"resume"}                       a disabled lane goes on; a back-off
@@ -15,8 +15,8 @@
  *   {"v":1,"born":…,"command":"end_job","job":G}              ends the job G
  *   {"v":1,"born":…,"command":"skip"}                         dead-letters the event that the live
  * lane waits to try again The record's offset is the command's *generation*, and the id of the job
- * that it begins. Commands are applied in the order of their offsets; one of another `born` than
- * the spec in force is void. The owner's token holds the offset of the last one applied
+ * that it begins. Commands are applied in the order of their offsets; one of another registration
+ * id than the spec in force is void. The owner's token holds the offset of the last one applied
  * ("applied"): after a crash those at or below it are not applied again, and a command is made a
  * tombstone when such a token, not void, was read back from the log. Times and "the end" were
  * resolved to cursors by whoever wrote the record. Pure but for command_key's randomness; any

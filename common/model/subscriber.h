@@ -2,10 +2,11 @@
  * the hash of its access token, "<id>/want" its wanted state; its commands are command.h's.
  * Dispatchers need no files: Kafka is the one truth. Pure, any thread.
  *
- * Every record carries the `born` of its registration. One of another `born` than the spec in force
- * is void. Whoever wants to register an id claims it first by "<id>/claim/<born>", a key that is
- * nobody else's: of two claims the one that stands first in the log counts. (Of two specs
- * compaction would keep only the second.) A claim is taken away when it has served. */
+ * Every record carries the registration id of its registration. One of another registration id than
+ * the spec in force is void. Whoever wants to register an id claims it first by
+ * "<id>/claim/<born>", a key that is nobody else's: of two claims the one that stands first in the
+ * log counts. (Of two specs compaction would keep only the second.) A claim is taken away when it
+ * has served. */
 #ifndef ESS_MODEL_SUBSCRIBER_H
 #define ESS_MODEL_SUBSCRIBER_H
 

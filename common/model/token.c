@@ -17,8 +17,8 @@ static const char *const state_names[] = {"active", "retrying", "paused", "disab
 const char *token_state_name(enum token_state state) { return state_names[state]; }
 
 bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number,
-                  int64_t newest_claim) {
-    bool is_void = epoch < newest_claim;
+                  int64_t newest_fence) {
+    bool is_void = epoch < newest_fence;
     bool is_late = choice->kept != CHOICE_NONE && number && epoch == choice->epoch &&
                    number < choice->number;
     choice->rewrite = is_void || is_late;

@@ -86,7 +86,7 @@ struct token {
                            in force */
     int64_t applied;    /* offset of the newest command that was applied, -1: none; those before it
                            were, but for `pending` */
-    int64_t epoch;      /* offset of the writer's claim; -1: none */
+    int64_t epoch;      /* offset of the writer's fence; -1: none */
     int64_t number; /* the writer's tokens are numbered: of two of one epoch the higher one is the
                        newer; 0: not numbered */
     int64_t failing_since_ms; /* wall; 0: not failing */
@@ -155,12 +155,12 @@ struct token_choice {
     bool rewrite; /* one that does not count is the newest in the log: its owner writes its own
                      again */
 };
-/* A token was read that was written under `epoch` (-1: none) with `number` (0: none), after a claim
- * at the offset `newest_claim`
- * (-1: none). It is void when that claim is newer than its epoch, and late when one of the same
+/* A token was read that was written under `epoch` (-1: none) with `number` (0: none), after a fence
+ * at the offset `newest_fence`
+ * (-1: none). It is void when that fence is newer than its epoch, and late when one of the same
  * epoch with a higher number is kept: a producer that was replaced may append it behind its
  * successor's. Returns true when it is to be kept instead of what was kept: the newest valid one
  * is, and the newest void one while there is no valid one. */
-bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number, int64_t newest_claim);
+bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number, int64_t newest_fence);
 
 #endif

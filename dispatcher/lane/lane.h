@@ -70,15 +70,15 @@ struct lane {
 /* A lane that has everything up to `position`. `throttle` and `endpoint` stay the caller's. */
 void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle,
                struct endpoint *endpoint, int64_t position);
-/* Goes on where the token stands, and takes the endpoint's failing time from it (born and feed were
- * compared by the caller); attempts count anew. */
+/* Goes on where the token stands, and takes the endpoint's failing time from it (registration id
+ * and feed were compared by the caller); attempts count anew. */
 void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
                           struct throttle *throttle, struct endpoint *endpoint,
                           const struct token *token);
 void lane_fini(struct lane *lane);
 
-/* Writes the lane's part of a token that holds nothing: all but born, feed, generation, applied,
- * epoch, redriven and jobs. `wall_ms - now_ms` turns its deadline into the wall's time. */
+/* Writes the lane's part of a token that holds nothing: all but registration id, feed, generation,
+ * applied, epoch, redriven and jobs. `wall_ms - now_ms` turns its deadline into the wall's time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
 /* Why the lane is disabled, or else which event it waits for and what helps; "" where it waits for
  * none. */

@@ -13,14 +13,14 @@ enum { ASKS_A_SESSION = 4 };
 static void set_state(struct ownership_partition *p, enum partition_state state) {
     static const unsigned legal[PARTITION_STATES] = {
         [PARTITION_OTHERS] = GO(PARTITION_ASKING),
-        [PARTITION_ASKING] = GO(PARTITION_CLAIMING) | GO(PARTITION_LOADING) | GO(PARTITION_HELD),
-        [PARTITION_CLAIMING] = GO(PARTITION_ASKING) | GO(PARTITION_LOADING) | GO(PARTITION_HELD),
+        [PARTITION_ASKING] = GO(PARTITION_FENCING) | GO(PARTITION_LOADING) | GO(PARTITION_HELD),
+        [PARTITION_FENCING] = GO(PARTITION_ASKING) | GO(PARTITION_LOADING) | GO(PARTITION_HELD),
         [PARTITION_LOADING] = GO(PARTITION_ASKING) | GO(PARTITION_HELD),
         [PARTITION_HELD] = GO(PARTITION_ASKING),
     };
     assert(state == PARTITION_OTHERS || (legal[p->state] & GO(state)));
     p->state = state;
-    p->claim_due = state == PARTITION_CLAIMING;
+    p->fence_due = state == PARTITION_FENCING;
 }
 
 static void set_phase(struct ownership *o, enum ownership_phase phase) {
@@ -41,7 +41,7 @@ void ownership_init(struct ownership *o, uint64_t owner, int32_t partitions, int
                             .lease_until_ms = INT64_MIN};
     for (int32_t i = 0; i < partitions; i++)
         o->partition[i] = (struct ownership_partition){
-            .state = PARTITION_OTHERS, .newest_claim = -1, .epoch = -1};
+            .state = PARTITION_OTHERS, .newest_fence = -1, .epoch = -1};
 }
 
 /* --- what happened */
@@ -88,7 +88,7 @@ void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t 
         if (ours[i]) {
             ask_for(o, p);
         } else { /* what is known of it ends here */
-            p->newest_claim = -1;
+            p->newest_fence = -1;
             p->window_known = false;
         }
     }
@@ -130,12 +130,12 @@ void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t
         o->lease_until_ms = until;
     for (int32_t i = 0; i < o->partitions; i++)
         if (o->partition[i].state == PARTITION_ASKING && ask > o->partition[i].ask_after)
-            set_state(&o->partition[i], PARTITION_CLAIMING);
+            set_state(&o->partition[i], PARTITION_FENCING);
 }
 
-void ownership_claim_failed(struct ownership *o, int32_t partition, uint64_t assignment) {
+void ownership_fence_failed(struct ownership *o, int32_t partition, uint64_t assignment) {
     struct ownership_partition *p = &o->partition[partition];
-    if (assignment == o->assignment && p->state == PARTITION_CLAIMING)
+    if (assignment == o->assignment && p->state == PARTITION_FENCING)
         ask_for(o, p); /* the next answer that comes in its turn is soon enough to try again */
 }
 
@@ -146,12 +146,12 @@ static void take_epoch(struct ownership_partition *p, int64_t offset) {
         set_state(p, p->specs_ended ? PARTITION_HELD : PARTITION_LOADING);
 }
 
-void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
+void ownership_fence_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
                           uint64_t assignment, int64_t now_ms) {
     struct ownership_partition *p = &o->partition[partition];
-    if (offset <= p->newest_claim)
+    if (offset <= p->newest_fence)
         return;
-    p->newest_claim = offset;
+    p->newest_fence = offset;
     if (owner == o->owner) {
         /* A late one of an earlier assignment proves nothing, but it too voids what stands before
          * it. */
@@ -166,7 +166,7 @@ void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset
     ask_for(o, p);
     if (now_ms < o->next_dispute_ms)
         return; /* two that are both told that it is theirs (of two groups, by mistake) must not
-                   claim as fast as they can */
+                   fence as fast as they can */
     o->next_ask_ms = now_ms;
     o->next_dispute_ms = now_ms + o->session_ms / ASKS_A_SESSION;
 }
@@ -182,7 +182,7 @@ void ownership_specs_read(struct ownership *o, int32_t partition) {
 
 bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch,
                           int64_t number, struct token_choice *choice) {
-    return token_choose(choice, epoch, number, o->partition[partition].newest_claim);
+    return token_choose(choice, epoch, number, o->partition[partition].newest_fence);
 }
 
 /* --- what may be done */
@@ -282,9 +282,9 @@ static struct ownership_step next_of_partitions(struct ownership *o, int64_t now
     bool leased = ownership_leased(o, now_ms);
     for (int32_t i = 0; i < o->partitions; i++) {
         struct ownership_partition *p = &o->partition[i];
-        if (p->claim_due) {
-            p->claim_due = false;
-            return (struct ownership_step){.act = OWNERSHIP_CLAIM, .partition = i};
+        if (p->fence_due) {
+            p->fence_due = false;
+            return (struct ownership_step){.act = OWNERSHIP_FENCE, .partition = i};
         }
         if (leased && p->state == PARTITION_HELD && (!p->started || p->resume))
             return start_or_resume(p, i);

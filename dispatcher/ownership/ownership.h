@@ -1,5 +1,5 @@
 /* Which partitions of subscribers this process owns and what it may do with them: the consumer
- * group's assignments, the lease, claims, and the judging of tokens.
+ * group's assignments, the lease, fences, and the judging of tokens.
  *
  * Pure: it is told what happened and what time it is, and says what to do next; it never touches
  * Kafka or a clock. Its owner calls ownership_next after whatever it told, does what that says, and
@@ -7,9 +7,9 @@
  *
  * Three guards stand on each other. The *group* gives a partition to one member at a time. The
  * *lease* ends what a member may do when it has not heard of the group for one session (it hung,
- * was stopped, lost the broker): nothing is started or written without it. The *claim*, a record in
+ * was stopped, lost the broker): nothing is started or written without it. The *fence*, a record in
  * the log, voids whatever an earlier owner still writes: its offset is the owner's epoch, tokens
- * carry their writer's, and one is void when a newer claim than its own stands before it. */
+ * carry their writer's, and one is void when a newer fence than its own stands before it. */
 #ifndef ESS_DISPATCHER_OWNERSHIP_H
 #define ESS_DISPATCHER_OWNERSHIP_H
 
@@ -27,15 +27,15 @@ enum {
 
 /*                       from → to
  *   PARTITION_OTHERS    ASKING                    not ours
- *   PARTITION_ASKING    CLAIMING LOADING HELD     the group is to confirm that it is ours before we
- * claim it (again) PARTITION_CLAIMING  ASKING LOADING HELD       our claim is on its way, or
- * written and not yet read PARTITION_LOADING   ASKING HELD               our claim was read, but
+ *   PARTITION_ASKING    FENCING LOADING HELD     the group is to confirm that it is ours before we
+ * fence it (again) PARTITION_FENCING  ASKING LOADING HELD       our fence is on its way, or
+ * written and not yet read PARTITION_LOADING   ASKING HELD               our fence was read, but
  * not all specs PARTITION_HELD      ASKING                    its lanes run, while there is a lease
  * and every one → OTHERS, when it is let go. */
 enum partition_state {
     PARTITION_OTHERS,
     PARTITION_ASKING,
-    PARTITION_CLAIMING,
+    PARTITION_FENCING,
     PARTITION_LOADING,
     PARTITION_HELD,
     PARTITION_STATES
@@ -46,11 +46,11 @@ struct ownership_partition {
     bool started;         /* START was given: its lanes exist */
     bool resume;          /* they are held up, and go on once it is held under a lease */
     bool specs_ended;     /* its specs were read to their end under this assignment */
-    bool claim_due;       /* CLAIMING: CLAIM is to be given */
+    bool fence_due;       /* FENCING: FENCE is to be given */
     bool window_known;    /* nobody else can have sent since our lanes last did */
     uint64_t ask_after;   /* ASKING: an ask with a higher number is to be granted */
-    int64_t newest_claim; /* offset of the newest one read; -1: none */
-    int64_t epoch;        /* offset of our claim in force; -1: none */
+    int64_t newest_fence; /* offset of the newest one read; -1: none */
+    int64_t epoch;        /* offset of our fence in force; -1: none */
 };
 
 /*   OWNERSHIP_OUT      IN                    no assignment
@@ -66,7 +66,7 @@ enum ownership_phase {
 };
 
 struct ownership {
-    uint64_t owner; /* names this process in its claims */
+    uint64_t owner; /* names this process in its fences */
     int32_t partitions;
     int64_t session_ms;
     enum ownership_phase phase;
@@ -80,7 +80,7 @@ struct ownership {
     int64_t lease_until_ms;
     int64_t next_ask_ms;
     int64_t
-        next_dispute_ms; /* before it no claim of another's makes the group be asked out of turn */
+        next_dispute_ms; /* before it no fence of another's makes the group be asked out of turn */
     uint64_t asked;      /* asks ever made: the number of the newest one */
     struct {
         uint64_t number; /* 0: free */
@@ -107,13 +107,13 @@ void ownership_stop(struct ownership *o, int64_t deadline_ms);
 /* The group's answer to the ask of that number. One of an earlier assignment is passed over. */
 void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t now_ms);
 
-/* The claim of CLAIM could not be appended, or nobody knows. (That it was is learned by reading
+/* The fence of FENCE could not be appended, or nobody knows. (That it was is learned by reading
  * it.) */
-void ownership_claim_failed(struct ownership *o, int32_t partition, uint64_t assignment);
+void ownership_fence_failed(struct ownership *o, int32_t partition, uint64_t assignment);
 
-/* A claim was read in the partition's tokens, at `offset`. In log order; what was read before is
+/* A fence was read in the partition's tokens, at `offset`. In log order; what was read before is
  * not counted twice. */
-void ownership_claim_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
+void ownership_fence_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
                           uint64_t assignment, int64_t now_ms);
 /* The partition's specs were read to their end, which was asked for after READ. */
 void ownership_specs_read(struct ownership *o, int32_t partition);
@@ -129,7 +129,7 @@ enum ownership_act {
     OWNERSHIP_READ, /* read the partitions that are not OTHERS, to their ends, and forget all others
                      */
     OWNERSHIP_ASK,  /* commit to the group, and tell ownership_answered with this ask's number */
-    OWNERSHIP_CLAIM,   /* append a claim to the partition's tokens, with `owner` and this assignment
+    OWNERSHIP_FENCE,   /* append a fence to the partition's tokens, with `owner` and this assignment
                         */
     OWNERSHIP_START,   /* start the partition's lanes; `window_full`: another may have used up their
                           throttles' windows */

@@ -15,7 +15,7 @@
 #include "common/kafka/group.h"
 #include "common/kafka/producer.h"
 #include "common/kafka/table.h"
-#include "common/model/claim.h"
+#include "common/model/fence.h"
 #include "common/model/subscriber.h"
 
 _Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX,
@@ -23,17 +23,17 @@ _Static_assert((int)OWNERSHIP_PARTITIONS_MAX == (int)SUBSCRIBER_PARTITIONS_MAX,
 
 enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM_MS = 5000 };
 
-struct claim_append {
+struct fence_append {
     struct append append;
     struct partitions *partitions; /* NULL: they are no more */
     int32_t partition;
     uint64_t owner, assignment;
-    struct claim_append *prev, *next;
+    struct fence_append *prev, *next;
 };
 
 struct partitions {
     struct partitions_options options;
-    struct claim_append *claims_under_way;
+    struct fence_append *fences_under_way;
     struct group *group;
     struct ownership ownership;
     struct table *table; /* NULL: closed */
@@ -46,62 +46,62 @@ struct partitions {
     int64_t newest_number; /* of all tokens */
     struct loop_hook hook;
     struct loop_timer due, watchdog, trim;
-    struct log_limit failures, disputes, claims;
-    char claim_trouble[512]; /* why a claim was not written, "" since one was read */
+    struct log_limit failures, disputes, fences;
+    char fence_trouble[512]; /* why a fence was not written, "" since one was read */
     char group_trouble[256]; /* the group's newest error, "" since an assignment */
 };
 
-/* --- claims */
+/* --- fences */
 
-static void note_claim_failed(struct partitions *p, int32_t partition, const char *reason) {
+static void note_fence_failed(struct partitions *p, int32_t partition, const char *reason) {
     int64_t held_back;
-    snprintf(p->claim_trouble, sizeof p->claim_trouble,
+    snprintf(p->fence_trouble, sizeof p->fence_trouble,
              "partitions cannot be claimed in %s: %.150s", p->options.tokens_topic, reason);
-    if (log_limit_pass(&p->claims, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+    if (log_limit_pass(&p->fences, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason),
                  LOG_N("held_back", held_back));
 }
 
-static void on_claim_reported(struct append *append, const struct producer_report *report) {
-    struct claim_append *a = (struct claim_append *)append;
+static void on_fence_reported(struct append *append, const struct producer_report *report) {
+    struct fence_append *a = (struct fence_append *)append;
     struct partitions *p = a->partitions;
     if (p)
-        DL_DELETE(p->claims_under_way, a);
+        DL_DELETE(p->fences_under_way, a);
     if (report->fate != PRODUCER_WRITTEN && p && p->ownership.owner == a->owner) {
-        note_claim_failed(p, a->partition, report->reason);
-        ownership_claim_failed(&p->ownership, a->partition, a->assignment);
+        note_fence_failed(p, a->partition, report->reason);
+        ownership_fence_failed(&p->ownership, a->partition, a->assignment);
     }
     free(a);
 }
 
-static void claim(struct partitions *p, int32_t partition) {
+static void fence(struct partitions *p, int32_t partition) {
     const struct ownership *o = &p->ownership;
     struct buf value = {0};
     struct error err;
-    struct claim_append *a = mem_zero(sizeof *a);
-    *a = (struct claim_append){.append.reported = on_claim_reported,
+    struct fence_append *a = mem_zero(sizeof *a);
+    *a = (struct fence_append){.append.reported = on_fence_reported,
                                .partitions = p,
                                .partition = partition,
                                .owner = o->owner,
                                .assignment = o->assignment};
-    claim_to_json(o->owner, o->assignment, &value);
+    fence_to_json(o->owner, o->assignment, &value);
     const struct producer_record record = {.topic = p->options.tokens_topic,
                                            .partition = partition,
-                                           .key = claim_key(),
+                                           .key = fence_key(),
                                            .value = {value.data, value.len}};
     if (producer_send(p->options.producer, &record, &a->append, &err)) {
-        ownership_claim_failed(&p->ownership, partition, o->assignment);
+        ownership_fence_failed(&p->ownership, partition, o->assignment);
         free(a);
     } else {
-        DL_APPEND(p->claims_under_way, a);
+        DL_APPEND(p->fences_under_way, a);
     }
     buf_fini(&value);
 }
 
-static void forget_claims(struct partitions *p) {
-    struct claim_append *a, *next;
-    DL_FOREACH_SAFE(p->claims_under_way, a, next) {
-        DL_DELETE(p->claims_under_way, a);
+static void forget_fences(struct partitions *p) {
+    struct fence_append *a, *next;
+    DL_FOREACH_SAFE(p->fences_under_way, a, next) {
+        DL_DELETE(p->fences_under_way, a);
         a->partitions = NULL;
     }
 }
@@ -142,8 +142,8 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
         if (group_ask(p->group, p->assigned[0], step->ask))
             ownership_answered(&p->ownership, step->ask, false, clock_ms());
         break;
-    case OWNERSHIP_CLAIM:
-        claim(p, step->partition);
+    case OWNERSHIP_FENCE:
+        fence(p, step->partition);
         break;
     case OWNERSHIP_START:
     case OWNERSHIP_RESUME:
@@ -302,16 +302,16 @@ static void note_dispute(struct partitions *p, const struct table_record *record
 static void on_record(void *arg, const struct table_record *record) {
     struct partitions *p = arg;
     uint64_t owner, assignment;
-    if (record->topic != p->topics[1] || !span_equal(record->key, claim_key())) {
+    if (record->topic != p->topics[1] || !span_equal(record->key, fence_key())) {
         p->options.owner.read(p->options.arg, record);
         return;
     }
-    claim_from_json(record->value, &owner, &assignment);
+    fence_from_json(record->value, &owner, &assignment);
     if (owner == p->ownership.owner)
-        p->claim_trouble[0] = 0;
+        p->fence_trouble[0] = 0;
     if (owner != p->ownership.owner && p->ownership.partition[record->partition].epoch >= 0)
         note_dispute(p, record);
-    ownership_claim_read(&p->ownership, record->partition, record->offset, owner, assignment,
+    ownership_fence_read(&p->ownership, record->partition, record->offset, owner, assignment,
                          clock_ms());
 }
 
@@ -432,7 +432,7 @@ void partitions_free(struct partitions *p) {
     loop_timer_clear(p->options.loop, &p->trim);
     loop_hook_remove(p->options.loop, &p->hook);
     group_free(p->group);
-    forget_claims(p);
+    forget_fences(p);
     free(p);
 }
 
@@ -442,8 +442,8 @@ const char *partitions_trouble(const struct partitions *p) {
     return p && p->table ? table_trouble(p->table) : NULL;
 }
 
-const char *partitions_claim_trouble(const struct partitions *p) {
-    return p && p->claim_trouble[0] ? p->claim_trouble : NULL;
+const char *partitions_fence_trouble(const struct partitions *p) {
+    return p && p->fence_trouble[0] ? p->fence_trouble : NULL;
 }
 
 const char *partitions_group_trouble(const struct partitions *p) {

@@ -18,7 +18,7 @@ struct table_record;
 
 /* Who runs the subscribers of the partitions, and the process around them. */
 struct partitions_owner {
-    /* a record of ess.subscribers or ess.tokens, but for claims */
+    /* a record of ess.subscribers or ess.tokens, but for fences */
     void (*read)(void *arg, const struct table_record *record);
     void (*start)(void *arg, int32_t partition); /* its records were all read: its lanes start */
     /* its lanes go on after they were held up; with `rewrite` their tokens are void */
@@ -45,7 +45,7 @@ struct partitions_options { /* all but `owner` outlives the partitions */
     void *arg;
 };
 
-/* Joins the group. Nothing is read or claimed before partitions_open. */
+/* Joins the group. Nothing is read or fenced before partitions_open. */
 struct partitions *partitions_new(const struct partitions_options *options, struct error *err);
 /* The subscribers can be read and run: takes what is, and will be, assigned, of the first `count`
  * partitions. */
@@ -60,8 +60,8 @@ void partitions_free(struct partitions *p);
 
 /* Why the subscribers of these partitions cannot be read; NULL: they can. */
 const char *partitions_trouble(const struct partitions *p);
-/* Why the newest claim was not written; NULL: it was. */
-const char *partitions_claim_trouble(const struct partitions *p);
+/* Why the newest fence was not written; NULL: it was. */
+const char *partitions_fence_trouble(const struct partitions *p);
 /* What keeps this process out of the group, as far as it is known. NULL: nothing. */
 const char *partitions_group_trouble(const struct partitions *p);
 /* All that is assigned is held, and its lanes run. */

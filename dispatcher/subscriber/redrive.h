@@ -26,8 +26,8 @@ enum redrive_result {
     REDRIVE_LATER,  /* `ready` is called when the answer is known */
 };
 
-/* Of the letters of `id` and this `born`; of those only job->cursors, when it has some. `job` must
- * outlive it. */
+/* Of the letters of `id` and this registration id; of those only job->cursors, when it has some.
+ * `job` must outlive it. */
 struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *registration_id,
                             const struct token_job *job, void (*ready)(void *arg), void *arg,
                             struct error *err);

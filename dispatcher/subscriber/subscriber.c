@@ -115,8 +115,8 @@ void subscriber_keep_token(struct subscriber *s, struct span text) {
 }
 
 bool subscriber_complete(const struct subscriber *s) {
-    return s->has_record && s->has_keys && !s->blocked && !s->want_blocked && !s->record.removed &&
-           strcmp(s->record.registration_id, s->keys.registration_id) == 0;
+    return s->has_record && s->has_keys && !s->blocked && !s->desired_blocked &&
+           !s->record.removed && strcmp(s->record.registration_id, s->keys.registration_id) == 0;
 }
 
 static int64_t or_default(int64_t own, int64_t otherwise) { return own >= 0 ? own : otherwise; }

@@ -24,7 +24,7 @@ struct test_delivery;
 struct webhook_result;
 
 /* Its spec, keys or wanted state, as far as they cannot be read. */
-enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_WANT, UNREADABLE_RECORDS };
+enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_DESIRED_STATE, UNREADABLE_RECORDS };
 struct unreadable {
     int64_t offset;
     char *reason;     /* NULL: they can, or it was said */
@@ -42,8 +42,8 @@ struct subscriber {
     bool deleted; /* its newest spec is a tombstone */
     bool listed;  /* a spec was read, and is no tombstone */
     struct unreadable unreadable[UNREADABLE_RECORDS];
-    bool blocked;      /* its token cannot be read: it waits */
-    bool want_blocked; /* likewise its wanted state, which may say that it is paused */
+    bool blocked;         /* its token cannot be read: it waits */
+    bool desired_blocked; /* likewise its wanted state, which may say that it is paused */
     struct subscriber_record record;
     struct subscriber_keys keys;
     struct subscriber_desired desired; /* registration_id "": none */
@@ -105,8 +105,8 @@ void subscriber_free(struct subscriber *s); /* stops it first, without a token *
 bool subscriber_complete(const struct subscriber *s);
 
 /* Its spec, keys or wanted state, read at offset `generation`; taken over. A running lane goes on
- * under the new one; another `born` is another subscriber, which begins anew. Call subscriber_apply
- * afterwards. */
+ * under the new one; another registration id is another subscriber, which begins anew. Call
+ * subscriber_apply afterwards. */
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
                            int64_t generation);
 void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int64_t generation);

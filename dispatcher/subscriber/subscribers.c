@@ -220,10 +220,11 @@ static void read_desired(struct subscribers *all, const char *id,
     struct subscriber_desired desired = {.paused = false};
     struct error err;
     bool newer;
-    s->want_blocked = record->value.data &&
-                      subscriber_desired_from_json(&desired, record->value, &newer, &err);
-    note_unreadable(s, UNREADABLE_WANT, record->offset, s->want_blocked ? err.message : NULL);
-    if (!s->want_blocked)
+    s->desired_blocked = record->value.data &&
+                         subscriber_desired_from_json(&desired, record->value, &newer, &err);
+    note_unreadable(s, UNREADABLE_DESIRED_STATE, record->offset,
+                    s->desired_blocked ? err.message : NULL);
+    if (!s->desired_blocked)
         subscriber_set_desired(s, &desired, record->offset);
 }
 
@@ -263,8 +264,8 @@ static void take_token(struct subscriber *s, struct span text, const struct toke
 }
 
 /* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has
- * no epoch, so it must not take away what a later registration has settled. The token's `born`
- * tells. */
+ * no epoch, so it must not take away what a later registration has settled. The token's
+ * registration id tells. */
 static void note_tombstone(struct subscriber *s) {
     s->in_log = false;
     s->erased = true;

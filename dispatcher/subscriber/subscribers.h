@@ -20,7 +20,7 @@ struct subscribers *subscribers_new(struct dispatcher *d);
 /* Stops all and writes nothing. */
 void subscribers_free(struct subscribers *all);
 
-/* A record of ess.subscribers or ess.tokens, but for claims. Where its partition is started it
+/* A record of ess.subscribers or ess.tokens, but for fences. Where its partition is started it
  * counts at once. */
 void subscribers_read(struct subscribers *all, const struct table_record *record);
 

@@ -19,11 +19,11 @@ static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
 }
 
 /* A subscriber's own token: it may read the topics that its subscriber has now. */
-static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST_BYTES],
-                              bool *later) {
+static struct principal *find_own(void *arg, const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
+                                  bool *later) {
     struct ingest *ingest = arg;
-    char hex[2 * GRANT_DIGEST_BYTES + 1];
-    grant_digest_format(digest, hex);
+    char hex[2 * PRINCIPAL_DIGEST_BYTES + 1];
+    principal_digest_format(digest, hex);
     const struct registry_entry *entry = ingest_knows_subscribers(ingest)
                                              ? registry_find_token(ingest->registry, hex)
                                              : NULL;
@@ -32,49 +32,49 @@ static struct grant *find_own(void *arg, const unsigned char digest[GRANT_DIGEST
         return NULL;
     const struct subscription none = {0},
                               *reads = entry->readable ? &entry->spec.subscription : &none;
-    struct grant *grant = grant_new(reads->patterns_count);
-    memcpy(grant->digest, digest, sizeof grant->digest);
-    memcpy(grant->subscriber, entry->id, sizeof entry->id);
-    memcpy(grant->registration_id, entry->registration_id, sizeof grant->registration_id);
+    struct principal *principal = principal_new(reads->patterns_count);
+    memcpy(principal->digest, digest, sizeof principal->digest);
+    memcpy(principal->subscriber, entry->id, sizeof entry->id);
+    memcpy(principal->registration_id, entry->registration_id, sizeof principal->registration_id);
     for (size_t i = 0; i < reads->patterns_count; i++)
-        grant->scopes[i] = scope_of(SCOPE_READ, span_of(reads->patterns[i]));
-    return grant;
+        principal->scopes[i] = scope_of(SCOPE_READ, span_of(reads->patterns[i]));
+    return principal;
 }
 
 int auth_open(struct ingest *ingest, struct error *err) {
-    const struct bearer_options options = {.loop = ingest->loop,
-                                           .file = ingest->settings.auth_file,
-                                           .hosts = ingest->settings.ingest.hosts,
-                                           .hosts_option = "ingest.hosts",
-                                           .reloaded = on_reloaded,
-                                           .find = find_own,
-                                           .arg = ingest};
-    ingest->bearer = bearer_new(&options, err);
-    return ingest->bearer ? 0 : -1;
+    const struct authenticator_options options = {.loop = ingest->loop,
+                                                  .file = ingest->settings.auth_file,
+                                                  .hosts = ingest->settings.ingest.hosts,
+                                                  .hosts_option = "ingest.hosts",
+                                                  .reloaded = on_reloaded,
+                                                  .find = find_own,
+                                                  .arg = ingest};
+    ingest->authenticator = authenticator_new(&options, err);
+    return ingest->authenticator ? 0 : -1;
 }
 
 void auth_close(struct ingest *ingest) {
-    bearer_free(ingest->bearer);
-    ingest->bearer = NULL;
+    authenticator_free(ingest->authenticator);
+    ingest->authenticator = NULL;
 }
 
 /* --- by the route */
 
 static bool lacks(struct http_request *request, enum scope_kind kind) {
     struct error err;
-    bearer_lacks(kind, span_of("<pattern>"), &err);
-    bearer_refuse(request, &err);
+    authenticator_lacks(kind, span_of("<pattern>"), &err);
+    authenticator_refuse(request, &err);
     return false;
 }
 
 /* A subscriber's own token may not even learn whether there is another. */
-static bool admit_own(struct http_request *request, const struct grant *grant, int access) {
+static bool admit_own(struct http_request *request, const struct principal *principal, int access) {
     const char *id = http_request_segment(request, 0);
     struct error err;
     if (access == AUTH_READ)
         return true;
     if ((access == AUTH_SUBSCRIBER || access == AUTH_REPLACE) &&
-        strcmp(grant->subscriber, id) != 0) {
+        strcmp(principal->subscriber, id) != 0) {
         error_set(&err, "there is no subscriber %s", id);
         http_problem(request, 404, &err, NULL, 0);
         return false;
@@ -86,67 +86,69 @@ static bool admit_own(struct http_request *request, const struct grant *grant, i
 bool auth_admit(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     int access = http_request_route(request)->access;
-    if (!bearer_admit(ingest->bearer, request))
+    if (!authenticator_admit(ingest->authenticator, request))
         return false;
-    const struct grant *grant = bearer_grant(request);
-    if (!grant || access < BEARER_OWN)
+    const struct principal *principal = authenticator_principal(request);
+    if (!principal || access < AUTHENTICATOR_OWN)
         return true;
-    if (*grant->subscriber)
-        return admit_own(request, grant, access);
+    if (*principal->subscriber)
+        return admit_own(request, principal, access);
     enum scope_kind kind = access == AUTH_PUBLISH ? SCOPE_PUBLISH
                            : access == AUTH_READ  ? SCOPE_READ
                                                   : SCOPE_REGISTER;
-    return scopes_have(grant->scopes, grant->scopes_count, kind) || lacks(request, kind);
+    return scopes_have(principal->scopes, principal->scopes_count, kind) || lacks(request, kind);
 }
 
 /* --- by what the call is about */
 
 bool auth_is_admin(const struct ingest *ingest, const struct http_request *request) {
-    return bearer_allows(ingest->bearer, request, SCOPE_ADMIN, span_of("*"));
+    return authenticator_allows(ingest->authenticator, request, SCOPE_ADMIN, span_of("*"));
 }
 
 int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic,
                  const char *id, struct error *err) {
     char other[TOPIC_BYTES_MAX + 1];
-    if (!bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(topic)))
-        return bearer_lacks(SCOPE_PUBLISH, span_of(topic), err);
+    if (!authenticator_allows(ingest->authenticator, request, SCOPE_PUBLISH, span_of(topic)))
+        return authenticator_lacks(SCOPE_PUBLISH, span_of(topic), err);
     if (!event_id_topic(id, other) ||
-        bearer_allows(ingest->bearer, request, SCOPE_PUBLISH, span_of(other)))
+        authenticator_allows(ingest->authenticator, request, SCOPE_PUBLISH, span_of(other)))
         return 0;
-    bearer_lacks(SCOPE_PUBLISH, span_of(other), err);
+    authenticator_lacks(SCOPE_PUBLISH, span_of(other), err);
     return error_prefix(err, "the id is one of the topic %s: ", other);
 }
 
 int auth_read(const struct ingest *ingest, const struct http_request *request,
               struct subscription *s, struct error *err) {
-    const struct grant *grant = bearer_grant(request);
+    const struct principal *principal = authenticator_principal(request);
     for (size_t i = 0; i < s->patterns_count; i++)
-        if (!bearer_allows(ingest->bearer, request, SCOPE_READ, span_of(s->patterns[i])))
-            return bearer_lacks(SCOPE_READ, span_of(s->patterns[i]), err);
+        if (!authenticator_allows(ingest->authenticator, request, SCOPE_READ,
+                                  span_of(s->patterns[i])))
+            return authenticator_lacks(SCOPE_READ, span_of(s->patterns[i]), err);
     if (s->patterns_count)
         return 0;
-    if (bearer_allows(ingest->bearer, request, SCOPE_READ, span_of("*"))) {
+    if (authenticator_allows(ingest->authenticator, request, SCOPE_READ, span_of("*"))) {
         subscription_add(s, "*");
         return 0;
     }
-    for (size_t i = 0; grant && i < grant->scopes_count; i++)
-        if (grant->scopes[i].kind == SCOPE_READ)
-            subscription_add(s, grant->scopes[i].pattern);
-    return s->patterns_count ? 0 : bearer_lacks(SCOPE_READ, span_of("<pattern>"), err);
+    for (size_t i = 0; principal && i < principal->scopes_count; i++)
+        if (principal->scopes[i].kind == SCOPE_READ)
+            subscription_add(s, principal->scopes[i].pattern);
+    return s->patterns_count ? 0 : authenticator_lacks(SCOPE_READ, span_of("<pattern>"), err);
 }
 
 int auth_register(const struct ingest *ingest, const struct http_request *request,
                   const struct spec *spec, struct error *err) {
     for (size_t i = 0; i < spec->subscription.patterns_count; i++)
-        if (!bearer_allows(ingest->bearer, request, SCOPE_REGISTER,
-                           span_of(spec->subscription.patterns[i])))
-            return bearer_lacks(SCOPE_REGISTER, span_of(spec->subscription.patterns[i]), err);
+        if (!authenticator_allows(ingest->authenticator, request, SCOPE_REGISTER,
+                                  span_of(spec->subscription.patterns[i])))
+            return authenticator_lacks(SCOPE_REGISTER, span_of(spec->subscription.patterns[i]),
+                                       err);
     return 0;
 }
 
 const char *auth_registrant(const struct ingest *ingest, const struct http_request *request) {
-    const struct grant *grant = bearer_grant(request);
-    return grant && !auth_is_admin(ingest, request) ? grant->name : "";
+    const struct principal *principal = authenticator_principal(request);
+    return principal && !auth_is_admin(ingest, request) ? principal->name : "";
 }
 
 int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
@@ -166,20 +168,20 @@ int auth_registers_more(const struct ingest *ingest, const struct http_request *
 
 bool auth_owns(const struct ingest *ingest, const struct http_request *request,
                const struct registry_entry *entry) {
-    const struct grant *grant = bearer_grant(request);
+    const struct principal *principal = authenticator_principal(request);
     if (auth_is_admin(ingest, request))
         return true;
-    if (!grant || *grant->subscriber)
-        return grant && strcmp(grant->subscriber, entry->id) == 0 &&
-               strcmp(grant->registration_id, entry->registration_id) == 0;
-    return *entry->by && strcmp(grant->name, entry->by) == 0;
+    if (!principal || *principal->subscriber)
+        return principal && strcmp(principal->subscriber, entry->id) == 0 &&
+               strcmp(principal->registration_id, entry->registration_id) == 0;
+    return *entry->by && strcmp(principal->name, entry->by) == 0;
 }
 
 bool auth_sees(const struct ingest *ingest, const struct http_request *request,
                const struct registry_entry *entry) {
-    const struct grant *grant = bearer_grant(request);
+    const struct principal *principal = authenticator_principal(request);
     struct error ignored;
-    if (auth_is_admin(ingest, request) || (grant && *grant->subscriber))
+    if (auth_is_admin(ingest, request) || (principal && *principal->subscriber))
         return auth_owns(ingest, request, entry);
     if (!entry->readable || registry_is_file(entry) ||
         (*entry->by && !auth_owns(ingest, request, entry)))

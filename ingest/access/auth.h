@@ -2,8 +2,8 @@
  * (auth_admit), and what handlers ask once they know which topics or which subscriber a call is
  * about. Without auth.file everything is allowed. Loop thread only.
  *
- * A handler answers what is not allowed by bearer_refuse(request, &err): 403, and the scope that is
- * missing. */
+ * A handler answers what is not allowed by authenticator_refuse(request, &err): 403, and the scope
+ * that is missing. */
 #ifndef ESS_INGEST_AUTH_H
 #define ESS_INGEST_AUTH_H
 
@@ -12,7 +12,7 @@
 
 #include "common/base/error.h"
 #include "common/base/span.h"
-#include "common/http/bearer.h"
+#include "common/http/authenticator.h"
 #include "common/model/subscription.h"
 
 struct http_request;
@@ -20,11 +20,11 @@ struct ingest;
 struct registry_entry;
 struct spec;
 
-/* http_route.access; BEARER_OPEN and BEARER_ADMIN beside these. What the bearer must have, and what
- * the handler must ask then: */
+/* http_route.access; AUTHENTICATOR_OPEN and AUTHENTICATOR_ADMIN beside these. What the bearer must
+ * have, and what the handler must ask then: */
 enum auth_access {
-    AUTH_PUBLISH = BEARER_OWN, /* a publish scope; auth_publish of each topic */
-    AUTH_READ,                 /* a read scope, or a subscriber's own token; auth_read */
+    AUTH_PUBLISH = AUTHENTICATOR_OWN, /* a publish scope; auth_publish of each topic */
+    AUTH_READ,                        /* a read scope, or a subscriber's own token; auth_read */
     AUTH_REGISTER,   /* a register scope; auth_register, or auth_sees of each that is listed */
     AUTH_SUBSCRIBER, /* a register scope or the own token of the subscriber {id}; auth_sees */
     AUTH_REPLACE,    /* a register scope; auth_sees, and auth_register of what it is to become */

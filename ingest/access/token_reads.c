@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#include "common/access/grant.h"
+#include "common/access/principal.h"
 #include "common/base/buf.h"
 
 struct token_reads_of {
     UT_hash_handle hh;
-    unsigned char digest[GRANT_DIGEST_BYTES];
+    unsigned char digest[PRINCIPAL_DIGEST_BYTES];
     int64_t count;
 };
 
@@ -26,14 +26,15 @@ struct token_reads *token_reads_new(int64_t max) {
 
 void token_reads_free(struct token_reads *reads) { free(reads); }
 
-struct token_reads_of *token_reads_begin(struct token_reads *reads, const struct grant *grant) {
+struct token_reads_of *token_reads_begin(struct token_reads *reads,
+                                         const struct principal *principal) {
     struct token_reads_of *of;
-    HASH_FIND(hh, reads->by_digest, grant->digest, sizeof grant->digest, of);
+    HASH_FIND(hh, reads->by_digest, principal->digest, sizeof principal->digest, of);
     if (of && reads->max && of->count >= reads->max)
         return NULL;
     if (!of) {
         of = mem_zero(sizeof *of);
-        memcpy(of->digest, grant->digest, sizeof of->digest);
+        memcpy(of->digest, principal->digest, sizeof of->digest);
         HASH_ADD(hh, reads->by_digest, digest, sizeof of->digest, of);
     }
     of->count++;

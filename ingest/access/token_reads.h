@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-struct grant;
+struct principal;
 struct token_reads;
 struct token_reads_of; /* those of one token */
 
@@ -16,7 +16,8 @@ struct token_reads *token_reads_new(int64_t max);
 void token_reads_free(struct token_reads *reads);
 
 /* One more. NULL: the token has all that it may have. */
-struct token_reads_of *token_reads_begin(struct token_reads *reads, const struct grant *grant);
+struct token_reads_of *token_reads_begin(struct token_reads *reads,
+                                         const struct principal *principal);
 /* `of`: what token_reads_begin gave; NULL is allowed. */
 void token_reads_end(struct token_reads *reads, struct token_reads_of *of);
 

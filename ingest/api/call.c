@@ -126,7 +126,7 @@ void call_refuse(struct call *call, unsigned status, const struct error *err) {
 
 void call_forbid(struct call *call, const struct error *err) {
     if (call->request)
-        bearer_refuse(call->request, err);
+        authenticator_refuse(call->request, err);
     call_free(call);
 }
 

@@ -147,7 +147,7 @@ void register_handle(void *arg, struct http_request *request) {
         spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
         registering_refuse(r, 400, &err);
     } else if (auth_register(ingest, request, &r->spec, &err)) {
-        bearer_refuse(request, &err);
+        authenticator_refuse(request, &err);
         registering_free(r);
     } else if (!ingest_ready(ingest)) {
         error_set(&err, "Kafka is away, or the subscribers are not read yet");

@@ -1,7 +1,7 @@
 /* What a publisher is told; see publish_internal.h. */
 
 #include "common/base/clock.h"
-#include "common/http/bearer.h"
+#include "common/http/authenticator.h"
 #include "common/json/writer.h"
 #include "ingest/publish/publish_internal.h"
 
@@ -48,7 +48,7 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
         json_member_number(&extra, "index", (int64_t)index);
     count(p, PUBLISH_REFUSED, 1);
     if (status == 403)
-        bearer_refuse_with(p->request, err, buf_string(&extra));
+        authenticator_refuse_with(p->request, err, buf_string(&extra));
     else
         http_problem(p->request, status, err, buf_string(&extra), 0);
     buf_fini(&extra);
@@ -59,11 +59,11 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
 static bool first_may_be_told(const struct publish *p, const char *id) {
     const struct ingest *ingest = p->publisher->ingest;
     char topic[TOPIC_BYTES_MAX + 1];
-    if (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of("*")))
+    if (authenticator_allows(ingest->authenticator, p->request, SCOPE_READ, span_of("*")))
         return true;
     return event_id_topic(id, topic) &&
-           (bearer_allows(ingest->bearer, p->request, SCOPE_READ, span_of(topic)) ||
-            bearer_allows(ingest->bearer, p->request, SCOPE_PUBLISH, span_of(topic)));
+           (authenticator_allows(ingest->authenticator, p->request, SCOPE_READ, span_of(topic)) ||
+            authenticator_allows(ingest->authenticator, p->request, SCOPE_PUBLISH, span_of(topic)));
 }
 
 void publish_answer_conflict(const struct publish *p, size_t index, int64_t cursor) {

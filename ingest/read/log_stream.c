@@ -79,7 +79,7 @@ static void stream_lapse(struct pull *pull) {
     if (s->begun)
         http_stream_cut(pull->request);
     else
-        bearer_lapsed(pull->request);
+        authenticator_lapsed(pull->request);
     log_stream_free(s);
 }
 

@@ -54,7 +54,7 @@ static void page_abandon(struct pull *pull) {
 }
 
 static void page_lapse(struct pull *pull) {
-    bearer_lapsed(pull->request);
+    authenticator_lapsed(pull->request);
     page_free((struct page *)pull);
 }
 

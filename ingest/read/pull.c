@@ -162,10 +162,10 @@ static void pull_on_not_appeared(void *arg) {
 
 /* Whether its token may begin another read. False: answered. */
 static bool pull_count_in(struct pull *p) {
-    const struct grant *grant = bearer_grant(p->request);
+    const struct principal *principal = authenticator_principal(p->request);
     int64_t max = p->ingest->settings.ingest.max_reads_per_token;
     struct error err;
-    if (!grant || (p->token_reads = token_reads_begin(p->ingest->token_reads, grant)))
+    if (!principal || (p->token_reads = token_reads_begin(p->ingest->token_reads, principal)))
         return true;
     error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", max);
     http_problem(p->request, 429, &err, NULL, RETRY_AFTER_S);
@@ -177,7 +177,7 @@ static bool pull_admitted(struct pull *p) {
     struct error err;
     if (auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
         return http_answer_has_room(p->request) && pull_count_in(p);
-    bearer_refuse(p->request, &err);
+    authenticator_refuse(p->request, &err);
     return false;
 }
 
@@ -212,7 +212,7 @@ bool pull_lapsed(struct pull *p) {
     if (clock_ms() < p->ask_ms)
         return false;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
-    if (bearer_in_force(p->ingest->bearer, p->request))
+    if (authenticator_in_force(p->ingest->authenticator, p->request))
         return false;
     p->kind->lapse(p);
     return true;

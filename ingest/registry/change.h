@@ -39,8 +39,8 @@ struct change_result {
     const char *reason;  /* NULL when CHANGE_READ */
 };
 
-/* `born`: of the spec in force that it is for; "": there is none, nothing is compared. `keys_base`:
- * offset of the keys record that it was made from; -1: none. */
+/* registration id: of the spec in force that it is for; "": there is none, nothing is compared.
+ * `keys_base`: offset of the keys record that it was made from; -1: none. */
 struct change *change_new(struct ingest *ingest, const char *id, const char *registration_id,
                           int64_t keys_base);
 /* It counts only on top of the spec record at this offset: another before it, and it is overtaken.

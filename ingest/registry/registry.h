@@ -40,7 +40,7 @@ struct registry_entry {
     int64_t start;
     int64_t generation; /* offset of the spec record */
     struct spec spec;   /* without its secret, which is among the keys */
-    /* its keys; void unless they are of the same born, see registry_keys */
+    /* its keys; void unless they are of the same registration id, see registry_keys */
     struct subscriber_keys *keys;      /* NULL: none */
     UT_hash_handle by_token;           /* while the keys have an access token */
     int64_t keys_offset;               /* -1: none */

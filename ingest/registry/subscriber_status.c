@@ -12,7 +12,7 @@
 #include "common/base/log.h"
 #include "common/json/writer.h"
 #include "common/kafka/table.h"
-#include "common/model/claim.h"
+#include "common/model/fence.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
 
@@ -107,7 +107,7 @@ static void read_token(struct ingest *ingest, const char *id, const struct table
 void subscriber_status_read(struct ingest *ingest, const struct table_record *record) {
     struct subscriber_statuses *s = ingest->statuses;
     char id[SPEC_ID_BYTES_MAX + 1];
-    if (span_equal(record->key, claim_key())) {
+    if (span_equal(record->key, fence_key())) {
         s->newest_claim[record->partition] = record->offset;
         return;
     }

@@ -1,6 +1,6 @@
 /* The small things that people write: times, durations, addresses, URLs, secrets. What is taken is
  * written as it is read. */
-#include "common/access/grant.h"
+#include "common/access/principal.h"
 #include "common/base/clock.h"
 #include "common/crypto/base64.h"
 #include "common/crypto/seal.h"
@@ -35,7 +35,7 @@ static void check_addresses(const char *text) {
 }
 
 static void check_secrets(struct span text, const char *string) {
-    unsigned char *decoded = mem_alloc(text.len + 3), digest[GRANT_DIGEST_BYTES];
+    unsigned char *decoded = mem_alloc(text.len + 3), digest[PRINCIPAL_DIGEST_BYTES];
     struct buf out = {0};
     struct error err;
     long len = base64_decode(text, decoded);
@@ -51,8 +51,8 @@ static void check_secrets(struct span text, const char *string) {
              span_equal(content(&out), content(&again)));
         buf_fini(&again);
     }
-    if (grant_digest_parse(text, digest) == 0)
-        MUST(text.len == 2 * GRANT_DIGEST_BYTES);
+    if (principal_digest_parse(text, digest) == 0)
+        MUST(text.len == 2 * PRINCIPAL_DIGEST_BYTES);
     buf_fini(&out);
     free(decoded);
 }

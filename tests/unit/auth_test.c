@@ -22,7 +22,7 @@ static void handle_publish(void *arg, struct http_request *request) {
                      http_request_query(request, "id"), &err) == 0)
         answer_text(request, "published");
     else
-        bearer_refuse(request, &err);
+        authenticator_refuse(request, &err);
 }
 
 /* Answers with the patterns that are read. */
@@ -33,7 +33,7 @@ static void handle_read(void *arg, struct http_request *request) {
     if (http_request_query(request, "topic"))
         subscription_add(&subscription, http_request_query(request, "topic"));
     if (auth_read(arg, request, &subscription, &err)) {
-        bearer_refuse(request, &err);
+        authenticator_refuse(request, &err);
     } else {
         buf_puts(&body, "reads");
         for (size_t i = 0; i < subscription.patterns_count; i++)
@@ -48,7 +48,7 @@ static void handle_register(void *arg, struct http_request *request) {
     struct spec spec;
     world_spec(&spec, "new", http_request_query(request, "topic"));
     if (auth_register(arg, request, &spec, &err))
-        bearer_refuse(request, &err);
+        authenticator_refuse(request, &err);
     else if (auth_registers_more(arg, request, &too_many))
         http_problem(request, 403, &too_many, NULL, 0);
     else
@@ -69,9 +69,9 @@ static void handle_subscriber(void *arg, struct http_request *request) {
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/open", handle_open, false, BEARER_OPEN},
-    {"GET", "/admin", handle_open, false, BEARER_ADMIN},
-    {"GET", "/forgotten", handle_open, false, BEARER_NO_RULE},
+    {"GET", "/open", handle_open, false, AUTHENTICATOR_OPEN},
+    {"GET", "/admin", handle_open, false, AUTHENTICATOR_ADMIN},
+    {"GET", "/forgotten", handle_open, false, AUTHENTICATOR_NO_RULE},
     {"GET", "/publish", handle_publish, false, AUTH_PUBLISH},
     {"GET", "/read", handle_read, false, AUTH_READ},
     {"GET", "/register", handle_register, false, AUTH_REGISTER},

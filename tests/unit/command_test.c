@@ -11,8 +11,8 @@
 
 #include "common/model/command.h"
 
-#define BORN "0190b6a0-0000-4000-8000-000000000001"
-#define BEGIN "{\"v\":1,\"born\":\"" BORN "\",\"command\":"
+#define REGISTRATION_ID "0190b6a0-0000-4000-8000-000000000001"
+#define BEGIN "{\"v\":1,\"born\":\"" REGISTRATION_ID "\",\"command\":"
 
 static struct command read_again(const struct command *command, const char *text) {
     struct buf out = {0};
@@ -22,7 +22,7 @@ static struct command read_again(const struct command *command, const char *text
     command_to_json(command, &out);
     assert_string_equal(buf_string(&out), text);
     assert_int_equal(command_from_json(&read, (struct span){out.data, out.len}, &newer, &err), 0);
-    assert_string_equal(read.registration_id, BORN);
+    assert_string_equal(read.registration_id, REGISTRATION_ID);
     assert_int_equal(read.kind, command->kind);
     buf_fini(&out);
     return read;
@@ -33,26 +33,29 @@ static void test_commands_are_read_as_they_were_written(void **state) {
     struct command read;
     (void)state;
     read = read_again(
-        &(struct command){.registration_id = BORN, .kind = COMMAND_REWIND, .cursor = 42},
+        &(struct command){.registration_id = REGISTRATION_ID, .kind = COMMAND_REWIND, .cursor = 42},
         BEGIN "\"rewind\",\"cursor\":42}");
     assert_int_equal(read.cursor, 42);
-    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_SKIP},
+    read = read_again(&(struct command){.registration_id = REGISTRATION_ID, .kind = COMMAND_SKIP},
                       BEGIN "\"skip\"}");
     command_fini(&read);
-    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_RESUME},
+    read = read_again(&(struct command){.registration_id = REGISTRATION_ID, .kind = COMMAND_RESUME},
                       BEGIN "\"resume\"}");
     read = read_again(
-        &(struct command){.registration_id = BORN, .kind = COMMAND_REPLAY, .from = 0, .to = 99},
+        &(struct command){
+            .registration_id = REGISTRATION_ID, .kind = COMMAND_REPLAY, .from = 0, .to = 99},
         BEGIN "\"replay\",\"from\":0,\"to\":99}");
     assert_int_equal(read.from, 0);
     assert_int_equal(read.to, 99);
-    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_END_JOB, .job = 7},
-                      BEGIN "\"end_job\",\"job\":7}");
+    read = read_again(
+        &(struct command){.registration_id = REGISTRATION_ID, .kind = COMMAND_END_JOB, .job = 7},
+        BEGIN "\"end_job\",\"job\":7}");
     assert_int_equal(read.job, 7);
-    read = read_again(&(struct command){.registration_id = BORN, .kind = COMMAND_REDRIVE},
-                      BEGIN "\"redrive\"}");
+    read = read_again(
+        &(struct command){.registration_id = REGISTRATION_ID, .kind = COMMAND_REDRIVE},
+        BEGIN "\"redrive\"}");
     assert_null(read.cursors);
-    read = read_again(&(struct command){.registration_id = BORN,
+    read = read_again(&(struct command){.registration_id = REGISTRATION_ID,
                                         .kind = COMMAND_REDRIVE,
                                         .cursors = cursors,
                                         .cursors_count = 3},
@@ -66,10 +69,11 @@ static void test_a_test_s_data_stays_byte_for_byte(void **state) {
 #define DATA "{ \"copay\" : 25.00, \"n\":1e5,\"s\":\"\\u00e9\" }"
     char data[] = DATA;
     (void)state;
-    struct command read = read_again(
-        &(struct command){
-            .registration_id = BORN, .kind = COMMAND_TEST, .topic = "drug.copay", .data = data},
-        BEGIN "\"test\",\"topic\":\"drug.copay\",\"data\":" DATA "}");
+    struct command read = read_again(&(struct command){.registration_id = REGISTRATION_ID,
+                                                       .kind = COMMAND_TEST,
+                                                       .topic = "drug.copay",
+                                                       .data = data},
+                                     BEGIN "\"test\",\"topic\":\"drug.copay\",\"data\":" DATA "}");
     assert_string_equal(read.topic, "drug.copay");
     assert_string_equal(read.data, data);
     command_fini(&read);
@@ -81,7 +85,8 @@ static void test_members_that_a_reader_does_not_know_are_ignored(void **state) {
     bool newer;
     (void)state;
     const char *text =
-        "{\"later\":[{}],\"v\":1,\"command\":\"rewind\",\"cursor\":1,\"born\":\"" BORN "\"}";
+        "{\"later\":[{}],\"v\":1,\"command\":\"rewind\",\"cursor\":1,\"born\":\"" REGISTRATION_ID
+        "\"}";
     assert_int_equal(command_from_json(&read, span_of(text), &newer, &err), 0);
     assert_int_equal(read.cursor, 1);
 }
@@ -94,8 +99,8 @@ static void test_what_is_no_command_is_refused(void **state) {
         "{",
         "{}",
         "{\"v\":1}",
-        "{\"v\":0,\"born\":\"" BORN "\",\"command\":\"resume\"}",
-        "{\"v\":\"1\",\"born\":\"" BORN "\",\"command\":\"resume\"}",
+        "{\"v\":0,\"born\":\"" REGISTRATION_ID "\",\"command\":\"resume\"}",
+        "{\"v\":\"1\",\"born\":\"" REGISTRATION_ID "\",\"command\":\"resume\"}",
         "{\"v\":1,\"born\":\"x\",\"command\":\"resume\"}",
         "{\"v\":1,\"command\":\"resume\"}",
         BEGIN "\"explode\"}",

@@ -115,7 +115,7 @@ static void test_a_second_member_waits_until_the_first_has_let_go_or_has_left(vo
     run_until(&world, first_has_all, NULL);
     join(&members[1]);
     run_until(&world, first_was_told, NULL);
-    ask(1); /* which is answered all the while: Kafka grants it, the mock does not */
+    ask(1); /* which is answered all the while: Kafka principals it, the mock does not */
     assert_false(members[1].assigned);
     assert_int_equal(members[0].lost, 0);
     group_leave(members[0].group);

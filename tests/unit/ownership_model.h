@@ -29,7 +29,7 @@ enum {
 /* --- the log */
 
 struct record {
-    bool claim, gone; /* gone: compacted away */
+    bool fence, gone; /* gone: compacted away */
     int64_t at_ms;
     uint64_t owner, assignment;
     int lane;

@@ -68,15 +68,15 @@ static int64_t in_flight(const struct process *p) {
 
 /* What the whole log says, had nothing been compacted: -1 where there is no token. */
 static int64_t true_position(int partition, int lane, int64_t upto) {
-    int64_t newest_claim = -1, valid = -1, any = -1;
+    int64_t newest_fence = -1, valid = -1, any = -1;
     const struct record *newest = NULL;
     for (int64_t i = 0; i < upto; i++) {
         const struct record *r = &w.logs[partition].records[i];
-        if (r->claim) {
-            newest_claim = i;
+        if (r->fence) {
+            newest_fence = i;
         } else if (r->lane == lane) {
             bool late = newest && newest->epoch == r->epoch && newest->number > r->number;
-            newest = late || r->epoch < newest_claim ? newest : r;
+            newest = late || r->epoch < newest_fence ? newest : r;
             valid = newest ? newest->position : -1;
             any = r->position;
         }
@@ -139,11 +139,11 @@ static void do_step(struct process *p, const struct ownership_step *step) {
         if (w.faults && chance(5))
             stop(p); /* so that its answer is read long after */
         break;
-    case OWNERSHIP_CLAIM:
+    case OWNERSHIP_FENCE:
         produce(p, step->partition,
-                (struct record){.claim = true, .owner = p->o.owner, .assignment = p->o.assignment});
+                (struct record){.fence = true, .owner = p->o.owner, .assignment = p->o.assignment});
         if (w.faults && chance(40))
-            stop(p); /* so that it comes when another has claimed */
+            stop(p); /* so that it comes when another has fenced */
         break;
     case OWNERSHIP_START:
         start_lanes(p, step);
@@ -199,8 +199,8 @@ static void read_record(struct process *p, int partition, int64_t offset) {
     const struct record *r = &w.logs[partition].records[offset];
     if (r->gone)
         return;
-    if (r->claim) {
-        ownership_claim_read(&p->o, partition, offset, r->owner, r->assignment, w.now);
+    if (r->fence) {
+        ownership_fence_read(&p->o, partition, offset, r->owner, r->assignment, w.now);
         return;
     }
     struct lane *l = &p->lanes[partition][r->lane];
@@ -274,8 +274,8 @@ static void on_report(struct process *p, const struct message *m) {
     p->unwritten--;
     if (m->answer == OK)
         return;
-    if (m->record.claim)
-        ownership_claim_failed(&p->o, m->partition, m->record.assignment);
+    if (m->record.fence)
+        ownership_fence_failed(&p->o, m->partition, m->record.assignment);
     else if (p->lanes[m->partition][m->record.lane].running)
         p->lanes[m->partition][m->record.lane].token_due_ms = w.now;
 }
@@ -354,10 +354,10 @@ static void tick_fate(struct process *p) {
 
 static void compact(void) {
     for (int i = 0; i < PARTITIONS; i++) {
-        bool claim_above = false, above[LANES] = {false};
+        bool fence_above = false, above[LANES] = {false};
         for (int64_t k = w.logs[i].count - 1; k >= 0; k--) {
             struct record *r = &w.logs[i].records[k];
-            bool *seen = r->claim ? &claim_above : &above[r->lane];
+            bool *seen = r->fence ? &fence_above : &above[r->lane];
             r->gone |= *seen && r->at_ms < w.now - LAG_MS;
             *seen = true;
         }

@@ -1,11 +1,11 @@
-/* Ownership, case by case: from an assignment to running lanes, and the lease. Claims of others,
- * tokens and the end are in ownership_claims_test.c, whole schedules of several processes in
+/* Ownership, case by case: from an assignment to running lanes, and the lease. Fences of others,
+ * tokens and the end are in ownership_fences_test.c, whole schedules of several processes in
  * ownership_schedules_test.c. */
 #include "tests/unit/ownership_test.h"
 
 /* --- from the assignment to the start */
 
-static void test_nothing_is_claimed_before_the_group_has_confirmed_the_assignment(void **state) {
+static void test_nothing_is_fenced_before_the_group_has_confirmed_the_assignment(void **state) {
     (void)state;
     assign(0, 1);
     expect(OWNERSHIP_READ);
@@ -16,19 +16,19 @@ static void test_nothing_is_claimed_before_the_group_has_confirmed_the_assignmen
     now += SESSION_MS / 4;
     ask = expect(OWNERSHIP_ASK);
     answer(&ask, true);
-    expect_of(OWNERSHIP_CLAIM, 0);
+    expect_of(OWNERSHIP_FENCE, 0);
     expect_nothing();
 }
 
-static void test_lanes_start_once_the_own_claim_and_all_specs_were_read_in_either_order(
+static void test_lanes_start_once_the_own_fence_and_all_specs_were_read_in_either_order(
     void **state) {
     (void)state;
-    assign_and_claim(2);
+    assign_and_fence(2);
     ownership_specs_read(&o, 0);
     expect_nothing();
-    read_own_claim(0, 5);
+    read_own_fence(0, 5);
     expect_of(OWNERSHIP_START, 0);
-    read_own_claim(1, 9);
+    read_own_fence(1, 9);
     expect_nothing();
     ownership_specs_read(&o, 1);
     expect_of(OWNERSHIP_START, 1);
@@ -38,56 +38,56 @@ static void test_lanes_start_once_the_own_claim_and_all_specs_were_read_in_eithe
 
 static void test_a_partition_that_still_loads_holds_up_no_other(void **state) {
     (void)state;
-    assign_and_claim(3);
+    assign_and_fence(3);
     ownership_specs_read(&o, 2);
-    read_own_claim(2, 0);
+    read_own_fence(2, 0);
     expect_of(OWNERSHIP_START, 2);
     assert_true(ownership_may_start(&o, 2, now));
     assert_false(ownership_may_start(&o, 0, now));
     assert_false(ownership_settled(&o, now));
 }
 
-static void test_a_claim_of_an_earlier_assignment_does_not_count_as_this_ones(void **state) {
+static void test_a_fence_of_an_earlier_assignment_does_not_count_as_this_ones(void **state) {
     (void)state;
-    assign_and_claim(1);
+    assign_and_fence(1);
     ownership_specs_read(&o, 0);
-    ownership_claim_read(&o, 0, 3, ME, o.assignment - 1, now);
+    ownership_fence_read(&o, 0, 3, ME, o.assignment - 1, now);
     expect_nothing();
-    read_own_claim(0, 4);
+    read_own_fence(0, 4);
     expect_of(OWNERSHIP_START, 0);
 }
 
-static void test_a_claim_that_failed_is_tried_again_after_the_next_confirmation(void **state) {
+static void test_a_fence_that_failed_is_tried_again_after_the_next_confirmation(void **state) {
     (void)state;
-    assign_and_claim(1);
-    ownership_claim_failed(&o, 0, o.assignment);
+    assign_and_fence(1);
+    ownership_fence_failed(&o, 0, o.assignment);
     expect_nothing();
     now += SESSION_MS / 4;
     renew();
-    expect_of(OWNERSHIP_CLAIM, 0);
+    expect_of(OWNERSHIP_FENCE, 0);
 }
 
-static void test_a_claim_that_was_written_after_all_counts(void **state) {
+static void test_a_fence_that_was_written_after_all_counts(void **state) {
     (void)state;
-    assign_and_claim(1);
+    assign_and_fence(1);
     ownership_specs_read(&o, 0);
-    ownership_claim_failed(&o, 0, o.assignment);
-    read_own_claim(0, 12);
+    ownership_fence_failed(&o, 0, o.assignment);
+    read_own_fence(0, 12);
     expect_of(OWNERSHIP_START, 0);
     expect_nothing();
 }
 
-static void test_a_late_failure_of_a_claim_read_or_of_an_earlier_assignment_changes_nothing(
+static void test_a_late_failure_of_a_fence_read_or_of_an_earlier_assignment_changes_nothing(
     void **state) {
     (void)state;
     hold(1, 5);
-    ownership_claim_failed(&o, 0, o.assignment);
+    ownership_fence_failed(&o, 0, o.assignment);
     assert_true(ownership_may_start(&o, 0, now));
     ownership_revoked(&o, true, now);
     expect(OWNERSHIP_LET_GO);
-    assign_and_claim(1);
-    ownership_claim_failed(&o, 0, o.assignment - 1);
-    read_own_claim(0, 6);
+    assign_and_fence(1);
+    ownership_fence_failed(&o, 0, o.assignment - 1);
+    read_own_fence(0, 6);
     ownership_specs_read(&o, 0);
     expect_of(OWNERSHIP_START, 0);
 }
@@ -200,10 +200,10 @@ static void test_without_a_lease_all_is_suspended_and_goes_on_when_it_is_renewed
 
 static void test_lanes_that_are_ready_without_a_lease_start_when_it_is_renewed(void **state) {
     (void)state;
-    assign_and_claim(1);
+    assign_and_fence(1);
     now += SESSION_MS;
     ownership_specs_read(&o, 0);
-    read_own_claim(0, 5);
+    read_own_fence(0, 5);
     struct ownership_step ask = expect(OWNERSHIP_ASK);
     expect_nothing();
     answer(&ask, true);
@@ -212,13 +212,13 @@ static void test_lanes_that_are_ready_without_a_lease_start_when_it_is_renewed(v
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(test_nothing_is_claimed_before_the_group_has_confirmed_the_assignment),
-        CASE(test_lanes_start_once_the_own_claim_and_all_specs_were_read_in_either_order),
+        CASE(test_nothing_is_fenced_before_the_group_has_confirmed_the_assignment),
+        CASE(test_lanes_start_once_the_own_fence_and_all_specs_were_read_in_either_order),
         CASE(test_a_partition_that_still_loads_holds_up_no_other),
-        CASE(test_a_claim_of_an_earlier_assignment_does_not_count_as_this_ones),
-        CASE(test_a_claim_that_failed_is_tried_again_after_the_next_confirmation),
-        CASE(test_a_claim_that_was_written_after_all_counts),
-        CASE(test_a_late_failure_of_a_claim_read_or_of_an_earlier_assignment_changes_nothing),
+        CASE(test_a_fence_of_an_earlier_assignment_does_not_count_as_this_ones),
+        CASE(test_a_fence_that_failed_is_tried_again_after_the_next_confirmation),
+        CASE(test_a_fence_that_was_written_after_all_counts),
+        CASE(test_a_late_failure_of_a_fence_read_or_of_an_earlier_assignment_changes_nothing),
         CASE(test_an_assignment_of_nothing_asks_nothing_and_is_settled),
         CASE(test_the_lease_counts_from_the_moment_of_sending),
         CASE(test_the_group_is_asked_every_quarter_of_the_session),

@@ -55,27 +55,27 @@ static inline void assign(int32_t first, int32_t count) {
     ownership_assigned(&o, list, count, now);
 }
 
-/* Assigns and confirms partitions 0 to count-1; their claims are given out. */
-static inline void assign_and_claim(int32_t count) {
+/* Assigns and confirms partitions 0 to count-1; their fences are given out. */
+static inline void assign_and_fence(int32_t count) {
     assign(0, count);
     expect(OWNERSHIP_READ);
     struct ownership_step ask = expect(OWNERSHIP_ASK);
     answer(&ask, true);
     for (int32_t i = 0; i < count; i++)
-        expect_of(OWNERSHIP_CLAIM, i);
+        expect_of(OWNERSHIP_FENCE, i);
     expect_nothing();
 }
 
-static inline void read_own_claim(int32_t partition, int64_t offset) {
-    ownership_claim_read(&o, partition, offset, ME, o.assignment, now);
+static inline void read_own_fence(int32_t partition, int64_t offset) {
+    ownership_fence_read(&o, partition, offset, ME, o.assignment, now);
 }
 
-/* The same, and they are held: the claim of each stands at `offset`. */
+/* The same, and they are held: the fence of each stands at `offset`. */
 static inline void hold(int32_t count, int64_t offset) {
-    assign_and_claim(count);
+    assign_and_fence(count);
     for (int32_t i = 0; i < count; i++) {
         ownership_specs_read(&o, i);
-        read_own_claim(i, offset);
+        read_own_fence(i, offset);
         expect_of(OWNERSHIP_START, i);
     }
     expect_nothing();

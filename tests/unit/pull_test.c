@@ -23,7 +23,7 @@ static void lines_abandon(struct pull *pull) {
 }
 
 static void lines_lapse(struct pull *pull) {
-    bearer_lapsed(pull->request);
+    authenticator_lapsed(pull->request);
     lines_free(pull);
 }
 

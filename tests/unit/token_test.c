@@ -12,9 +12,10 @@
 #include "common/json/json_scan.h"
 #include "common/model/token.h"
 
-#define BORN "0190b6a0-0000-4000-8000-000000000001"
+#define REGISTRATION_ID "0190b6a0-0000-4000-8000-000000000001"
 #define FEED "0190b6a0-0000-4000-8000-000000000002"
-#define NEEDED "'born':'" BORN "','feed':'" FEED "','position':1842,'last':1837,'state':'active'"
+#define NEEDED                                                                                     \
+    "'born':'" REGISTRATION_ID "','feed':'" FEED "','position':1842,'last':1837,'state':'active'"
 
 static struct token token;
 static struct error err;
@@ -46,7 +47,7 @@ static int read_token(const char *text) {
 
 static struct token full_token(void) {
     struct token t = {
-        .registration_id = BORN,
+        .registration_id = REGISTRATION_ID,
         .feed = FEED,
         .position = 1842,
         .last = 1837,
@@ -141,7 +142,7 @@ static void test_a_token_is_read_as_it_was_written(void **state) {
     assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
     assert_false(newer);
     assert_same(&token, &written);
-    assert_string_equal(token.registration_id, BORN);
+    assert_string_equal(token.registration_id, REGISTRATION_ID);
     assert_string_equal(token.feed, FEED);
     assert_true(token.position == 1842 && token.last == 1837 &&
                 token.last_id_hash == UINT64_MAX - 1);
@@ -391,17 +392,22 @@ static void test_what_is_not_a_token_is_refused_and_not_called_newer(void **stat
         "{'v':1," NEEDED "} x",
         "\xff\xfe",
         "{'v':1,'feed':'" FEED "','position':1,'last':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','position':1,'last':1,'state':'active'}",
         "{'v':1,'born':'short','feed':'" FEED "','position':1,'last':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "0','feed':'" FEED "','position':1,'last':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','last':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':-1,'last':-1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':2,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':'1','last':1,'state':'active'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1,'state':'asleep'}",
-        "{'v':1,'born':'" BORN "','feed':'" FEED "','position':1,'last':1,'state':0}",
+        "{'v':1,'born':'" REGISTRATION_ID "0','feed':'" FEED
+        "','position':1,'last':1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED "','last':1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED "','position':1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED
+        "','position':-1,'last':-1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED
+        "','position':1,'last':2,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED
+        "','position':'1','last':1,'state':'active'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED "','position':1,'last':1}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED
+        "','position':1,'last':1,'state':'asleep'}",
+        "{'v':1,'born':'" REGISTRATION_ID "','feed':'" FEED "','position':1,'last':1,'state':0}",
     };
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {

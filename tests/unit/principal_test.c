@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/access/grant.h"
+#include "common/access/principal.h"
 #include "common/base/buf.h"
 
 #define SHA_OF_TEST                                                                                \
@@ -24,24 +24,24 @@ static const char good[] = "tokens:\n"
                            "    expires: 2027-01-01T00:00:00Z\n"
                            "  - {name: ops, sha256: \"" SHA_OF_ABC "\", scopes: [admin]}\n";
 
-static void read_good(struct grants *grants, const char *text) {
+static void read_good(struct principals *principals, const char *text) {
     struct error err;
-    if (grants_from_yaml(grants, span_of(text), &err))
+    if (principals_from_yaml(principals, span_of(text), &err))
         fail_msg("%s", err.message);
 }
 
-static struct grant *find(const struct grants *grants, const char *token) {
-    unsigned char digest[GRANT_DIGEST_BYTES];
-    grant_digest(span_of(token), digest);
-    return grants_find(grants, digest);
+static struct principal *find(const struct principals *principals, const char *token) {
+    unsigned char digest[PRINCIPAL_DIGEST_BYTES];
+    principal_digest(span_of(token), digest);
+    return principals_find(principals, digest);
 }
 
 static void test_a_token_is_known_by_its_hash(void **state) {
-    struct grants grants;
+    struct principals principals;
     (void)state;
-    read_good(&grants, good);
-    assert_int_equal(grants.count, 2);
-    const struct grant *engine = find(&grants, "test"), *ops = find(&grants, "abc");
+    read_good(&principals, good);
+    assert_int_equal(principals.count, 2);
+    const struct principal *engine = find(&principals, "test"), *ops = find(&principals, "abc");
     assert_string_equal(engine->name, "rules-engine");
     assert_int_equal(engine->expires_ms, INT64_C(1798761600000));
     assert_int_equal(engine->scopes_count, 2);
@@ -50,19 +50,19 @@ static void test_a_token_is_known_by_its_hash(void **state) {
     assert_string_equal(ops->name, "ops");
     assert_int_equal(ops->expires_ms, -1);
     assert_string_equal(ops->subscriber, "");
-    assert_null(find(&grants, "Test"));
-    assert_null(find(&grants, ""));
-    assert_null(find(&grants, SHA_OF_TEST));
-    grants_fini(&grants);
+    assert_null(find(&principals, "Test"));
+    assert_null(find(&principals, ""));
+    assert_null(find(&principals, SHA_OF_TEST));
+    principals_fini(&principals);
 }
 
 static void test_no_tokens_are_none(void **state) {
-    struct grants grants;
+    struct principals principals;
     (void)state;
-    read_good(&grants, "tokens: []\n");
-    assert_int_equal(grants.count, 0);
-    assert_null(find(&grants, ""));
-    grants_fini(&grants);
+    read_good(&principals, "tokens: []\n");
+    assert_int_equal(principals.count, 0);
+    assert_null(find(&principals, ""));
+    principals_fini(&principals);
 }
 
 static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
@@ -109,13 +109,13 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct grants grants;
+        struct principals principals;
         struct error err;
-        assert_int_equal(grants_from_yaml(&grants, span_of(bad[i].text), &err), -1);
+        assert_int_equal(principals_from_yaml(&principals, span_of(bad[i].text), &err), -1);
         if (strncmp(err.message, bad[i].reason, strlen(bad[i].reason)) != 0)
             fail_msg("said '%s', not '%s'", err.message, bad[i].reason);
         assert_null(strstr(err.message, "s3cr3t"));
-        assert_int_equal(grants.count, 0);
+        assert_int_equal(principals.count, 0);
     }
 }
 
@@ -123,59 +123,59 @@ static void test_there_are_at_most_1000_tokens_of_100_scopes(void **state) {
     (void)state;
     for (int over = 0; over <= 1; over++) {
         struct buf text = {0};
-        struct grants grants;
+        struct principals principals;
         struct error err;
         buf_puts(&text, "tokens:\n");
         for (int i = 0; i < 1000 + over; i++)
             buf_printf(&text, "- {name: n%d, sha256: \"%064x\", scopes: [admin]}\n", i, i);
-        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err),
+        assert_int_equal(principals_from_yaml(&principals, span_of(buf_string(&text)), &err),
                          over ? -1 : 0);
-        grants_fini(&grants);
+        principals_fini(&principals);
         buf_clear(&text);
         buf_puts(&text, "tokens: [{name: a, sha256: " SHA_OF_TEST ", scopes: [admin");
         for (int i = 1; i < 100 + over; i++)
             buf_puts(&text, ",admin");
         buf_puts(&text, "]}]\n");
-        assert_int_equal(grants_from_yaml(&grants, span_of(buf_string(&text)), &err),
+        assert_int_equal(principals_from_yaml(&principals, span_of(buf_string(&text)), &err),
                          over ? -1 : 0);
-        grants_fini(&grants);
+        principals_fini(&principals);
         buf_fini(&text);
     }
 }
 
-static void test_of_a_changed_file_the_same_grants_stay_the_same_ones(void **state) {
+static void test_of_a_changed_file_the_same_principals_stay_the_same_ones(void **state) {
     static const char changed[] = "tokens:\n"
                                   "  - {name: ops, sha256: " SHA_OF_ABC ", scopes: [admin]}\n"
                                   "  - {name: rules-engine, sha256: " SHA_OF_TEST
                                   ", scopes: [read:*], expires: \"2027-01-01T00:00:00Z\"}\n";
-    struct grants before, after;
+    struct principals before, after;
     (void)state;
     read_good(&before, good);
     read_good(&after, changed);
-    struct grant *held = grant_keep(find(&before, "test"));
-    grants_keep_same(&after, &before);
+    struct principal *held = principal_keep(find(&before, "test"));
+    principals_keep_same(&after, &before);
     assert_ptr_equal(find(&after, "abc"), find(&before, "abc"));
     assert_ptr_not_equal(find(&after, "test"), held);
-    grants_fini(&before);
+    principals_fini(&before);
     assert_string_equal(held->scopes[0].pattern, "drug.*"); /* whoever holds it still may */
     assert_string_equal(find(&after, "abc")->name, "ops");
-    grant_release(held);
-    grants_fini(&after);
+    principal_release(held);
+    principals_fini(&after);
 }
 
 static void test_a_digest_is_64_hex_digits(void **state) {
     static const char *const bad[] = {
         "", "0", SHA_OF_TEST "00",
         "gf86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"};
-    unsigned char digest[GRANT_DIGEST_BYTES], wanted[GRANT_DIGEST_BYTES];
+    unsigned char digest[PRINCIPAL_DIGEST_BYTES], wanted[PRINCIPAL_DIGEST_BYTES];
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(grant_digest_parse(span_of(bad[i]), digest), -1);
-    grant_digest(span_of("test"), wanted);
-    assert_int_equal(grant_digest_parse(span_of(SHA_OF_TEST), digest), 0);
-    assert_true(grant_digest_equal(digest, wanted));
+        assert_int_equal(principal_digest_parse(span_of(bad[i]), digest), -1);
+    principal_digest(span_of("test"), wanted);
+    assert_int_equal(principal_digest_parse(span_of(SHA_OF_TEST), digest), 0);
+    assert_true(principal_digest_equal(digest, wanted));
     digest[31] ^= 1;
-    assert_false(grant_digest_equal(digest, wanted));
+    assert_false(principal_digest_equal(digest, wanted));
 }
 
 int main(void) {
@@ -184,7 +184,7 @@ int main(void) {
         cmocka_unit_test(test_no_tokens_are_none),
         cmocka_unit_test(test_a_bad_file_is_refused_with_line_and_field),
         cmocka_unit_test(test_there_are_at_most_1000_tokens_of_100_scopes),
-        cmocka_unit_test(test_of_a_changed_file_the_same_grants_stay_the_same_ones),
+        cmocka_unit_test(test_of_a_changed_file_the_same_principals_stay_the_same_ones),
         cmocka_unit_test(test_a_digest_is_64_hex_digits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Claims as records; see claim.h. Numbers are hexadecimal texts: JSON's lose bits above 2^53. */
-#include "common/model/claim.h"
+/* Fences as records; see fence.h. Numbers are hexadecimal texts: JSON's lose bits above 2^53. */
+#include "common/model/fence.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 
 #include "common/json/writer.h"
 
-enum { CLAIM_VERSION = 1 };
+enum { FENCE_VERSION = 1 };
 
 static void put_number(struct buf *out, const char *name, uint64_t n) {
     char text[20];
@@ -17,9 +17,9 @@ static void put_number(struct buf *out, const char *name, uint64_t n) {
     json_member_string(out, name, text);
 }
 
-void claim_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
+void fence_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
     json_put_object(out);
-    json_member_number(out, "v", CLAIM_VERSION);
+    json_member_number(out, "v", FENCE_VERSION);
     put_number(out, "owner", owner);
     put_number(out, "assignment", assignment);
     json_end_object(out);
@@ -36,7 +36,7 @@ static uint64_t number(struct json_object *object, const char *name) {
     return errno || *end ? 0 : n;
 }
 
-void claim_from_json(struct span text, uint64_t *owner, uint64_t *assignment) {
+void fence_from_json(struct span text, uint64_t *owner, uint64_t *assignment) {
     struct json_tokener *tokener = json_tokener_new_ex(4);
     struct json_object *object = text.data
                                      ? json_tokener_parse_ex(tokener, text.data, (int)text.len)

@@ -1,0 +1,79 @@
+/* A principal: what the bearer of one access token may do. The operator's stand in auth.file, each
+ * with the SHA-256 of its token:
+ *
+ *   tokens:
+ *     - name: rules-engine
+ *       sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+ *       scopes: ["publish:drug.*", "read:*"]
+ *       expires: 2027-01-01T00:00:00Z
+ *
+ * Tokens are random and long, so a plain hash is enough to keep. One thread: principals are counted
+ * references. */
+#ifndef ESS_ACCESS_PRINCIPAL_H
+#define ESS_ACCESS_PRINCIPAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/access/scope.h"
+#include "common/base/error.h"
+#include "common/base/span.h"
+
+enum {
+    PRINCIPAL_DIGEST_BYTES = 32,
+    PRINCIPAL_NAME_BYTES = 65,
+    PRINCIPAL_SCOPES_MAX = 100,
+    PRINCIPALS_MAX = 1000,
+    PRINCIPALS_FILE_BYTES_MAX = 1024 * 1024,
+};
+
+struct principal {
+    unsigned references;
+    char name[PRINCIPAL_NAME_BYTES];
+    unsigned char digest[PRINCIPAL_DIGEST_BYTES]; /* SHA-256 of the token */
+    int64_t expires_ms;                           /* wall; -1: never */
+    char subscriber[PRINCIPAL_NAME_BYTES]; /* its id, when it is a subscriber's own; "" for the
+                                          operator's */
+    char registration_id[37]; /* and its registration: of another under the same id it says nothing
+                               */
+    size_t scopes_count;
+    struct scope scopes[];
+};
+
+/* A new one with one reference and room for the scopes, the rest all zero but `expires_ms`. */
+struct principal *principal_new(size_t scopes_count);
+struct principal *principal_keep(struct principal *principal);
+void principal_release(struct principal *principal); /* NULL is allowed */
+
+/* Whether both allow the same to the same. */
+bool principal_equal(const struct principal *a, const struct principal *b);
+
+/* SHA-256 of a token. */
+void principal_digest(struct span token, unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
+/* Compares in constant time. */
+bool principal_digest_equal(const unsigned char a[PRINCIPAL_DIGEST_BYTES],
+                            const unsigned char b[PRINCIPAL_DIGEST_BYTES]);
+void principal_digest_format(const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
+                             char hex[2 * PRINCIPAL_DIGEST_BYTES + 1]);
+/* 64 hex digits to a digest. Returns 0 or -1. */
+int principal_digest_parse(struct span hex, unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
+
+/* Those of a file. */
+struct principals {
+    struct principal **items;
+    size_t count;
+};
+
+/* Reads auth.file's text. Names and tokens are unique. Returns 0, or -1 with "<line>: <field>:
+ * <reason>" and nothing to free. */
+int principals_from_yaml(struct principals *principals, struct span text, struct error *err);
+/* Looks at all of them, whichever it is. NULL when there is none. */
+struct principal *principals_find(const struct principals *principals,
+                                  const unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
+/* Takes over the principals of `old` that are the same, so that those who hold one see whether it
+ * is still there. */
+void principals_keep_same(struct principals *principals, const struct principals *old);
+void principals_fini(struct principals *principals);
+
+#endif
