@@ -29,16 +29,8 @@ struct partitions;
 struct log_check;
 struct subscriber;
 struct subscribers;
-struct webhook_client;
+struct https_client;
 struct lookout;
-
-enum delivery_outcome {
-    DELIVERY_SETTLED,
-    DELIVERY_FAILED,
-    DELIVERY_REFUSED,
-    DELIVERY_GONE,
-    DELIVERY_OUTCOMES
-};
 
 struct dispatcher {
     struct settings settings;
@@ -53,7 +45,7 @@ struct dispatcher {
     struct subscribers *subscribers; /* likewise */
     struct partitions *partitions;   /* from then on */
     struct match *match;
-    struct webhook_client *webhooks;
+    struct https_client *https;
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES],
@@ -76,7 +68,7 @@ struct dispatcher {
     struct progress_faults progress_faults;
     struct letters *letters; /* reads dead letters, while there are redrives */
     uint64_t random;         /* state of the jitter's generator */
-    uint64_t deliveries[DELIVERY_OUTCOMES], dead_letters[DEAD_LETTER_REASONS];
+    uint64_t deliveries[VERDICTS], dead_letters[DEAD_LETTER_REASONS];
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;

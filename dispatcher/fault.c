@@ -16,22 +16,21 @@ enum {
 
 static const struct {
     const char *label, *reason;
-} kinds[WEBHOOK_FAULTS] = {
-    [WEBHOOK_DESCRIPTORS] =
+} kinds[FAULTS] = {
+    [FAULT_DESCRIPTORS] =
         {"kind=\"descriptors\"",
          "no file descriptor is left: raise the limit of open files (LimitNOFILE, ulimit -n)"},
-    [WEBHOOK_PORTS] =
+    [FAULT_PORTS] =
         {"kind=\"ports\"",
          "no local port is left for a new connection: widen net.ipv4.ip_local_port_range"},
-    [WEBHOOK_MEMORY] =
+    [FAULT_MEMORY] =
         {"kind=\"memory\"",
          "no memory is left for a new connection: give this process or its machine more"},
-    [WEBHOOK_ROUTE] = {"kind=\"route\"",
-                       "this machine has no route to the outside: see to its network"},
-    [WEBHOOK_NAMES] =
-        {"kind=\"names\"",
-         "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
-    [WEBHOOK_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
+    [FAULT_ROUTE] = {"kind=\"route\"",
+                     "this machine has no route to the outside: see to its network"},
+    [FAULT_NAMES] = {"kind=\"names\"",
+                     "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
+    [FAULT_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
 };
 
 static void fault_on_probe_due(void *arg) {
@@ -56,7 +55,7 @@ static void fault_end(struct dispatcher *d) {
     fault_open(d);
     loop_timer_clear(d->loop, &f->quiet);
     log_info("deliveries_go_on", LOG_S("after", kinds[f->kind].reason));
-    f->kind = WEBHOOK_NO_FAULT;
+    f->kind = FAULT_NONE;
 }
 
 /* No attempt has met the fault for a while and none is under way, so nothing is left to send:
@@ -74,7 +73,7 @@ void fault_init(struct dispatcher *d) {
     loop_timer_init(&d->fault.quiet, fault_on_quiet, d);
 }
 
-static void fault_begin(struct dispatcher *d, enum webhook_fault kind) {
+static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
     struct fault *f = &d->fault;
     int64_t held_back, now_ms = clock_ms();
     f->kind = kind;
@@ -97,12 +96,11 @@ static void fault_pass(struct dispatcher *d, bool connected) {
         fault_end(d);
 }
 
-bool fault_judge(struct dispatcher *d, const struct webhook_result *result) {
-    if (result->fault)
-        fault_begin(d, result->fault);
+void fault_note(struct dispatcher *d, const struct outcome *outcome) {
+    if (outcome->fault)
+        fault_begin(d, outcome->fault);
     else
-        fault_pass(d, result->connected);
-    return result->fault != WEBHOOK_NO_FAULT;
+        fault_pass(d, outcome->connected);
 }
 
 int64_t fault_hold_ms(int64_t number) {
@@ -117,6 +115,6 @@ const char *fault_reason(const struct dispatcher *d) { return kinds[d->fault.kin
 void fault_metrics(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_own_faults_total", "counter",
                    "Attempts called off for a fault of this process or machine, by kind.");
-    for (int kind = WEBHOOK_NO_FAULT + 1; kind < WEBHOOK_FAULTS; kind++)
+    for (int kind = FAULT_NONE + 1; kind < FAULTS; kind++)
         metrics_value(out, "ess_own_faults_total", kinds[kind].label, (double)d->fault.count[kind]);
 }

@@ -8,24 +8,23 @@
 #include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "dispatcher/channel/webhook.h"
+#include "dispatcher/channel/channel.h"
 
 struct dispatcher;
 
 struct fault {
-    enum webhook_fault kind; /* the newest; until a new connection is made, or nothing is sent for
+    enum fault_kind kind; /* the newest; until a new connection is made, or nothing is sent for
                               * half a minute */
     int64_t pause_ms;
     struct loop_timer probe; /* set while the places are closed */
     struct loop_timer quiet; /* set while there is a fault */
     struct log_limit log;
-    uint64_t count[WEBHOOK_FAULTS];
+    uint64_t count[FAULTS];
 };
 
 void fault_init(struct dispatcher *d);
-/* Hears of every attempt that ended. Returns true when it failed by a fault of ours: it is to be
- * called off and made again. */
-bool fault_judge(struct dispatcher *d, const struct webhook_result *result);
+/* Is told of every attempt that ended. */
+void fault_note(struct dispatcher *d, const struct outcome *outcome);
 /* How long the sender whose attempt met one, its `number`th in a row from 0, waits before it tries
  * again. */
 int64_t fault_hold_ms(int64_t number);

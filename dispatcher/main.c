@@ -13,7 +13,7 @@
 #include "common/kafka/cause.h"
 #include "common/kafka/offsets.h"
 #include "common/version.h"
-#include "dispatcher/channel/webhook.h"
+#include "dispatcher/channel/https.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
 #include "dispatcher/ownership/partitions.h"
@@ -129,8 +129,8 @@ static int open_http(struct dispatcher *d, struct error *err) {
     return 0;
 }
 
-static int open_webhooks(struct dispatcher *d, struct error *err) {
-    const struct webhook_client_options options = {
+static int open_https(struct dispatcher *d, struct error *err) {
+    const struct https_client_options options = {
         .max_connections = d->settings.dispatcher.max_connections,
         .connect_timeout_ms = d->settings.delivery.connect_timeout_ms,
         .idle_timeout_ms = d->settings.delivery.idle_timeout_ms,
@@ -139,8 +139,8 @@ static int open_webhooks(struct dispatcher *d, struct error *err) {
         .name_servers = &d->settings.egress_dns,
         .allowed = d->settings.allowed,
         .allowed_count = d->settings.allowed_count};
-    d->webhooks = webhook_client_new(d->loop, &options, err);
-    return d->webhooks ? 0 : -1;
+    d->https = https_client_new(d->loop, &options, err);
+    return d->https ? 0 : -1;
 }
 
 /* False: a thread hangs in librdkafka. */
@@ -151,7 +151,7 @@ static bool close_all(struct dispatcher *d) {
     producer_stop(d->producer, FLUSH_MS);
     producer_free(d->producer);
     offsets_free(d->offsets);
-    webhook_client_free(d->webhooks);
+    https_client_free(d->https);
     http_server_free(d->http);
     authenticator_free(d->authenticator);
     match_free(d->match);
@@ -194,7 +194,7 @@ int main(int argc, char **argv) {
     if (open_auth(&d, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         d.exit_status = BAD_OPTION_STATUS;
-    } else if (open_http(&d, &err) || open_webhooks(&d, &err) || open_producer(&d, &err)) {
+    } else if (open_http(&d, &err) || open_https(&d, &err) || open_producer(&d, &err)) {
         log_error("cannot_start", LOG_S("reason", err.message));
         d.exit_status = REFUSED_STATUS;
     } else {

@@ -67,13 +67,21 @@ void status_readyz(void *arg, struct http_request *request) {
 }
 
 static void counters(const struct dispatcher *d, struct buf *out) {
-    static const char *const outcomes[DELIVERY_OUTCOMES] = {
-        "outcome=\"settled\"", "outcome=\"failed\"", "outcome=\"refused\"", "outcome=\"gone\""};
+    const uint64_t *n = d->deliveries;
+    const struct {
+        const char *labels;
+        uint64_t count;
+    } outcomes[] = {
+        {"outcome=\"settled\"", n[VERDICT_DELIVERED]},
+        {"outcome=\"failed\"", n[VERDICT_FAILED] + n[VERDICT_OVERLOADED] + n[VERDICT_UNANSWERED]},
+        {"outcome=\"refused\"", n[VERDICT_REFUSED]},
+        {"outcome=\"gone\"", n[VERDICT_GONE]},
+    };
     static const char *const reasons[DEAD_LETTER_REASONS] = {
         "reason=\"attempts\"", "reason=\"refused\"", "reason=\"skipped\""};
     metrics_family(out, "ess_deliveries_total", "counter", "Attempts by outcome.");
-    for (int i = 0; i < DELIVERY_OUTCOMES; i++)
-        metrics_value(out, "ess_deliveries_total", outcomes[i], (double)d->deliveries[i]);
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
+        metrics_value(out, "ess_deliveries_total", outcomes[i].labels, (double)outcomes[i].count);
     metrics_family(out, "ess_dead_letters_total", "counter",
                    "Events that became dead letters, by reason.");
     for (int i = 0; i < DEAD_LETTER_REASONS; i++)

@@ -8,18 +8,18 @@
 
 #include "common/net/address.h"
 
-enum webhook_fault machine_fault_of(int code) {
+enum fault_kind machine_fault_of(int code) {
     switch (code) {
     case EMFILE:
     case ENFILE:
-        return WEBHOOK_DESCRIPTORS;
+        return FAULT_DESCRIPTORS;
     case ENOMEM:
     case ENOBUFS:
-        return WEBHOOK_MEMORY;
+        return FAULT_MEMORY;
     case EADDRNOTAVAIL:
-        return WEBHOOK_PORTS;
+        return FAULT_PORTS;
     default:
-        return WEBHOOK_NO_FAULT;
+        return FAULT_NONE;
     }
 }
 
@@ -43,9 +43,9 @@ bool machine_has_route(void) {
     return machine_has_route_to("198.41.0.4") || machine_has_route_to("[2001:503:ba3e::2:30]");
 }
 
-enum webhook_fault machine_fault(void) {
+enum fault_kind machine_fault(void) {
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    enum webhook_fault fault = fd < 0 ? machine_fault_of(errno) : WEBHOOK_NO_FAULT;
+    enum fault_kind fault = fd < 0 ? machine_fault_of(errno) : FAULT_NONE;
     if (fd >= 0)
         close(fd);
     return fault;

@@ -243,7 +243,7 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
 /* --- outcomes */
 
 static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
-                        const struct lane_outcome *outcome, int64_t wall_ms) {
+                        const struct outcome *outcome, int64_t wall_ms) {
     struct token_attempt *attempt;
     if (!lane->failed)
         lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
@@ -276,20 +276,20 @@ static void succeed(struct lane *lane, struct flight *f) {
 
 /* What a failure says of the endpoint. Two failures in a row are no further apart than the longest
  * wait, an attempt, and the throttle's window: in what goes beyond that no attempt was made. */
-static void fail_endpoint(struct lane *lane, const struct lane_outcome *outcome, int64_t now_ms,
+static void fail_endpoint(struct lane *lane, const struct outcome *outcome, int64_t now_ms,
                           int64_t wall_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     struct endpoint *e = lane->endpoint;
     endpoint_fail(e, now_ms, wall_ms,
                   later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
-    if (!retry_is_endpoints(outcome->status, outcome->retry_after_ms))
+    if (outcome->verdict != VERDICT_OVERLOADED && outcome->verdict != VERDICT_UNANSWERED)
         return;
     int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
                                  outcome->retry_after_ms, random);
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
-static void retry_later(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
+static void retry_later(struct lane *lane, struct flight *f, const struct outcome *outcome,
                         int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
@@ -304,8 +304,8 @@ static void disable_for_failure(struct lane *lane) {
     lane_disable(lane, reason);
 }
 
-static void fail(struct lane *lane, struct flight *f, const struct lane_outcome *outcome,
-                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
+static void fail(struct lane *lane, struct flight *f, const struct outcome *outcome, int64_t now_ms,
+                 int64_t wall_ms, uint64_t random) {
     fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     if (f->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
         f->reason = DEAD_LETTER_ATTEMPTS;
@@ -318,21 +318,27 @@ static void fail(struct lane *lane, struct flight *f, const struct lane_outcome 
         disable_for_failure(lane);
 }
 
-enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome,
+static void lane_disable_for_gone(struct lane *lane, int status) {
+    char reason[TOKEN_REASON_BYTES];
+    snprintf(reason, sizeof reason, "gone (%d)", status);
+    lane_disable(lane, reason);
+}
+
+enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
                               int64_t now_ms, int64_t wall_ms, uint64_t random) {
     struct flight *f = window_find(&lane->window, cursor);
-    enum retry_verdict verdict = retry_judge(outcome->status);
-    assert(f && f->state == FLIGHT_IN_FLIGHT);
+    assert(f && f->state == FLIGHT_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
     end_attempt(lane, f, now_ms);
-    if (verdict == RETRY_SETTLED) {
+    if (outcome->verdict == VERDICT_DELIVERED) {
         succeed(lane, f);
         return FLIGHT_SETTLED;
     }
     note_failed(lane, f->cursor, f->attempts, outcome, wall_ms);
-    if (verdict == RETRY_GONE) {
+    if (outcome->verdict == VERDICT_GONE) {
         retry_later(lane, f, outcome, now_ms, random);
-        lane_disable(lane, "gone (410)");
-    } else if (verdict == RETRY_REFUSED && (lane->policy.redrive || lane_may_give_up(lane))) {
+        lane_disable_for_gone(lane, outcome->status);
+    } else if (outcome->verdict == VERDICT_REFUSED &&
+               (lane->policy.redrive || lane_may_give_up(lane))) {
         lane->refused_in_row += !lane->policy.redrive;
         f->reason = DEAD_LETTER_REFUSED;
         window_set_state(&lane->window, f, FLIGHT_BURYING);
@@ -342,15 +348,15 @@ enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct la
     return f->state;
 }
 
-void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome,
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random) {
     enum { TEST_CURSOR = 0, TEST_ATTEMPT = 1 };
-    if (retry_judge(outcome->status) == RETRY_SETTLED) {
+    if (outcome->verdict == VERDICT_DELIVERED) {
         endpoint_succeed(lane->endpoint, endpoint_number);
         return;
     }
     note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
-    if (retry_judge(outcome->status) == RETRY_LATER)
+    if (outcome->verdict != VERDICT_REFUSED && outcome->verdict != VERDICT_GONE)
         fail_endpoint(lane, outcome, now_ms, wall_ms, random);
 }
 

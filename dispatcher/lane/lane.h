@@ -18,6 +18,7 @@
 
 #include "common/model/spec.h"
 #include "common/model/token.h"
+#include "dispatcher/channel/channel.h"
 #include "dispatcher/lane/endpoint.h"
 #include "dispatcher/lane/throttle.h"
 #include "dispatcher/lane/window.h"
@@ -27,8 +28,7 @@ enum { LANE_REFUSED_MAX = 20, LANE_WINDOW_MAX = TOKEN_SETTLED_MAX };
 
 struct lane_policy {
     enum spec_ordering ordering;
-    int64_t max_in_flight;   /* 1 for strict */
-    double throttle_per_sec; /* 0: unlimited */
+    int64_t max_in_flight; /* 1 for strict */
     int64_t max_attempts;
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t disable_after_ms;
@@ -136,22 +136,16 @@ const struct flight *lane_bury(struct lane *lane, int64_t cursor);
  * next event says `compacted`. */
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted);
 
-struct lane_outcome {
-    int status;             /* HTTP status; 0: no whole answer, then `error` says why */
-    const char *error;      /* NULL, or a short text */
-    int64_t retry_after_ms; /* 0: none */
-    int64_t duration_ms;
-    const char *excerpt; /* beginning of the answer's body, printable; NULL: none */
-};
-/* Returns the state that the event is in now. FLIGHT_BURYING: the caller writes the dead letter
+/* What came of an attempt that was not called off. Returns the state that the event is in now.
+ * FLIGHT_BURYING: the caller writes the dead letter
  * (for the flight's `reason`) and then calls lane_buried. After an event that was given up for its
  * attempts, or LANE_REFUSED_MAX refused in a row, nothing more is given up before a 2xx, unless the
  * policy is dead_letters_all: the lane waits, the log is its queue. */
-enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct lane_outcome *outcome,
+enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
                               int64_t now_ms, int64_t wall_ms, uint64_t random);
-/* What came of a test delivery, whose attempt at the endpoint had that number: a 2xx frees the
+/* What came of a test delivery, whose attempt at the endpoint had that number: a delivery frees the
  * endpoint, a failure is kept for the token's list. */
-void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct lane_outcome *outcome,
+void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random);
 /* The attempt was called off by us. It counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);

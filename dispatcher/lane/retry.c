@@ -1,26 +1,6 @@
-/* Verdicts and waits; see retry.h. The wait is "equal jitter": half of it is sure, so that retries
- * always grow. */
+/* Waits between attempts; see retry.h. The wait is "equal jitter": half of it is sure, so that
+ * retries always grow. */
 #include "dispatcher/lane/retry.h"
-
-enum retry_verdict retry_judge(int status) {
-    switch (status) {
-    case 400:
-    case 409:
-    case 413:
-    case 415:
-    case 422:
-        return RETRY_REFUSED;
-    case 410:
-        return RETRY_GONE;
-    default:
-        return status >= 200 && status <= 299 ? RETRY_SETTLED : RETRY_LATER;
-    }
-}
-
-bool retry_is_endpoints(int status, int64_t retry_after_ms) {
-    bool is_gateways = status == 502 || status == 503 || status == 504;
-    return status == 0 || status == 429 || (is_gateways && retry_after_ms > 0);
-}
 
 int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt,
                       int64_t retry_after_ms, uint64_t random) {

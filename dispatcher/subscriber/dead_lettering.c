@@ -96,7 +96,7 @@ static void dead_lettering_on_reported(struct append *append,
 }
 
 void dead_lettering_begin(struct sender *sender, const struct flight *flight, int64_t cursor,
-                          const struct webhook_result *result) {
+                          struct span event, const struct outcome *last) {
     struct subscriber *s = sender->subscriber;
     const struct dead_letter record = {.subscriber = s->id,
                                        .registration_id = s->record.registration_id,
@@ -104,9 +104,9 @@ void dead_lettering_begin(struct sender *sender, const struct flight *flight, in
                                        .at_ms = clock_wall_ms(),
                                        .reason = flight->reason,
                                        .attempts = flight->attempts,
-                                       .status = result->status,
-                                       .error = result->error,
-                                       .event = result->body};
+                                       .status = last ? last->status : 0,
+                                       .error = last ? last->error : NULL,
+                                       .event = event};
     struct dead_lettering *letter = mem_zero(sizeof *letter);
     *letter = (struct dead_lettering){.sender = sender,
                                       .dispatcher = s->dispatcher,

@@ -3,15 +3,16 @@
 #ifndef ESS_DISPATCHER_DEAD_LETTERING_H
 #define ESS_DISPATCHER_DEAD_LETTERING_H
 
-#include "dispatcher/channel/webhook.h"
+#include "dispatcher/channel/channel.h"
 #include "dispatcher/lane/lane.h"
 
 struct sender;
 
-/* Writes an event (result->body, as it was sent, of the log's `cursor`) that the lane has in
- * FLIGHT_BURYING, again and again until Kafka has it; then calls sender_buried. */
+/* Writes an event that the lane has in FLIGHT_BURYING, as it is delivered, again and again until
+ * Kafka has it; then calls sender_buried. `cursor` is the log's; `last` is what came of the last
+ * attempt, NULL: not known. */
 void dead_lettering_begin(struct sender *sender, const struct flight *flight, int64_t cursor,
-                          const struct webhook_result *result);
+                          struct span event, const struct outcome *last);
 /* The sender stops. What is on its way may still be written. */
 void dead_lettering_forget(struct sender *sender);
 

@@ -1,15 +1,11 @@
 /* Moves one lane; see sender.h. Every way by which a lane may go on leads to sender_step. */
 #include "dispatcher/subscriber/sender.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
-#include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/lane/retry.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/dead_lettering.h"
 #include "dispatcher/subscriber/redrive.h"
@@ -22,22 +18,13 @@ enum {
     NEWER_LOOK_MS = 60 * 1000
 };
 
-/* One webhook under way. */
+/* An attempt under way. */
 struct attempt {
+    struct delivery delivery; /* first */
     struct sender *sender;
-    struct webhook *webhook;
     int64_t flight;      /* the lane's name for the event */
-    int64_t cursor;      /* the log's */
     int64_t appended_ms; /* 0: not known */
-    int64_t number;
     struct attempt *prev, *next;
-};
-
-/* An event that is about to be sent. */
-struct letter {
-    int64_t flight, cursor, appended_ms;
-    struct span topic, id, traceparent;
-    struct buf body;
 };
 
 static void on_turn(void *arg) { sender_step(arg); }
@@ -67,15 +54,17 @@ void sender_topics_changed(struct sender *sender) {
 static void attempt_end(struct attempt *a) {
     DL_DELETE(a->sender->attempts, a);
     capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
+    buf_fini(&a->delivery.body);
     free(a);
 }
 
 void sender_cancel(struct sender *sender) {
     struct attempt *a, *next;
     struct dispatcher *d = sender->subscriber->dispatcher;
+    struct channel *channel = sender->subscriber->channel;
     capacity_leave(&d->capacity, &sender->user);
     DL_FOREACH_SAFE(sender->attempts, a, next) {
-        webhook_cancel(a->webhook);
+        channel->cancel(channel, &a->delivery);
         lane_abort(&sender->lane, a->flight, clock_ms());
         attempt_end(a);
     }
@@ -93,36 +82,7 @@ void sender_fini(struct sender *sender) {
 
 /* --- an attempt */
 
-static struct curl_slist *make_headers(const struct sender *sender, const struct letter *letter,
-                                       int64_t attempt) {
-    struct subscriber *s = sender->subscriber;
-    char text[EVENT_TRACEPARENT_BYTES_MAX + 1];
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-    list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
-    list = signing_add(list, "X-ESS-Subscriber", s->id);
-    snprintf(text, sizeof text, "%.*s", (int)letter->topic.len, letter->topic.data);
-    list = signing_add(list, "X-ESS-Topic", text);
-    snprintf(text, sizeof text, "%" PRId64, letter->cursor);
-    list = signing_add(list, "X-ESS-Cursor", text);
-    snprintf(text, sizeof text, "%" PRId64, attempt);
-    list = signing_add(list, "X-ESS-Attempt", text);
-    if (sender->job >= 0) {
-        snprintf(text, sizeof text, "%" PRId64, sender->job);
-        list = signing_add(list, "X-ESS-Replay", text);
-    }
-    snprintf(text, sizeof text, "%.*s", (int)letter->id.len, letter->id.data);
-    list = signing_headers(&s->signing, list, text, clock_wall_ms(),
-                           (struct span){letter->body.data, letter->body.len});
-    if (letter->traceparent.len) {
-        snprintf(text, sizeof text, "%.*s", (int)letter->traceparent.len, letter->traceparent.data);
-        list = signing_add(list, "traceparent", text);
-    }
-    for (size_t i = 0; i < s->record.spec.headers_count; i++)
-        list = signing_add(list, s->record.spec.headers[i].name, s->record.spec.headers[i].value);
-    return list;
-}
-
-static void log_failure(const struct attempt *a, const struct webhook_result *result) {
+static void log_failure(const struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct subscriber *s = sender->subscriber;
     const struct flight *flight = lane_flight(&sender->lane, a->flight);
@@ -133,72 +93,57 @@ static void log_failure(const struct attempt *a, const struct webhook_result *re
     int64_t wait = waits ? due - now : 0;
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
-    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->cursor),
-             LOG_N("attempt", a->number), LOG_N("status", result->status),
-             LOG_S("error", result->error), LOG_N("retry_in_ms", wait),
+    log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->delivery.cursor),
+             LOG_N("attempt", a->delivery.number), LOG_N("status", outcome->status),
+             LOG_S("error", outcome->error), LOG_N("retry_in_ms", wait),
              LOG_N("held_back", held_back));
 }
 
-static void count(struct dispatcher *d, const struct attempt *a,
-                  const struct webhook_result *result) {
-    static const enum delivery_outcome outcomes[] = {[RETRY_SETTLED] = DELIVERY_SETTLED,
-                                                     [RETRY_LATER] = DELIVERY_FAILED,
-                                                     [RETRY_REFUSED] = DELIVERY_REFUSED,
-                                                     [RETRY_GONE] = DELIVERY_GONE};
-    enum delivery_outcome outcome = outcomes[retry_judge(result->status)];
-    d->deliveries[outcome]++;
-    histogram_observe_us(&d->delivery_seconds, result->duration_ms * 1000);
-    if (outcome == DELIVERY_SETTLED && a->appended_ms && a->sender->job < 0)
+static void count(struct dispatcher *d, const struct attempt *a, const struct outcome *outcome) {
+    d->deliveries[outcome->verdict]++;
+    histogram_observe_us(&d->delivery_seconds, outcome->duration_ms * 1000);
+    if (outcome->verdict == VERDICT_DELIVERED && a->appended_ms &&
+        a->delivery.kind == DELIVERY_LIVE)
         histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
 }
 
-/* What failed at a URL that the subscriber no longer has is tried at its new one. */
-static bool attempt_was_elsewhere(const struct attempt *a, const struct webhook_result *result) {
+/* It says nothing of the endpoint as it is now. What failed at an endpoint that the subscriber no
+ * longer has is tried at its new one. */
+static bool attempt_is_void(const struct attempt *a, const struct outcome *outcome) {
     const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
-    return retry_judge(result->status) != RETRY_SETTLED &&
-           endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number);
+    return outcome->verdict == VERDICT_CALLED_OFF ||
+           (outcome->verdict != VERDICT_DELIVERED &&
+            endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number));
 }
 
-/* It says nothing of the endpoint: it met a fault of ours, a kept-alive connection that was dead
- * already, or another URL. */
-static void attempt_call_off(struct attempt *a, const struct webhook_result *result) {
+static void attempt_call_off(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     int64_t now_ms = clock_ms();
     lane_abort(&sender->lane, a->flight, now_ms);
-    if (result->stale)
+    if (outcome->stale)
         lane_wants_fresh(&sender->lane, a->flight);
-    if (result->fault)
+    if (outcome->fault)
         sender->held_until_ms = now_ms + fault_hold_ms(sender->faults++);
     attempt_end(a);
     sender_step(sender);
 }
 
-static void on_done(void *arg, const struct webhook_result *result) {
-    struct attempt *a = arg;
+static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
-    struct subscriber *s = sender->subscriber;
-    struct dispatcher *d = s->dispatcher;
-    const struct lane_outcome outcome = {.status = result->status,
-                                         .error = result->error,
-                                         .retry_after_ms = result->retry_after_ms,
-                                         .duration_ms = result->duration_ms,
-                                         .excerpt = result->excerpt};
+    struct dispatcher *d = sender->subscriber->dispatcher;
     bool was_disabled = sender->lane.disabled;
-    if (fault_judge(d, result) || result->stale || attempt_was_elsewhere(a, result)) {
-        attempt_call_off(a, result);
-        return;
-    }
     sender->faults = 0;
-    count(d, a, result);
-    enum flight_state now = lane_finish(&sender->lane, a->flight, &outcome, clock_ms(),
+    count(d, a, outcome);
+    enum flight_state now = lane_finish(&sender->lane, a->flight, outcome, clock_ms(),
                                         clock_wall_ms(), dispatcher_random(d));
     if (now != FLIGHT_SETTLED)
-        log_failure(a, result);
+        log_failure(a, outcome);
     else if (sender->job >= 0)
         sender->owner->delivered(sender->owner_arg, a->flight);
     if (now == FLIGHT_BURYING)
-        dead_lettering_begin(sender, lane_flight(&sender->lane, a->flight), a->cursor, result);
-    sender->owner->answered(sender->owner_arg, result);
+        dead_lettering_begin(sender, lane_flight(&sender->lane, a->flight), a->delivery.cursor,
+                             (struct span){a->delivery.body.data, a->delivery.body.len}, outcome);
+    sender->owner->answered(sender->owner_arg, outcome);
     attempt_end(a);
     if (sender->lane.disabled && !was_disabled)
         sender->owner->disabled(sender->owner_arg, sender->lane.reason);
@@ -206,50 +151,62 @@ static void on_done(void *arg, const struct webhook_result *result) {
     sender_step(sender);
 }
 
-static void send_letter(struct sender *sender, struct letter *letter) {
-    struct subscriber *s = sender->subscriber;
-    struct dispatcher *d = s->dispatcher;
-    const struct flight *flight = lane_flight(&sender->lane, letter->flight);
+static void attempt_on_done(struct delivery *delivery, const struct outcome *outcome) {
+    struct attempt *a = (struct attempt *)delivery;
+    fault_note(a->sender->subscriber->dispatcher, outcome);
+    if (attempt_is_void(a, outcome))
+        attempt_call_off(a, outcome);
+    else
+        attempt_finish(a, outcome);
+}
+
+static enum delivery_kind kind_of(const struct sender *sender) {
+    if (sender->job < 0)
+        return DELIVERY_LIVE;
+    return sender->redrive ? DELIVERY_REDRIVE : DELIVERY_REPLAY;
+}
+
+/* At an event of the lane, which is the log's at `cursor`. */
+static struct attempt *attempt_new(struct sender *sender, const struct flight *flight,
+                                   int64_t cursor) {
     struct attempt *a = mem_zero(sizeof *a);
-    *a = (struct attempt){.sender = sender,
-                          .flight = letter->flight,
-                          .cursor = letter->cursor,
-                          .appended_ms = letter->appended_ms,
-                          .number = flight->attempts};
-    const struct spec *spec = &s->record.spec;
-    const struct webhook_request request = {
-        .url = spec->url,
-        .headers = make_headers(sender, letter, flight->attempts),
-        .body = &letter->body,
-        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : d->settings.delivery.timeout_ms,
-        .fresh = flight->fresh,
-        .done = on_done,
-        .arg = a,
-    };
-    capacity_take(&d->capacity, &sender->user);
-    DL_APPEND(sender->attempts, a);
-    a->webhook = webhook_send(d->webhooks, &request);
+    a->sender = sender;
+    a->flight = flight->cursor;
+    a->delivery = (struct delivery){.kind = kind_of(sender),
+                                    .job = sender->job,
+                                    .cursor = cursor,
+                                    .number = flight->attempts,
+                                    .fresh = flight->fresh,
+                                    .done = attempt_on_done};
+    return a;
+}
+
+static void attempt_send(struct attempt *a) {
+    struct subscriber *s = a->sender->subscriber;
+    capacity_take(&s->dispatcher->capacity, &a->sender->user);
+    DL_APPEND(a->sender->attempts, a);
+    s->channel->send(s->channel, &a->delivery);
 }
 
 static void send_event(struct sender *sender, const struct feed_event *event) {
     const struct flight *flight = lane_start(&sender->lane, event->cursor);
-    struct letter letter = {.flight = event->cursor,
-                            .cursor = event->cursor,
-                            .appended_ms = event->appended_ms,
-                            .topic = event->topic,
-                            .id = event->id,
-                            .traceparent = event->traceparent};
+    struct attempt *a = attempt_new(sender, flight, event->cursor);
+    a->appended_ms = event->appended_ms;
+    a->delivery.topic = event->topic;
+    a->delivery.id = event->id;
+    a->delivery.traceparent = event->traceparent;
     event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
-                 &letter.body);
-    send_letter(sender, &letter);
+                 &a->delivery.body);
+    attempt_send(a);
 }
 
-static void send_dead_letter(struct sender *sender, const struct redrive_letter *found) {
-    struct letter letter = {
-        .flight = found->offset, .cursor = found->cursor, .topic = found->topic, .id = found->id};
-    lane_start(&sender->lane, found->offset);
-    buf_append(&letter.body, found->body.data, found->body.len);
-    send_letter(sender, &letter);
+static void send_dead_letter(struct sender *sender, const struct redrive_letter *letter) {
+    const struct flight *flight = lane_start(&sender->lane, letter->offset);
+    struct attempt *a = attempt_new(sender, flight, letter->cursor);
+    a->delivery.topic = letter->topic;
+    a->delivery.id = letter->id;
+    buf_append(&a->delivery.body, letter->body.data, letter->body.len);
+    attempt_send(a);
 }
 
 /* --- what to send. Each returns false when something must be waited for, of which the sender will
@@ -336,8 +293,7 @@ static void bury(struct sender *sender, const struct feed_event *event) {
     struct buf body = {0};
     event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
                  &body);
-    const struct webhook_result result = {.body = {body.data, body.len}};
-    dead_lettering_begin(sender, flight, event->cursor, &result);
+    dead_lettering_begin(sender, flight, event->cursor, (struct span){body.data, body.len}, NULL);
     buf_fini(&body);
 }
 

@@ -13,7 +13,6 @@
 #include "dispatcher/lane/lane.h"
 
 struct subscriber;
-struct webhook_result;
 struct attempt;
 struct dead_lettering;
 struct redrive;
@@ -23,9 +22,9 @@ struct sender;
 /* What a sender asks of its owner and reports to it; `arg` is the sender's owner_arg. It may be in
  * the middle of a step, so none of these steps a sender. */
 struct sender_owner {
-    bool (*may_send)(void *arg, const struct sender *sender);         /* a webhook may start now */
-    void (*answered)(void *arg, const struct webhook_result *result); /* an attempt has ended */
-    void (*disabled)(void *arg, const char *reason);                  /* by the endpoint's answer */
+    bool (*may_send)(void *arg, const struct sender *sender);   /* a webhook may start now */
+    void (*answered)(void *arg, const struct outcome *outcome); /* an attempt has ended */
+    void (*disabled)(void *arg, const char *reason);            /* by the endpoint's answer */
     void (*moved)(void *arg); /* the lane has moved, or its state has changed */
     void (*soon)(void *arg);  /* the token is to say something new within a second */
     /* the live lane's: it stands at the end of the log */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
@@ -32,10 +31,10 @@ static void on_attempt_ended(void *arg) {
         sender_wake(s->job_sender);
 }
 
-void subscriber_answered(struct subscriber *s, const struct webhook_result *result) {
-    bool silent = result->status == 0 && result->duration_ms >= SILENCE_MS;
+void subscriber_answered(struct subscriber *s, const struct outcome *outcome) {
+    bool silent = outcome->verdict == VERDICT_UNANSWERED && outcome->duration_ms >= SILENCE_MS;
     capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
-    if (result->status >= 200 && result->status <= 299)
+    if (outcome->verdict == VERDICT_DELIVERED)
         s->last_success_ms = clock_wall_ms();
 }
 
@@ -82,6 +81,8 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
+    webhook_init(&s->webhook, d->https, s->id, &s->record.spec, d->settings.delivery.timeout_ms);
+    s->channel = &s->webhook.channel;
     loop_timer_init(&s->job_due, on_job_due, s);
     loop_timer_init(&s->commands_due, on_commands_due, s);
     return s;
@@ -127,7 +128,6 @@ static struct lane_policy policy_of(const struct subscriber *s) {
     struct lane_policy policy = {
         .ordering = spec->ordering,
         .max_in_flight = spec->max_in_flight,
-        .throttle_per_sec = spec->throttle,
         .max_attempts = or_default(spec->max_attempts, defaults->delivery.max_attempts),
         .backoff_min_ms = or_default(spec->backoff_min_ms, defaults->delivery.backoff_min_ms),
         .backoff_max_ms = or_default(spec->backoff_max_ms, defaults->delivery.backoff_max_ms),
@@ -203,7 +203,7 @@ static void take_silence(struct subscriber *s) {
 
 static int renew_signing(struct subscriber *s) {
     struct error err;
-    if (signing_set(&s->signing, &s->keys, &err) == 0)
+    if (webhook_set_keys(&s->webhook, &s->keys, &err) == 0)
         return 0;
     log_error("bad_secret", LOG_S("subscriber", s->id), LOG_S("reason", err.message));
     return -1;
@@ -249,8 +249,8 @@ static void subscriber_disable(struct subscriber *s, const char *reason) {
 static bool subscriber_on_may_send(void *arg, const struct sender *sender) {
     return subscriber_may_send(arg, sender);
 }
-static void subscriber_on_answered(void *arg, const struct webhook_result *result) {
-    subscriber_answered(arg, result);
+static void subscriber_on_answered(void *arg, const struct outcome *outcome) {
+    subscriber_answered(arg, outcome);
 }
 static void subscriber_on_disabled(void *arg, const char *reason) {
     subscriber_disable(arg, reason);
@@ -316,7 +316,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     subscriber_behind(s);
     sender_fini(&s->live);
     jobs_free(s);
-    signing_fini(&s->signing);
+    webhook_fini(&s->webhook);
     s->running = false;
 }
 

@@ -12,7 +12,7 @@
 #include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
-#include "dispatcher/channel/signing.h"
+#include "dispatcher/channel/webhook.h"
 #include "dispatcher/ownership/log_check.h"
 #include "dispatcher/ownership/ownership.h"
 #include "dispatcher/subscriber/progress.h"
@@ -21,7 +21,6 @@
 struct dispatcher;
 struct pending_command;
 struct test_delivery;
-struct webhook_result;
 
 /* Its spec, keys or wanted state, as far as they cannot be read. */
 enum { UNREADABLE_SPEC, UNREADABLE_KEYS, UNREADABLE_DESIRED_STATE, UNREADABLE_RECORDS };
@@ -74,7 +73,8 @@ struct subscriber {
     struct token_job *jobs;
     int64_t jobs_count;
     struct loop_timer job_due; /* the job that ran is done */
-    struct signing signing;
+    struct webhook webhook;
+    struct channel *channel;   /* to its endpoint: the webhook */
     int64_t applied, redriven; /* as in the token */
     int64_t redriven_count;
     int64_t *redriven_letters; /* as in the token */
@@ -130,8 +130,8 @@ void subscriber_stop(struct subscriber *s, bool keep);
 
 /* What its senders ask of it and report to it; their owner_arg is the subscriber. */
 const struct sender_owner *subscriber_as_sender_owner(void);
-/* An attempt has ended with this result, whoever made it. */
-void subscriber_answered(struct subscriber *s, const struct webhook_result *result);
+/* An attempt has ended, and was not called off. */
+void subscriber_answered(struct subscriber *s, const struct outcome *outcome);
 /* An event that it wants met it behind: it needs no waking until it is at the end again. */
 void subscriber_behind(struct subscriber *s);
 /* When the oldest event that waits for its live lane was appended, of the wall; 0: none waits, or

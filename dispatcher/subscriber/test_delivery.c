@@ -4,48 +4,45 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/json/writer.h"
 #include "common/model/command.h"
-#include "dispatcher/channel/webhook.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
 #include "dispatcher/subscriber/subscriber.h"
 
 struct test_delivery {
+    struct delivery delivery; /* first */
     struct subscriber *subscriber;
     int64_t generation;
     char topic[TOPIC_BYTES_MAX + 1], id[40];
-    struct buf body;
     struct loop_timer due; /* its throttle's */
     struct capacity_user user;
-    struct webhook *webhook;
+    bool under_way;
     int64_t faults; /* of ours, in a row */
-    bool fresh;     /* on a new connection */
     uint64_t throttle_slot, endpoint_number;
 };
 
 static void test_free(struct test_delivery *t) {
     struct dispatcher *d = t->subscriber->dispatcher;
     t->subscriber->test = NULL;
-    if (t->webhook)
+    if (t->under_way)
         capacity_give(&d->capacity, &t->user);
     capacity_leave(&d->capacity, &t->user);
     loop_timer_clear(d->loop, &t->due);
-    buf_fini(&t->body);
+    buf_fini(&t->delivery.body);
     free(t);
 }
 
-static void note(const struct test_delivery *t, const struct webhook_result *result) {
+static void note(const struct test_delivery *t, const struct outcome *outcome) {
     char text[32];
-    bool took_it = result->status >= 200 && result->status <= 299;
-    snprintf(text, sizeof text, "status %d", result->status);
-    commands_note(t->subscriber, t->generation, "test", took_it ? "done" : "failed",
-                  result->status ? text : result->error, -1);
+    snprintf(text, sizeof text, "status %d", outcome->status);
+    commands_note(t->subscriber, t->generation, "test",
+                  outcome->verdict == VERDICT_DELIVERED ? "done" : "failed",
+                  outcome->status ? text : outcome->error, -1);
 }
 
 static void test_end_attempt(struct test_delivery *t) {
@@ -53,38 +50,32 @@ static void test_end_attempt(struct test_delivery *t) {
     endpoint_end(&t->subscriber->endpoint);
 }
 
-/* Neither a fault of ours nor a kept-alive connection that was dead already says anything of the
- * endpoint. */
-static void make_again(struct test_delivery *t, const struct webhook_result *result) {
+static void make_again(struct test_delivery *t, const struct outcome *outcome) {
     struct dispatcher *d = t->subscriber->dispatcher;
-    t->webhook = NULL;
-    t->fresh |= result->stale;
-    buf_append(&t->body, result->body.data, result->body.len);
+    t->under_way = false;
+    t->delivery.fresh |= outcome->stale;
     capacity_give(&d->capacity, &t->user);
-    loop_timer_set(d->loop, &t->due, clock_ms() + (result->fault ? fault_hold_ms(t->faults++) : 0));
+    loop_timer_set(d->loop, &t->due,
+                   clock_ms() + (outcome->fault ? fault_hold_ms(t->faults++) : 0));
 }
 
-static void on_done(void *arg, const struct webhook_result *result) {
-    struct test_delivery *t = arg;
+static void on_done(struct delivery *delivery, const struct outcome *outcome) {
+    struct test_delivery *t = (struct test_delivery *)delivery;
     struct subscriber *s = t->subscriber;
-    const struct lane_outcome outcome = {.status = result->status,
-                                         .error = result->error,
-                                         .retry_after_ms = result->retry_after_ms,
-                                         .duration_ms = result->duration_ms,
-                                         .excerpt = result->excerpt};
     test_end_attempt(t);
-    if (fault_judge(s->dispatcher, result) || result->stale) {
-        make_again(t, result);
+    fault_note(s->dispatcher, outcome);
+    if (outcome->verdict == VERDICT_CALLED_OFF) {
+        make_again(t, outcome);
         return;
     }
     if (!endpoint_moved_since(&s->endpoint, t->endpoint_number)) {
-        subscriber_answered(s, result);
-        lane_tested(&s->live.lane, t->endpoint_number, &outcome, clock_ms(), clock_wall_ms(),
+        subscriber_answered(s, outcome);
+        lane_tested(&s->live.lane, t->endpoint_number, outcome, clock_ms(), clock_wall_ms(),
                     dispatcher_random(s->dispatcher));
     }
     log_info("test_delivery", LOG_S("subscriber", s->id), LOG_N("generation", t->generation),
-             LOG_N("status", result->status), LOG_S("error", result->error));
-    note(t, result);
+             LOG_N("status", outcome->status), LOG_S("error", outcome->error));
+    note(t, outcome);
     s->tested = t->generation;
     test_free(t);
     commands_apply(s);
@@ -103,38 +94,25 @@ static void send_it(void *arg) {
     }
     if (!capacity_ask(&d->capacity, &t->user))
         return;
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-    list = signing_add(list, "X-ESS-Subscriber", s->id);
-    list = signing_add(list, "X-ESS-Topic", t->topic);
-    list = signing_add(list, "X-ESS-Attempt", "1");
-    list = signing_headers(&s->signing, list, t->id, clock_wall_ms(),
-                           (struct span){t->body.data, t->body.len});
-    for (size_t i = 0; i < s->record.spec.headers_count; i++)
-        list = signing_add(list, s->record.spec.headers[i].name, s->record.spec.headers[i].value);
-    const struct webhook_request request = {.url = s->record.spec.url,
-                                            .headers = list,
-                                            .body = &t->body,
-                                            .timeout_ms = s->record.spec.timeout_ms >= 0
-                                                              ? s->record.spec.timeout_ms
-                                                              : d->settings.delivery.timeout_ms,
-                                            .fresh = t->fresh,
-                                            .done = on_done,
-                                            .arg = t};
+    t->delivery.topic = span_of(t->topic);
+    t->delivery.id = span_of(t->id);
     t->throttle_slot = throttle_start(&s->throttle);
     t->endpoint_number = endpoint_start(&s->endpoint);
     capacity_take(&d->capacity, &t->user);
-    t->webhook = webhook_send(d->webhooks, &request);
+    t->under_way = true;
+    s->channel->send(s->channel, &t->delivery);
 }
 
 static void make_body(struct test_delivery *t, const struct command *command) {
+    struct buf *body = &t->delivery.body;
     char ts[CLOCK_TEXT_BYTES];
     clock_format(clock_wall_ms(), ts);
-    json_put_object(&t->body);
-    json_member_string(&t->body, "topic", t->topic);
-    json_member_string(&t->body, "id", t->id);
-    json_member_string(&t->body, "ts", ts);
-    json_member_raw(&t->body, "data", span_of(command->data));
-    json_end_object(&t->body);
+    json_put_object(body);
+    json_member_string(body, "topic", t->topic);
+    json_member_string(body, "id", t->id);
+    json_member_string(body, "ts", ts);
+    json_member_raw(body, "data", span_of(command->data));
+    json_end_object(body);
 }
 
 bool test_delivery(struct subscriber *s, const struct command *command, int64_t generation) {
@@ -143,7 +121,9 @@ bool test_delivery(struct subscriber *s, const struct command *command, int64_t 
     if (s->test)
         return false;
     struct test_delivery *t = s->test = mem_zero(sizeof *t);
-    *t = (struct test_delivery){.subscriber = s, .generation = generation};
+    *t = (struct test_delivery){.delivery = {.kind = DELIVERY_TEST, .number = 1, .done = on_done},
+                                .subscriber = s,
+                                .generation = generation};
     t->user = (struct capacity_user){.group = &s->places, .served = send_it, .arg = t};
     snprintf(t->topic, sizeof t->topic, "%s", command->topic);
     snprintf(t->id, sizeof t->id, "ess-test-%" PRId64, generation);
@@ -157,8 +137,8 @@ void test_delivery_cancel(struct subscriber *s) {
     struct test_delivery *t = s->test;
     if (!t)
         return;
-    if (t->webhook) {
-        webhook_cancel(t->webhook);
+    if (t->under_way) {
+        s->channel->cancel(s->channel, &t->delivery);
         test_end_attempt(t);
     }
     test_free(t);

@@ -15,7 +15,7 @@ static int end_both(void **state) {
 }
 
 static void job_attempt(int64_t cursor, int status, int64_t retry_after_ms) {
-    const struct lane_outcome outcome = {.status = status, .retry_after_ms = retry_after_ms};
+    const struct outcome outcome = answer(status, retry_after_ms);
     if (!lane_flight(&job, cursor))
         lane_found(&job, cursor, 1, 0, false);
     lane_start(&job, cursor);
@@ -28,7 +28,7 @@ static int64_t job_due_ms(void) {
 }
 
 static void finish_after(int64_t cursor, int status, int64_t retry_after_ms) {
-    const struct lane_outcome outcome = {.status = status, .retry_after_ms = retry_after_ms};
+    const struct outcome outcome = answer(status, retry_after_ms);
     lane_finish(&lane, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());
 }
 
@@ -91,8 +91,7 @@ static void a_jobs_failure_holds_up_the_live_lane_and_the_other_way_round(UNUSED
 }
 
 static void a_test_frees_the_endpoint_and_can_hold_it_up(UNUSED void **state) {
-    const struct lane_outcome bad = {.status = 0, .error = "connection refused"},
-                              good = {.status = 200};
+    const struct outcome bad = answer(0, 0), good = answer(200, 0);
     for (int round = 0; round < 2; round++) {
         uint64_t number = endpoint_start(&endpoint);
         endpoint_end(&endpoint);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/channel/webhook.h"
 #include "dispatcher/lane/lane.h"
 
 #define WALL_OFFSET 1700000000000
@@ -76,9 +77,17 @@ UNUSED static void start_new(int64_t cursor, uint64_t key) {
     lane_start(&lane, cursor);
 }
 
+/* As the webhook channel judges it. */
+UNUSED static struct outcome answer(int status, int64_t retry_after_ms) {
+    return (struct outcome){.verdict = webhook_judge(status, retry_after_ms),
+                            .status = status,
+                            .error = status ? NULL : "connection refused",
+                            .retry_after_ms = retry_after_ms};
+}
+
 UNUSED static enum flight_state finish(int64_t cursor, int status) {
-    const struct lane_outcome outcome = {
-        .status = status, .error = status ? NULL : "connection refused", .duration_ms = 5};
+    struct outcome outcome = answer(status, 0);
+    outcome.duration_ms = 5;
     return lane_finish(&lane, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());
 }
 

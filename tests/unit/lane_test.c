@@ -258,7 +258,7 @@ static void silence_is_no_failure(UNUSED void **state) {
 }
 
 static void a_clock_that_was_set_forward_is_no_failure(UNUSED void **state) {
-    const struct lane_outcome outcome = {.status = 503};
+    const struct outcome outcome = answer(503, 0);
     be_patient();
     fail_at(5, now_ms);
     lane_start(&lane, 5);
@@ -283,7 +283,7 @@ static void a_dispatcher_that_was_off_is_no_failure_but_what_failed_before_it_co
 }
 
 static void any_2xx_a_pause_and_a_resume_end_failing(UNUSED void **state) {
-    const struct lane_outcome good = {.status = 204}, bad = {.status = 503};
+    const struct outcome good = answer(204, 0), bad = answer(503, 0);
     struct lane job;
     be_patient();
     lane_init(&job, &usual, &throttle, &endpoint, 0);
@@ -377,7 +377,7 @@ static void a_rewind_forgets_what_was_settled_above_it(UNUSED void **state) {
 }
 
 static void a_retry_after_is_obeyed_up_to_the_longest_backoff(UNUSED void **state) {
-    struct lane_outcome outcome = {.status = 429, .retry_after_ms = 30000};
+    struct outcome outcome = answer(429, 30000);
     start_new(2, 0);
     lane_finish(&lane, 2, &outcome, now_ms, now_ms, 0);
     assert_int_equal(due_ms() - now_ms, 30000);

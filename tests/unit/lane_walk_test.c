@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/channel/webhook.h"
 #include "dispatcher/lane/lane.h"
 
 enum { EVENTS = 300, KEYS = 5, SEEDS = 150, STEPS_MAX = 200000, FLIGHTS_MAX = 16 };
@@ -21,6 +22,7 @@ static struct {
     struct lane lane;
     struct throttle throttle;
     struct endpoint endpoint;
+    double throttle_per_sec; /* 0: unlimited */
     struct lane_policy policy;
     int64_t cursors[EVENTS];
     unsigned keys[EVENTS];
@@ -65,7 +67,7 @@ static void check_order(int event) {
 
 /* The attempt `burst` before this one was finished a whole window ago. */
 static void check_throttle(void) {
-    if (w.policy.throttle_per_sec <= 0 || w.started < w.throttle.burst)
+    if (w.throttle_per_sec <= 0 || w.started < w.throttle.burst)
         return;
     int64_t finished = w.finished[w.started - w.throttle.burst];
     assert_true(finished >= 0 && finished + w.throttle.window_ms <= w.now_ms);
@@ -97,8 +99,11 @@ static void finish(int slot) {
     static const int failures[] = {503, 0, 500, 404, 422, 400, 429};
     int event = w.flights[slot].event;
     int64_t cursor = w.cursors[event];
-    const struct lane_outcome outcome = {.status = chance(w.bad_percent) ? failures[below(7)] : 200,
-                                         .retry_after_ms = chance(20) ? below(500) : 0};
+    int status = chance(w.bad_percent) ? failures[below(7)] : 200;
+    int64_t retry_after_ms = chance(20) ? below(500) : 0;
+    const struct outcome outcome = {.verdict = webhook_judge(status, retry_after_ms),
+                                    .status = status,
+                                    .retry_after_ms = retry_after_ms};
     end(slot);
     enum flight_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms,
                                         next_random());
@@ -196,10 +201,10 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
     w.seed = seed * 0x9e3779b97f4a7c15 + 1;
     w.now_ms = 1000000;
     w.bad_percent = (int)below(60);
+    w.throttle_per_sec = chance(50) ? 0 : 0.5 + (double)below(400) / 10;
     w.policy = (struct lane_policy){
         .ordering = ordering,
         .max_in_flight = ordering == SPEC_STRICT ? 1 : 1 + below(FLIGHTS_MAX),
-        .throttle_per_sec = chance(50) ? 0 : 0.5 + (double)below(400) / 10,
         .max_attempts = 1 + below(5),
         .backoff_min_ms = 10,
         .backoff_max_ms = 1000,
@@ -210,7 +215,7 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
     }
     for (int slot = 0; slot < FLIGHTS_MAX; slot++)
         w.flights[slot].event = -1;
-    throttle_init(&w.throttle, w.policy.throttle_per_sec);
+    throttle_init(&w.throttle, w.throttle_per_sec);
     lane_init(&w.lane, &w.policy, &w.throttle, &w.endpoint, 0);
 }
 

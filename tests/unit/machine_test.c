@@ -14,26 +14,26 @@
 
 static void each_shortage_has_its_errno_and_an_endpoints_trouble_has_none(void **state) {
     (void)state;
-    assert_int_equal(machine_fault_of(EMFILE), WEBHOOK_DESCRIPTORS);
-    assert_int_equal(machine_fault_of(ENFILE), WEBHOOK_DESCRIPTORS);
-    assert_int_equal(machine_fault_of(ENOBUFS), WEBHOOK_MEMORY);
-    assert_int_equal(machine_fault_of(EADDRNOTAVAIL), WEBHOOK_PORTS);
-    assert_int_equal(machine_fault_of(ECONNREFUSED), WEBHOOK_NO_FAULT);
-    assert_int_equal(machine_fault_of(EHOSTUNREACH), WEBHOOK_NO_FAULT);
-    assert_int_equal(machine_fault_of(ETIMEDOUT), WEBHOOK_NO_FAULT);
+    assert_int_equal(machine_fault_of(EMFILE), FAULT_DESCRIPTORS);
+    assert_int_equal(machine_fault_of(ENFILE), FAULT_DESCRIPTORS);
+    assert_int_equal(machine_fault_of(ENOBUFS), FAULT_MEMORY);
+    assert_int_equal(machine_fault_of(EADDRNOTAVAIL), FAULT_PORTS);
+    assert_int_equal(machine_fault_of(ECONNREFUSED), FAULT_NONE);
+    assert_int_equal(machine_fault_of(EHOSTUNREACH), FAULT_NONE);
+    assert_int_equal(machine_fault_of(ETIMEDOUT), FAULT_NONE);
 }
 
 static void a_process_without_descriptors_says_so(void **state) {
     struct rlimit before, none;
     (void)state;
-    assert_int_equal(machine_fault(), WEBHOOK_NO_FAULT);
+    assert_int_equal(machine_fault(), FAULT_NONE);
     getrlimit(RLIMIT_NOFILE, &before);
     none = before;
     none.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &none);
-    enum webhook_fault fault = machine_fault();
+    enum fault_kind fault = machine_fault();
     setrlimit(RLIMIT_NOFILE, &before);
-    assert_int_equal(fault, WEBHOOK_DESCRIPTORS);
+    assert_int_equal(fault, FAULT_DESCRIPTORS);
 }
 
 static void an_empty_network_has_no_route(void **state) {

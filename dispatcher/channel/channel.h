@@ -1,0 +1,76 @@
+/* The way to a subscriber's endpoint. A lane decides what is delivered and when; a channel carries
+ * it, speaks the endpoint's protocol, and judges what the endpoint's answer means. So a lane, a
+ * checkpoint and a dead letter know verdicts only. Loop thread only; nothing blocks. */
+#ifndef ESS_DISPATCHER_CHANNEL_H
+#define ESS_DISPATCHER_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/span.h"
+
+enum verdict {
+    VERDICT_DELIVERED,  /* the endpoint has it */
+    VERDICT_FAILED,     /* this delivery is tried again later */
+    VERDICT_OVERLOADED, /* the endpoint asks for a pause: no delivery is tried before it is over */
+    VERDICT_UNANSWERED, /* the endpoint did not answer: the same */
+    VERDICT_REFUSED,    /* the endpoint will never take this delivery */
+    VERDICT_GONE,       /* the endpoint will never take any */
+    VERDICT_CALLED_OFF, /* nothing was learnt of the endpoint: the attempt does not count */
+    VERDICTS
+};
+
+/* What this process or its machine lacks, so that no endpoint can be reached. */
+enum fault_kind {
+    FAULT_NONE,
+    FAULT_DESCRIPTORS, /* no descriptor is left */
+    FAULT_PORTS,       /* no local port is left for a new connection */
+    FAULT_MEMORY,
+    FAULT_ROUTE, /* there is no route to the outside */
+    FAULT_NAMES, /* no name server answers anything */
+    FAULT_CA,    /* the CA file cannot be read */
+    FAULTS,
+};
+
+/* What came of one attempt. Its texts are valid until `done` returns. */
+struct outcome {
+    enum verdict verdict;
+    enum fault_kind fault; /* why it was called off; FAULT_NONE else */
+    bool stale;     /* it was called off since a connection that was kept alive had ended: the next
+                       attempt may be made at once, `fresh` */
+    bool connected; /* a new connection was made for it */
+    int64_t retry_after_ms; /* the pause that the endpoint asks for; 0: none */
+    int64_t duration_ms;
+    /* for people */
+    int status;          /* of the answer, in the endpoint's protocol; 0: there was none */
+    const char *error;   /* what went wrong; NULL with a status */
+    const char *excerpt; /* beginning of the answer, printable; NULL: none */
+};
+
+enum delivery_kind { DELIVERY_LIVE, DELIVERY_REPLAY, DELIVERY_REDRIVE, DELIVERY_TEST };
+
+/* One attempt to deliver an event. The caller's, who keeps it where it is until `done` is called or
+ * it is cancelled. */
+struct delivery {
+    enum delivery_kind kind;
+    int64_t job;                        /* of a replay or redrive */
+    int64_t cursor;                     /* the log's; a test has none */
+    int64_t number;                     /* of the attempt, from 1 */
+    struct span topic, id, traceparent; /* need not stay; traceparent may be empty */
+    struct buf body;                    /* the event as it is delivered */
+    bool fresh;                         /* on a new connection */
+    void (*done)(struct delivery *delivery, const struct outcome *outcome); /* may free it, send
+                                                                               and cancel others */
+    void *under_way;                                                        /* the channel's own */
+};
+
+/* A channel's first member. */
+struct channel {
+    /* Never calls `done` from within. */
+    void (*send)(struct channel *channel, struct delivery *delivery);
+    /* Ends an attempt that is under way, so that no more of it goes out; `done` is not called. */
+    void (*cancel)(struct channel *channel, struct delivery *delivery);
+};
+
+#endif
