@@ -32,6 +32,8 @@ const char *liveness_waits_for(const struct sender *sender) {
 
 static bool is_at_rest(const struct sender *sender) {
     const struct lane *lane = &sender->lane;
+    if (sender->test)
+        return false;
     if (lane->paused || lane->disabled)
         return true;
     return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->job_due.slot;

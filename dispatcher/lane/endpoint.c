@@ -35,6 +35,8 @@ bool endpoint_moved_since(const struct endpoint *e, uint64_t attempt) {
 }
 
 void endpoint_succeed(struct endpoint *e, uint64_t attempt) {
+    if (endpoint_moved_since(e, attempt))
+        return;
     if (attempt >= e->frees_from)
         endpoint_forget(e);
     else

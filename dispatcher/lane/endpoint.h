@@ -34,7 +34,7 @@ void endpoint_end(struct endpoint *endpoint);
 /* Whether another attempt may start at until_ms: not while a probe is under way. */
 bool endpoint_takes(const struct endpoint *endpoint);
 
-/* A 2xx: ends failing, and the back-off unless that began after the attempt. */
+/* It was delivered: ends failing, and the back-off unless that began after the attempt. */
 void endpoint_succeed(struct endpoint *endpoint, uint64_t attempt);
 /* A failed attempt. Of the time since the newest failure at most `most_ms` counts. */
 void endpoint_fail(struct endpoint *endpoint, int64_t now_ms, int64_t wall_ms, int64_t most_ms);

@@ -109,21 +109,24 @@ static void count(struct dispatcher *d, const struct attempt *a, const struct ou
 
 /* It says nothing of the endpoint as it is now. What failed at an endpoint that the subscriber no
  * longer has is tried at its new one. */
-static bool attempt_is_void(const struct attempt *a, const struct outcome *outcome) {
-    const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
+static bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
+                                  const struct outcome *outcome) {
     return outcome->verdict == VERDICT_CALLED_OFF ||
            (outcome->verdict != VERDICT_DELIVERED &&
-            endpoint_moved_since(&a->sender->subscriber->endpoint, flight->endpoint_number));
+            endpoint_moved_since(sender->lane.endpoint, endpoint_number));
+}
+
+static void sender_hold(struct sender *sender, const struct outcome *outcome) {
+    if (outcome->fault)
+        sender->held_until_ms = clock_ms() + fault_hold_ms(sender->faults++);
 }
 
 static void attempt_call_off(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
-    int64_t now_ms = clock_ms();
-    lane_abort(&sender->lane, a->flight, now_ms);
+    lane_abort(&sender->lane, a->flight, clock_ms());
     if (outcome->stale)
         lane_wants_fresh(&sender->lane, a->flight);
-    if (outcome->fault)
-        sender->held_until_ms = now_ms + fault_hold_ms(sender->faults++);
+    sender_hold(sender, outcome);
     attempt_end(a);
     sender_step(sender);
 }
@@ -153,8 +156,9 @@ static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
 
 static void attempt_on_done(struct delivery *delivery, const struct outcome *outcome) {
     struct attempt *a = (struct attempt *)delivery;
+    const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
     fault_note(a->sender->subscriber->dispatcher, outcome);
-    if (attempt_is_void(a, outcome))
+    if (sender_learnt_nothing(a->sender, flight->endpoint_number, outcome))
         attempt_call_off(a, outcome);
     else
         attempt_finish(a, outcome);
@@ -207,6 +211,73 @@ static void send_dead_letter(struct sender *sender, const struct redrive_letter 
     a->delivery.id = letter->id;
     buf_append(&a->delivery.body, letter->body.data, letter->body.len);
     attempt_send(a);
+}
+
+/* --- a test */
+
+static void test_end(struct sender_test *test) {
+    struct sender *sender = test->sender;
+    throttle_finish(sender->lane.throttle, test->throttle_slot, clock_ms());
+    endpoint_end(sender->lane.endpoint);
+    test->under_way = false;
+    capacity_give(&sender->subscriber->dispatcher->capacity, &sender->user);
+}
+
+static void test_call_off(struct sender_test *test, const struct outcome *outcome) {
+    test->delivery.fresh |= outcome->stale;
+    sender_hold(test->sender, outcome);
+    sender_step(test->sender);
+}
+
+static void test_on_done(struct delivery *delivery, const struct outcome *outcome) {
+    struct sender_test *test = (struct sender_test *)delivery;
+    struct sender *sender = test->sender;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    test_end(test);
+    fault_note(d, outcome);
+    if (sender_learnt_nothing(sender, test->endpoint_number, outcome)) {
+        test_call_off(test, outcome);
+        return;
+    }
+    sender->faults = 0;
+    sender->test = NULL;
+    lane_tested(&sender->lane, test->endpoint_number, outcome, clock_ms(), clock_wall_ms(),
+                dispatcher_random(d));
+    sender->owner->answered(sender->owner_arg, outcome);
+    test->done(test, outcome);
+}
+
+static void test_send(struct sender *sender) {
+    struct subscriber *s = sender->subscriber;
+    struct sender_test *test = sender->test;
+    test->throttle_slot = throttle_start(sender->lane.throttle);
+    test->endpoint_number = endpoint_start(sender->lane.endpoint);
+    test->under_way = true;
+    capacity_take(&s->dispatcher->capacity, &sender->user);
+    s->channel->send(s->channel, &test->delivery);
+}
+
+static int64_t test_due_ms(const struct sender *sender) {
+    return sender->test && !sender->test->under_way ? throttle_next_ms(sender->lane.throttle)
+                                                    : INT64_MAX;
+}
+
+void sender_test(struct sender *sender, struct sender_test *test) {
+    sender->test = test;
+    test->sender = sender;
+    test->delivery.kind = DELIVERY_TEST;
+    test->delivery.number = 1;
+    test->delivery.done = test_on_done;
+    sender_wake(sender);
+}
+
+void sender_test_cancel(struct sender *sender) {
+    struct channel *channel = sender->subscriber->channel;
+    if (sender->test && sender->test->under_way) {
+        channel->cancel(channel, &sender->test->delivery);
+        test_end(sender->test);
+    }
+    sender->test = NULL;
 }
 
 /* --- what to send. Each returns false when something must be waited for, of which the sender will
@@ -364,10 +435,34 @@ static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
     loop_timer_set(d->loop, &sender->due, due_ms);
 }
 
+/* One step: returns whether another may follow at once. */
+static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_start) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    int64_t cursor = 0, due_ms = INT64_MAX, test_ms = test_due_ms(sender);
+    bool tests = test_ms <= now_ms;
+    enum lane_todo todo = tests ? LANE_SEND : lane_next(&sender->lane, now_ms, &cursor, &due_ms);
+    if (todo == LANE_NOTHING) {
+        wait_until(sender, due_ms < test_ms ? due_ms : test_ms, now_ms);
+        return false;
+    }
+    if (!may_start) { /* others have their turn */
+        loop_timer_set(d->loop, &sender->due, now_ms);
+        return false;
+    }
+    if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
+        return false;
+    if (tests)
+        test_send(sender);
+    else if (!go_on(sender, todo, cursor)) {
+        if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
+            wait_until(sender, due_ms, now_ms); /* no event that is due waits for what is not found */
+        return false;
+    }
+    return true;
+}
+
 void sender_step(struct sender *sender) {
-    struct subscriber *s = sender->subscriber;
-    struct dispatcher *d = s->dispatcher;
-    int64_t cursor = 0, due_ms;
+    struct dispatcher *d = sender->subscriber->dispatcher;
     if (sender->due.slot && sender->due.at_ms <= clock_ms())
         loop_timer_clear(d->loop, &sender->due);
     for (int starts = 0; sender->owner->may_send(sender->owner_arg, sender); starts++) {
@@ -376,23 +471,8 @@ void sender_step(struct sender *sender) {
             loop_timer_set(d->loop, &sender->due, sender->held_until_ms);
             break;
         }
-        enum lane_todo todo = lane_next(&sender->lane, now_ms, &cursor, &due_ms);
-        if (todo == LANE_NOTHING) {
-            wait_until(sender, due_ms, now_ms);
+        if (!sender_make_step(sender, now_ms, starts < STARTS_A_TURN))
             break;
-        }
-        if (starts == STARTS_A_TURN) { /* others have their turn */
-            loop_timer_set(d->loop, &sender->due, now_ms);
-            break;
-        }
-        if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
-            break;
-        if (!go_on(sender, todo, cursor)) {
-            if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
-                wait_until(sender, due_ms,
-                           now_ms); /* no event that is due waits for what is not found */
-            break;
-        }
     }
     if (sender->job >= 0 && lane_done(&sender->lane))
         sender->owner->done(sender->owner_arg);

@@ -34,6 +34,17 @@ struct sender_owner {
     void (*done)(void *arg);
 };
 
+/* A test delivery: one attempt at an event that is not in the log. Its maker's, who sets `done`,
+ * and of the delivery topic, id and body, all of which stay. */
+struct sender_test {
+    struct delivery delivery; /* first */
+    void (*done)(struct sender_test *test, const struct outcome *outcome); /* may free it */
+    /* the sender's */
+    struct sender *sender;
+    bool under_way;
+    uint64_t throttle_slot, endpoint_number;
+};
+
 struct sender {
     struct subscriber *subscriber;
     const struct sender_owner *owner;
@@ -44,7 +55,8 @@ struct sender {
                                 their cursors */
     struct feed_reader scanner;     /* looks for new events */
     struct feed_reader finder;      /* fetches again what failed */
-    struct attempt *attempts;       /* under way */
+    struct attempt *attempts;       /* under way, at events of the lane */
+    struct sender_test *test;       /* waits, or is under way; NULL: none */
     struct dead_lettering *letters; /* being written */
     struct capacity_user user;
     int64_t faults,
@@ -71,6 +83,12 @@ void sender_wake(struct sender *sender);
 /* Closes what is under way, and leaves dead letters that are not yet written to be made anew. The
  * lane stays. */
 void sender_cancel(struct sender *sender);
+
+/* Makes a test, one at a time, before any event: as soon as the throttle and a place allow, whatever
+ * the lane's state and the endpoint's back-off, since a person asked for it. */
+void sender_test(struct sender *sender, struct sender_test *test);
+/* Calls off the test that waits or is under way; its `done` is not called. */
+void sender_test_cancel(struct sender *sender);
 
 /* The cursor of the event that the lane cannot pass, because a later version of ESS wrote it; 0:
  * none. */

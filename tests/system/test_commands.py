@@ -271,6 +271,21 @@ def test_a_failure_at_the_url_before_says_nothing_of_the_new_one(shared, make, s
     assert subscriber.status()["state"] == "active" and subscriber.status()["dead_lettered"] == 0
 
 
+def test_a_test_that_failed_at_the_url_before_is_made_at_the_new_one(shared, make):
+    subscriber = make(["probe.moved"])
+    subscriber.receiver.answer = lambda request: Answer(hang=True) if request.path == "/hook" else Answer()
+    subscriber.receiver.take, take = lambda request: Answer(500) if take(request).hang else Answer(), subscriber.receiver.take
+    test = subscriber.give("test")
+    subscriber.receiver.wait(1)
+    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
+    url = subscriber.receiver.url("/new")
+    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": url}))
+    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"])
+    subscriber.receiver.release()
+    wait_for(lambda: any(o["generation"] == test and o["outcome"] == "done" for o in subscriber.status()["outcomes"]), told=subscriber.status)
+    assert [request.path for request in subscriber.receiver.requests] == ["/hook", "/new"]
+
+
 def test_during_a_rotation_both_secrets_sign_and_afterwards_the_new_one_alone(shared, make):
     subscriber = make(["rotate.a"])
     old = standardwebhooks.Webhook(subscriber.registration["whsec"])

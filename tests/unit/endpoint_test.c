@@ -101,6 +101,17 @@ static void a_test_frees_the_endpoint_and_can_hold_it_up(UNUSED void **state) {
     assert_true(lane.failed_count == 1 && lane.failed[0].cursor == 0);
 }
 
+static void a_2xx_from_the_url_before_does_not_free_the_new_one(UNUSED void **state) {
+    concurrent(SPEC_NONE, 16);
+    start_new(1, 0);
+    endpoint_move(&endpoint);
+    start_new(2, 0);
+    finish_after(2, 429, 30000);
+    now_ms += 30000;
+    finish(1, 200);
+    assert_true(endpoint.probing && endpoint.failing_since_ms != 0);
+}
+
 #define TEST_BOTH(name) cmocka_unit_test_setup_teardown(name, begin_both, end_both)
 
 int main(void) {
@@ -109,6 +120,7 @@ int main(void) {
         TEST_BOTH(another_failure_is_the_events_own),
         TEST_BOTH(a_2xx_that_was_on_its_way_does_not_end_the_wait),
         TEST_BOTH(a_jobs_failure_holds_up_the_live_lane_and_the_other_way_round),
+        TEST_BOTH(a_2xx_from_the_url_before_does_not_free_the_new_one),
         TEST_BOTH(a_test_frees_the_endpoint_and_can_hold_it_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
