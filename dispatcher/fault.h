@@ -14,7 +14,7 @@ struct dispatcher;
 
 struct fault {
     enum fault_kind kind; /* the newest; until a new connection is made, or nothing is sent for
-                              * half a minute */
+                           * half a minute */
     int64_t pause_ms;
     struct loop_timer probe; /* set while the places are closed */
     struct loop_timer quiet; /* set while there is a fault */

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/version.h"
 #include "dispatcher/channel/authorities.h"
+#include "dispatcher/channel/https_post.h"
 #include "dispatcher/channel/machine.h"
 #include "dispatcher/channel/resolver.h"
 #include "dispatcher/channel/sockets.h"
@@ -503,8 +504,7 @@ struct https_client *https_client_new(struct loop *loop, const struct https_clie
     struct https_client *client = mem_zero(sizeof *client);
     const struct resolver_options resolver = {
         .servers = options->name_servers, .changed = https_on_addresses_changed, .arg = client};
-    *client = (struct https_client){
-        .loop = loop, .options = *options, .authorities = authorities};
+    *client = (struct https_client){.loop = loop, .options = *options, .authorities = authorities};
     client->resolver = resolver_new(loop, &resolver, err);
     if (!client->resolver) {
         authorities_free(authorities);

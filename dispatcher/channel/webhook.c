@@ -6,7 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/event.h"
-#include "dispatcher/channel/https.h"
+#include "dispatcher/channel/https_post.h"
 
 /* 410 says that the subscriber is gone; some 4xx say that this event is not wanted. Redirects are
  * never followed: a 3xx is a failure as any other. */

@@ -455,7 +455,8 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         test_send(sender);
     else if (!go_on(sender, todo, cursor)) {
         if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
-            wait_until(sender, due_ms, now_ms); /* no event that is due waits for what is not found */
+            wait_until(sender, due_ms,
+                       now_ms); /* no event that is due waits for what is not found */
         return false;
     }
     return true;

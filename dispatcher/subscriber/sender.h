@@ -37,7 +37,7 @@ struct sender_owner {
 /* A test delivery: one attempt at an event that is not in the log. Its maker's, who sets `done`,
  * and of the delivery topic, id and body, all of which stay. */
 struct sender_test {
-    struct delivery delivery; /* first */
+    struct delivery delivery;                                              /* first */
     void (*done)(struct sender_test *test, const struct outcome *outcome); /* may free it */
     /* the sender's */
     struct sender *sender;
@@ -84,8 +84,8 @@ void sender_wake(struct sender *sender);
  * lane stays. */
 void sender_cancel(struct sender *sender);
 
-/* Makes a test, one at a time, before any event: as soon as the throttle and a place allow, whatever
- * the lane's state and the endpoint's back-off, since a person asked for it. */
+/* Makes a test, one at a time, before any event: as soon as the throttle and a place allow,
+ * whatever the lane's state and the endpoint's back-off, since a person asked for it. */
 void sender_test(struct sender *sender, struct sender_test *test);
 /* Calls off the test that waits or is under way; its `done` is not called. */
 void sender_test_cancel(struct sender *sender);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dispatcher/channel/https.h"
+#include "dispatcher/channel/https_post.h"
 #include "tests/unit/net_fixture.h"
 
 static struct loop *loop;
@@ -37,13 +37,13 @@ static void send_to(const char *url) {
     assert_int_equal(cidr_parse("0.0.0.0/0", &all, &err), 0);
     static const struct option_list servers;
     const struct https_client_options options = {.max_connections = 8,
-                                                   .connect_timeout_ms = 5000,
-                                                   .idle_timeout_ms = 1000,
-                                                   .lifetime_ms = 1000,
-                                                   .ca_file = "",
-                                                   .name_servers = &servers,
-                                                   .allowed = &all,
-                                                   .allowed_count = 1};
+                                                 .connect_timeout_ms = 5000,
+                                                 .idle_timeout_ms = 1000,
+                                                 .lifetime_ms = 1000,
+                                                 .ca_file = "",
+                                                 .name_servers = &servers,
+                                                 .allowed = &all,
+                                                 .allowed_count = 1};
     loop = loop_new();
     struct https_client *client = https_client_new(loop, &options, &err);
     assert_non_null(client);

@@ -50,9 +50,9 @@ static void of_the_4xx_five_refuse_the_event_and_one_the_subscriber(void **state
 static void a_gateway_asks_for_a_pause_by_retry_after(void **state) {
     (void)state;
     for (int status = 200; status <= 599; status++)
-        assert_int_equal(webhook_judge(status, 1000),
-                         status >= 502 && status <= 504 ? VERDICT_OVERLOADED
-                                                        : webhook_judge(status, 0));
+        assert_int_equal(webhook_judge(status, 1000), status >= 502 && status <= 504
+                                                          ? VERDICT_OVERLOADED
+                                                          : webhook_judge(status, 0));
 }
 
 static struct loop *loop;
@@ -69,10 +69,8 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     static const struct option_list servers;
     const struct subscriber_keys keys = {.secret = (char[]){"a secret"}};
     const struct spec spec = {.url = (char[]){"https://127.0.0.1:9/hook"}, .timeout_ms = 1000};
-    const struct https_client_options options = {.max_connections = 1,
-                                                 .connect_timeout_ms = 1000,
-                                                 .ca_file = "",
-                                                 .name_servers = &servers};
+    const struct https_client_options options = {
+        .max_connections = 1, .connect_timeout_ms = 1000, .ca_file = "", .name_servers = &servers};
     struct delivery delivery = {.kind = DELIVERY_TEST,
                                 .number = 1,
                                 .topic = span_of("a.b"),
@@ -94,8 +92,7 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     assert_int_equal(outcome.verdict, VERDICT_UNANSWERED);
     assert_int_equal(outcome.fault, FAULT_NONE);
     assert_int_equal(outcome.status, 0);
-    assert_string_equal(outcome.error,
-                        "the address is not public; egress.allow does not allow it");
+    assert_string_equal(outcome.error, "the address is not public; egress.allow does not allow it");
     assert_true(outcome.verdict != VERDICT_DELIVERED && !outcome.connected);
     buf_fini(&delivery.body);
     webhook_fini(&webhook);

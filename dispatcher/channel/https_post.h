@@ -1,0 +1,43 @@
+/* One POST by https.h's client, which is not for outside of this folder: it speaks libcurl's types.
+ */
+#ifndef ESS_DISPATCHER_HTTPS_POST_H
+#define ESS_DISPATCHER_HTTPS_POST_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/span.h"
+#include "dispatcher/channel/channel.h"
+#include "dispatcher/channel/https.h"
+
+struct https_post;
+
+struct https_result {
+    int status;            /* 0: no answer, then `error` says why */
+    enum fault_kind fault; /* with status 0: the endpoint had no part in it */
+    bool stale; /* with status 0: a kept-alive connection had ended before a byte of an answer */
+    bool connected;         /* a new connection was made for it */
+    const char *error;      /* NULL with a status */
+    int64_t retry_after_ms; /* 0: none */
+    int64_t duration_ms;
+    const char *excerpt; /* beginning of the answer's body, control characters and broken UTF-8 as
+                            spaces */
+};
+
+struct https_request {
+    const char *url;            /* copied */
+    struct curl_slist *headers; /* taken over */
+    struct span body;           /* must stay until `done` or https_cancel is called */
+    int64_t timeout_ms;
+    bool fresh;                                                 /* on a new connection */
+    void (*done)(void *arg, const struct https_result *result); /* may send, and cancel others */
+    void *arg;
+};
+
+/* Never calls `done` from within. */
+struct https_post *https_send(struct https_client *client, const struct https_request *request);
+/* Closes its connection; `done` is not called. */
+void https_cancel(struct https_post *post);
+
+#endif
