@@ -229,7 +229,7 @@ static int parse_allowed(struct settings *s, struct error *err) {
     return 0;
 }
 
-static int check_together(struct settings *s, struct error *err) {
+static int settings_check_together(struct settings *s, struct error *err) {
     if (check_loopback(s, "ingest.listen", s->ingest.listen, err) ||
         check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
         return -1;
@@ -285,7 +285,7 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)
         return -1; /* before anything was set */
-    if (result == OPTIONS_BAD || check_together(s, &err)) {
+    if (result == OPTIONS_BAD || settings_check_together(s, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         settings_free(s);
         return -1;

@@ -71,54 +71,55 @@ int principal_digest_parse(struct span hex, unsigned char digest[PRINCIPAL_DIGES
 /* --- the file */
 
 /* "tokens[3].name" */
-static int blame(size_t index, const char *field, struct error *err, const char *reason) {
+static int principal_blame(size_t index, const char *field, struct error *err, const char *reason) {
     char path[2 * FIELD_BYTES];
     snprintf(path, sizeof path, "tokens[%zu]%s%s", index, *field ? "." : "", field);
     return error_set_field(err, path, "%s", reason);
 }
 
-static const char *text_of(struct json_object *token, const char *name) {
+static const char *principal_text_of(struct json_object *token, const char *name) {
     struct json_object *value;
     bool found = json_object_object_get_ex(token, name, &value) &&
                  json_object_is_type(value, json_type_string);
     return found ? json_object_get_string(value) : NULL;
 }
 
-static int check_fields(struct json_object *token, size_t index, struct error *err) {
+static int principal_check_fields(struct json_object *token, size_t index, struct error *err) {
     static const char *const known[] = {"name", "sha256", "scopes", "expires"};
     if (!json_object_is_type(token, json_type_object))
-        return blame(index, "", err, "must have name, sha256 and scopes");
+        return principal_blame(index, "", err, "must have name, sha256 and scopes");
     json_object_object_foreach(token, name, value) {
         size_t i = 0;
         (void)value;
         while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
             i++;
         if (i == sizeof known / sizeof *known)
-            return blame(index, name, err,
-                         "is no field of a token; these are name, sha256, scopes and expires");
+            return principal_blame(
+                index, name, err,
+                "is no field of a token; these are name, sha256, scopes and expires");
     }
     return 0;
 }
 
-static int take_name(struct principal *principal, struct json_object *token, size_t index,
-                     struct error *err) {
-    const char *name = text_of(token, "name");
+static int principal_take_name(struct principal *principal, struct json_object *token, size_t index,
+                               struct error *err) {
+    const char *name = principal_text_of(token, "name");
     size_t len = name ? strlen(name) : 0;
     for (size_t i = 0; i < len; i++)
         if (name[i] < 0x21 || name[i] > 0x7e)
             len = 0;
     if (len == 0 || len >= PRINCIPAL_NAME_BYTES)
-        return blame(index, "name", err,
-                     "must be text of 1 to 64 printable ASCII characters without spaces");
+        return principal_blame(index, "name", err,
+                               "must be text of 1 to 64 printable ASCII characters without spaces");
     memcpy(principal->name, name, len);
     return 0;
 }
 
 static int take_digest(struct principal *principal, struct json_object *token, size_t index,
                        struct error *err) {
-    const char *hex = text_of(token, "sha256");
+    const char *hex = principal_text_of(token, "sha256");
     if (!hex || principal_digest_parse(span_of(hex), principal->digest))
-        return blame(
+        return principal_blame(
             index, "sha256", err,
             "must be the 64 hex digits of the token's SHA-256: printf %s \"$TOKEN\" | sha256sum");
     return 0;
@@ -126,11 +127,12 @@ static int take_digest(struct principal *principal, struct json_object *token, s
 
 static int take_expires(struct principal *principal, struct json_object *token, size_t index,
                         struct error *err) {
-    const char *text = text_of(token, "expires");
+    const char *text = principal_text_of(token, "expires");
     if (!json_object_object_get_ex(token, "expires", NULL))
         return 0;
     if (!text || clock_parse(text, strlen(text), &principal->expires_ms))
-        return blame(index, "expires", err, "must be a time such as 2027-01-31T12:00:00Z");
+        return principal_blame(index, "expires", err,
+                               "must be a time such as 2027-01-31T12:00:00Z");
     return 0;
 }
 
@@ -145,28 +147,31 @@ static int take_scopes(struct principal *principal, struct json_object *scopes, 
             scope_parse(&principal->scopes[i], json_object_get_string(scope), &reason) == 0)
             continue;
         snprintf(field, sizeof field, "scopes[%zu]", i);
-        return blame(index, field, err, reason.message);
+        return principal_blame(index, field, err, reason.message);
     }
     return 0;
 }
 
 /* NULL with the reason. */
-static struct principal *read_token(struct json_object *token, size_t index, struct error *err) {
+static struct principal *principal_read_token(struct json_object *token, size_t index,
+                                              struct error *err) {
     struct json_object *scopes = NULL;
-    if (check_fields(token, index, err))
+    if (principal_check_fields(token, index, err))
         return NULL;
     size_t count = 0;
     if (json_object_object_get_ex(token, "scopes", &scopes) &&
         json_object_is_type(scopes, json_type_array))
         count = json_object_array_length(scopes);
     if (count == 0 || count > PRINCIPAL_SCOPES_MAX) {
-        blame(index, "scopes", err,
-              "must be a list of 1 to 100 scopes, such as [\"publish:drug.*\", \"read:*\"]");
+        principal_blame(
+            index, "scopes", err,
+            "must be a list of 1 to 100 scopes, such as [\"publish:drug.*\", \"read:*\"]");
         return NULL;
     }
     struct principal *principal = principal_new(count);
-    if (take_name(principal, token, index, err) || take_digest(principal, token, index, err) ||
-        take_expires(principal, token, index, err) || take_scopes(principal, scopes, index, err)) {
+    if (principal_take_name(principal, token, index, err) ||
+        take_digest(principal, token, index, err) || take_expires(principal, token, index, err) ||
+        take_scopes(principal, scopes, index, err)) {
         principal_release(principal);
         return NULL;
     }
@@ -177,9 +182,9 @@ static int check_unique(const struct principals *principals, const struct princi
                         struct error *err) {
     for (size_t i = 0; i < principals->count; i++) {
         if (strcmp(principals->items[i]->name, principal->name) == 0)
-            return blame(principals->count, "name", err, "is another token's");
+            return principal_blame(principals->count, "name", err, "is another token's");
         if (principal_digest_equal(principals->items[i]->digest, principal->digest))
-            return blame(principals->count, "sha256", err, "is another token's");
+            return principal_blame(principals->count, "sha256", err, "is another token's");
     }
     return 0;
 }
@@ -197,7 +202,8 @@ static int read_tokens(struct principals *principals, struct json_object *root, 
         return error_set_field(err, "tokens", "must not be more than %d", PRINCIPALS_MAX);
     principals->items = mem_zero(json_object_array_length(list) * sizeof *principals->items);
     for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct principal *principal = read_token(json_object_array_get_idx(list, i), i, err);
+        struct principal *principal = principal_read_token(json_object_array_get_idx(list, i), i,
+                                                           err);
         if (!principal)
             return -1;
         if (check_unique(principals, principal, err)) {

@@ -22,7 +22,7 @@ void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
 }
 
 /* Reads exactly `digits` digits; -1 when there are others. */
-static int number(const char **at, const char *end, int digits) {
+static int clock_take_number(const char **at, const char *end, int digits) {
     int n = 0;
     if (end - *at < digits)
         return -1;
@@ -36,7 +36,7 @@ static int number(const char **at, const char *end, int digits) {
     return n;
 }
 
-static bool literal(const char **at, const char *end, char lower) {
+static bool clock_take_letter(const char **at, const char *end, char lower) {
     if (*at >= end || (**at | 0x20) != (lower | 0x20))
         return false;
     (*at)++;
@@ -61,15 +61,15 @@ static int fraction_and_offset(const char **at, const char *end, int64_t *ms, in
             return -1;
     }
     *offset_min = 0;
-    if (literal(at, end, 'z'))
+    if (clock_take_letter(at, end, 'z'))
         return 0;
     if (*at >= end || (**at != '+' && **at != '-'))
         return -1;
     int sign = *(*at)++ == '-' ? -1 : 1;
-    int hours = number(at, end, 2);
+    int hours = clock_take_number(at, end, 2);
     if (hours < 0 || hours > 23 || *at >= end || *(*at)++ != ':')
         return -1;
-    int minutes = number(at, end, 2);
+    int minutes = clock_take_number(at, end, 2);
     if (minutes < 0 || minutes > 59)
         return -1;
     *offset_min = sign * (hours * 60 + minutes);
@@ -88,22 +88,22 @@ static bool follows_leap_second(int64_t seconds) {
 int clock_parse(const char *text, size_t len, int64_t *wall_ms) {
     const char *at = text, *end = text + len;
     int64_t ms, offset_min;
-    int year = number(&at, end, 4);
+    int year = clock_take_number(&at, end, 4);
     if (year < 0 || at >= end || *at++ != '-')
         return -1;
-    int month = number(&at, end, 2);
+    int month = clock_take_number(&at, end, 2);
     if (month < 1 || month > 12 || at >= end || *at++ != '-')
         return -1;
-    int day = number(&at, end, 2);
-    if (day < 1 || day > days_in_month(year, month) || !literal(&at, end, 't'))
+    int day = clock_take_number(&at, end, 2);
+    if (day < 1 || day > days_in_month(year, month) || !clock_take_letter(&at, end, 't'))
         return -1;
-    int hour = number(&at, end, 2);
+    int hour = clock_take_number(&at, end, 2);
     if (hour < 0 || hour > 23 || at >= end || *at++ != ':')
         return -1;
-    int minute = number(&at, end, 2);
+    int minute = clock_take_number(&at, end, 2);
     if (minute < 0 || minute > 59 || at >= end || *at++ != ':')
         return -1;
-    int second = number(&at, end, 2);
+    int second = clock_take_number(&at, end, 2);
     if (second < 0 || second > 60 || fraction_and_offset(&at, end, &ms, &offset_min) || at != end)
         return -1;
     struct tm tm = {.tm_year = year - 1900,

@@ -89,32 +89,32 @@ void loop_io_clear(struct loop *loop, struct loop_io *io) {
 
 /* --- deadlines: a binary heap */
 
-static bool before(const struct loop_timer *a, const struct loop_timer *b) {
+static bool loop_before(const struct loop_timer *a, const struct loop_timer *b) {
     return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-static void place(struct loop *loop, struct loop_timer *timer, size_t slot) {
+static void loop_place(struct loop *loop, struct loop_timer *timer, size_t slot) {
     loop->heap[slot] = timer;
     timer->slot = slot;
 }
 
 static void sift_up(struct loop *loop, size_t slot) {
     struct loop_timer *timer = loop->heap[slot];
-    for (; slot > 1 && before(timer, loop->heap[slot / 2]); slot /= 2)
-        place(loop, loop->heap[slot / 2], slot);
-    place(loop, timer, slot);
+    for (; slot > 1 && loop_before(timer, loop->heap[slot / 2]); slot /= 2)
+        loop_place(loop, loop->heap[slot / 2], slot);
+    loop_place(loop, timer, slot);
 }
 
 static void sift_down(struct loop *loop, size_t slot) {
     struct loop_timer *timer = loop->heap[slot];
     for (size_t child; (child = slot * 2) <= loop->heap_count; slot = child) {
-        if (child < loop->heap_count && before(loop->heap[child + 1], loop->heap[child]))
+        if (child < loop->heap_count && loop_before(loop->heap[child + 1], loop->heap[child]))
             child++;
-        if (before(timer, loop->heap[child]))
+        if (loop_before(timer, loop->heap[child]))
             break;
-        place(loop, loop->heap[child], slot);
+        loop_place(loop, loop->heap[child], slot);
     }
-    place(loop, timer, slot);
+    loop_place(loop, timer, slot);
 }
 
 void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) {
@@ -130,7 +130,7 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms) 
             loop->heap_cap = loop->heap_cap ? loop->heap_cap * 2 : 64;
             loop->heap = mem_resize(loop->heap, loop->heap_cap * sizeof *loop->heap);
         }
-        place(loop, timer, ++loop->heap_count);
+        loop_place(loop, timer, ++loop->heap_count);
     }
     sift_up(loop, timer->slot);
     sift_down(loop, timer->slot);
@@ -144,7 +144,7 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer) {
     struct loop_timer *last = loop->heap[loop->heap_count--];
     if (last == timer)
         return;
-    place(loop, last, slot);
+    loop_place(loop, last, slot);
     sift_up(loop, slot);
     sift_down(loop, last->slot);
 }
@@ -204,7 +204,7 @@ static void run_hooks_after(struct loop *loop) {
 
 /* --- signals */
 
-static void on_signal(void *arg, uint32_t events) {
+static void loop_signal_ready(void *arg, uint32_t events) {
     struct loop *loop = arg;
     struct signalfd_siginfo info;
     (void)events;
@@ -223,7 +223,7 @@ void loop_on_signal(struct loop *loop, void (*signalled)(void *, int), void *arg
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         abort();
-    loop_io_set(loop, &loop->signal_io, fd, EPOLLIN, on_signal, loop);
+    loop_io_set(loop, &loop->signal_io, fd, EPOLLIN, loop_signal_ready, loop);
 }
 
 /* --- tasks */
@@ -381,7 +381,7 @@ bool loop_free(struct loop *loop) {
 
 /* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does:
  * hence a longest one. */
-static int patience_ms(const struct loop *loop) {
+static int loop_patience_ms(const struct loop *loop) {
     enum { LONGEST_MS = 60 * 1000 };
     if (loop->heap_count == 0)
         return -1;
@@ -404,7 +404,7 @@ void loop_run(struct loop *loop) {
         bool again = run_hooks_before(loop);
         if (loop->stopped)
             break;
-        int count = epoll_wait(loop->epoll, loop->batch, BATCH, again ? 0 : patience_ms(loop));
+        int count = epoll_wait(loop->epoll, loop->batch, BATCH, again ? 0 : loop_patience_ms(loop));
         loop->batch_at = 0;
         loop->batch_count = count > 0 ? count : 0;
         run_hooks_after(loop);

@@ -454,7 +454,8 @@ void options_help(const struct option *table, size_t count, const char *program,
     }
 }
 
-static bool shown(const struct options_context *c, const char *program, int argc, char **argv) {
+static bool options_shown(const struct options_context *c, const char *program, int argc,
+                          char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             options_help(c->table, c->count, program, stdout);
@@ -473,7 +474,7 @@ enum options_result options_load(const struct option *table, size_t count, void 
                                  void (*unknown_variable)(const char *), struct error *err) {
     const struct options_context c = {.table = table, .count = count, .target = target};
     const char *path, *named_by;
-    if (shown(&c, program, argc, argv))
+    if (options_shown(&c, program, argc, argv))
         return OPTIONS_SHOWN;
     if (set_defaults(&c, err) || find_file(argc, argv, environment, &path, &named_by, err) ||
         (path && options_read_file(&c, path, named_by, err)) ||

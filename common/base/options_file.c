@@ -21,7 +21,7 @@ struct reader {
     size_t seen_count;
 };
 
-static int fail(const struct reader *r, const yaml_mark_t *mark, struct error *err) {
+static int options_file_fail(const struct reader *r, const yaml_mark_t *mark, struct error *err) {
     return *r->name ? error_prefix(err, "%s:%zu: %s: ", r->path, mark->line + 1, r->name)
                     : error_prefix(err, "%s:%zu: ", r->path, mark->line + 1);
 }
@@ -37,7 +37,7 @@ static int fail_yaml(const struct reader *r, struct error *err) {
     return error_set(err, "%s:%zu: %s", r->path, line, p->problem ? p->problem : "is not YAML");
 }
 
-static int next(struct reader *r, yaml_event_t *event, struct error *err) {
+static int options_file_next(struct reader *r, yaml_event_t *event, struct error *err) {
     if (!yaml_parser_parse(&r->parser, event))
         return fail_yaml(r, err);
     const char *refused = NULL;
@@ -58,19 +58,19 @@ static int next(struct reader *r, yaml_event_t *event, struct error *err) {
     if (!refused)
         return 0;
     error_set(err, "%s", refused);
-    fail(r, &event->start_mark, err);
+    options_file_fail(r, &event->start_mark, err);
     yaml_event_delete(event);
     return -1;
 }
 
-static const char *text_of(const yaml_event_t *event) {
+static const char *options_file_text_of(const yaml_event_t *event) {
     const char *text = (const char *)event->data.scalar.value;
     bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     return plain && (strcmp(text, "~") == 0 || strcasecmp(text, "null") == 0) ? "" : text;
 }
 
 static bool is_null(const yaml_event_t *event) {
-    return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !*text_of(event);
+    return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !*options_file_text_of(event);
 }
 
 static int note_name(struct reader *r, struct error *err) {
@@ -88,12 +88,13 @@ static int read_list(struct reader *r, const yaml_mark_t *mark, struct error *er
     yaml_event_t event;
     int result = -1;
     for (;;) {
-        if (next(r, &event, err))
+        if (options_file_next(r, &event, err))
             goto out;
         if (event.type != YAML_SCALAR_EVENT)
             break;
         items.items = mem_resize(items.items, (items.count + 1) * sizeof *items.items);
-        items.items[items.count++] = mem_copy_string(text_of(&event), strlen(text_of(&event)));
+        items.items[items.count++] = mem_copy_string(options_file_text_of(&event),
+                                                     strlen(options_file_text_of(&event)));
         yaml_event_delete(&event);
     }
     bool whole = event.type == YAML_SEQUENCE_END_EVENT;
@@ -103,7 +104,7 @@ static int read_list(struct reader *r, const yaml_mark_t *mark, struct error *er
     result = whole && note_name(r, err) == 0 ? option_set_list(r->context, r->name, &items, err)
                                              : -1;
     if (result)
-        fail(r, mark, err);
+        options_file_fail(r, mark, err);
 out:
     for (size_t i = 0; i < items.count; i++)
         free(items.items[i]);
@@ -111,15 +112,15 @@ out:
     return result;
 }
 
-static int read_mapping(struct reader *r, unsigned depth, struct error *err);
+static int options_file_read_mapping(struct reader *r, unsigned depth, struct error *err);
 
 static int read_scalar(struct reader *r, const yaml_event_t *event, struct error *err) {
     const char *below;
     if (is_null(event) && option_is_section(r->context, r->name) &&
         !option_find(r->context, r->name, &below))
         return 0; /* a section whose options are all commented out */
-    if (note_name(r, err) || option_set(r->context, r->name, text_of(event), err))
-        return fail(r, &event->start_mark, err);
+    if (note_name(r, err) || option_set(r->context, r->name, options_file_text_of(event), err))
+        return options_file_fail(r, &event->start_mark, err);
     return 0;
 }
 
@@ -129,7 +130,7 @@ static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
     yaml_event_t event;
     const char *below;
     int result;
-    if (next(r, &event, err))
+    if (options_file_next(r, &event, err))
         return -1;
     if (event.type == YAML_SCALAR_EVENT) {
         result = read_scalar(r, &event, err);
@@ -137,12 +138,12 @@ static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
         result = read_list(r, &event.start_mark, err);
     } else if (option_find(r->context, r->name, &below) && !*below) {
         error_set(err, "takes a value, not names below it");
-        result = fail(r, mark, err);
+        result = options_file_fail(r, mark, err);
     } else if (!option_is_section(r->context, r->name)) {
         option_unknown(r->context, r->name, err);
-        result = fail(r, mark, err);
+        result = options_file_fail(r, mark, err);
     } else {
-        result = read_mapping(r, depth + 1, err);
+        result = options_file_read_mapping(r, depth + 1, err);
     }
     yaml_event_delete(&event);
     return result;
@@ -158,11 +159,11 @@ static int name_value(struct reader *r, size_t prefix, const char *name, unsigne
 }
 
 /* What stands below r->name, up to the mapping's end. */
-static int read_mapping(struct reader *r, unsigned depth, struct error *err) {
+static int options_file_read_mapping(struct reader *r, unsigned depth, struct error *err) {
     size_t prefix = strlen(r->name);
     for (;;) {
         yaml_event_t event;
-        if (next(r, &event, err))
+        if (options_file_next(r, &event, err))
             return -1;
         yaml_mark_t mark = event.start_mark;
         bool end = event.type == YAML_MAPPING_END_EVENT, scalar = event.type == YAML_SCALAR_EVENT;
@@ -174,7 +175,7 @@ static int read_mapping(struct reader *r, unsigned depth, struct error *err) {
         if (end)
             return 0;
         if (bad)
-            return fail(r, &mark, err);
+            return options_file_fail(r, &mark, err);
         if (read_value(r, &mark, depth, err))
             return -1;
         r->name[prefix] = 0;
@@ -185,18 +186,18 @@ static int read_document(struct reader *r, struct error *err) {
     yaml_event_t event;
     bool done = false;
     while (!done) {
-        if (next(r, &event, err))
+        if (options_file_next(r, &event, err))
             return -1;
         yaml_event_type_t type = event.type;
         yaml_mark_t mark = event.start_mark;
-        bool empty = type == YAML_SCALAR_EVENT && *text_of(&event) == 0;
+        bool empty = type == YAML_SCALAR_EVENT && *options_file_text_of(&event) == 0;
         yaml_event_delete(&event);
         done = type == YAML_STREAM_END_EVENT;
-        if (type == YAML_MAPPING_START_EVENT && read_mapping(r, 1, err))
+        if (type == YAML_MAPPING_START_EVENT && options_file_read_mapping(r, 1, err))
             return -1;
         if (type == YAML_SEQUENCE_START_EVENT || (type == YAML_SCALAR_EVENT && !empty)) {
             error_set(err, "must be names with values, such as \"kafka.brokers: 127.0.0.1:9092\"");
-            return fail(r, &mark, err);
+            return options_file_fail(r, &mark, err);
         }
     }
     return 0;

@@ -9,20 +9,20 @@ struct state {
     uint64_t a, b, c, d;
 };
 
-static uint64_t rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
+static uint64_t siphash_rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
-static void rounds(struct state *s, int count) {
+static void siphash_rounds(struct state *s, int count) {
     while (count--) {
         s->a += s->b;
         s->c += s->d;
-        s->b = rotate(s->b, 13) ^ s->a;
-        s->d = rotate(s->d, 16) ^ s->c;
-        s->a = rotate(s->a, 32);
+        s->b = siphash_rotate(s->b, 13) ^ s->a;
+        s->d = siphash_rotate(s->d, 16) ^ s->c;
+        s->a = siphash_rotate(s->a, 32);
         s->c += s->b;
         s->a += s->d;
-        s->b = rotate(s->b, 17) ^ s->c;
-        s->d = rotate(s->d, 21) ^ s->a;
-        s->c = rotate(s->c, 32);
+        s->b = siphash_rotate(s->b, 17) ^ s->c;
+        s->d = siphash_rotate(s->d, 21) ^ s->a;
+        s->c = siphash_rotate(s->c, 32);
     }
 }
 
@@ -32,14 +32,14 @@ static uint64_t word_at(const unsigned char *p) {
     return le64toh(word);
 }
 
-static void take(struct state *s, uint64_t word) {
+static void siphash_take(struct state *s, uint64_t word) {
     s->d ^= word;
-    rounds(s, 2);
+    siphash_rounds(s, 2);
     s->a ^= word;
 }
 
-static uint64_t give(struct state *s) {
-    rounds(s, 4);
+static uint64_t siphash_put(struct state *s) {
+    siphash_rounds(s, 4);
     return s->a ^ s->b ^ s->c ^ s->d;
 }
 
@@ -51,12 +51,12 @@ void siphash128(const unsigned char key[SIPHASH_KEY_BYTES], const void *data, si
                       k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
     uint64_t last = (uint64_t)len << 56;
     for (; len >= 8; p += 8, len -= 8)
-        take(&s, word_at(p));
+        siphash_take(&s, word_at(p));
     for (size_t i = 0; i < len; i++)
         last |= (uint64_t)p[i] << (8 * i);
-    take(&s, last);
+    siphash_take(&s, last);
     s.c ^= 0xee;
-    out[0] = give(&s);
+    out[0] = siphash_put(&s);
     s.b ^= 0xdd;
-    out[1] = give(&s);
+    out[1] = siphash_put(&s);
 }

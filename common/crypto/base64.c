@@ -10,7 +10,7 @@ void base64_put(struct buf *out, const unsigned char *data, size_t len) {
     buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
 }
 
-static size_t leading(struct span text, const char *alphabet) {
+static size_t base64_leading(struct span text, const char *alphabet) {
     size_t n = 0;
     while (n < text.len && text.data[n] && strchr(alphabet, text.data[n]))
         n++;
@@ -18,12 +18,12 @@ static size_t leading(struct span text, const char *alphabet) {
 }
 
 long base64_decode(struct span text, unsigned char *out) {
-    size_t plain = leading(text,
-                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
+    size_t plain = base64_leading(
+               text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
            padding = text.len - plain;
     if (text.len == 0 || text.len > INT_MAX || text.len % 4 || padding > 2)
         return -1;
-    if (leading((struct span){text.data + plain, padding}, "=") != padding)
+    if (base64_leading((struct span){text.data + plain, padding}, "=") != padding)
         return -1;
     return EVP_DecodeBlock(out, (const unsigned char *)text.data, (int)text.len) - (long)padding;
 }

@@ -73,7 +73,8 @@ static int parse_file(struct keys *keys, const char *path, const char *text, str
     return keys->count ? 0 : error_set(err, "%s: holds no key", path);
 }
 
-static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], struct error *err) {
+static int seal_read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1],
+                          struct error *err) {
     struct stat st;
     size_t len = 0;
     ssize_t n = 1;
@@ -99,13 +100,13 @@ static int read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1], st
     return len < FILE_BYTES_MAX ? 0 : error_set(err, "%s: is too large for a key file", path);
 }
 
-static int read_keys(struct keys *keys, const char *path, bool *missing, struct error *err) {
+static int seal_read_keys(struct keys *keys, const char *path, bool *missing, struct error *err) {
     char text[FILE_BYTES_MAX + 1];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* waits for no writer of a pipe */
     *missing = fd < 0 && errno == ENOENT;
     if (fd < 0)
         return error_set(err, "%s: %s", path, strerror(errno));
-    int result = read_file(fd, path, text, err) || parse_file(keys, path, text, err) ? -1 : 0;
+    int result = seal_read_file(fd, path, text, err) || parse_file(keys, path, text, err) ? -1 : 0;
     OPENSSL_cleanse(text, sizeof text);
     close(fd);
     return result;
@@ -116,7 +117,7 @@ struct keyring *keyring_load(const char *path, bool *missing, struct error *err)
     bool none;
     ring->path = mem_copy_string(path, strlen(path));
     ring->keys = mem_zero(sizeof *ring->keys);
-    if (read_keys(ring->keys, path, &none, err)) {
+    if (seal_read_keys(ring->keys, path, &none, err)) {
         keyring_free(ring);
         ring = NULL;
     }
@@ -150,7 +151,7 @@ void keyring_refresh(const struct keyring *ring) {
     struct keys now = {.count = 0};
     struct error err;
     bool missing;
-    if (read_keys(&now, ring->path, &missing, &err) == 0) {
+    if (seal_read_keys(&now, ring->path, &missing, &err) == 0) {
         now.version = ring->keys->version + !holds_all(ring->keys, &now);
         add_keys(&now, ring->keys);
         *ring->keys = now;
@@ -250,8 +251,8 @@ static const struct key *find_or_read_key(const struct keyring *ring, struct spa
 
 /* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag
  * does not fit. */
-static long decrypt(const struct key *key, struct span additional, unsigned char *sealed,
-                    size_t len, unsigned char *to) {
+static long seal_decrypt(const struct key *key, struct span additional, unsigned char *sealed,
+                         size_t len, unsigned char *to) {
     size_t secret_len = len - NONCE_BYTES - TAG_BYTES;
     int n = 0, good;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -279,8 +280,9 @@ int seal_open(const struct keyring *ring, struct span additional, struct span te
                          id_len > 16 ? 16 : (int)id_len, text.data);
     unsigned char *sealed = mem_alloc(base64.len), *secret = mem_alloc(base64.len);
     long len = base64_decode(base64, sealed);
-    len = len < NONCE_BYTES + TAG_BYTES ? -1
-                                        : decrypt(key, additional, sealed, (size_t)len, secret);
+    len = len < NONCE_BYTES + TAG_BYTES
+              ? -1
+              : seal_decrypt(key, additional, sealed, (size_t)len, secret);
     if (len >= 0)
         buf_append(out, secret, (size_t)len);
     OPENSSL_cleanse(secret, base64.len);

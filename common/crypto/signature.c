@@ -41,7 +41,7 @@ static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX]
 }
 
 /* Whether a text begins, or ends, with what cannot be seen. */
-static bool invisible(struct span text, bool at_end) {
+static bool signature_invisible(struct span text, bool at_end) {
     static const char *const wide[] = {"\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b",
                                        "\xe3\x80\x80"}; /* U+FEFF, A0, 200B, 3000 */
     unsigned char edge = (unsigned char)(text.len ? text.data[at_end ? text.len - 1 : 0] : 'x');
@@ -60,7 +60,7 @@ int signature_check_secret(const char *secret, struct error *err) {
     if (key_of(secret, key, err) < 0)
         return -1;
     OPENSSL_cleanse(key, sizeof key);
-    if (invisible(span_of(secret), false) || invisible(span_of(secret), true))
+    if (signature_invisible(span_of(secret), false) || signature_invisible(span_of(secret), true))
         return error_set_field(
             err, "secret",
             "must not begin or end with white space, control characters or a byte order mark");
@@ -91,17 +91,17 @@ void signer_free(struct signer *signer) {
     free(signer);
 }
 
-static void begin(struct signer *signer) {
+static void signature_begin(struct signer *signer) {
     if (EVP_MAC_init(signer->context, NULL, 0, NULL) != 1) /* the same key again */
         abort();
 }
 
-static void add(struct signer *signer, struct span text) {
+static void signature_add(struct signer *signer, struct span text) {
     if (EVP_MAC_update(signer->context, (const unsigned char *)text.data, text.len) != 1)
         abort();
 }
 
-static void end(struct signer *signer, unsigned char mac[MAC_BYTES]) {
+static void signature_end(struct signer *signer, unsigned char mac[MAC_BYTES]) {
     size_t len;
     if (EVP_MAC_final(signer->context, mac, &len, MAC_BYTES) != 1)
         abort();
@@ -110,9 +110,9 @@ static void end(struct signer *signer, unsigned char mac[MAC_BYTES]) {
 void signer_hex(struct signer *signer, struct span body, char out[SIGNATURE_HEX_BYTES]) {
     static const char digits[] = "0123456789abcdef";
     unsigned char mac[MAC_BYTES];
-    begin(signer);
-    add(signer, body);
-    end(signer, mac);
+    signature_begin(signer);
+    signature_add(signer, body);
+    signature_end(signer, mac);
     for (int i = 0; i < MAC_BYTES; i++) {
         out[2 * i] = digits[mac[i] >> 4];
         out[2 * i + 1] = digits[mac[i] & 15];
@@ -125,11 +125,11 @@ void signer_webhook(struct signer *signer, struct span id, int64_t timestamp_s, 
     unsigned char mac[MAC_BYTES];
     char timestamp[24];
     int len = snprintf(timestamp, sizeof timestamp, ".%" PRId64 ".", timestamp_s);
-    begin(signer);
-    add(signer, id);
-    add(signer, (struct span){timestamp, (size_t)len});
-    add(signer, body);
-    end(signer, mac);
+    signature_begin(signer);
+    signature_add(signer, id);
+    signature_add(signer, (struct span){timestamp, (size_t)len});
+    signature_add(signer, body);
+    signature_end(signer, mac);
     memcpy(out, "v1,", 3);
     EVP_EncodeBlock((unsigned char *)out + 3, mac, MAC_BYTES);
 }

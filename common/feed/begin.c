@@ -26,7 +26,7 @@ struct feed_begin {
     struct error err;
 };
 
-static void destroy(struct feed_begin *b) {
+static void begin_destroy(struct feed_begin *b) {
     loop_timer_clear(b->loop, &b->again);
     buf_fini(&b->topics.warnings);
     free(b);
@@ -52,7 +52,7 @@ static enum topics_state fit_partitions(struct feed_begin *b) {
     return TOPICS_READY;
 }
 
-static void work(void *arg) {
+static void begin_work(void *arg) {
     struct feed_begin *b = arg;
     buf_clear(&b->topics.warnings);
     b->state = topics_ensure(b->options.kafka, b->options.create, &b->topics, &b->err);
@@ -63,7 +63,7 @@ static void work(void *arg) {
         b->state = fit_partitions(b);
 }
 
-static void warn(struct feed_begin *b) {
+static void begin_warn(struct feed_begin *b) {
     const char *line = buf_string(&b->topics.warnings);
     for (const char *end; (end = strchr(line, '\n')); line = end + 1) {
         char text[512];
@@ -82,13 +82,13 @@ static void wait_for_kafka(struct feed_begin *b) {
     b->options.waiting(b->options.arg, b->err.message);
 }
 
-static void settle(struct feed_begin *b) {
+static void begin_settle(struct feed_begin *b) {
     if (b->state == TOPICS_AWAY) {
         wait_for_kafka(b);
     } else if (b->state == TOPICS_REFUSED) {
         b->options.refused(b->options.arg, b->err.message);
     } else {
-        warn(b);
+        begin_warn(b);
         b->genesis.record_bytes_max = b->topics.record_bytes_max;
         b->options.ready(b->options.arg, &b->genesis);
     }
@@ -104,7 +104,7 @@ static void on_recent(void *arg, const struct offsets_answer *answer, const stru
         b->state = TOPICS_AWAY;
         b->err = *err;
     }
-    settle(b);
+    begin_settle(b);
 }
 
 static void find_recent(struct feed_begin *b) {
@@ -114,21 +114,21 @@ static void find_recent(struct feed_begin *b) {
     b->question = offsets_ask(b->options.offsets, topic, 0, &begins_ms, 1, on_recent, b);
 }
 
-static void done(void *arg) {
+static void begin_done(void *arg) {
     struct feed_begin *b = arg;
     b->working = false;
     if (b->abandoned)
-        destroy(b);
+        begin_destroy(b);
     else if (b->state == TOPICS_READY && b->options.window_ms)
         find_recent(b);
     else
-        settle(b);
+        begin_settle(b);
 }
 
-static void try(void *arg) {
+static void begin_try(void *arg) {
     struct feed_begin *b = arg;
     b->working = true;
-    loop_task(b->loop, work, done, b);
+    loop_task(b->loop, begin_work, begin_done, b);
 }
 
 struct feed_begin *feed_begin_new(struct loop *loop, const struct feed_begin_options *options) {
@@ -136,8 +136,8 @@ struct feed_begin *feed_begin_new(struct loop *loop, const struct feed_begin_opt
     b->loop = loop;
     b->options = *options;
     b->again_ms = AGAIN_MIN_MS;
-    loop_timer_init(&b->again, try, b);
-    try(b);
+    loop_timer_init(&b->again, begin_try, b);
+    begin_try(b);
     return b;
 }
 
@@ -147,5 +147,5 @@ void feed_begin_free(struct feed_begin *b) {
     b->abandoned = true;
     offsets_drop(b->question);
     if (!b->working)
-        destroy(b);
+        begin_destroy(b);
 }

@@ -27,7 +27,7 @@ void catchup_forget(struct feed_reader *r) {
     r->next = r->prev = NULL;
 }
 
-static void append(struct feed_reader *ring, struct feed_reader *r) {
+static void catchup_append(struct feed_reader *ring, struct feed_reader *r) {
     r->prev = ring->prev;
     r->next = ring;
     ring->prev->next = r;
@@ -50,7 +50,7 @@ static void wake_readers(struct catchup *c) {
         next = r->next;
         if (feed_chunk_at(c->feed, r->waits_for)) {
             catchup_forget(r);
-            append(&woken, r);
+            catchup_append(&woken, r);
         }
     }
     while (woken.next != &woken) {
@@ -60,7 +60,7 @@ static void wake_readers(struct catchup *c) {
     }
 }
 
-static void finish(struct catchup *c) {
+static void catchup_finish(struct catchup *c) {
     struct chunk *chunk = c->building;
     c->building = NULL;
     feed_keep(c->feed, chunk);
@@ -68,7 +68,7 @@ static void finish(struct catchup *c) {
     start_next(c);
 }
 
-static void jump(struct catchup *c, int64_t to) {
+static void catchup_jump(struct catchup *c, int64_t to) {
     struct error err;
     c->next = to;
     if (consumer_assign(c->consumer, c->feed->topic, 0, to, &err))
@@ -76,12 +76,12 @@ static void jump(struct catchup *c, int64_t to) {
 }
 
 /* False: it is not taken yet. */
-static bool take(struct catchup *c, const struct kafka_record *record) {
+static bool catchup_take(struct catchup *c, const struct kafka_record *record) {
     struct feed_event event;
     enum record_kind kind = feed_take(c->feed, record, c->building, &event);
     if (kind == RECORD_MISMATCH && record->offset != c->stray) {
         c->doubted = record->offset;
-        jump(c, 0);
+        catchup_jump(c, 0);
         return false;
     }
     if (kind == RECORD_MISMATCH) {
@@ -101,10 +101,10 @@ static void settle_doubt(struct catchup *c, const struct kafka_record *first) {
     }
     c->stray = c->doubted;
     c->doubted = -1;
-    jump(c, c->stray);
+    catchup_jump(c, c->stray);
 }
 
-static void on_record(void *arg, const struct kafka_record *record) {
+static void catchup_on_record(void *arg, const struct kafka_record *record) {
     struct catchup *c = arg;
     if (!c->building || record->offset < c->next || c->feed->stopped)
         return;
@@ -113,15 +113,15 @@ static void on_record(void *arg, const struct kafka_record *record) {
         return;
     }
     c->next = record->offset + 1;
-    if (record->offset <= c->stop && !take(c, record))
+    if (record->offset <= c->stop && !catchup_take(c, record))
         return;
     if (record->offset >= c->stop) /* what lies between was taken by compaction */
         chunk_extend(c->building, c->stop);
     if (c->building->to >= c->stop || chunk_is_full(c->building, c->bytes))
-        finish(c);
+        catchup_finish(c);
 }
 
-static void on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
+static void catchup_on_end(void *arg, const char *topic, int32_t partition, int64_t offset) {
     struct catchup *c = arg;
     (void)topic, (void)partition;
     if (!c->building || offset < c->next || c->doubted >= 0)
@@ -131,10 +131,11 @@ static void on_end(void *arg, const char *topic, int32_t partition, int64_t offs
         return;
     }
     chunk_extend(c->building, c->stop);
-    finish(c);
+    catchup_finish(c);
 }
 
-static void on_failed(void *arg, const char *topic, enum consumer_fault fault, const char *reason) {
+static void catchup_on_failed(void *arg, const char *topic, enum consumer_fault fault,
+                              const char *reason) {
     (void)topic;
     struct catchup *c = arg;
     if (fault == CONSUMER_OUT_OF_RANGE)
@@ -144,7 +145,7 @@ static void on_failed(void *arg, const char *topic, enum consumer_fault fault, c
 static void on_drained(void *arg) {
     struct catchup *c = arg;
     if (c->building && c->doubted < 0)
-        jump(c, c->next);
+        catchup_jump(c, c->next);
 }
 
 static bool open_consumer(struct catchup *c) {
@@ -154,9 +155,9 @@ static bool open_consumer(struct catchup *c) {
         .fetch_wait_ms = 10, /* a jump waits for a fetch parked at the end */
         .queue_kib = 8192,
         .fetch_bytes = FETCH_BYTES,
-        .record = on_record,
-        .end = on_end,
-        .failed = on_failed,
+        .record = catchup_on_record,
+        .end = catchup_on_end,
+        .failed = catchup_on_failed,
         .drained = on_drained,
         .arg = c};
     if (!c->consumer && !(c->consumer = consumer_new(c->feed->loop, &options, &err)))
@@ -165,7 +166,7 @@ static bool open_consumer(struct catchup *c) {
 }
 
 /* Who is served next: one that goes on where the consumer stands, else who has waited longest. */
-static struct feed_reader *choose(struct catchup *c) {
+static struct feed_reader *catchup_choose(struct catchup *c) {
     if (c->in_sequence < IN_SEQUENCE_MAX)
         for (struct feed_reader *r = c->waiting.next; r != &c->waiting; r = r->next)
             if (r->waits_for + 1 == c->next)
@@ -184,7 +185,7 @@ static void forget_place(struct catchup *c) {
  * reads on. -1: none. */
 static int64_t next_position(struct catchup *c) {
     if (c->waiting.next != &c->waiting) {
-        const struct feed_reader *r = choose(c);
+        const struct feed_reader *r = catchup_choose(c);
         c->ahead_left = !r->peeks && feed_chunk_ends_at(c->feed, r->waits_for)
                             ? feed_ahead_share(c->feed)
                             : 0;
@@ -219,7 +220,7 @@ static void start_next(struct catchup *c) {
         c->in_sequence++;
     } else {
         c->in_sequence = 0;
-        jump(c, position + 1);
+        catchup_jump(c, position + 1);
     }
 }
 
@@ -234,7 +235,7 @@ void catchup_ahead(struct catchup *c, int64_t position) {
 void catchup_wait(struct catchup *c, struct feed_reader *r, int64_t position) {
     catchup_forget(r);
     r->waits_for = position;
-    append(&c->waiting, r);
+    catchup_append(&c->waiting, r);
     start_next(c);
 }
 

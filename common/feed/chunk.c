@@ -50,7 +50,7 @@ void chunk_free(struct chunk *chunk) {
     free(chunk);
 }
 
-static uint32_t topic_number(struct chunk *chunk, struct span text) {
+static uint32_t chunk_topic_number(struct chunk *chunk, struct span text) {
     struct chunk_topic *topic;
     HASH_FIND(hh, chunk->topics_by_text, text.data, text.len, topic);
     if (topic)
@@ -77,7 +77,7 @@ void chunk_add(struct chunk *chunk, const struct feed_event *event) {
         .cursor = event->cursor,
         .appended_ms = event->appended_ms,
         .at = chunk->texts.len,
-        .topic = topic_number(chunk, event->topic),
+        .topic = chunk_topic_number(chunk, event->topic),
         .stored_len = (uint32_t)event->stored.len,
         .id_len = (uint16_t)event->id.len,
         .key_len = (uint16_t)event->key.len,

@@ -87,7 +87,7 @@ static void drop_chunk(struct feed *feed, size_t number) {
 /* Frees the chunks that were not used for longest, but never the tail or the newest one. There must
  * be room for the tail and for the one that is built next, of which each has up to as much memory
  * again while it grows. */
-static void evict(struct feed *feed) {
+static void feed_evict(struct feed *feed) {
     while (feed->bytes + 4 * feed->chunk_bytes > feed->cache_bytes) {
         size_t oldest = 0;
         for (size_t i = 1; i + 1 < feed->chunks_count; i++)
@@ -100,7 +100,7 @@ static void evict(struct feed *feed) {
     }
 }
 
-static void insert(struct feed *feed, struct chunk *chunk) {
+static void feed_insert(struct feed *feed, struct chunk *chunk) {
     size_t at = chunk_above(feed, chunk->from);
     feed->chunks = mem_resize(feed->chunks, (feed->chunks_count + 1) * sizeof *feed->chunks);
     for (size_t i = feed->chunks_count; i > at; i--)
@@ -110,11 +110,11 @@ static void insert(struct feed *feed, struct chunk *chunk) {
 }
 
 /* The full chunk counts for the memory bound from now on. */
-static void account(struct feed *feed, struct chunk *chunk) {
+static void feed_account(struct feed *feed, struct chunk *chunk) {
     chunk_seal(chunk);
     chunk->used = ++feed->clock;
     feed->bytes += chunk_bytes(chunk);
-    evict(feed);
+    feed_evict(feed);
 }
 
 static void next_round(struct feed *feed) {
@@ -129,8 +129,8 @@ static void next_round(struct feed *feed) {
 }
 
 void feed_keep(struct feed *feed, struct chunk *chunk) {
-    insert(feed, chunk);
-    account(feed, chunk);
+    feed_insert(feed, chunk);
+    feed_account(feed, chunk);
     feed->counts.chunks++;
     feed->counts.bytes += chunk_bytes(chunk);
     feed->round_bytes += chunk_bytes(chunk);
@@ -228,7 +228,7 @@ static void on_tail_drained(void *arg) {
         feed_read_tail(feed);
 }
 
-static void doubt(struct feed *feed) {
+static void feed_doubt(struct feed *feed) {
     feed->unsure = true;
     catchup_halt(&feed->catchup);
     feed_read_tail(feed);
@@ -239,7 +239,7 @@ static void doubt(struct feed *feed) {
 static void on_tail_lost(void *arg) {
     struct feed *feed = arg;
     if (!feed->stopped)
-        doubt(feed);
+        feed_doubt(feed);
 }
 
 /* The newest record was read again, or for the first time. */
@@ -262,8 +262,8 @@ static void compare_newest(struct feed *feed, const struct kafka_record *record)
 
 static void roll_tail(struct feed *feed) {
     struct chunk *full = tail_of(feed);
-    insert(feed, chunk_new(full->to, ++feed->serial));
-    account(feed, full);
+    feed_insert(feed, chunk_new(full->to, ++feed->serial));
+    feed_account(feed, full);
 }
 
 static void on_tail_record(void *arg, const struct kafka_record *record) {
@@ -333,7 +333,7 @@ static void tail_fails(struct feed *feed, enum consumer_fault fault, const char 
     else
         snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", feed->topic, reason);
     if (feed_health_failed(&feed->health, text))
-        doubt(feed);
+        feed_doubt(feed);
 }
 
 static void on_tail_failed(void *arg, const char *topic, enum consumer_fault fault,
@@ -367,7 +367,7 @@ struct feed *feed_new(struct loop *loop, const struct feed_options *options, str
     feed->newest_hole = -1;
     feed->unsure = true;
     feed->round = 1;
-    insert(feed, chunk_new(options->start, ++feed->serial));
+    feed_insert(feed, chunk_new(options->start, ++feed->serial));
     catchup_init(&feed->catchup, feed);
     const struct consumer_options tail = {.kafka = options->kafka,
                                           .fetch_wait_ms = 500,

@@ -11,7 +11,7 @@ enum { LOOK_MS = 1000, STUCK_MS = 5000, SILENT_MS = 8000, SAY_AGAIN_MS = 60 * 10
 
 /* --- what is wrong */
 
-static void judge(struct feed_health *h, int64_t now_ms) {
+static void health_judge(struct feed_health *h, int64_t now_ms) {
     const char *topic = h->feed->topic;
     if (h->fault[0])
         snprintf(h->trouble, sizeof h->trouble, "%s", h->fault);
@@ -27,11 +27,11 @@ static void judge(struct feed_health *h, int64_t now_ms) {
 }
 
 /* Says what has changed, and what lasts from time to time. */
-static void assess(struct feed_health *h) {
+static void health_assess(struct feed_health *h) {
     struct feed *feed = h->feed;
     int64_t now_ms = clock_ms();
     bool troubled = h->trouble[0];
-    judge(h, now_ms);
+    health_judge(h, now_ms);
     bool due = !troubled || now_ms - h->said_ms >= SAY_AGAIN_MS;
     if (!feed->options.trouble || (!h->trouble[0] && !troubled) || (h->trouble[0] && !due))
         return;
@@ -45,7 +45,7 @@ bool feed_health_failed(struct feed_health *h, const char *reason) {
         return false;
     snprintf(h->fault, sizeof h->fault, "%s", reason);
     h->trouble[0] = 0; /* another one is said at once */
-    assess(h);
+    health_assess(h);
     return first;
 }
 
@@ -55,12 +55,12 @@ void feed_health_moved(struct feed_health *h) {
     if (!h->fault[0] && !h->trouble[0])
         return;
     h->fault[0] = 0;
-    assess(h);
+    health_assess(h);
 }
 
 /* --- the question */
 
-static void hear(struct feed_health *h, int64_t end) {
+static void health_hear(struct feed_health *h, int64_t end) {
     int64_t now_ms = clock_ms();
     h->end = end;
     h->told_ms = now_ms;
@@ -70,12 +70,13 @@ static void hear(struct feed_health *h, int64_t end) {
         h->behind_ms = now_ms;
 }
 
-static void on_answer(void *arg, const struct offsets_answer *answer, const struct error *err) {
+static void health_on_answer(void *arg, const struct offsets_answer *answer,
+                             const struct error *err) {
     struct feed_health *h = arg;
     h->question = NULL;
     snprintf(h->silence, sizeof h->silence, "%.199s", answer ? "" : err->message);
     if (answer)
-        hear(h, answer->end - 1);
+        health_hear(h, answer->end - 1);
 }
 
 /* While fetches fail the assignment is made again: librdkafka tries some of them only after
@@ -83,12 +84,13 @@ static void on_answer(void *arg, const struct offsets_answer *answer, const stru
 static void on_look(void *arg) {
     struct feed_health *h = arg;
     loop_timer_set(h->feed->loop, &h->look, clock_ms() + LOOK_MS);
-    assess(h);
+    health_assess(h);
     if (h->question || h->feed->stopped)
         return;
     if (h->fault[0])
         feed_read_tail(h->feed);
-    h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0, on_answer, h);
+    h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0,
+                              health_on_answer, h);
 }
 
 /* --- life */

@@ -44,11 +44,11 @@ struct event_filter {
     struct buf scratch;
 };
 
-static void entry_free(struct entry *entry) {
+static void event_filter_entry_free(struct entry *entry) {
     struct entry *e, *next;
     struct listed *l, *after;
     LL_FOREACH_SAFE(entry->entries, e, next) {
-        entry_free(e);
+        event_filter_entry_free(e);
     }
     LL_FOREACH_SAFE(entry->conditions, l, after) {
         condition_free(l->condition);
@@ -222,7 +222,7 @@ struct event_filter *event_filter_new(struct span pattern, struct error *err) {
 void event_filter_free(struct event_filter *filter) {
     if (!filter)
         return;
-    entry_free(filter->root);
+    event_filter_entry_free(filter->root);
     buf_fini(&filter->scratch);
     free(filter);
 }

@@ -24,7 +24,8 @@ static int read_principals(const struct authenticator *b, struct span text,
                                                        : 0;
 }
 
-static void on_changed(void *arg, struct span content, const struct error *unreadable) {
+static void authenticator_on_changed(void *arg, struct span content,
+                                     const struct error *unreadable) {
     struct authenticator *b = arg;
     struct principals principals;
     struct error err;
@@ -55,7 +56,7 @@ struct authenticator *authenticator_new(const struct authenticator_options *opti
                                  err);
     if (result == 0)
         file_watch_init(&b->watch, options->loop, options->file, PRINCIPALS_FILE_BYTES_MAX,
-                        (struct span){text.data, text.len}, on_changed, b);
+                        (struct span){text.data, text.len}, authenticator_on_changed, b);
     buf_fini(&text);
     if (result == 0)
         return b;
@@ -75,7 +76,8 @@ bool authenticator_required(const struct authenticator *b) { return *b->options.
 
 /* --- requests */
 
-static bool unauthorised(struct http_request *request, const char *challenge, const char *reason) {
+static bool authenticator_unauthorised(struct http_request *request, const char *challenge,
+                                       const char *reason) {
     struct error err;
     error_set(&err, "%s", reason);
     http_answer_header(request, "WWW-Authenticate", challenge);
@@ -83,8 +85,9 @@ static bool unauthorised(struct http_request *request, const char *challenge, co
     return false;
 }
 
-static bool invalid(struct http_request *request, const char *reason) {
-    return unauthorised(request, "Bearer realm=\"ess\", error=\"invalid_token\"", reason);
+static bool authenticator_invalid(struct http_request *request, const char *reason) {
+    return authenticator_unauthorised(request, "Bearer realm=\"ess\", error=\"invalid_token\"",
+                                      reason);
 }
 
 /* The token of "Bearer <token>"; NULL when it is not that. */
@@ -98,23 +101,24 @@ static const char *token_of(const char *header) {
     return token;
 }
 
-static bool expired(const struct principal *principal) {
+static bool authenticator_expired(const struct principal *principal) {
     return principal->expires_ms >= 0 && principal->expires_ms <= clock_wall_ms();
 }
 
-static void release(void *principal) { principal_release(principal); }
+static void authenticator_release(void *principal) { principal_release(principal); }
 
-static bool identify(struct authenticator *b, struct http_request *request) {
+static bool authenticator_identify(struct authenticator *b, struct http_request *request) {
     const char *header = http_request_header(request, "Authorization");
     const char *token = header ? token_of(header) : NULL;
     unsigned char digest[PRINCIPAL_DIGEST_BYTES];
     bool later = false;
     struct error err;
     if (!header)
-        return unauthorised(request, "Bearer realm=\"ess\"",
-                            "an access token is needed: Authorization: Bearer <token>");
+        return authenticator_unauthorised(
+            request, "Bearer realm=\"ess\"",
+            "an access token is needed: Authorization: Bearer <token>");
     if (!token)
-        return invalid(request, "Authorization must be: Bearer <token>");
+        return authenticator_invalid(request, "Authorization must be: Bearer <token>");
     principal_digest(span_of(token), digest);
     struct principal *principal = principals_find(&b->principals, digest);
     if (principal)
@@ -128,9 +132,11 @@ static bool identify(struct authenticator *b, struct http_request *request) {
         return false;
     }
     if (!principal)
-        return invalid(request, "the access token is not known");
-    http_request_set_data(request, principal, release);
-    return expired(principal) ? invalid(request, "the access token has expired") : true;
+        return authenticator_invalid(request, "the access token is not known");
+    http_request_set_data(request, principal, authenticator_release);
+    return authenticator_expired(principal)
+               ? authenticator_invalid(request, "the access token has expired")
+               : true;
 }
 
 static bool admit_origin(const struct authenticator *b, struct http_request *request) {
@@ -156,7 +162,7 @@ bool authenticator_admit(struct authenticator *b, struct http_request *request) 
         return true;
     if (!authenticator_required(b))
         return admit_origin(b, request);
-    if (!identify(b, request))
+    if (!authenticator_identify(b, request))
         return false;
     if (access != AUTHENTICATOR_ADMIN ||
         authenticator_allows(b, request, SCOPE_ADMIN, span_of("*")))
@@ -182,7 +188,7 @@ bool authenticator_in_force(const struct authenticator *b, const struct http_req
     bool later = false;
     if (!authenticator_required(b))
         return true;
-    if (!principal || expired(principal))
+    if (!principal || authenticator_expired(principal))
         return false;
     if (!*principal->subscriber)
         return principals_find(&b->principals, principal->digest) == principal;
@@ -193,7 +199,8 @@ bool authenticator_in_force(const struct authenticator *b, const struct http_req
 }
 
 void authenticator_lapsed(struct http_request *request) {
-    invalid(request, "the access token is no longer in force, or no longer allows the same");
+    authenticator_invalid(request,
+                          "the access token is no longer in force, or no longer allows the same");
 }
 
 void authenticator_refuse_with(struct http_request *request, const struct error *err,

@@ -12,7 +12,7 @@ static const char *const twice[GUARD_HEADERS] = {
     "there must be at most one Transfer-Encoding", "there must be at most one Content-Type",
     "there must be at most one Authorization"};
 
-static void blame(struct guard *g, const char *fault) {
+static void guard_blame(struct guard *g, const char *fault) {
     if (!g->fault)
         g->fault = fault;
 }
@@ -36,29 +36,29 @@ void guard_uri(struct guard *g, const char *uri) {
     g->uri = uri;
     g->uri_len = strlen(uri);
     if (!path)
-        blame(g, "the request's target must be a path");
+        guard_blame(g, "the request's target must be a path");
     for (const char *c = uri; *c; c++) {
         if (*c < 0x21 || *c > 0x7e || *c == '#')
-            blame(g, "the request's target holds a character that must be percent-encoded");
+            guard_blame(g, "the request's target holds a character that must be percent-encoded");
         if (*c == '%' && !(isxdigit((unsigned char)c[1]) && isxdigit((unsigned char)c[2])))
-            blame(g, "the request's target holds a % that is not followed by two hex digits");
+            guard_blame(g, "the request's target holds a % that is not followed by two hex digits");
     }
     for (const char *c = path ? path : ""; *c && *c != '?'; c++)
         if (strncmp(c, "%00", 3) == 0 ||
             strncasecmp(c, "%2f", 3) == 0) /* a proxy may take it for no slash */
-            blame(g, "the path holds an encoded NUL or slash");
+            guard_blame(g, "the path holds an encoded NUL or slash");
 }
 
 static void look_at_line(struct guard *g, const char *method, const char *version) {
     bool old = strcmp(version, "HTTP/1.0") == 0;
     if (!*method || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-")])
-        blame(g, "a method is written in capitals");
+        guard_blame(g, "a method is written in capitals");
     if (!old && strcmp(version, "HTTP/1.1") != 0)
-        blame(g, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        guard_blame(g, "only HTTP/1.1 and HTTP/1.0 are spoken here");
     if (g->counts[GUARD_HOST] == 0 && !old)
-        blame(g, twice[GUARD_HOST]);
+        guard_blame(g, twice[GUARD_HOST]);
     if (g->counts[GUARD_TRANSFER_ENCODING] && (!g->chunked || old))
-        blame(g, "the only transfer coding is chunked, in HTTP/1.1");
+        guard_blame(g, "the only transfer coding is chunked, in HTTP/1.1");
 }
 
 /* --- headers */
@@ -70,9 +70,9 @@ static bool token_character(unsigned char c) {
 static void look_at_name(struct guard *g, const char *name, size_t len) {
     for (size_t i = 0; i < len; i++)
         if (!token_character((unsigned char)name[i]))
-            blame(g, "a header's name holds a character that it must not");
+            guard_blame(g, "a header's name holds a character that it must not");
     if (len == 0)
-        blame(g, "a header has no name");
+        guard_blame(g, "a header has no name");
 }
 
 static bool only_white_space(const char *text) { return !text[strspn(text, " \t")]; }
@@ -91,11 +91,11 @@ static void look_at_value(struct guard *g, enum guard_header header, const char 
     switch (header) {
     case GUARD_HOST:
         if (!strspn(value, host) || !only_white_space(value + strspn(value, host)))
-            blame(g, "Host must be a name or an address, and maybe a port");
+            guard_blame(g, "Host must be a name or an address, and maybe a port");
         break;
     case GUARD_CONTENT_LENGTH:
         if (!*value || value[strspn(value, "0123456789")])
-            blame(g, "Content-Length must be a number");
+            guard_blame(g, "Content-Length must be a number");
         g->has_body |= value[strspn(value, "0")] != 0;
         break;
     case GUARD_TRANSFER_ENCODING:
@@ -113,7 +113,7 @@ static void look_at_place(struct guard *g, const char *name, size_t name_len, co
     if (!g->next)
         return;
     if (name != g->next || value <= name + name_len)
-        blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
+        guard_blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
     g->next = value + value_len + 2;
 }
 
@@ -122,19 +122,19 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const 
     struct guard *g = cls;
     (void)kind;
     if (!value) {
-        blame(g, "a header has no value");
+        guard_blame(g, "a header has no value");
         return MHD_YES;
     }
     look_at_place(g, name, name_len, value, value_len);
     look_at_name(g, name, name_len);
     for (size_t i = 0; i < value_len; i++)
         if ((unsigned char)value[i] < 0x20 ? value[i] != '\t' : value[i] == 0x7f)
-            blame(g, "a header's value holds a control character");
+            guard_blame(g, "a header's value holds a control character");
     for (int header = 0; header < GUARD_HEADERS; header++) {
         if (strcasecmp(name, names[header]) != 0)
             continue;
         if (g->counts[header]++)
-            blame(g, twice[header]);
+            guard_blame(g, twice[header]);
         look_at_value(g, (enum guard_header)header, value);
     }
     cut_white_space(value);
@@ -150,13 +150,13 @@ void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *meth
     if (lenient)
         g->next = version + strlen(version) + 2;
     if (lenient && (g->uri != method + strlen(method) + 1 || version != g->uri + g->uri_len + 1))
-        blame(g, "between method, target and version stands one space each");
+        guard_blame(g, "between method, target and version stands one space each");
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, g);
     /* It puts NULs for the CR LF of the last header and the empty line. */
     if (g->next &&
         (g->next + 2 != method + info->header_size || memcmp(g->next - 2, "\0\0\0", 4) != 0))
-        blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
+        guard_blame(g, "a line is folded, holds a NUL, or does not end with CR LF");
     if (g->counts[GUARD_CONTENT_LENGTH] && g->counts[GUARD_TRANSFER_ENCODING])
-        blame(g, "Content-Length and Transfer-Encoding exclude each other");
+        guard_blame(g, "Content-Length and Transfer-Encoding exclude each other");
     look_at_line(g, method, version);
 }

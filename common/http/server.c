@@ -53,7 +53,7 @@ static bool still_admitted(struct http_request *request) {
     return !request->guard.has_body || !o->admit || o->admit(o->arg, request);
 }
 
-static void handle(struct http_request *request) {
+static void server_handle(struct http_request *request) {
     request->handled = true;
     loop_timer_clear(request->server->loop, &request->connection->deadline);
     if (request->server->stopping)
@@ -95,7 +95,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         return MHD_YES;
     }
     if (!request->handled)
-        handle(request);
+        server_handle(request);
     return go_on(request);
 }
 
@@ -110,30 +110,30 @@ static bool due_now(struct http_server *server) {
     return wait_ms == 0;
 }
 
-static void run(struct http_server *server) {
+static void server_run_daemon(struct http_server *server) {
     server->must_run = false;
     MHD_run(server->daemon);
 }
 
-static bool before_wait(void *arg) {
+static bool server_before_wait(void *arg) {
     struct http_server *server = arg;
     http_stream_call_drained(server);
     if (!server->must_run && !due_now(server))
         return false;
-    run(server);
+    server_run_daemon(server);
     return server->drained || server->must_run || due_now(server);
 }
 
-static void after_wait(void *arg) {
+static void server_after_wait(void *arg) {
     struct http_server *server = arg;
     server->turn++;
 }
 
-static void on_timer(void *arg) { run(arg); }
+static void on_timer(void *arg) { server_run_daemon(arg); }
 
-static void on_ready(void *arg, uint32_t events) {
+static void server_on_ready(void *arg, uint32_t events) {
     (void)events;
-    run(arg);
+    server_run_daemon(arg);
 }
 
 /* --- listening */
@@ -163,7 +163,7 @@ static void on_connections(void *arg, uint32_t events) {
     for (int n = 0; n < ACCEPTS_A_TURN && server->listener.set &&
                     server->connections_count < server->connections_max && accept_one(server);
          n++)
-        run(server);
+        server_run_daemon(server);
     if (server->connections_count >= server->connections_max)
         loop_io_clear(server->loop, &server->listener);
 }
@@ -253,7 +253,7 @@ static int start_daemon(struct http_server *server, struct error *err) {
     if (!server->daemon)
         return error_set(err, "libmicrohttpd does not start");
     int epoll = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    loop_io_set(server->loop, &server->io, epoll, EPOLLIN, on_ready, server);
+    loop_io_set(server->loop, &server->io, epoll, EPOLLIN, server_on_ready, server);
     http_server_accept(server);
     return 0;
 }
@@ -276,7 +276,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     struct http_server *server = mem_zero(sizeof *server);
     *server = (struct http_server){.loop = loop, .options = *options, .listen_fd = fd};
     server->hook = (struct loop_hook){
-        .before_wait = before_wait, .after_wait = after_wait, .arg = server};
+        .before_wait = server_before_wait, .after_wait = server_after_wait, .arg = server};
     share_descriptors(server, options->max_connections);
     loop_timer_init(&server->timer, on_timer, server);
     loop_timer_init(&server->accept_again, on_accept_again, server);

@@ -37,7 +37,7 @@ static void pair_free(struct pair *pair) {
     free(pair);
 }
 
-static gnutls_datum_t datum(const struct buf *text) {
+static gnutls_datum_t tls_datum(const struct buf *text) {
     return (gnutls_datum_t){(unsigned char *)text->data, (unsigned)text->len};
 }
 
@@ -55,7 +55,7 @@ static int check_fit(const gnutls_datum_t *certificate, const gnutls_datum_t *ke
 /* NULL with the reason. */
 static struct pair *pair_read(const struct tls *tls, const struct buf *certificate_text,
                               const struct buf *key_text, struct error *err) {
-    const gnutls_datum_t certificate = datum(certificate_text), key = datum(key_text);
+    const gnutls_datum_t certificate = tls_datum(certificate_text), key = tls_datum(key_text);
     struct pair *pair = mem_zero(sizeof *pair);
     pair->chain_count = CHAIN_MAX;
     int result = gnutls_pcert_list_import_x509_raw(pair->chain, &pair->chain_count, &certificate,
@@ -79,7 +79,7 @@ static struct pair *pair_read(const struct tls *tls, const struct buf *certifica
     return NULL;
 }
 
-static void wipe(struct buf *text) {
+static void tls_wipe(struct buf *text) {
     if (text->data)
         explicit_bzero(text->data, text->cap);
     buf_fini(text);
@@ -92,8 +92,8 @@ static int read_files(const struct tls *tls, struct buf *certificate, struct buf
     return file_read(tls->key, FILE_BYTES_MAX, key, err) ? error_prefix(err, "%s: ", tls->key) : 0;
 }
 
-static int use(struct tls *tls, const struct buf *certificate, const struct buf *key,
-               struct error *err) {
+static int tls_use(struct tls *tls, const struct buf *certificate, const struct buf *key,
+                   struct error *err) {
     struct pair *pair = pair_read(tls, certificate, key, err);
     if (!pair)
         return -1;
@@ -103,7 +103,7 @@ static int use(struct tls *tls, const struct buf *certificate, const struct buf 
     return 0;
 }
 
-static void forget_old(struct tls *tls) {
+static void tls_forget_old(struct tls *tls) {
     struct pair *pair, *next;
     LL_FOREACH_SAFE(tls->pairs->next, pair, next) {
         if (clock_ms() - pair->replaced_ms < KEEP_MS)
@@ -113,25 +113,25 @@ static void forget_old(struct tls *tls) {
     }
 }
 
-static void on_changed(void *arg, struct span content, const struct error *unreadable) {
+static void tls_on_changed(void *arg, struct span content, const struct error *unreadable) {
     struct tls *tls = arg;
     struct buf certificate = {0}, key = {0};
     struct error err;
     (void)content, (void)unreadable; /* both files count */
-    int result = read_files(tls, &certificate, &key, &err) || use(tls, &certificate, &key, &err)
+    int result = read_files(tls, &certificate, &key, &err) || tls_use(tls, &certificate, &key, &err)
                      ? -1
                      : 0;
-    wipe(&certificate);
-    wipe(&key);
+    tls_wipe(&certificate);
+    tls_wipe(&key);
     if (result == 0)
-        forget_old(tls);
+        tls_forget_old(tls);
     tls->reloaded(tls->arg, result ? &err : NULL);
 }
 
-static void watch(struct tls *tls, struct loop *loop, struct file_watch *file, const char *path,
-                  const struct buf *text) {
+static void tls_watch(struct tls *tls, struct loop *loop, struct file_watch *file, const char *path,
+                      const struct buf *text) {
     file_watch_init(file, loop, path, FILE_BYTES_MAX, (struct span){text->data, text->len},
-                    on_changed, tls);
+                    tls_on_changed, tls);
 }
 
 struct tls *tls_new(struct loop *loop, const char *certificate, const char *key,
@@ -140,16 +140,16 @@ struct tls *tls_new(struct loop *loop, const char *certificate, const char *key,
     struct tls *tls = mem_zero(sizeof *tls);
     *tls = (struct tls){.certificate = certificate, .key = key, .reloaded = reloaded, .arg = arg};
     int result = read_files(tls, &certificate_text, &key_text, err) ||
-                         use(tls, &certificate_text, &key_text, err)
+                         tls_use(tls, &certificate_text, &key_text, err)
                      ? -1
                      : 0;
     if (result == 0) {
-        watch(tls, loop, &tls->certificate_watch, certificate, &certificate_text);
-        watch(tls, loop, &tls->key_watch, key, &key_text);
+        tls_watch(tls, loop, &tls->certificate_watch, certificate, &certificate_text);
+        tls_watch(tls, loop, &tls->key_watch, key, &key_text);
         in_force = tls;
     }
-    wipe(&certificate_text);
-    wipe(&key_text);
+    tls_wipe(&certificate_text);
+    tls_wipe(&key_text);
     if (result == 0)
         return tls;
     free(tls);

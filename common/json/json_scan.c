@@ -39,9 +39,9 @@ struct scan {
     uint64_t seed;
 };
 
-static int fail(const struct scan *s, const char *at, const char *format, ...)
+static int json_scan_fail(const struct scan *s, const char *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static int fail(const struct scan *s, const char *at, const char *format, ...) {
+static int json_scan_fail(const struct scan *s, const char *at, const char *format, ...) {
     char reason[160];
     size_t line = 1, column = 1;
     va_list args;
@@ -58,12 +58,12 @@ static int fail(const struct scan *s, const char *at, const char *format, ...) {
     return error_set(s->err, "not valid JSON at line %zu, column %zu: %s", line, column, reason);
 }
 
-static void skip_space(struct scan *s) {
+static void json_scan_skip_space(struct scan *s) {
     while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
         s->p++;
 }
 
-static bool take(struct scan *s, char c) {
+static bool json_scan_take(struct scan *s, char c) {
     if (s->p == s->end || *s->p != c)
         return false;
     s->p++;
@@ -75,7 +75,7 @@ static int scan_string(struct scan *s, struct span *inner, bool *escaped) {
     inner->data = s->p;
     const char *reason = json_string_scan(&s->p, s->end, escaped);
     inner->len = (size_t)(s->p - inner->data) - 1;
-    return reason ? fail(s, s->p, "%s", reason) : 0;
+    return reason ? json_scan_fail(s, s->p, "%s", reason) : 0;
 }
 
 /* --- duplicate names */
@@ -116,7 +116,7 @@ static int by_hash(const void *a, const void *b) {
 
 static int refuse_twice(const struct scan *s, struct span name) {
     size_t shown = utf8_fit(name.data, name.len, 60);
-    fail(s, name.data, "the member \"%.*s\" is there twice", (int)shown, name.data);
+    json_scan_fail(s, name.data, "the member \"%.*s\" is there twice", (int)shown, name.data);
     snprintf(s->err->field, sizeof s->err->field, "%.*s", (int)shown, name.data);
     return -1;
 }
@@ -162,20 +162,20 @@ static size_t skip_digits(struct scan *s) {
 }
 
 static int scan_number(struct scan *s) {
-    take(s, '-');
+    json_scan_take(s, '-');
     const char *begin = s->p;
     size_t digits = skip_digits(s);
     if (digits == 0)
-        return fail(s, s->p, "a digit is expected");
+        return json_scan_fail(s, s->p, "a digit is expected");
     if (digits > 1 && *begin == '0')
-        return fail(s, begin, "a number must not begin with 0");
-    if (take(s, '.') && skip_digits(s) == 0)
-        return fail(s, s->p, "a digit must follow the decimal point");
-    if (take(s, 'e') || take(s, 'E')) {
-        if (!take(s, '+'))
-            take(s, '-');
+        return json_scan_fail(s, begin, "a number must not begin with 0");
+    if (json_scan_take(s, '.') && skip_digits(s) == 0)
+        return json_scan_fail(s, s->p, "a digit must follow the decimal point");
+    if (json_scan_take(s, 'e') || json_scan_take(s, 'E')) {
+        if (!json_scan_take(s, '+'))
+            json_scan_take(s, '-');
         if (skip_digits(s) == 0)
-            return fail(s, s->p, "a digit is expected in the exponent");
+            return json_scan_fail(s, s->p, "a digit is expected in the exponent");
     }
     return 0;
 }
@@ -183,14 +183,15 @@ static int scan_number(struct scan *s) {
 static int scan_word(struct scan *s, const char *word) {
     size_t len = strlen(word);
     if ((size_t)(s->end - s->p) < len || memcmp(s->p, word, len) != 0)
-        return fail(s, s->p, "a value is expected");
+        return json_scan_fail(s, s->p, "a value is expected");
     s->p += len;
     return 0;
 }
 
-static int enter(struct scan *s) {
+static int json_scan_enter(struct scan *s) {
     if (++s->depth > s->depth_max)
-        return fail(s, s->p - 1, "more than %d levels of arrays and objects", s->depth_max);
+        return json_scan_fail(s, s->p - 1, "more than %d levels of arrays and objects",
+                              s->depth_max);
     return 0;
 }
 
@@ -208,16 +209,16 @@ static int scan_member(struct scan *s, struct top *top) {
     struct span name;
     bool escaped;
     enum json_kind kind;
-    skip_space(s);
-    if (!take(s, '"'))
-        return fail(s, s->p, "a member's name in double quotes is expected");
+    json_scan_skip_space(s);
+    if (!json_scan_take(s, '"'))
+        return json_scan_fail(s, s->p, "a member's name in double quotes is expected");
     if (scan_string(s, &name, &escaped))
         return -1;
     push_name(s, name, escaped);
-    skip_space(s);
-    if (!take(s, ':'))
-        return fail(s, s->p, "a colon is expected");
-    skip_space(s);
+    json_scan_skip_space(s);
+    if (!json_scan_take(s, ':'))
+        return json_scan_fail(s, s->p, "a colon is expected");
+    json_scan_skip_space(s);
     const char *begin = s->p;
     if (scan_value(s, &kind))
         return -1;
@@ -228,17 +229,17 @@ static int scan_object(struct scan *s) {
     struct top *top = s->top;
     size_t first = s->names_count;
     s->top = NULL;
-    if (enter(s))
+    if (json_scan_enter(s))
         return -1;
-    skip_space(s);
-    if (!take(s, '}')) {
+    json_scan_skip_space(s);
+    if (!json_scan_take(s, '}')) {
         do {
             if (scan_member(s, top))
                 return -1;
-            skip_space(s);
-        } while (take(s, ','));
-        if (!take(s, '}'))
-            return fail(s, s->p, "a comma or } is expected");
+            json_scan_skip_space(s);
+        } while (json_scan_take(s, ','));
+        if (!json_scan_take(s, '}'))
+            return json_scan_fail(s, s->p, "a comma or } is expected");
     }
     if (check_names(s, first))
         return -1;
@@ -267,28 +268,28 @@ static int scan_array(struct scan *s) {
     enum json_kind kind;
     size_t index = 0;
     s->top = NULL;
-    if (enter(s))
+    if (json_scan_enter(s))
         return -1;
-    skip_space(s);
-    if (take(s, ']')) {
+    json_scan_skip_space(s);
+    if (json_scan_take(s, ']')) {
         s->depth--;
         return 0;
     }
     do {
-        skip_space(s);
+        json_scan_skip_space(s);
         if (top && top->take ? scan_element(s, top, index++) : scan_value(s, &kind))
             return -1;
-        skip_space(s);
-    } while (take(s, ','));
+        json_scan_skip_space(s);
+    } while (json_scan_take(s, ','));
     s->depth--;
-    return take(s, ']') ? 0 : fail(s, s->p, "a comma or ] is expected");
+    return json_scan_take(s, ']') ? 0 : json_scan_fail(s, s->p, "a comma or ] is expected");
 }
 
 static int scan_value(struct scan *s, enum json_kind *kind) {
     struct span inner;
     bool escaped;
     if (s->p == s->end)
-        return fail(s, s->p, "the text ends where a value is expected");
+        return json_scan_fail(s, s->p, "the text ends where a value is expected");
     switch (*s->p) {
     case '{':
         *kind = JSON_IS_OBJECT;
@@ -315,7 +316,7 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
         *kind = JSON_IS_NUMBER;
         return *s->p == '-' || (*s->p >= '0' && *s->p <= '9')
                    ? scan_number(s)
-                   : fail(s, s->p, "a value is expected");
+                   : json_scan_fail(s, s->p, "a value is expected");
     }
 }
 
@@ -332,11 +333,11 @@ static int scan_text(struct span text, unsigned depth_max, struct top *top, enum
     const int begin = top && top->take ? -1 : 0; /* a batch's own brackets do not count */
     struct scan s = {text.data, text.data, text.data + text.len,  begin, (int)depth_max,
                      err,       top,       .seed = process_seed()};
-    skip_space(&s);
+    json_scan_skip_space(&s);
     int result = scan_value(&s, kind);
-    skip_space(&s);
+    json_scan_skip_space(&s);
     if (result == 0 && s.p != s.end)
-        result = fail(&s, s.p, "nothing may follow the value");
+        result = json_scan_fail(&s, s.p, "nothing may follow the value");
     free(s.names);
     return result;
 }

@@ -20,7 +20,7 @@ struct reader {
     char path[PATH_BYTES]; /* of the value that is being read */
 };
 
-static int fail(const yaml_mark_t *mark, struct error *err, const char *reason) {
+static int yaml_fail(const yaml_mark_t *mark, struct error *err, const char *reason) {
     return error_set(err, "%zu: %s", mark->line + 1, reason);
 }
 
@@ -37,11 +37,11 @@ static int fail_parse(const struct reader *r, struct error *err) {
             mark.line += r->text.data[i] == '\n';
     }
     if (p->context && strcmp(p->context, "while scanning an alias") == 0) /* topics: [*] */
-        return fail(&mark, err, no_aliases);
-    return fail(&mark, err, p->problem ? p->problem : "is not YAML");
+        return yaml_fail(&mark, err, no_aliases);
+    return yaml_fail(&mark, err, p->problem ? p->problem : "is not YAML");
 }
 
-static const char *refusal(const yaml_event_t *event) {
+static const char *yaml_refusal(const yaml_event_t *event) {
     const unsigned char *anchor = NULL, *tag = NULL;
     if (event->type == YAML_ALIAS_EVENT)
         return no_aliases;
@@ -61,19 +61,19 @@ static const char *refusal(const yaml_event_t *event) {
     return NULL;
 }
 
-static int next(struct reader *r, yaml_event_t *event, struct error *err) {
+static int yaml_next(struct reader *r, yaml_event_t *event, struct error *err) {
     if (!yaml_parser_parse(&r->parser, event))
         return fail_parse(r, err);
-    const char *reason = refusal(event);
+    const char *reason = yaml_refusal(event);
     if (!reason)
         return 0;
-    fail(&event->start_mark, err, reason);
+    yaml_fail(&event->start_mark, err, reason);
     yaml_event_delete(event);
     return -1;
 }
 
 /* YAML 1.2's core schema: what a plain scalar is. */
-static struct json_object *scalar(const yaml_event_t *event) {
+static struct json_object *yaml_scalar(const yaml_event_t *event) {
     const char *text = (const char *)event->data.scalar.value;
     char *end;
     if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
@@ -113,7 +113,7 @@ static int read_sequence(struct reader *r, unsigned depth, struct json_object *l
     for (size_t i = 0;; i++) {
         yaml_event_t event;
         struct json_object *item = NULL;
-        if (next(r, &event, err))
+        if (yaml_next(r, &event, err))
             return -1;
         bool end = event.type == YAML_SEQUENCE_END_EVENT;
         if (!end) {
@@ -135,7 +135,7 @@ static int read_name(struct reader *r, const yaml_event_t *event, struct json_ob
                      struct error *err) {
     size_t prefix = strlen(r->path);
     if (event->type != YAML_SCALAR_EVENT)
-        return fail(&event->start_mark, err, "a name must be plain text");
+        return yaml_fail(&event->start_mark, err, "a name must be plain text");
     const char *name = (const char *)event->data.scalar.value;
     if (json_object_object_get_ex(map, name, NULL))
         return error_set(err, "%zu: %s: is given twice", event->start_mark.line + 1, name);
@@ -144,17 +144,17 @@ static int read_name(struct reader *r, const yaml_event_t *event, struct json_ob
     return 0;
 }
 
-static int read_mapping(struct reader *r, unsigned depth, struct json_object *map,
-                        struct error *err) {
+static int yaml_read_mapping(struct reader *r, unsigned depth, struct json_object *map,
+                             struct error *err) {
     size_t prefix = strlen(r->path);
     for (;;) {
         yaml_event_t name, event;
         struct json_object *value = NULL;
-        if (next(r, &name, err))
+        if (yaml_next(r, &name, err))
             return -1;
         bool end = name.type == YAML_MAPPING_END_EVENT;
         int result = end ? 0 : read_name(r, &name, map, err);
-        if (!end && result == 0 && (result = next(r, &event, err)) == 0) {
+        if (!end && result == 0 && (result = yaml_next(r, &event, err)) == 0) {
             result = read_node(r, &event, depth + 1, &value, err);
             yaml_event_delete(&event);
             if (result == 0)
@@ -172,15 +172,15 @@ static int read_node(struct reader *r, yaml_event_t *first, unsigned depth,
     int result = 0;
     *out = NULL;
     if (depth > r->depth_max)
-        return fail(&first->start_mark, err, "is nested too deeply");
+        return yaml_fail(&first->start_mark, err, "is nested too deeply");
     if (first->type == YAML_SCALAR_EVENT) {
-        *out = scalar(first);
+        *out = yaml_scalar(first);
     } else if (first->type == YAML_SEQUENCE_START_EVENT) {
         *out = json_object_new_array();
         result = read_sequence(r, depth, *out, err);
     } else {
         *out = json_object_new_object();
-        result = read_mapping(r, depth, *out, err);
+        result = yaml_read_mapping(r, depth, *out, err);
     }
     if (result) {
         json_object_put(*out);
@@ -190,20 +190,20 @@ static int read_node(struct reader *r, yaml_event_t *first, unsigned depth,
 }
 
 /* The one document's mapping. */
-static int read_file(struct reader *r, struct error *err) {
+static int yaml_read_file(struct reader *r, struct error *err) {
     struct json_object **root = &r->yaml->root;
     for (;;) {
         yaml_event_t event;
         int result = 0;
-        if (next(r, &event, err))
+        if (yaml_next(r, &event, err))
             return -1;
         yaml_event_type_t type = event.type;
         if (type == YAML_DOCUMENT_START_EVENT && *root)
-            result = fail(&event.start_mark, err, "only one document is allowed in a file");
+            result = yaml_fail(&event.start_mark, err, "only one document is allowed in a file");
         else if (type == YAML_MAPPING_START_EVENT)
             result = read_node(r, &event, 1, root, err);
         else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT)
-            result = fail(&event.start_mark, err, "must be fields such as \"name: value\"");
+            result = yaml_fail(&event.start_mark, err, "must be fields such as \"name: value\"");
         yaml_event_delete(&event);
         if (result)
             return -1;
@@ -228,7 +228,7 @@ int yaml_read(struct yaml *yaml, struct span text, size_t bytes_max, unsigned de
         abort();
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r->parser, (const unsigned char *)text.data, text.len);
-    int result = read_file(r, err);
+    int result = yaml_read_file(r, err);
     yaml_parser_delete(&r->parser);
     free(r);
     if (result)

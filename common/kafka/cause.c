@@ -6,7 +6,7 @@
 
 /* FNV-1a of what stays the same in a line that repeats: no digits, and nothing of "(after 3ms in
  * state CONNECT)". */
-static uint64_t kind_of(const char *text) {
+static uint64_t cause_kind_of(const char *text) {
     const char *end = strstr(text, " (after");
     uint64_t hash = 0xcbf29ce484222325;
     for (; *text && text != end; text++)
@@ -34,7 +34,7 @@ bool causes_pass(struct causes *c, int level, const char *text, int64_t now_ms,
     if (level > LOG_WARNING)
         return false;
     pthread_mutex_lock(&c->lock);
-    struct cause *cause = cause_of(c, kind_of(text));
+    struct cause *cause = cause_of(c, cause_kind_of(text));
     bool pass = now_ms >= cause->next_ms;
     *held_back = cause->held_back;
     cause->held_back = pass ? 0 : cause->held_back + 1;

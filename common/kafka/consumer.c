@@ -61,7 +61,7 @@ static void on_lost_fd(void *arg, uint32_t events) {
 }
 
 /* What librdkafka reports on the way to its own cure. */
-static bool transient(rd_kafka_resp_err_t code) {
+static bool consumer_transient(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
            code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
            code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
@@ -97,25 +97,25 @@ static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_res
         rd_kafka_topic_partition_destroy(at);
 }
 
-static void on_error(struct consumer *c, rd_kafka_event_t *event) {
+static void consumer_on_error(struct consumer *c, rd_kafka_event_t *event) {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
         c->options.end(c->options.arg, at->topic, at->partition, at->offset);
         rd_kafka_topic_partition_destroy(at);
-    } else if (!transient(code)) {
+    } else if (!consumer_transient(code)) {
         on_lasting(c, event, code);
     }
 }
 
-static void on_event(void *arg, rd_kafka_event_t *event) {
+static void consumer_on_event(void *arg, rd_kafka_event_t *event) {
     struct consumer *c = arg;
     const rd_kafka_message_t *message;
     struct kafka_record record;
     if (tell_lost(c))
         return;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
-        on_error(c, event);
+        consumer_on_error(c, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH)
         while ((message = rd_kafka_event_message_next(event))) {
             c->taken += (int64_t)message->len;
@@ -132,7 +132,7 @@ static void on_emptied(void *arg) {
         c->options.drained(c->options.arg);
 }
 
-static int watch_connections(struct consumer *c, struct error *err) {
+static int consumer_watch_connections(struct consumer *c, struct error *err) {
     c->watch = (struct kafka_watch){.lost = on_connection_lost, .arg = c};
     c->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->lost_fd < 0)
@@ -178,7 +178,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         c->options.fetch_bytes = FETCH_BYTES;
     c->lost_fd = -1;
     bool ready = kafka_queue_reserve(&c->queue, err) == 0 &&
-                 (!options->lost || watch_connections(c, err) == 0);
+                 (!options->lost || consumer_watch_connections(c, err) == 0);
     struct kafka_watch *watch = options->lost ? &c->watch : NULL;
     if (ready)
         c->rk = kafka_handle_new_watched(RD_KAFKA_CONSUMER, options->kafka, settings, watch, err);
@@ -190,7 +190,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         return NULL;
     }
     rd_kafka_poll_set_consumer(rk);
-    kafka_queue_open(&c->queue, loop, rd_kafka_queue_get_consumer(rk), on_event, c);
+    kafka_queue_open(&c->queue, loop, rd_kafka_queue_get_consumer(rk), consumer_on_event, c);
     c->queue.emptied = on_emptied;
     return c;
 }

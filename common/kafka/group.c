@@ -55,7 +55,7 @@ static void on_committed(struct group *g, rd_kafka_event_t *event) {
 }
 
 /* What librdkafka reports on the way to its own cure. */
-static bool transient(rd_kafka_resp_err_t code) {
+static bool group_transient(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
            code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
            code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
@@ -63,16 +63,16 @@ static bool transient(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
-static void on_error(struct group *g, rd_kafka_event_t *event) {
+static void group_on_error(struct group *g, rd_kafka_event_t *event) {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     char reason[256] = "";
     if (rd_kafka_fatal_error(g->rk, reason, sizeof reason))
         g->options.failed(g->options.arg, true, reason);
-    else if (!transient(code))
+    else if (!group_transient(code))
         g->options.failed(g->options.arg, false, rd_kafka_event_error_string(event));
 }
 
-static void on_event(void *arg, rd_kafka_event_t *event) {
+static void group_on_event(void *arg, rd_kafka_event_t *event) {
     struct group *g = arg;
     rd_kafka_event_type_t type = rd_kafka_event_type(event);
     if (type == RD_KAFKA_EVENT_REBALANCE)
@@ -80,7 +80,7 @@ static void on_event(void *arg, rd_kafka_event_t *event) {
     else if (type == RD_KAFKA_EVENT_OFFSET_COMMIT)
         on_committed(g, event);
     else if (type == RD_KAFKA_EVENT_ERROR)
-        on_error(g, event);
+        group_on_error(g, event);
 }
 
 void group_drain(struct group *g) {
@@ -99,7 +99,7 @@ static void poll_again(void *arg) {
     group_drain(g);
 }
 
-static int join(struct group *g, struct error *err) {
+static int group_join(struct group *g, struct error *err) {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, g->options.topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(g->rk, topics);
@@ -132,9 +132,9 @@ struct group *group_new(struct loop *loop, const struct group_options *options, 
         return NULL;
     }
     rd_kafka_poll_set_consumer(g->rk);
-    kafka_queue_open(&g->queue, loop, rd_kafka_queue_get_consumer(g->rk), on_event, g);
+    kafka_queue_open(&g->queue, loop, rd_kafka_queue_get_consumer(g->rk), group_on_event, g);
     loop_timer_set(loop, &g->poll, clock_ms() + POLL_MS);
-    if (join(g, err) == 0)
+    if (group_join(g, err) == 0)
         return g;
     group_free(g);
     return NULL;
@@ -160,7 +160,7 @@ void group_release(struct group *g) {
 void group_leave(struct group *g) {
     if (g->leaving.queue)
         return;
-    kafka_queue_open(&g->leaving, g->loop, rd_kafka_queue_new(g->rk), on_event, g);
+    kafka_queue_open(&g->leaving, g->loop, rd_kafka_queue_new(g->rk), group_on_event, g);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(g->rk, g->leaving.queue);
     rd_kafka_error_destroy(error); /* a fatal error came before: then it is closed already */
     group_release(g);

@@ -40,7 +40,8 @@ static const struct kafka_setting common[] = {
     {NULL, NULL},
 };
 
-static int apply(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err) {
+static int handle_apply(rd_kafka_conf_t *conf, const char *name, const char *value,
+                        struct error *err) {
     char reason[256];
     if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) != RD_KAFKA_CONF_OK)
         return error_set(err, "librdkafka: %s", reason);
@@ -50,7 +51,7 @@ static int apply(rd_kafka_conf_t *conf, const char *name, const char *value, str
 static int apply_list(rd_kafka_conf_t *conf, const struct kafka_setting *settings,
                       struct error *err) {
     for (; settings->name; settings++)
-        if (apply(conf, settings->name, settings->value, err))
+        if (handle_apply(conf, settings->name, settings->value, err))
             return -1;
     return 0;
 }
@@ -61,7 +62,7 @@ static int apply_group(rd_kafka_conf_t *conf, const struct kafka_config *config,
                        struct error *err) {
     char group[KAFKA_TOPIC_BYTES];
     snprintf(group, sizeof group, "%s-dispatcher", config->prefix);
-    return apply(conf, "group.id", group, err);
+    return handle_apply(conf, "group.id", group, err);
 }
 
 /* Read for each handle: a changed password is in force at the next one. */
@@ -74,7 +75,7 @@ static int apply_password(rd_kafka_conf_t *conf, const char *path, struct error 
     } else {
         char *line = (char *)(uintptr_t)buf_string(&text);
         line[strcspn(line, "\r\n")] = 0;
-        result = apply(conf, "sasl.password", line, err);
+        result = handle_apply(conf, "sasl.password", line, err);
     }
     explicit_bzero(text.data, text.len);
     buf_fini(&text);
@@ -84,20 +85,22 @@ static int apply_password(rd_kafka_conf_t *conf, const char *path, struct error 
 static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_config *config,
                      const struct kafka_setting *settings, struct error *err) {
     struct error ignored;
-    apply(conf, "enable.metrics.push", "false", &ignored); /* only newer versions know these: */
-    apply(conf, "fetch.queue.backoff.ms", "1", &ignored);
-    if (apply_list(conf, common, err) || apply(conf, "bootstrap.servers", config->brokers, err))
+    handle_apply(conf, "enable.metrics.push", "false",
+                 &ignored); /* only newer versions know these: */
+    handle_apply(conf, "fetch.queue.backoff.ms", "1", &ignored);
+    if (apply_list(conf, common, err) ||
+        handle_apply(conf, "bootstrap.servers", config->brokers, err))
         return -1;
     if (type == RD_KAFKA_CONSUMER && apply_group(conf, config, err))
         return -1;
     if (type == RD_KAFKA_PRODUCER)
-        apply(conf, "compression.codec", "lz4",
-              &ignored); /* the operator's wins; a build may be without */
+        handle_apply(conf, "compression.codec", "lz4",
+                     &ignored); /* the operator's wins; a build may be without */
     if (config->password_file && *config->password_file &&
         apply_password(conf, config->password_file, err))
         return -1;
     for (size_t i = 0; i < config->rdkafka.count; i++)
-        if (apply(conf, config->rdkafka.names[i], config->rdkafka.values[i], err))
+        if (handle_apply(conf, config->rdkafka.names[i], config->rdkafka.values[i], err))
             return -1;
     return apply_list(conf, settings, err);
 }
@@ -136,7 +139,7 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
     return rd_kafka_interceptor_add_on_response_received(rk, "ess", on_response, opaque);
 }
 
-static void watch_connections(rd_kafka_conf_t *conf, struct kafka_watch *watch) {
+static void handle_watch_connections(rd_kafka_conf_t *conf, struct kafka_watch *watch) {
     rd_kafka_conf_set_closesocket_cb(conf, on_socket_done);
     rd_kafka_conf_interceptor_add_on_new(conf, "ess", on_new, watch);
 }
@@ -153,7 +156,7 @@ static rd_kafka_conf_t *handle_conf(struct handle_context *context) {
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH |
                                        RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT);
     if (context->watch)
-        watch_connections(conf, context->watch);
+        handle_watch_connections(conf, context->watch);
     return conf;
 }
 
@@ -169,7 +172,7 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
         /* ESS has no transactions; another program's, left open, would stop every reader until it
            times out */
         (type == RD_KAFKA_PRODUCER ||
-         apply(conf, "isolation.level", "read_uncommitted", err) == 0) &&
+         handle_apply(conf, "isolation.level", "read_uncommitted", err) == 0) &&
         !(rk = rd_kafka_new(type, conf, reason, sizeof reason)))
         error_set(err, "librdkafka: %s", reason);
     if (!rk) {

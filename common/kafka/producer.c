@@ -71,7 +71,7 @@ static enum producer_flaw flaw_of(rd_kafka_resp_err_t code) {
     }
 }
 
-static struct producer_report judge(const rd_kafka_message_t *message, bool alone) {
+static struct producer_report producer_judge(const rd_kafka_message_t *message, bool alone) {
     if (!message->err && message->offset >= 0)
         return (struct producer_report){.fate = PRODUCER_WRITTEN, .offset = message->offset};
     /* Without an error but also without an offset: a duplicate sequence was acknowledged. */
@@ -87,7 +87,7 @@ static struct producer_report judge(const rd_kafka_message_t *message, bool alon
 }
 
 /* The last event of a retired handle has been given back. */
-static void on_ended(void *arg) {
+static void producer_on_ended(void *arg) {
     struct handle *h = arg;
     kafka_queue_close(&h->queue);
     kafka_handle_destroy(h->producer->loop, h->rk, free, h);
@@ -118,7 +118,7 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
     const rd_kafka_message_t *message;
     const bool alone = rd_kafka_event_message_count(event) == 1;
     while ((message = rd_kafka_event_message_next(event))) {
-        struct producer_report report = judge(message, alone);
+        struct producer_report report = producer_judge(message, alone);
         h->pending--;
         p->pending--;
         p->pending_bytes -= message->len + message->key_len + RECORD_OVERHEAD_BYTES;
@@ -132,7 +132,7 @@ static void report_all(struct handle *h, rd_kafka_event_t *event) {
 
 static struct handle *handle_new(struct producer *p, struct error *err);
 
-static void replace(void *arg) {
+static void producer_replace(void *arg) {
     struct producer *p = arg;
     struct error err;
     struct handle *next = handle_new(p, &err);
@@ -145,7 +145,7 @@ static void replace(void *arg) {
 }
 
 /* A fatal handle takes nothing more. What it has not reported may be in the log or not. */
-static void retire(struct handle *h) {
+static void producer_retire(struct handle *h) {
     struct producer *p = h->producer;
     int64_t pause_ms = p->pause_ms;
     loop_timer_clear(p->loop, &p->healthy_timer);
@@ -161,33 +161,33 @@ static void retire(struct handle *h) {
     if (pause_ms)
         loop_timer_set(p->loop, &p->replace_timer, clock_ms() + pause_ms);
     else
-        replace(p);
+        producer_replace(p);
     if (p->options.replaced)
         p->options.replaced(p->options.arg, p->fault, pause_ms);
 }
 
-static void probe(void *arg);
+static void producer_probe(void *arg);
 
-static void on_error(struct handle *h, rd_kafka_event_t *event) {
+static void producer_on_error(struct handle *h, rd_kafka_event_t *event) {
     struct producer *p = h->producer;
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (h->retired)
         return;
     if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
-        retire(h);
+        producer_retire(h);
     } else if (code ==
                RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* or brokers closed idle connections */
         p->doubted = true;
-        probe(p);
+        producer_probe(p);
     }
 }
 
-static void on_event(void *arg, rd_kafka_event_t *event) {
+static void producer_on_event(void *arg, rd_kafka_event_t *event) {
     struct handle *h = arg;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
         report_all(h, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
-        on_error(h, event);
+        producer_on_error(h, event);
 }
 
 static struct handle *handle_new(struct producer *p, struct error *err) {
@@ -213,8 +213,8 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         free(h);
         return NULL;
     }
-    loop_timer_init(&h->ended, on_ended, h);
-    kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(h->rk), on_event, h);
+    loop_timer_init(&h->ended, producer_on_ended, h);
+    kafka_queue_open(&h->queue, p->loop, rd_kafka_queue_get_main(h->rk), producer_on_event, h);
     return h;
 }
 
@@ -249,7 +249,7 @@ static void probe_done(void *arg) {
     free(probe);
 }
 
-static void probe(void *arg) {
+static void producer_probe(void *arg) {
     struct producer *p = arg;
     struct error err;
     if (p->probing || (p->link == LINK_UP && !p->doubted))
@@ -271,15 +271,15 @@ struct producer *producer_new(struct loop *loop, const struct producer_options *
     struct producer *p = mem_zero(sizeof *p);
     p->loop = loop;
     p->options = *options;
-    loop_timer_init(&p->probe_timer, probe, p);
-    loop_timer_init(&p->replace_timer, replace, p);
+    loop_timer_init(&p->probe_timer, producer_probe, p);
+    loop_timer_init(&p->replace_timer, producer_replace, p);
     loop_timer_init(&p->healthy_timer, on_healthy, p);
     p->current = handle_new(p, err);
     if (!p->current) {
         free(p);
         return NULL;
     }
-    probe(p);
+    producer_probe(p);
     return p;
 }
 
@@ -297,8 +297,8 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
     return headers;
 }
 
-static rd_kafka_resp_err_t produce(rd_kafka_t *rk, const struct producer_record *record,
-                                   void *opaque) {
+static rd_kafka_resp_err_t producer_produce(rd_kafka_t *rk, const struct producer_record *record,
+                                            void *opaque) {
     rd_kafka_headers_t *headers = record->headers_count ? make_headers(record) : NULL;
     rd_kafka_resp_err_t code = rd_kafka_producev(
         rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
@@ -321,7 +321,7 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
         return error_set(err, "Kafka lets nothing be written: %s", p->fault);
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
         return error_set(err, "too much waits for Kafka already");
-    rd_kafka_resp_err_t code = produce(h->rk, record, append);
+    rd_kafka_resp_err_t code = producer_produce(h->rk, record, append);
     if (code)
         return error_set(err, "%s", rd_kafka_err2str(code));
     h->pending++;
@@ -408,7 +408,7 @@ int producer_append_once(const struct kafka_config *config, const struct produce
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, config, settings, err);
     if (!rk)
         return -1;
-    rd_kafka_resp_err_t code = produce(rk, record, NULL);
+    rd_kafka_resp_err_t code = producer_produce(rk, record, NULL);
     if (!code)
         code = await_report(rk);
     kafka_handle_end(rk, 0);

@@ -11,14 +11,14 @@ enum {
     EVENTS_A_TURN = 200
 }; /* half a millisecond of records; then the loop's other sources have their turn */
 
-static void wake(struct kafka_queue *q) {
+static void queue_wake(struct kafka_queue *q) {
     uint64_t one = 1;
     if (write(q->wake_fd, &one, sizeof one) < 0)
         return; /* EAGAIN: it is awake already */
 }
 
 /* False: there may be more. */
-static bool drain(struct kafka_queue *q) {
+static bool queue_drain(struct kafka_queue *q) {
     for (int i = 0; i < EVENTS_A_TURN; i++) {
         rd_kafka_event_t *event = q->queue ? rd_kafka_queue_poll(q->queue, 0) : NULL;
         if (!event) {
@@ -32,19 +32,19 @@ static bool drain(struct kafka_queue *q) {
     return false;
 }
 
-static void on_ready(void *arg, uint32_t events) {
+static void queue_on_ready(void *arg, uint32_t events) {
     struct kafka_queue *q = arg;
     uint64_t count;
     (void)events;
     if (read(q->wake_fd, &count, sizeof count) < 0)
         count = 0;
-    if (!drain(q))
-        wake(q); /* librdkafka only tells when an empty queue fills */
+    if (!queue_drain(q))
+        queue_wake(q); /* librdkafka only tells when an empty queue fills */
 }
 
 void kafka_queue_drain(struct kafka_queue *q) {
-    if (!drain(q))
-        wake(q);
+    if (!queue_drain(q))
+        queue_wake(q);
 }
 
 int kafka_queue_reserve(struct kafka_queue *q, struct error *err) {
@@ -66,9 +66,9 @@ void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t
     static const uint64_t one = 1;
     *q = (struct kafka_queue){
         .loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
-    loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, on_ready, q);
+    loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, queue_on_ready, q);
     rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
-    wake(q); /* for what came before */
+    queue_wake(q); /* for what came before */
 }
 
 void kafka_queue_close(struct kafka_queue *q) {

@@ -34,7 +34,7 @@ struct table {
     int64_t unheard; /* places */
 };
 
-static size_t topic_number(const struct table *t, const char *topic) {
+static size_t table_topic_number(const struct table *t, const char *topic) {
     size_t i = 0;
     while (t->options.topics[i] && strcmp(t->options.topics[i], topic) != 0)
         i++;
@@ -60,7 +60,7 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
 
 /* --- what cannot be read */
 
-static int assign(struct table *t, struct error *err) {
+static int table_assign(struct table *t, struct error *err) {
     size_t count = 0;
     struct kafka_position *at = mem_alloc((t->topics * (size_t)t->options.partitions + 1) *
                                           sizeof *at);
@@ -112,7 +112,7 @@ static void on_again(void *arg) {
     t->pause_ms = t->pause_ms * 2 < AGAIN_LONGEST_MS ? t->pause_ms * 2 : AGAIN_LONGEST_MS;
     loop_timer_set(t->loop, &t->again, clock_ms() + t->pause_ms);
     doubt_all(t);
-    if (assign(t, &err))
+    if (table_assign(t, &err))
         t->options.failed(t->options.arg, err.message);
 }
 
@@ -137,9 +137,9 @@ static void begin_trouble(struct table *t, const char *topic, enum consumer_faul
 
 /* --- what is read */
 
-static void on_record(void *arg, const struct kafka_record *found) {
+static void table_on_record(void *arg, const struct kafka_record *found) {
     struct table *t = arg;
-    size_t topic = topic_number(t, found->topic);
+    size_t topic = table_topic_number(t, found->topic);
     struct place *place = place_of(t, topic, found->partition);
     const struct table_record record = {
         .topic = t->options.topics[topic],
@@ -160,9 +160,9 @@ static void on_record(void *arg, const struct kafka_record *found) {
         reach_end(t, topic, found->partition);
 }
 
-static void on_end(void *arg, const char *name, int32_t partition, int64_t offset) {
+static void table_on_end(void *arg, const char *name, int32_t partition, int64_t offset) {
     struct table *t = arg;
-    size_t topic = topic_number(t, name);
+    size_t topic = table_topic_number(t, name);
     struct place *place = place_of(t, topic, partition);
     if (!place->chosen || offset < place->next)
         return;
@@ -170,7 +170,8 @@ static void on_end(void *arg, const char *name, int32_t partition, int64_t offse
     reach_end(t, topic, partition);
 }
 
-static void on_failed(void *arg, const char *topic, enum consumer_fault fault, const char *reason) {
+static void table_on_failed(void *arg, const char *topic, enum consumer_fault fault,
+                            const char *reason) {
     struct table *t = arg;
     if (fault == CONSUMER_NO_TOPIC && !t->known)
         return; /* it was made just now; librdkafka finds it once brokers know it */
@@ -195,7 +196,7 @@ int table_choose(struct table *t, const bool *chosen, struct error *err) {
         doubt_all(t);
     if (t->trouble[0] && t->unheard == 0)
         end_trouble(t);
-    return assign(t, err);
+    return table_assign(t, err);
 }
 
 static int choose_all(struct table *t, struct error *err) {
@@ -218,9 +219,9 @@ struct table *table_new(struct loop *loop, const struct table_options *options, 
         .kafka = options->kafka,
         .fetch_wait_ms = options->fetch_wait_ms ? options->fetch_wait_ms : 500,
         .queue_kib = 65536,
-        .record = on_record,
-        .end = on_end,
-        .failed = on_failed,
+        .record = table_on_record,
+        .end = table_on_end,
+        .failed = table_on_failed,
         .arg = t};
     t->consumer = consumer_new(loop, &consumer, err);
     if (!t->consumer || (!options->chosen && choose_all(t, err))) {

@@ -40,7 +40,7 @@ struct settings {
     size_t count;
 };
 
-static void add(struct settings *s, const char *name, const char *value) {
+static void topics_add(struct settings *s, const char *name, const char *value) {
     snprintf(s->names[s->count], sizeof *s->names, "%s", name);
     snprintf(s->values[s->count], sizeof *s->values, "%s", value);
     s->count++;
@@ -49,20 +49,20 @@ static void add(struct settings *s, const char *name, const char *value) {
 static void add_number(struct settings *s, const char *name, int64_t value) {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
-    add(s, name, text);
+    topics_add(s, name, text);
 }
 
 static void settings_of(const struct shape *shape, const struct kafka_config *config,
                         struct settings *s) {
     int64_t window = config->replay_window_ms;
     s->count = 0;
-    add(s, "cleanup.policy", shape->cleanup);
-    add(s, "message.timestamp.type",
-        "LogAppendTime"); /* a publisher's ts never decides what is compacted */
+    topics_add(s, "cleanup.policy", shape->cleanup);
+    topics_add(s, "message.timestamp.type",
+               "LogAppendTime"); /* a publisher's ts never decides what is compacted */
     if (config->min_insync_replicas > 0)
         add_number(s, "min.insync.replicas", config->min_insync_replicas);
     if (config->replication_factor != 1)
-        add(s, "unclean.leader.election.enable", "false");
+        topics_add(s, "unclean.leader.election.enable", "false");
     if (shape->compaction_lag_ms)
         add_number(s, "min.compaction.lag.ms",
                    shape->compaction_lag_ms < 0 ? window : shape->compaction_lag_ms);
@@ -90,8 +90,8 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
 }
 
 /* 1: made; 0: another one was faster; -1: no. */
-static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape,
-                  const struct kafka_config *config, int partitions, struct error *err) {
+static int topics_create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape,
+                         const struct kafka_config *config, int partitions, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
     struct settings s;
     kafka_topic_name(config, shape->name, topic);
@@ -127,8 +127,8 @@ static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *s
 
 /* Compares one setting of an existing topic. A wrong clean-up policy is refused, all else is warned
  * of. */
-static int compare(const char *topic, const char *name, const char *wanted, const char *found,
-                   struct buf *warnings, struct error *err) {
+static int topics_compare(const char *topic, const char *name, const char *wanted,
+                          const char *found, struct buf *warnings, struct error *err) {
     if (strcmp(wanted, found) == 0)
         return 0;
     if (strcmp(name, "cleanup.policy") != 0) {
@@ -150,7 +150,7 @@ static int take_entry(const struct shape *shape, const char *topic, const struct
         topics->record_bytes_max = number_parse(span_of(value));
     for (size_t i = 0; i < s->count; i++)
         if (strcmp(name, s->names[i]) == 0)
-            return compare(topic, name, s->values[i], value, &topics->warnings, err);
+            return topics_compare(topic, name, s->values[i], value, &topics->warnings, err);
     return 0;
 }
 
@@ -258,7 +258,7 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue,
     if (partitions == 0 && may_create) {
         int wanted = partitions_wanted(shape, topics);
         partitions = wanted ? wanted : (int)config->partitions;
-        int made = create(rk, queue, shape, config, partitions, err);
+        int made = topics_create(rk, queue, shape, config, partitions, err);
         if (made > 0 && judge_partitions(shape, topic, partitions, topics, err) == 0)
             return TOPICS_READY;
         partitions = made < 0 ? -1 : await_partitions(rk, topic, err);

@@ -67,8 +67,8 @@ struct record {
     size_t count;
 };
 
-static const struct json_member *find(const struct record *r, const char *name,
-                                      enum json_kind kind) {
+static const struct json_member *command_find(const struct record *r, const char *name,
+                                              enum json_kind kind) {
     for (size_t i = 0; i < r->count; i++)
         if (r->members[i].kind == kind && span_equal(r->members[i].name, span_of(name)))
             return &r->members[i];
@@ -76,13 +76,13 @@ static const struct json_member *find(const struct record *r, const char *name,
 }
 
 static int take_number(const struct record *r, const char *name, int64_t *out, struct error *err) {
-    const struct json_member *member = find(r, name, JSON_IS_NUMBER);
+    const struct json_member *member = command_find(r, name, JSON_IS_NUMBER);
     *out = member ? number_parse(member->value) : -1;
     return *out < 0 ? error_set_field(err, name, "must be a whole number that is not negative") : 0;
 }
 
-static int add_cursor(void *arg, size_t index, const struct json_element *element,
-                      struct error *err) {
+static int command_add_cursor(void *arg, size_t index, const struct json_element *element,
+                              struct error *err) {
     struct command *c = arg;
     int64_t cursor = number_parse(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
@@ -92,16 +92,16 @@ static int add_cursor(void *arg, size_t index, const struct json_element *elemen
     return 0;
 }
 
-static int take_cursors(const struct record *r, struct command *c, struct error *err) {
-    const struct json_member *member = find(r, "cursors", JSON_IS_ARRAY);
+static int command_take_cursors(const struct record *r, struct command *c, struct error *err) {
+    const struct json_member *member = command_find(r, "cursors", JSON_IS_ARRAY);
     if (!member)
         return 0;
     c->cursors = mem_zero(COMMAND_CURSORS_MAX * sizeof *c->cursors);
-    return json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, c, err);
+    return json_scan_array(member->value, JSON_DEPTH_MAX, command_add_cursor, c, err);
 }
 
 static int take_test(const struct record *r, struct command *c, struct error *err) {
-    const struct json_member *topic = find(r, "topic", JSON_IS_STRING);
+    const struct json_member *topic = command_find(r, "topic", JSON_IS_STRING);
     struct error reason;
     if (!topic || json_unescape(topic->value, c->topic, sizeof c->topic) < 0 ||
         topic_check(span_of(c->topic), &reason))
@@ -121,7 +121,7 @@ static int take_members(const struct record *r, struct command *c, struct error 
             return -1;
         return c->from <= c->to ? 0 : error_set_field(err, "to", "must not be below from");
     case COMMAND_REDRIVE:
-        return take_cursors(r, c, err);
+        return command_take_cursors(r, c, err);
     case COMMAND_TEST:
         return take_test(r, c, err);
     case COMMAND_END_JOB:
@@ -134,8 +134,8 @@ static int take_members(const struct record *r, struct command *c, struct error 
     return 0;
 }
 
-static int take_kind(const struct record *r, struct command *c, struct error *err) {
-    const struct json_member *member = find(r, "command", JSON_IS_STRING);
+static int command_take_kind(const struct record *r, struct command *c, struct error *err) {
+    const struct json_member *member = command_find(r, "command", JSON_IS_STRING);
     char name[16] = "";
     if (member)
         json_unescape(member->value, name, sizeof name);
@@ -149,7 +149,7 @@ static int take_kind(const struct record *r, struct command *c, struct error *er
 }
 
 static int take_all(const struct record *r, struct command *c, bool *newer, struct error *err) {
-    const struct json_member *member = find(r, "born", JSON_IS_STRING);
+    const struct json_member *member = command_find(r, "born", JSON_IS_STRING);
     int64_t v;
     if (take_number(r, "v", &v, err) || v < 1)
         return error_set(err, "not a record of ESS");
@@ -161,7 +161,7 @@ static int take_all(const struct record *r, struct command *c, bool *newer, stru
             REGISTRATION_ID_BYTES ||
         !uuid_check(c->registration_id))
         return error_set_field(err, "born", "missing");
-    return take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
+    return command_take_kind(r, c, err) || take_members(r, c, err) ? -1 : 0;
 }
 
 int command_from_json(struct command *c, struct span text, bool *newer, struct error *err) {

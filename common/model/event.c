@@ -28,7 +28,8 @@ static int take_string(const struct json_member *member, const char *field, char
     return 0;
 }
 
-static int take_topic(struct event *event, const struct json_member *member, struct error *err) {
+static int event_take_topic(struct event *event, const struct json_member *member,
+                            struct error *err) {
     struct error reason;
     size_t len;
     if (take_string(member, "topic", event->topic, sizeof event->topic, &len, err))
@@ -38,7 +39,7 @@ static int take_topic(struct event *event, const struct json_member *member, str
                : 0;
 }
 
-static int take_id(struct event *event, const struct json_member *member, struct error *err) {
+static int event_take_id(struct event *event, const struct json_member *member, struct error *err) {
     size_t len;
     if (take_string(member, "id", event->id, sizeof event->id, &len, err))
         return -1;
@@ -54,7 +55,8 @@ static int take_id(struct event *event, const struct json_member *member, struct
     return 0;
 }
 
-static int take_key(struct event *event, const struct json_member *member, struct error *err) {
+static int event_take_key(struct event *event, const struct json_member *member,
+                          struct error *err) {
     if (take_string(member, "key", event->key, sizeof event->key, &event->key_len, err))
         return -1;
     if (event->key_len == 0)
@@ -110,13 +112,13 @@ static int take_member(struct event *event, const struct json_member *member, si
     if (len < 0 || memchr(name, 0, (size_t)len)) /* what is behind a U+0000 counts too */
         return error_set_field(err, name, "is no field of an event");
     if (strcmp(name, "topic") == 0)
-        return take_topic(event, member, err);
+        return event_take_topic(event, member, err);
     if (strcmp(name, "data") == 0)
         return take_data(event, member, data_max, too_large, err);
     if (strcmp(name, "id") == 0)
-        return take_id(event, member, err);
+        return event_take_id(event, member, err);
     if (strcmp(name, "key") == 0)
-        return take_key(event, member, err);
+        return event_take_key(event, member, err);
     if (strcmp(name, "ts") == 0)
         return take_ts(event, member, err);
     if (strcmp(name, "cursor") == 0)

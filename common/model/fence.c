@@ -25,7 +25,7 @@ void fence_to_json(uint64_t owner, uint64_t assignment, struct buf *out) {
     json_end_object(out);
 }
 
-static uint64_t number(struct json_object *object, const char *name) {
+static uint64_t fence_number(struct json_object *object, const char *name) {
     struct json_object *value;
     char *end;
     if (!json_object_object_get_ex(object, name, &value) ||
@@ -42,8 +42,8 @@ void fence_from_json(struct span text, uint64_t *owner, uint64_t *assignment) {
                                      ? json_tokener_parse_ex(tokener, text.data, (int)text.len)
                                      : NULL;
     bool readable = json_object_is_type(object, json_type_object);
-    *owner = readable ? number(object, "owner") : 0;
-    *assignment = readable ? number(object, "assignment") : 0;
+    *owner = readable ? fence_number(object, "owner") : 0;
+    *assignment = readable ? fence_number(object, "assignment") : 0;
     json_object_put(object);
     json_tokener_free(tokener);
 }

@@ -27,7 +27,7 @@ struct match {
 };
 
 /* The first segment of `rest`, which is moved behind it; `*last` when nothing follows. */
-static struct span take_segment(struct span *rest, bool *last) {
+static struct span match_take_segment(struct span *rest, bool *last) {
     const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
     struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};
     *last = !dot;
@@ -36,7 +36,9 @@ static struct span take_segment(struct span *rest, bool *last) {
     return segment;
 }
 
-static bool is_wildcard(struct span segment) { return segment.len == 1 && segment.data[0] == '*'; }
+static bool match_is_wildcard(struct span segment) {
+    return segment.len == 1 && segment.data[0] == '*';
+}
 
 struct match *match_new(void) { return mem_zero(sizeof(struct match)); }
 
@@ -76,8 +78,8 @@ static struct node *find_child(const struct node *node, struct span segment) {
     return child;
 }
 
-static struct node *find_or_add(struct node *node, struct span segment) {
-    if (is_wildcard(segment)) {
+static struct node *match_find_or_add(struct node *node, struct span segment) {
+    if (match_is_wildcard(segment)) {
         if (!node->any)
             node->any = mem_zero(sizeof *node->any);
         return node->any;
@@ -96,9 +98,9 @@ void match_add(struct match *match, struct span pattern, struct match_member *me
     struct entry **entries, *entry;
     for (;;) {
         bool last;
-        struct span segment = take_segment(&pattern, &last);
-        bool rest = last && is_wildcard(segment);
-        node = rest ? node : find_or_add(node, segment);
+        struct span segment = match_take_segment(&pattern, &last);
+        bool rest = last && match_is_wildcard(segment);
+        node = rest ? node : match_find_or_add(node, segment);
         entries = rest ? &node->rest : &node->here;
         if (last)
             break;
@@ -120,25 +122,25 @@ static void remove_entry(struct entry **entries, struct match_member *member) {
     free(entry);
 }
 
-static bool is_empty(const struct node *node) {
+static bool match_is_empty(const struct node *node) {
     return !node->children && !node->any && !node->here && !node->rest;
 }
 
 static void remove_below(struct node *node, struct span pattern, struct match_member *member) {
     bool last;
-    struct span segment = take_segment(&pattern, &last);
-    if (last && is_wildcard(segment)) {
+    struct span segment = match_take_segment(&pattern, &last);
+    if (last && match_is_wildcard(segment)) {
         remove_entry(&node->rest, member);
         return;
     }
-    struct node *child = is_wildcard(segment) ? node->any : find_child(node, segment);
+    struct node *child = match_is_wildcard(segment) ? node->any : find_child(node, segment);
     if (!child)
         return;
     if (last)
         remove_entry(&child->here, member);
     else
         remove_below(child, pattern, member);
-    if (!is_empty(child))
+    if (!match_is_empty(child))
         return;
     if (child == node->any)
         node->any = NULL;
@@ -169,7 +171,7 @@ struct visit {
     void *arg;
 };
 
-static void call(const struct visit *visit, struct entry *entries) {
+static void match_call(const struct visit *visit, struct entry *entries) {
     for (struct entry *e = entries; e; e = e->hh.next) {
         if (e->member->seen == visit->run)
             continue;
@@ -178,21 +180,21 @@ static void call(const struct visit *visit, struct entry *entries) {
     }
 }
 
-static void walk(const struct visit *visit, const struct node *node, struct span topic) {
+static void match_walk(const struct visit *visit, const struct node *node, struct span topic) {
     bool last;
-    struct span segment = take_segment(&topic, &last);
+    struct span segment = match_take_segment(&topic, &last);
     struct node *const next[] = {find_child(node, segment), node->any};
-    call(visit, node->rest);
+    match_call(visit, node->rest);
     for (int i = 0; i < 2; i++) {
         if (next[i] && last)
-            call(visit, next[i]->here);
+            match_call(visit, next[i]->here);
         else if (next[i])
-            walk(visit, next[i], topic);
+            match_walk(visit, next[i], topic);
     }
 }
 
 void match_each(struct match *match, struct span topic, void (*each)(void *, struct match_member *),
                 void *arg) {
     const struct visit visit = {.run = ++match->run, .each = each, .arg = arg};
-    walk(&visit, &match->root, topic);
+    match_walk(&visit, &match->root, topic);
 }

@@ -9,7 +9,7 @@ static bool is_topic_char(char c) {
 }
 
 /* Takes the first segment off `rest`; `*last` tells that nothing follows it. */
-static struct span take_segment(struct span *rest, bool *last) {
+static struct span pattern_take_segment(struct span *rest, bool *last) {
     const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
     struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};
     *last = !dot;
@@ -20,10 +20,12 @@ static struct span take_segment(struct span *rest, bool *last) {
     return segment;
 }
 
-static bool is_wildcard(struct span segment) { return segment.len == 1 && segment.data[0] == '*'; }
+static bool pattern_is_wildcard(struct span segment) {
+    return segment.len == 1 && segment.data[0] == '*';
+}
 
 static int segment_check(struct span segment, bool wildcards, struct error *err) {
-    if (wildcards && is_wildcard(segment))
+    if (wildcards && pattern_is_wildcard(segment))
         return 0;
     if (segment.len == 0)
         return error_set(err, "must not have an empty segment");
@@ -42,7 +44,7 @@ static int segment_check(struct span segment, bool wildcards, struct error *err)
     return 0;
 }
 
-static int check(struct span text, bool wildcards, struct error *err) {
+static int pattern_check_text(struct span text, bool wildcards, struct error *err) {
     bool last = false;
     if (text.len == 0)
         return error_set(err, "must not be empty");
@@ -51,23 +53,27 @@ static int check(struct span text, bool wildcards, struct error *err) {
     for (int count = 1; !last; count++) {
         if (count > TOPIC_SEGMENTS_MAX)
             return error_set(err, "must not have more than %d segments", TOPIC_SEGMENTS_MAX);
-        if (segment_check(take_segment(&text, &last), wildcards, err))
+        if (segment_check(pattern_take_segment(&text, &last), wildcards, err))
             return -1;
     }
     return 0;
 }
 
-int topic_check(struct span topic, struct error *err) { return check(topic, false, err); }
-int pattern_check(struct span pattern, struct error *err) { return check(pattern, true, err); }
+int topic_check(struct span topic, struct error *err) {
+    return pattern_check_text(topic, false, err);
+}
+int pattern_check(struct span pattern, struct error *err) {
+    return pattern_check_text(pattern, true, err);
+}
 
 bool pattern_matches(struct span pattern, struct span topic) {
     for (;;) {
         bool pattern_last, topic_last;
-        struct span p = take_segment(&pattern, &pattern_last),
-                    t = take_segment(&topic, &topic_last);
-        if (is_wildcard(p) && pattern_last)
+        struct span p = pattern_take_segment(&pattern, &pattern_last),
+                    t = pattern_take_segment(&topic, &topic_last);
+        if (pattern_is_wildcard(p) && pattern_last)
             return true; /* one or more */
-        if (!is_wildcard(p) && !span_equal(p, t))
+        if (!pattern_is_wildcard(p) && !span_equal(p, t))
             return false;
         if (pattern_last || topic_last)
             return pattern_last && topic_last;
@@ -78,12 +84,13 @@ bool pattern_matches(struct span pattern, struct span topic) {
 bool pattern_within(struct span inner, struct span outer) {
     for (;;) {
         bool inner_last, outer_last;
-        struct span i = take_segment(&inner, &inner_last), o = take_segment(&outer, &outer_last);
-        if (is_wildcard(o) && outer_last)
+        struct span i = pattern_take_segment(&inner, &inner_last),
+                    o = pattern_take_segment(&outer, &outer_last);
+        if (pattern_is_wildcard(o) && outer_last)
             return true;
-        if (is_wildcard(i) && inner_last)
+        if (pattern_is_wildcard(i) && inner_last)
             return false; /* any number of segments, which only a last wildcard takes */
-        if (!is_wildcard(o) && !span_equal(i, o))
+        if (!pattern_is_wildcard(o) && !span_equal(i, o))
             return false; /* a wildcard of inner's is equal to no plain segment */
         if (inner_last || outer_last)
             return inner_last && outer_last;

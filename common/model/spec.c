@@ -32,8 +32,8 @@ enum {
 /* --- texts */
 
 /* A text without NUL of 1 to `max` bytes; NULL with the reason else. */
-static const char *text_of(const char *field, struct json_object *value, size_t max,
-                           struct error *err) {
+static const char *spec_text_of(const char *field, struct json_object *value, size_t max,
+                                struct error *err) {
     if (!json_object_is_type(value, json_type_string)) {
         error_set_field(err, field, "must be text (a value that looks like a number needs quotes)");
         return NULL;
@@ -49,15 +49,15 @@ static const char *text_of(const char *field, struct json_object *value, size_t 
     return text;
 }
 
-static int take_text(const char *field, struct json_object *value, size_t max, char **out,
-                     struct error *err) {
-    const char *text = text_of(field, value, max, err);
+static int spec_take_text(const char *field, struct json_object *value, size_t max, char **out,
+                          struct error *err) {
+    const char *text = spec_text_of(field, value, max, err);
     *out = text ? mem_copy_string(text, strlen(text)) : NULL;
     return text ? 0 : -1;
 }
 
-static int take_id(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = text_of("id", value, SPEC_ID_BYTES_MAX, err);
+static int spec_take_id(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = spec_text_of("id", value, SPEC_ID_BYTES_MAX, err);
     if (!text)
         return -1;
     for (const char *p = text; *p; p++)
@@ -68,14 +68,14 @@ static int take_id(struct spec *spec, struct json_object *value, struct error *e
 }
 
 static int take_secret(struct spec *spec, struct json_object *value, struct error *err) {
-    if (take_text("secret", value, SPEC_SECRET_BYTES_MAX, &spec->secret, err))
+    if (spec_take_text("secret", value, SPEC_SECRET_BYTES_MAX, &spec->secret, err))
         return -1;
     return signature_check_secret(spec->secret, err);
 }
 
 static int take_url(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
                     struct error *err) {
-    if (take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
+    if (spec_take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
         return -1;
     return url_check(spec->url, rules->allowed, rules->allowed_count, err);
 }
@@ -92,8 +92,8 @@ static int take_topics(struct spec *spec, struct json_object *value, struct erro
             "must be a list of 1 to %d topics, such as [\"drug.copay\", \"appointment.*\"]",
             SPEC_TOPICS_MAX);
     for (size_t i = 0; i < count; i++) {
-        const char *topic = text_of("topics", json_object_array_get_idx(value, i), TOPIC_BYTES_MAX,
-                                    err);
+        const char *topic = spec_text_of("topics", json_object_array_get_idx(value, i),
+                                         TOPIC_BYTES_MAX, err);
         if (!topic)
             return -1;
         if (pattern_check(span_of(topic), &reason))
@@ -201,8 +201,8 @@ static bool header_is_reserved(const char *name) {
     return false;
 }
 
-static int check_header(const struct spec *spec, const char *name, const char *value,
-                        struct error *err) {
+static int spec_check_header(const struct spec *spec, const char *name, const char *value,
+                             struct error *err) {
     size_t len = strlen(value);
     if (!*name || strlen(name) > 128 ||
         name[strspn(
@@ -238,8 +238,8 @@ static int take_headers(struct spec *spec, struct json_object *value, struct err
                                SPEC_HEADERS_MAX);
     spec->headers = mem_zero((size_t)json_object_object_length(value) * sizeof *spec->headers);
     json_object_object_foreach(value, name, member) {
-        const char *text = text_of("headers", member, HEADERS_BYTES_MAX, err);
-        if (!text || check_header(spec, name, text, err))
+        const char *text = spec_text_of("headers", member, HEADERS_BYTES_MAX, err);
+        if (!text || spec_check_header(spec, name, text, err))
             return -1;
         bytes += strlen(name) + strlen(text) + 4;
         if (bytes > HEADERS_BYTES_MAX)
@@ -274,7 +274,7 @@ static int take_limits(struct spec *spec, const char *field, struct json_object 
 static int take_field(struct spec *spec, const char *field, struct json_object *value,
                       const struct spec_rules *rules, struct error *err) {
     if (strcmp(field, "id") == 0)
-        return take_id(spec, value, err);
+        return spec_take_id(spec, value, err);
     if (strcmp(field, "url") == 0)
         return take_url(spec, value, rules, err);
     if (strcmp(field, "topics") == 0)
@@ -282,7 +282,7 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
     if (strcmp(field, "secret") == 0)
         return take_secret(spec, value, err);
     if (strcmp(field, "secret_file") == 0 && rules->from_file)
-        return take_text(field, value, 4095, &spec->secret_file, err);
+        return spec_take_text(field, value, 4095, &spec->secret_file, err);
     if (strcmp(field, "throttle") == 0)
         return take_throttle(spec, value, err);
     if (strcmp(field, "from") == 0)
@@ -294,12 +294,13 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
     if (strcmp(field, "headers") == 0)
         return take_headers(spec, value, err);
     if (strcmp(field, "description") == 0)
-        return take_text(field, value, DESCRIPTION_BYTES_MAX, &spec->description, err);
+        return spec_take_text(field, value, DESCRIPTION_BYTES_MAX, &spec->description, err);
     return take_limits(spec, field, value, rules, err);
 }
 
 /* What no field tells alone. */
-static int check_together(struct spec *spec, const struct spec_rules *rules, struct error *err) {
+static int spec_check_together(struct spec *spec, const struct spec_rules *rules,
+                               struct error *err) {
     if (rules->from_file && !*spec->id)
         return error_set_field(err, "id", "is missing");
     if (!spec->url)
@@ -333,7 +334,7 @@ int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spe
             return -1;
         }
     }
-    if (check_together(spec, rules, err) == 0)
+    if (spec_check_together(spec, rules, err) == 0)
         return 0;
     spec_fini(spec);
     return -1;
@@ -380,7 +381,7 @@ static void put_duration(struct buf *out, const char *name, int64_t ms) {
     json_member_string(out, name, text);
 }
 
-static void put_headers(const struct spec *spec, bool values, struct buf *out) {
+static void spec_put_headers(const struct spec *spec, bool values, struct buf *out) {
     (values ? json_member_object : json_member_list)(out, "headers");
     for (size_t i = 0; i < spec->headers_count; i++) {
         if (values)
@@ -417,7 +418,7 @@ void spec_put_members(const struct spec *spec, bool header_values, struct buf *o
     if (spec->dead_letters_all)
         json_member_string(out, "exhausted", "dead_letter");
     if (spec->headers_count)
-        put_headers(spec, header_values, out);
+        spec_put_headers(spec, header_values, out);
     if (spec->description)
         json_member_string(out, "description", spec->description);
 }
@@ -440,7 +441,7 @@ bool spec_equal(const struct spec *a, const struct spec *b) {
     return equal;
 }
 
-static void wipe(char *text) {
+static void spec_wipe(char *text) {
     if (text)
         OPENSSL_cleanse(text, strlen(text));
     free(text);
@@ -449,12 +450,12 @@ static void wipe(char *text) {
 void spec_fini(struct spec *spec) {
     for (size_t i = 0; i < spec->headers_count; i++) {
         free(spec->headers[i].name);
-        wipe(spec->headers[i].value);
+        spec_wipe(spec->headers[i].value);
     }
     subscription_fini(&spec->subscription);
     free(spec->headers);
     free(spec->url);
-    wipe(spec->secret);
+    spec_wipe(spec->secret);
     free(spec->secret_file);
     free(spec->description);
     *spec = (struct spec){0};

@@ -18,7 +18,7 @@ static void put_begin(struct buf *out, const char *registration_id) {
     json_member_string(out, "born", registration_id);
 }
 
-static void put_headers(const struct spec *spec, struct buf *out) {
+static void subscriber_put_headers(const struct spec *spec, struct buf *out) {
     json_put_object(out);
     for (size_t i = 0; i < spec->headers_count; i++)
         json_member_string(out, spec->headers[i].name, spec->headers[i].value);
@@ -35,7 +35,7 @@ static void put_sealed(struct buf *out, const char *name, const char *id, struct
 
 /* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it.
  */
-static struct json_object *parse(struct span text, bool *newer, struct error *err) {
+static struct json_object *subscriber_parse(struct span text, bool *newer, struct error *err) {
     struct json_object *v = NULL, *object = NULL;
     struct error ignored;
     *newer = false;
@@ -101,7 +101,7 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     json_member(out, "spec");
     spec_to_json(&r->spec, false, out);
     if (r->spec.headers_count) {
-        put_headers(&r->spec, &headers);
+        subscriber_put_headers(&r->spec, &headers);
         put_sealed(out, "headers", r->spec.id, (struct span){headers.data, headers.len}, keyring);
         OPENSSL_cleanse(headers.data, headers.cap);
         buf_fini(&headers);
@@ -124,8 +124,9 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
     return 0;
 }
 
-static int read_spec(struct subscriber_record *r, struct json_object *object, const char *id,
-                     const struct keyring *keyring, bool *old_key, struct error *err) {
+static int subscriber_read_spec(struct subscriber_record *r, struct json_object *object,
+                                const char *id, const struct keyring *keyring, bool *old_key,
+                                struct error *err) {
     /* It was checked when it was registered; which addresses may be called is decided at each
      * connection. */
     static const struct cidr everywhere = {.bits = 0};
@@ -149,7 +150,7 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
                                 const struct keyring *keyring, bool *newer, bool *old_key,
                                 struct error *err) {
     struct json_object *value;
-    struct json_object *object = parse(text, newer, err);
+    struct json_object *object = subscriber_parse(text, newer, err);
     *r = (struct subscriber_record){0};
     if (!object)
         return -1;
@@ -162,7 +163,7 @@ int subscriber_record_from_json(struct subscriber_record *r, const char *id, str
     r->removed = json_object_object_get_ex(object, "removed", &value) &&
                  json_object_get_boolean(value);
     int result = get_registration_id(object, r->registration_id, err) ||
-                         read_spec(r, object, id, keyring, old_key, err)
+                         subscriber_read_spec(r, object, id, keyring, old_key, err)
                      ? -1
                      : 0;
     json_object_put(object);
@@ -194,8 +195,9 @@ void subscriber_keys_to_json(const struct subscriber_keys *keys, const char *id,
     json_end_object(out);
 }
 
-static int read_secret(struct json_object *object, const char *id, const struct keyring *keyring,
-                       char **out, bool *old_key, struct error *err) {
+static int subscriber_read_secret(struct json_object *object, const char *id,
+                                  const struct keyring *keyring, char **out, bool *old_key,
+                                  struct error *err) {
     struct buf secret = {0};
     if (open_sealed(object, "secret", id, keyring, &secret, old_key, err))
         return -1;
@@ -216,7 +218,7 @@ static int read_old_secrets(struct subscriber_keys *keys, struct json_object *ob
         if (!json_object_is_type(one, json_type_object) ||
             !json_object_object_get_ex(one, "until", &until))
             return error_set_field(err, "old", "is no list of secrets with their ends");
-        if (read_secret(one, id, keyring, &old->secret, old_key, err))
+        if (subscriber_read_secret(one, id, keyring, &old->secret, old_key, err))
             return -1;
         old->until_ms = json_object_get_int64(until);
         keys->old_count++;
@@ -227,14 +229,14 @@ static int read_old_secrets(struct subscriber_keys *keys, struct json_object *ob
 int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, struct span text,
                               const struct keyring *keyring, bool *newer, bool *old_key,
                               struct error *err) {
-    struct json_object *object = parse(text, newer, err);
+    struct json_object *object = subscriber_parse(text, newer, err);
     *keys = (struct subscriber_keys){0};
     if (!object)
         return -1;
     const char *token = get_string(object, "token");
     snprintf(keys->token, sizeof keys->token, "%s", token ? token : "");
     int result = get_registration_id(object, keys->registration_id, err) ||
-                         read_secret(object, id, keyring, &keys->secret, old_key, err) ||
+                         subscriber_read_secret(object, id, keyring, &keys->secret, old_key, err) ||
                          read_old_secrets(keys, object, id, keyring, old_key, err)
                      ? -1
                      : 0;
@@ -244,16 +246,16 @@ int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, stru
     return result;
 }
 
-static void wipe(char *secret) {
+static void subscriber_wipe(char *secret) {
     if (secret)
         OPENSSL_cleanse(secret, strlen(secret));
     free(secret);
 }
 
 void subscriber_keys_fini(struct subscriber_keys *keys) {
-    wipe(keys->secret);
+    subscriber_wipe(keys->secret);
     for (size_t i = 0; i < keys->old_count; i++)
-        wipe(keys->old[i].secret);
+        subscriber_wipe(keys->old[i].secret);
     *keys = (struct subscriber_keys){0};
 }
 
@@ -267,7 +269,7 @@ void subscriber_desired_to_json(const struct subscriber_desired *desired, struct
 
 int subscriber_desired_from_json(struct subscriber_desired *desired, struct span text, bool *newer,
                                  struct error *err) {
-    struct json_object *paused = NULL, *object = parse(text, newer, err);
+    struct json_object *paused = NULL, *object = subscriber_parse(text, newer, err);
     int result = -1;
     *desired = (struct subscriber_desired){0};
     if (!object)
@@ -284,7 +286,7 @@ int subscriber_desired_from_json(struct subscriber_desired *desired, struct span
 
 /* --- Kafka keys */
 
-static enum subscriber_key kind_of(struct span rest) {
+static enum subscriber_key subscriber_kind_of(struct span rest) {
     static const struct {
         const char *text;
         bool begins; /* and something must follow */
@@ -312,7 +314,7 @@ enum subscriber_key subscriber_key_parse(struct span key, char id[SPEC_ID_BYTES_
     size_t len = slash ? (size_t)(slash - key.data) : key.len;
     if (len == 0 || len > SPEC_ID_BYTES_MAX || memchr(key.data, 0, len))
         return SUBSCRIBER_KEY_OTHER;
-    enum subscriber_key kind = kind_of((struct span){key.data + len, key.len - len});
+    enum subscriber_key kind = subscriber_kind_of((struct span){key.data + len, key.len - len});
     snprintf(id, SPEC_ID_BYTES_MAX + 1, "%.*s", kind == SUBSCRIBER_KEY_OTHER ? 0 : (int)len,
              key.data);
     return kind;
@@ -329,7 +331,7 @@ int subscriber_check_from_json(struct span text, const struct keyring *keyring, 
                                struct error *err) {
     struct buf opened = {0};
     bool newer;
-    struct json_object *object = parse(text, &newer, err);
+    struct json_object *object = subscriber_parse(text, &newer, err);
     if (!object)
         return -1;
     int result = open_sealed(object, "check", "", keyring, &opened, old_key, err);
@@ -341,7 +343,7 @@ int subscriber_check_from_json(struct span text, const struct keyring *keyring, 
 void subscriber_check_key_id(struct span text, char out[16]) {
     struct error err;
     bool newer;
-    struct json_object *object = parse(text, &newer, &err);
+    struct json_object *object = subscriber_parse(text, &newer, &err);
     const char *sealed = object ? get_string(object, "check") : NULL;
     snprintf(out, 16, "%.*s", sealed ? (int)strcspn(sealed, ":") : 0, sealed ? sealed : "");
     json_object_put(object);

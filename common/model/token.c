@@ -83,7 +83,7 @@ void token_fini(struct token *t) {
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
 }
 
-static void put_attempt(struct buf *out, const struct token_attempt *a) {
+static void token_put_attempt(struct buf *out, const struct token_attempt *a) {
     json_put_object(out);
     json_member_number(out, "at", a->at_ms);
     json_member_number(out, "cursor", a->cursor);
@@ -101,7 +101,7 @@ static void put_attempt(struct buf *out, const struct token_attempt *a) {
 static void put_attempts(struct buf *out, const struct token *t) {
     json_member_list(out, "attempts");
     for (int64_t i = 0; i < t->attempts_count; i++)
-        put_attempt(out, &t->attempts[i]);
+        token_put_attempt(out, &t->attempts[i]);
     json_end_list(out);
 }
 
@@ -119,7 +119,7 @@ static void put_offsets(struct buf *out, const char *name, const int64_t *offset
         json_member_numbers(out, name, offsets, (size_t)count);
 }
 
-static void put_job(struct buf *out, const struct token_job *job) {
+static void token_put_job(struct buf *out, const struct token_job *job) {
     json_put_object(out);
     json_member_number(out, "job", job->job);
     json_member_bool(out, "redrive", job->redrive);
@@ -135,16 +135,16 @@ static void put_job(struct buf *out, const struct token_job *job) {
     json_end_object(out);
 }
 
-static void put_jobs(struct buf *out, const struct token *t) {
+static void token_put_jobs(struct buf *out, const struct token *t) {
     if (t->jobs_count == 0)
         return;
     json_member_list(out, "jobs");
     for (int64_t i = 0; i < t->jobs_count; i++)
-        put_job(out, &t->jobs[i]);
+        token_put_job(out, &t->jobs[i]);
     json_end_list(out);
 }
 
-static void put_outcome(struct buf *out, const struct token_outcome *o) {
+static void token_put_outcome(struct buf *out, const struct token_outcome *o) {
     json_put_object(out);
     json_member_number(out, "generation", o->generation);
     json_member_number(out, "at", o->at_ms);
@@ -157,12 +157,12 @@ static void put_outcome(struct buf *out, const struct token_outcome *o) {
     json_end_object(out);
 }
 
-static void put_outcomes(struct buf *out, const struct token *t) {
+static void token_put_outcomes(struct buf *out, const struct token *t) {
     if (t->outcomes_count == 0)
         return;
     json_member_list(out, "outcomes");
     for (int64_t i = 0; i < t->outcomes_count; i++)
-        put_outcome(out, &t->outcomes[i]);
+        token_put_outcome(out, &t->outcomes[i]);
     json_end_list(out);
 }
 
@@ -202,66 +202,66 @@ void token_to_json(const struct token *t, struct buf *out) {
     json_member_number(out, "redriven_count", t->redriven_count);
     put_attempts(out, t);
     put_settled(out, t->settled, t->settled_count);
-    put_jobs(out, t);
+    token_put_jobs(out, t);
     put_offsets(out, "pending", t->pending, t->pending_count);
     put_offsets(out, "redriven_letters", t->redriven_letters, t->redriven_letters_count);
-    put_outcomes(out, t);
+    token_put_outcomes(out, t);
     json_end_object(out);
 }
 
 /* --- reading */
 
-static struct json_object *member(struct json_object *object, const char *name,
-                                  enum json_type type) {
+static struct json_object *token_member(struct json_object *object, const char *name,
+                                        enum json_type type) {
     struct json_object *value = NULL;
     return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type)
                ? value
                : NULL;
 }
 
-static int64_t number(struct json_object *object, const char *name, int64_t otherwise) {
-    struct json_object *value = member(object, name, json_type_int);
+static int64_t token_number(struct json_object *object, const char *name, int64_t otherwise) {
+    struct json_object *value = token_member(object, name, json_type_int);
     return value ? json_object_get_int64(value) : otherwise;
 }
 
-static bool truth(struct json_object *object, const char *name) {
-    struct json_object *value = member(object, name, json_type_boolean);
+static bool token_truth(struct json_object *object, const char *name) {
+    struct json_object *value = token_member(object, name, json_type_boolean);
     return value && json_object_get_boolean(value);
 }
 
-static void text(struct json_object *object, const char *name, char *out, size_t out_size) {
-    struct json_object *value = member(object, name, json_type_string);
+static void token_text(struct json_object *object, const char *name, char *out, size_t out_size) {
+    struct json_object *value = token_member(object, name, json_type_string);
     const char *whole = value ? json_object_get_string(value) : "";
     snprintf(out, out_size, "%.*s", (int)utf8_fit(whole, strlen(whole), out_size - 1), whole);
 }
 
-static bool uuid(struct json_object *object, const char *name, char out[37]) {
-    struct json_object *value = member(object, name, json_type_string);
-    text(object, name, out, 37);
+static bool token_uuid(struct json_object *object, const char *name, char out[37]) {
+    struct json_object *value = token_member(object, name, json_type_string);
+    token_text(object, name, out, 37);
     return value && uuid_check(out) && json_object_get_string_len(value) == 36;
 }
 
 static void read_attempts(struct token *t, struct json_object *object) {
-    struct json_object *list = member(object, "attempts", json_type_array);
+    struct json_object *list = token_member(object, "attempts", json_type_array);
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         struct json_object *one = json_object_array_get_idx(list, i);
         struct token_attempt a = {0};
         if (!json_object_is_type(one, json_type_object))
             continue;
-        a.at_ms = number(one, "at", 0);
-        a.cursor = number(one, "cursor", 0);
-        a.attempt = number(one, "attempt", 0);
-        a.status = number(one, "status", 0);
-        a.duration_ms = number(one, "duration_ms", 0);
-        text(one, "error", a.error, sizeof a.error);
-        text(one, "excerpt", a.excerpt, sizeof a.excerpt);
+        a.at_ms = token_number(one, "at", 0);
+        a.cursor = token_number(one, "cursor", 0);
+        a.attempt = token_number(one, "attempt", 0);
+        a.status = token_number(one, "status", 0);
+        a.duration_ms = token_number(one, "duration_ms", 0);
+        token_text(one, "error", a.error, sizeof a.error);
+        token_text(one, "excerpt", a.excerpt, sizeof a.excerpt);
         token_add_attempt(t, &a);
     }
 }
 
 static void read_settled(struct json_object *object, int64_t position, struct token_range **settled,
                          int64_t *settled_count) {
-    struct json_object *list = member(object, "settled", json_type_array);
+    struct json_object *list = token_member(object, "settled", json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
     int64_t above = position;
     if (count == 0 || count > TOKEN_SETTLED_MAX)
@@ -299,7 +299,7 @@ static int read_job_cursors(struct token_job *job, struct json_object *object) {
 }
 
 static int read_jobs(struct token *t, struct json_object *object, struct error *err) {
-    struct json_object *list = member(object, "jobs", json_type_array);
+    struct json_object *list = token_member(object, "jobs", json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
     if (count > TOKEN_JOBS_MAX)
         return error_set_field(err, "jobs", "more than %d of them", TOKEN_JOBS_MAX);
@@ -309,14 +309,14 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
         struct token_job *job = &t->jobs[t->jobs_count];
         if (!json_object_is_type(one, json_type_object))
             return error_set_field(err, "jobs", "not a list of objects");
-        *job = (struct token_job){.job = number(one, "job", -1),
-                                  .redrive = truth(one, "redrive"),
-                                  .from = number(one, "from", -1),
-                                  .to = number(one, "to", -1),
-                                  .position = number(one, "position", -1),
-                                  .last = number(one, "last", -1),
-                                  .delivered = number(one, "delivered", 0)};
-        text(one, "reason", job->reason, sizeof job->reason);
+        *job = (struct token_job){.job = token_number(one, "job", -1),
+                                  .redrive = token_truth(one, "redrive"),
+                                  .from = token_number(one, "from", -1),
+                                  .to = token_number(one, "to", -1),
+                                  .position = token_number(one, "position", -1),
+                                  .last = token_number(one, "last", -1),
+                                  .delivered = token_number(one, "delivered", 0)};
+        token_text(one, "reason", job->reason, sizeof job->reason);
         t->jobs_count++;
         if (job->job < 0 || job->to < job->from || job->position < job->from ||
             read_job_cursors(job, one))
@@ -329,7 +329,7 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
 /* A list that cannot be must not be read as none, by which those commands would be lost. */
 static int read_offsets(struct json_object *object, const char *name, size_t max, int64_t **offsets,
                         int64_t *offsets_count, struct error *err) {
-    struct json_object *list = member(object, name, json_type_array);
+    struct json_object *list = token_member(object, name, json_type_array);
     size_t count = list ? json_object_array_length(list) : 0;
     if (count > max)
         return error_set_field(err, name, "more than %zu of them", max);
@@ -350,24 +350,24 @@ static int read_lists(struct token *t, struct json_object *object, struct error 
 }
 
 static void read_outcomes(struct token *t, struct json_object *object) {
-    struct json_object *list = member(object, "outcomes", json_type_array);
+    struct json_object *list = token_member(object, "outcomes", json_type_array);
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         struct json_object *one = json_object_array_get_idx(list, i);
         if (!json_object_is_type(one, json_type_object))
             continue;
-        struct token_outcome o = {.generation = number(one, "generation", 0),
-                                  .at_ms = number(one, "at", 0),
-                                  .delivered = number(one, "delivered", -1)};
-        text(one, "command", o.command, sizeof o.command);
-        text(one, "outcome", o.outcome, sizeof o.outcome);
-        text(one, "reason", o.reason, sizeof o.reason);
+        struct token_outcome o = {.generation = token_number(one, "generation", 0),
+                                  .at_ms = token_number(one, "at", 0),
+                                  .delivered = token_number(one, "delivered", -1)};
+        token_text(one, "command", o.command, sizeof o.command);
+        token_text(one, "outcome", o.outcome, sizeof o.outcome);
+        token_text(one, "reason", o.reason, sizeof o.reason);
         token_add_outcome(&t->outcomes, &t->outcomes_count, &o);
     }
 }
 
 static int read_state(struct token *t, struct json_object *object, struct error *err) {
     char name[16];
-    text(object, "state", name, sizeof name);
+    token_text(object, "state", name, sizeof name);
     for (int i = TOKEN_ACTIVE; i <= TOKEN_DISABLED; i++) {
         if (strcmp(name, state_names[i]) == 0) {
             t->state = (enum token_state)i;
@@ -379,36 +379,37 @@ static int read_state(struct token *t, struct json_object *object, struct error 
 
 static int read_members(struct token *t, struct json_object *object, struct error *err) {
     char hash[20];
-    bool named = uuid(object, "born", t->registration_id) && uuid(object, "feed", t->feed);
-    t->position = number(object, "position", -1);
-    t->last = number(object, "last", -1);
+    bool named = token_uuid(object, "born", t->registration_id) &&
+                 token_uuid(object, "feed", t->feed);
+    t->position = token_number(object, "position", -1);
+    t->last = token_number(object, "last", -1);
     if (!named || t->position < 0 || t->last < 0 || t->last > t->position)
         return error_set(
             err, "not a replay token: born, feed, position or last is missing or out of range");
-    text(object, "last_id_hash", hash, sizeof hash);
+    token_text(object, "last_id_hash", hash, sizeof hash);
     t->last_id_hash = strtoull(hash, NULL, 16);
-    t->waiting = truth(object, "waiting");
-    text(object, "reason", t->reason, sizeof t->reason);
-    t->generation = number(object, "generation", 0);
-    t->epoch = number(object, "epoch", -1);
-    t->number = number(object, "n", 0);
+    t->waiting = token_truth(object, "waiting");
+    token_text(object, "reason", t->reason, sizeof t->reason);
+    t->generation = token_number(object, "generation", 0);
+    t->epoch = token_number(object, "epoch", -1);
+    t->number = token_number(object, "n", 0);
     if (t->number < 0 || t->number > TOKEN_NUMBER_MAX)
         t->number = 0;
-    t->failing_since_ms = number(object, "failing_since", 0);
-    t->failing_ms = number(object, "failing_ms", 0);
-    t->next_attempt_ms = number(object, "next_attempt", 0);
-    t->written_ms = number(object, "written", 0);
-    t->last_success_ms = number(object, "last_success", 0);
-    t->oldest_ms = number(object, "oldest", 0);
-    t->given_up = truth(object, "given_up");
-    t->refused_in_row = number(object, "refused_in_row", 0);
-    t->skipping = number(object, "skipping", 0);
-    t->delivered = number(object, "delivered", 0);
-    t->dead_lettered = number(object, "dead_lettered", 0);
-    t->compacted = truth(object, "compacted");
-    t->applied = number(object, "applied", -1);
-    t->redriven = number(object, "redriven", -1);
-    t->redriven_count = number(object, "redriven_count", 0);
+    t->failing_since_ms = token_number(object, "failing_since", 0);
+    t->failing_ms = token_number(object, "failing_ms", 0);
+    t->next_attempt_ms = token_number(object, "next_attempt", 0);
+    t->written_ms = token_number(object, "written", 0);
+    t->last_success_ms = token_number(object, "last_success", 0);
+    t->oldest_ms = token_number(object, "oldest", 0);
+    t->given_up = token_truth(object, "given_up");
+    t->refused_in_row = token_number(object, "refused_in_row", 0);
+    t->skipping = token_number(object, "skipping", 0);
+    t->delivered = token_number(object, "delivered", 0);
+    t->dead_lettered = token_number(object, "dead_lettered", 0);
+    t->compacted = token_truth(object, "compacted");
+    t->applied = token_number(object, "applied", -1);
+    t->redriven = token_number(object, "redriven", -1);
+    t->redriven_count = token_number(object, "redriven_count", 0);
     read_attempts(t, object);
     read_settled(object, t->position, &t->settled, &t->settled_count);
     read_outcomes(t, object);
@@ -425,11 +426,13 @@ int token_from_json(struct token *t, struct span record, bool *newer, struct err
     json_tokener_free(tokener);
     *t = (struct token){.epoch = -1, .applied = -1, .redriven = -1};
     *newer = false;
-    if (!whole || !json_object_is_type(object, json_type_object) || number(object, "v", 0) < 1) {
+    if (!whole || !json_object_is_type(object, json_type_object) ||
+        token_number(object, "v", 0) < 1) {
         error_set(err, "not a record of ESS");
-    } else if (number(object, "v", 0) > TOKEN_VERSION) {
+    } else if (token_number(object, "v", 0) > TOKEN_VERSION) {
         *newer = true;
-        error_set(err, "written by a newer version of ESS (v %" PRId64 ")", number(object, "v", 0));
+        error_set(err, "written by a newer version of ESS (v %" PRId64 ")",
+                  token_number(object, "v", 0));
     } else {
         result = read_members(t, object, err);
     }

@@ -56,7 +56,7 @@ static void map_ipv4(const unsigned char ipv4[4], unsigned char out[16]) {
     memcpy(out + 12, ipv4, 4);
 }
 
-static bool contains(const struct cidr *cidr, const unsigned char bytes[16]) {
+static bool address_contains(const struct cidr *cidr, const unsigned char bytes[16]) {
     unsigned whole = cidr->bits / 8, rest = cidr->bits % 8;
     if (memcmp(cidr->bytes, bytes, whole) != 0)
         return false;
@@ -87,12 +87,12 @@ int cidr_parse(const char *text, struct cidr *cidr, struct error *err) {
 }
 
 bool cidr_contains(const struct cidr *range, const struct cidr *inner) {
-    return contains(range, inner->bytes);
+    return address_contains(range, inner->bytes);
 }
 
 static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (contains(&allowed[i], bytes))
+        if (address_contains(&allowed[i], bytes))
             return true;
     return false;
 }

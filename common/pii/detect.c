@@ -22,7 +22,7 @@ static bool digit_at(struct span t, size_t i) { return i < t.len && is_digit(t.d
 static bool digit_before(struct span t, size_t i) { return i > 0 && is_digit(t.data[i - 1]); }
 
 /* `count` digits at i: the place behind them, or 0. */
-static size_t digits(struct span t, size_t i, size_t count) {
+static size_t detect_digits(struct span t, size_t i, size_t count) {
     for (size_t n = 0; n < count; n++)
         if (!digit_at(t, i + n))
             return 0;
@@ -30,7 +30,7 @@ static size_t digits(struct span t, size_t i, size_t count) {
 }
 
 /* The bytes of a separator at i, or 0. */
-static size_t separator(struct span t, size_t i) {
+static size_t detect_separator(struct span t, size_t i) {
     static const char *const wide[] = {"\xc2\xa0",     "\xe2\x80\x90", "\xe2\x80\x91",
                                        "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94",
                                        "\xe2\x80\x95", "\xe2\x80\xaf", "\xe2\x88\x92"};
@@ -45,9 +45,9 @@ static size_t separator(struct span t, size_t i) {
 }
 
 /* The bytes of all that stand together at i; 0 where there is none, or more than may be. */
-static size_t separators(struct span t, size_t i) {
+static size_t detect_separators(struct span t, size_t i) {
     size_t all = 0, len;
-    for (int count = 0; (len = separator(t, i + all)) > 0; count++) {
+    for (int count = 0; (len = detect_separator(t, i + all)) > 0; count++) {
         if (count == SEPARATORS_MAX)
             return 0;
         all += len;
@@ -58,31 +58,31 @@ static size_t separators(struct span t, size_t i) {
 /* --- each kind: the end of a match that begins at i, or 0 */
 
 static size_t match_ssn(struct span t, size_t i) {
-    size_t area = digit_before(t, i) ? 0 : digits(t, i, 3),
-           between = area ? separators(t, area) : 0;
-    size_t group = between ? digits(t, area + between, 2) : 0;
-    if (!group || separators(t, group) != between ||
+    size_t area = digit_before(t, i) ? 0 : detect_digits(t, i, 3),
+           between = area ? detect_separators(t, area) : 0;
+    size_t group = between ? detect_digits(t, area + between, 2) : 0;
+    if (!group || detect_separators(t, group) != between ||
         memcmp(t.data + area, t.data + group, between) != 0)
         return 0;
-    size_t end = digits(t, group + between, 4);
+    size_t end = detect_digits(t, group + between, 4);
     return end && !digit_at(t, end) ? end : 0;
 }
 
 /* 3, 3 and 4 digits, the first group perhaps in parentheses. */
 static size_t match_grouped_phone(struct span t, size_t i) {
     bool open = i < t.len && t.data[i] == '(';
-    size_t area = digits(t, i + open, 3);
+    size_t area = detect_digits(t, i + open, 3);
     if (!area || (open && (area >= t.len || t.data[area] != ')')))
         return 0;
-    size_t between = separators(t, area + open);
-    size_t exchange = open || between ? digits(t, area + open + between, 3) : 0;
-    between = exchange ? separators(t, exchange) : 0;
-    size_t end = between ? digits(t, exchange + between, 4) : 0;
+    size_t between = detect_separators(t, area + open);
+    size_t exchange = open || between ? detect_digits(t, area + open + between, 3) : 0;
+    between = exchange ? detect_separators(t, exchange) : 0;
+    size_t end = between ? detect_digits(t, exchange + between, 4) : 0;
     return end && !digit_at(t, end) ? end : 0;
 }
 
 static size_t phone_separator(struct span t, size_t i) {
-    return i < t.len && memchr("()/", t.data[i], 3) ? 1 : separator(t, i);
+    return i < t.len && memchr("()/", t.data[i], 3) ? 1 : detect_separator(t, i);
 }
 
 /* + and 7 to 15 digits, with at most two of what stands between groups between any. */
@@ -108,12 +108,12 @@ static size_t match_phone(struct span t, size_t i) {
         return 0;
     if (t.data[i] == '+')
         return match_international_phone(t, i);
-    size_t country = t.data[i] == '1' ? separators(t, i + 1) : 0;
+    size_t country = t.data[i] == '1' ? detect_separators(t, i + 1) : 0;
     size_t end = country ? match_grouped_phone(t, i + 1 + country) : 0;
     return end ? end : match_grouped_phone(t, i);
 }
 
-static bool luhn(const char *number, size_t count) {
+static bool detect_luhn(const char *number, size_t count) {
     unsigned sum = 0;
     for (size_t i = 0; i < count; i++) {
         unsigned digit = (unsigned)(number[count - 1 - i] - '0') << (i % 2);
@@ -131,7 +131,7 @@ static size_t match_card(struct span t, size_t i) {
         return 0;
     while (count < DETECT_CARD_DIGITS_MAX) {
         if (!digit_at(t, at))
-            at += separators(t, at);
+            at += detect_separators(t, at);
         if (!digit_at(t, at))
             break;
         number[count] = t.data[at];
@@ -140,7 +140,7 @@ static size_t match_card(struct span t, size_t i) {
     for (; count >= DETECT_CARD_DIGITS_MIN; count--) {
         size_t end = ends[count - 1];
         bool alone = end == t.len || (!is_digit(t.data[end]) && !is_ascii_letter(t.data[end]));
-        if (alone && luhn(number, count))
+        if (alone && detect_luhn(number, count))
             return end;
     }
     return 0;

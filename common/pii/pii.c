@@ -20,14 +20,14 @@ struct place {
 };
 
 /* "rules[3].action", or of an item of a list "rules[3].paths[1]" */
-static int blame(const struct place *at, const char *field, int item, const char *reason) {
+static int pii_blame(const struct place *at, const char *field, int item, const char *reason) {
     char path[96];
     snprintf(path, sizeof path, item < 0 ? "rules[%zu]%s%.40s" : "rules[%zu]%s%.40s[%d]", at->rule,
              *field ? "." : "", field, item);
     return error_set_field(at->err, path, "%s", reason);
 }
 
-static const char *text_of(struct json_object *value) {
+static const char *pii_text_of(struct json_object *value) {
     return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
 }
 
@@ -35,7 +35,7 @@ static const char *text_of(struct json_object *value) {
 
 static bool name_character(char c) { return c && !strchr(".[]\"* ", c); }
 
-static int segment(struct pii_path *path, const char **at, struct error *err) {
+static int pii_segment(struct pii_path *path, const char **at, struct error *err) {
     const char *p = *at;
     struct pii_segment *s = &path->segments[path->segments_count];
     if (path->segments_count == PII_SEGMENTS_MAX)
@@ -68,7 +68,7 @@ int pii_path_parse(struct pii_path *path, struct error *err) {
     const char *at = path->text;
     path->segments_count = 0;
     do {
-        if (segment(path, &at, err))
+        if (pii_segment(path, &at, err))
             return -1;
         if (*at && *at != '.' && *at != '[')
             return error_set(err, "must be names with dots between, and [*] for the elements of an "
@@ -79,17 +79,17 @@ int pii_path_parse(struct pii_path *path, struct error *err) {
 
 /* --- a rule's fields */
 
-static int take_name(struct pii *pii, struct pii_rule *rule, struct json_object *value,
-                     const struct place *at) {
-    const char *text = text_of(value);
+static int pii_take_name(struct pii *pii, struct pii_rule *rule, struct json_object *value,
+                         const struct place *at) {
+    const char *text = pii_text_of(value);
     size_t len = text ? strspn(text,
                                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
                       : 0;
     if (!len || text[len] || len > PII_NAME_BYTES_MAX)
-        return blame(at, "name", -1, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
+        return pii_blame(at, "name", -1, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
     for (size_t i = 0; i < at->rule; i++)
         if (strcmp(pii->rules[i].name, text) == 0)
-            return blame(at, "name", -1, "is the name of a rule before already");
+            return pii_blame(at, "name", -1, "is the name of a rule before already");
     rule->name = mem_copy_string(text, len);
     return 0;
 }
@@ -101,18 +101,18 @@ static int take_list(struct pii_rule *rule, struct json_object *list, const char
     size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     struct error reason;
     if (count == 0 || count > max)
-        return blame(at, field, -1,
-                     count ? "has too many items" : "must be a list of texts, one at least");
+        return pii_blame(at, field, -1,
+                         count ? "has too many items" : "must be a list of texts, one at least");
     for (size_t i = 0; i < count; i++) {
-        const char *text = text_of(json_object_array_get_idx(list, i));
+        const char *text = pii_text_of(json_object_array_get_idx(list, i));
         const char *wrong = text ? take(rule, text, &reason) : "must be text; put it in quotes";
         if (wrong)
-            return blame(at, field, (int)i, wrong);
+            return pii_blame(at, field, (int)i, wrong);
     }
     return 0;
 }
 
-static const char *take_topic(struct pii_rule *rule, const char *text, struct error *reason) {
+static const char *pii_take_topic(struct pii_rule *rule, const char *text, struct error *reason) {
     if (pattern_check(span_of(text), reason))
         return reason->message;
     rule->topics = mem_resize(rule->topics, (rule->topics_count + 1) * sizeof *rule->topics);
@@ -127,7 +127,7 @@ static const char *take_path(struct pii_rule *rule, const char *text, struct err
     return pii_path_parse(path, reason) ? reason->message : NULL;
 }
 
-static const char *take_kind(struct pii_rule *rule, const char *text, struct error *reason) {
+static const char *pii_take_kind(struct pii_rule *rule, const char *text, struct error *reason) {
     int kind = detect_kind_of(text);
     (void)reason;
     rule->kinds |= kind < 0 ? 0 : 1U << kind;
@@ -138,30 +138,31 @@ static int take_action(const struct pii *pii, struct pii_rule *rule, struct json
                        const struct place *at) {
     static const char *const names[] = {
         [PII_DROP] = "drop", [PII_MASK] = "mask", [PII_HASH] = "hash"};
-    const char *text = text_of(value);
+    const char *text = pii_text_of(value);
     for (unsigned i = 0; text && i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i], text) != 0)
             continue;
         rule->action = (enum pii_action)i;
         return i == PII_HASH && !pii->hash_key
-                   ? blame(at, "action", -1, "is hash, and there is no hash_key beside rules")
+                   ? pii_blame(at, "action", -1, "is hash, and there is no hash_key beside rules")
                    : 0;
     }
-    return blame(at, "action", -1, "must be drop, mask or hash");
+    return pii_blame(at, "action", -1, "must be drop, mask or hash");
 }
 
-static int check_fields(struct json_object *rule, const struct place *at) {
+static int pii_check_fields(struct json_object *rule, const struct place *at) {
     static const char *const known[] = {"name", "topics", "paths", "detect", "action"};
     if (!json_object_is_type(rule, json_type_object))
-        return blame(at, "", -1, "must have name, topics, paths or detect, and action");
+        return pii_blame(at, "", -1, "must have name, topics, paths or detect, and action");
     json_object_object_foreach(rule, name, value) {
         size_t i = 0;
         (void)value;
         while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
             i++;
         if (i == sizeof known / sizeof *known)
-            return blame(at, name, -1,
-                         "is no field of a rule; these are name, topics, paths, detect and action");
+            return pii_blame(
+                at, name, -1,
+                "is no field of a rule; these are name, topics, paths, detect and action");
     }
     return 0;
 }
@@ -170,27 +171,28 @@ static int take_rule(struct pii *pii, struct json_object *tree, const struct pla
     struct pii_rule *rule = &pii->rules[at->rule];
     struct json_object *paths = json_object_object_get(tree, "paths"),
                        *detect = json_object_object_get(tree, "detect");
-    if (check_fields(tree, at) || take_name(pii, rule, json_object_object_get(tree, "name"), at) ||
-        take_list(rule, json_object_object_get(tree, "topics"), "topics", TOPICS_MAX, take_topic,
-                  at))
+    if (pii_check_fields(tree, at) ||
+        pii_take_name(pii, rule, json_object_object_get(tree, "name"), at) ||
+        take_list(rule, json_object_object_get(tree, "topics"), "topics", TOPICS_MAX,
+                  pii_take_topic, at))
         return -1;
     if (!paths == !detect)
-        return blame(at, paths ? "detect" : "", -1,
-                     paths ? "must not stand beside paths; make a rule of each"
-                           : "must have paths or detect");
+        return pii_blame(at, paths ? "detect" : "", -1,
+                         paths ? "must not stand beside paths; make a rule of each"
+                               : "must have paths or detect");
     if (paths ? take_list(rule, paths, "paths", PII_PATHS_MAX, take_path, at)
-              : take_list(rule, detect, "detect", DETECT_KINDS, take_kind, at))
+              : take_list(rule, detect, "detect", DETECT_KINDS, pii_take_kind, at))
         return -1;
     return take_action(pii, rule, json_object_object_get(tree, "action"), at);
 }
 
 /* --- the file */
 
-static int take_key(struct pii *pii, struct json_object *root, struct error *err) {
+static int pii_take_key(struct pii *pii, struct json_object *root, struct error *err) {
     struct json_object *value;
     if (!json_object_object_get_ex(root, "hash_key", &value))
         return 0;
-    const char *text = text_of(value);
+    const char *text = pii_text_of(value);
     size_t len = text ? strlen(text) : 0;
     if (len == 0 || len > PII_KEY_BYTES_MAX)
         return error_set_field(err, "hash_key", "must be text of 1 to %d bytes; digits need quotes",
@@ -211,7 +213,7 @@ static int take_file(struct pii *pii, struct json_object *root, struct error *er
                                                                : PII_RULES_MAX + 1;
     if (count > PII_RULES_MAX)
         return error_set_field(err, "rules", "must be a list of at most %d rules", PII_RULES_MAX);
-    if (take_key(pii, root, err))
+    if (pii_take_key(pii, root, err))
         return -1;
     pii->rules = mem_zero(count * sizeof *pii->rules);
     for (size_t i = 0; i < count; i++) {

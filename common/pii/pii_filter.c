@@ -40,7 +40,7 @@ struct walk {
 
 /* --- going over JSON that is known to be good */
 
-static void skip_space(struct walk *w) {
+static void pii_filter_skip_space(struct walk *w) {
     while (w->p < w->end && (*w->p == ' ' || *w->p == '\n' || *w->p == '\r' || *w->p == '\t'))
         w->p++;
 }
@@ -67,7 +67,7 @@ static void skip_value(struct walk *w) {
 
 /* --- changes */
 
-static void cut(struct walk *w, const char *from, const char *to) {
+static void pii_filter_cut(struct walk *w, const char *from, const char *to) {
     buf_append(w->out, w->copied, (size_t)(from - w->copied));
     w->copied = to;
     w->changed = true;
@@ -151,7 +151,7 @@ static void text_fini(struct text *t) {
 
 /* What a path fits is replaced whole. */
 static void replace_value(struct walk *w, const char *begin) {
-    cut(w, begin, w->p);
+    pii_filter_cut(w, begin, w->p);
     if (w->rule->action == PII_MASK) {
         buf_puts(w->out, "\"***\"");
         return;
@@ -190,7 +190,8 @@ static void replace_matches(struct walk *w, const char *begin) {
     text_init(&text, (struct span){inner, (size_t)(w->p - begin) - 2});
     detect_init(&detect, text.span, w->rule->kinds);
     for (; detect_next(&detect, at, &from, &to); at = to) {
-        cut(w, inner + (text.map ? text.map[from] : from), inner + (text.map ? text.map[to] : to));
+        pii_filter_cut(w, inner + (text.map ? text.map[from] : from),
+                       inner + (text.map ? text.map[to] : to));
         if (w->rule->action == PII_MASK)
             buf_puts(w->out, "***");
         else
@@ -263,8 +264,8 @@ static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
 
 /* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with
  * `first`. Returns whether any path goes on. */
-static bool descend(const struct walk *w, const struct fit *above, struct span name, char first,
-                    struct fit *below) {
+static bool pii_filter_descend(const struct walk *w, const struct fit *above, struct span name,
+                               char first, struct fit *below) {
     uint64_t any = 0;
     for (size_t i = 0; i < w->rule->paths_count; i++) {
         const struct pii_path *path = &w->rule->paths[i];
@@ -276,7 +277,7 @@ static bool descend(const struct walk *w, const struct fit *above, struct span n
 }
 
 /* The path that fits wholly, or NULL. */
-static const struct pii_path *fitting(const struct walk *w, const struct fit *fit) {
+static const struct pii_path *pii_filter_fitting(const struct walk *w, const struct fit *fit) {
     for (size_t i = 0; i < w->rule->paths_count; i++)
         if (fit->at[i] >> w->rule->paths[i].segments_count & 1)
             return &w->rule->paths[i];
@@ -288,9 +289,9 @@ static const struct pii_path *fitting(const struct walk *w, const struct fit *fi
 static void walk_value(struct walk *w, const struct fit *fit);
 
 /* Whether the value at w->p is to be dropped. Then it is passed, and told of. */
-static bool drops(struct walk *w, const struct fit *fit) {
+static bool pii_filter_drops(struct walk *w, const struct fit *fit) {
     const char *begin = w->p;
-    const struct pii_path *path = fitting(w, fit);
+    const struct pii_path *path = pii_filter_fitting(w, fit);
     if (w->rule->action != PII_DROP ||
         (!path && (!w->rule->kinds || *begin == '{' || *begin == '[')))
         return false;
@@ -340,13 +341,13 @@ static void walk_child(struct walk *w, struct children *c, const char *begin,
                        const struct fit *fit) {
     if (!c->first)
         c->first = begin;
-    if (fit && (drops_name(w, begin) || drops(w, fit))) {
+    if (fit && (drops_name(w, begin) || pii_filter_drops(w, fit))) {
         if (c->kept)
-            cut(w, c->end, w->p);
+            pii_filter_cut(w, c->end, w->p);
         c->dropped = !c->kept;
     } else {
         if (c->dropped)
-            cut(w, c->first, begin);
+            pii_filter_cut(w, c->first, begin);
         if (fit)
             walk_value(w, fit);
         else
@@ -364,32 +365,32 @@ static void walk_children(struct walk *w, const struct fit *fit, bool object) {
     struct fit below;
     *step = (struct step){.index = 0};
     w->p++;
-    skip_space(w);
+    pii_filter_skip_space(w);
     while (*w->p != close) {
         const char *begin = w->p;
         if (object) {
             skip_string(w);
             step->name = (struct span){begin + 1, (size_t)(w->p - begin) - 2};
-            skip_space(w);
+            pii_filter_skip_space(w);
             w->p++; /* the colon */
-            skip_space(w);
+            pii_filter_skip_space(w);
         }
-        bool alive = descend(w, fit, step->name, *w->p, &below) || w->rule->kinds;
+        bool alive = pii_filter_descend(w, fit, step->name, *w->p, &below) || w->rule->kinds;
         walk_child(w, &c, begin, alive ? &below : NULL);
         step->index++;
-        skip_space(w);
+        pii_filter_skip_space(w);
         w->p += *w->p == ',';
-        skip_space(w);
+        pii_filter_skip_space(w);
     }
     if (c.dropped)
-        cut(w, c.first, c.end);
+        pii_filter_cut(w, c.first, c.end);
     w->p++;
     w->depth--;
 }
 
 static void walk_value(struct walk *w, const struct fit *fit) {
     const char *begin = w->p;
-    const struct pii_path *path = fitting(w, fit);
+    const struct pii_path *path = pii_filter_fitting(w, fit);
     if (path) {
         skip_value(w);
         replace_value(w, begin);
@@ -409,7 +410,7 @@ static void walk_value(struct walk *w, const struct fit *fit) {
 
 /* --- rules */
 
-static bool applies(const struct pii_rule *rule, struct span topic) {
+static bool pii_filter_applies(const struct pii_rule *rule, struct span topic) {
     for (size_t i = 0; i < rule->topics_count; i++)
         if (pattern_matches(span_of(rule->topics[i]), topic))
             return true;
@@ -418,14 +419,14 @@ static bool applies(const struct pii_rule *rule, struct span topic) {
 
 static void walk_data(struct walk *w) {
     struct fit begin;
-    skip_space(w);
+    pii_filter_skip_space(w);
     const char *data = w->p;
     for (size_t i = 0; i < w->rule->paths_count; i++)
         begin.at[i] = *data == '[' ? 1 : as_element(&w->rule->paths[i], 1);
-    if (!drops(w, &begin)) {
+    if (!pii_filter_drops(w, &begin)) {
         walk_value(w, &begin);
     } else { /* an event has data, whatever becomes of it */
-        cut(w, data, w->p);
+        pii_filter_cut(w, data, w->p);
         buf_puts(w->out, "null");
     }
 }
@@ -435,7 +436,7 @@ bool pii_filter(const struct pii *pii, struct span topic, struct span data, stru
     struct buf made = {0};
     bool changed = false;
     for (size_t i = 0; i < pii->rules_count; i++) {
-        if (!applies(&pii->rules[i], topic))
+        if (!pii_filter_applies(&pii->rules[i], topic))
             continue;
         struct walk w = {.pii = pii,
                          .rule = &pii->rules[i],
