@@ -17,20 +17,20 @@
 
 struct authenticator;
 struct tls;
-struct changes;
-struct claims;
+struct registry_writes;
+struct reservations;
 struct dead_letter_search;
 struct filter;
-struct places;
+struct positions;
 struct publisher;
-struct pulls;
+struct http_readers;
 struct registry;
 struct registry_entry;
 struct folder;
 struct token_reads;
 struct keyring;
 struct offsets;
-struct waiters;
+struct parked_readers;
 struct subscriber_statuses;
 
 struct ingest {
@@ -43,18 +43,18 @@ struct ingest {
     struct offsets *offsets;
     struct publisher *publisher;
     struct filter *filter;
-    struct places *places;
-    struct pulls *pulls;
+    struct positions *positions;
+    struct http_readers *http_readers;
     struct token_reads *token_reads;
     struct dead_letter_search *dead_letter_searches; /* under way */
     struct genesis genesis;
-    struct feed *feed;                    /* NULL until the topics are there */
-    struct waiters *waiters;              /* likewise */
-    struct registry *registry;            /* likewise */
-    struct subscriber_statuses *statuses; /* likewise; the registry's */
-    struct changes *changes;              /* likewise */
-    struct claims *claims;                /* likewise */
-    struct folder *folder;                /* NULL until the registry is loaded */
+    struct feed *feed;                       /* NULL until the topics are there */
+    struct parked_readers *parked_readers;   /* likewise */
+    struct registry *registry;               /* likewise */
+    struct subscriber_statuses *statuses;    /* likewise; the registry's */
+    struct registry_writes *registry_writes; /* likewise */
+    struct reservations *reservations;       /* likewise */
+    struct folder *folder;                   /* NULL until the registry is loaded */
     struct keyring *keyring;
     char events_topic[KAFKA_TOPIC_BYTES];
     char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES];

@@ -24,10 +24,10 @@
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
 #include "ingest/publish/publish.h"
+#include "ingest/read/http_reader.h"
 #include "ingest/read/log_stream.h"
 #include "ingest/read/page.h"
-#include "ingest/read/pull.h"
-#include "ingest/registry/places.h"
+#include "ingest/registry/positions.h"
 #include "ingest/startup.h"
 
 extern char **environ;
@@ -113,7 +113,7 @@ static int open_producer(struct ingest *ingest, struct error *err) {
         .arg = ingest};
     ingest->producer = producer_new(ingest->loop, &options, err);
     ingest->offsets = offsets_new(ingest->loop, &ingest->settings.kafka, err);
-    ingest->places = places_new(ingest);
+    ingest->positions = positions_new(ingest);
     return ingest->producer && ingest->offsets ? 0 : -1;
 }
 
@@ -176,7 +176,7 @@ static bool close_all(struct ingest *ingest) {
     producer_stop(ingest->producer, FLUSH_MS);
     startup_undo(ingest);
     producer_free(ingest->producer);
-    places_free(ingest->places);
+    positions_free(ingest->positions);
     offsets_free(ingest->offsets);
     http_server_free(ingest->http);
     tls_free(ingest->tls);
@@ -185,7 +185,7 @@ static bool close_all(struct ingest *ingest) {
     if (!loop_free(ingest->loop))
         return false;
     publisher_free(ingest->publisher);
-    pulls_free(ingest->pulls);
+    http_readers_free(ingest->http_readers);
     token_reads_free(ingest->token_reads);
     keyring_free(ingest->keyring);
     settings_free(&ingest->settings);
@@ -207,7 +207,7 @@ int main(int argc, char **argv) {
     kafka_topic_name(&ingest.settings.kafka, "tokens", ingest.tokens_topic);
     ingest.loop = loop_new();
     ingest.publisher = publisher_new(&ingest);
-    ingest.pulls = pulls_new();
+    ingest.http_readers = http_readers_new();
     ingest.token_reads = token_reads_new(ingest.settings.ingest.max_reads_per_token);
     loop_on_signal(ingest.loop, on_signal, &ingest);
     loop_timer_init(&ingest.restart, on_restart, &ingest);

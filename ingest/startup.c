@@ -13,11 +13,11 @@
 #include "ingest/ingest.h"
 #include "ingest/publish/dedupe.h"
 #include "ingest/publish/publish.h"
-#include "ingest/read/pull.h"
-#include "ingest/read/waiters.h"
-#include "ingest/registry/claims.h"
-#include "ingest/registry/records.h"
+#include "ingest/read/http_reader.h"
+#include "ingest/read/parked_readers.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_writer.h"
+#include "ingest/registry/reservations.h"
 
 enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data */
 
@@ -38,7 +38,7 @@ static void on_appended(void *arg, const struct feed_event *event) {
         warn_newer(ingest, event->cursor);
     else
         publisher_appended(ingest->publisher, event);
-    waiters_appended(ingest->waiters, event);
+    parked_readers_appended(ingest->parked_readers, event);
 }
 
 static void tell_ready(const struct ingest *ingest) {
@@ -59,7 +59,7 @@ static void on_advanced(void *arg, int64_t end) {
     struct ingest *ingest = arg;
     (void)end;
     note_ids_read(ingest);
-    pulls_advanced(ingest);
+    http_readers_advanced(ingest);
 }
 
 static void on_broken(void *arg, const char *reason) { ingest_start_over(arg, reason); }
@@ -132,9 +132,9 @@ static void on_registry_loaded(struct ingest *ingest) {
         return;
     }
     if (!registry_check(ingest->registry).data || old_key)
-        records_write_check(ingest);
-    records_tidy(ingest);
-    claims_tidy(ingest);
+        registry_writer_write_check(ingest);
+    registry_writer_tidy(ingest);
+    reservations_tidy(ingest);
     ingest->folder = folder_new(ingest);
     tell_ready(ingest);
 }
@@ -169,7 +169,7 @@ static void open_log(struct ingest *ingest) {
         ingest_refuse(ingest, "bad_key_file", err.message);
         return;
     }
-    ingest->waiters = waiters_new(ingest->loop);
+    ingest->parked_readers = parked_readers_new(ingest->loop);
     ingest->feed = feed_new(ingest->loop, &options, &err);
     if (ingest->feed)
         ingest->registry = registry_new(ingest, on_registry_loaded, &err);
@@ -235,14 +235,14 @@ void startup_begin(struct ingest *ingest) {
 void startup_undo(struct ingest *ingest) {
     feed_begin_free(begin);
     begin = NULL;
-    pulls_end(ingest->pulls);
+    http_readers_end(ingest->http_readers);
     publisher_start_over(ingest->publisher);
-    waiters_free(ingest->waiters);
+    parked_readers_free(ingest->parked_readers);
     folder_free(ingest->folder);
     ingest->folder = NULL; /* what the registry ends may ask for it */
     registry_free(ingest->registry);
     feed_free(ingest->feed);
-    ingest->waiters = NULL;
+    ingest->parked_readers = NULL;
     ingest->registry = NULL;
     ingest->feed = NULL;
     ingest->acknowledged = 0;

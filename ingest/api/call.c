@@ -10,9 +10,9 @@
 #include "common/json/writer.h"
 #include "ingest/access/auth.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/records.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/registry_writer.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -168,7 +168,7 @@ static void call_on_late(void *arg) {
 /* The subscriber had been deleted before, or is another or changed by now. */
 static void call_undo(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
-    records_restore(call->ingest, call->id);
+    registry_writer_restore(call->ingest, call->id);
     if (registry_in_force(entry) && strcmp(entry->registration_id, call->registration_id) == 0) {
         call_changed(call);
         return;
@@ -178,10 +178,10 @@ static void call_undo(struct call *call) {
     call_free(call);
 }
 
-static void call_on_done(void *arg, const struct change_result *result) {
+static void call_on_done(void *arg, const struct registry_write_result *result) {
     struct call *call = arg;
     struct registry_entry *entry;
-    if (result->fate != CHANGE_READ) {
+    if (result->fate != REGISTRY_WRITE_DONE) {
         call_unavailable(call, result->reason);
         return;
     }
@@ -195,6 +195,6 @@ static void call_on_done(void *arg, const struct change_result *result) {
         call->again(call, entry);
 }
 
-void call_send(struct call *call, struct change *change) {
-    change_send(change, call_on_late, call_on_done, call);
+void call_send(struct call *call, struct registry_write *write) {
+    registry_write_send(write, call_on_late, call_on_done, call);
 }

@@ -10,7 +10,7 @@
 #include "common/base/error.h"
 #include "common/model/spec.h"
 
-struct change;
+struct registry_write;
 struct http_request;
 struct ingest;
 struct registry_entry;
@@ -59,6 +59,6 @@ void call_forbid(struct call *call,
 void call_changed(struct call *call);      /* 412: it is not what If-Match names */
 void call_unavailable(struct call *call, const char *reason);
 /* Sends the change; the call is answered and ended by what comes of it. */
-void call_send(struct call *call, struct change *change);
+void call_send(struct call *call, struct registry_write *write);
 
 #endif

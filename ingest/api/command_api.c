@@ -13,9 +13,9 @@
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/places.h"
+#include "ingest/registry/positions.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
 #include "ingest/registry/subscriber_status.h"
 
 static const char *const no_members[] = {NULL};
@@ -64,34 +64,34 @@ static struct call *begin(struct ingest *ingest, struct http_request *request,
     return call;
 }
 
-static void add_command(struct call *call, struct change *change) {
+static void add_command(struct call *call, struct registry_write *write) {
     struct buf value = {0};
     char key[COMMAND_KEY_BYTES];
     command_key(call->id, key);
     command_to_json(call->data, &value);
-    change_add(change, key, (struct span){value.data, value.len});
+    registry_write_add(write, key, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
-static void add_desired(struct call *call, struct change *change, bool paused) {
+static void add_desired(struct call *call, struct registry_write *write, bool paused) {
     struct buf value = {0};
     char key[SPEC_ID_BYTES_MAX + 8];
     struct subscriber_desired desired = {.paused = paused};
     memcpy(desired.registration_id, call->registration_id, sizeof desired.registration_id);
     subscriber_desired_to_json(&desired, &value);
     snprintf(key, sizeof key, "%s/want", call->id);
-    change_add(change, key, (struct span){value.data, value.len});
+    registry_write_add(write, key, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
-static struct change *change_of(struct call *call) {
-    return change_new(call->ingest, call->id, call->registration_id, -1);
+static struct registry_write *registry_write_of(struct call *call) {
+    return registry_write_new(call->ingest, call->id, call->registration_id, -1);
 }
 
 static void send_command(struct call *call) {
-    struct change *change = change_of(call);
-    add_command(call, change);
-    call_send(call, change);
+    struct registry_write *write = registry_write_of(call);
+    add_command(call, write);
+    call_send(call, write);
 }
 
 /* --- pause and resume */
@@ -102,9 +102,9 @@ void command_api_pause(void *arg, struct http_request *request) {
                               &body); /* it is wanted state, no command */
     if (!call)
         return;
-    struct change *change = change_of(call);
-    add_desired(call, change, true);
-    call_send(call, change);
+    struct registry_write *write = registry_write_of(call);
+    add_desired(call, write, true);
+    call_send(call, write);
 }
 
 /* Also for one that is not paused but disabled, or backs off. */
@@ -113,10 +113,10 @@ void command_api_resume(void *arg, struct http_request *request) {
     struct call *call = begin(arg, request, COMMAND_RESUME, no_members, &body);
     if (!call)
         return;
-    struct change *change = change_of(call);
-    add_desired(call, change, false);
-    add_command(call, change);
-    call_send(call, change);
+    struct registry_write *write = registry_write_of(call);
+    add_desired(call, write, false);
+    add_command(call, write);
+    call_send(call, write);
 }
 
 /* --- skip */
@@ -131,7 +131,7 @@ void command_api_skip(void *arg, struct http_request *request) {
 /* --- rewind and replay */
 
 /* The places of a command are cursors now. True: it goes on with them. */
-static bool places_known(struct call *call, const struct error *refused) {
+static bool positions_known(struct call *call, const struct error *refused) {
     if (refused)
         call_refuse(call, *refused->field ? 400 : 503, refused);
     else if (!ingest_ready(call->ingest))
@@ -141,12 +141,13 @@ static bool places_known(struct call *call, const struct error *refused) {
     return false;
 }
 
-static void on_rewind_place(void *arg, const struct place *places, const struct error *refused) {
+static void on_rewind_position(void *arg, const struct position *positions,
+                               const struct error *refused) {
     struct call *call = arg;
     struct command *command = call->data;
-    if (!places_known(call, refused))
+    if (!positions_known(call, refused))
         return;
-    command->cursor = places[0].value;
+    command->cursor = positions[0].value;
     send_command(call);
 }
 
@@ -154,7 +155,7 @@ void command_api_rewind(void *arg, struct http_request *request) {
     static const char *const members[] = {"cursor", "time", NULL};
     struct error err;
     struct body body;
-    struct place place;
+    struct position position;
     struct call *call = begin(arg, request, COMMAND_REWIND, members, &body);
     if (!call)
         return;
@@ -162,22 +163,23 @@ void command_api_rewind(void *arg, struct http_request *request) {
                              *time = body_member(&body, "time");
     int result = cursor && time     ? error_set_field(&err, "time", "must not stand beside cursor")
                  : !cursor && !time ? error_set_field(&err, "cursor", "is missing (cursor or time)")
-                 : cursor           ? place_parse(&place, "cursor", cursor, PLACE_CURSOR, &err)
-                                    : place_parse(&place, "time", time, PLACE_TIME, &err);
+                 : cursor ? position_parse(&position, "cursor", cursor, POSITION_CURSOR, &err)
+                          : position_parse(&position, "time", time, POSITION_TIME, &err);
     if (result)
         refuse(call, &err);
     else
-        places_resolve(arg, &place, 1, on_rewind_place, call);
+        positions_resolve(arg, &position, 1, on_rewind_position, call);
 }
 
-static void on_replay_places(void *arg, const struct place *places, const struct error *refused) {
+static void on_replay_positions(void *arg, const struct position *positions,
+                                const struct error *refused) {
     struct call *call = arg;
     struct command *command = call->data;
     struct error err;
-    if (!places_known(call, refused))
+    if (!positions_known(call, refused))
         return;
-    command->from = places[0].value;
-    command->to = places[1].value;
+    command->from = positions[0].value;
+    command->to = positions[1].value;
     if (command->from <= command->to) {
         send_command(call);
     } else {
@@ -187,15 +189,15 @@ static void on_replay_places(void *arg, const struct place *places, const struct
     }
 }
 
-static int replay_places(const struct ingest *ingest, const struct body *body,
-                         struct place places[2], struct error *err) {
+static int replay_positions(const struct ingest *ingest, const struct body *body,
+                            struct position positions[2], struct error *err) {
     const struct json_member *from = body_member(body, "from"), *to = body_member(body, "to");
-    places[1] = place_end(ingest, "to");
+    positions[1] = position_end(ingest, "to");
     if (!from)
         return error_set_field(err, "from", "is missing");
-    if (place_parse(&places[0], "from", from, PLACE_CURSOR | PLACE_TIME, err))
+    if (position_parse(&positions[0], "from", from, POSITION_CURSOR | POSITION_TIME, err))
         return -1;
-    return to ? place_parse(&places[1], "to", to, PLACE_CURSOR | PLACE_TIME, err) : 0;
+    return to ? position_parse(&positions[1], "to", to, POSITION_CURSOR | POSITION_TIME, err) : 0;
 }
 
 /* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the
@@ -219,14 +221,14 @@ void command_api_replay(void *arg, struct http_request *request) {
     static const char *const members[] = {"from", "to", NULL};
     struct error err;
     struct body body;
-    struct place places[2];
+    struct position positions[2];
     struct call *call = begin(arg, request, COMMAND_REPLAY, members, &body);
     if (!call)
         return;
-    if (replay_places(arg, &body, places, &err))
+    if (replay_positions(arg, &body, positions, &err))
         refuse(call, &err);
     else if (!has_too_many_jobs(call))
-        places_resolve(arg, places, 2, on_replay_places, call);
+        positions_resolve(arg, positions, 2, on_replay_positions, call);
 }
 
 /* --- redrive */

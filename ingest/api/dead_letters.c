@@ -13,7 +13,7 @@
 #include "common/model/dead_letter.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
-#include "ingest/read/pull.h"
+#include "ingest/read/http_reader.h"
 #include "ingest/registry/registry.h"
 #include "ingest/registry/subscriber_status.h"
 
@@ -212,8 +212,8 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     struct error err;
     int64_t limit = LIMIT_DEFAULT, before = INT64_MAX;
     if (http_request_query_check(request, known, &err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &limit, &err) ||
-        pull_number(request, "before", 0, INT64_MAX, &before, &err)) {
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &limit, &err) ||
+        http_reader_number(request, "before", 0, INT64_MAX, &before, &err)) {
         http_problem(request, 400, &err, NULL, 0);
         return;
     }

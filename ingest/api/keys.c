@@ -14,9 +14,9 @@
 #include "common/json/writer.h"
 #include "ingest/api/call.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/records.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/registry_writer.h"
 
 enum { HOUR = 3600 * 1000, OVERLAP_DEFAULT_MS = 24 * HOUR, OVERLAP_MAX_MS = 7 * 24 * HOUR };
 
@@ -27,7 +27,7 @@ struct keys_change {
     char token[ACCESS_TOKEN_HASH_BYTES]; /* the new access token's hash; "": it stays */
 };
 
-static void change_free(void *data) {
+static void registry_write_free(void *data) {
     struct keys_change *k = data;
     if (k->secret)
         OPENSSL_cleanse(k->secret, strlen(k->secret));
@@ -64,30 +64,31 @@ static struct subscriber_keys apply(const struct keys_change *k, const struct su
     return keys;
 }
 
-static void add(struct call *call, struct change *change, const struct registry_entry *entry) {
+static void add(struct call *call, struct registry_write *write,
+                const struct registry_entry *entry) {
     struct subscriber_keys keys = apply(call->data, registry_keys(entry), call->registration_id);
-    records_add_keys(call->ingest, change, call->id, &keys);
+    registry_writer_add_keys(call->ingest, write, call->id, &keys);
     subscriber_keys_fini(&keys);
 }
 
-static void send_change(struct call *call, struct registry_entry *entry) {
-    struct change *change = change_new(call->ingest, call->id, call->registration_id,
-                                       entry->keys_offset);
-    add(call, change, entry);
-    call_send(call, change);
+static void send_write(struct call *call, struct registry_entry *entry) {
+    struct registry_write *write = registry_write_new(call->ingest, call->id, call->registration_id,
+                                                      entry->keys_offset);
+    add(call, write, entry);
+    call_send(call, write);
 }
 
 static struct keys_change *prepare(struct call *call) {
     call->data = mem_zero(sizeof(struct keys_change));
-    call->free_data = change_free;
-    call->again = send_change;
+    call->free_data = registry_write_free;
+    call->again = send_write;
     return call->data;
 }
 
-void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry,
+void keys_add_secret(struct call *call, struct registry_write *write, struct registry_entry *entry,
                      const char *secret) {
     prepare(call)->secret = mem_copy_string(secret, strlen(secret));
-    add(call, change, entry);
+    add(call, write, entry);
 }
 
 /* --- rotate */
@@ -131,7 +132,7 @@ void keys_rotate(void *arg, struct http_request *request) {
     k->until_ms = overlap_ms ? clock_wall_ms() + overlap_ms : 0;
     json_member_string(&call->answer, "secret", k->secret);
     json_member_string(&call->answer, "whsec", k->secret);
-    send_change(call, entry);
+    send_write(call, entry);
 }
 
 /* --- token */
@@ -154,7 +155,7 @@ void keys_token(void *arg, struct http_request *request) {
         access_token_make(token);
         access_token_hash(span_of(token), prepare(call)->token);
         json_member_string(&call->answer, "token", token);
-        send_change(call, entry);
+        send_write(call, entry);
         OPENSSL_cleanse(token, sizeof token);
     }
 }

@@ -4,7 +4,7 @@
 #define ESS_INGEST_KEYS_H
 
 struct call;
-struct change;
+struct registry_write;
 struct http_request;
 struct registry_entry;
 
@@ -13,7 +13,7 @@ void keys_rotate(void *arg, struct http_request *request);
 void keys_token(void *arg, struct http_request *request);
 
 /* Adds to the call's change that from now on only this secret signs. */
-void keys_add_secret(struct call *call, struct change *change, struct registry_entry *entry,
+void keys_add_secret(struct call *call, struct registry_write *write, struct registry_entry *entry,
                      const char *secret);
 
 #endif

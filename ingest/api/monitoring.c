@@ -6,7 +6,7 @@
 #include "ingest/ingest.h"
 #include "ingest/publish/filter.h"
 #include "ingest/publish/publish.h"
-#include "ingest/read/pull.h"
+#include "ingest/read/http_reader.h"
 #include "ingest/registry/registry.h"
 
 void monitoring_healthz(void *arg, struct http_request *request) {
@@ -69,7 +69,7 @@ void monitoring_metrics(void *arg, struct http_request *request) {
                    "Memory of request bodies and of answers that clients have not taken yet.");
     metrics_value(&out, "ess_http_buffer_bytes", "", (double)http_server_held(ingest->http));
     metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
-    metrics_value(&out, "ess_readers", "", (double)pulls_count(ingest->pulls));
+    metrics_value(&out, "ess_readers", "", (double)http_readers_count(ingest->http_readers));
     metrics_family(&out, "ess_foreign_records_total", "counter",
                    "Records of the events topic that ESS did not write.");
     metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->foreign_records);

@@ -13,7 +13,7 @@
 #include "common/model/event.h"
 #include "ingest/access/auth.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/places.h"
+#include "ingest/registry/positions.h"
 #include "ingest/registry/registration.h"
 #include "ingest/registry/registry.h"
 
@@ -106,7 +106,7 @@ static void registering_begin(struct registering *r, int64_t start) {
                                          registering_on_registered, r);
 }
 
-static void registering_on_start(void *arg, const struct place *places,
+static void registering_on_start(void *arg, const struct position *positions,
                                  const struct error *refused) {
     struct registering *r = arg;
     struct error err;
@@ -116,13 +116,13 @@ static void registering_on_start(void *arg, const struct place *places,
         error_set(&err, "Kafka is away, or the subscribers are not read yet");
         registering_refuse(r, 503, &err);
     } else {
-        registering_begin(r, places[0].value);
+        registering_begin(r, positions[0].value);
     }
 }
 
 static void registering_find_start(struct registering *r) {
-    const struct place place = place_of_spec(r->ingest, &r->spec);
-    places_resolve(r->ingest, &place, 1, registering_on_start, r);
+    const struct position position = position_of_spec(r->ingest, &r->spec);
+    positions_resolve(r->ingest, &position, 1, registering_on_start, r);
 }
 
 static void make_missing(struct spec *spec) {

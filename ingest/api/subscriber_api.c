@@ -16,10 +16,10 @@
 #include "ingest/api/keys.h"
 #include "ingest/folder/folder.h"
 #include "ingest/ingest.h"
-#include "ingest/read/pull.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/records.h"
+#include "ingest/read/http_reader.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/registry_writer.h"
 #include "ingest/registry/subscriber_status.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LIST_BYTES_MAX = 4 * 1024 * 1024 };
@@ -101,7 +101,7 @@ static int parse_list(const struct http_request *request, struct list *list, str
     *list = (struct list){
         .after = http_request_query(request, "after"), .limit = LIMIT_DEFAULT, .state = -1};
     if (http_request_query_check(request, known, err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
         return -1;
     for (int i = TOKEN_ACTIVE; state && i <= TOKEN_DISABLED; i++)
         if (strcmp(state, token_state_name((enum token_state)i)) == 0)
@@ -323,15 +323,15 @@ void subscriber_api_replace(void *arg, struct http_request *request) {
     if (auth_register(ingest, request, &spec, &err)) {
         call_forbid(call, &err);
     } else {
-        struct change *change = change_new(ingest, call->id, call->registration_id,
-                                           entry->keys_offset);
-        struct subscriber_record record = records_of(entry, &spec);
+        struct registry_write *write = registry_write_new(ingest, call->id, call->registration_id,
+                                                          entry->keys_offset);
+        struct subscriber_record record = registry_writer_record(entry, &spec);
         if (http_request_header(request, "If-Match"))
-            change_expect_spec(change, entry->generation);
+            registry_write_expect_spec(write, entry->generation);
         if (spec.secret)
-            keys_add_secret(call, change, entry, spec.secret);
-        records_add_spec(ingest, change, &record);
-        call_send(call, change);
+            keys_add_secret(call, write, entry, spec.secret);
+        registry_writer_add_spec(ingest, write, &record);
+        call_send(call, write);
     }
     spec_fini(&spec);
 }
@@ -342,7 +342,8 @@ void subscriber_api_delete(void *arg, struct http_request *request) {
     struct call *call = call_begin(arg, request, CALL_DELETES);
     if (!call)
         return;
-    struct change *change = change_new(call->ingest, call->id, call->registration_id, -1);
-    records_add_tombstones(change, call->id);
-    call_send(call, change);
+    struct registry_write *write = registry_write_new(call->ingest, call->id, call->registration_id,
+                                                      -1);
+    registry_writer_add_tombstones(write, call->id);
+    call_send(call, write);
 }

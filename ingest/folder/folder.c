@@ -19,11 +19,11 @@
 #include "common/json/writer.h"
 #include "ingest/folder/subscriber_file.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/places.h"
-#include "ingest/registry/records.h"
+#include "ingest/registry/positions.h"
 #include "ingest/registry/registration.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/registry_writer.h"
 
 enum {
     WATCHED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR
@@ -207,7 +207,8 @@ struct lookup {
     char *path;
 };
 
-static void folder_on_start(void *arg, const struct place *places, const struct error *refused) {
+static void folder_on_start(void *arg, const struct position *positions,
+                            const struct error *refused) {
     struct lookup *l = arg;
     struct folder *f = l->ingest->folder;
     struct subscriber_file *file = NULL;
@@ -219,13 +220,13 @@ static void folder_on_start(void *arg, const struct place *places, const struct 
         folder_complain_of(file, refused->message);
     else if (file && file->good &&
              !registry_in_force(registry_find(f->ingest->registry, file->spec.id)))
-        folder_begin(f, file, places[0].value);
+        folder_begin(f, file, positions[0].value);
     free(l->path);
     free(l);
 }
 
 static void folder_register_file(struct folder *f, struct subscriber_file *file) {
-    const struct place place = place_of_spec(f->ingest, &file->spec);
+    const struct position position = position_of_spec(f->ingest, &file->spec);
     if (file->spec.from ==
         SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
         folder_begin(f, file, ingest_end(f->ingest));
@@ -235,16 +236,16 @@ static void folder_register_file(struct folder *f, struct subscriber_file *file)
     *l = (struct lookup){.ingest = f->ingest,
                          .path = mem_copy_string(file->path, strlen(file->path))};
     file->asking = true;
-    places_resolve(f->ingest, &place, 1, folder_on_start, l);
+    positions_resolve(f->ingest, &position, 1, folder_on_start, l);
 }
 
 static void folder_register_or_update(struct folder *f, struct subscriber_file *file,
                                       struct registry_entry *entry) {
-    if (change_pending(f->ingest->changes, file->spec.id))
+    if (registry_write_pending(f->ingest->registry_writes, file->spec.id))
         return;
     if (!entry || !entry->known) {
         folder_register_file(f, file);
-    } else if (!records_update(f->ingest, entry, &file->spec, file->path)) {
+    } else if (!registry_writer_update(f->ingest, entry, &file->spec, file->path)) {
         file->generation = entry->generation;
         file->keys_offset = entry->keys_offset;
     }
@@ -376,8 +377,8 @@ static void remove_orphans(struct folder *f) {
         struct orphan *orphan = orphan_of(f, e->id);
         orphan->seen = true;
         if (clock_ms() - orphan->since_ms >= GONE_AFTER_MS &&
-            !change_pending(f->ingest->changes, e->id))
-            records_remove(f->ingest, e);
+            !registry_write_pending(f->ingest->registry_writes, e->id))
+            registry_writer_remove(f->ingest, e);
     }
     forget_orphans(f);
 }

@@ -93,8 +93,8 @@ static size_t slot_of(const struct dedupe *d, const uint64_t id[2]) {
 }
 
 static struct entry *entry_of(const struct dedupe *d, const uint64_t id[2]) {
-    uint32_t place = d->table[slot_of(d, id)];
-    return place ? &d->ring[place - 1] : NULL;
+    uint32_t position = d->table[slot_of(d, id)];
+    return position ? &d->ring[position - 1] : NULL;
 }
 
 /* Frees a slot and moves up those behind it that could not stand where they belong. */
@@ -151,9 +151,9 @@ bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t curs
         forget_oldest(d);
     else if (d->count == d->ring_size)
         grow(d);
-    size_t place = (d->oldest + d->count++) % d->ring_size;
-    d->ring[place] = (struct entry){*print, cursor, appended_ms};
-    d->table[slot_of(d, print->id)] = (uint32_t)place + 1;
+    size_t position = (d->oldest + d->count++) % d->ring_size;
+    d->ring[position] = (struct entry){*print, cursor, appended_ms};
+    d->table[slot_of(d, print->id)] = (uint32_t)position + 1;
     return false;
 }
 

@@ -8,12 +8,12 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "ingest/access/auth.h"
-#include "ingest/read/pull.h"
+#include "ingest/read/http_reader.h"
 
 enum { PIECE_BYTES = 64 * 1024, LIMIT_MAX = 10000, BEAT_MS = 15000, PATIENCE_MS = 30000 };
 
 struct log_stream {
-    struct pull pull;
+    struct http_reader reader;
     bool events;  /* server-sent ones; else NDJSON */
     bool begun;   /* its status was sent */
     bool blocked; /* there is more to read once the client has taken what was written */
@@ -22,20 +22,20 @@ struct log_stream {
 };
 
 static void log_stream_free(struct log_stream *s) {
-    loop_timer_clear(s->pull.ingest->loop, &s->patience);
-    loop_timer_clear(s->pull.ingest->loop, &s->beat);
-    pull_fini(&s->pull);
+    loop_timer_clear(s->reader.ingest->loop, &s->patience);
+    loop_timer_clear(s->reader.ingest->loop, &s->beat);
+    http_reader_fini(&s->reader);
     free(s);
 }
 
-static void stream_end(struct pull *pull) { log_stream_free((struct log_stream *)pull); }
+static void stream_end(struct http_reader *reader) { log_stream_free((struct log_stream *)reader); }
 
-static void stream_abandon(struct pull *pull) {
-    struct log_stream *s = (struct log_stream *)pull;
+static void stream_abandon(struct http_reader *reader) {
+    struct log_stream *s = (struct log_stream *)reader;
     if (s->begun)
-        http_stream_cut(pull->request);
+        http_stream_cut(reader->request);
     else
-        pull_unavailable(pull);
+        http_reader_unavailable(reader);
     log_stream_free(s);
 }
 
@@ -44,15 +44,15 @@ static void stream_abandon(struct pull *pull) {
 static void stream_on_impatient(void *arg) {
     struct log_stream *s = arg;
     log_info(
-        "stream_cut", LOG_S("path", http_request_path(s->pull.request)),
-        LOG_N("cursor", s->pull.previous),
+        "stream_cut", LOG_S("path", http_request_path(s->reader.request)),
+        LOG_N("cursor", s->reader.previous),
         LOG_S("reason", s->blocked ? "its client takes nothing" : "the log cannot be read on"));
-    stream_abandon(&s->pull);
+    stream_abandon(&s->reader);
 }
 
 static void stream_be_patient(struct log_stream *s) {
     if (s->patience.slot == 0)
-        loop_timer_set(s->pull.ingest->loop, &s->patience, clock_ms() + PATIENCE_MS);
+        loop_timer_set(s->reader.ingest->loop, &s->patience, clock_ms() + PATIENCE_MS);
 }
 
 static void stream_on_drained(void *arg) {
@@ -60,47 +60,47 @@ static void stream_on_drained(void *arg) {
     if (!s->blocked)
         return;
     s->blocked = false;
-    loop_timer_clear(s->pull.ingest->loop, &s->patience);
-    s->pull.kind->go(&s->pull);
+    loop_timer_clear(s->reader.ingest->loop, &s->patience);
+    s->reader.kind->go(&s->reader);
 }
 
 /* Says how far it came, which a client that connects again goes on from. */
 static void stream_write_reached(struct log_stream *s) {
     char text[64];
     int len = snprintf(text, sizeof text, ": keep-alive\nid: %" PRId64 "\n\n",
-                       pull_reached(&s->pull));
-    http_stream_write(s->pull.request, text, (size_t)len);
+                       http_reader_reached(&s->reader));
+    http_stream_write(s->reader.request, text, (size_t)len);
 }
 
-static void stream_lapse(struct pull *pull) {
-    struct log_stream *s = (struct log_stream *)pull;
-    log_info("stream_cut", LOG_S("path", http_request_path(pull->request)),
+static void stream_lapse(struct http_reader *reader) {
+    struct log_stream *s = (struct log_stream *)reader;
+    log_info("stream_cut", LOG_S("path", http_request_path(reader->request)),
              LOG_S("reason", "its access token is no longer in force"));
     if (s->begun)
-        http_stream_cut(pull->request);
+        http_stream_cut(reader->request);
     else
-        authenticator_lapsed(pull->request);
+        authenticator_lapsed(reader->request);
     log_stream_free(s);
 }
 
 static void stream_beat(struct log_stream *s) {
-    if (http_stream_backlog(s->pull.request) == 0)
+    if (http_stream_backlog(s->reader.request) == 0)
         stream_write_reached(s);
-    loop_timer_set(s->pull.ingest->loop, &s->beat, clock_ms() + BEAT_MS);
+    loop_timer_set(s->reader.ingest->loop, &s->beat, clock_ms() + BEAT_MS);
 }
 
 static void stream_on_beat(void *arg) {
     struct log_stream *s = arg;
-    if (!pull_lapsed(&s->pull))
+    if (!http_reader_lapsed(&s->reader))
         stream_beat(s);
 }
 
 static void stream_begin(struct log_stream *s) {
     s->begun = true;
-    http_answer_header(s->pull.request, "Cache-Control", "no-store");
-    http_answer_header(s->pull.request, "X-Accel-Buffering",
+    http_answer_header(s->reader.request, "Cache-Control", "no-store");
+    http_answer_header(s->reader.request, "X-Accel-Buffering",
                        "no"); /* nginx passes on what it gets */
-    http_stream_begin(s->pull.request, 200,
+    http_stream_begin(s->reader.request, 200,
                       s->events ? "text/event-stream" : "application/x-ndjson", stream_on_drained,
                       s);
     if (s->events)
@@ -110,78 +110,79 @@ static void stream_begin(struct log_stream *s) {
 static void stream_put(struct log_stream *s, const struct feed_event *event, struct buf *out) {
     if (s->events)
         buf_printf(out, "id: %" PRId64 "\ndata: ", event->cursor);
-    pull_put(&s->pull, event, out);
+    http_reader_put(&s->reader, event, out);
     buf_puts(out, s->events ? "\n\n" : "\n");
 }
 
-/* Reads a piece. PULL_EVENT: there is more. */
-static enum pull_result stream_read_piece(struct log_stream *s, struct buf *out) {
+/* Reads a piece. HTTP_READER_EVENT: there is more. */
+static enum http_reader_result stream_read_piece(struct log_stream *s, struct buf *out) {
     struct feed_event event;
-    size_t max = pull_piece_bytes(&s->pull, PIECE_BYTES);
+    size_t max = http_reader_piece_bytes(&s->reader, PIECE_BYTES);
     if (!s->events)
         buf_reserve(out, max + max / 16);
     do {
-        enum pull_result result = s->pull.count < s->pull.limit ? pull_next(&s->pull, &event)
-                                                                : PULL_END;
-        if (result != PULL_EVENT)
+        enum http_reader_result result = s->reader.count < s->reader.limit
+                                             ? http_reader_next(&s->reader, &event)
+                                             : HTTP_READER_END;
+        if (result != HTTP_READER_EVENT)
             return result;
         stream_put(s, &event, out);
     } while (out->len < max);
-    return PULL_EVENT;
+    return HTTP_READER_EVENT;
 }
 
-static bool stream_newer_is_next(struct pull *pull) {
+static bool stream_newer_is_next(struct http_reader *reader) {
     struct feed_event event;
-    return pull_next(pull, &event) == PULL_NEWER;
+    return http_reader_next(reader, &event) == HTTP_READER_NEWER;
 }
 
 /* The client has all that stands before it. */
 static void stream_cut_at_newer(struct log_stream *s) {
-    log_info("stream_cut", LOG_S("path", http_request_path(s->pull.request)),
-             LOG_N("cursor", s->pull.previous),
+    log_info("stream_cut", LOG_S("path", http_request_path(s->reader.request)),
+             LOG_N("cursor", s->reader.previous),
              LOG_S("reason", "a later version of ESS wrote the next event"));
-    stream_abandon(&s->pull);
+    stream_abandon(&s->reader);
 }
 
-static void stream_go(struct pull *pull) {
-    struct log_stream *s = (struct log_stream *)pull;
+static void stream_go(struct http_reader *reader) {
+    struct log_stream *s = (struct log_stream *)reader;
     struct buf piece = {0};
-    loop_timer_clear(pull->ingest->loop, &s->patience);
-    if (pull_lapsed(pull))
+    loop_timer_clear(reader->ingest->loop, &s->patience);
+    if (http_reader_lapsed(reader))
         return;
-    if ((!s->begun || http_stream_backlog(pull->request) == 0) && stream_newer_is_next(pull)) {
+    if ((!s->begun || http_stream_backlog(reader->request) == 0) && stream_newer_is_next(reader)) {
         stream_cut_at_newer(s);
         return;
     }
     if (!s->begun)
         stream_begin(s);
-    s->blocked = http_stream_backlog(pull->request) >= PIECE_BYTES;
-    enum pull_result result = s->blocked ? PULL_EVENT : stream_read_piece(s, &piece);
+    s->blocked = http_stream_backlog(reader->request) >= PIECE_BYTES;
+    enum http_reader_result result = s->blocked ? HTTP_READER_EVENT : stream_read_piece(s, &piece);
     if (piece.len)
-        http_stream_take(pull->request, &piece);
+        http_stream_take(reader->request, &piece);
     buf_fini(&piece);
-    if (result == PULL_END && s->events) {
-        pull_wait(pull);
-    } else if (result == PULL_END) {
-        http_stream_end(pull->request);
+    if (result == HTTP_READER_END && s->events) {
+        http_reader_park(reader);
+    } else if (result == HTTP_READER_END) {
+        http_stream_end(reader->request);
         log_stream_free(s);
     } else {
-        s->blocked = result == PULL_EVENT || result == PULL_NEWER;
+        s->blocked = result == HTTP_READER_EVENT || result == HTTP_READER_NEWER;
         stream_be_patient(s);
     }
 }
 
-static struct log_stream *log_stream_new(const struct pull_kind *kind, struct ingest *ingest,
+static struct log_stream *log_stream_new(const struct http_reader_kind *kind, struct ingest *ingest,
                                          struct http_request *request) {
     struct log_stream *s = mem_zero(sizeof *s);
-    pull_init(&s->pull, kind, ingest, request);
+    http_reader_init(&s->reader, kind, ingest, request);
     loop_timer_init(&s->patience, stream_on_impatient, s);
     loop_timer_init(&s->beat, stream_on_beat, s);
     return s;
 }
 
 static void stream_refuse(struct log_stream *s, const struct error *err) {
-    pull_refuse(&s->pull, err);
+    http_reader_refuse(&s->reader, err);
     log_stream_free(s);
 }
 
@@ -191,48 +192,48 @@ bool log_stream_accepted(const struct http_request *request) {
 }
 
 void log_stream_replay(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", stream_go, stream_abandon, stream_lapse,
-                                          stream_end};
+    static const struct http_reader_kind kind = {"since_cursor", stream_go, stream_abandon,
+                                                 stream_lapse, stream_end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
-    struct pull *pull = &s->pull;
+    struct http_reader *reader = &s->reader;
     if (http_request_query_check(request, known, &err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
-        pull_topics(pull, &err)) {
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
+        http_reader_range(reader, &err) || http_reader_topics(reader, &err)) {
         stream_refuse(s, &err);
         return;
     }
-    int64_t end = ingest_end(pull->ingest);
-    if (pull->until > end)
-        pull->until = end > pull->position ? end : pull->position;
-    pull_begin(pull);
+    int64_t end = ingest_end(reader->ingest);
+    if (reader->until > end)
+        reader->until = end > reader->position ? end : reader->position;
+    http_reader_begin(reader);
 }
 
 /* A browser that connects again says where it stood by a header. */
-static int stream_last_event_id(struct pull *pull, struct error *err) {
-    const char *text = http_request_header(pull->request, "Last-Event-ID");
+static int stream_last_event_id(struct http_reader *reader, struct error *err) {
+    const char *text = http_request_header(reader->request, "Last-Event-ID");
     if (!text || !*text)
         return 0;
-    pull->cursor_name = "Last-Event-ID";
-    return pull_whole_number(text, "Last-Event-ID", 0, INT64_MAX, &pull->position, err);
+    reader->cursor_name = "Last-Event-ID";
+    return http_reader_whole_number(text, "Last-Event-ID", 0, INT64_MAX, &reader->position, err);
 }
 
 void log_stream_events(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"cursor", stream_go, stream_abandon, stream_lapse,
-                                          stream_end};
+    static const struct http_reader_kind kind = {"cursor", stream_go, stream_abandon, stream_lapse,
+                                                 stream_end};
     static const char *const known[] = {"cursor", "topics", NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
-    struct pull *pull = &s->pull;
+    struct http_reader *reader = &s->reader;
     s->events = true;
-    pull->position = -1;
+    reader->position = -1;
     if (http_request_query_check(request, known, &err) ||
-        pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
-        stream_last_event_id(pull, &err) || pull_topics(pull, &err)) {
+        http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
+        stream_last_event_id(reader, &err) || http_reader_topics(reader, &err)) {
         stream_refuse(s, &err);
         return;
     }
     http_request_watch(request);
-    pull_begin(pull);
+    http_reader_begin(reader);
 }

@@ -8,8 +8,8 @@
 #include "common/base/clock.h"
 #include "common/json/writer.h"
 #include "ingest/access/auth.h"
+#include "ingest/read/http_reader.h"
 #include "ingest/read/log_stream.h"
-#include "ingest/read/pull.h"
 
 enum {
     ANSWER_BYTES_MAX = 8 * 1024 * 1024,
@@ -23,7 +23,7 @@ enum {
 };
 
 struct page {
-    struct pull pull;
+    struct http_reader reader;
     struct buf body;
     size_t max;            /* bytes that it may have; 0: it has no event yet */
     int64_t begin;         /* where it was to begin */
@@ -32,57 +32,57 @@ struct page {
 };
 
 static void page_free(struct page *page) {
-    loop_timer_clear(page->pull.ingest->loop, &page->over);
-    pull_fini(&page->pull);
+    loop_timer_clear(page->reader.ingest->loop, &page->over);
+    http_reader_fini(&page->reader);
     buf_fini(&page->body);
     free(page);
 }
 
 static void page_answer(struct page *page, bool more) {
     json_end_list(&page->body);
-    json_member_number(&page->body, "cursor", pull_reached(&page->pull));
+    json_member_number(&page->body, "cursor", http_reader_reached(&page->reader));
     json_member_bool(&page->body, "more", more);
     json_end_object(&page->body);
     buf_puts(&page->body, "\n");
-    http_answer(page->pull.request, 200, "application/json", &page->body);
+    http_answer(page->reader.request, 200, "application/json", &page->body);
     page_free(page);
 }
 
-static void page_abandon(struct pull *pull) {
-    pull_unavailable(pull);
-    page_free((struct page *)pull);
+static void page_abandon(struct http_reader *reader) {
+    http_reader_unavailable(reader);
+    page_free((struct page *)reader);
 }
 
-static void page_lapse(struct pull *pull) {
-    authenticator_lapsed(pull->request);
-    page_free((struct page *)pull);
+static void page_lapse(struct http_reader *reader) {
+    authenticator_lapsed(reader->request);
+    page_free((struct page *)reader);
 }
 
-static void page_end(struct pull *pull) { page_free((struct page *)pull); }
+static void page_end(struct http_reader *reader) { page_free((struct page *)reader); }
 
 /* Its memory, from its first event on: a poll that waits holds none. */
 static void page_reserve(struct page *page) {
-    page->max = pull_piece_bytes(&page->pull, ANSWER_BYTES_MAX);
-    http_answer_hold(page->pull.request, 2 * page->max); /* a buffer grows by doubling */
+    page->max = http_reader_piece_bytes(&page->reader, ANSWER_BYTES_MAX);
+    http_answer_hold(page->reader.request, 2 * page->max); /* a buffer grows by doubling */
 }
 
 /* Adds an event; false when the answer would grow too large by it. */
 static bool page_add(struct page *page, const struct feed_event *event) {
-    if (page->pull.count == 0)
+    if (page->reader.count == 0)
         page_reserve(page);
     else if (page->body.len + event->stored.len + ANSWER_END_BYTES > page->max)
         return false;
     json_put_comma(&page->body);
-    pull_put(&page->pull, event, &page->body);
+    http_reader_put(&page->reader, event, &page->body);
     return true;
 }
 
 static void page_at_end(struct page *page) {
-    if (page->pull.count == 0 && page->wait_until_ms > clock_ms()) {
-        loop_timer_set(page->pull.ingest->loop, &page->over, page->wait_until_ms);
-        page->pull.ask_ms =
+    if (page->reader.count == 0 && page->wait_until_ms > clock_ms()) {
+        loop_timer_set(page->reader.ingest->loop, &page->over, page->wait_until_ms);
+        page->reader.ask_ms =
             0; /* at once when it is woken: what was published behind a revocation is not shown */
-        pull_wait(&page->pull);
+        http_reader_park(&page->reader);
     } else {
         page_answer(page, false);
     }
@@ -90,58 +90,58 @@ static void page_at_end(struct page *page) {
 
 /* What stands before it is answered; the next call is told why there is no more. */
 static void page_at_newer(struct page *page) {
-    if (page->pull.position > page->begin)
+    if (page->reader.position > page->begin)
         page_answer(page, true);
     else
-        page_abandon(&page->pull);
+        page_abandon(&page->reader);
 }
 
 /* Reads on until the page is whole, or something must be waited for. */
-static void page_go(struct pull *pull) {
-    struct page *page = (struct page *)pull;
+static void page_go(struct http_reader *reader) {
+    struct page *page = (struct page *)reader;
     struct feed_event event;
     size_t began = page->body.len;
-    if (pull_lapsed(pull))
+    if (http_reader_lapsed(reader))
         return;
     while (page->body.len - began < PIECE_BYTES) {
-        enum pull_result result = pull_next(pull, &event);
-        if (result == PULL_LATER)
+        enum http_reader_result result = http_reader_next(reader, &event);
+        if (result == HTTP_READER_LATER)
             return;
-        if (result == PULL_END) {
+        if (result == HTTP_READER_END) {
             page_at_end(page);
             return;
         }
-        if (result == PULL_NEWER) {
+        if (result == HTTP_READER_NEWER) {
             page_at_newer(page);
             return;
         }
-        if (!page_add(page, &event) || pull->count == pull->limit) {
-            page_answer(page, pull_has_more(pull));
+        if (!page_add(page, &event) || reader->count == reader->limit) {
+            page_answer(page, http_reader_has_more(reader));
             return;
         }
     }
-    pull_go_soon(pull);
+    http_reader_go_soon(reader);
 }
 
 /* Nothing came, or reading takes long. */
 static void page_on_over(void *arg) {
     struct page *page = arg;
-    if (page->pull.waiter.woken)
-        loop_timer_set(page->pull.ingest->loop, &page->over,
+    if (page->reader.at_end.woken)
+        loop_timer_set(page->reader.ingest->loop, &page->over,
                        clock_ms() + READ_MS); /* something came after all */
-    else if (page->pull.waiter.waiting)
+    else if (page->reader.at_end.parked)
         page_answer(page, false);
-    else if (page->pull.position == page->begin && pull_has_more(&page->pull))
-        page_abandon(&page->pull);
+    else if (page->reader.position == page->begin && http_reader_has_more(&page->reader))
+        page_abandon(&page->reader);
     else
-        page_answer(page, pull_has_more(&page->pull));
+        page_answer(page, http_reader_has_more(&page->reader));
 }
 
-static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest,
+static struct page *page_new(const struct http_reader_kind *kind, struct ingest *ingest,
                              struct http_request *request) {
     struct page *page = mem_zero(sizeof *page);
-    pull_init(&page->pull, kind, ingest, request);
-    page->pull.limit = LIMIT_DEFAULT;
+    http_reader_init(&page->reader, kind, ingest, request);
+    page->reader.limit = LIMIT_DEFAULT;
     loop_timer_init(&page->over, page_on_over, page);
     json_put_object(&page->body);
     json_member_list(&page->body, "events");
@@ -150,20 +150,20 @@ static struct page *page_new(const struct pull_kind *kind, struct ingest *ingest
 
 static void page_begin(struct page *page) {
     int64_t over_ms = clock_ms() + READ_MS;
-    loop_timer_set(page->pull.ingest->loop, &page->over,
+    loop_timer_set(page->reader.ingest->loop, &page->over,
                    page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
-    page->begin = page->pull.position;
-    pull_begin(&page->pull);
+    page->begin = page->reader.position;
+    http_reader_begin(&page->reader);
 }
 
 static void page_refuse(struct page *page, const struct error *err) {
-    pull_refuse(&page->pull, err);
+    http_reader_refuse(&page->reader, err);
     page_free(page);
 }
 
 void page_replay(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", page_go, page_abandon, page_lapse,
-                                          page_end};
+    static const struct http_reader_kind kind = {"since_cursor", page_go, page_abandon, page_lapse,
+                                                 page_end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     if (log_stream_accepted(request)) {
@@ -171,27 +171,29 @@ void page_replay(void *arg, struct http_request *request) {
         return;
     }
     struct page *page = page_new(&kind, arg, request);
-    struct pull *pull = &page->pull;
+    struct http_reader *reader = &page->reader;
     if (http_request_query_check(request, known, &err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) || pull_range(pull, &err) ||
-        pull_topics(pull, &err))
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
+        http_reader_range(reader, &err) || http_reader_topics(reader, &err))
         page_refuse(page, &err);
     else
         page_begin(page);
 }
 
 void page_poll(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"cursor", page_go, page_abandon, page_lapse, page_end};
+    static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
+                                                 page_end};
     static const char *const known[] = {"cursor", "topics", "limit", "wait", NULL};
     struct error err;
     int64_t wait_s = WAIT_S_DEFAULT;
     struct page *page = page_new(&kind, arg, request);
-    struct pull *pull = &page->pull;
-    pull->position = -1;
+    struct http_reader *reader = &page->reader;
+    reader->position = -1;
     if (http_request_query_check(request, known, &err) ||
-        pull_number(request, "cursor", 0, INT64_MAX, &pull->position, &err) ||
-        pull_number(request, "limit", 1, LIMIT_MAX, &pull->limit, &err) ||
-        pull_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) || pull_topics(pull, &err)) {
+        http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
+        http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) ||
+        http_reader_topics(reader, &err)) {
         page_refuse(page, &err);
         return;
     }

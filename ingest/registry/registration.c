@@ -11,15 +11,15 @@
 #include "common/base/log.h"
 #include "common/crypto/uuid.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/claims.h"
-#include "ingest/registry/records.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/registry_writer.h"
+#include "ingest/registry/reservations.h"
 
 struct registration {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
-    struct change *change; /* with keys and spec, not yet sent */
+    struct registry_write *write; /* with keys and spec, not yet sent */
     int64_t began_ms;
     void (*done)(void *arg, enum registration_outcome outcome,
                  const char *reason); /* NULL: nobody waits any more */
@@ -37,7 +37,7 @@ static void registration_tell(struct registration *r, enum registration_outcome 
 static void registration_end(struct registration *r, enum registration_outcome outcome,
                              const char *reason) {
     registration_tell(r, outcome, reason);
-    change_drop(r->change);
+    registry_write_drop(r->write);
     free(r);
 }
 
@@ -46,17 +46,18 @@ static void registration_on_late(void *arg) {
 }
 
 /* Its spec is in the log. */
-static void registration_on_written(void *arg, const struct change_result *result) {
+static void registration_on_written(void *arg, const struct registry_write_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     bool ours = entry && entry->readable && strcmp(entry->registration_id, r->registration_id) == 0;
-    if (ours && (result->fate != CHANGE_READ || !r->done))
-        records_delete(r->ingest, entry); /* without its keys, or with some that nobody knows */
+    if (ours && (result->fate != REGISTRY_WRITE_DONE || !r->done))
+        registry_writer_delete(r->ingest,
+                               entry); /* without its keys, or with some that nobody knows */
     else if (ours)
         log_info("subscriber_registered", LOG_S("subscriber", r->id),
                  LOG_N("generation", entry->generation), LOG_N("start", entry->start),
                  LOG_S("source", entry->source));
-    if (result->fate != CHANGE_READ)
+    if (result->fate != REGISTRY_WRITE_DONE)
         registration_end(r, REGISTRATION_FAILED, result->reason);
     else if (ours)
         registration_end(r, REGISTRATION_IN_FORCE, NULL);
@@ -66,34 +67,34 @@ static void registration_on_written(void *arg, const struct change_result *resul
 
 /* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is
  * registered. */
-static void registration_on_claimed(void *arg, const struct change_result *result) {
+static void registration_on_reserved(void *arg, const struct registry_write_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
-    if (result->fate != CHANGE_READ) {
+    if (result->fate != REGISTRY_WRITE_DONE) {
         registration_end(r, REGISTRATION_FAILED, result->reason);
         return;
     }
     bool taken = registry_in_force(entry) ||
-                 !claims_first(r->ingest->claims, r->id, r->registration_id);
-    if (!taken && r->done && clock_ms() - r->began_ms < CLAIMS_USE_MS) {
-        struct change *change = r->change;
-        r->change = NULL;
+                 !reservations_first(r->ingest->reservations, r->id, r->registration_id);
+    if (!taken && r->done && clock_ms() - r->began_ms < RESERVATIONS_USE_MS) {
+        struct registry_write *write = r->write;
+        r->write = NULL;
         if (entry && entry->known)
-            records_delete(r->ingest, entry);
-        change_send(change, registration_on_late, registration_on_written, r);
+            registry_writer_delete(r->ingest, entry);
+        registry_write_send(write, registration_on_late, registration_on_written, r);
         return;
     }
-    claims_drop(r->ingest, r->id, r->registration_id);
+    reservations_drop(r->ingest, r->id, r->registration_id);
     registration_end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
                      taken ? "another was first" : "Kafka did not confirm it in time");
 }
 
-static struct change *registration_make_change(const struct registration *r,
-                                               const struct spec *spec, const char *source,
-                                               const char *by, const char *token_hash,
-                                               int64_t start) {
-    char claim[CLAIMS_KEY_BYTES];
-    struct change *change = change_new(r->ingest, r->id, "", -1);
+static struct registry_write *registration_make_write(const struct registration *r,
+                                                      const struct spec *spec, const char *source,
+                                                      const char *by, const char *token_hash,
+                                                      int64_t start) {
+    char reservation[RESERVATIONS_KEY_BYTES];
+    struct registry_write *write = registry_write_new(r->ingest, r->id, "", -1);
     struct subscriber_record record = {.start = start, .spec = *spec};
     struct subscriber_keys keys = {.secret = spec->secret};
     memcpy(record.registration_id, r->registration_id, sizeof record.registration_id);
@@ -101,27 +102,27 @@ static struct change *registration_make_change(const struct registration *r,
     snprintf(record.source, sizeof record.source, "%s", source);
     snprintf(record.by, sizeof record.by, "%s", by);
     snprintf(keys.token, sizeof keys.token, "%s", token_hash);
-    records_add_keys(r->ingest, change, r->id, &keys);
-    records_add_spec(r->ingest, change, &record);
-    claims_key(r->id, r->registration_id, claim);
-    change_add(change, claim, (struct span){NULL, 0});
-    return change;
+    registry_writer_add_keys(r->ingest, write, r->id, &keys);
+    registry_writer_add_spec(r->ingest, write, &record);
+    reservations_key(r->id, r->registration_id, reservation);
+    registry_write_add(write, reservation, (struct span){NULL, 0});
+    return write;
 }
 
 struct registration *registration_begin(
     struct ingest *ingest, const struct spec *spec, const char *source, const char *by,
     const char *token_hash, int64_t start,
     void (*done)(void *, enum registration_outcome, const char *), void *arg) {
-    char claim[CLAIMS_KEY_BYTES];
+    char reservation[RESERVATIONS_KEY_BYTES];
     struct registration *r = mem_zero(sizeof *r);
     *r = (struct registration){.ingest = ingest, .began_ms = clock_ms(), .done = done, .arg = arg};
     snprintf(r->id, sizeof r->id, "%s", spec->id);
     uuid_v4(r->registration_id);
-    r->change = registration_make_change(r, spec, source, by, token_hash, start);
-    claims_key(r->id, r->registration_id, claim);
-    struct change *change = change_new(ingest, r->id, "", -1);
-    change_add(change, claim, span_of("{\"v\":1}"));
-    change_send(change, registration_on_late, registration_on_claimed, r);
+    r->write = registration_make_write(r, spec, source, by, token_hash, start);
+    reservations_key(r->id, r->registration_id, reservation);
+    struct registry_write *write = registry_write_new(ingest, r->id, "", -1);
+    registry_write_add(write, reservation, span_of("{\"v\":1}"));
+    registry_write_send(write, registration_on_late, registration_on_reserved, r);
     return r;
 }
 

@@ -7,8 +7,8 @@
 #include "common/base/log.h"
 #include "common/kafka/table.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/claims.h"
+#include "ingest/registry/registry_write.h"
+#include "ingest/registry/reservations.h"
 #include "ingest/registry/subscriber_status.h"
 
 struct registry {
@@ -239,11 +239,12 @@ static void pass_over(struct registry_entry *entry, enum subscriber_key kind, in
 static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind,
                                const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
-    struct change *ours = change_find(r->ingest->changes, id, record, entry);
-    bool overtaken = change_overtaken(ours);
+    struct registry_write *ours = registry_write_find(r->ingest->registry_writes, id, record,
+                                                      entry);
+    bool overtaken = registry_write_overtaken(ours);
     r->version++;
     if (kind == SUBSCRIBER_KEY_RESERVATION)
-        claims_read(r->ingest->claims, id, record, !table_loaded(r->table));
+        reservations_read(r->ingest->reservations, id, record, !table_loaded(r->table));
     else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
         pass_over(entry, kind, record->offset);
     else if (!record->value.data && entry)
@@ -256,7 +257,7 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
         read_desired(r, entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
         command_ring_note(&entry->commands, record->offset);
-    change_was_read(ours, record->offset);
+    registry_write_was_read(ours, record->offset);
 }
 
 static void on_record(void *arg, const struct table_record *record) {
@@ -312,8 +313,8 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
                                           .trouble = on_trouble,
                                           .failed = on_failed,
                                           .arg = r};
-    ingest->changes = changes_new();
-    ingest->claims = claims_new();
+    ingest->registry_writes = registry_writes_new();
+    ingest->reservations = reservations_new();
     ingest->statuses = subscriber_status_new(ingest->genesis.subscriber_partitions);
     r->table = table_new(ingest->loop, &options, err);
     if (!r->table) {
@@ -327,17 +328,17 @@ void registry_free(struct registry *r) {
     struct registry_entry *entry, *next;
     if (!r)
         return;
-    changes_end(r->ingest->changes);
+    registry_writes_end(r->ingest->registry_writes);
     table_free(r->table);
     HASH_ITER(hh, r->entries, entry, next)
         entry_free(r, entry);
     r->ingest->subscribers_trouble = NULL;
     subscriber_status_free(r->ingest->statuses);
-    claims_free(r->ingest->claims);
-    changes_free(r->ingest->changes);
+    reservations_free(r->ingest->reservations);
+    registry_writes_free(r->ingest->registry_writes);
     r->ingest->statuses = NULL;
-    r->ingest->claims = NULL;
-    r->ingest->changes = NULL;
+    r->ingest->reservations = NULL;
+    r->ingest->registry_writes = NULL;
     buf_fini(&r->check);
     free(r);
 }

@@ -1,9 +1,9 @@
 /* The subscribers as ess.subscribers has them. Kafka is the truth: what is written counts once it
  * was read back.
  *
- * What this ingest wrote is compared with what it was made from when it is read back (change.h).
- * Where another's record came between, ours is not taken here: whoever wrote it is told, and writes
- * what it hides in the log once more (records_restore). */
+ * What this ingest wrote is compared with what it was made from when it is read back
+ * (registry_write.h). Where another's record came between, ours is not taken here: whoever wrote it
+ * is told, and writes what it hides in the log once more (registry_writer_restore). */
 #ifndef ESS_INGEST_REGISTRY_H
 #define ESS_INGEST_REGISTRY_H
 

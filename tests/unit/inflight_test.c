@@ -43,15 +43,15 @@ static void test_a_record_is_found_by_its_id_until_it_is_settled(void **state) {
 
 /* --- waits */
 
-struct waiter {
+struct parked_reader {
     struct inflight_wait wait;
     int called;
-    struct waiter *leaves;            /* takes this one away when it is called */
+    struct parked_reader *leaves;     /* takes this one away when it is called */
     struct inflight_record *waits_on; /* waits for this one next */
 };
 
 static void on_settled(void *arg) {
-    struct waiter *w = arg;
+    struct parked_reader *w = arg;
     w->called++;
     if (w->leaves)
         inflight_leave(&w->leaves->wait);
@@ -59,15 +59,15 @@ static void on_settled(void *arg) {
         inflight_wait(w->waits_on, &w->wait);
 }
 
-static void begin_wait(struct waiter *w, struct inflight_record *r) {
-    *w = (struct waiter){.wait = {.settled = on_settled, .arg = w}};
+static void begin_wait(struct parked_reader *w, struct inflight_record *r) {
+    *w = (struct parked_reader){.wait = {.settled = on_settled, .arg = w}};
     inflight_wait(r, &w->wait);
 }
 
 static void test_all_who_wait_are_told_once(void **state) {
     struct inflight f = {0};
     struct inflight_record r;
-    struct waiter w[3];
+    struct parked_reader w[3];
     (void)state;
     add(&f, &r, 1, 0);
     for (int i = 0; i < 3; i++)
@@ -86,7 +86,7 @@ static void test_all_who_wait_are_told_once(void **state) {
 static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
     struct inflight f = {0};
     struct inflight_record r, second;
-    struct waiter w[3];
+    struct parked_reader w[3];
     (void)state;
     add(&f, &r, 1, 0);
     add(&f, &second, 2, 0);

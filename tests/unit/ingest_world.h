@@ -18,9 +18,9 @@
 #include "common/kafka/table.h"
 #include "ingest/folder/folder.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
-#include "ingest/registry/places.h"
+#include "ingest/registry/positions.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
 
 #define BORN_A "0190b6a0-0000-4000-8000-00000000000a"
 #define BORN_B "0190b6a0-0000-4000-8000-00000000000b"
@@ -180,7 +180,7 @@ static inline int world_records(const char *id, const char *kind) {
 
 struct offsets_question {
     struct offsets_question *prev, *next;
-    int64_t at[PLACES_MAX];
+    int64_t at[POSITIONS_MAX];
     size_t count;
     void (*answered)(void *arg, const struct offsets_answer *answer, const struct error *err);
     void *arg;
@@ -326,7 +326,7 @@ static inline int world_open(void **state) {
     world.ingest.keyring = keyring_load(path, NULL, &err);
     assert_non_null(world.ingest.keyring);
     unlink(path);
-    world.ingest.places = places_new(&world.ingest);
+    world.ingest.positions = positions_new(&world.ingest);
     world.ingest.registry = registry_new(&world.ingest, ignore_loaded, &err);
     return 0;
 }
@@ -347,7 +347,7 @@ static inline int world_close(void **state) {
     while (world.sent)
         world_report(PRODUCER_UNRESOLVED, false);
     free_loop(state);
-    places_free(world.ingest.places);
+    positions_free(world.ingest.positions);
     keyring_free(world.ingest.keyring);
     world_free_records(&world.log);
     rmdir(world.folder);

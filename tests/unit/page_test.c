@@ -118,7 +118,7 @@ static void test_a_poll_waits_for_a_first_event(void **state) {
     (void)state;
     publish(2, 1);
     client_begin(&c, "GET", "/poll", NULL); /* from the end */
-    await_pulls(1);
+    await_readers(1);
     world_pass(29000);
     assert_false(client_has_ended(&c));
     publish(1, 1);
@@ -133,7 +133,7 @@ static void test_a_poll_for_which_nothing_comes_is_empty_after_its_wait_and_move
     (void)state;
     publish(2, 1);
     client_begin(&c, "GET", "/poll?topics=plan.*&cursor=1&wait=20", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(10000);
     publish(3, 1); /* not what it wants */
     world_pass(9900);
@@ -156,7 +156,7 @@ static void test_a_log_that_does_not_come_at_all_is_503_after_10_s(void **state)
     publish(5, 1);
     fake_feed.absent_from = 1;
     client_begin(&c, "GET", "/replay", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(9800);
     assert_false(client_has_ended(&c));
     world_pass(300);
@@ -170,7 +170,7 @@ static void test_a_log_that_stops_coming_makes_a_short_page(void **state) {
     publish(5, 1);
     fake_feed.absent_from = 3;
     client_begin(&c, "GET", "/replay", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(10100);
     const char *page = client_answer(&c);
     assert_answer(page, 200, "],\"cursor\":2,\"more\":true}\n");
@@ -184,7 +184,7 @@ static void test_a_search_that_takes_long_says_how_far_it_came(void **state) {
     publish(5, 1);
     fake_feed.absent_from = 4;
     client_begin(&c, "GET", "/replay?topics=plan.*", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(10100);
     assert_answer(client_answer(&c), 200, "{\"events\":[],\"cursor\":3,\"more\":true}\n");
     client_end(&c);
@@ -213,7 +213,7 @@ static void test_a_poll_beyond_the_end_names_cursor(void **state) {
     struct client c;
     (void)state;
     client_begin(&c, "GET", "/poll?cursor=9", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(1100);
     const char *answer = client_answer(&c);
     assert_answer(answer, 400, "\"field\":\"cursor\"");

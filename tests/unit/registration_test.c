@@ -2,8 +2,8 @@
  * force leaves nothing behind. */
 #include "ingest_world.h"
 
-#include "ingest/registry/claims.h"
 #include "ingest/registry/registration.h"
+#include "ingest/registry/reservations.h"
 
 struct told {
     int count;
@@ -68,7 +68,7 @@ static void test_an_id_in_force_is_taken(void **state) {
     assert_int_equal(claims_left(), 0);
 }
 
-static void test_a_claim_that_comes_second_loses(void **state) {
+static void test_a_reservation_that_comes_second_loses(void **state) {
     struct told told;
     (void)state;
     world.held = true;
@@ -94,7 +94,7 @@ static void test_of_two_at_once_in_one_ingest_one_gets_the_id(void **state) {
     assert_int_equal(claims_left(), 0);
 }
 
-static void test_one_whose_claim_is_lost_has_failed(void **state) {
+static void test_one_whose_reservation_is_lost_has_failed(void **state) {
     struct told told;
     (void)state;
     world.held = true;
@@ -106,12 +106,13 @@ static void test_one_whose_claim_is_lost_has_failed(void **state) {
     assert_null(world.sent);
 }
 
-static void test_one_whose_claim_is_slow_gives_up_and_takes_the_claim_back(void **state) {
+static void test_one_whose_reservation_is_slow_gives_up_and_takes_the_reservation_back(
+    void **state) {
     struct told told;
     (void)state;
     world.held = true;
     begin(&told);
-    world_pass(CLAIMS_USE_MS + 100);
+    world_pass(RESERVATIONS_USE_MS + 100);
     assert_int_equal(told.outcome, REGISTRATION_FAILED);
     world.held = false;
     world_settle();
@@ -152,7 +153,7 @@ static void test_one_whose_client_has_gone_is_undone(void **state) {
     assert_null(world_value("a", ""));
 }
 
-static void test_one_whose_client_has_gone_before_its_claim_writes_no_spec(void **state) {
+static void test_one_whose_client_has_gone_before_its_reservation_writes_no_spec(void **state) {
     struct told told;
     (void)state;
     registration_disown(begin(&told));
@@ -206,7 +207,7 @@ static void test_when_the_log_is_read_anew_it_has_failed(void **state) {
     (void)state;
     world.held = true;
     begin(&told);
-    changes_end(world.ingest.changes);
+    registry_writes_end(world.ingest.registry_writes);
     assert_int_equal(told.outcome, REGISTRATION_FAILED);
 }
 
@@ -214,13 +215,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         world_test(test_a_registration_comes_into_force_keys_before_spec),
         world_test(test_an_id_in_force_is_taken),
-        world_test(test_a_claim_that_comes_second_loses),
+        world_test(test_a_reservation_that_comes_second_loses),
         world_test(test_of_two_at_once_in_one_ingest_one_gets_the_id),
-        world_test(test_one_whose_claim_is_lost_has_failed),
-        world_test(test_one_whose_claim_is_slow_gives_up_and_takes_the_claim_back),
+        world_test(test_one_whose_reservation_is_lost_has_failed),
+        world_test(test_one_whose_reservation_is_slow_gives_up_and_takes_the_reservation_back),
         world_test(test_one_that_is_late_is_undone_when_it_comes_into_force),
         world_test(test_one_whose_client_has_gone_is_undone),
-        world_test(test_one_whose_client_has_gone_before_its_claim_writes_no_spec),
+        world_test(test_one_whose_client_has_gone_before_its_reservation_writes_no_spec),
         world_test(test_one_whose_keys_are_lost_leaves_no_spec),
         world_test(test_one_whose_spec_was_deleted_at_once_says_so),
         world_test(test_a_subscriber_whose_file_is_gone_is_replaced_with_nothing_left_of_it),

@@ -12,7 +12,7 @@
 #include "common/access/access_token.h"
 #include "ingest/access/auth.h"
 #include "ingest/access/token_reads.h"
-#include "ingest/read/pull.h"
+#include "ingest/read/http_reader.h"
 
 /* One request on a connection of its own. */
 struct client {
@@ -49,22 +49,22 @@ static inline void web_open(const struct http_route *routes, size_t count, const
     assert_int_equal(auth_open(&world.ingest, &err), 0);
     world.ingest.http = http_server_new(loop, &options, &err);
     assert_non_null(world.ingest.http);
-    world.ingest.pulls = pulls_new();
+    world.ingest.http_readers = http_readers_new();
     world.ingest.token_reads = token_reads_new(world.ingest.settings.ingest.max_reads_per_token);
-    world.ingest.waiters = waiters_new(loop);
+    world.ingest.parked_readers = parked_readers_new(loop);
     world.ingest.folder = folder_new(&world.ingest); /* of no directories: it is ready */
 }
 
 /* Ends the requests that are still under way. */
 static inline void web_close(void) {
-    pulls_end(world.ingest.pulls);
-    assert_int_equal(pulls_count(world.ingest.pulls), 0);
+    http_readers_end(world.ingest.http_readers);
+    assert_int_equal(http_readers_count(world.ingest.http_readers), 0);
     folder_free(world.ingest.folder);
     world.ingest.folder = NULL;
     http_server_free(world.ingest.http);
-    waiters_free(world.ingest.waiters);
+    parked_readers_free(world.ingest.parked_readers);
     token_reads_free(world.ingest.token_reads);
-    pulls_free(world.ingest.pulls);
+    http_readers_free(world.ingest.http_readers);
     auth_close(&world.ingest);
     if (*world.ingest.settings.auth_file)
         unlink(world.ingest.settings.auth_file);
@@ -138,16 +138,16 @@ static inline const char *get(const char *target) { return ask_as(NULL, "GET", t
     } while (0)
 
 /* Some requests are under way. */
-static inline bool pulls_are(void *arg) {
-    return pulls_count(world.ingest.pulls) == *(size_t *)arg;
+static inline bool readers_are(void *arg) {
+    return http_readers_count(world.ingest.http_readers) == *(size_t *)arg;
 }
-static inline void await_pulls(size_t count) { world_until(pulls_are, &count); }
+static inline void await_readers(size_t count) { world_until(readers_are, &count); }
 
 /* The log's tail brings another event. */
 static inline int64_t append_event(const char *topic, size_t bytes) {
     const struct feed_event event = {.cursor = fake_event(topic, bytes), .topic = span_of(topic)};
-    waiters_appended(world.ingest.waiters, &event);
-    pulls_advanced(&world.ingest);
+    parked_readers_appended(world.ingest.parked_readers, &event);
+    http_readers_advanced(&world.ingest);
     return event.cursor;
 }
 

@@ -5,76 +5,76 @@
 /* A kind that puts one event a line, and answers at the log's end; with `follow` it waits there for
  * one more. */
 struct lines {
-    struct pull pull;
+    struct http_reader reader;
     struct buf body;
     bool follows;
 };
 
-static void lines_free(struct pull *pull) {
-    struct lines *l = (struct lines *)pull;
-    pull_fini(pull);
+static void lines_free(struct http_reader *reader) {
+    struct lines *l = (struct lines *)reader;
+    http_reader_fini(reader);
     buf_fini(&l->body);
     free(l);
 }
 
-static void lines_abandon(struct pull *pull) {
-    pull_unavailable(pull);
-    lines_free(pull);
+static void lines_abandon(struct http_reader *reader) {
+    http_reader_unavailable(reader);
+    lines_free(reader);
 }
 
-static void lines_lapse(struct pull *pull) {
-    authenticator_lapsed(pull->request);
-    lines_free(pull);
+static void lines_lapse(struct http_reader *reader) {
+    authenticator_lapsed(reader->request);
+    lines_free(reader);
 }
 
-static void lines_go(struct pull *pull) {
-    struct lines *l = (struct lines *)pull;
+static void lines_go(struct http_reader *reader) {
+    struct lines *l = (struct lines *)reader;
     struct feed_event event;
-    enum pull_result result;
-    if (pull_lapsed(pull))
+    enum http_reader_result result;
+    if (http_reader_lapsed(reader))
         return;
-    while ((result = pull_next(pull, &event)) == PULL_EVENT) {
-        pull_put(pull, &event, &l->body);
+    while ((result = http_reader_next(reader, &event)) == HTTP_READER_EVENT) {
+        http_reader_put(reader, &event, &l->body);
         buf_puts(&l->body, "\n");
     }
-    if (result == PULL_NEWER) {
-        lines_abandon(pull);
-    } else if (result == PULL_END && l->follows) {
+    if (result == HTTP_READER_NEWER) {
+        lines_abandon(reader);
+    } else if (result == HTTP_READER_END && l->follows) {
         l->follows = false;
-        pull->ask_ms = 0;
-        pull_wait(pull);
-    } else if (result == PULL_END) {
-        buf_printf(&l->body, "reached %d\n", (int)pull_reached(pull));
-        http_answer(pull->request, 200, "text/plain", &l->body);
-        lines_free(pull);
+        reader->ask_ms = 0;
+        http_reader_park(reader);
+    } else if (result == HTTP_READER_END) {
+        buf_printf(&l->body, "reached %d\n", (int)http_reader_reached(reader));
+        http_answer(reader->request, 200, "text/plain", &l->body);
+        lines_free(reader);
     }
 }
 
 static void handle(void *arg, struct http_request *request) {
-    static const struct pull_kind kind = {"since_cursor", lines_go, lines_abandon, lines_lapse,
-                                          lines_free};
+    static const struct http_reader_kind kind = {"since_cursor", lines_go, lines_abandon,
+                                                 lines_lapse, lines_free};
     struct error err;
     struct lines *l = mem_zero(sizeof *l);
-    pull_init(&l->pull, &kind, arg, request);
+    http_reader_init(&l->reader, &kind, arg, request);
     l->follows = http_request_query(request, "follow");
     http_request_watch(request);
-    if (pull_range(&l->pull, &err) == 0 && pull_topics(&l->pull, &err) == 0) {
-        pull_begin(&l->pull);
+    if (http_reader_range(&l->reader, &err) == 0 && http_reader_topics(&l->reader, &err) == 0) {
+        http_reader_begin(&l->reader);
         return;
     }
-    pull_refuse(&l->pull, &err);
-    lines_free(&l->pull);
+    http_reader_refuse(&l->reader, &err);
+    lines_free(&l->reader);
 }
 
 static const struct http_route routes[] = {{"GET", "/read", handle, false, AUTH_READ}};
 
-static int open_pulls(void **state) {
+static int open_readers(void **state) {
     world_open(state);
     web_open(routes, 1, NULL);
     return 0;
 }
 
-static int close_pulls(void **state) {
+static int close_readers(void **state) {
     web_close();
     return world_close(state);
 }
@@ -133,7 +133,7 @@ static void test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for(void *
     fake_event("drug.copay", 1); /* 4 */
     fake_feed.absent_from = 4;
     client_begin(&c, "GET", "/read?since_cursor=1&topics=drug.*", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_settle();
     assert_false(client_has_ended(&c));
     fake_feed_bring();
@@ -146,7 +146,7 @@ static void test_a_gap_that_comes_while_it_waits_at_the_end_is_told_of(void **st
     (void)state;
     fake_event("drug.copay", 1);
     client_begin(&c, "GET", "/read?since_cursor=0&follow=1&topics=drug.*", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_settle();
     append_event("plan.copay", 1);
     fake_hole();
@@ -160,7 +160,7 @@ static void test_while_it_waits_at_the_end_what_it_does_not_want_counts_as_reach
     (void)state;
     fake_event("drug.copay", 1);
     client_begin(&c, "GET", "/read?since_cursor=1&follow=1&topics=drug.*", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_settle();
     append_event("plan.copay", 1);
     world_settle();
@@ -190,7 +190,7 @@ static void test_a_cursor_that_another_ingest_gave_a_moment_ago_is_waited_for(vo
     (void)state;
     fake_event("drug.copay", 1);
     client_begin(&c, "GET", "/read?since_cursor=2", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(900);
     append_event("drug.copay", 1); /* 2 */
     assert_answer(client_answer(&c), 200, "reached 2");
@@ -202,7 +202,7 @@ static void test_a_cursor_beyond_the_end_is_refused_after_a_second(void **state)
     (void)state;
     fake_event("drug.copay", 1);
     client_begin(&c, "GET", "/read?since_cursor=2", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(900);
     assert_false(client_has_ended(&c));
     world_pass(200);
@@ -218,7 +218,7 @@ static void test_a_tail_that_stays_behind_its_own_publishes_is_503(void **state)
     fake_event("drug.copay", 1);
     world.ingest.acknowledged = 2; /* published here, and not read yet */
     client_begin(&c, "GET", "/read?since_cursor=1", NULL);
-    await_pulls(1);
+    await_readers(1);
     world_pass(1100);
     assert_answer(client_answer(&c), 503, "the log cannot be read at present");
     client_end(&c);
@@ -261,9 +261,9 @@ static void test_one_whose_client_goes_away_is_gone(void **state) {
     (void)state;
     fake_event("drug.copay", 1);
     client_begin(&c, "GET", "/read?since_cursor=1&follow=1", NULL);
-    await_pulls(1);
+    await_readers(1);
     client_end(&c);
-    await_pulls(0);
+    await_readers(0);
     append_event("drug.copay", 1); /* wakes nobody */
     world_settle();
 }
@@ -274,33 +274,33 @@ static void test_when_the_log_is_read_anew_all_are_told_to_come_again(void **sta
     fake_event("drug.copay", 1);
     client_begin(&waiting, "GET", "/read?since_cursor=1&follow=1", NULL);
     client_begin(&early, "GET", "/read?since_cursor=2", NULL);
-    await_pulls(2);
-    pulls_end(world.ingest.pulls);
+    await_readers(2);
+    http_readers_end(world.ingest.http_readers);
     assert_answer(client_answer(&waiting), 503, "Retry-After: 1");
     assert_answer(client_answer(&early), 503, "Retry-After: 1");
     client_end(&waiting);
     client_end(&early);
 }
 
-#define pull_test(f) cmocka_unit_test_setup_teardown(f, open_pulls, close_pulls)
+#define http_reader_test(f) cmocka_unit_test_setup_teardown(f, open_readers, close_readers)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        pull_test(test_each_events_prev_cursor_is_the_one_it_got_before),
-        pull_test(test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true),
-        pull_test(test_a_gap_among_events_that_it_does_not_want_is_told_of_too),
-        pull_test(test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for),
-        pull_test(test_a_gap_that_comes_while_it_waits_at_the_end_is_told_of),
-        pull_test(test_while_it_waits_at_the_end_what_it_does_not_want_counts_as_reached),
-        pull_test(test_until_cursor_is_inclusive_and_bounds_what_is_reached),
-        pull_test(test_a_cursor_that_another_ingest_gave_a_moment_ago_is_waited_for),
-        pull_test(test_a_cursor_beyond_the_end_is_refused_after_a_second),
-        pull_test(test_a_tail_that_stays_behind_its_own_publishes_is_503),
-        pull_test(test_while_the_log_is_not_sure_nothing_is_read),
-        pull_test(test_an_event_of_a_later_version_is_not_passed),
-        pull_test(test_bad_parameters_are_named),
-        pull_test(test_one_whose_client_goes_away_is_gone),
-        pull_test(test_when_the_log_is_read_anew_all_are_told_to_come_again),
+        http_reader_test(test_each_events_prev_cursor_is_the_one_it_got_before),
+        http_reader_test(test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true),
+        http_reader_test(test_a_gap_among_events_that_it_does_not_want_is_told_of_too),
+        http_reader_test(test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for),
+        http_reader_test(test_a_gap_that_comes_while_it_waits_at_the_end_is_told_of),
+        http_reader_test(test_while_it_waits_at_the_end_what_it_does_not_want_counts_as_reached),
+        http_reader_test(test_until_cursor_is_inclusive_and_bounds_what_is_reached),
+        http_reader_test(test_a_cursor_that_another_ingest_gave_a_moment_ago_is_waited_for),
+        http_reader_test(test_a_cursor_beyond_the_end_is_refused_after_a_second),
+        http_reader_test(test_a_tail_that_stays_behind_its_own_publishes_is_503),
+        http_reader_test(test_while_the_log_is_not_sure_nothing_is_read),
+        http_reader_test(test_an_event_of_a_later_version_is_not_passed),
+        http_reader_test(test_bad_parameters_are_named),
+        http_reader_test(test_one_whose_client_goes_away_is_gone),
+        http_reader_test(test_when_the_log_is_read_anew_all_are_told_to_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

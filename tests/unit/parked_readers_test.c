@@ -2,30 +2,30 @@
 #include "loop_fixture.h"
 
 #include "common/model/subscription.h"
-#include "ingest/read/waiters.h"
+#include "ingest/read/parked_readers.h"
 
-static struct waiters *waiters;
+static struct parked_readers *parked_readers;
 
-static int make_waiters(void **state) {
+static int make_parked_readers(void **state) {
     make_loop(state);
-    waiters = waiters_new(loop);
+    parked_readers = parked_readers_new(loop);
     return 0;
 }
 
-static int free_waiters(void **state) {
-    waiters_free(waiters);
+static int free_parked_readers(void **state) {
+    parked_readers_free(parked_readers);
     return free_loop(state);
 }
 
 struct reader {
-    struct waiter waiter;
+    struct parked_reader reader;
     struct subscription wants;
     int64_t woken_at; /* -1: not woken */
     struct reader *removes;
 };
 
 static void reader_remove(struct reader *r) {
-    waiters_remove(waiters, &r->waiter, &r->wants);
+    parked_readers_remove(parked_readers, &r->reader, &r->wants);
     subscription_fini(&r->wants);
 }
 
@@ -41,14 +41,14 @@ static void reader_on_wake(void *arg, int64_t cursor) {
 static void reader_add(struct reader *r, const char *pattern) {
     *r = (struct reader){.woken_at = -1};
     subscription_add(&r->wants, pattern);
-    r->waiter = (struct waiter){.wake = reader_on_wake, .arg = r};
-    waiters_add(waiters, &r->waiter, &r->wants);
-    waiters_wait(&r->waiter);
+    r->reader = (struct parked_reader){.wake = reader_on_wake, .arg = r};
+    parked_readers_add(parked_readers, &r->reader, &r->wants);
+    parked_readers_park(&r->reader);
 }
 
 static void append(int64_t cursor, const char *topic) {
     const struct feed_event event = {.cursor = cursor, .topic = span_of(topic)};
-    waiters_appended(waiters, &event);
+    parked_readers_appended(parked_readers, &event);
 }
 
 static void test_an_event_wakes_those_who_want_it(void **state) {
@@ -63,7 +63,7 @@ static void test_an_event_wakes_those_who_want_it(void **state) {
     assert_int_equal(drugs.woken_at, 7);
     assert_int_equal(everything.woken_at, 7);
     assert_int_equal(others.woken_at, -1);
-    assert_true(others.waiter.waiting);
+    assert_true(others.reader.parked);
     reader_remove(&drugs);
     reader_remove(&others);
     reader_remove(&everything);
@@ -91,7 +91,7 @@ static void test_who_does_not_wait_is_not_woken(void **state) {
     append(8, "drug.copay"); /* it reads on, and comes to this by itself */
     turn_once();
     assert_int_equal(r.woken_at, -1);
-    waiters_wait(&r.waiter);
+    parked_readers_park(&r.reader);
     append(9, "drug.copay");
     turn_once();
     assert_int_equal(r.woken_at, 9);
@@ -158,17 +158,18 @@ static void test_of_thousands_each_turn_wakes_a_few_in_order(void **state) {
     free(readers);
 }
 
-#define waiters_test(f) cmocka_unit_test_setup_teardown(f, make_waiters, free_waiters)
+#define parked_readers_test(f)                                                                     \
+    cmocka_unit_test_setup_teardown(f, make_parked_readers, free_parked_readers)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        waiters_test(test_an_event_wakes_those_who_want_it),
-        waiters_test(test_the_first_event_is_the_one_it_is_woken_for),
-        waiters_test(test_who_does_not_wait_is_not_woken),
-        waiters_test(test_one_who_is_removed_by_another_that_wakes_is_not_woken),
-        waiters_test(test_one_who_removes_itself_leaves_the_others),
-        waiters_test(test_one_removed_before_its_turn_is_not_woken),
-        waiters_test(test_of_thousands_each_turn_wakes_a_few_in_order),
+        parked_readers_test(test_an_event_wakes_those_who_want_it),
+        parked_readers_test(test_the_first_event_is_the_one_it_is_woken_for),
+        parked_readers_test(test_who_does_not_wait_is_not_woken),
+        parked_readers_test(test_one_who_is_removed_by_another_that_wakes_is_not_woken),
+        parked_readers_test(test_one_who_removes_itself_leaves_the_others),
+        parked_readers_test(test_one_removed_before_its_turn_is_not_woken),
+        parked_readers_test(test_of_thousands_each_turn_wakes_a_few_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* One who reads the log by HTTP; see pull.h. It reads through the feed reader and never holds up
- * the loop. */
-#include "ingest/read/pull.h"
+/* One who reads the log by HTTP; see http_reader.h. It reads through the feed reader and never
+ * holds up the loop. */
+#include "ingest/read/http_reader.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,69 +15,69 @@
 
 enum { APPEAR_MS = 1000, ASK_AGAIN_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S = 1 };
 
-struct pulls {
-    struct pull *all;
-    struct pull *appearing; /* those whose beginning the tail has not reached yet */
+struct http_readers {
+    struct http_reader *all;
+    struct http_reader *appearing; /* those whose beginning the tail has not reached yet */
 };
 
 /* --- life */
 
-static void pull_go(void *arg) {
-    struct pull *p = arg;
+static void http_reader_go(void *arg) {
+    struct http_reader *p = arg;
     p->kind->go(p);
 }
 
-static void pull_on_wake(void *arg, int64_t cursor) {
-    struct pull *p = arg;
+static void http_reader_on_wake(void *arg, int64_t cursor) {
+    struct http_reader *p = arg;
     p->compacted |= feed_hole_above(p->ingest->feed, p->position);
     p->position = cursor - 1;
     p->kind->go(p);
 }
 
-static void pull_on_gone(void *arg) {
-    struct pull *p = arg;
+static void http_reader_on_gone(void *arg) {
+    struct http_reader *p = arg;
     p->kind->free(p);
 }
 
-static void pull_on_not_appeared(void *arg);
+static void http_reader_on_not_appeared(void *arg);
 
-void pull_init(struct pull *p, const struct pull_kind *kind, struct ingest *ingest,
-               struct http_request *request) {
-    *p = (struct pull){.kind = kind,
-                       .ingest = ingest,
-                       .request = request,
-                       .cursor_name = kind->cursor_name,
-                       .until = INT64_MAX,
-                       .limit = INT64_MAX};
-    p->waiter = (struct waiter){.wake = pull_on_wake, .arg = p};
-    feed_reader_init(&p->reader, &p->subscription, pull_go, p);
-    loop_timer_init(&p->turn, pull_go, p);
-    loop_timer_init(&p->appear, pull_on_not_appeared, p);
-    DL_APPEND(ingest->pulls->all, p);
+void http_reader_init(struct http_reader *p, const struct http_reader_kind *kind,
+                      struct ingest *ingest, struct http_request *request) {
+    *p = (struct http_reader){.kind = kind,
+                              .ingest = ingest,
+                              .request = request,
+                              .cursor_name = kind->cursor_name,
+                              .until = INT64_MAX,
+                              .limit = INT64_MAX};
+    p->at_end = (struct parked_reader){.wake = http_reader_on_wake, .arg = p};
+    feed_reader_init(&p->log_reader, &p->subscription, http_reader_go, p);
+    loop_timer_init(&p->turn, http_reader_go, p);
+    loop_timer_init(&p->appear, http_reader_on_not_appeared, p);
+    DL_APPEND(ingest->http_readers->all, p);
 }
 
-static void pull_stop_appearing(struct pull *p) {
+static void http_reader_stop_appearing(struct http_reader *p) {
     if (p->appear.slot == 0)
         return;
-    DL_DELETE2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
+    DL_DELETE2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
     loop_timer_clear(p->ingest->loop, &p->appear);
 }
 
-void pull_fini(struct pull *p) {
-    DL_DELETE(p->ingest->pulls->all, p);
-    pull_stop_appearing(p);
+void http_reader_fini(struct http_reader *p) {
+    DL_DELETE(p->ingest->http_readers->all, p);
+    http_reader_stop_appearing(p);
     loop_timer_clear(p->ingest->loop, &p->turn);
-    feed_reader_fini(&p->reader);
+    feed_reader_fini(&p->log_reader);
     if (p->indexed)
-        waiters_remove(p->ingest->waiters, &p->waiter, &p->subscription);
+        parked_readers_remove(p->ingest->parked_readers, &p->at_end, &p->subscription);
     token_reads_end(p->ingest->token_reads, p->token_reads);
     subscription_fini(&p->subscription);
 }
 
 /* --- parameters */
 
-int pull_whole_number(const char *text, const char *name, int64_t min, int64_t max, int64_t *value,
-                      struct error *err) {
+int http_reader_whole_number(const char *text, const char *name, int64_t min, int64_t max,
+                             int64_t *value, struct error *err) {
     int64_t n = number_parse(span_of(text));
     if (n < min || n > max)
         return error_set_field(err, name,
@@ -89,22 +89,22 @@ int pull_whole_number(const char *text, const char *name, int64_t min, int64_t m
     return 0;
 }
 
-int pull_number(const struct http_request *request, const char *name, int64_t min, int64_t max,
-                int64_t *value, struct error *err) {
+int http_reader_number(const struct http_request *request, const char *name, int64_t min,
+                       int64_t max, int64_t *value, struct error *err) {
     const char *text = http_request_query(request, name);
-    return text ? pull_whole_number(text, name, min, max, value, err) : 0;
+    return text ? http_reader_whole_number(text, name, min, max, value, err) : 0;
 }
 
-int pull_range(struct pull *p, struct error *err) {
-    if (pull_number(p->request, "since_cursor", 0, INT64_MAX, &p->position, err) ||
-        pull_number(p->request, "until_cursor", 0, INT64_MAX, &p->until, err))
+int http_reader_range(struct http_reader *p, struct error *err) {
+    if (http_reader_number(p->request, "since_cursor", 0, INT64_MAX, &p->position, err) ||
+        http_reader_number(p->request, "until_cursor", 0, INT64_MAX, &p->until, err))
         return -1;
     return p->until < p->position
                ? error_set_field(err, "until_cursor", "must not be below since_cursor")
                : 0;
 }
 
-static int pull_add_pattern(struct pull *p, const char *pattern, struct error *err) {
+static int http_reader_add_pattern(struct http_reader *p, const char *pattern, struct error *err) {
     struct error reason;
     if (p->subscription.patterns_count == PATTERNS_MAX)
         return error_set_field(err, "topics", "at most %d patterns", PATTERNS_MAX);
@@ -114,25 +114,25 @@ static int pull_add_pattern(struct pull *p, const char *pattern, struct error *e
     return 0;
 }
 
-int pull_topics(struct pull *p, struct error *err) {
+int http_reader_topics(struct http_reader *p, struct error *err) {
     const char *text = http_request_query(p->request, "topics");
     int result = 0;
     if (!text || !*text)
         return 0;
     char *copy = mem_copy_string(text, strlen(text)), *rest = copy;
     for (char *pattern; result == 0 && (pattern = strsep(&rest, ","));)
-        result = pull_add_pattern(p, pattern, err);
+        result = http_reader_add_pattern(p, pattern, err);
     free(copy);
     return result;
 }
 
 /* --- the beginning */
 
-void pull_refuse(struct pull *p, const struct error *err) {
+void http_reader_refuse(struct http_reader *p, const struct error *err) {
     http_problem(p->request, 400, err, NULL, 0);
 }
 
-void pull_unavailable(struct pull *p) {
+void http_reader_unavailable(struct http_reader *p) {
     struct error err;
     if (p->newer)
         error_set(&err,
@@ -145,15 +145,15 @@ void pull_unavailable(struct pull *p) {
 }
 
 /* The tail did not come as far as was asked for. */
-static void pull_on_not_appeared(void *arg) {
-    struct pull *p = arg;
+static void http_reader_on_not_appeared(void *arg) {
+    struct http_reader *p = arg;
     struct error err;
     int64_t end = ingest_end(p->ingest);
-    DL_DELETE2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
+    DL_DELETE2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
     if (p->position > end && ingest_ready(p->ingest)) {
         error_set_field(&err, p->cursor_name, "%" PRId64 " is beyond the end of the log, %" PRId64,
                         p->position, end);
-        pull_refuse(p, &err);
+        http_reader_refuse(p, &err);
         p->kind->free(p);
     } else {
         p->kind->abandon(p);
@@ -161,7 +161,7 @@ static void pull_on_not_appeared(void *arg) {
 }
 
 /* Whether its token may begin another read. False: answered. */
-static bool pull_count_in(struct pull *p) {
+static bool http_reader_count_in(struct http_reader *p) {
     const struct principal *principal = authenticator_principal(p->request);
     int64_t max = p->ingest->settings.ingest.max_reads_per_token;
     struct error err;
@@ -173,16 +173,16 @@ static bool pull_count_in(struct pull *p) {
 }
 
 /* What it wants is allowed, and may be begun now. False: answered. */
-static bool pull_admitted(struct pull *p) {
+static bool http_reader_admitted(struct http_reader *p) {
     struct error err;
     if (auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
-        return http_answer_has_room(p->request) && pull_count_in(p);
+        return http_answer_has_room(p->request) && http_reader_count_in(p);
     authenticator_refuse(p->request, &err);
     return false;
 }
 
-void pull_begin(struct pull *p) {
-    if (!pull_admitted(p)) {
+void http_reader_begin(struct http_reader *p) {
+    if (!http_reader_admitted(p)) {
         p->kind->free(p);
         return;
     }
@@ -197,18 +197,18 @@ void pull_begin(struct pull *p) {
         p->end = p->position;
     p->previous = p->position;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
-    http_request_on_gone(p->request, pull_on_gone, p);
+    http_request_on_gone(p->request, http_reader_on_gone, p);
     if (feed_end(p->ingest->feed) >= p->end) {
         p->kind->go(p);
         return;
     }
-    DL_APPEND2(p->ingest->pulls->appearing, p, appear_prev, appear_next);
+    DL_APPEND2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
     loop_timer_set(p->ingest->loop, &p->appear, clock_ms() + APPEAR_MS);
 }
 
 /* --- reading */
 
-bool pull_lapsed(struct pull *p) {
+bool http_reader_lapsed(struct http_reader *p) {
     if (clock_ms() < p->ask_ms)
         return false;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
@@ -220,73 +220,76 @@ bool pull_lapsed(struct pull *p) {
 
 /* An eighth of what is free: slow readers one after the other leave ever less, and never nothing.
  */
-size_t pull_piece_bytes(const struct pull *p, size_t max) {
+size_t http_reader_piece_bytes(const struct http_reader *p, size_t max) {
     size_t room = http_answer_room(p->request) / 8;
     return room < max ? room : max;
 }
 
-enum pull_result pull_next(struct pull *p, struct feed_event *event) {
+enum http_reader_result http_reader_next(struct http_reader *p, struct feed_event *event) {
     struct feed_passed passed;
-    enum feed_result result = feed_next(p->ingest->feed, &p->reader, p->position, event, &passed);
+    enum feed_result result = feed_next(p->ingest->feed, &p->log_reader, p->position, event,
+                                        &passed);
     p->compacted |= passed.compacted;
     p->position = passed.to < p->until ? passed.to : p->until;
     if (result == FEED_EVENT && event->cursor <= p->until)
-        return PULL_EVENT;
+        return HTTP_READER_EVENT;
     p->newer = result == FEED_NEWER && event->cursor <= p->until ? event->cursor : 0;
     if (p->newer)
-        return PULL_NEWER;
-    return result == FEED_LATER && p->position < p->until ? PULL_LATER : PULL_END;
+        return HTTP_READER_NEWER;
+    return result == FEED_LATER && p->position < p->until ? HTTP_READER_LATER : HTTP_READER_END;
 }
 
-void pull_put(struct pull *p, const struct feed_event *event, struct buf *out) {
+void http_reader_put(struct http_reader *p, const struct feed_event *event, struct buf *out) {
     event_splice(event->stored, event->topic.len, event->cursor, p->previous, p->compacted, out);
     p->position = p->previous = event->cursor;
     p->compacted = false;
     p->count++;
 }
 
-bool pull_has_more(const struct pull *p) {
+bool http_reader_has_more(const struct http_reader *p) {
     return p->position < p->until && p->position < feed_end(p->ingest->feed);
 }
 
-void pull_go_soon(struct pull *p) { loop_timer_set(p->ingest->loop, &p->turn, clock_ms()); }
-
-void pull_wait(struct pull *p) {
-    if (!p->indexed)
-        waiters_add(p->ingest->waiters, &p->waiter, &p->subscription);
-    p->indexed = true;
-    waiters_wait(&p->waiter);
+void http_reader_go_soon(struct http_reader *p) {
+    loop_timer_set(p->ingest->loop, &p->turn, clock_ms());
 }
 
-int64_t pull_reached(const struct pull *p) {
-    return p->waiter.waiting ? feed_end(p->ingest->feed) : p->position;
+void http_reader_park(struct http_reader *p) {
+    if (!p->indexed)
+        parked_readers_add(p->ingest->parked_readers, &p->at_end, &p->subscription);
+    p->indexed = true;
+    parked_readers_park(&p->at_end);
+}
+
+int64_t http_reader_reached(const struct http_reader *p) {
+    return p->at_end.parked ? feed_end(p->ingest->feed) : p->position;
 }
 
 /* --- all of them */
 
-struct pulls *pulls_new(void) { return mem_zero(sizeof(struct pulls)); }
+struct http_readers *http_readers_new(void) { return mem_zero(sizeof(struct http_readers)); }
 
-void pulls_free(struct pulls *pulls) { free(pulls); }
+void http_readers_free(struct http_readers *readers) { free(readers); }
 
-size_t pulls_count(const struct pulls *pulls) {
+size_t http_readers_count(const struct http_readers *readers) {
     size_t count = 0;
-    for (const struct pull *p = pulls->all; p; p = p->next)
+    for (const struct http_reader *p = readers->all; p; p = p->next)
         count++;
     return count;
 }
 
-void pulls_end(struct pulls *pulls) {
-    struct pull *p, *next;
-    DL_FOREACH_SAFE(pulls->all, p, next)
+void http_readers_end(struct http_readers *readers) {
+    struct http_reader *p, *next;
+    DL_FOREACH_SAFE(readers->all, p, next)
         p->kind->abandon(p);
 }
 
-void pulls_advanced(struct ingest *ingest) {
-    struct pull *p, *next;
-    DL_FOREACH_SAFE2(ingest->pulls->appearing, p, next, appear_next) {
+void http_readers_advanced(struct ingest *ingest) {
+    struct http_reader *p, *next;
+    DL_FOREACH_SAFE2(ingest->http_readers->appearing, p, next, appear_next) {
         if (feed_end(ingest->feed) < p->end)
             continue;
-        pull_stop_appearing(p);
-        pull_go_soon(p);
+        http_reader_stop_appearing(p);
+        http_reader_go_soon(p);
     }
 }

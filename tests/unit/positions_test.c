@@ -8,39 +8,39 @@
 
 struct told {
     int count;
-    int64_t cursors[PLACES_MAX];
+    int64_t cursors[POSITIONS_MAX];
     bool refused;
     char field[96], message[416];
 };
 
-static void on_resolved(void *arg, const struct place *places, const struct error *refused) {
+static void on_resolved(void *arg, const struct position *positions, const struct error *refused) {
     struct told *told = arg;
     told->count++;
     told->refused = refused;
     snprintf(told->field, sizeof told->field, "%s", refused ? refused->field : "");
     snprintf(told->message, sizeof told->message, "%s", refused ? refused->message : "");
-    for (int i = 0; i < PLACES_MAX && !refused; i++)
-        told->cursors[i] = places[i].value;
+    for (int i = 0; i < POSITIONS_MAX && !refused; i++)
+        told->cursors[i] = positions[i].value;
 }
 
-static void ask(struct told *told, struct place first) {
-    const struct place places[PLACES_MAX] = {first};
+static void ask(struct told *told, struct position first) {
+    const struct position positions[POSITIONS_MAX] = {first};
     *told = (struct told){0};
-    places_resolve(&world.ingest, places, 1, on_resolved, told);
+    positions_resolve(&world.ingest, positions, 1, on_resolved, told);
 }
 
-static void ask_two(struct told *told, struct place first, struct place second) {
-    const struct place places[PLACES_MAX] = {first, second};
+static void ask_two(struct told *told, struct position first, struct position second) {
+    const struct position positions[POSITIONS_MAX] = {first, second};
     *told = (struct told){0};
-    places_resolve(&world.ingest, places, 2, on_resolved, told);
+    positions_resolve(&world.ingest, positions, 2, on_resolved, told);
 }
 
-static struct place cursor(int64_t value) {
-    return (struct place){.field = "from", .value = value};
+static struct position cursor(int64_t value) {
+    return (struct position){.field = "from", .value = value};
 }
 
-static struct place at(int64_t wall_ms) {
-    return (struct place){.field = "to", .value = wall_ms, .is_time = true};
+static struct position at(int64_t wall_ms) {
+    return (struct position){.field = "to", .value = wall_ms, .is_time = true};
 }
 
 static bool is_told(void *arg) { return ((struct told *)arg)->count; }
@@ -83,7 +83,7 @@ static void test_a_cursor_beyond_the_brokers_end_is_refused(void **state) {
     assert_string_equal(told.message, "from: 13 is beyond the end of the log, 12");
 }
 
-static void test_a_time_is_the_place_before_the_first_event_from_then_on(void **state) {
+static void test_a_time_is_the_position_before_the_first_event_from_then_on(void **state) {
     struct told told;
     (void)state;
     read_to(10, 10);
@@ -106,7 +106,7 @@ static void test_the_end_is_never_below_what_was_read(void **state) {
     struct told told;
     (void)state;
     read_to(10, 10);
-    struct place end = place_end(&world.ingest, "from");
+    struct position end = position_end(&world.ingest, "from");
     world.log_end = 8; /* the answer of a broker whose clock is behind */
     ask(&told, end);
     world_until(is_told, &told);
@@ -172,37 +172,39 @@ static void test_an_answer_that_comes_too_late_finds_nobody_and_the_next_is_aske
 static void test_a_new_subscriber_begins_where_its_spec_says(void **state) {
     (void)state;
     read_to(10, 10);
-    struct place place = place_of_spec(&world.ingest, &(struct spec){.from = SPEC_FROM_END});
-    assert_true(place.is_time && place.least == 10 && place.value == clock_wall_ms() + 1);
-    place = place_of_spec(&world.ingest, &(struct spec){.from = SPEC_FROM_BEGINNING});
-    assert_true(!place.is_time && place.value == 0);
-    place = place_of_spec(&world.ingest, &(struct spec){.from = SPEC_FROM_CURSOR, .from_value = 7});
-    assert_true(!place.is_time && place.value == 7);
-    place = place_of_spec(&world.ingest,
-                          &(struct spec){.from = SPEC_FROM_TIME, .from_value = 1234});
-    assert_true(place.is_time && place.value == 1234 && place.least == 0);
+    struct position position = position_of_spec(&world.ingest,
+                                                &(struct spec){.from = SPEC_FROM_END});
+    assert_true(position.is_time && position.least == 10 && position.value == clock_wall_ms() + 1);
+    position = position_of_spec(&world.ingest, &(struct spec){.from = SPEC_FROM_BEGINNING});
+    assert_true(!position.is_time && position.value == 0);
+    position = position_of_spec(&world.ingest,
+                                &(struct spec){.from = SPEC_FROM_CURSOR, .from_value = 7});
+    assert_true(!position.is_time && position.value == 7);
+    position = position_of_spec(&world.ingest,
+                                &(struct spec){.from = SPEC_FROM_TIME, .from_value = 1234});
+    assert_true(position.is_time && position.value == 1234 && position.least == 0);
 }
 
-static int parse(const char *text, bool string, unsigned kinds, struct place *place) {
+static int parse(const char *text, bool string, unsigned kinds, struct position *position) {
     const struct json_member member = {.kind = string ? JSON_IS_STRING : JSON_IS_NUMBER,
                                        .value = span_of(text)};
     struct error err;
-    return place_parse(place, "from", &member, kinds, &err);
+    return position_parse(position, "from", &member, kinds, &err);
 }
 
-static void test_a_place_is_a_cursor_or_a_time_where_both_are_allowed(void **state) {
-    const unsigned both = PLACE_CURSOR | PLACE_TIME;
-    struct place place;
+static void test_a_position_is_a_cursor_or_a_time_where_both_are_allowed(void **state) {
+    const unsigned both = POSITION_CURSOR | POSITION_TIME;
+    struct position position;
     (void)state;
-    assert_int_equal(parse("42", false, both, &place), 0);
-    assert_true(!place.is_time && place.value == 42);
-    assert_int_equal(parse("\"1970-01-01T00:00:01Z\"", true, both, &place), 0);
-    assert_true(place.is_time && place.value == 1000);
-    assert_int_equal(parse("42", false, PLACE_TIME, &place), -1);
-    assert_int_equal(parse("\"1970-01-01T00:00:01Z\"", true, PLACE_CURSOR, &place), -1);
-    assert_int_equal(parse("-1", false, both, &place), -1);
-    assert_int_equal(parse("1.5", false, both, &place), -1);
-    assert_int_equal(parse("\"yesterday\"", true, both, &place), -1);
+    assert_int_equal(parse("42", false, both, &position), 0);
+    assert_true(!position.is_time && position.value == 42);
+    assert_int_equal(parse("\"1970-01-01T00:00:01Z\"", true, both, &position), 0);
+    assert_true(position.is_time && position.value == 1000);
+    assert_int_equal(parse("42", false, POSITION_TIME, &position), -1);
+    assert_int_equal(parse("\"1970-01-01T00:00:01Z\"", true, POSITION_CURSOR, &position), -1);
+    assert_int_equal(parse("-1", false, both, &position), -1);
+    assert_int_equal(parse("1.5", false, both, &position), -1);
+    assert_int_equal(parse("\"yesterday\"", true, both, &position), -1);
 }
 
 int main(void) {
@@ -210,7 +212,7 @@ int main(void) {
         world_test(test_a_cursor_that_was_read_is_known_at_once),
         world_test(test_a_cursor_that_only_the_broker_has_is_asked_for),
         world_test(test_a_cursor_beyond_the_brokers_end_is_refused),
-        world_test(test_a_time_is_the_place_before_the_first_event_from_then_on),
+        world_test(test_a_time_is_the_position_before_the_first_event_from_then_on),
         world_test(test_a_time_after_all_events_is_the_end),
         world_test(test_the_end_is_never_below_what_was_read),
         world_test(test_a_time_in_the_future_is_refused_beyond_what_clocks_differ),
@@ -218,7 +220,7 @@ int main(void) {
         world_test(test_a_silent_broker_is_waited_for_no_longer_than_5_s),
         world_test(test_an_answer_that_comes_too_late_finds_nobody_and_the_next_is_asked_for),
         world_test(test_a_new_subscriber_begins_where_its_spec_says),
-        world_test(test_a_place_is_a_cursor_or_a_time_where_both_are_allowed),
+        world_test(test_a_position_is_a_cursor_or_a_time_where_both_are_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,12 +2,12 @@
  * becomes of it when Kafka is slow, away, or takes a record without saying so. */
 #include "ingest_world.h"
 
-#include "ingest/registry/records.h"
+#include "ingest/registry/registry_writer.h"
 
 /* What one change was told. */
 struct told {
     int late, done;
-    enum change_fate fate;
+    enum registry_write_fate fate;
     int64_t generation;
     bool keys_overtaken, spec_overtaken;
     char reason[100];
@@ -15,7 +15,7 @@ struct told {
 
 static void on_late(void *arg) { ((struct told *)arg)->late++; }
 
-static void on_done(void *arg, const struct change_result *result) {
+static void on_done(void *arg, const struct registry_write_result *result) {
     struct told *told = arg;
     told->done++;
     told->fate = result->fate;
@@ -25,60 +25,62 @@ static void on_done(void *arg, const struct change_result *result) {
     snprintf(told->reason, sizeof told->reason, "%s", result->reason ? result->reason : "");
 }
 
-static void send_off(struct change *change, struct told *told) {
+static void send_off(struct registry_write *write, struct told *told) {
     *told = (struct told){0};
-    change_send(change, on_late, on_done, told);
+    registry_write_send(write, on_late, on_done, told);
     assert_int_equal(told->done, 0); /* never from within the call */
 }
 
-static struct change *new_change(void) { return change_new(&world.ingest, "a", "", -1); }
+static struct registry_write *new_write(void) {
+    return registry_write_new(&world.ingest, "a", "", -1);
+}
 
-static struct change *command(const char *key) {
-    struct change *change = new_change();
-    change_add(change, key, span_of("{\"v\":1}"));
-    return change;
+static struct registry_write *command(const char *key) {
+    struct registry_write *write = new_write();
+    registry_write_add(write, key, span_of("{\"v\":1}"));
+    return write;
 }
 
 /* A change of the keys of the subscriber `a`, made from what its entry has now. */
-static struct change *keys_change(const char *secret) {
+static struct registry_write *keys_change(const char *secret) {
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
-    struct change *change = change_new(&world.ingest, "a", entry->registration_id,
-                                       entry->keys_offset);
+    struct registry_write *write = registry_write_new(&world.ingest, "a", entry->registration_id,
+                                                      entry->keys_offset);
     struct subscriber_keys keys = {.secret = (char *)(uintptr_t)secret};
     memcpy(keys.registration_id, entry->registration_id, sizeof keys.registration_id);
-    records_add_keys(&world.ingest, change, "a", &keys);
-    return change;
+    registry_writer_add_keys(&world.ingest, write, "a", &keys);
+    return write;
 }
 
-static struct change *spec_change(const char *topic) {
+static struct registry_write *spec_write(const char *topic) {
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
-    struct change *change = change_new(&world.ingest, "a", entry->registration_id,
-                                       entry->keys_offset);
+    struct registry_write *write = registry_write_new(&world.ingest, "a", entry->registration_id,
+                                                      entry->keys_offset);
     struct spec spec;
     world_spec(&spec, "a", topic);
-    struct subscriber_record record = records_of(entry, &spec);
-    records_add_spec(&world.ingest, change, &record);
+    struct subscriber_record record = registry_writer_record(entry, &spec);
+    registry_writer_add_spec(&world.ingest, write, &record);
     spec_fini(&spec);
-    return change;
+    return write;
 }
 
-static void test_a_change_is_done_when_its_last_record_was_read_back(void **state) {
+static void test_a_write_is_done_when_its_last_record_was_read_back(void **state) {
     struct told told;
-    struct change *change = command("a/cmd/1");
+    struct registry_write *write = command("a/cmd/1");
     (void)state;
-    change_add(change, "a/cmd/2", span_of("{\"v\":1}"));
+    registry_write_add(write, "a/cmd/2", span_of("{\"v\":1}"));
     world.held = true;
-    send_off(change, &told);
-    assert_true(change_pending(world.ingest.changes, "a"));
-    assert_false(change_pending(world.ingest.changes, "b"));
+    send_off(write, &told);
+    assert_true(registry_write_pending(world.ingest.registry_writes, "a"));
+    assert_false(registry_write_pending(world.ingest.registry_writes, "b"));
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(told.done, 0);
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(told.done, 1);
-    assert_int_equal(told.fate, CHANGE_READ);
+    assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
     assert_int_equal(told.generation, 101);
     assert_false(told.keys_overtaken || told.spec_overtaken);
-    assert_false(change_pending(world.ingest.changes, "a"));
+    assert_false(registry_write_pending(world.ingest.registry_writes, "a"));
 }
 
 static void test_what_is_written_and_not_read_yet_is_not_done(void **state) {
@@ -90,7 +92,7 @@ static void test_what_is_written_and_not_read_yet_is_not_done(void **state) {
     assert_int_equal(told.done, 0);
     world.table_open = true;
     world_read(world.log);
-    assert_int_equal(told.fate, CHANGE_READ);
+    assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
 }
 
 static void test_a_record_that_kafka_took_without_a_report_is_found_by_reading(void **state) {
@@ -104,10 +106,10 @@ static void test_a_record_that_kafka_took_without_a_report_is_found_by_reading(v
     assert_int_equal(told.done, 0);
     world_write("a", "/cmd/1", "{\"v\":1}"); /* there it is */
     assert_int_equal(told.done, 1);
-    assert_int_equal(told.fate, CHANGE_READ);
+    assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
 }
 
-static void test_two_changes_with_the_same_bytes_need_a_record_each(void **state) {
+static void test_two_writes_with_the_same_bytes_need_a_record_each(void **state) {
     struct told first, second;
     (void)state;
     world.held = true;
@@ -125,24 +127,24 @@ static void test_what_kafka_rejects_has_failed(void **state) {
     world.held = true;
     send_off(command("a/cmd/1"), &told);
     world_report(PRODUCER_REJECTED, false);
-    assert_int_equal(told.fate, CHANGE_FAILED);
+    assert_int_equal(told.fate, REGISTRY_WRITE_FAILED);
     assert_int_equal(told.generation, -1);
     assert_string_equal(told.reason, "the broker has gone");
 }
 
-static void test_a_change_of_which_a_part_was_taken_has_failed_once_that_was_read(void **state) {
+static void test_a_write_of_which_a_part_was_taken_has_failed_once_that_was_read(void **state) {
     struct told told;
-    struct change *change = command("a/cmd/1");
+    struct registry_write *write = command("a/cmd/1");
     (void)state;
-    change_add(change, "a/cmd/2", span_of("{\"v\":1}"));
+    registry_write_add(write, "a/cmd/2", span_of("{\"v\":1}"));
     world.held = true;
-    send_off(change, &told);
+    send_off(write, &told);
     world_report(PRODUCER_UNRESOLVED, false);
     world_report(PRODUCER_REJECTED, false);
     assert_int_equal(told.done, 0); /* the first may still come */
     world_write("a", "/cmd/1", "{\"v\":1}");
     assert_int_equal(told.done, 1);
-    assert_int_equal(told.fate, CHANGE_FAILED);
+    assert_int_equal(told.fate, REGISTRY_WRITE_FAILED);
 }
 
 static void test_a_full_queue_fails_at_once_but_not_from_within_the_call(void **state) {
@@ -151,7 +153,7 @@ static void test_a_full_queue_fails_at_once_but_not_from_within_the_call(void **
     world.refuses = true;
     send_off(command("a/cmd/1"), &told);
     world_settle();
-    assert_int_equal(told.fate, CHANGE_FAILED);
+    assert_int_equal(told.fate, REGISTRY_WRITE_FAILED);
     assert_string_equal(told.reason, "the queue is full");
 }
 
@@ -168,12 +170,12 @@ static void test_a_silent_kafka_is_told_of_after_5_s_and_given_up_after_35(void 
     assert_int_equal(told.done, 0);
     world_pass(300);
     assert_int_equal(told.late, 1);
-    assert_int_equal(told.fate, CHANGE_UNKNOWN);
+    assert_int_equal(told.fate, REGISTRY_WRITE_UNKNOWN);
     world_report(PRODUCER_WRITTEN, true); /* the report that comes too late finds nobody */
     assert_int_equal(told.done, 1);
 }
 
-static void test_keys_between_a_change_and_what_it_was_made_from_are_overtaken(void **state) {
+static void test_keys_between_a_write_and_what_it_was_made_from_are_overtaken(void **state) {
     struct told told;
     (void)state;
     world_register("a", BORN_A);
@@ -181,7 +183,7 @@ static void test_keys_between_a_change_and_what_it_was_made_from_are_overtaken(v
     send_off(keys_change("ours-ours-ours-1"), &told);
     world_write_keys("a", BORN_A, "theirs-theirs-1");
     world_report(PRODUCER_WRITTEN, true);
-    assert_int_equal(told.fate, CHANGE_READ);
+    assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
     assert_true(told.keys_overtaken);
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
     assert_string_equal(registry_keys(entry)->secret, "theirs-theirs-1"); /* stays in force */
@@ -199,7 +201,7 @@ static void test_keys_made_from_the_newest_are_not_overtaken(void **state) {
                         "ours-ours-ours-1");
 }
 
-static void test_keys_of_another_registration_hide_those_a_change_was_made_from(void **state) {
+static void test_keys_of_another_registration_hide_those_a_write_was_made_from(void **state) {
     struct told told;
     (void)state;
     world_register("a", BORN_A);
@@ -217,10 +219,10 @@ static void test_a_spec_whose_subscriber_was_deleted_meets_nothing(void **state)
     (void)state;
     world_register("a", BORN_A);
     world.held = true;
-    send_off(spec_change("plan.*"), &told);
+    send_off(spec_write("plan.*"), &told);
     world_write("a", "", NULL);
     world_report(PRODUCER_WRITTEN, true);
-    assert_int_equal(told.fate, CHANGE_READ);
+    assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
     assert_true(told.spec_overtaken);
     assert_false(registry_in_force(registry_find(world.ingest.registry, "a")));
 }
@@ -230,7 +232,7 @@ static void test_a_spec_whose_id_is_anothers_by_now_is_not_taken(void **state) {
     (void)state;
     world_register("a", BORN_A);
     world.held = true;
-    send_off(spec_change("plan.*"), &told);
+    send_off(spec_write("plan.*"), &told);
     world_write("a", "", NULL);
     const struct registry_entry *other = world_register("a", BORN_B);
     world_report(PRODUCER_WRITTEN, true);
@@ -243,10 +245,10 @@ static void test_a_tombstone_does_not_delete_another_registration(void **state) 
     struct told told;
     (void)state;
     world_register("a", BORN_A);
-    struct change *change = change_new(&world.ingest, "a", BORN_A, -1);
-    records_add_tombstones(change, "a");
+    struct registry_write *write = registry_write_new(&world.ingest, "a", BORN_A, -1);
+    registry_writer_add_tombstones(write, "a");
     world.held = true;
-    send_off(change, &told);
+    send_off(write, &told);
     world_write("a", "", NULL);
     world_register("a", BORN_B);
     for (int i = 0; i < 3; i++)
@@ -261,11 +263,11 @@ static void test_with_if_match_a_spec_that_came_between_overtakes(void **state) 
     struct told expecting, careless;
     (void)state;
     const struct registry_entry *entry = world_register("a", BORN_A);
-    struct change *change = spec_change("plan.*");
-    change_expect_spec(change, entry->generation);
+    struct registry_write *write = spec_write("plan.*");
+    registry_write_expect_spec(write, entry->generation);
     world.held = true;
-    send_off(change, &expecting);
-    send_off(spec_change("claim.*"), &careless);
+    send_off(write, &expecting);
+    send_off(spec_write("claim.*"), &careless);
     world_write_spec("a", BORN_A, "api", "price.*", false);
     world_report(PRODUCER_WRITTEN, true);
     assert_true(expecting.spec_overtaken);
@@ -278,40 +280,40 @@ static void test_when_the_log_is_read_anew_all_end_as_unknown(void **state) {
     (void)state;
     world.held = true;
     send_off(command("a/cmd/1"), &first);
-    send_off(change_new(&world.ingest, "b", "", -1), &second);
-    changes_end(world.ingest.changes);
-    assert_int_equal(first.fate, CHANGE_UNKNOWN);
-    assert_int_equal(second.fate, CHANGE_UNKNOWN);
+    send_off(registry_write_new(&world.ingest, "b", "", -1), &second);
+    registry_writes_end(world.ingest.registry_writes);
+    assert_int_equal(first.fate, REGISTRY_WRITE_UNKNOWN);
+    assert_int_equal(second.fate, REGISTRY_WRITE_UNKNOWN);
     assert_string_equal(first.reason, "the log is being read anew");
 }
 
-static void test_a_change_that_is_dropped_sends_nothing(void **state) {
+static void test_a_write_that_is_dropped_sends_nothing(void **state) {
     (void)state;
-    change_drop(command("a/cmd/1"));
-    change_drop(NULL);
+    registry_write_drop(command("a/cmd/1"));
+    registry_write_drop(NULL);
     assert_null(world.sent);
-    assert_false(change_pending(world.ingest.changes, "a"));
+    assert_false(registry_write_pending(world.ingest.registry_writes, "a"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        world_test(test_a_change_is_done_when_its_last_record_was_read_back),
+        world_test(test_a_write_is_done_when_its_last_record_was_read_back),
         world_test(test_what_is_written_and_not_read_yet_is_not_done),
         world_test(test_a_record_that_kafka_took_without_a_report_is_found_by_reading),
-        world_test(test_two_changes_with_the_same_bytes_need_a_record_each),
+        world_test(test_two_writes_with_the_same_bytes_need_a_record_each),
         world_test(test_what_kafka_rejects_has_failed),
-        world_test(test_a_change_of_which_a_part_was_taken_has_failed_once_that_was_read),
+        world_test(test_a_write_of_which_a_part_was_taken_has_failed_once_that_was_read),
         world_test(test_a_full_queue_fails_at_once_but_not_from_within_the_call),
         world_test(test_a_silent_kafka_is_told_of_after_5_s_and_given_up_after_35),
-        world_test(test_keys_between_a_change_and_what_it_was_made_from_are_overtaken),
+        world_test(test_keys_between_a_write_and_what_it_was_made_from_are_overtaken),
         world_test(test_keys_made_from_the_newest_are_not_overtaken),
-        world_test(test_keys_of_another_registration_hide_those_a_change_was_made_from),
+        world_test(test_keys_of_another_registration_hide_those_a_write_was_made_from),
         world_test(test_a_spec_whose_subscriber_was_deleted_meets_nothing),
         world_test(test_a_spec_whose_id_is_anothers_by_now_is_not_taken),
         world_test(test_a_tombstone_does_not_delete_another_registration),
         world_test(test_with_if_match_a_spec_that_came_between_overtakes),
         world_test(test_when_the_log_is_read_anew_all_end_as_unknown),
-        world_test(test_a_change_that_is_dropped_sends_nothing),
+        world_test(test_a_write_that_is_dropped_sends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

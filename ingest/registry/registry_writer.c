@@ -1,5 +1,5 @@
-/* Writing about subscribers; see records.h. */
-#include "ingest/registry/records.h"
+/* Writing about subscribers; see registry_writer.h. */
+#include "ingest/registry/registry_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,39 +7,40 @@
 
 #include "common/base/log.h"
 #include "ingest/ingest.h"
-#include "ingest/registry/change.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/registry_write.h"
 
 enum { KEY_BYTES = SPEC_ID_BYTES_MAX + 8 };
 
-void records_add_spec(const struct ingest *ingest, struct change *change,
-                      const struct subscriber_record *record) {
+void registry_writer_add_spec(const struct ingest *ingest, struct registry_write *write,
+                              const struct subscriber_record *record) {
     struct buf value = {0};
     subscriber_record_to_json(record, ingest->keyring, &value);
-    change_add(change, record->spec.id, (struct span){value.data, value.len});
+    registry_write_add(write, record->spec.id, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
-void records_add_keys(const struct ingest *ingest, struct change *change, const char *id,
-                      const struct subscriber_keys *keys) {
+void registry_writer_add_keys(const struct ingest *ingest, struct registry_write *write,
+                              const char *id, const struct subscriber_keys *keys) {
     struct buf value = {0};
     char key[KEY_BYTES];
     subscriber_keys_to_json(keys, id, ingest->keyring, &value);
     snprintf(key, sizeof key, "%s/keys", id);
-    change_add(change, key, (struct span){value.data, value.len});
+    registry_write_add(write, key, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
-void records_add_tombstones(struct change *change, const char *id) {
+void registry_writer_add_tombstones(struct registry_write *write, const char *id) {
     static const char *const kinds[] = {"/want", "/keys", ""};
     char key[KEY_BYTES];
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         snprintf(key, sizeof key, "%s%s", id, kinds[i]);
-        change_add(change, key, (struct span){NULL, 0});
+        registry_write_add(write, key, (struct span){NULL, 0});
     }
 }
 
-struct subscriber_record records_of(const struct registry_entry *entry, const struct spec *spec) {
+struct subscriber_record registry_writer_record(const struct registry_entry *entry,
+                                                const struct spec *spec) {
     struct subscriber_record record = {.start = entry->start, .spec = *spec};
     memcpy(record.registration_id, entry->registration_id, sizeof record.registration_id);
     memcpy(record.by, entry->by, sizeof record.by);
@@ -49,106 +50,106 @@ struct subscriber_record records_of(const struct registry_entry *entry, const st
 
 /* --- for nobody who waits */
 
-struct errand {
+struct unawaited {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
     const char *event; /* logged when it is done; NULL: nothing */
 };
 
-static void on_done(void *arg, const struct change_result *result) {
-    struct errand *e = arg;
-    if (result->fate == CHANGE_READ && e->event)
+static void on_done(void *arg, const struct registry_write_result *result) {
+    struct unawaited *e = arg;
+    if (result->fate == REGISTRY_WRITE_DONE && e->event)
         log_info(e->event, LOG_S("subscriber", e->id), LOG_N("generation", result->generation));
-    else if (result->fate != CHANGE_READ)
+    else if (result->fate != REGISTRY_WRITE_DONE)
         log_warn("subscriber_not_written", LOG_S("subscriber", e->id),
                  LOG_S("reason", result->reason));
-    if (result->fate == CHANGE_READ && (result->keys_overtaken || result->spec_overtaken))
-        records_restore(e->ingest, e->id);
+    if (result->fate == REGISTRY_WRITE_DONE && (result->keys_overtaken || result->spec_overtaken))
+        registry_writer_restore(e->ingest, e->id);
     free(e);
 }
 
-static struct change *begin(struct ingest *ingest, const struct registry_entry *entry) {
-    return change_new(ingest, entry->id, entry->registration_id, entry->keys_offset);
+static struct registry_write *begin(struct ingest *ingest, const struct registry_entry *entry) {
+    return registry_write_new(ingest, entry->id, entry->registration_id, entry->keys_offset);
 }
 
-static void send_off(struct ingest *ingest, struct change *change, const char *id,
+static void send_off(struct ingest *ingest, struct registry_write *write, const char *id,
                      const char *event) {
-    struct errand *e = mem_zero(sizeof *e);
-    *e = (struct errand){.ingest = ingest, .event = event};
+    struct unawaited *e = mem_zero(sizeof *e);
+    *e = (struct unawaited){.ingest = ingest, .event = event};
     snprintf(e->id, sizeof e->id, "%s", id);
-    change_send(change, NULL, on_done, e);
+    registry_write_send(write, NULL, on_done, e);
 }
 
 /* The file's secret instead of the one there is; whatever else the keys hold stays. */
-static void add_secret(struct ingest *ingest, struct change *change,
+static void add_secret(struct ingest *ingest, struct registry_write *write,
                        const struct registry_entry *entry, char *secret) {
     const struct subscriber_keys *old = registry_keys(entry);
     struct subscriber_keys keys = {.secret = secret};
     memcpy(keys.registration_id, entry->registration_id, sizeof keys.registration_id);
     if (old)
         memcpy(keys.token, old->token, sizeof keys.token);
-    records_add_keys(ingest, change, entry->id, &keys);
+    registry_writer_add_keys(ingest, write, entry->id, &keys);
 }
 
-bool records_update(struct ingest *ingest, const struct registry_entry *entry,
-                    const struct spec *spec, const char *source) {
+bool registry_writer_update(struct ingest *ingest, const struct registry_entry *entry,
+                            const struct spec *spec, const char *source) {
     const struct subscriber_keys *keys = registry_keys(entry);
     bool same_keys = keys && strcmp(keys->secret, spec->secret) == 0;
     bool same_spec = !entry->removed && strcmp(entry->source, source) == 0 &&
                      spec_equal(&entry->spec, spec);
     if (same_keys && same_spec)
         return false;
-    struct change *change = begin(ingest, entry);
-    struct subscriber_record record = records_of(entry, spec);
+    struct registry_write *write = begin(ingest, entry);
+    struct subscriber_record record = registry_writer_record(entry, spec);
     snprintf(record.source, sizeof record.source, "%s", source);
     if (!same_keys)
-        add_secret(ingest, change, entry, spec->secret);
+        add_secret(ingest, write, entry, spec->secret);
     if (!same_spec)
-        records_add_spec(ingest, change, &record);
-    send_off(ingest, change, entry->id, "subscriber_written");
+        registry_writer_add_spec(ingest, write, &record);
+    send_off(ingest, write, entry->id, "subscriber_written");
     return true;
 }
 
 /* Its own spec again, with its keys when they are to be written again too. */
 static void rewrite(struct ingest *ingest, const struct registry_entry *entry, bool removed,
                     const struct subscriber_keys *keys, const char *event) {
-    struct change *change = begin(ingest, entry);
-    struct subscriber_record record = records_of(entry, &entry->spec);
+    struct registry_write *write = begin(ingest, entry);
+    struct subscriber_record record = registry_writer_record(entry, &entry->spec);
     record.removed = removed;
-    records_add_spec(ingest, change, &record);
+    registry_writer_add_spec(ingest, write, &record);
     if (keys)
-        records_add_keys(ingest, change, entry->id, keys);
-    send_off(ingest, change, entry->id, event);
+        registry_writer_add_keys(ingest, write, entry->id, keys);
+    send_off(ingest, write, entry->id, event);
 }
 
-void records_remove(struct ingest *ingest, const struct registry_entry *entry) {
+void registry_writer_remove(struct ingest *ingest, const struct registry_entry *entry) {
     rewrite(ingest, entry, true, NULL, "subscriber_removed");
 }
 
-void records_delete(struct ingest *ingest, const struct registry_entry *entry) {
-    struct change *change = begin(ingest, entry);
-    records_add_tombstones(change, entry->id);
-    send_off(ingest, change, entry->id, "subscriber_deleted");
+void registry_writer_delete(struct ingest *ingest, const struct registry_entry *entry) {
+    struct registry_write *write = begin(ingest, entry);
+    registry_writer_add_tombstones(write, entry->id);
+    send_off(ingest, write, entry->id, "subscriber_deleted");
 }
 
-void records_restore(struct ingest *ingest, const char *id) {
+void registry_writer_restore(struct ingest *ingest, const char *id) {
     const struct registry_entry *entry = registry_find(ingest->registry, id);
     if (entry && entry->known && entry->readable) {
         rewrite(ingest, entry, entry->removed, registry_keys(entry), "subscriber_restored");
     } else if (!entry || !entry->known) {
-        struct change *change = change_new(ingest, id, "", -1);
-        records_add_tombstones(change, id);
-        send_off(ingest, change, id, "subscriber_deleted");
+        struct registry_write *write = registry_write_new(ingest, id, "", -1);
+        registry_writer_add_tombstones(write, id);
+        send_off(ingest, write, id, "subscriber_deleted");
     }
 }
 
-void records_erase(struct ingest *ingest, const char *id, const char *key) {
-    struct change *change = change_new(ingest, id, "", -1);
-    change_add(change, key, (struct span){NULL, 0});
-    send_off(ingest, change, id, NULL);
+void registry_writer_erase(struct ingest *ingest, const char *id, const char *key) {
+    struct registry_write *write = registry_write_new(ingest, id, "", -1);
+    registry_write_add(write, key, (struct span){NULL, 0});
+    send_off(ingest, write, id, NULL);
 }
 
-void records_tidy(struct ingest *ingest) {
+void registry_writer_tidy(struct ingest *ingest) {
     for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next) {
         if (e->readable && e->old_key)
             rewrite(ingest, e, e->removed, registry_keys(e), "subscriber_sealed_anew");
@@ -164,7 +165,7 @@ static void on_check_reported(struct append *append, const struct producer_repor
     free(append);
 }
 
-void records_write_check(struct ingest *ingest) {
+void registry_writer_write_check(struct ingest *ingest) {
     struct error err;
     struct buf value = {0};
     struct append *append = mem_zero(sizeof *append);
