@@ -24,6 +24,12 @@ void *mem_zero(size_t bytes) {
     return p;
 }
 
+void mem_wipe_string(char *secret) {
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 char *mem_copy_string(const char *text, size_t len) {
     char *copy = mem_alloc(len + 1);
     if (len)
@@ -37,6 +43,12 @@ void buf_init(struct buf *b) { *b = (struct buf){0}; }
 void buf_fini(struct buf *b) {
     free(b->data);
     buf_init(b);
+}
+
+void buf_wipe(struct buf *b) {
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+    buf_fini(b);
 }
 
 void buf_clear(struct buf *b) {

@@ -14,6 +14,7 @@ struct buf {
 
 void buf_init(struct buf *b); /* all zero is the same */
 void buf_fini(struct buf *b);
+void buf_wipe(struct buf *b);  /* buf_fini, after its content was overwritten: it held a secret */
 void buf_clear(struct buf *b); /* keeps the memory */
 
 /* Makes room for `more` further bytes and returns where they go. Those that were written count
@@ -42,6 +43,8 @@ char *buf_detach(struct buf *b, size_t *len);
 void *mem_alloc(size_t bytes);
 void *mem_zero(size_t bytes);
 void *mem_resize(void *old, size_t bytes);
+/* Overwrites a secret, and frees it. NULL is nothing. */
+void mem_wipe_string(char *secret);
 /* Exactly `len` bytes (`text` may be NULL when there are none) with a NUL behind them. */
 char *mem_copy_string(const char *text, size_t len);
 

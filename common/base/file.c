@@ -30,19 +30,13 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err) 
     return out->len - before > max ? error_set(err, "larger than %zu bytes", max) : 0;
 }
 
-static void file_wipe(struct buf *b) {
-    if (b->data)
-        explicit_bzero(b->data, b->cap);
-    buf_fini(b);
-}
-
 static void file_watch_look(void *arg) {
     struct file_watch *w = arg;
     struct buf now = {0};
     struct error err;
     loop_timer_set(w->loop, &w->timer, clock_ms() + FILE_WATCH_MS);
     if (file_read(w->path, w->max, &now, &err)) {
-        file_wipe(&now);
+        buf_wipe(&now);
         if (strcmp(w->error.message, err.message) == 0)
             return;
         w->error = err;
@@ -51,7 +45,7 @@ static void file_watch_look(void *arg) {
     }
     bool same = !*w->error.message && span_equal((struct span){now.data, now.len},
                                                  (struct span){w->content.data, w->content.len});
-    file_wipe(&w->content);
+    buf_wipe(&w->content);
     w->content = now;
     w->error = (struct error){0};
     if (!same)
@@ -72,6 +66,6 @@ void file_watch_fini(struct file_watch *w) {
     if (!w->loop)
         return;
     loop_timer_clear(w->loop, &w->timer);
-    file_wipe(&w->content);
+    buf_wipe(&w->content);
     *w = (struct file_watch){0};
 }

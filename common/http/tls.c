@@ -79,12 +79,6 @@ static struct pair *pair_read(const struct tls *tls, const struct buf *certifica
     return NULL;
 }
 
-static void tls_wipe(struct buf *text) {
-    if (text->data)
-        explicit_bzero(text->data, text->cap);
-    buf_fini(text);
-}
-
 static int read_files(const struct tls *tls, struct buf *certificate, struct buf *key,
                       struct error *err) {
     if (file_read(tls->certificate, FILE_BYTES_MAX, certificate, err))
@@ -121,8 +115,8 @@ static void tls_on_changed(void *arg, struct span content, const struct error *u
     int result = read_files(tls, &certificate, &key, &err) || tls_use(tls, &certificate, &key, &err)
                      ? -1
                      : 0;
-    tls_wipe(&certificate);
-    tls_wipe(&key);
+    buf_wipe(&certificate);
+    buf_wipe(&key);
     if (result == 0)
         tls_forget_old(tls);
     tls->reloaded(tls->arg, result ? &err : NULL);
@@ -148,8 +142,8 @@ struct tls *tls_new(struct loop *loop, const char *certificate, const char *key,
         tls_watch(tls, loop, &tls->key_watch, key, &key_text);
         in_force = tls;
     }
-    tls_wipe(&certificate_text);
-    tls_wipe(&key_text);
+    buf_wipe(&certificate_text);
+    buf_wipe(&key_text);
     if (result == 0)
         return tls;
     free(tls);

@@ -77,8 +77,7 @@ static int apply_password(rd_kafka_conf_t *conf, const char *path, struct error 
         line[strcspn(line, "\r\n")] = 0;
         result = handle_apply(conf, "sasl.password", line, err);
     }
-    explicit_bzero(text.data, text.len);
-    buf_fini(&text);
+    buf_wipe(&text);
     return result;
 }
 

@@ -441,21 +441,15 @@ bool spec_equal(const struct spec *a, const struct spec *b) {
     return equal;
 }
 
-static void spec_wipe(char *text) {
-    if (text)
-        OPENSSL_cleanse(text, strlen(text));
-    free(text);
-}
-
 void spec_fini(struct spec *spec) {
     for (size_t i = 0; i < spec->headers_count; i++) {
         free(spec->headers[i].name);
-        spec_wipe(spec->headers[i].value);
+        mem_wipe_string(spec->headers[i].value);
     }
     subscription_fini(&spec->subscription);
     free(spec->headers);
     free(spec->url);
-    spec_wipe(spec->secret);
+    mem_wipe_string(spec->secret);
     free(spec->secret_file);
     free(spec->description);
     *spec = (struct spec){0};

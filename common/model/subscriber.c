@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <openssl/crypto.h>
 
 /* What every record of a registration begins with. */
 static void put_begin(struct buf *out, const char *registration_id) {
@@ -103,8 +102,7 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     if (r->spec.headers_count) {
         subscriber_put_headers(&r->spec, &headers);
         put_sealed(out, "headers", r->spec.id, (struct span){headers.data, headers.len}, keyring);
-        OPENSSL_cleanse(headers.data, headers.cap);
-        buf_fini(&headers);
+        buf_wipe(&headers);
     }
     json_end_object(out);
 }
@@ -119,8 +117,7 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
     if (open_sealed(object, "headers", id, keyring, &opened, old_key, err))
         return -1;
     json_object_object_add(spec, "headers", json_tokener_parse(buf_string(&opened)));
-    OPENSSL_cleanse(opened.data, opened.cap);
-    buf_fini(&opened);
+    buf_wipe(&opened);
     return 0;
 }
 
@@ -246,16 +243,10 @@ int subscriber_keys_from_json(struct subscriber_keys *keys, const char *id, stru
     return result;
 }
 
-static void subscriber_wipe(char *secret) {
-    if (secret)
-        OPENSSL_cleanse(secret, strlen(secret));
-    free(secret);
-}
-
 void subscriber_keys_fini(struct subscriber_keys *keys) {
-    subscriber_wipe(keys->secret);
+    mem_wipe_string(keys->secret);
     for (size_t i = 0; i < keys->old_count; i++)
-        subscriber_wipe(keys->old[i].secret);
+        mem_wipe_string(keys->old[i].secret);
     *keys = (struct subscriber_keys){0};
 }
 

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/container_of.h"
 #include "common/model/match.h"
 #include "common/model/pattern.h"
 
@@ -28,7 +29,7 @@ static uint64_t next_random(uint64_t *seed) {
 }
 
 static void count_call(void *arg, struct match_member *member) {
-    struct party *party = (struct party *)(void *)((char *)member - offsetof(struct party, member));
+    struct party *party = container_of(member, struct party, member);
     party->calls++;
     ++*(int *)arg;
 }
