@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/random.h"
 
 enum { REFUSED_STATUS = 1 };
 
@@ -23,12 +24,7 @@ void dispatcher_init_capacity(struct dispatcher *d) {
     fault_init(d);
 }
 
-uint64_t dispatcher_random(struct dispatcher *d) {
-    uint64_t z = d->random += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
+uint64_t dispatcher_random(struct dispatcher *d) { return random_next(&d->random); }
 
 void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason) {
     log_error(event, LOG_S("reason", reason));

@@ -19,7 +19,7 @@
 #include "dispatcher/fault.h"
 #include "dispatcher/lane/capacity.h"
 #include "dispatcher/lane/window.h"
-#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/checkpoint.h"
 
 struct authenticator;
 struct keyring;
@@ -30,7 +30,7 @@ struct log_check;
 struct subscriber;
 struct subscribers;
 struct https_client;
-struct lookout;
+struct lag_monitor;
 
 struct dispatcher {
     struct settings settings;
@@ -59,15 +59,15 @@ struct dispatcher {
     int64_t write_until_ms;        /* how long a start-over waits for its tokens to be written */
     bool starting_over;            /* neither; what is known is written down and then forgotten */
     int exit_status;
-    struct lookout *lookout; /* as long as the feed is there */
+    struct lag_monitor *lag_monitor; /* as long as the feed is there */
     struct fault fault;
     struct capacity capacity;       /* of webhooks under way */
     struct loop_timer capacity_due; /* those that wait for it are served */
     struct loop_timer liveness_due;
-    int64_t tokens_pending, dead_letters_pending; /* not yet reported by Kafka */
-    struct progress_faults progress_faults;
-    struct letters *letters; /* reads dead letters, while there are redrives */
-    uint64_t random;         /* state of the jitter's generator */
+    struct checkpoints checkpoints;
+    int64_t dead_letters_pending; /* not yet reported by Kafka */
+    struct letters *letters;      /* reads dead letters, while there are redrives */
+    uint64_t random;              /* state of the jitter's generator */
     uint64_t deliveries[VERDICTS], dead_letters[DEAD_LETTER_REASONS];
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;

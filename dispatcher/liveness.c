@@ -36,7 +36,7 @@ static bool is_at_rest(const struct sender *sender) {
         return false;
     if (lane->paused || lane->disabled)
         return true;
-    return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->job_due.slot;
+    return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->jobs.due.slot;
 }
 
 bool liveness_is_stuck(const struct sender *sender) {
@@ -47,14 +47,9 @@ static bool may_not_be(const struct sender *sender) {
     return subscriber_may_send(sender->subscriber, sender) && liveness_is_stuck(sender);
 }
 
-/* A job that has not begun is begun by a timer. */
-static bool has_lost_job(const struct subscriber *s) {
-    return s->running && s->jobs_count && !s->job_sender && !s->job_due.slot;
-}
-
 static size_t stuck_of(const struct subscriber *s) {
-    return s->running ? may_not_be(&s->live) + (s->job_sender && may_not_be(s->job_sender)) +
-                            has_lost_job(s) + commands_stuck(s)
+    return s->running ? may_not_be(&s->live) + (s->jobs.sender && may_not_be(s->jobs.sender)) +
+                            jobs_stuck(&s->jobs) + commands_stuck(&s->commands)
                       : 0;
 }
 
@@ -66,10 +61,11 @@ size_t liveness_stuck(const struct dispatcher *d) {
 }
 
 static void report(const struct subscriber *s) {
-    const struct sender *sender = may_not_be(&s->live) || !s->job_sender ? &s->live : s->job_sender;
+    const struct sender *sender = may_not_be(&s->live) || !s->jobs.sender ? &s->live
+                                                                          : s->jobs.sender;
     const struct lane *lane = &sender->lane;
     log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job),
-              LOG_N("jobs", s->jobs_count), LOG_N("commands_stuck", commands_stuck(s)),
+              LOG_N("jobs", s->jobs.count), LOG_N("commands_stuck", commands_stuck(&s->commands)),
               LOG_N("position", lane->position), LOG_N("scanned", lane->scanned),
               LOG_N("at_end", lane->at_end), LOG_N("window", lane->window.count));
 }

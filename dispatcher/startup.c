@@ -12,8 +12,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/log_check.h"
 #include "dispatcher/ownership/partitions.h"
-#include "dispatcher/subscriber/lookout.h"
-#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/lag_monitor.h"
 #include "dispatcher/subscriber/subscriber.h"
 #include "dispatcher/subscriber/subscribers.h"
 
@@ -44,7 +43,7 @@ static void on_trouble(void *arg, const char *reason) {
         log_info("log_read_again");
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
         if (s->running)
-            progress_soon(s); /* its lag is another now */
+            checkpoint_soon(&s->checkpoint); /* its lag is another now */
 }
 
 static void on_crowded(void *arg, size_t readers) {
@@ -97,7 +96,7 @@ static void startup_on_stop(void *arg) {
 static void startup_on_look(void *arg, struct ownership_view *view) {
     const struct dispatcher *d = arg;
     view->in_flight = d->capacity.in_flight + d->dead_letters_pending;
-    view->unwritten = d->tokens_pending;
+    view->unwritten = d->checkpoints.pending;
 }
 static void startup_on_settled(void *arg, int32_t owned, int64_t after_ms) {
     const struct dispatcher *d = arg;
@@ -133,6 +132,17 @@ static struct partitions *join(struct dispatcher *d, struct error *err) {
     return partitions_new(&options, err);
 }
 
+/* What is pending, and why the newest one failed, outlives a start-over. */
+static void begin_checkpoints(struct dispatcher *d) {
+    struct checkpoints *all = &d->checkpoints;
+    all->loop = d->loop;
+    all->producer = d->producer;
+    all->partitions = d->partitions;
+    all->topic = d->tokens_topic;
+    all->hold_after_ms = d->settings.dispatcher.hold_after_ms;
+    all->random = &d->random;
+}
+
 static int open_subscribers(struct dispatcher *d, struct error *err) {
     const struct log_check_options options = {.loop = d->loop,
                                               .offsets = d->offsets,
@@ -140,9 +150,11 @@ static int open_subscribers(struct dispatcher *d, struct error *err) {
                                               .feed = d->feed,
                                               .feed_id = d->genesis.feed};
     d->log_check = log_check_new(&options);
+    d->lag_monitor = lag_monitor_new(d->loop, d->feed, d->settings.kafka.replay_window_ms);
     d->subscribers = subscribers_new(d);
     if (!d->partitions)
         d->partitions = join(d, err);
+    begin_checkpoints(d);
     return d->partitions ? partitions_open(d->partitions, d->genesis.subscriber_partitions, err)
                          : -1;
 }
@@ -164,8 +176,6 @@ static void open_log(struct dispatcher *d) {
     d->feed = feed_new(d->loop, &options, &err);
     if (!d->feed || open_subscribers(d, &err))
         dispatcher_refuse(d, "kafka_handle", err.message);
-    else
-        d->lookout = lookout_new(d);
 }
 
 /* --- does the key fit what is in Kafka? The sealed check record is in partition 0, whoever that
@@ -277,7 +287,7 @@ static void startup_on_restart(void *arg) {
         d->write_until_ms = now_ms + WRITE_MS;
     }
     d->starting_over = true;
-    if (d->tokens_pending && now_ms < d->write_until_ms) {
+    if (d->checkpoints.pending && now_ms < d->write_until_ms) {
         loop_timer_set(d->loop, &d->restart_due, now_ms + WRITE_LOOK_MS);
         return;
     }
@@ -307,14 +317,14 @@ void startup_undo(struct dispatcher *d) {
     feed_begin_free(begin);
     begin = NULL;
     loop_timer_clear(d->loop, &key_timer);
-    lookout_free(d->lookout);
-    d->lookout = NULL;
     loop_timer_clear(d->loop, &checked_timer);
     table_free(check);
     check = NULL;
     partitions_close(d->partitions);
     subscribers_free(d->subscribers);
     d->subscribers = NULL;
+    lag_monitor_free(d->lag_monitor);
+    d->lag_monitor = NULL;
     log_check_free(d->log_check);
     d->log_check = NULL;
     feed_free(d->feed);

@@ -7,7 +7,7 @@
 #include "dispatcher/liveness.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/startup.h"
-#include "dispatcher/subscriber/lookout.h"
+#include "dispatcher/subscriber/lag_monitor.h"
 #include "dispatcher/subscriber/subscriber.h"
 #include "dispatcher/subscriber/subscribers.h"
 
@@ -50,7 +50,7 @@ void status_readyz(void *arg, struct http_request *request) {
     struct error err;
     if (!http_request_no_query(request))
         return;
-    int64_t held = progress_held_count(d);
+    int64_t held = checkpoints_held(&d->checkpoints);
     const char *fault = fault_reason(d);
     bool ready = status_ready(d);
     if (ready && !held && !fault) {
@@ -58,7 +58,7 @@ void status_readyz(void *arg, struct http_request *request) {
     } else if (ready && !fault) {
         error_set(&err,
                   "%lld subscribers are held, since their progress cannot be written to %s: %s",
-                  (long long)held, d->tokens_topic, d->progress_faults.reason);
+                  (long long)held, d->tokens_topic, d->checkpoints.reason);
         http_problem(request, 503, &err, NULL, 1);
     } else {
         error_set(&err, "%s", fault && !producer_fault(d->producer) ? fault : why_not_ready(d));
@@ -139,12 +139,11 @@ static double lag_seconds(const struct dispatcher *d, const struct subscriber *s
     return lag_seconds_of(s, clock_wall_ms());
 }
 static double lag_nears_window(const struct dispatcher *d, const struct subscriber *s) {
-    (void)d;
-    return lookout_lag_nears_window(s, clock_wall_ms());
+    return lag_watch_nears_window(&s->lag, d->settings.kafka.replay_window_ms, clock_wall_ms());
 }
 static double fails_long(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
-    return lookout_fails_long(s);
+    return lag_watch_fails_long(&s->lag);
 }
 
 static void states(const struct dispatcher *d, struct buf *out) {
@@ -187,10 +186,10 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_progress_unwritten_seconds", "gauge",
                    "Age of the oldest progress that is not in Kafka.");
     metrics_value(&out, "ess_progress_unwritten_seconds", "",
-                  (double)progress_unwritten_ms(d) / 1000);
+                  (double)checkpoints_unwritten_ms(&d->checkpoints) / 1000);
     metrics_family(&out, "ess_subscribers_held", "gauge",
                    "Subscribers that wait until their progress is in Kafka.");
-    metrics_value(&out, "ess_subscribers_held", "", (double)progress_held_count(d));
+    metrics_value(&out, "ess_subscribers_held", "", (double)checkpoints_held(&d->checkpoints));
     metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
     metrics_value(&out, "ess_kafka_up", "", status_kafka_up(d));
     metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");

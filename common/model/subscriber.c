@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 /* What every record of a registration begins with. */
 static void put_begin(struct buf *out, const char *registration_id) {
     json_put_object(out);

@@ -32,16 +32,16 @@ struct log_check {
 
 /* --- what the log says */
 
-static int by_cursor(const void *a, const void *b) {
+static int log_check_by_cursor(const void *a, const void *b) {
     int64_t x = (*(struct log_proof *const *)a)->place.cursor,
             y = (*(struct log_proof *const *)b)->place.cursor;
     return x < y ? -1 : x > y;
 }
 
 /* The place that is to be looked at next; NULL: none tells more. */
-static struct log_place *next_place(struct log_check *c) {
+static struct log_place *log_check_next_place(struct log_check *c) {
     struct log_place *places = mem_alloc(c->count * sizeof *places);
-    qsort(c->asked, c->count, sizeof *c->asked, by_cursor);
+    qsort(c->asked, c->count, sizeof *c->asked, log_check_by_cursor);
     for (size_t i = 0; i < c->count; i++)
         places[i] = c->asked[i]->place;
     size_t next = log_bounds_next(&c->bounds, places, c->count);
@@ -50,7 +50,7 @@ static struct log_place *next_place(struct log_check *c) {
 }
 
 /* Compares the record at a place. False: it is not there to be read yet. */
-static bool look_at(struct log_check *c, struct log_place *place) {
+static bool log_check_look_at(struct log_check *c, struct log_place *place) {
     struct feed *feed = c->options.feed;
     struct feed_event event;
     struct feed_passed passed;
@@ -67,7 +67,8 @@ static bool look_at(struct log_check *c, struct log_place *place) {
     return true;
 }
 
-static void on_log_end(void *arg, const struct offsets_answer *answer, const struct error *err) {
+static void log_check_on_log_end(void *arg, const struct offsets_answer *answer,
+                                 const struct error *err) {
     struct log_check *c = arg;
     (void)err;
     c->question = NULL;
@@ -81,7 +82,7 @@ static void on_log_end(void *arg, const struct offsets_answer *answer, const str
 
 /* A token may be ahead of this process's tail; only the leader knows whether it is beyond the end.
  * False: not known yet. */
-static bool ends_known(struct log_check *c) {
+static bool log_check_ends_known(struct log_check *c) {
     int64_t highest = 0;
     if (feed_end(c->options.feed) > c->end)
         c->end = feed_end(c->options.feed);
@@ -91,7 +92,8 @@ static bool ends_known(struct log_check *c) {
     if (highest <= c->end || c->bounds.other <= c->end + 1)
         return true;
     if (!c->question)
-        c->question = offsets_ask(c->options.offsets, c->options.topic, 0, NULL, 0, on_log_end, c);
+        c->question = offsets_ask(c->options.offsets, c->options.topic, 0, NULL, 0,
+                                  log_check_on_log_end, c);
     return false;
 }
 
@@ -99,7 +101,7 @@ static bool ends_known(struct log_check *c) {
 
 /* What speaks against the log may come after lanes were started that nothing spoke against: those
  * of another partition, that stand above the place but whose own newest event is below. */
-static void judge_again(struct log_check *c) {
+static void log_check_judge_again(struct log_check *c) {
     struct log_proof *proof, *next;
     DL_FOREACH_SAFE(c->relied, proof, next) {
         if (!log_bounds_hold(&c->bounds, proof->position))
@@ -107,7 +109,7 @@ static void judge_again(struct log_check *c) {
     }
 }
 
-static void decide(struct log_check *c) {
+static void log_check_decide(struct log_check *c) {
     struct log_proof **asked = c->asked;
     size_t count = c->count;
     c->asked = NULL;
@@ -118,21 +120,21 @@ static void decide(struct log_check *c) {
     for (size_t i = 0; i < count; i++)
         asked[i]->judged(asked[i]->arg);
     free(asked);
-    judge_again(c);
+    log_check_judge_again(c);
 }
 
-static void go_on(void *arg) {
+static void log_check_go_on(void *arg) {
     struct log_check *c = arg;
     struct log_place *place;
-    if (c->count == 0 || !ends_known(c))
+    if (c->count == 0 || !log_check_ends_known(c))
         return;
-    while ((place = next_place(c)))
-        if (!look_at(c, place))
+    while ((place = log_check_next_place(c)))
+        if (!log_check_look_at(c, place))
             return;
-    decide(c);
+    log_check_decide(c);
 }
 
-static void ask(struct log_proof *proof, const struct token *token) {
+static void log_check_add(struct log_proof *proof, const struct token *token) {
     struct log_check *c = proof->check;
     if (c->count == c->cap) {
         c->cap = c->cap ? c->cap * 2 : 64;
@@ -145,8 +147,8 @@ static void ask(struct log_proof *proof, const struct token *token) {
 }
 
 /* Answers what can be answered without a look at the log. */
-static enum log_verdict judge(const struct log_check *c, const char *registration_id,
-                              const struct token *token) {
+static enum log_verdict log_check_judge(const struct log_check *c, const char *registration_id,
+                                        const struct token *token) {
     if (strcmp(token->registration_id, registration_id) != 0)
         return LOG_SAME; /* it is void */
     if (strcmp(token->feed, c->options.feed_id) != 0)
@@ -171,9 +173,9 @@ bool log_proof_ask(struct log_proof *proof, const char *registration_id, struct 
     proof->verdict = LOG_SAME;
     if (!text.data || token_from_json(&token, text, &newer, &err))
         return true;
-    proof->verdict = judge(proof->check, registration_id, &token);
+    proof->verdict = log_check_judge(proof->check, registration_id, &token);
     if (proof->verdict == LOG_ASKED)
-        ask(proof, &token);
+        log_check_add(proof, &token);
     token_fini(&token);
     return proof->verdict != LOG_ASKED;
 }
@@ -201,7 +203,7 @@ void log_proof_forget(struct log_proof *proof) {
 }
 
 /* Replays of the other log's events; redrives are of dead letters, which stay. */
-static void drop_replays(struct token *token) {
+static void log_check_drop_replays(struct token *token) {
     int64_t kept = 0;
     for (int64_t i = 0; i < token->jobs_count; i++) {
         if (token->jobs[i].redrive)
@@ -219,7 +221,7 @@ void log_check_amend(const struct log_check *c, struct token *token) {
     token->last_id_hash = other_feed ? 0 : c->bounds.same_id_hash;
     token->compacted = false;
     token->settled_count = 0;
-    drop_replays(token);
+    log_check_drop_replays(token);
     token->state = TOKEN_DISABLED;
     snprintf(token->feed, sizeof token->feed, "%s", c->options.feed_id);
     if (other_feed)
@@ -241,8 +243,8 @@ struct log_check *log_check_new(const struct log_check_options *options) {
     struct log_check *c = mem_zero(sizeof *c);
     c->options = *options;
     log_bounds_init(&c->bounds);
-    feed_reader_init(&c->reader, NULL, go_on, c);
-    loop_timer_init(&c->turn, go_on, c);
+    feed_reader_init(&c->reader, NULL, log_check_go_on, c);
+    loop_timer_init(&c->turn, log_check_go_on, c);
     return c;
 }
 

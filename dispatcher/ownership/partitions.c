@@ -53,7 +53,8 @@ struct partitions {
 
 /* --- fences */
 
-static void note_fence_failed(struct partitions *p, int32_t partition, const char *reason) {
+static void partitions_note_fence_failed(struct partitions *p, int32_t partition,
+                                         const char *reason) {
     int64_t held_back;
     snprintf(p->fence_trouble, sizeof p->fence_trouble,
              "partitions cannot be claimed in %s: %.150s", p->options.tokens_topic, reason);
@@ -62,24 +63,25 @@ static void note_fence_failed(struct partitions *p, int32_t partition, const cha
                  LOG_N("held_back", held_back));
 }
 
-static void on_fence_reported(struct append *append, const struct producer_report *report) {
+static void partitions_on_fence_reported(struct append *append,
+                                         const struct producer_report *report) {
     struct fence_append *a = (struct fence_append *)append;
     struct partitions *p = a->partitions;
     if (p)
         DL_DELETE(p->fences_under_way, a);
     if (report->fate != PRODUCER_WRITTEN && p && p->ownership.owner == a->owner) {
-        note_fence_failed(p, a->partition, report->reason);
+        partitions_note_fence_failed(p, a->partition, report->reason);
         ownership_fence_failed(&p->ownership, a->partition, a->assignment);
     }
     free(a);
 }
 
-static void fence(struct partitions *p, int32_t partition) {
+static void partitions_fence(struct partitions *p, int32_t partition) {
     const struct ownership *o = &p->ownership;
     struct buf value = {0};
     struct error err;
     struct fence_append *a = mem_zero(sizeof *a);
-    *a = (struct fence_append){.append.reported = on_fence_reported,
+    *a = (struct fence_append){.append.reported = partitions_on_fence_reported,
                                .partitions = p,
                                .partition = partition,
                                .owner = o->owner,
@@ -98,7 +100,7 @@ static void fence(struct partitions *p, int32_t partition) {
     buf_fini(&value);
 }
 
-static void forget_fences(struct partitions *p) {
+static void partitions_forget_fences(struct partitions *p) {
     struct fence_append *a, *next;
     DL_FOREACH_SAFE(p->fences_under_way, a, next) {
         DL_DELETE(p->fences_under_way, a);
@@ -108,7 +110,7 @@ static void forget_fences(struct partitions *p) {
 
 /* --- what ownership says is to be done */
 
-static void read_assigned(struct partitions *p) {
+static void partitions_read_assigned(struct partitions *p) {
     struct error err;
     bool chosen[SUBSCRIBER_PARTITIONS_MAX];
     for (int32_t i = 0; i < p->ownership.partitions; i++) {
@@ -122,7 +124,7 @@ static void read_assigned(struct partitions *p) {
         p->options.owner.start_over(p->options.arg, err.message);
 }
 
-static void start(struct partitions *p, const struct ownership_step *step) {
+static void partitions_start_lanes(struct partitions *p, const struct ownership_step *step) {
     const struct partitions_owner *owner = &p->options.owner;
     if (step->window_full)
         p->window_ms[step->partition] = clock_ms();
@@ -132,22 +134,22 @@ static void start(struct partitions *p, const struct ownership_step *step) {
         owner->resume(p->options.arg, step->partition, step->rewrite);
 }
 
-static void carry_out(struct partitions *p, const struct ownership_step *step) {
+static void partitions_carry_out(struct partitions *p, const struct ownership_step *step) {
     const struct partitions_owner *owner = &p->options.owner;
     switch (step->act) {
     case OWNERSHIP_READ:
-        read_assigned(p);
+        partitions_read_assigned(p);
         break;
     case OWNERSHIP_ASK:
         if (group_ask(p->group, p->assigned[0], step->ask))
             ownership_answered(&p->ownership, step->ask, false, clock_ms());
         break;
     case OWNERSHIP_FENCE:
-        fence(p, step->partition);
+        partitions_fence(p, step->partition);
         break;
     case OWNERSHIP_START:
     case OWNERSHIP_RESUME:
-        start(p, step);
+        partitions_start_lanes(p, step);
         break;
     case OWNERSHIP_SUSPEND:
         log_warn("lease_expired",
@@ -168,7 +170,7 @@ static void carry_out(struct partitions *p, const struct ownership_step *step) {
     }
 }
 
-static void note_settled(struct partitions *p) {
+static void partitions_note_settled(struct partitions *p) {
     bool settled = partitions_settled(p);
     if (settled && !p->settled) {
         loop_timer_set(p->options.loop, &p->trim, clock_ms() + TRIM_MS);
@@ -177,16 +179,16 @@ static void note_settled(struct partitions *p) {
     p->settled = settled;
 }
 
-static void run(struct partitions *p) {
+static void partitions_run(struct partitions *p) {
     struct ownership *o = &p->ownership;
     struct ownership_step step;
     do {
         struct ownership_view view = {.now_ms = clock_ms()};
         p->options.owner.look(p->options.arg, &view);
         step = ownership_next(o, &view);
-        carry_out(p, &step);
+        partitions_carry_out(p, &step);
     } while (step.act != OWNERSHIP_NOTHING);
-    note_settled(p);
+    partitions_note_settled(p);
     if (ownership_ended(o))
         group_leave(p->group);
     int64_t due = ownership_due_ms(o);
@@ -196,22 +198,22 @@ static void run(struct partitions *p) {
         loop_timer_set(p->options.loop, &p->due, due);
 }
 
-static void after_wait(void *arg) {
+static void partitions_after_wait(void *arg) {
     struct partitions *p = arg;
     group_drain(p->group);
-    run(p);
+    partitions_run(p);
 }
 
-static bool before_wait(void *arg) {
-    run(arg);
+static bool partitions_before_wait(void *arg) {
+    partitions_run(arg);
     return false;
 }
 
-static void on_due(void *arg) { (void)arg; } /* the loop has woken up: that is all */
+static void partitions_on_due(void *arg) { (void)arg; } /* the loop has woken up: that is all */
 
 /* Gives back what was read ahead: with thousands of subscribers several megabytes, in the arenas of
  * librdkafka's threads. */
-static void on_trim(void *arg) {
+static void partitions_on_trim(void *arg) {
     (void)arg;
     malloc_trim(0);
 }
@@ -220,7 +222,7 @@ static void on_trim(void *arg) {
 
 /* Partitions that were added to the topic after the feed was begun are the group's to give, and
  * hold nothing. */
-static void drop_added(struct partitions *p) {
+static void partitions_drop_added(struct partitions *p) {
     int32_t kept = 0;
     for (int32_t i = 0; i < p->assigned_count; i++)
         if (p->assigned[i] < p->ownership.partitions)
@@ -228,13 +230,13 @@ static void drop_added(struct partitions *p) {
     p->assigned_count = kept;
 }
 
-static void tell_assigned(struct partitions *p) {
+static void partitions_tell_assigned(struct partitions *p) {
     p->assigned_ms = clock_ms();
-    drop_added(p);
+    partitions_drop_added(p);
     ownership_assigned(&p->ownership, p->assigned, p->assigned_count, p->assigned_ms);
 }
 
-static void on_assigned(void *arg, const int32_t *partitions, int32_t count) {
+static void partitions_on_assigned(void *arg, const int32_t *partitions, int32_t count) {
     struct partitions *p = arg;
     p->assigned_count = 0;
     for (int32_t i = 0; i < count; i++)
@@ -244,53 +246,53 @@ static void on_assigned(void *arg, const int32_t *partitions, int32_t count) {
     p->group_trouble[0] = 0;
     log_info("assigned", LOG_N("partitions", count));
     if (p->table)
-        tell_assigned(p);
-    run(p);
+        partitions_tell_assigned(p);
+    partitions_run(p);
 }
 
-static int64_t in_flight(const struct partitions *p) {
+static int64_t partitions_in_flight(const struct partitions *p) {
     struct ownership_view view = {.now_ms = clock_ms()};
     p->options.owner.look(p->options.arg, &view);
     return view.in_flight;
 }
 
-static void on_revoked(void *arg, bool lost) {
+static void partitions_on_revoked(void *arg, bool lost) {
     struct partitions *p = arg;
     p->is_assigned = false;
     if (lost)
         log_warn("partitions_lost", LOG_S("reason", "the group has taken this member for gone"));
     else
-        log_info("revoked", LOG_N("in_flight", in_flight(p)));
+        log_info("revoked", LOG_N("in_flight", partitions_in_flight(p)));
     ownership_revoked(&p->ownership, lost, clock_ms());
-    run(p);
+    partitions_run(p);
 }
 
-static void on_answered(void *arg, uint64_t ask, bool granted) {
+static void partitions_on_answered(void *arg, uint64_t ask, bool granted) {
     struct partitions *p = arg;
     ownership_answered(&p->ownership, ask, granted, clock_ms());
 }
 
-static void on_group_failed(void *arg, bool fatal, const char *reason) {
+static void partitions_on_group_failed(void *arg, bool fatal, const char *reason) {
     struct partitions *p = arg;
     int64_t held_back;
     snprintf(p->group_trouble, sizeof p->group_trouble, "the group of dispatchers: %s", reason);
     if (fatal) {
         ownership_revoked(&p->ownership, true, clock_ms());
-        run(p);
+        partitions_run(p);
         p->options.owner.refuse(p->options.arg, "group_failed", reason);
     } else if (log_limit_pass(&p->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back)) {
         log_warn("group_error", LOG_S("reason", reason), LOG_N("held_back", held_back));
     }
 }
 
-static void on_left(void *arg) {
+static void partitions_on_left(void *arg) {
     struct partitions *p = arg;
     loop_stop(p->options.loop);
 }
 
 /* --- what the log says */
 
-static void note_dispute(struct partitions *p, const struct table_record *record) {
+static void partitions_note_dispute(struct partitions *p, const struct table_record *record) {
     int64_t held_back;
     if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claimed_by_another", LOG_N("partition", record->partition),
@@ -299,7 +301,7 @@ static void note_dispute(struct partitions *p, const struct table_record *record
                                  "is claimed again"));
 }
 
-static void on_record(void *arg, const struct table_record *record) {
+static void partitions_on_record(void *arg, const struct table_record *record) {
     struct partitions *p = arg;
     uint64_t owner, assignment;
     if (record->topic != p->topics[1] || !span_equal(record->key, fence_key())) {
@@ -310,19 +312,19 @@ static void on_record(void *arg, const struct table_record *record) {
     if (owner == p->ownership.owner)
         p->fence_trouble[0] = 0;
     if (owner != p->ownership.owner && p->ownership.partition[record->partition].epoch >= 0)
-        note_dispute(p, record);
+        partitions_note_dispute(p, record);
     ownership_fence_read(&p->ownership, record->partition, record->offset, owner, assignment,
                          clock_ms());
 }
 
-static void on_ended(void *arg, const char *topic, int32_t partition) {
+static void partitions_on_ended(void *arg, const char *topic, int32_t partition) {
     struct partitions *p = arg;
     if (topic == p->topics[0])
         ownership_specs_read(&p->ownership, partition);
 }
 
 /* Lanes go on as they are: what is known of them stays true until it is read otherwise. */
-static void on_table_trouble(void *arg, const char *reason) {
+static void partitions_on_table_trouble(void *arg, const char *reason) {
     (void)arg;
     if (reason)
         log_warn("subscribers_not_read", LOG_S("reason", reason));
@@ -330,61 +332,63 @@ static void on_table_trouble(void *arg, const char *reason) {
         log_info("subscribers_read_again");
 }
 
-static void on_table_failed(void *arg, const char *reason) {
+static void partitions_on_table_failed(void *arg, const char *reason) {
     struct partitions *p = arg;
     p->options.owner.start_over(p->options.arg, reason);
 }
 
 /* --- life */
 
-static uint64_t new_owner(const struct partitions *p) {
+static uint64_t partitions_new_owner(const struct partitions *p) {
     uint64_t owner = p->options.owner.random(p->options.arg);
     return owner ? owner : 1;
 }
 
-static void own_nothing(struct partitions *p, int32_t count) {
-    ownership_init(&p->ownership, new_owner(p), count, GROUP_SESSION_MS);
+static void partitions_own_nothing(struct partitions *p, int32_t count) {
+    ownership_init(&p->ownership, partitions_new_owner(p), count, GROUP_SESSION_MS);
 }
 
 struct partitions *partitions_new(const struct partitions_options *options, struct error *err) {
     struct partitions *p = mem_zero(sizeof *p);
-    *p = (struct partitions){
-        .options = *options,
-        .topics = {options->subscribers_topic, options->tokens_topic, NULL},
-        .hook = {.before_wait = before_wait, .after_wait = after_wait, .arg = p}};
-    own_nothing(p, 0);
+    *p = (struct partitions){.options = *options,
+                             .topics = {options->subscribers_topic, options->tokens_topic, NULL},
+                             .hook = {.before_wait = partitions_before_wait,
+                                      .after_wait = partitions_after_wait,
+                                      .arg = p}};
+    partitions_own_nothing(p, 0);
     const struct group_options group = {.kafka = options->kafka,
                                         .group = options->group,
                                         .topic = options->subscribers_topic,
-                                        .assigned = on_assigned,
-                                        .revoked = on_revoked,
-                                        .answered = on_answered,
-                                        .failed = on_group_failed,
-                                        .left = on_left,
+                                        .assigned = partitions_on_assigned,
+                                        .revoked = partitions_on_revoked,
+                                        .answered = partitions_on_answered,
+                                        .failed = partitions_on_group_failed,
+                                        .left = partitions_on_left,
                                         .arg = p};
     p->group = group_new(options->loop, &group, err);
     if (!p->group) {
         free(p);
         return NULL;
     }
-    loop_timer_init(&p->due, on_due, p);
-    loop_timer_init(&p->trim, on_trim, p);
+    loop_timer_init(&p->due, partitions_on_due, p);
+    loop_timer_init(&p->trim, partitions_on_trim, p);
     loop_hook_add(options->loop, &p->hook);
     return p;
 }
 
 int partitions_open(struct partitions *p, int32_t count, struct error *err) {
     if (p->ownership.partitions != count)
-        own_nothing(p, count); /* at first, and when the topics were made again with another */
+        partitions_own_nothing(
+            p, count); /* at first, and when the topics were made again with another */
     const struct table_options options = {.kafka = p->options.kafka,
                                           .topics = p->topics,
                                           .partitions = count,
                                           .chosen = true,
                                           .fetch_wait_ms = FETCH_WAIT_MS,
-                                          .record = on_record,
-                                          .ended = on_ended,
-                                          .trouble = on_table_trouble,
-                                          .failed = on_table_failed,
+                                          .record = partitions_on_record,
+                                          .ended = partitions_on_ended,
+                                          .trouble = partitions_on_table_trouble,
+                                          .failed = partitions_on_table_failed,
                                           .arg = p};
     p->table = table_new(p->options.loop, &options, err);
     if (!p->table)
@@ -392,7 +396,7 @@ int partitions_open(struct partitions *p, int32_t count, struct error *err) {
     for (int32_t i = 0; i < count; i++)
         p->window_ms[i] = INT64_MIN;
     if (p->is_assigned)
-        tell_assigned(p);
+        partitions_tell_assigned(p);
     return 0;
 }
 
@@ -401,14 +405,14 @@ void partitions_close(struct partitions *p) {
     if (!p || !p->table)
         return;
     p->options.owner.stop(p->options.arg);
-    own_nothing(p, p->ownership.partitions);
+    partitions_own_nothing(p, p->ownership.partitions);
     group_release(p->group);
     table_free(p->table);
     p->table = NULL;
     p->settled = false;
 }
 
-static void on_watchdog(void *arg) {
+static void partitions_on_watchdog(void *arg) {
     struct partitions *p = arg;
     log_warn(
         "group_not_left",
@@ -419,7 +423,7 @@ static void on_watchdog(void *arg) {
 
 void partitions_stop(struct partitions *p, int64_t deadline_ms) {
     ownership_stop(&p->ownership, deadline_ms);
-    loop_timer_init(&p->watchdog, on_watchdog, p);
+    loop_timer_init(&p->watchdog, partitions_on_watchdog, p);
     loop_timer_set(p->options.loop, &p->watchdog, deadline_ms + OWNERSHIP_WRITE_MS + LEAVE_MS);
 }
 
@@ -432,7 +436,7 @@ void partitions_free(struct partitions *p) {
     loop_timer_clear(p->options.loop, &p->trim);
     loop_hook_remove(p->options.loop, &p->hook);
     group_free(p->group);
-    forget_fences(p);
+    partitions_forget_fences(p);
     free(p);
 }
 

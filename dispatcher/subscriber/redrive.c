@@ -8,6 +8,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/container_of.h"
 #include "common/kafka/config.h"
 #include "common/model/dead_letter.h"
 #include "dispatcher/dispatcher.h"
@@ -80,7 +81,7 @@ static void add_letter(struct redrive *r, const struct letters_record *record) {
 }
 
 static struct redrive *redrive_of(struct letters_user *user) {
-    return (struct redrive *)(void *)((char *)user - offsetof(struct redrive, user));
+    return container_of(user, struct redrive, user);
 }
 
 static void tell(struct redrive *r) {

@@ -1,6 +1,7 @@
 /* One subscriber; see subscriber.h. */
 #include "dispatcher/subscriber/subscriber.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,26 +10,40 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
-#include "dispatcher/subscriber/job.h"
-#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/dead_lettering.h"
+#include "dispatcher/subscriber/jobs.h"
+#include "dispatcher/subscriber/policy.h"
+#include "dispatcher/subscriber/redrive.h"
+#include "dispatcher/subscriber/test_delivery.h"
 
 enum { SILENCE_MS = 1000 }; /* a connection that is refused at once holds no place for long */
 
-static void step_all(struct subscriber *s) {
+static void subscriber_step_all(struct subscriber *s) {
     sender_step(&s->live);
-    if (s->job_sender)
-        sender_step(s->job_sender);
+    if (s->jobs.sender)
+        sender_step(s->jobs.sender);
+}
+
+/* A disabled lane goes on, and every back-off ends. */
+static void subscriber_resume(struct subscriber *s) {
+    lane_resume(&s->live.lane);
+    if (s->jobs.sender)
+        lane_resume(&s->jobs.sender->lane);
+    subscriber_step_all(s);
+}
+
+static void subscriber_wake_all(struct subscriber *s) {
+    sender_wake(&s->live);
+    if (s->jobs.sender)
+        sender_wake(s->jobs.sender);
 }
 
 /* The place of an attempt was given back: any of its senders may have waited for that attempt's
  * slot of the throttle. */
-static void on_attempt_ended(void *arg) {
+static void subscriber_on_attempt_ended(void *arg) {
     struct subscriber *s = arg;
-    if (!s->running)
-        return;
-    sender_wake(&s->live);
-    if (s->job_sender)
-        sender_wake(s->job_sender);
+    if (s->running)
+        subscriber_wake_all(s);
 }
 
 void subscriber_answered(struct subscriber *s, const struct outcome *outcome) {
@@ -40,26 +55,74 @@ void subscriber_answered(struct subscriber *s, const struct outcome *outcome) {
 
 int64_t subscriber_oldest_ms(const struct subscriber *s) {
     int64_t oldest_ms = lane_oldest_ms(&s->live.lane);
-    return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->oldest_ms;
+    return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->lag.oldest_ms;
 }
 
-static void on_commands_due(void *arg) {
-    struct subscriber *s = arg;
-    if (s->listed)
-        commands_apply(s);
-    else
-        commands_erase(s);
+/* The lane has moved, or its state has changed. */
+static void subscriber_moved(struct subscriber *s) {
+    checkpoint_moved(&s->checkpoint, lane_token_state(&s->live.lane));
 }
 
-/* The job that ran has done all of it, or the next one could not be begun. */
-static void on_job_due(void *arg) {
+/* --- its token */
+
+static void subscriber_on_soon(void *arg) {
     struct subscriber *s = arg;
-    job_run_next(s);
-    if (!s->job_sender || !lane_done(&s->job_sender->lane))
-        return;
-    log_info("job_done", LOG_S("subscriber", s->id), LOG_N("job", s->jobs[0].job));
-    job_end(s, s->jobs[0].job, "done");
+    checkpoint_soon(&s->checkpoint);
 }
+
+static void subscriber_on_fill(void *arg, struct token *token) {
+    const struct subscriber *s = arg;
+    const struct dispatcher *d = s->dispatcher;
+    token->generation = s->generation;
+    token->last_success_ms = s->last_success_ms;
+    token->oldest_ms = subscriber_oldest_ms(s);
+    lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
+    if (token->waiting && feed_end(d->feed) > token->position)
+        token->position = feed_end(d->feed); /* what it wants would have woken it */
+    if (token->waiting && feed_trouble(d->feed))
+        token->waiting = false; /* what stands in the log unread may be for it */
+    if (sender_waits_for_newer(&s->live) && !token->reason[0])
+        snprintf(token->reason, sizeof token->reason,
+                 "a later version of ESS wrote the event at cursor %" PRId64
+                 ": upgrade the dispatchers, or rewind past it",
+                 sender_waits_for_newer(&s->live));
+    jobs_to_token(&s->jobs, token);
+    commands_to_token(&s->commands, token);
+    memcpy(token->registration_id, s->record.registration_id, sizeof token->registration_id);
+    memcpy(token->feed, d->genesis.feed, sizeof token->feed);
+}
+
+static void subscriber_on_released(void *arg) { subscriber_wake_all(arg); }
+
+static const struct checkpoint_owner checkpoint_owner = {.fill = subscriber_on_fill,
+                                                         .released = subscriber_on_released};
+
+/* --- what its jobs ask and report */
+
+static void subscriber_on_letter_ready(void *arg) { sender_step(arg); }
+
+static int subscriber_on_job_open(void *arg, struct sender *sender, const struct token_job *job,
+                                  struct error *err) {
+    struct subscriber *s = arg;
+    struct redrive *redrive = NULL;
+    const struct lane_policy policy = jobs_policy(&s->live.lane.policy, job);
+    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.registration_id,
+                                                job, subscriber_on_letter_ready, sender, err)))
+        return -1;
+    sender_init(sender, s, subscriber_as_sender_owner(), s, job->job, redrive);
+    lane_init(&sender->lane, &policy, &s->throttle, &s->endpoint, job->position);
+    return 0;
+}
+
+static void subscriber_on_job_ended(void *arg, const struct token_job *job, const char *outcome) {
+    struct subscriber *s = arg;
+    commands_note(&s->commands, job->job, job->redrive ? "redrive" : "replay", outcome, "",
+                  job->delivered);
+    subscriber_moved(s);
+}
+
+static const struct jobs_owner jobs_owner = {.open = subscriber_on_job_open,
+                                             .ended = subscriber_on_job_ended};
 
 static void subscriber_on_judged(void *arg) {
     struct subscriber *s = arg;
@@ -73,88 +136,165 @@ static void subscriber_on_refuted(void *arg) {
     subscriber_apply(s, LOG_LEVEL_INFO);
 }
 
+/* --- what its commands ask */
+
+static bool subscriber_on_may_write(void *arg) {
+    const struct subscriber *s = arg;
+    return partitions_may_write(s->dispatcher->partitions, s->partition);
+}
+
+static bool subscriber_is_listed(void *arg) {
+    const struct subscriber *s = arg;
+    return s->listed;
+}
+
+static void subscriber_on_unreadable(void *arg, int64_t offset, const char *reason) {
+    const struct subscriber *s = arg;
+    dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition, offset,
+                          s->id, reason);
+}
+
+static void subscriber_on_rewind(void *arg, int64_t cursor) {
+    struct subscriber *s = arg;
+    sender_cancel(&s->live);
+    dead_lettering_forget(&s->live);
+    lane_rewind(&s->live.lane, cursor);
+    subscriber_resume(s);
+    log_info("rewound", LOG_S("subscriber", s->id), LOG_N("cursor", cursor));
+}
+
+static void subscriber_on_resume(void *arg) { subscriber_resume(arg); }
+
+static bool subscriber_on_skip(void *arg) {
+    struct subscriber *s = arg;
+    return lane_skip(&s->live.lane) > 0;
+}
+
+static bool subscriber_on_test(void *arg, const struct command *command, int64_t generation) {
+    return test_delivery(arg, command, generation);
+}
+
+static bool subscriber_tests(void *arg) {
+    const struct subscriber *s = arg;
+    return s->test != NULL;
+}
+
+static void subscriber_on_applied(void *arg, int64_t offset) {
+    struct subscriber *s = arg;
+    if (offset > s->generation)
+        s->generation = offset;
+}
+
+static void subscriber_on_commands_changed(void *arg) {
+    struct subscriber *s = arg;
+    checkpoint_urgent(&s->checkpoint);
+    sender_step(&s->live);
+}
+
+static void subscriber_on_noted(void *arg) { subscriber_moved(arg); }
+
+static const struct commands_owner commands_owner = {.may_write = subscriber_on_may_write,
+                                                     .is_listed = subscriber_is_listed,
+                                                     .unreadable = subscriber_on_unreadable,
+                                                     .rewind = subscriber_on_rewind,
+                                                     .resume = subscriber_on_resume,
+                                                     .skip = subscriber_on_skip,
+                                                     .test = subscriber_on_test,
+                                                     .tests = subscriber_tests,
+                                                     .applied = subscriber_on_applied,
+                                                     .changed = subscriber_on_commands_changed,
+                                                     .noted = subscriber_on_noted};
+
+/* --- life */
+
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition) {
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
     s->partition = partition;
-    s->places = (struct capacity_group){.ended = on_attempt_ended, .arg = s};
-    s->tested = s->looking_up = s->letters_end_of = s->generation = s->applied = s->redriven = -1;
+    s->places = (struct capacity_group){.ended = subscriber_on_attempt_ended, .arg = s};
+    s->tested = s->generation = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
     webhook_init(&s->webhook, d->https, s->id, &s->record.spec, d->settings.delivery.timeout_ms);
     s->channel = &s->webhook.channel;
-    loop_timer_init(&s->job_due, on_job_due, s);
-    loop_timer_init(&s->commands_due, on_commands_due, s);
+    jobs_init(&s->jobs, d->loop, s->id, &jobs_owner, s);
+    const struct commands_options commands = {.loop = d->loop,
+                                              .producer = d->producer,
+                                              .offsets = d->offsets,
+                                              .topic = d->subscribers_topic,
+                                              .dlq_topic = d->dlq_topic,
+                                              .subscriber = s->id,
+                                              .registration_id = s->record.registration_id,
+                                              .partition = partition,
+                                              .jobs = &s->jobs,
+                                              .removal_warning = &d->removal_warning,
+                                              .owner = &commands_owner,
+                                              .arg = s};
+    commands_init(&s->commands, &commands);
+    lag_watch_init(&s->lag, s->id, &s->live.lane, &s->endpoint, subscriber_on_soon, s);
+    checkpoint_init(&s->checkpoint, &d->checkpoints, s->id, partition, &checkpoint_owner, s);
     return s;
 }
 
 void subscriber_free(struct subscriber *s) {
     subscriber_stop(s, false);
-    loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     log_proof_forget(&s->log_proof);
     if (s->has_record)
         spec_fini(&s->record.spec);
     subscriber_keys_fini(&s->keys);
     if (s->has_throttle)
         throttle_fini(&s->throttle);
-    commands_free(s);
-    free(s->outcomes);
+    commands_fini(&s->commands);
     for (int i = 0; i < UNREADABLE_RECORDS; i++) {
         free(s->unreadable[i].reason);
         buf_fini(&s->unreadable[i].value);
     }
-    free(s->token);
+    checkpoint_fini(&s->checkpoint);
     free(s);
 }
 
-void subscriber_keep_token(struct subscriber *s, struct span text) {
-    log_proof_forget(&s->log_proof);
-    free(s->token);
-    s->in_log = s->erased = false;
-    s->token = text.data ? mem_copy_string(text.data, text.len) : NULL;
-    s->token_bytes = text.len;
+void subscriber_read_token(struct subscriber *s, struct span text, const struct token *token) {
+    s->blocked = false;
+    if (!checkpoint_read(&s->checkpoint, text, token))
+        return;
+    if (!s->running)
+        log_proof_forget(&s->log_proof);
+    /* it is in the log: only now may the commands that it says were applied leave the log */
+    if (s->checkpoint.in_log && s->running &&
+        token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
+        strcmp(token->registration_id, s->record.registration_id) == 0)
+        commands_settled(&s->commands, token);
 }
 
-bool subscriber_complete(const struct subscriber *s) {
+void subscriber_block(struct subscriber *s) {
+    subscriber_stop(s, false);
+    checkpoint_drop(&s->checkpoint);
+    log_proof_forget(&s->log_proof);
+    s->blocked = true;
+}
+
+/* Its spec and keys are there and fit each other, and it is not removed. */
+static bool subscriber_complete(const struct subscriber *s) {
     return s->has_record && s->has_keys && !s->blocked && !s->desired_blocked &&
            !s->record.removed && strcmp(s->record.registration_id, s->keys.registration_id) == 0;
 }
 
-static int64_t or_default(int64_t own, int64_t otherwise) { return own >= 0 ? own : otherwise; }
-
-static struct lane_policy policy_of(const struct subscriber *s) {
-    const struct spec *spec = &s->record.spec;
-    const struct settings *defaults = &s->dispatcher->settings;
-    struct lane_policy policy = {
-        .ordering = spec->ordering,
-        .max_in_flight = spec->max_in_flight,
-        .max_attempts = or_default(spec->max_attempts, defaults->delivery.max_attempts),
-        .backoff_min_ms = or_default(spec->backoff_min_ms, defaults->delivery.backoff_min_ms),
-        .backoff_max_ms = or_default(spec->backoff_max_ms, defaults->delivery.backoff_max_ms),
-        .disable_after_ms = or_default(spec->disable_after_ms, defaults->delivery.disable_after_ms),
-        .dead_letters_all = spec->dead_letters_all,
-    };
-    if (policy.backoff_max_ms < policy.backoff_min_ms) /* one is its own, the other the default */
-        policy.backoff_max_ms = policy.backoff_min_ms;
-    return policy;
-}
-
 /* Where its lane and jobs begin. Returns whether the token in the log says all that would be
  * written. */
-static bool take_token(struct subscriber *s) {
-    struct lane_policy policy = policy_of(s);
+static bool subscriber_take_token(struct subscriber *s) {
+    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->settings);
     struct lane *lane = &s->live.lane;
     struct token token;
     struct error err;
     bool newer;
     s->endpoint = (struct endpoint){0};
-    s->applied = s->redriven = -1;
-    s->redriven_count = s->last_success_ms = 0;
-    commands_from_token(s, NULL);
+    s->last_success_ms = 0;
+    jobs_from_token(&s->jobs, NULL);
+    commands_from_token(&s->commands, NULL);
     bool other_log = s->log_proof.verdict == LOG_WENT_BACK;
     log_proof_rely(&s->log_proof, 0);
-    if (!s->token ||
-        token_from_json(&token, (struct span){s->token, s->token_bytes}, &newer, &err)) {
+    struct span text = checkpoint_text(&s->checkpoint);
+    if (!text.data || token_from_json(&token, text, &newer, &err)) {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
         return false;
     }
@@ -168,11 +308,10 @@ static bool take_token(struct subscriber *s) {
     if (own) {
         log_proof_rely(&s->log_proof, went_back ? 0 : token.position);
         lane_init_from_token(lane, &policy, &s->throttle, &s->endpoint, &token);
-        s->applied = token.applied;
         s->last_success_ms = token.last_success_ms;
-        s->generation = s->applied > s->generation ? s->applied : s->generation;
-        jobs_from_token(s, &token);
-        commands_from_token(s, &token);
+        s->generation = token.applied > s->generation ? token.applied : s->generation;
+        jobs_from_token(&s->jobs, &token);
+        commands_from_token(&s->commands, &token);
     } else {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
     }
@@ -181,7 +320,7 @@ static bool take_token(struct subscriber *s) {
 }
 
 /* What was sent before counts, and what another may have sent. */
-static void take_window(struct subscriber *s) {
+static void subscriber_take_window(struct subscriber *s) {
     if (!s->has_throttle)
         throttle_init(&s->throttle, s->record.spec.throttle);
     else
@@ -192,7 +331,7 @@ static void take_window(struct subscriber *s) {
 
 /* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does
  * not learn it by all its places. */
-static void take_silence(struct subscriber *s) {
+static void subscriber_take_silence(struct subscriber *s) {
     const struct lane *lane = &s->live.lane;
     const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1]
                                                           : NULL;
@@ -201,7 +340,7 @@ static void take_silence(struct subscriber *s) {
     capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
 }
 
-static int renew_signing(struct subscriber *s) {
+static int subscriber_renew_signing(struct subscriber *s) {
     struct error err;
     if (webhook_set_keys(&s->webhook, &s->keys, &err) == 0)
         return 0;
@@ -209,7 +348,7 @@ static int renew_signing(struct subscriber *s) {
     return -1;
 }
 
-static bool wants_pause(const struct subscriber *s) {
+static bool subscriber_wants_pause(const struct subscriber *s) {
     return s->desired.paused && strcmp(s->desired.registration_id, s->record.registration_id) == 0;
 }
 
@@ -232,7 +371,7 @@ bool subscriber_may_send(const struct subscriber *s, const struct sender *sender
     if (!s->running || s->dispatcher->starting_over ||
         !partitions_may_start(s->dispatcher->partitions, s->partition))
         return false;
-    if (progress_held(s))
+    if (checkpoint_held(&s->checkpoint))
         return false;
     return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
 }
@@ -255,11 +394,17 @@ static void subscriber_on_answered(void *arg, const struct outcome *outcome) {
 static void subscriber_on_disabled(void *arg, const char *reason) {
     subscriber_disable(arg, reason);
 }
-static void subscriber_on_moved(void *arg) { progress_made(arg); }
-static void subscriber_on_soon(void *arg) { progress_soon(arg); }
+static void subscriber_on_moved(void *arg) { subscriber_moved(arg); }
 static void subscriber_on_at_end(void *arg) { subscriber_at_end(arg); }
-static void subscriber_on_delivered(void *arg, int64_t flight) { job_delivered(arg, flight); }
-static void subscriber_on_done(void *arg) { job_ended(arg); }
+static void subscriber_on_delivered(void *arg, int64_t flight) {
+    struct subscriber *s = arg;
+    s->live.lane.delivered++;
+    jobs_on_delivered(&s->jobs, flight);
+}
+static void subscriber_on_done(void *arg) {
+    struct subscriber *s = arg;
+    jobs_on_done(&s->jobs);
+}
 
 static const struct sender_owner sender_owner = {.may_send = subscriber_on_may_send,
                                                  .answered = subscriber_on_answered,
@@ -274,54 +419,57 @@ const struct sender_owner *subscriber_as_sender_owner(void) { return &sender_own
 
 /* --- starting and stopping */
 
-static void start(struct subscriber *s) {
-    if (renew_signing(s))
+static void subscriber_start(struct subscriber *s) {
+    if (subscriber_renew_signing(s))
         return;
-    take_window(s);
+    subscriber_take_window(s);
     sender_init(&s->live, s, &sender_owner, s, -1, NULL);
-    bool written = take_token(s);
-    take_silence(s);
-    lane_pause(&s->live.lane, wants_pause(s));
+    bool written = subscriber_take_token(s);
+    subscriber_take_silence(s);
+    lane_pause(&s->live.lane, subscriber_wants_pause(s));
     s->running = true;
-    s->epoch = partitions_epoch(s->dispatcher->partitions, s->partition);
-    progress_begin(s, written && s->in_log);
+    lag_watch_begin(&s->lag, s->dispatcher->lag_monitor);
+    checkpoint_begin(&s->checkpoint, lane_token_state(&s->live.lane), s->live.lane.position,
+                     written);
     log_at(s->start_level, "subscriber_started", LOG_S("subscriber", s->id),
            LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
-    if (s->in_log)
-        commands_settled(s, &(struct token){.applied = s->applied});
-    commands_apply(s);
-    job_run_next(s);
+    if (s->checkpoint.in_log)
+        commands_settled(&s->commands, &(struct token){.applied = s->commands.applied});
+    commands_begin(&s->commands);
+    commands_apply(&s->commands);
+    jobs_begin(&s->jobs);
     sender_step(&s->live);
 }
 
 void subscriber_close(struct subscriber *s) {
-    commands_stop(s);
+    test_delivery_cancel(s);
+    commands_cancel(&s->commands);
     sender_cancel(&s->live);
-    if (s->job_sender)
-        sender_cancel(s->job_sender);
+    if (s->jobs.sender)
+        sender_cancel(s->jobs.sender);
 }
 
 void subscriber_stop(struct subscriber *s, bool keep) {
     if (!s->running)
         return;
-    commands_stop(s);
+    test_delivery_cancel(s);
+    commands_stop(&s->commands);
     sender_cancel(&s->live);
-    jobs_stop(s);
+    jobs_stop(&s->jobs);
     if (keep)
-        progress_keep(s);
-    progress_end(s);
+        checkpoint_keep(&s->checkpoint);
+    checkpoint_end(&s->checkpoint);
+    lag_watch_end(&s->lag);
     log_proof_forget(&s->log_proof);
-    loop_timer_clear(s->dispatcher->loop, &s->job_due);
-    loop_timer_clear(s->dispatcher->loop, &s->commands_due);
     subscriber_behind(s);
     sender_fini(&s->live);
-    jobs_free(s);
+    jobs_clear(&s->jobs);
     webhook_fini(&s->webhook);
     s->running = false;
 }
 
 /* Its record or keys are not there any more. */
-static void halt(struct subscriber *s) {
+static void subscriber_halt(struct subscriber *s) {
     if (s->running)
         log_info("subscriber_stopped", LOG_S("subscriber", s->id),
                  LOG_N("generation", s->generation));
@@ -329,35 +477,35 @@ static void halt(struct subscriber *s) {
 }
 
 void subscriber_clear_record(struct subscriber *s) {
-    halt(s);
+    subscriber_halt(s);
     if (s->has_record)
         spec_fini(&s->record.spec);
     s->has_record = false;
 }
 
 void subscriber_clear_keys(struct subscriber *s) {
-    halt(s);
+    subscriber_halt(s);
     subscriber_keys_fini(&s->keys);
     s->has_keys = false;
 }
 
-static void renew_policy(struct subscriber *s) {
-    struct lane_policy policy = policy_of(s);
+static void subscriber_renew_policy(struct subscriber *s) {
+    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->settings);
     lane_set_policy(&s->live.lane, &policy);
-    job_renew_policy(s);
+    jobs_renew_policy(&s->jobs, &policy);
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
 }
 
 /* An attempt that is under way at the old one may still settle its event; its failure says nothing.
  */
-static void take_new_url(struct subscriber *s) {
+static void subscriber_take_new_url(struct subscriber *s) {
     endpoint_move(&s->endpoint);
     capacity_set_silent(&s->dispatcher->capacity, &s->places, false);
     subscriber_resume(s);
 }
 
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */
-static void replace_record(struct subscriber *s, struct subscriber_record *record) {
+static void subscriber_replace_record(struct subscriber *s, struct subscriber_record *record) {
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
     subscriber_behind(s);
     if (s->live.lane.at_end)
@@ -366,31 +514,31 @@ static void replace_record(struct subscriber *s, struct subscriber_record *recor
     spec_fini(&s->record.spec);
     s->record = *record;
     sender_topics_changed(&s->live);
-    if (s->job_sender)
-        sender_topics_changed(s->job_sender);
-    renew_policy(s);
+    if (s->jobs.sender)
+        sender_topics_changed(s->jobs.sender);
+    subscriber_renew_policy(s);
     if (new_url)
-        take_new_url(s);
+        subscriber_take_new_url(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
-    progress_made(s);
-    step_all(s);
+    subscriber_moved(s);
+    subscriber_step_all(s);
 }
 
-static void take_generation(struct subscriber *s, int64_t generation) {
+static void subscriber_take_generation(struct subscriber *s, int64_t generation) {
     if (generation <= s->generation)
         return;
     s->generation = generation;
     if (s->running)
-        progress_soon(s);
+        checkpoint_soon(&s->checkpoint);
 }
 
 void subscriber_set_record(struct subscriber *s, struct subscriber_record *record,
                            int64_t generation) {
-    take_generation(s, generation);
+    subscriber_take_generation(s, generation);
     if (s->has_record && strcmp(s->record.registration_id, record->registration_id) != 0)
         subscriber_stop(s, false); /* the token that is kept may be of either */
     if (s->running && !record->removed) {
-        replace_record(s, record);
+        subscriber_replace_record(s, record);
         return;
     }
     subscriber_clear_record(s);
@@ -409,42 +557,34 @@ void subscriber_set_keys(struct subscriber *s, struct subscriber_keys *keys, int
     s->keys = *keys;
     s->has_keys = true;
     if (s->running && strcmp(s->record.registration_id, s->keys.registration_id) == 0 &&
-        renew_signing(s))
-        halt(s);
-    take_generation(s, generation);
+        subscriber_renew_signing(s))
+        subscriber_halt(s);
+    subscriber_take_generation(s, generation);
 }
 
 void subscriber_set_desired(struct subscriber *s, const struct subscriber_desired *desired,
                             int64_t generation) {
     s->desired = *desired;
-    take_generation(s, generation);
+    subscriber_take_generation(s, generation);
     if (!s->running)
         return;
-    lane_pause(&s->live.lane, wants_pause(s));
-    progress_made(s);
-    step_all(s);
-}
-
-void subscriber_resume(struct subscriber *s) {
-    lane_resume(&s->live.lane);
-    if (s->job_sender)
-        lane_resume(&s->job_sender->lane);
-    step_all(s);
+    lane_pause(&s->live.lane, subscriber_wants_pause(s));
+    subscriber_moved(s);
+    subscriber_step_all(s);
 }
 
 /* False: it is applied again once it is. */
 static bool subscriber_log_is_known(struct subscriber *s, enum log_level level) {
     if (s->log_proof.verdict != LOG_ASKED)
         s->start_level = level;
-    return log_proof_ask(&s->log_proof, s->record.registration_id,
-                         (struct span){s->token, s->token_bytes});
+    return log_proof_ask(&s->log_proof, s->record.registration_id, checkpoint_text(&s->checkpoint));
 }
 
 void subscriber_apply(struct subscriber *s, enum log_level level) {
     if (!s->dispatcher->feed || s->dispatcher->stopping)
         return;
     if (!subscriber_complete(s))
-        halt(s);
+        subscriber_halt(s);
     else if (!s->running && subscriber_log_is_known(s, level))
-        start(s);
+        subscriber_start(s);
 }

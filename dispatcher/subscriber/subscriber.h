@@ -15,11 +15,13 @@
 #include "dispatcher/channel/webhook.h"
 #include "dispatcher/ownership/log_check.h"
 #include "dispatcher/ownership/ownership.h"
-#include "dispatcher/subscriber/progress.h"
+#include "dispatcher/subscriber/checkpoint.h"
+#include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/jobs.h"
+#include "dispatcher/subscriber/lag_monitor.h"
 #include "dispatcher/subscriber/sender.h"
 
 struct dispatcher;
-struct pending_command;
 struct test_delivery;
 
 /* Its spec, keys or wanted state, as far as they cannot be read. */
@@ -46,63 +48,34 @@ struct subscriber {
     struct subscriber_record record;
     struct subscriber_keys keys;
     struct subscriber_desired desired; /* registration_id "": none */
-    struct pending_command *commands;  /* in the order of their offsets */
+    struct commands commands;
     int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
-    char *token; /* the one that counts, as JSON: read from the log, or left by its lane; NULL: none
-                  */
-    size_t token_bytes;
-    struct token_choice choice; /* of tokens, while the log is read */
-    bool in_log;                /* that token was read back, and counts */
-    bool erased;                /* a tombstone stands behind it */
-    struct log_proof log_proof; /* whether that token is of this log */
+    struct checkpoint checkpoint;
+    struct log_proof log_proof; /* whether its token is of this log */
     enum log_level start_level; /* of the line that says that it was started */
     struct throttle throttle;   /* outlives its lanes, so that a new one cannot overdo it */
     bool has_throttle;
     struct endpoint endpoint;
     /* while it runs */
     bool running;
-    int64_t epoch; /* the newest one that its lane began or wrote under: a valid token of a newer
-                      one is another owner's */
     struct match_member member;
     bool in_match; /* its patterns are in the index of those that an appended event wakes: from when
                     * its lane came to the end until an event met it behind */
     struct subscriber *behind_next;
     struct capacity_group places; /* of its attempts, whoever makes them */
     struct sender live;
-    struct sender *job_sender; /* of jobs[0]; NULL: none runs */
-    struct token_job *jobs;
-    int64_t jobs_count;
-    struct loop_timer job_due; /* the job that ran is done */
+    struct jobs jobs;
     struct webhook webhook;
-    struct channel *channel;   /* to its endpoint: the webhook */
-    int64_t applied, redriven; /* as in the token */
-    int64_t redriven_count;
-    int64_t *redriven_letters; /* as in the token */
-    int64_t redriven_letters_count;
+    struct channel *channel; /* to its endpoint: the webhook */
     int64_t last_success_ms; /* as in the token */
-    struct token_outcome *outcomes;
-    int64_t outcomes_count;
-    struct progress progress;
     struct log_limit failures, compacted;
-    int64_t oldest_at; /* the position that oldest_ms is about; -1: none */
-    int64_t
-        oldest_ms; /* wall: when the oldest event that waits was appended; 0: none, or not known */
-    struct log_limit lag_warning, failing_warning;
-    /* of the command that waits */
+    struct lag_watch lag;
     struct test_delivery *test;
     int64_t tested; /* the test that was made last */
-    struct offsets_question *letters_question;
-    int64_t looking_up; /* the redrive for which the end of the dead letters is asked; -1: none */
-    int64_t letters_end_of,
-        letters_end; /* the redrive for which it is known, and the newest letter's offset */
-    struct loop_timer commands_due; /* when it failed */
 };
 
 struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t partition);
 void subscriber_free(struct subscriber *s); /* stops it first, without a token */
-
-/* Its spec and keys are there and fit each other, and it is not removed. */
-bool subscriber_complete(const struct subscriber *s);
 
 /* Its spec, keys or wanted state, read at offset `generation`; taken over. A running lane goes on
  * under the new one; another registration id is another subscriber, which begins anew. Call
@@ -116,8 +89,10 @@ void subscriber_set_desired(struct subscriber *s, const struct subscriber_desire
 void subscriber_clear_record(struct subscriber *s);
 void subscriber_clear_keys(struct subscriber *s);
 
-/* The token that counts from now on, as JSON; copied. {NULL, 0}: none. */
-void subscriber_keep_token(struct subscriber *s, struct span text);
+/* A token of this subscriber was read from the log. */
+void subscriber_read_token(struct subscriber *s, struct span text, const struct token *token);
+/* The newest token cannot be read, and may say anything: the subscriber waits. */
+void subscriber_block(struct subscriber *s);
 
 /* Its partition is held: starts a lane that is complete, where the token or the record's start
  * says; stops one that is not. `level`: of the line that says that it was started. */
@@ -140,7 +115,5 @@ int64_t subscriber_oldest_ms(const struct subscriber *s);
 /* One of its senders may start a webhook now, as far as ownership and its operator are concerned.
  */
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender);
-/* Ends that, and every back-off. */
-void subscriber_resume(struct subscriber *s);
 
 #endif

@@ -1,18 +1,17 @@
 /* All subscribers; see subscribers.h. By id in one table, and by partition in a list each. */
 #include "dispatcher/subscriber/subscribers.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/base/container_of.h"
 #include "common/crypto/seal.h"
 #include "common/kafka/table.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
-#include "dispatcher/subscriber/progress.h"
 #include "dispatcher/subscriber/subscriber.h"
 
 enum { SAID_MAX = 100, KEY_AGAIN_MS = 1000 };
@@ -35,7 +34,8 @@ struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
 
 struct subscriber *subscribers_first(struct subscribers *all) { return all ? all->all : NULL; }
 
-static struct subscriber *find_or_add(struct subscribers *all, const char *id, int32_t partition) {
+static struct subscriber *subscribers_find_or_add(struct subscribers *all, const char *id,
+                                                  int32_t partition) {
     struct subscriber *s = subscribers_find(all, id);
     if (s)
         return s;
@@ -45,7 +45,7 @@ static struct subscriber *find_or_add(struct subscribers *all, const char *id, i
     return s;
 }
 
-static void drop(struct subscribers *all, struct subscriber *s) {
+static void subscribers_drop(struct subscribers *all, struct subscriber *s) {
     HASH_DEL(all->all, s);
     DL_DELETE2(all->of[s->partition], s, partition_prev, partition_next);
     subscriber_free(s);
@@ -53,35 +53,34 @@ static void drop(struct subscribers *all, struct subscriber *s) {
 
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
  * anyway.) Its commands stay known, without a subscriber, until their tombstones were read back. */
-static void bury(struct subscribers *all, struct subscriber *s) {
+static void subscribers_bury(struct subscribers *all, struct subscriber *s) {
     char id[SPEC_ID_BYTES_MAX + 1];
     int32_t partition = s->partition;
     memcpy(id, s->id, sizeof id);
-    commands_erase(s);
-    if (s->token && !s->erased)
-        progress_erase(s);
-    struct pending_command *left = s->commands;
-    s->commands = NULL;
-    drop(all, s);
+    commands_erase(&s->commands);
+    if (s->checkpoint.text && !s->checkpoint.erased)
+        checkpoint_erase(&s->checkpoint);
+    struct pending_command *left = commands_detach(&s->commands);
+    subscribers_drop(all, s);
     if (left)
-        find_or_add(all, id, partition)->commands = left;
+        commands_attach(&subscribers_find_or_add(all, id, partition)->commands, left);
 }
 
 /* Commands without a subscriber: it was deleted, and compaction may have taken the spec's
  * tombstone already. */
-static void erase_orphans(struct subscriber *s) {
+static void subscribers_erase_orphans(struct subscriber *s) {
     if (!s->listed)
-        commands_erase(s);
+        commands_erase(&s->commands);
 }
 
-static bool is_empty(const struct subscriber *s) {
-    return !s->listed && !s->commands && !s->token && !s->has_keys &&
+static bool subscribers_is_empty(const struct subscriber *s) {
+    return !s->listed && !s->commands.list && !s->checkpoint.text && !s->has_keys &&
            !s->unreadable[UNREADABLE_KEYS].value.len;
 }
 
 /* Its spec is gone from the log. Who takes its id next may have a token there already, which was
  * read before: while the partition is loaded it stays until all is read. */
-static void remove_spec(struct subscribers *all, struct subscriber *s) {
+static void subscribers_remove_spec(struct subscribers *all, struct subscriber *s) {
     bool ran = s->running;
     subscriber_stop(s, false);
     subscriber_clear_record(s);
@@ -89,25 +88,25 @@ static void remove_spec(struct subscribers *all, struct subscriber *s) {
     s->listed = false;
     if (!partitions_may_write(all->dispatcher->partitions, s->partition))
         return;
-    if (ran && !s->token)
-        progress_erase(s); /* one may be on its way */
-    bury(all, s);
+    if (ran && !s->checkpoint.text)
+        checkpoint_erase(&s->checkpoint); /* one may be on its way */
+    subscribers_bury(all, s);
 }
 
-static void bury_deleted(struct subscribers *all, int32_t partition) {
+static void subscribers_bury_deleted(struct subscribers *all, int32_t partition) {
     struct subscriber *s, *next;
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) {
         if (s->deleted)
-            bury(all, s);
+            subscribers_bury(all, s);
     }
 }
 
-static void note_bad(struct dispatcher *d, const struct table_record *record, const char *id,
-                     const struct error *err) {
+static void subscribers_note_bad(struct dispatcher *d, const struct table_record *record,
+                                 const char *id, const struct error *err) {
     dispatcher_bad_record(d, record->topic, record->partition, record->offset, id, err->message);
 }
 
-static void say_unreadable(struct subscriber *s) {
+static void subscribers_say_unreadable(struct subscriber *s) {
     for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
         if (u->reason)
             dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition,
@@ -119,18 +118,20 @@ static void say_unreadable(struct subscriber *s) {
 
 /* It is said when all records were read: a newer one may take its place, as after a key of the key
  * file was replaced. */
-static void note_unreadable(struct subscriber *s, int kind, int64_t offset, const char *reason) {
+static void subscribers_note_unreadable(struct subscriber *s, int kind, int64_t offset,
+                                        const char *reason) {
     struct unreadable *u = &s->unreadable[kind];
     free(u->reason);
     buf_fini(&u->value);
     *u = (struct unreadable){.offset = offset,
                              .reason = reason ? mem_copy_string(reason, strlen(reason)) : NULL};
     if (partitions_started(s->dispatcher->partitions, s->partition))
-        say_unreadable(s);
+        subscribers_say_unreadable(s);
 }
 
 /* It may be sealed by a key that is still to come into the key file, as while keys are rotated. */
-static void wait_for_key(struct subscribers *all, struct unreadable *u, struct span value) {
+static void subscribers_wait_for_key(struct subscribers *all, struct unreadable *u,
+                                     struct span value) {
     buf_append(&u->value, value.data, value.len);
     if (all->key_due.slot)
         return;
@@ -138,7 +139,7 @@ static void wait_for_key(struct subscribers *all, struct unreadable *u, struct s
     loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
 }
 
-static void read_again(struct subscribers *all, struct subscriber *s, int kind) {
+static void subscribers_read_again(struct subscribers *all, struct subscriber *s, int kind) {
     char key[SPEC_ID_BYTES_MAX + sizeof "/keys"];
     struct unreadable *u = &s->unreadable[kind];
     struct buf value = u->value;
@@ -153,7 +154,7 @@ static void read_again(struct subscribers *all, struct subscriber *s, int kind) 
     buf_fini(&value);
 }
 
-static void on_key_due(void *arg) {
+static void subscribers_on_key_due(void *arg) {
     struct subscribers *all = arg;
     const struct keyring *ring = all->dispatcher->keyring;
     struct subscriber *s, *next;
@@ -164,7 +165,7 @@ static void on_key_due(void *arg) {
     HASH_ITER(hh, all->all, s, next) {
         for (int kind = UNREADABLE_SPEC; kind <= UNREADABLE_KEYS; kind++) {
             if (changed && s->unreadable[kind].value.len)
-                read_again(all, s, kind);
+                subscribers_read_again(all, s, kind);
             unreadable += s->unreadable[kind].value.len > 0;
         }
     }
@@ -172,129 +173,100 @@ static void on_key_due(void *arg) {
         loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
 }
 
-static void read_spec(struct subscribers *all, const char *id, const struct table_record *record) {
+static void subscribers_read_spec(struct subscribers *all, const char *id,
+                                  const struct table_record *record) {
     struct subscriber *s = subscribers_find(all, id);
     struct subscriber_record parsed;
     struct error err;
     bool newer;
     if (!record->value.data) {
         if (s)
-            remove_spec(all, s);
+            subscribers_remove_spec(all, s);
         return;
     }
-    s = find_or_add(all, id, record->partition);
+    s = subscribers_find_or_add(all, id, record->partition);
     s->deleted = false;
     s->listed = true;
     if (subscriber_record_from_json(&parsed, id, record->value, all->dispatcher->keyring, &newer,
                                     NULL, &err) == 0) {
-        note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
+        subscribers_note_unreadable(s, UNREADABLE_SPEC, record->offset, NULL);
         subscriber_set_record(s, &parsed, record->offset);
         return;
     }
-    note_unreadable(s, UNREADABLE_SPEC, record->offset, err.message);
-    wait_for_key(all, &s->unreadable[UNREADABLE_SPEC], record->value);
+    subscribers_note_unreadable(s, UNREADABLE_SPEC, record->offset, err.message);
+    subscribers_wait_for_key(all, &s->unreadable[UNREADABLE_SPEC], record->value);
     subscriber_clear_record(s);
 }
 
-static void read_keys(struct subscribers *all, const char *id, const struct table_record *record) {
+static void subscribers_read_keys(struct subscribers *all, const char *id,
+                                  const struct table_record *record) {
     struct subscriber_keys keys;
     struct error err;
     bool newer;
     if (!record->value.data)
         return;
-    struct subscriber *s = find_or_add(all, id, record->partition);
+    struct subscriber *s = subscribers_find_or_add(all, id, record->partition);
     if (subscriber_keys_from_json(&keys, id, record->value, all->dispatcher->keyring, &newer, NULL,
                                   &err) == 0) {
-        note_unreadable(s, UNREADABLE_KEYS, record->offset, NULL);
+        subscribers_note_unreadable(s, UNREADABLE_KEYS, record->offset, NULL);
         subscriber_set_keys(s, &keys, record->offset);
     } else {
-        note_unreadable(s, UNREADABLE_KEYS, record->offset, err.message);
-        wait_for_key(all, &s->unreadable[UNREADABLE_KEYS], record->value);
+        subscribers_note_unreadable(s, UNREADABLE_KEYS, record->offset, err.message);
+        subscribers_wait_for_key(all, &s->unreadable[UNREADABLE_KEYS], record->value);
         subscriber_clear_keys(s);
     }
 }
 
-static void read_desired(struct subscribers *all, const char *id,
-                         const struct table_record *record) {
-    struct subscriber *s = find_or_add(all, id, record->partition);
+static void subscribers_read_desired(struct subscribers *all, const char *id,
+                                     const struct table_record *record) {
+    struct subscriber *s = subscribers_find_or_add(all, id, record->partition);
     struct subscriber_desired desired = {.paused = false};
     struct error err;
     bool newer;
     s->desired_blocked = record->value.data &&
                          subscriber_desired_from_json(&desired, record->value, &newer, &err);
-    note_unreadable(s, UNREADABLE_DESIRED_STATE, record->offset,
-                    s->desired_blocked ? err.message : NULL);
+    subscribers_note_unreadable(s, UNREADABLE_DESIRED_STATE, record->offset,
+                                s->desired_blocked ? err.message : NULL);
     if (!s->desired_blocked)
         subscriber_set_desired(s, &desired, record->offset);
 }
 
-static void read_command(struct subscribers *all, const char *id,
-                         const struct table_record *record) {
-    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+static void subscribers_read_command(struct subscribers *all, const char *id,
+                                     const struct table_record *record) {
+    struct subscriber *s = record->value.data ? subscribers_find_or_add(all, id, record->partition)
                                               : subscribers_find(all, id);
     if (!s)
         return;
-    commands_read(s, record->key, record->value, record->offset);
-    commands_apply(s);
+    commands_read(&s->commands, record->key, record->value, record->offset);
+    commands_apply(&s->commands);
     if (!partitions_started(all->dispatcher->partitions, s->partition))
         return;
-    erase_orphans(s);
-    if (is_empty(s))
-        drop(all, s);
+    subscribers_erase_orphans(s);
+    if (subscribers_is_empty(s))
+        subscribers_drop(all, s);
 }
 
-/* What cannot be read may say anything: its subscriber waits, and the record stays. */
-static void block(struct subscriber *s, const struct table_record *record,
-                  const struct error *err) {
-    note_bad(s->dispatcher, record, s->id, err);
-    subscriber_stop(s, false);
-    subscriber_keep_token(s, (struct span){NULL, 0});
-    s->blocked = true;
-}
-
-/* It counts, and it is in the log: only now may the commands that it says were applied leave the
- * log. */
-static void take_token(struct subscriber *s, struct span text, const struct token *token) {
-    subscriber_keep_token(s, text);
-    s->in_log = s->choice.kept == CHOICE_VALID;
-    if (s->in_log && s->running &&
-        token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
-        strcmp(token->registration_id, s->record.registration_id) == 0)
-        commands_settled(s, token);
-}
-
-/* Of a registration that was deleted, maybe by an earlier owner of the partition and late: it has
- * no epoch, so it must not take away what a later registration has settled. The token's
- * registration id tells. */
-static void note_tombstone(struct subscriber *s) {
-    s->in_log = false;
-    s->erased = true;
-    s->choice.rewrite = s->running;
-}
-
-static void read_token(struct subscribers *all, const char *id, const struct table_record *record) {
-    struct partitions *partitions = all->dispatcher->partitions;
-    struct subscriber *s = record->value.data ? find_or_add(all, id, record->partition)
+static void subscribers_read_token(struct subscribers *all, const char *id,
+                                   const struct table_record *record) {
+    struct subscriber *s = record->value.data ? subscribers_find_or_add(all, id, record->partition)
                                               : subscribers_find(all, id);
     struct token token;
     struct error err;
     bool newer;
     if (!s)
         return;
-    if (record->value.data && token_from_json(&token, record->value, &newer, &err)) {
-        block(s, record, &err);
-        return;
-    }
-    s->blocked = false;
     if (!record->value.data) {
-        note_tombstone(s);
+        s->blocked = false;
+        checkpoint_erased(&s->checkpoint);
+    } else if (token_from_json(&token, record->value, &newer, &err)) {
+        subscribers_note_bad(all->dispatcher, record, s->id, &err);
+        subscriber_block(s);
+        return;
     } else {
-        if (partitions_token_read(partitions, s->partition, &token, &s->choice))
-            take_token(s, record->value, &token);
+        subscriber_read_token(s, record->value, &token);
         token_fini(&token);
     }
-    if (s->choice.rewrite && partitions_may_write(partitions, s->partition))
-        progress_rewrite(s);
+    checkpoint_rewrite_if_due(&s->checkpoint);
 }
 
 int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err) {
@@ -306,7 +278,7 @@ int subscribers_check_key(const struct dispatcher *d, struct span value, struct 
 
 /* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed
  * wait, the others go on. */
-static void read_check(const struct dispatcher *d, struct span value) {
+static void subscribers_read_check(const struct dispatcher *d, struct span value) {
     struct error err;
     if (subscribers_check_key(d, value, &err))
         log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file),
@@ -321,25 +293,25 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     struct error err;
     if (kind == SUBSCRIBER_KEY_CHECK && !token &&
         partitions_started(d->partitions, record->partition))
-        read_check(d, record->value);
+        subscribers_read_check(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
     int32_t partition = kafka_partition_of(id, d->genesis.subscriber_partitions);
     if (partition != record->partition) {
         error_set(&err, "it belongs into partition %d", (int)partition);
-        note_bad(d, record, id, &err);
+        subscribers_note_bad(d, record, id, &err);
         return;
     }
     if (kind == SUBSCRIBER_KEY_SPEC && token)
-        read_token(all, id, record);
+        subscribers_read_token(all, id, record);
     else if (kind == SUBSCRIBER_KEY_SPEC)
-        read_spec(all, id, record);
+        subscribers_read_spec(all, id, record);
     else if (kind == SUBSCRIBER_KEY_KEYS && !token)
-        read_keys(all, id, record);
+        subscribers_read_keys(all, id, record);
     else if (kind == SUBSCRIBER_KEY_DESIRED && !token)
-        read_desired(all, id, record);
+        subscribers_read_desired(all, id, record);
     else if (kind == SUBSCRIBER_KEY_COMMAND && !token)
-        read_command(all, id, record);
+        subscribers_read_command(all, id, record);
     else
         return;
     struct subscriber *s = subscribers_find(all, id);
@@ -349,20 +321,20 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
 
 void subscribers_start(struct subscribers *all, int32_t partition) {
     struct subscriber *s;
-    bury_deleted(all, partition);
+    subscribers_bury_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
-        say_unreadable(s);
+        subscribers_say_unreadable(s);
         subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
-        if (s->choice.rewrite)
-            progress_rewrite(s);
-        erase_orphans(s);
+        if (s->checkpoint.choice.rewrite)
+            checkpoint_rewrite(&s->checkpoint);
+        subscribers_erase_orphans(s);
     }
 }
 
 /* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and
  * applied stays done. */
-static void follow_another_owner(struct subscriber *s) {
-    if (!s->running || s->choice.kept != CHOICE_VALID || s->choice.epoch <= s->epoch)
+static void subscribers_follow_another_owner(struct subscriber *s) {
+    if (!s->running || !checkpoint_is_anothers(&s->checkpoint))
         return;
     subscriber_stop(s, false);
     subscriber_apply(s, LOG_LEVEL_INFO);
@@ -371,19 +343,19 @@ static void follow_another_owner(struct subscriber *s) {
 void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
     int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
     struct subscriber *s;
-    bury_deleted(all, partition);
+    subscribers_bury_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
-        follow_another_owner(s);
+        subscribers_follow_another_owner(s);
         if (rewrite)
-            progress_rewrite(s);
-        erase_orphans(s);
+            checkpoint_rewrite(&s->checkpoint);
+        subscribers_erase_orphans(s);
         if (!s->running)
             continue;
         throttle_fill(&s->throttle, window_ms);
-        commands_apply(s);
+        commands_apply(&s->commands);
         sender_step(&s->live);
-        if (s->job_sender)
-            sender_step(s->job_sender);
+        if (s->jobs.sender)
+            sender_step(s->jobs.sender);
     }
 }
 
@@ -396,7 +368,7 @@ void subscribers_close(struct subscribers *all) {
 void subscribers_write(struct subscribers *all) {
     for (struct subscriber *s = all->all; s; s = s->hh.next)
         if (s->running)
-            progress_hand_over(s);
+            checkpoint_hand_over(&s->checkpoint);
 }
 
 void subscribers_stop(struct subscribers *all) {
@@ -409,7 +381,7 @@ void subscribers_stop(struct subscribers *all) {
 
 void subscribers_forget(struct subscribers *all, int32_t partition) {
     struct subscriber *s, *next;
-    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { drop(all, s); }
+    DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { subscribers_drop(all, s); }
 }
 
 /* An event that was appended, and those that it met behind: they leave the index when it has been
@@ -419,25 +391,24 @@ struct waking {
     struct subscriber *behind;
 };
 
-static void wake(void *arg, struct match_member *member) {
+static void subscribers_wake(void *arg, struct match_member *member) {
     struct waking *waking = arg;
     const struct feed_event *event = waking->event;
-    struct subscriber *s = (struct subscriber *)(void *)((char *)member -
-                                                         offsetof(struct subscriber, member));
+    struct subscriber *s = container_of(member, struct subscriber, member);
     if (!s->live.lane.at_end) { /* it will come to it */
         LL_PREPEND2(waking->behind, s, behind_next);
         return;
     }
     lane_wake(&s->live.lane, event->cursor - 1);
     s->live.lane.appended_ms = event->appended_ms;
-    progress_soon(s); /* that it is behind: it may have to wait */
+    checkpoint_soon(&s->checkpoint); /* that it is behind: it may have to wait */
     sender_step(&s->live);
 }
 
 void subscribers_appended(struct dispatcher *d, const struct feed_event *event) {
     struct feed_event copy = *event;
     struct waking waking = {.event = &copy};
-    match_each(d->match, event->topic, wake, &waking);
+    match_each(d->match, event->topic, subscribers_wake, &waking);
     while (waking.behind) {
         struct subscriber *s = waking.behind;
         LL_DELETE2(waking.behind, s, behind_next);
@@ -456,7 +427,7 @@ size_t subscribers_count(const struct subscribers *all) {
 struct subscribers *subscribers_new(struct dispatcher *d) {
     struct subscribers *all = mem_zero(sizeof *all);
     all->dispatcher = d;
-    loop_timer_init(&all->key_due, on_key_due, all);
+    loop_timer_init(&all->key_due, subscribers_on_key_due, all);
     return all;
 }
 

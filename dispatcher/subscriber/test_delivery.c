@@ -31,7 +31,7 @@ static void test_delivery_note(const struct test_delivery *t, const struct outco
     log_info("test_delivery", LOG_S("subscriber", t->subscriber->id),
              LOG_N("generation", t->generation), LOG_N("status", outcome->status),
              LOG_S("error", outcome->error));
-    commands_note(t->subscriber, t->generation, "test",
+    commands_note(&t->subscriber->commands, t->generation, "test",
                   outcome->verdict == VERDICT_DELIVERED ? "done" : "failed",
                   outcome->status ? text : outcome->error, -1);
 }
@@ -42,7 +42,7 @@ static void test_delivery_on_done(struct sender_test *test, const struct outcome
     test_delivery_note(t, outcome);
     s->tested = t->generation;
     test_delivery_free(t);
-    commands_apply(s);
+    commands_apply(&s->commands);
 }
 
 static void test_delivery_make_body(struct test_delivery *t, const struct command *command) {

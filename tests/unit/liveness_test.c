@@ -78,7 +78,7 @@ static void a_job_that_is_done_waits_for_its_end(void **state) {
     s.live.job = 4;
     s.live.lane.until = 7;
     assert_true(liveness_is_stuck(&s.live));
-    s.job_due.slot = 1;
+    s.jobs.due.slot = 1;
     assert_false(liveness_is_stuck(&s.live));
 }
 

@@ -20,6 +20,7 @@ static int begin(void **state) {
         .ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
     (void)state;
     d.loop = loop_new();
+    d.checkpoints.loop = d.loop;
     d.match = match_new();
     s = subscriber_new(&d, "one", 0);
     s->record.spec = (struct spec){.subscription = {topics, 2}};
@@ -33,7 +34,7 @@ static int begin(void **state) {
 
 static int end(void **state) {
     (void)state;
-    loop_timer_clear(d.loop, &s->progress.due);
+    loop_timer_clear(d.loop, &s->checkpoint.due);
     subscriber_free(s);
     match_free(d.match);
     loop_free(d.loop);
@@ -53,7 +54,7 @@ static void an_event_wakes_the_lane_that_waits_for_it(void **state) {
     append(9, "a.b");
     assert_false(s->live.lane.at_end);
     assert_true(s->live.lane.scanned == 8 && subscriber_oldest_ms(s) == 1009);
-    assert_true(s->progress.due.slot); /* that it is behind is told soon */
+    assert_true(s->checkpoint.due.slot); /* that it is behind is told soon */
     assert_true(s->in_match);
 }
 

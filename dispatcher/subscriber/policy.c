@@ -1,0 +1,27 @@
+/* A lane's policy; see policy.h. */
+#include "dispatcher/subscriber/policy.h"
+
+#include "common/model/spec.h"
+#include "common/settings.h"
+
+static int64_t policy_or_default(int64_t own, int64_t otherwise) {
+    return own >= 0 ? own : otherwise;
+}
+
+struct lane_policy policy_of(const struct spec *spec, const struct settings *defaults) {
+    struct lane_policy policy = {
+        .ordering = spec->ordering,
+        .max_in_flight = spec->max_in_flight,
+        .max_attempts = policy_or_default(spec->max_attempts, defaults->delivery.max_attempts),
+        .backoff_min_ms = policy_or_default(spec->backoff_min_ms,
+                                            defaults->delivery.backoff_min_ms),
+        .backoff_max_ms = policy_or_default(spec->backoff_max_ms,
+                                            defaults->delivery.backoff_max_ms),
+        .disable_after_ms = policy_or_default(spec->disable_after_ms,
+                                              defaults->delivery.disable_after_ms),
+        .dead_letters_all = spec->dead_letters_all,
+    };
+    if (policy.backoff_max_ms < policy.backoff_min_ms) /* one is its own, the other the default */
+        policy.backoff_max_ms = policy.backoff_min_ms;
+    return policy;
+}
