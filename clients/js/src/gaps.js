@@ -1,10 +1,12 @@
-// Nothing for a subscriber lies between an event's prev_cursor and its cursor: so whoever has seen less than prev_cursor has
-// missed something, and knows what range.
+// Nothing for a subscriber lies strictly between an event's prev_cursor and its cursor. So a receiver whose newest cursor is below
+// prev_cursor has missed events, and knows between which cursors they lie.
 
 /**
- * Give every event as it arrives to `take`, and handle what that yields: in order, each once. Nothing for an event that was seen
- * before, but for a dead letter that is sent again (it has no prev_cursor): its first delivery may have failed. Before one that comes after a gap, what `fetchMissing({ since, until })` (an async iterable, such as client.replay)
- * gives. `cursor` moves when the next one is asked for, so when the one before it was handled.
+ * Give every event as it arrives to `take`, and handle what `take` yields: in order, each once. A repeat yields nothing. Before an
+ * event that comes after a gap, `take` yields what `fetchMissing({ since, until })` gives (an async iterable, such as
+ * client.replay). A dead letter that is sent again (it has no prev_cursor) and an event of a replay job stand beside the live
+ * stream: `take` always yields them, and `cursor` stays. `cursor` moves when the next event is asked for, so when the one before
+ * it was handled.
  */
 export class GapDetector {
   #fetchMissing
@@ -27,20 +29,20 @@ export class GapDetector {
     return { since: this.#cursor, until: event.prev_cursor }
   }
 
-  async *take(event) {
-    if (event.cursor === undefined || (event.prev_cursor === undefined && this.#cursor !== undefined)) {
-      yield event // a test delivery, or a dead letter sent again: no part of the live stream
-      return
-    }
+  *#once(event) {
     if (this.#cursor !== undefined && event.cursor <= this.#cursor) return
-    const gap = this.gapBefore(event)
-    if (gap && this.#fetchMissing) {
-      for await (const missed of this.#fetchMissing(gap)) {
-        yield missed
-        this.#cursor = missed.cursor
-      }
-    }
     yield event
     this.#cursor = event.cursor
+  }
+
+  /** `replay`: the event came with the header X-ESS-Replay. */
+  async *take(event, { replay = false } = {}) {
+    if (replay || event.cursor === undefined || event.prev_cursor === undefined) {
+      yield event // a replay job's, a test delivery, or a dead letter sent again: no part of the live stream
+      return
+    }
+    const gap = this.gapBefore(event)
+    if (gap && this.#fetchMissing) for await (const missed of this.#fetchMissing(gap)) yield* this.#once(missed)
+    yield* this.#once(event)
   }
 }

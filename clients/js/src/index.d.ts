@@ -131,7 +131,8 @@ type HeadersLike = { get(name: string): string | null } | Record<string, string 
 export function verify(
   rawBody: Uint8Array | string,
   headers: HeadersLike,
-  secret: string,
+  /** Or several, of which one must fit: during a rotation. */
+  secret: string | string[],
   options?: { toleranceS?: number; now?: number }
 ): EssEvent
 
@@ -144,6 +145,9 @@ export class GapDetector {
   /** The newest cursor that was handled. */
   readonly cursor: number | undefined
   gapBefore(event: EssEvent): { since: number; until: number } | null
-  /** The events to handle now, in order, each once; but a redriven one, which has no prev_cursor, is always given. */
-  take(event: EssEvent): AsyncGenerator<EssEvent, void, undefined>
+  /**
+   * The events to handle now, in order, each once. A redriven one, which has no prev_cursor, and one that came with the header
+   * X-ESS-Replay (`replay`) are always given.
+   */
+  take(event: EssEvent, options?: { replay?: boolean }): AsyncGenerator<EssEvent, void, undefined>
 }

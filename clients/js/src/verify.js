@@ -2,10 +2,22 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { EssError } from './errors.js'
 
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
 /** A secret with the prefix whsec_ is base64 of the key, any other is the key's bytes. */
 function keyOf(secret) {
   if (typeof secret !== 'string' || secret === '') throw new EssError('verify: the secret is missing')
-  return secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret)
+  if (!secret.startsWith('whsec_')) return Buffer.from(secret)
+  const text = secret.slice(6)
+  if (!text || !BASE64.test(text)) throw new EssError('verify: the secret is damaged: what follows whsec_ must be base64')
+  return Buffer.from(text, 'base64')
+}
+
+/** One key a secret: during a rotation a receiver may have several. */
+function keysOf(secret) {
+  const keys = [secret].flat().map(keyOf)
+  if (keys.length === 0) throw new EssError('verify: the secret is missing')
+  return keys
 }
 
 /** Of a Headers object, or of Node's own headers. */
@@ -22,13 +34,38 @@ function equal(a, b) {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
+/** Whether any signature is that of any key. All are looked at, so that the time tells nothing. */
+function signed(signatures, keys, signedParts) {
+  let good = false
+  for (const key of keys) {
+    const mac = createHmac('sha256', key)
+    for (const part of signedParts) mac.update(part)
+    const expected = `v1,${mac.digest('base64')}`
+    for (const signature of signatures.split(' ')) good = equal(signature, expected) || good
+  }
+  return good
+}
+
+function eventOf(body) {
+  let event
+  try {
+    event = JSON.parse(body.toString('utf8'))
+  } catch (cause) {
+    throw new EssError('verify: the body is signed, but no JSON; did ESS send it?', { cause })
+  }
+  if (event === null || typeof event !== 'object' || Array.isArray(event))
+    throw new EssError('verify: the body is signed, but no JSON object; did ESS send it?')
+  return event
+}
+
 /**
  * Checks the signature and the age of a webhook, and returns its event. `rawBody` are the bytes as they came, not an object that
- * was parsed from them. Throws an EssError that says what is wrong.
+ * was parsed from them. `secret` may be an array of secrets, of which one must fit. Throws an EssError that says what is wrong.
  */
 export function verify(rawBody, headers, secret, { toleranceS = 300, now = Date.now() } = {}) {
   if (typeof rawBody !== 'string' && !(rawBody instanceof Uint8Array))
     throw new EssError('verify: the body must be the raw bytes (a Buffer or a string), before any parsing')
+  const keys = keysOf(secret)
   const body = Buffer.from(rawBody)
   const id = headerOf(headers, 'webhook-id')
   const timestamp = headerOf(headers, 'webhook-timestamp')
@@ -36,9 +73,7 @@ export function verify(rawBody, headers, secret, { toleranceS = 300, now = Date.
   if (!id || !timestamp || !signatures) throw new EssError('verify: webhook-id, webhook-timestamp or webhook-signature is missing')
   if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now / 1000 - Number(timestamp)) > toleranceS)
     throw new EssError(`verify: the timestamp is more than ${toleranceS} s away from this clock; is one of the clocks wrong, or was it recorded?`)
-  const expected = createHmac('sha256', keyOf(secret)).update(`${id}.${timestamp}.`).update(body).digest('base64')
-  let good = false
-  for (const signature of signatures.split(' ')) good = equal(signature, `v1,${expected}`) || good
-  if (!good) throw new EssError('verify: the signature does not fit; is it the secret of this subscriber, and the body as it came?')
-  return JSON.parse(body.toString('utf8'))
+  if (!signed(signatures, keys, [`${id}.${timestamp}.`, body]))
+    throw new EssError('verify: the signature does not fit; is it the secret of this subscriber, and the body as it came?')
+  return eventOf(body)
 }
