@@ -2,7 +2,6 @@
  * what is left is whether whoever asks may know of this subscriber at all. */
 #include "ingest/api/call.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +70,7 @@ static void call_on_gone(void *arg) {
 static void call_free(struct call *call) {
     if (call->free_data)
         call->free_data(call->data);
-    OPENSSL_cleanse(call->answer.data, call->answer.cap);
-    buf_fini(&call->answer);
+    buf_wipe(&call->answer);
     free(call);
 }
 

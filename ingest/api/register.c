@@ -69,8 +69,7 @@ static void registering_answer(struct registering *r) {
     json_member_number(&body, "cursor", r->start);
     json_end_object(&body);
     buf_puts(&body, "\n");
-    OPENSSL_cleanse(whsec.data, whsec.cap);
-    buf_fini(&whsec);
+    buf_wipe(&whsec);
     http_answer(r->request, 201, "application/json", &body);
     registering_free(r);
 }

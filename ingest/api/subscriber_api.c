@@ -2,7 +2,6 @@
 #include "ingest/api/subscriber_api.h"
 
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,8 +281,7 @@ static int parse_spec(const struct ingest *ingest, const struct registry_entry *
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)
                      ? -1
                      : 0;
-    OPENSSL_cleanse(json.data, json.cap);
-    buf_fini(&json);
+    buf_wipe(&json);
     if (result)
         return -1;
     if (*spec->id && strcmp(spec->id, entry->id) != 0)

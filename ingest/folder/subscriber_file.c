@@ -2,7 +2,6 @@
 #include "ingest/folder/subscriber_file.h"
 
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +37,6 @@ void complain(struct complaint *c, const char *event, const char *file, int64_t 
 
 /* --- reading */
 
-static void wipe(struct buf *text) {
-    if (text->data)
-        OPENSSL_cleanse(text->data, text->cap);
-    buf_fini(text);
-}
-
 /* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
 static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
     char path[4096];
@@ -62,7 +55,7 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
     }
     if (result)
         error_prefix(err, "secret_file: %s: ", spec->secret_file);
-    wipe(&text);
+    buf_wipe(&text);
     return result;
 }
 
@@ -73,7 +66,7 @@ static int parse(const char *path, const struct spec_rules *rules, struct spec *
     int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
     if (result == 0)
         result = spec_from_yaml(spec, (struct span){buf_string(&text), text.len}, rules, err);
-    wipe(&text);
+    buf_wipe(&text);
     if (result == 0 && spec->secret_file && read_secret(path, spec, err)) {
         spec_fini(spec);
         result = -1;

@@ -87,9 +87,7 @@ struct filter *filter_new(struct loop *loop, const char *path, struct error *err
     if (result == 0)
         file_watch_init(&f->watch, loop, path, PII_FILE_BYTES_MAX,
                         (struct span){text.data, text.len}, on_changed, f);
-    if (text.data)
-        explicit_bzero(text.data, text.cap); /* the key is in it */
-    buf_fini(&text);
+    buf_wipe(&text); /* the key is in it */
     if (result == 0)
         return f;
     filter_free(f);

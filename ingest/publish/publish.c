@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "common/base/container_of.h"
 #include "common/crypto/uuid.h"
 #include "common/feed/record.h"
 #include "ingest/access/auth.h"
@@ -156,8 +157,7 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
     struct inflight_record *record = inflight_find(&publisher->inflight, &print);
     if (!record)
         return;
-    struct production *production = (struct production *)((char *)record -
-                                                          offsetof(struct production, record));
+    struct production *production = container_of(record, struct production, record);
     if (record->state == INFLIGHT_SENT)
         inflight_wake(record); /* the report is still to come, but the index knows it already */
     else if (dedupe_find(publisher->dedupe, &record->print, clock_wall_ms(), &cursor) ==
@@ -516,7 +516,7 @@ void publisher_free(struct publisher *publisher) {
         return;
     DL_FOREACH_SAFE(publisher->inflight.unresolved, record, next) {
         inflight_settle(&publisher->inflight, record);
-        free((char *)record - offsetof(struct production, record));
+        free(container_of(record, struct production, record));
     }
     dedupe_free(publisher->dedupe);
     free(publisher);

@@ -1,6 +1,7 @@
 /* While there are records without a fate, asks the log's leader for its end again and again, until
  * each was found by the tail or is proven absent; when it is, tells inflight.h. */
 #include "common/base/clock.h"
+#include "common/base/container_of.h"
 #include "common/base/log.h"
 #include "common/kafka/offsets.h"
 #include "ingest/publish/publish_internal.h"
@@ -11,8 +12,7 @@ static struct production *next_absent(struct publisher *publisher, int64_t end) 
     const struct look *look = &publisher->look;
     struct inflight_record *record = inflight_look(&publisher->inflight, look->asked_ms, clock_ms(),
                                                    end - 1, feed_end(publisher->ingest->feed));
-    return record ? (struct production *)((char *)record - offsetof(struct production, record))
-                  : NULL;
+    return record ? container_of(record, struct production, record) : NULL;
 }
 
 static void on_answer(void *arg, const struct offsets_answer *answer, const struct error *err) {

@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/container_of.h"
 
 enum { WAKES_A_TURN = 64 };
 
@@ -67,8 +68,7 @@ struct arrival {
 
 static void parked_readers_mark(void *arg, struct match_member *member) {
     struct arrival *arrival = arg;
-    struct parked_reader *reader =
-        (struct parked_reader *)(void *)((char *)member - offsetof(struct parked_reader, member));
+    struct parked_reader *reader = container_of(member, struct parked_reader, member);
     if (!reader->parked)
         return; /* it will come to the event by reading on */
     reader->parked = false;
