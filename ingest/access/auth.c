@@ -10,7 +10,7 @@
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
 
-static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
+static void auth_on_reloaded(void *arg, size_t tokens, const struct error *err) {
     (void)arg;
     if (err)
         log_error("bad_auth_file", LOG_S("reason", err->message), LOG_N("tokens_in_force", tokens));
@@ -19,8 +19,9 @@ static void on_reloaded(void *arg, size_t tokens, const struct error *err) {
 }
 
 /* A subscriber's own token: it may read the topics that its subscriber has now. */
-static struct principal *find_own(void *arg, const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
-                                  bool *later) {
+static struct principal *auth_find_own(void *arg,
+                                       const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
+                                       bool *later) {
     struct ingest *ingest = arg;
     char hex[2 * PRINCIPAL_DIGEST_BYTES + 1];
     principal_digest_format(digest, hex);
@@ -46,8 +47,8 @@ int auth_open(struct ingest *ingest, struct error *err) {
                                                   .file = ingest->settings.auth_file,
                                                   .hosts = ingest->settings.ingest.hosts,
                                                   .hosts_option = "ingest.hosts",
-                                                  .reloaded = on_reloaded,
-                                                  .find = find_own,
+                                                  .reloaded = auth_on_reloaded,
+                                                  .find = auth_find_own,
                                                   .arg = ingest};
     ingest->authenticator = authenticator_new(&options, err);
     return ingest->authenticator ? 0 : -1;
@@ -60,7 +61,7 @@ void auth_close(struct ingest *ingest) {
 
 /* --- by the route */
 
-static bool lacks(struct http_request *request, enum scope_kind kind) {
+static bool auth_lacks(struct http_request *request, enum scope_kind kind) {
     struct error err;
     authenticator_lacks(kind, span_of("<pattern>"), &err);
     authenticator_refuse(request, &err);
@@ -68,7 +69,8 @@ static bool lacks(struct http_request *request, enum scope_kind kind) {
 }
 
 /* A subscriber's own token may not even learn whether there is another. */
-static bool admit_own(struct http_request *request, const struct principal *principal, int access) {
+static bool auth_admit_own(struct http_request *request, const struct principal *principal,
+                           int access) {
     const char *id = http_request_segment(request, 0);
     struct error err;
     if (access == AUTH_READ)
@@ -80,7 +82,7 @@ static bool admit_own(struct http_request *request, const struct principal *prin
         return false;
     }
     return access == AUTH_SUBSCRIBER ||
-           lacks(request, access == AUTH_PUBLISH ? SCOPE_PUBLISH : SCOPE_REGISTER);
+           auth_lacks(request, access == AUTH_PUBLISH ? SCOPE_PUBLISH : SCOPE_REGISTER);
 }
 
 bool auth_admit(void *arg, struct http_request *request) {
@@ -92,11 +94,12 @@ bool auth_admit(void *arg, struct http_request *request) {
     if (!principal || access < AUTHENTICATOR_OWN)
         return true;
     if (*principal->subscriber)
-        return admit_own(request, principal, access);
+        return auth_admit_own(request, principal, access);
     enum scope_kind kind = access == AUTH_PUBLISH ? SCOPE_PUBLISH
                            : access == AUTH_READ  ? SCOPE_READ
                                                   : SCOPE_REGISTER;
-    return scopes_have(principal->scopes, principal->scopes_count, kind) || lacks(request, kind);
+    return scopes_have(principal->scopes, principal->scopes_count, kind) ||
+           auth_lacks(request, kind);
 }
 
 /* --- by what the call is about */

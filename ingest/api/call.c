@@ -23,7 +23,7 @@ static void call_not_found(struct http_request *request, const char *id) {
     http_problem(request, 404, &err, NULL, 0);
 }
 
-static void not_ready(struct http_request *request) {
+static void call_not_ready(struct http_request *request) {
     struct error err;
     error_set(&err, "Kafka is away, or the subscribers are not read yet");
     http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
@@ -31,12 +31,12 @@ static void not_ready(struct http_request *request) {
 
 bool call_knows(const struct ingest *ingest, struct http_request *request) {
     if (!ingest_knows_subscribers(ingest))
-        not_ready(request);
+        call_not_ready(request);
     return ingest_knows_subscribers(ingest);
 }
 
-static struct registry_entry *look_up(struct ingest *ingest, struct http_request *request,
-                                      bool removed_too) {
+static struct registry_entry *call_visible_entry(struct ingest *ingest,
+                                                 struct http_request *request, bool removed_too) {
     const char *id = http_request_segment(request, 0);
     struct registry_entry *entry = registry_find(ingest->registry, id);
     bool there = registry_in_force(entry) || (removed_too && entry && entry->known);
@@ -49,8 +49,8 @@ static struct registry_entry *look_up(struct ingest *ingest, struct http_request
 static struct registry_entry *call_look_up(struct ingest *ingest, struct http_request *request,
                                            bool removed_too) {
     if (ingest_ready(ingest))
-        return look_up(ingest, request, removed_too);
-    not_ready(request);
+        return call_visible_entry(ingest, request, removed_too);
+    call_not_ready(request);
     return NULL;
 }
 
@@ -59,7 +59,7 @@ struct registry_entry *call_find(struct ingest *ingest, struct http_request *req
 }
 
 struct registry_entry *call_find_known(struct ingest *ingest, struct http_request *request) {
-    return call_knows(ingest, request) ? look_up(ingest, request, false) : NULL;
+    return call_knows(ingest, request) ? call_visible_entry(ingest, request, false) : NULL;
 }
 
 static void call_on_gone(void *arg) {

@@ -20,15 +20,17 @@
 
 static const char *const no_members[] = {NULL};
 
-static void refuse(struct call *call, const struct error *err) { call_refuse(call, 400, err); }
+static void command_api_refuse(struct call *call, const struct error *err) {
+    call_refuse(call, 400, err);
+}
 
-static void free_command(void *data) {
+static void command_api_free_command(void *data) {
     command_fini(data);
     free(data);
 }
 
 /* What nobody applies must not pile up in Kafka and in its owner's memory. */
-static bool has_too_many(struct call *call) {
+static bool command_api_has_too_many(struct call *call) {
     struct token token;
     struct error err;
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
@@ -44,27 +46,28 @@ static bool has_too_many(struct call *call) {
 }
 
 /* Begins a call whose body has these members, and a command of the kind; NULL: answered. */
-static struct call *begin(struct ingest *ingest, struct http_request *request,
-                          enum command_kind kind, const char *const *members, struct body *body) {
+static struct call *command_api_begin(struct ingest *ingest, struct http_request *request,
+                                      enum command_kind kind, const char *const *members,
+                                      struct body *body) {
     struct error err;
     struct call *call = call_begin(ingest, request, CALL_COMMANDS);
     if (!call)
         return NULL;
     if (body_parse(body, http_request_body(request), members, &err)) {
-        refuse(call, &err);
+        command_api_refuse(call, &err);
         return NULL;
     }
-    if (kind != COMMAND_KINDS && has_too_many(call))
+    if (kind != COMMAND_KINDS && command_api_has_too_many(call))
         return NULL;
     struct command *command = mem_zero(sizeof *command);
     command->kind = kind;
     memcpy(command->registration_id, call->registration_id, sizeof command->registration_id);
     call->data = command;
-    call->free_data = free_command;
+    call->free_data = command_api_free_command;
     return call;
 }
 
-static void add_command(struct call *call, struct registry_write *write) {
+static void command_api_add_command(struct call *call, struct registry_write *write) {
     struct buf value = {0};
     char key[COMMAND_KEY_BYTES];
     command_key(call->id, key);
@@ -73,7 +76,7 @@ static void add_command(struct call *call, struct registry_write *write) {
     buf_fini(&value);
 }
 
-static void add_desired(struct call *call, struct registry_write *write, bool paused) {
+static void command_api_add_desired(struct call *call, struct registry_write *write, bool paused) {
     struct buf value = {0};
     char key[SPEC_ID_BYTES_MAX + 8];
     struct subscriber_desired desired = {.paused = paused};
@@ -84,13 +87,13 @@ static void add_desired(struct call *call, struct registry_write *write, bool pa
     buf_fini(&value);
 }
 
-static struct registry_write *registry_write_of(struct call *call) {
+static struct registry_write *command_api_registry_write_of(struct call *call) {
     return registry_write_new(call->ingest, call->id, call->registration_id, -1);
 }
 
-static void send_command(struct call *call) {
-    struct registry_write *write = registry_write_of(call);
-    add_command(call, write);
+static void command_api_send_command(struct call *call) {
+    struct registry_write *write = command_api_registry_write_of(call);
+    command_api_add_command(call, write);
     call_send(call, write);
 }
 
@@ -98,24 +101,24 @@ static void send_command(struct call *call) {
 
 void command_api_pause(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_KINDS, no_members,
-                              &body); /* it is wanted state, no command */
+    struct call *call = command_api_begin(arg, request, COMMAND_KINDS, no_members,
+                                          &body); /* it is wanted state, no command */
     if (!call)
         return;
-    struct registry_write *write = registry_write_of(call);
-    add_desired(call, write, true);
+    struct registry_write *write = command_api_registry_write_of(call);
+    command_api_add_desired(call, write, true);
     call_send(call, write);
 }
 
 /* Also for one that is not paused but disabled, or backs off. */
 void command_api_resume(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_RESUME, no_members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_RESUME, no_members, &body);
     if (!call)
         return;
-    struct registry_write *write = registry_write_of(call);
-    add_desired(call, write, false);
-    add_command(call, write);
+    struct registry_write *write = command_api_registry_write_of(call);
+    command_api_add_desired(call, write, false);
+    command_api_add_command(call, write);
     call_send(call, write);
 }
 
@@ -123,15 +126,15 @@ void command_api_resume(void *arg, struct http_request *request) {
 
 void command_api_skip(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_SKIP, no_members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_SKIP, no_members, &body);
     if (call)
-        send_command(call);
+        command_api_send_command(call);
 }
 
 /* --- rewind and replay */
 
 /* The places of a command are cursors now. True: it goes on with them. */
-static bool positions_known(struct call *call, const struct error *refused) {
+static bool command_api_positions_known(struct call *call, const struct error *refused) {
     if (refused)
         call_refuse(call, *refused->field ? 400 : 503, refused);
     else if (!ingest_ready(call->ingest))
@@ -141,14 +144,14 @@ static bool positions_known(struct call *call, const struct error *refused) {
     return false;
 }
 
-static void on_rewind_position(void *arg, const struct position *positions,
-                               const struct error *refused) {
+static void command_api_on_rewind_position(void *arg, const struct position *positions,
+                                           const struct error *refused) {
     struct call *call = arg;
     struct command *command = call->data;
-    if (!positions_known(call, refused))
+    if (!command_api_positions_known(call, refused))
         return;
     command->cursor = positions[0].value;
-    send_command(call);
+    command_api_send_command(call);
 }
 
 void command_api_rewind(void *arg, struct http_request *request) {
@@ -156,7 +159,7 @@ void command_api_rewind(void *arg, struct http_request *request) {
     struct error err;
     struct body body;
     struct position position;
-    struct call *call = begin(arg, request, COMMAND_REWIND, members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_REWIND, members, &body);
     if (!call)
         return;
     const struct json_member *cursor = body_member(&body, "cursor"),
@@ -166,31 +169,31 @@ void command_api_rewind(void *arg, struct http_request *request) {
                  : cursor ? position_parse(&position, "cursor", cursor, POSITION_CURSOR, &err)
                           : position_parse(&position, "time", time, POSITION_TIME, &err);
     if (result)
-        refuse(call, &err);
+        command_api_refuse(call, &err);
     else
-        positions_resolve(arg, &position, 1, on_rewind_position, call);
+        positions_resolve(arg, &position, 1, command_api_on_rewind_position, call);
 }
 
-static void on_replay_positions(void *arg, const struct position *positions,
-                                const struct error *refused) {
+static void command_api_on_replay_positions(void *arg, const struct position *positions,
+                                            const struct error *refused) {
     struct call *call = arg;
     struct command *command = call->data;
     struct error err;
-    if (!positions_known(call, refused))
+    if (!command_api_positions_known(call, refused))
         return;
     command->from = positions[0].value;
     command->to = positions[1].value;
     if (command->from <= command->to) {
-        send_command(call);
+        command_api_send_command(call);
     } else {
         error_set_field(&err, "to", "%" PRId64 " must not be below from, %" PRId64, command->to,
                         command->from);
-        refuse(call, &err);
+        command_api_refuse(call, &err);
     }
 }
 
-static int replay_positions(const struct ingest *ingest, const struct body *body,
-                            struct position positions[2], struct error *err) {
+static int command_api_replay_positions(const struct ingest *ingest, const struct body *body,
+                                        struct position positions[2], struct error *err) {
     const struct json_member *from = body_member(body, "from"), *to = body_member(body, "to");
     positions[1] = position_end(ingest, "to");
     if (!from)
@@ -202,7 +205,7 @@ static int replay_positions(const struct ingest *ingest, const struct body *body
 
 /* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the
  * status). */
-static bool has_too_many_jobs(struct call *call) {
+static bool command_api_has_too_many_jobs(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     struct token token;
     struct error err;
@@ -222,24 +225,24 @@ void command_api_replay(void *arg, struct http_request *request) {
     struct error err;
     struct body body;
     struct position positions[2];
-    struct call *call = begin(arg, request, COMMAND_REPLAY, members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_REPLAY, members, &body);
     if (!call)
         return;
-    if (replay_positions(arg, &body, positions, &err))
-        refuse(call, &err);
-    else if (!has_too_many_jobs(call))
-        positions_resolve(arg, positions, 2, on_replay_positions, call);
+    if (command_api_replay_positions(arg, &body, positions, &err))
+        command_api_refuse(call, &err);
+    else if (!command_api_has_too_many_jobs(call))
+        positions_resolve(arg, positions, 2, command_api_on_replay_positions, call);
 }
 
 /* --- redrive */
 
-static int ascending(const void *a, const void *b) {
+static int command_api_ascending(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static int add_cursor(void *arg, size_t index, const struct json_element *element,
-                      struct error *err) {
+static int command_api_add_cursor(void *arg, size_t index, const struct json_element *element,
+                                  struct error *err) {
     struct command *command = arg;
     int64_t cursor = number_parse(element->value);
     if (cursor < 0 || index >= COMMAND_CURSORS_MAX)
@@ -249,16 +252,17 @@ static int add_cursor(void *arg, size_t index, const struct json_element *elemen
     return 0;
 }
 
-static int take_cursors(struct command *command, const struct json_member *member,
-                        struct error *err) {
+static int command_api_take_cursors(struct command *command, const struct json_member *member,
+                                    struct error *err) {
     struct error reason;
     size_t kept = 0;
     command->cursors = mem_zero(COMMAND_CURSORS_MAX * sizeof *command->cursors);
-    if (json_scan_array(member->value, JSON_DEPTH_MAX, add_cursor, command, &reason) ||
+    if (json_scan_array(member->value, JSON_DEPTH_MAX, command_api_add_cursor, command, &reason) ||
         command->cursors_count == 0)
         return error_set_field(err, "cursors", "must be a list of 1 to %d cursors",
                                COMMAND_CURSORS_MAX);
-    qsort(command->cursors, command->cursors_count, sizeof *command->cursors, ascending);
+    qsort(command->cursors, command->cursors_count, sizeof *command->cursors,
+          command_api_ascending);
     for (size_t i = 0; i < command->cursors_count; i++)
         if (i == 0 || command->cursors[i] != command->cursors[kept - 1])
             command->cursors[kept++] = command->cursors[i];
@@ -270,20 +274,21 @@ void command_api_redrive(void *arg, struct http_request *request) {
     static const char *const members[] = {"cursors", NULL};
     struct error err;
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_REDRIVE, members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_REDRIVE, members, &body);
     if (!call)
         return;
     const struct json_member *cursors = body_member(&body, "cursors");
-    if (cursors && take_cursors(call->data, cursors, &err))
-        refuse(call, &err);
-    else if (!has_too_many_jobs(call))
-        send_command(call);
+    if (cursors && command_api_take_cursors(call->data, cursors, &err))
+        command_api_refuse(call, &err);
+    else if (!command_api_has_too_many_jobs(call))
+        command_api_send_command(call);
 }
 
 /* --- test */
 
 /* What the subscriber is most likely to understand: its first topic that is no pattern. */
-static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BYTES_MAX + 1]) {
+static void command_api_choose_topic(const struct registry_entry *entry,
+                                     char topic[TOPIC_BYTES_MAX + 1]) {
     const struct subscription *subscription = &entry->spec.subscription;
     struct error err;
     snprintf(topic, TOPIC_BYTES_MAX + 1, "test");
@@ -294,7 +299,8 @@ static void choose_topic(const struct registry_entry *entry, char topic[TOPIC_BY
 
 /* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.)
  */
-static char *copy_data(const struct ingest *ingest, const char *topic, struct span value) {
+static char *command_api_copy_data(const struct ingest *ingest, const char *topic,
+                                   struct span value) {
     char *data = filter_data(ingest->filter, topic, value);
     for (char *p = data; *p; p++)
         if (*p == '\r' || *p == '\n')
@@ -306,29 +312,30 @@ void command_api_test(void *arg, struct http_request *request) {
     static const char *const members[] = {"topic", "data", NULL};
     struct error err, reason;
     struct body body;
-    struct call *call = begin(arg, request, COMMAND_TEST, members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_TEST, members, &body);
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
     struct command *command = call->data;
     const struct json_member *data = body_member(&body, "data");
-    choose_topic(entry, command->topic);
+    command_api_choose_topic(entry, command->topic);
     int result = body_text(&body, "topic", command->topic, sizeof command->topic, "a topic", &err);
     if (result == 0 && topic_check(span_of(command->topic), &reason))
         result = error_set_field(&err, "topic", "%s", reason.message);
     if (result) {
-        refuse(call, &err);
+        command_api_refuse(call, &err);
         return;
     }
-    command->data = copy_data(call->ingest, command->topic,
-                              data ? data->value : span_of("{\"test\":true}"));
-    send_command(call);
+    command->data = command_api_copy_data(call->ingest, command->topic,
+                                          data ? data->value : span_of("{\"test\":true}"));
+    command_api_send_command(call);
 }
 
 /* --- jobs */
 
 /* A command that was not applied yet may still begin it. */
-static bool may_run(const struct ingest *ingest, const struct registry_entry *entry, int64_t job) {
+static bool command_api_may_run(const struct ingest *ingest, const struct registry_entry *entry,
+                                int64_t job) {
     struct token token;
     bool found;
     if (!subscriber_status_token(ingest, entry, &token))
@@ -346,14 +353,14 @@ void command_api_end_job(void *arg, struct http_request *request) {
     struct error err;
     struct body body;
     const char *text = http_request_segment(request, 1);
-    struct call *call = begin(arg, request, COMMAND_END_JOB, no_members, &body);
+    struct call *call = command_api_begin(arg, request, COMMAND_END_JOB, no_members, &body);
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
     struct command *command = call->data;
     command->job = number_parse(span_of(text));
-    if (command->job >= 0 && may_run(arg, entry, command->job)) {
-        send_command(call);
+    if (command->job >= 0 && command_api_may_run(arg, entry, command->job)) {
+        command_api_send_command(call);
     } else {
         error_set(&err, "%s has no job %s", call->id, text);
         call_refuse(call, 404, &err);

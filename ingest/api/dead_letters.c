@@ -62,61 +62,62 @@ struct dead_letter_search {
 
 /* --- on a thread of its own */
 
-static struct letter *letter_at(struct dead_letter_search *s, size_t number) {
+static struct letter *dead_letters_letter_at(struct dead_letter_search *s, size_t number) {
     return &s->ring[number % (size_t)s->limit];
 }
 
-static void drop(struct dead_letter_search *s, size_t number) {
-    struct letter *letter = letter_at(s, number);
+static void dead_letters_drop(struct dead_letter_search *s, size_t number) {
+    struct letter *letter = dead_letters_letter_at(s, number);
     s->ring_bytes -= letter->len;
     free(letter->text);
     letter->text = NULL;
 }
 
 /* One that names another registration is of an earlier subscriber with this id. */
-static bool is_ours(const struct dead_letter_search *s, const struct dead_letter_record *record) {
+static bool dead_letters_is_ours(const struct dead_letter_search *s,
+                                 const struct dead_letter_record *record) {
     return !record->registration_id.len ||
            span_equal(record->registration_id, span_of(s->registration_id));
 }
 
-static void take(struct dead_letter_search *s, const struct kafka_record *found) {
+static void dead_letters_take(struct dead_letter_search *s, const struct kafka_record *found) {
     struct dead_letter_record record;
     struct error err;
     struct buf text = {0};
     if (!span_equal(found->key, span_of(s->id)) ||
-        dead_letter_from_json(&record, found->value, &err) || !is_ours(s, &record))
+        dead_letter_from_json(&record, found->value, &err) || !dead_letters_is_ours(s, &record))
         return;
     dead_letter_show(&record, s->has_token && token_has_redriven(&s->token, found->offset), &text);
     if (s->end - s->first == (size_t)s->limit)
-        drop(s, s->first++);
-    struct letter *slot = letter_at(s, s->end++);
+        dead_letters_drop(s, s->first++);
+    struct letter *slot = dead_letters_letter_at(s, s->end++);
     *slot = (struct letter){.offset = found->offset};
     slot->text = buf_detach(&text, &slot->len);
     s->ring_bytes += slot->len;
     while (s->ring_bytes > ANSWER_BYTES_MAX && s->end - s->first > 1)
-        drop(s, s->first++);
+        dead_letters_drop(s, s->first++);
 }
 
 /* A dead letter of this registration goes into the ring. */
-static bool on_record(void *arg, const struct kafka_record *found) {
-    take(arg, found);
+static bool dead_letters_on_record(void *arg, const struct kafka_record *found) {
+    dead_letters_take(arg, found);
     return true;
 }
 
 /* Reads from..to-1 into the ring. */
-static int read_block(struct dead_letter_search *s, int64_t from, int64_t to) {
+static int dead_letters_read_block(struct dead_letter_search *s, int64_t from, int64_t to) {
     const struct kafka_position position = {s->topic, s->partition, from};
-    if (range_read(s->range, &position, to, on_record, s, &s->err))
+    if (range_read(s->range, &position, to, dead_letters_on_record, s, &s->err))
         return error_set(&s->err, "the dead letters cannot be read at present");
     return 0;
 }
 
 /* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to
  * go on. */
-static bool move_block(struct dead_letter_search *s) {
+static bool dead_letters_move_block(struct dead_letter_search *s) {
     bool room = true;
     while (s->end > s->first) {
-        struct letter *letter = letter_at(s, --s->end);
+        struct letter *letter = dead_letters_letter_at(s, --s->end);
         room = room && s->found_count < s->limit &&
                (s->found_count == 0 || s->found.len + letter->len < ANSWER_BYTES_MAX);
         if (room) {
@@ -124,14 +125,14 @@ static bool move_block(struct dead_letter_search *s) {
             s->found_count++;
             s->goes_on = letter->offset;
         }
-        drop(s, s->end);
+        dead_letters_drop(s, s->end);
     }
     room = room && s->first == 0; /* else older ones of the block had to leave the ring */
     s->first = s->end = 0;
     return room && s->found_count < s->limit;
 }
 
-static void search_partition(struct dead_letter_search *s) {
+static void dead_letters_search_partition(struct dead_letter_search *s) {
     int64_t low, high, looked_at = 0;
     s->result = range_bounds(s->range, s->topic, s->partition, &low, &high, &s->err);
     if (s->result)
@@ -142,32 +143,32 @@ static void search_partition(struct dead_letter_search *s) {
             s->goes_on = to;
             return;
         }
-        if ((s->result = read_block(s, from, to)))
+        if ((s->result = dead_letters_read_block(s, from, to)))
             return;
         looked_at += to - from;
-        if (!move_block(s))
+        if (!dead_letters_move_block(s))
             return;
     }
     s->goes_on = 0;
 }
 
-static void work(void *arg) {
+static void dead_letters_work(void *arg) {
     struct dead_letter_search *s = arg;
     s->range = range_new(&s->ingest->settings.kafka, &s->err);
     s->result = s->range ? 0 : -1;
     if (!s->range)
         return;
     s->ring = mem_zero((size_t)s->limit * sizeof *s->ring);
-    search_partition(s);
+    dead_letters_search_partition(s);
     while (s->end > s->first)
-        drop(s, --s->end);
+        dead_letters_drop(s, --s->end);
     free(s->ring);
     range_free(s->range);
 }
 
 /* --- on the loop */
 
-static void done(void *arg) {
+static void dead_letters_done(void *arg) {
     struct dead_letter_search *s = arg;
     struct buf body = {0};
     DL_DELETE(s->ingest->dead_letter_searches, s);
@@ -191,13 +192,13 @@ static void done(void *arg) {
     free(s);
 }
 
-static void on_gone(void *arg) {
+static void dead_letters_on_gone(void *arg) {
     struct dead_letter_search *s = arg;
     s->request = NULL;
 }
 
 /* The thread hangs, or has no turn on a busy machine: its client does not wait for it. */
-static void on_late(void *arg) {
+static void dead_letters_on_late(void *arg) {
     struct dead_letter_search *s = arg;
     struct error err;
     error_set(&err, "the dead letters were not read in time");
@@ -236,10 +237,10 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     memcpy(s->registration_id, entry->registration_id, sizeof s->registration_id);
     kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
-    http_request_on_gone(request, on_gone, s);
+    http_request_on_gone(request, dead_letters_on_gone, s);
     http_answer_hold(request, ANSWER_BYTES_MAX);
     DL_APPEND(ingest->dead_letter_searches, s);
-    loop_timer_init(&s->timer, on_late, s);
+    loop_timer_init(&s->timer, dead_letters_on_late, s);
     loop_timer_set(ingest->loop, &s->timer, clock_ms() + PATIENCE_MS);
-    loop_task(ingest->loop, work, done, s);
+    loop_task(ingest->loop, dead_letters_work, dead_letters_done, s);
 }

@@ -27,7 +27,7 @@ struct keys_change {
     char token[ACCESS_TOKEN_HASH_BYTES]; /* the new access token's hash; "": it stays */
 };
 
-static void registry_write_free(void *data) {
+static void keys_registry_write_free(void *data) {
     struct keys_change *k = data;
     if (k->secret)
         OPENSSL_cleanse(k->secret, strlen(k->secret));
@@ -35,21 +35,22 @@ static void registry_write_free(void *data) {
     free(k);
 }
 
-static void add_old(struct subscriber_keys *keys, const char *secret, int64_t until_ms) {
+static void keys_add_old(struct subscriber_keys *keys, const char *secret, int64_t until_ms) {
     if (keys->old_count < SUBSCRIBER_OLD_SECRETS_MAX)
         keys->old[keys->old_count++] = (struct subscriber_old_secret){
             mem_copy_string(secret, strlen(secret)), until_ms};
 }
 
-static void add_olds(struct subscriber_keys *keys, const struct subscriber_keys *from) {
+static void keys_add_olds(struct subscriber_keys *keys, const struct subscriber_keys *from) {
     for (size_t i = 0; i < from->old_count; i++)
         if (from->old[i].until_ms > clock_wall_ms())
-            add_old(keys, from->old[i].secret, from->old[i].until_ms);
+            keys_add_old(keys, from->old[i].secret, from->old[i].until_ms);
 }
 
 /* `old` may be NULL when there is a new secret. */
-static struct subscriber_keys apply(const struct keys_change *k, const struct subscriber_keys *old,
-                                    const char *registration_id) {
+static struct subscriber_keys keys_apply(const struct keys_change *k,
+                                         const struct subscriber_keys *old,
+                                         const char *registration_id) {
     struct subscriber_keys keys = {.old_count = 0};
     static const struct subscriber_keys none = {.secret = NULL};
     old = old ? old : &none;
@@ -58,42 +59,43 @@ static struct subscriber_keys apply(const struct keys_change *k, const struct su
     keys.secret = mem_copy_string(secret, strlen(secret));
     memcpy(keys.token, *k->token ? k->token : old->token, sizeof keys.token);
     if (k->secret && k->until_ms && old->secret)
-        add_old(&keys, old->secret, k->until_ms);
+        keys_add_old(&keys, old->secret, k->until_ms);
     if (!k->secret || k->until_ms)
-        add_olds(&keys, old);
+        keys_add_olds(&keys, old);
     return keys;
 }
 
-static void add(struct call *call, struct registry_write *write,
-                const struct registry_entry *entry) {
-    struct subscriber_keys keys = apply(call->data, registry_keys(entry), call->registration_id);
+static void keys_add(struct call *call, struct registry_write *write,
+                     const struct registry_entry *entry) {
+    struct subscriber_keys keys = keys_apply(call->data, registry_keys(entry),
+                                             call->registration_id);
     registry_writer_add_keys(call->ingest, write, call->id, &keys);
     subscriber_keys_fini(&keys);
 }
 
-static void send_write(struct call *call, struct registry_entry *entry) {
+static void keys_send_write(struct call *call, struct registry_entry *entry) {
     struct registry_write *write = registry_write_new(call->ingest, call->id, call->registration_id,
                                                       entry->keys_offset);
-    add(call, write, entry);
+    keys_add(call, write, entry);
     call_send(call, write);
 }
 
-static struct keys_change *prepare(struct call *call) {
+static struct keys_change *keys_prepare(struct call *call) {
     call->data = mem_zero(sizeof(struct keys_change));
-    call->free_data = registry_write_free;
-    call->again = send_write;
+    call->free_data = keys_registry_write_free;
+    call->again = keys_send_write;
     return call->data;
 }
 
 void keys_add_secret(struct call *call, struct registry_write *write, struct registry_entry *entry,
                      const char *secret) {
-    prepare(call)->secret = mem_copy_string(secret, strlen(secret));
-    add(call, write, entry);
+    keys_prepare(call)->secret = mem_copy_string(secret, strlen(secret));
+    keys_add(call, write, entry);
 }
 
 /* --- rotate */
 
-static int parse_overlap(struct span text, int64_t *overlap_ms, struct error *err) {
+static int keys_parse_overlap(struct span text, int64_t *overlap_ms, struct error *err) {
     static const char *const known[] = {"overlap", NULL};
     struct body body;
     char duration[32];
@@ -122,17 +124,17 @@ void keys_rotate(void *arg, struct http_request *request) {
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
-    if (parse_overlap(http_request_body(request), &overlap_ms, &err)) {
+    if (keys_parse_overlap(http_request_body(request), &overlap_ms, &err)) {
         call_refuse(call, 400, &err);
         return;
     }
-    struct keys_change *k = prepare(call);
+    struct keys_change *k = keys_prepare(call);
     signature_make_secret(&secret);
     k->secret = buf_detach(&secret, NULL);
     k->until_ms = overlap_ms ? clock_wall_ms() + overlap_ms : 0;
     json_member_string(&call->answer, "secret", k->secret);
     json_member_string(&call->answer, "whsec", k->secret);
-    send_write(call, entry);
+    keys_send_write(call, entry);
 }
 
 /* --- token */
@@ -153,9 +155,9 @@ void keys_token(void *arg, struct http_request *request) {
         call_refuse(call, 409, &err);
     } else {
         access_token_make(token);
-        access_token_hash(span_of(token), prepare(call)->token);
+        access_token_hash(span_of(token), keys_prepare(call)->token);
         json_member_string(&call->answer, "token", token);
-        send_write(call, entry);
+        keys_send_write(call, entry);
         OPENSSL_cleanse(token, sizeof token);
     }
 }

@@ -124,7 +124,7 @@ static void registering_find_start(struct registering *r) {
     positions_resolve(r->ingest, &position, 1, registering_on_start, r);
 }
 
-static void make_missing(struct spec *spec) {
+static void register_make_missing(struct spec *spec) {
     struct buf secret = {0};
     if (!*spec->id)
         uuid_v4(spec->id);
@@ -155,7 +155,7 @@ void register_handle(void *arg, struct http_request *request) {
         registering_refuse(r, 403, &err);
     } else {
         snprintf(r->by, sizeof r->by, "%s", auth_registrant(ingest, request));
-        make_missing(&r->spec);
+        register_make_missing(&r->spec);
         http_request_on_gone(request, registering_on_gone, r);
         registering_find_start(r);
     }

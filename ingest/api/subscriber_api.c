@@ -25,7 +25,7 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LIST_BYTES_MAX = 4 * 1024 * 1024 }
 
 /* --- showing */
 
-static char *masked(const char *url) {
+static char *subscriber_api_masked(const char *url) {
     struct buf out = {0};
     url_mask(url, &out);
     return buf_detach(&out, NULL);
@@ -33,11 +33,13 @@ static char *masked(const char *url) {
 
 /* Its fields flat, without secrets, and how it fares. A URL's query may be secret: it is shown to
  * those whose subscriber it is. */
-static void put_entry(const struct ingest *ingest, const struct http_request *request,
-                      const struct registry_entry *entry, struct buf *out) {
+static void subscriber_api_put_entry(const struct ingest *ingest,
+                                     const struct http_request *request,
+                                     const struct registry_entry *entry, struct buf *out) {
     json_put_object(out);
     if (entry->readable) {
-        char *url = auth_owns(ingest, request, entry) ? NULL : masked(entry->spec.url);
+        char *url = auth_owns(ingest, request, entry) ? NULL
+                                                      : subscriber_api_masked(entry->spec.url);
         struct spec shown = entry->spec;
         shown.url = url ? url : shown.url;
         spec_put_members(&shown, false, out);
@@ -51,7 +53,8 @@ static void put_entry(const struct ingest *ingest, const struct http_request *re
 }
 
 /* The entry that a GET without parameters asks for; NULL: answered. */
-static struct registry_entry *asked_for(struct ingest *ingest, struct http_request *request) {
+static struct registry_entry *subscriber_api_asked_for(struct ingest *ingest,
+                                                       struct http_request *request) {
     static const char *const none[] = {NULL};
     struct error err;
     if (http_request_query_check(request, none, &err) == 0)
@@ -63,10 +66,10 @@ static struct registry_entry *asked_for(struct ingest *ingest, struct http_reque
 void subscriber_api_show(void *arg, struct http_request *request) {
     struct buf body = {0};
     char etag[32];
-    const struct registry_entry *entry = asked_for(arg, request);
+    const struct registry_entry *entry = subscriber_api_asked_for(arg, request);
     if (!entry)
         return;
-    put_entry(arg, request, entry, &body);
+    subscriber_api_put_entry(arg, request, entry, &body);
     buf_puts(&body, "\n");
     snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
     http_answer_header(request, "ETag", etag);
@@ -75,7 +78,7 @@ void subscriber_api_show(void *arg, struct http_request *request) {
 
 void subscriber_api_attempts(void *arg, struct http_request *request) {
     struct buf body = {0};
-    const struct registry_entry *entry = asked_for(arg, request);
+    const struct registry_entry *entry = subscriber_api_asked_for(arg, request);
     if (!entry)
         return;
     json_put_object(&body);
@@ -94,7 +97,8 @@ struct list {
     int state; /* -1: any */
 };
 
-static int parse_list(const struct http_request *request, struct list *list, struct error *err) {
+static int subscriber_api_parse_list(const struct http_request *request, struct list *list,
+                                     struct error *err) {
     static const char *const known[] = {"state", "limit", "after", NULL};
     const char *state = http_request_query(request, "state");
     *list = (struct list){
@@ -110,8 +114,8 @@ static int parse_list(const struct http_request *request, struct list *list, str
                : 0;
 }
 
-static bool listed(const struct ingest *ingest, const struct http_request *request,
-                   const struct list *list, const struct registry_entry *entry) {
+static bool subscriber_api_listed(const struct ingest *ingest, const struct http_request *request,
+                                  const struct list *list, const struct registry_entry *entry) {
     struct token token;
     const char *reason;
     if (!auth_sees(ingest, request, entry))
@@ -126,37 +130,37 @@ static bool listed(const struct ingest *ingest, const struct http_request *reque
     return (int)state == list->state;
 }
 
-static int by_id(const void *a, const void *b) {
+static int subscriber_api_by_id(const void *a, const void *b) {
     return strcmp((*(struct registry_entry *const *)a)->id,
                   (*(struct registry_entry *const *)b)->id);
 }
 
 /* Those in force behind `after`, in order; the array is the caller's. */
-static struct registry_entry **sorted(const struct ingest *ingest, const struct list *list,
-                                      size_t *count) {
+static struct registry_entry **subscriber_api_sorted(const struct ingest *ingest,
+                                                     const struct list *list, size_t *count) {
     struct registry_entry **found = mem_alloc(registry_count(ingest->registry) * sizeof *found);
     *count = 0;
     for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
         if (registry_in_force(e) && (!list->after || strcmp(e->id, list->after) > 0))
             found[(*count)++] = e;
-    qsort(found, *count, sizeof(struct registry_entry *), by_id);
+    qsort(found, *count, sizeof(struct registry_entry *), subscriber_api_by_id);
     return found;
 }
 
-static void put_list(const struct ingest *ingest, const struct http_request *request,
-                     const struct list *list, struct buf *body) {
+static void subscriber_api_put_list(const struct ingest *ingest, const struct http_request *request,
+                                    const struct list *list, struct buf *body) {
     size_t count;
-    struct registry_entry **found = sorted(ingest, list, &count);
+    struct registry_entry **found = subscriber_api_sorted(ingest, list, &count);
     const struct registry_entry *last = NULL;
     bool more = false;
     int64_t shown = 0;
     json_member_list(body, "subscribers");
     for (size_t i = 0; i < count && !more; i++) {
-        if (!listed(ingest, request, list, found[i]))
+        if (!subscriber_api_listed(ingest, request, list, found[i]))
             continue;
         if ((more = shown == list->limit || body->len > LIST_BYTES_MAX))
             break;
-        put_entry(ingest, request, found[i], body);
+        subscriber_api_put_entry(ingest, request, found[i], body);
         shown++;
         last = found[i];
     }
@@ -171,14 +175,14 @@ void subscriber_api_list(void *arg, struct http_request *request) {
     struct list list;
     struct error err;
     struct buf body = {0};
-    if (parse_list(request, &list, &err)) {
+    if (subscriber_api_parse_list(request, &list, &err)) {
         http_problem(request, 400, &err, NULL, 0);
         return;
     }
     if (!call_knows(ingest, request) || !http_answer_has_room(request))
         return;
     json_put_object(&body);
-    put_list(ingest, request, &list, &body);
+    subscriber_api_put_list(ingest, request, &list, &body);
     json_member_list(&body, "files");
     if (auth_is_admin(ingest, request))
         folder_errors(ingest->folder, &body);
@@ -196,8 +200,8 @@ struct names {
     struct buf *out;
 };
 
-static int put_header(void *arg, size_t index, const struct json_element *element,
-                      struct error *err) {
+static int subscriber_api_put_header(void *arg, size_t index, const struct json_element *element,
+                                     struct error *err) {
     struct names *n = arg;
     struct span value = element->value;
     char name[256];
@@ -218,19 +222,19 @@ static int put_header(void *arg, size_t index, const struct json_element *elemen
         err, "headers", "%s has no value so far: give headers as a map of names and values", name);
 }
 
-static int put_headers(const struct registry_entry *entry, struct span names, struct buf *out,
-                       struct error *err) {
+static int subscriber_api_put_headers(const struct registry_entry *entry, struct span names,
+                                      struct buf *out, struct error *err) {
     struct names n = {.old = &entry->spec, .out = out};
     json_put_object(out);
-    int result = json_scan_array(names, JSON_DEPTH_MAX, put_header, &n, err);
+    int result = json_scan_array(names, JSON_DEPTH_MAX, subscriber_api_put_header, &n, err);
     json_end_object(out);
     return result;
 }
 
 /* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are
  * in it. */
-static int put_body(const struct registry_entry *entry, const struct body *body, struct buf *out,
-                    bool *kept, struct error *err) {
+static int subscriber_api_put_body(const struct registry_entry *entry, const struct body *body,
+                                   struct buf *out, bool *kept, struct error *err) {
     json_put_object(out);
     for (size_t i = 0; i < body->count; i++) {
         const struct json_member *member = &body->members[i];
@@ -239,7 +243,7 @@ static int put_body(const struct registry_entry *entry, const struct body *body,
         json_member_named(out, member->name);
         if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
             json_put_raw(out, member->value);
-        else if (put_headers(entry, member->value, out, err))
+        else if (subscriber_api_put_headers(entry, member->value, out, err))
             return -1;
         else
             *kept = member->value.len > 2;
@@ -249,8 +253,8 @@ static int put_body(const struct registry_entry *entry, const struct body *body,
 }
 
 /* A URL that was shown without its query's values stays as it was. */
-static void keep_url(struct spec *spec, const struct spec *old) {
-    char *shown = masked(old->url);
+static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
+    char *shown = subscriber_api_masked(old->url);
     if (strcmp(spec->url, shown) == 0) {
         free(spec->url);
         spec->url = mem_copy_string(old->url, strlen(old->url));
@@ -260,9 +264,9 @@ static void keep_url(struct spec *spec, const struct spec *old) {
 
 /* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent
  * to a server of his own. */
-static int check_kept(const struct registry_entry *entry, struct spec *spec, bool kept_headers,
-                      struct error *err) {
-    keep_url(spec, &entry->spec);
+static int subscriber_api_check_kept(const struct registry_entry *entry, struct spec *spec,
+                                     bool kept_headers, struct error *err) {
+    subscriber_api_keep_url(spec, &entry->spec);
     if (url_same_server(spec->url, entry->spec.url) || (!kept_headers && spec->secret))
         return 0;
     return error_set_field(err, kept_headers ? "headers" : "secret",
@@ -270,14 +274,16 @@ static int check_kept(const struct registry_entry *entry, struct spec *spec, boo
                            "secret is kept for one server");
 }
 
-static int parse_spec(const struct ingest *ingest, const struct registry_entry *entry,
-                      struct span text, struct spec *spec, struct error *err) {
+static int subscriber_api_parse_spec(const struct ingest *ingest,
+                                     const struct registry_entry *entry, struct span text,
+                                     struct spec *spec, struct error *err) {
     const struct spec_rules rules = {.allowed = ingest->settings.allowed,
                                      .allowed_count = ingest->settings.allowed_count};
     struct buf json = {0};
     struct body body;
     bool kept = false;
-    int result = body_parse(&body, text, NULL, err) || put_body(entry, &body, &json, &kept, err) ||
+    int result = body_parse(&body, text, NULL, err) ||
+                         subscriber_api_put_body(entry, &body, &json, &kept, err) ||
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)
                      ? -1
                      : 0;
@@ -286,7 +292,7 @@ static int parse_spec(const struct ingest *ingest, const struct registry_entry *
         return -1;
     if (*spec->id && strcmp(spec->id, entry->id) != 0)
         result = error_set_field(err, "id", "must be that of the path");
-    if (result || check_kept(entry, spec, kept, err)) {
+    if (result || subscriber_api_check_kept(entry, spec, kept, err)) {
         spec_fini(spec);
         return -1;
     }
@@ -295,7 +301,8 @@ static int parse_spec(const struct ingest *ingest, const struct registry_entry *
 }
 
 /* RFC 9110 13.1.1: "*", or a list of what GET gave as ETag. */
-static bool if_match(const struct http_request *request, const struct registry_entry *entry) {
+static bool subscriber_api_if_match(const struct http_request *request,
+                                    const struct registry_entry *entry) {
     const char *wanted = http_request_header(request, "If-Match");
     char etag[32];
     snprintf(etag, sizeof etag, "\"%" PRId64 "\"", entry->generation);
@@ -310,11 +317,11 @@ void subscriber_api_replace(void *arg, struct http_request *request) {
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
-    if (!if_match(request, entry)) {
+    if (!subscriber_api_if_match(request, entry)) {
         call_changed(call);
         return;
     }
-    if (parse_spec(ingest, entry, http_request_body(request), &spec, &err)) {
+    if (subscriber_api_parse_spec(ingest, entry, http_request_body(request), &spec, &err)) {
         call_refuse(call, 400, &err);
         return;
     }

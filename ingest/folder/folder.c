@@ -67,13 +67,13 @@ static void folder_look_again(struct folder *f, int64_t wait_ms) {
 
 /* --- what is there */
 
-static bool yaml_name(const char *name) {
+static bool folder_yaml_name(const char *name) {
     size_t len = strlen(name);
     return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".yml") == 0) ||
                               (len > 5 && strcmp(name + len - 5, ".yaml") == 0));
 }
 
-static void visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
+static void folder_visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
     struct stat now;
     struct subscriber_file *file;
     const struct settings *s = &f->ingest->settings;
@@ -88,32 +88,32 @@ static void visit_file(struct folder *f, int folder_fd, const char *name, const 
     f->stale |= subscriber_file_load(file, &now, s->allowed, s->allowed_count);
 }
 
-static bool in_directory(const char *path, const char *directory) {
+static bool folder_in_directory(const char *path, const char *directory) {
     size_t len = strlen(directory);
     return strncmp(path, directory, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
 }
 
 /* Whether subscribers of this folder are in force, which its sudden emptiness would remove. */
-static bool defines_some(struct folder *f, const struct directory *d) {
+static bool folder_defines_some(struct folder *f, const struct directory *d) {
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next)
-        if (e->readable && !e->removed && in_directory(e->source, d->path))
+        if (e->readable && !e->removed && folder_in_directory(e->source, d->path))
             return true;
     return false;
 }
 
-static void visit_files(struct folder *f, struct directory *d, DIR *dir, size_t *files) {
+static void folder_visit_files(struct folder *f, struct directory *d, DIR *dir, size_t *files) {
     char path[4096];
     struct dirent *entry;
     for (*files = 0; *files < FILES_MAX && (entry = readdir(dir));) {
-        if (!yaml_name(entry->d_name))
+        if (!folder_yaml_name(entry->d_name))
             continue;
         ++*files;
         snprintf(path, sizeof path, "%s/%s", d->path, entry->d_name);
-        visit_file(f, dirfd(dir), entry->d_name, path);
+        folder_visit_file(f, dirfd(dir), entry->d_name, path);
     }
 }
 
-static void visit_directory(struct folder *f, struct directory *d) {
+static void folder_visit_directory(struct folder *f, struct directory *d) {
     struct stat now;
     size_t files;
     DIR *dir = opendir(d->path);
@@ -124,9 +124,9 @@ static void visit_directory(struct folder *f, struct directory *d) {
             closedir(dir);
         return;
     }
-    visit_files(f, d, dir, &files);
+    folder_visit_files(f, d, dir, &files);
     closedir(dir);
-    if (files == 0 && d->inode != now.st_ino && defines_some(f, d)) {
+    if (files == 0 && d->inode != now.st_ino && folder_defines_some(f, d)) {
         d->healthy = false;
         complain(&d->complaint, "subscribers_folder", d->path, 0,
                  "is empty, but subscribers of it are in force: nothing is removed");
@@ -138,19 +138,19 @@ static void visit_directory(struct folder *f, struct directory *d) {
         inotify_add_watch(f->inotify, d->path, WATCHED);
 }
 
-static bool may_still_be_there(const struct folder *f, const struct subscriber_file *file) {
+static bool folder_may_still_be_there(const struct folder *f, const struct subscriber_file *file) {
     for (size_t i = 0; i < f->count; i++)
-        if (!f->directories[i].healthy && in_directory(file->path, f->directories[i].path))
+        if (!f->directories[i].healthy && folder_in_directory(file->path, f->directories[i].path))
             return true;
     return false;
 }
 
 /* Files that are not there any more are forgotten; but those of a folder that cannot be read may
  * still be. */
-static void forget_files(struct folder *f) {
+static void folder_forget_files(struct folder *f) {
     for (struct subscriber_file *file = f->files, *next; file; file = next) {
         next = file->hh.next;
-        if (!file->seen && !may_still_be_there(f, file)) {
+        if (!file->seen && !folder_may_still_be_there(f, file)) {
             HASH_DEL(f->files, file);
             subscriber_file_free(file);
             f->stale = true;
@@ -160,14 +160,14 @@ static void forget_files(struct folder *f) {
     }
 }
 
-static int by_id_and_path(const void *a, const void *b) {
+static int folder_by_id_and_path(const void *a, const void *b) {
     const struct subscriber_file *x = *(struct subscriber_file *const *)a,
                                  *y = *(struct subscriber_file *const *)b;
     int order = strcmp(x->spec.id, y->spec.id);
     return order ? order : strcmp(x->path, y->path);
 }
 
-static void sort_files(struct folder *f) {
+static void folder_sort_files(struct folder *f) {
     if (!f->stale)
         return;
     f->stale = false;
@@ -176,7 +176,7 @@ static void sort_files(struct folder *f) {
     for (struct subscriber_file *file = f->files; file; file = file->hh.next)
         if (file->good)
             f->by_id[f->by_id_count++] = file;
-    qsort(f->by_id, f->by_id_count, sizeof *f->by_id, by_id_and_path);
+    qsort(f->by_id, f->by_id_count, sizeof *f->by_id, folder_by_id_and_path);
 }
 
 /* --- from files to records */
@@ -311,7 +311,7 @@ static void folder_put_all(struct folder *f) {
 
 /* --- what is gone */
 
-static bool has_file(const struct folder *f, const char *id) {
+static bool folder_has_file(const struct folder *f, const char *id) {
     size_t low = 0, high = f->by_id_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -328,22 +328,23 @@ static bool has_file(const struct folder *f, const char *id) {
 
 /* Whether a subscriber in force is defined by nothing any more. A file that is there but bad
  * defines what it did. */
-static bool is_gone(const struct folder *f, const struct registry_entry *entry) {
+static bool folder_is_gone(const struct folder *f, const struct registry_entry *entry) {
     struct subscriber_file *file;
-    if (!entry->readable || entry->removed || !registry_is_file(entry) || has_file(f, entry->id))
+    if (!entry->readable || entry->removed || !registry_is_file(entry) ||
+        folder_has_file(f, entry->id))
         return false;
     HASH_FIND_STR(f->files, entry->source, file);
     return !file || file->good;
 }
 
-static bool all_healthy(const struct folder *f) {
+static bool folder_all_healthy(const struct folder *f) {
     for (size_t i = 0; i < f->count; i++)
         if (!f->directories[i].healthy)
             return false;
     return true;
 }
 
-static struct orphan *orphan_of(struct folder *f, const char *id) {
+static struct orphan *folder_orphan_of(struct folder *f, const char *id) {
     struct orphan *orphan;
     HASH_FIND_STR(f->orphans, id, orphan);
     if (orphan)
@@ -356,7 +357,7 @@ static struct orphan *orphan_of(struct folder *f, const char *id) {
 }
 
 /* Those that were not seen in this scan are defined again, or not in force any more. */
-static void forget_orphans(struct folder *f) {
+static void folder_forget_orphans(struct folder *f) {
     struct orphan *orphan, *next;
     HASH_ITER(hh, f->orphans, orphan, next) {
         if (orphan->seen) {
@@ -369,18 +370,18 @@ static void forget_orphans(struct folder *f) {
 }
 
 /* Editors take a file away and put it back: only one that stays away is gone. */
-static void remove_orphans(struct folder *f) {
-    bool healthy = all_healthy(f);
+static void folder_remove_orphans(struct folder *f) {
+    bool healthy = folder_all_healthy(f);
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
-        if (!healthy || !is_gone(f, e))
+        if (!healthy || !folder_is_gone(f, e))
             continue;
-        struct orphan *orphan = orphan_of(f, e->id);
+        struct orphan *orphan = folder_orphan_of(f, e->id);
         orphan->seen = true;
         if (clock_ms() - orphan->since_ms >= GONE_AFTER_MS &&
             !registry_write_pending(f->ingest->registry_writes, e->id))
             registry_writer_remove(f->ingest, e);
     }
-    forget_orphans(f);
+    folder_forget_orphans(f);
 }
 
 /* --- the whole */
@@ -391,15 +392,15 @@ static void folder_scan(void *arg) {
     if (!f->ingest->kafka_up)
         return;
     for (size_t i = 0; i < f->count; i++)
-        visit_directory(f, &f->directories[i]);
-    forget_files(f);
+        folder_visit_directory(f, &f->directories[i]);
+    folder_forget_files(f);
     bool changed = f->stale || f->unsettled || f->orphans ||
                    f->version != registry_version(f->ingest->registry);
     f->version = registry_version(f->ingest->registry);
-    sort_files(f);
+    folder_sort_files(f);
     if (changed) {
         folder_put_all(f);
-        remove_orphans(f);
+        folder_remove_orphans(f);
     }
     if (f->orphans)
         folder_look_again(f, GONE_AFTER_MS);
@@ -462,7 +463,7 @@ void folder_free(struct folder *f) {
         HASH_DEL(f->files, file);
         subscriber_file_free(file);
     }
-    forget_orphans(f);
+    folder_forget_orphans(f);
     for (size_t i = 0; i < f->count; i++)
         complaint_clear(&f->directories[i].complaint);
     free(f->by_id);

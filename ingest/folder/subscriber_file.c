@@ -38,7 +38,8 @@ void complain(struct complaint *c, const char *event, const char *file, int64_t 
 /* --- reading */
 
 /* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
-static int read_secret(const char *yaml_path, struct spec *spec, struct error *err) {
+static int subscriber_file_read_secret(const char *yaml_path, struct spec *spec,
+                                       struct error *err) {
     char path[4096];
     struct buf text = {0};
     const char *slash = strrchr(yaml_path, '/');
@@ -60,14 +61,14 @@ static int read_secret(const char *yaml_path, struct spec *spec, struct error *e
 }
 
 /* On failure err->message may begin with the line: "4: throttle: …". */
-static int parse(const char *path, const struct spec_rules *rules, struct spec *spec,
-                 struct error *err) {
+static int subscriber_file_parse(const char *path, const struct spec_rules *rules,
+                                 struct spec *spec, struct error *err) {
     struct buf text = {0};
     int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
     if (result == 0)
         result = spec_from_yaml(spec, (struct span){buf_string(&text), text.len}, rules, err);
     buf_wipe(&text);
-    if (result == 0 && spec->secret_file && read_secret(path, spec, err)) {
+    if (result == 0 && spec->secret_file && subscriber_file_read_secret(path, spec, err)) {
         spec_fini(spec);
         result = -1;
     }
@@ -86,18 +87,18 @@ static void complain_of(struct subscriber_file *file, const struct error *err) {
 }
 
 /* A change soon after another may not show in the time of change. */
-static bool is_fresh(const struct stat *now) {
+static bool subscriber_file_is_fresh(const struct stat *now) {
     enum { COARSE_MS = 2000 };
     return clock_wall_ms() - (int64_t)now->st_mtim.tv_sec * 1000 < COARSE_MS;
 }
 
-static bool unchanged(const struct subscriber_file *file, const struct stat *now) {
+static bool subscriber_file_unchanged(const struct subscriber_file *file, const struct stat *now) {
     return !file->again && file->size == now->st_size && file->inode == now->st_ino &&
            file->modified.tv_sec == now->st_mtim.tv_sec &&
            file->modified.tv_nsec == now->st_mtim.tv_nsec;
 }
 
-static bool same_spec(const struct spec *a, const struct spec *b) {
+static bool subscriber_file_same_spec(const struct spec *a, const struct spec *b) {
     return spec_equal(a, b) && strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
            a->from_value == b->from_value;
 }
@@ -109,20 +110,20 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
     struct spec spec;
     struct error err;
     bool was_bad = file->bad;
-    if (unchanged(file, now))
+    if (subscriber_file_unchanged(file, now))
         return false;
     file->modified = now->st_mtim;
     file->size = now->st_size;
     file->inode = now->st_ino;
-    file->bad = parse(file->path, &rules, &spec, &err) != 0;
-    file->again = file->bad || spec.secret_file || is_fresh(now);
+    file->bad = subscriber_file_parse(file->path, &rules, &spec, &err) != 0;
+    file->again = file->bad || spec.secret_file || subscriber_file_is_fresh(now);
     if (file->bad) {
         complain_of(file, &err);
         return false;
     }
     if (was_bad)
         complaint_clear(&file->complaint);
-    if (file->good && same_spec(&file->spec, &spec)) {
+    if (file->good && subscriber_file_same_spec(&file->spec, &spec)) {
         spec_fini(&spec);
         return was_bad;
     }

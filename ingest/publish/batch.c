@@ -10,8 +10,8 @@ struct reading {
 };
 
 /* Room for one more event, and the id that it gets if it has none. */
-static int next_event(struct reading *r, char made_id[37], struct event **event,
-                      struct error *err) {
+static int batch_next_event(struct reading *r, char made_id[37], struct event **event,
+                            struct error *err) {
     struct batch *b = r->batch;
     r->fault->index = b->count;
     if (b->count == BATCH_EVENTS_MAX)
@@ -23,13 +23,13 @@ static int next_event(struct reading *r, char made_id[37], struct event **event,
     return 0;
 }
 
-static int take_element(void *arg, size_t index, const struct json_element *element,
-                        struct error *err) {
+static int batch_take_element(void *arg, size_t index, const struct json_element *element,
+                              struct error *err) {
     struct reading *r = arg;
     struct event *event;
     char made_id[37];
     (void)index;
-    if (next_event(r, made_id, &event, err))
+    if (batch_next_event(r, made_id, &event, err))
         return -1;
     if (element->kind != JSON_IS_OBJECT)
         return error_set(err, "must be a JSON object");
@@ -40,10 +40,10 @@ static int take_element(void *arg, size_t index, const struct json_element *elem
     return 0;
 }
 
-static int take_text(struct reading *r, struct span text, struct error *err) {
+static int batch_take_text(struct reading *r, struct span text, struct error *err) {
     struct event *event;
     char made_id[37];
-    if (next_event(r, made_id, &event, err) ||
+    if (batch_next_event(r, made_id, &event, err) ||
         event_parse(event, text, r->options->data_max, made_id, r->options->ts,
                     &r->fault->too_large, err))
         return -1;
@@ -51,23 +51,24 @@ static int take_text(struct reading *r, struct span text, struct error *err) {
     return 0;
 }
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static bool batch_is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-static struct span trim(struct span text) {
-    while (text.len && is_space(text.data[0]))
+static struct span batch_trim(struct span text) {
+    while (text.len && batch_is_space(text.data[0]))
         text = (struct span){text.data + 1, text.len - 1};
-    while (text.len && is_space(text.data[text.len - 1]))
+    while (text.len && batch_is_space(text.data[text.len - 1]))
         text.len--;
     return text;
 }
 
 /* Empty lines are none. */
-static int take_lines(struct reading *r, struct span body, struct error *err) {
+static int batch_take_lines(struct reading *r, struct span body, struct error *err) {
     const char *end = body.data + body.len;
     for (const char *line = body.data; line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
-        struct span text = trim((struct span){line, (size_t)((newline ? newline : end) - line)});
-        if (text.len && take_text(r, text, err))
+        struct span text = batch_trim(
+            (struct span){line, (size_t)((newline ? newline : end) - line)});
+        if (text.len && batch_take_text(r, text, err))
             return -1;
         line = newline ? newline + 1 : end;
     }
@@ -75,17 +76,17 @@ static int take_lines(struct reading *r, struct span body, struct error *err) {
 }
 
 bool batch_is_array(struct span body) {
-    struct span text = trim(body);
+    struct span text = batch_trim(body);
     return text.len && text.data[0] == '[';
 }
 
-static int take_body(struct reading *r, struct span body, struct error *err) {
+static int batch_take_body(struct reading *r, struct span body, struct error *err) {
     r->batch->many = r->options->ndjson || batch_is_array(body);
     if (!r->batch->many)
-        return take_text(r, body, err);
+        return batch_take_text(r, body, err);
     r->fault->at_event = true;
-    if (r->options->ndjson ? take_lines(r, body, err)
-                           : json_scan_array(body, JSON_DEPTH_MAX, take_element, r, err))
+    if (r->options->ndjson ? batch_take_lines(r, body, err)
+                           : json_scan_array(body, JSON_DEPTH_MAX, batch_take_element, r, err))
         return error_prefix(err, "event %zu: ", r->fault->index);
     r->fault->at_event = false;
     return r->batch->count ? 0 : error_set(err, "must hold 1 to %d events", BATCH_EVENTS_MAX);
@@ -96,7 +97,7 @@ int batch_read(struct batch *batch, struct span body, const struct batch_options
     struct reading reading = {batch, options, fault};
     *batch = (struct batch){0};
     *fault = (struct batch_fault){0};
-    if (take_body(&reading, body, err) == 0)
+    if (batch_take_body(&reading, body, err) == 0)
         return 0;
     batch_fini(batch);
     return -1;

@@ -26,7 +26,7 @@ struct dedupe {
     size_t table_size; /* a power of two */
 };
 
-static void make_table(struct dedupe *d) {
+static void dedupe_make_table(struct dedupe *d) {
     d->table_size = 2;
     while (d->table_size < 2 * d->ring_size)
         d->table_size *= 2;
@@ -42,7 +42,7 @@ struct dedupe *dedupe_new(size_t ids_max, int64_t window_ms,
     memcpy(d->key, key, sizeof d->key);
     d->ring_size = ids_max < FIRST_ENTRIES ? ids_max : FIRST_ENTRIES;
     d->ring = mem_alloc(d->ring_size * sizeof *d->ring);
-    make_table(d);
+    dedupe_make_table(d);
     return d;
 }
 
@@ -81,7 +81,7 @@ bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print
 }
 
 /* The slot of the table where the id stands, or the free one where it would. */
-static size_t slot_of(const struct dedupe *d, const uint64_t id[2]) {
+static size_t dedupe_slot_of(const struct dedupe *d, const uint64_t id[2]) {
     size_t slot = id[0] & (d->table_size - 1);
     while (d->table[slot]) {
         const struct entry *e = &d->ring[d->table[slot] - 1];
@@ -92,13 +92,13 @@ static size_t slot_of(const struct dedupe *d, const uint64_t id[2]) {
     return slot;
 }
 
-static struct entry *entry_of(const struct dedupe *d, const uint64_t id[2]) {
-    uint32_t position = d->table[slot_of(d, id)];
+static struct entry *dedupe_entry_of(const struct dedupe *d, const uint64_t id[2]) {
+    uint32_t position = d->table[dedupe_slot_of(d, id)];
     return position ? &d->ring[position - 1] : NULL;
 }
 
 /* Frees a slot and moves up those behind it that could not stand where they belong. */
-static void free_slot(struct dedupe *d, size_t slot) {
+static void dedupe_free_slot(struct dedupe *d, size_t slot) {
     size_t mask = d->table_size - 1;
     for (size_t next = (slot + 1) & mask; d->table[next]; next = (next + 1) & mask) {
         size_t home = d->ring[d->table[next] - 1].print.id[0] & mask;
@@ -110,19 +110,19 @@ static void free_slot(struct dedupe *d, size_t slot) {
     d->table[slot] = 0;
 }
 
-static void forget_oldest(struct dedupe *d) {
-    free_slot(d, slot_of(d, d->ring[d->oldest].print.id));
+static void dedupe_forget_oldest(struct dedupe *d) {
+    dedupe_free_slot(d, dedupe_slot_of(d, d->ring[d->oldest].print.id));
     d->oldest = (d->oldest + 1) % d->ring_size;
     d->count--;
 }
 
-static void forget_old(struct dedupe *d, int64_t now_ms) {
+static void dedupe_forget_old(struct dedupe *d, int64_t now_ms) {
     while (d->count && d->ring[d->oldest].appended_ms < now_ms - d->window_ms)
-        forget_oldest(d);
+        dedupe_forget_oldest(d);
 }
 
 /* Doubles the ring, up to ids_max. */
-static void grow(struct dedupe *d) {
+static void dedupe_grow(struct dedupe *d) {
     size_t size = d->ring_size * 2 < d->ids_max ? d->ring_size * 2 : d->ids_max;
     struct entry *ring = mem_alloc(size * sizeof *ring);
     for (size_t i = 0; i < d->count; i++)
@@ -131,15 +131,15 @@ static void grow(struct dedupe *d) {
     d->ring = ring;
     d->ring_size = size;
     d->oldest = 0;
-    make_table(d);
+    dedupe_make_table(d);
     for (size_t i = 0; i < d->count; i++)
-        d->table[slot_of(d, ring[i].print.id)] = (uint32_t)i + 1;
+        d->table[dedupe_slot_of(d, ring[i].print.id)] = (uint32_t)i + 1;
 }
 
 bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t cursor,
                 int64_t appended_ms) {
-    forget_old(d, appended_ms);
-    struct entry *known = entry_of(d, print->id);
+    dedupe_forget_old(d, appended_ms);
+    struct entry *known = dedupe_entry_of(d, print->id);
     if (known) {
         if (cursor < known->cursor) {
             known->cursor = cursor;
@@ -148,24 +148,24 @@ bool dedupe_add(struct dedupe *d, const struct dedupe_print *print, int64_t curs
         return known->cursor < cursor;
     }
     if (d->count == d->ids_max)
-        forget_oldest(d);
+        dedupe_forget_oldest(d);
     else if (d->count == d->ring_size)
-        grow(d);
+        dedupe_grow(d);
     size_t position = (d->oldest + d->count++) % d->ring_size;
     d->ring[position] = (struct entry){*print, cursor, appended_ms};
-    d->table[slot_of(d, print->id)] = (uint32_t)position + 1;
+    d->table[dedupe_slot_of(d, print->id)] = (uint32_t)position + 1;
     return false;
 }
 
 bool dedupe_holds(const struct dedupe *d, const struct dedupe_print *print, int64_t cursor) {
-    const struct entry *e = entry_of(d, print->id);
+    const struct entry *e = dedupe_entry_of(d, print->id);
     return e && e->cursor == cursor;
 }
 
 enum dedupe_found dedupe_find(struct dedupe *d, const struct dedupe_print *print, int64_t now_ms,
                               int64_t *cursor) {
-    forget_old(d, now_ms);
-    const struct entry *e = entry_of(d, print->id);
+    dedupe_forget_old(d, now_ms);
+    const struct entry *e = dedupe_entry_of(d, print->id);
     if (!e)
         return DEDUPE_NEW;
     *cursor = e->cursor;
@@ -173,7 +173,7 @@ enum dedupe_found dedupe_find(struct dedupe *d, const struct dedupe_print *print
 }
 
 size_t dedupe_count(struct dedupe *d, int64_t now_ms) {
-    forget_old(d, now_ms);
+    dedupe_forget_old(d, now_ms);
     return d->count;
 }
 

@@ -28,7 +28,7 @@ struct filter {
     struct count **by_rule; /* of the rules in force */
 };
 
-static struct count *count_of(struct filter *f, const char *name) {
+static struct count *filter_count_of(struct filter *f, const char *name) {
     struct count *count;
     HASH_FIND_STR(f->counts, name, count);
     if (!count) {
@@ -39,34 +39,34 @@ static struct count *count_of(struct filter *f, const char *name) {
     return count;
 }
 
-static uint16_t version_of(struct span text) {
+static uint16_t filter_version_of(struct span text) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     SHA256((const unsigned char *)text.data, text.len, digest);
     uint16_t version = (uint16_t)(digest[0] << 8 | digest[1]);
     return version ? version : 1;
 }
 
-static int take_rules(struct filter *f, struct span text, struct error *err) {
+static int filter_take_rules(struct filter *f, struct span text, struct error *err) {
     struct pii *pii = pii_read(text, err);
     if (!pii)
         return error_prefix(err, "%s:", f->path);
     pii_free(f->pii);
     f->pii = pii;
-    f->version = version_of(text);
+    f->version = filter_version_of(text);
     f->by_rule = mem_resize(f->by_rule, pii_count(pii) * sizeof *f->by_rule);
     for (size_t i = 0; i < pii_count(pii); i++)
-        f->by_rule[i] = count_of(f, pii_name(pii, i));
+        f->by_rule[i] = filter_count_of(f, pii_name(pii, i));
     return 0;
 }
 
-static void on_changed(void *arg, struct span content, const struct error *unreadable) {
+static void filter_on_changed(void *arg, struct span content, const struct error *unreadable) {
     struct filter *f = arg;
     struct error err;
     int result = 0;
     if (unreadable)
         result = error_set(&err, "%s: %s", f->path, unreadable->message);
     else
-        result = take_rules(f, content, &err);
+        result = filter_take_rules(f, content, &err);
     if (result)
         log_error("bad_pii_file", LOG_S("reason", err.message),
                   LOG_N("rules_in_force", pii_count(f->pii)));
@@ -83,10 +83,10 @@ struct filter *filter_new(struct loop *loop, const char *path, struct error *err
     int result = file_read(path, PII_FILE_BYTES_MAX, &text, err) ? error_prefix(err, "%s: ", path)
                                                                  : 0;
     if (result == 0)
-        result = take_rules(f, (struct span){buf_string(&text), text.len}, err);
+        result = filter_take_rules(f, (struct span){buf_string(&text), text.len}, err);
     if (result == 0)
         file_watch_init(&f->watch, loop, path, PII_FILE_BYTES_MAX,
-                        (struct span){text.data, text.len}, on_changed, f);
+                        (struct span){text.data, text.len}, filter_on_changed, f);
     buf_wipe(&text); /* the key is in it */
     if (result == 0)
         return f;
@@ -119,7 +119,7 @@ struct telling {
     struct buf last_path; /* the same again is told once */
 };
 
-static void on_told(void *arg, size_t rule, const char *path) {
+static void filter_on_told(void *arg, size_t rule, const char *path) {
     struct telling *t = arg;
     struct filter_hits *hits = t->hits;
     hits->counts[rule]++;
@@ -139,7 +139,8 @@ bool filter_event(const struct filter *f, struct event *event, struct buf *out,
                   struct filter_hits *hits) {
     struct telling telling = {.pii = f->pii, .hits = hits};
     event->rules = f->version;
-    if (!f->pii || !pii_filter(f->pii, span_of(event->topic), event->data, out, on_told, &telling))
+    if (!f->pii ||
+        !pii_filter(f->pii, span_of(event->topic), event->data, out, filter_on_told, &telling))
         return false;
     event->data = (struct span){out->data, out->len};
     buf_fini(&telling.last_path);

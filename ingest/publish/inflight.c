@@ -60,7 +60,7 @@ void inflight_settle(struct inflight *f, struct inflight_record *r) {
     f->unresolved_count--;
 }
 
-static int64_t patience_ms(const struct inflight_record *r) {
+static int64_t inflight_patience_ms(const struct inflight_record *r) {
     int64_t silence_ms = r->heard_ms - r->sent_ms;
     if (silence_ms < INFLIGHT_PATIENCE_MIN_MS)
         return INFLIGHT_PATIENCE_MIN_MS;
@@ -75,7 +75,7 @@ struct inflight_record *inflight_look(struct inflight *f, int64_t asked_ms, int6
             continue;
         if (!r->heard_ms)
             r->heard_ms = now_ms;
-        else if (r->absent_at < 0 && asked_ms >= r->heard_ms + patience_ms(r))
+        else if (r->absent_at < 0 && asked_ms >= r->heard_ms + inflight_patience_ms(r))
             r->absent_at = newest;
         if (r->absent_at >= 0 && tail >= r->absent_at)
             return r;

@@ -54,14 +54,16 @@ static void publish_free(struct publish *p) {
     free(p);
 }
 
-static void on_gone(void *arg) { publish_free(arg); }
+static void publish_on_gone(void *arg) { publish_free(arg); }
 
-static void unavailable(struct publish *p, const char *reason) {
+static void publish_unavailable(struct publish *p, const char *reason) {
     publish_answer_unavailable(p, reason);
     publish_free(p);
 }
 
-static void on_deadline(void *arg) { unavailable(arg, "Kafka did not confirm the event in time"); }
+static void publish_on_deadline(void *arg) {
+    publish_unavailable(arg, "Kafka did not confirm the event in time");
+}
 
 /* --- what is on its way */
 
@@ -91,7 +93,7 @@ void production_written(struct production *production, int64_t cursor) {
 
 void production_lost(struct production *production, const char *reason) {
     if (production->publish)
-        unavailable(production->publish, reason);
+        publish_unavailable(production->publish, reason);
     production_end(production);
 }
 
@@ -109,33 +111,35 @@ static void production_refused(struct production *production,
     production_end(production);
 }
 
-static void note_rejected(struct publisher *publisher, const struct producer_report *report) {
+static void publish_note_rejected(struct publisher *publisher,
+                                  const struct producer_report *report) {
     int64_t held_back;
     if (log_limit_pass(&publisher->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("publish_not_written", LOG_S("topic", publisher->ingest->events_topic),
                  LOG_S("reason", report->reason), LOG_N("held_back", held_back));
 }
 
-static void unresolve(struct production *production) {
+static void publish_unresolve(struct production *production) {
     inflight_unresolve(&production->publisher->inflight, &production->record, clock_ms());
     unresolved_look(production->publisher);
 }
 
-static void on_reported(struct append *append, const struct producer_report *report) {
+static void publish_on_reported(struct append *append, const struct producer_report *report) {
     struct production *production = production_of(append);
     struct publisher *publisher = production->publisher;
     struct ingest *ingest = publisher->ingest;
     bool same_log = production->era == publisher->era && !ingest->starting_over;
     if (report->fate == PRODUCER_REJECTED)
-        note_rejected(publisher, report);
+        publish_note_rejected(publisher, report);
     if (report->fate == PRODUCER_REJECTED && report->flaw) {
         production_refused(production, report);
     } else if (report->fate == PRODUCER_REJECTED) {
         production_lost(production, report->reason);
     } else if (report->fate == PRODUCER_UNRESOLVED || !same_log || !feed_sure(ingest->feed)) {
-        unresolve(production); /* in an unsure log a cursor means nothing: the tail will tell */
+        publish_unresolve(
+            production); /* in an unsure log a cursor means nothing: the tail will tell */
     } else if (report->offset <= ingest->acknowledged) {
-        unresolve(production);
+        publish_unresolve(production);
         ingest_start_over(ingest, "a delivery report was not above the last one");
     } else {
         ingest->acknowledged = report->offset;
@@ -169,7 +173,7 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
 
 /* --- a request is tried */
 
-static void make_id(void *arg, char out[37]) {
+static void publish_make_id(void *arg, char out[37]) {
     struct publish_random *random = arg;
     if (random->left == 0) {
         if (getrandom(random->bytes, sizeof random->bytes, 0) != sizeof random->bytes)
@@ -181,7 +185,7 @@ static void make_id(void *arg, char out[37]) {
 }
 
 /* A publisher's W3C trace context goes along when it can stand in a header. */
-static const char *traceparent_of(const struct http_request *request) {
+static const char *publish_traceparent_of(const struct http_request *request) {
     const char *value = http_request_header(request, "traceparent");
     size_t len = value ? strlen(value) : 0;
     if (len == 0 || len > EVENT_TRACEPARENT_BYTES_MAX)
@@ -192,7 +196,7 @@ static const char *traceparent_of(const struct http_request *request) {
     return value;
 }
 
-static bool is_ndjson(const struct http_request *request) {
+static bool publish_is_ndjson(const struct http_request *request) {
     static const char ndjson[] = "application/x-ndjson";
     const char *type = http_request_header(request, "Content-Type");
     return type && strncasecmp(type, ndjson, sizeof ndjson - 1) == 0 &&
@@ -203,23 +207,23 @@ size_t publish_body_max(void *arg, const struct http_request *request, const cha
     const struct ingest *ingest = arg;
     size_t all = (size_t)ingest->settings.ingest.max_body,
            single = (size_t)ingest->max_event + EVENT_BODY_SLACK_BYTES;
-    if (single >= all || !http_request_body(request).len || is_ndjson(request) ||
+    if (single >= all || !http_request_body(request).len || publish_is_ndjson(request) ||
         batch_is_array(http_request_body(request)))
         return all;
     *field = "data";
     return single;
 }
 
-static int read_body(struct publish *p, struct batch *batch) {
+static int publish_read_body(struct publish *p, struct batch *batch) {
     static const char *const no_parameters[] = {NULL};
     char ts[CLOCK_TEXT_BYTES];
     struct batch_fault fault = {0};
     struct error err;
     clock_format(clock_wall_ms(), ts);
-    const struct batch_options options = {.ndjson = is_ndjson(p->request),
+    const struct batch_options options = {.ndjson = publish_is_ndjson(p->request),
                                           .data_max = (size_t)p->publisher->ingest->max_event,
                                           .ts = ts,
-                                          .make_id = make_id,
+                                          .make_id = publish_make_id,
                                           .arg = &p->publisher->random};
     if (http_request_query_check(p->request, no_parameters, &err) == 0 &&
         batch_read(batch, http_request_body(p->request), &options, &fault, &err) == 0)
@@ -230,7 +234,7 @@ static int read_body(struct publish *p, struct batch *batch) {
 
 /* A proxy sends what has one id in X-ESS-Id to one ingest: an id that is not in the body would send
  * its repeat elsewhere. */
-static int check_header(const struct publish *p, const struct batch *batch) {
+static int publish_check_header(const struct publish *p, const struct batch *batch) {
     const char *id = http_request_header(p->request, "X-ESS-Id");
     struct error err;
     for (size_t i = 0; id && i < batch->count; i++)
@@ -244,7 +248,7 @@ static int check_header(const struct publish *p, const struct batch *batch) {
     return -1;
 }
 
-static int check_allowed(const struct publish *p, const struct batch *batch) {
+static int publish_check_allowed(const struct publish *p, const struct batch *batch) {
     struct error err;
     for (size_t i = 0; i < batch->count; i++) {
         if (auth_publish(p->publisher->ingest, p->request, batch->events[i].topic,
@@ -257,7 +261,7 @@ static int check_allowed(const struct publish *p, const struct batch *batch) {
 }
 
 /* The results so far: nothing but the ids. What was there of an earlier try goes. */
-static void begin_results(struct publish *p, const struct batch *batch) {
+static void publish_begin_results(struct publish *p, const struct batch *batch) {
     p->many = batch->many;
     p->count = batch->count;
     p->results = mem_resize(p->results, p->count * sizeof *p->results);
@@ -269,8 +273,8 @@ static void begin_results(struct publish *p, const struct batch *batch) {
 
 /* Nothing of an event is stored or compared before it has been filtered. Returns -1 when it has
  * grown too large by that. */
-static int filter_item(const struct publish *p, struct event *event, struct item *item,
-                       struct error *err) {
+static int publish_filter_item(const struct publish *p, struct event *event, struct item *item,
+                               struct error *err) {
     struct filter_hits hits = {.values = 0};
     if (!filter_event(p->publisher->ingest->filter, event, &item->filtered, &hits))
         return 0;
@@ -284,13 +288,13 @@ static int filter_item(const struct publish *p, struct event *event, struct item
                            event->data.len, EVENT_DATA_BYTES_MAX);
 }
 
-static int make_item(const struct publish *p, struct event *event, struct item *item,
-                     struct error *err) {
+static int publish_make_item(const struct publish *p, struct event *event, struct item *item,
+                             struct error *err) {
     item->event = event;
-    if (filter_item(p, event, item, err))
+    if (publish_filter_item(p, event, item, err))
         return -1;
     record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed,
-                      traceparent_of(p->request));
+                      publish_traceparent_of(p->request));
     const struct span data = event_stored_data(
         (struct span){item->draft.stored.data, item->draft.stored.len});
     const struct span key = {event->has_key ? event->key : NULL, event->key_len};
@@ -300,10 +304,11 @@ static int make_item(const struct publish *p, struct event *event, struct item *
     return 0;
 }
 
-static int make_items(const struct publish *p, const struct batch *batch, struct item *items) {
+static int publish_make_items(const struct publish *p, const struct batch *batch,
+                              struct item *items) {
     struct error err;
     for (size_t i = 0; i < batch->count; i++) {
-        if (make_item(p, &batch->events[i], &items[i], &err) == 0)
+        if (publish_make_item(p, &batch->events[i], &items[i], &err) == 0)
             continue;
         publish_answer_refused(p, 413, &err, batch->many, i);
         return -1;
@@ -311,7 +316,7 @@ static int make_items(const struct publish *p, const struct batch *batch, struct
     return 0;
 }
 
-static void free_item(struct item *item) {
+static void publish_free_item(struct item *item) {
     record_draft_fini(&item->draft);
     buf_fini(&item->filtered);
     if (item->hits)
@@ -327,7 +332,7 @@ struct batch_ids {
     size_t size;
 };
 
-static void batch_ids_init(struct batch_ids *ids, const struct item *items, size_t count) {
+static void publish_batch_ids_init(struct batch_ids *ids, const struct item *items, size_t count) {
     *ids = (struct batch_ids){.items = items, .size = 2};
     while (ids->size < 2 * count)
         ids->size *= 2;
@@ -335,7 +340,7 @@ static void batch_ids_init(struct batch_ids *ids, const struct item *items, size
 }
 
 /* The number of the first item with the id of this one; its own when it is the first. */
-static size_t first_of_id(struct batch_ids *ids, size_t number) {
+static size_t publish_first_of_id(struct batch_ids *ids, size_t number) {
     const struct dedupe_print *print = &ids->items[number].print;
     size_t slot = print->id[0] & (ids->size - 1);
     for (; ids->numbers[slot]; slot = (slot + 1) & (ids->size - 1)) {
@@ -347,63 +352,64 @@ static size_t first_of_id(struct batch_ids *ids, size_t number) {
     return number;
 }
 
-static void try(void *arg);
+static void publish_try(void *arg);
 
-static void on_settled(void *arg) {
+static void publish_on_settled(void *arg) {
     struct publish *p = arg;
     if (--p->waiting == 0)
-        try(p);
+        publish_try(p);
 }
 
-static void wait_for(struct publish *p, struct inflight_record *record) {
+static void publish_wait_for(struct publish *p, struct inflight_record *record) {
     if (!p->waits)
         p->waits = mem_zero(p->count * sizeof *p->waits);
     struct inflight_wait *wait = &p->waits[p->waits_count++];
-    *wait = (struct inflight_wait){.settled = on_settled, .arg = p};
+    *wait = (struct inflight_wait){.settled = publish_on_settled, .arg = p};
     inflight_wait(record, wait);
     p->waiting++;
 }
 
-static bool conflict(const struct publish *p, size_t number, int64_t cursor) {
+static bool publish_conflict(const struct publish *p, size_t number, int64_t cursor) {
     publish_answer_conflict(p, number, cursor);
     return false;
 }
 
 /* What is known of one event's id. False: it has been answered. */
-static bool look_up(struct publish *p, struct batch_ids *ids, size_t number) {
+static bool publish_look_up(struct publish *p, struct batch_ids *ids, size_t number) {
     struct publisher *publisher = p->publisher;
     struct publish_result *result = &p->results[number];
     const struct dedupe_print *print = &ids->items[number].print;
     struct inflight_record *record;
     int64_t cursor = -1;
     enum dedupe_found found = dedupe_find(publisher->dedupe, print, clock_wall_ms(), &cursor);
-    size_t first = found == DEDUPE_NEW ? first_of_id(ids, number) : number;
+    size_t first = found == DEDUPE_NEW ? publish_first_of_id(ids, number) : number;
     if (found == DEDUPE_CONFLICT || ids->items[first].print.content != print->content)
-        return conflict(p, number, cursor);
+        return publish_conflict(p, number, cursor);
     result->cursor = cursor;
     result->duplicate = found == DEDUPE_REPEAT || first < number;
     result->first = first < number ? (int)first : -1;
     if (!result->duplicate && (record = inflight_find(&publisher->inflight, print)))
-        wait_for(p, record);
+        publish_wait_for(p, record);
     return true;
 }
 
-static bool look_up_all(struct publish *p, const struct item *items) {
+static bool publish_look_up_all(struct publish *p, const struct item *items) {
     struct batch_ids ids;
     bool going_on = true;
-    batch_ids_init(&ids, items, p->count);
+    publish_batch_ids_init(&ids, items, p->count);
     for (size_t i = 0; going_on && i < p->count; i++)
-        going_on = look_up(p, &ids, i);
+        going_on = publish_look_up(p, &ids, i);
     free(ids.numbers);
     return going_on;
 }
 
-static int send_one(struct publish *p, size_t number, const struct item *item, struct error *err) {
+static int publish_send_one(struct publish *p, size_t number, const struct item *item,
+                            struct error *err) {
     struct publisher *publisher = p->publisher;
     const struct producer_record record = record_draft_record(&item->draft,
                                                               publisher->ingest->events_topic);
     struct production *production = mem_zero(sizeof *production);
-    *production = (struct production){.append.reported = on_reported,
+    *production = (struct production){.append.reported = publish_on_reported,
                                       .record.print = item->print,
                                       .publisher = publisher,
                                       .publish = p,
@@ -422,10 +428,10 @@ static int send_one(struct publish *p, size_t number, const struct item *item, s
 }
 
 /* Appends what is new. Returns true when the request goes on waiting. */
-static bool send_all(struct publish *p, const struct item *items) {
+static bool publish_send_all(struct publish *p, const struct item *items) {
     struct error err;
     for (size_t i = 0; i < p->count; i++) {
-        if (!p->results[i].duplicate && send_one(p, i, &items[i], &err)) {
+        if (!p->results[i].duplicate && publish_send_one(p, i, &items[i], &err)) {
             publish_answer_unavailable(p, err.message);
             return false;
         }
@@ -437,17 +443,17 @@ static bool send_all(struct publish *p, const struct item *items) {
 }
 
 /* All events are good. Returns true when the request goes on waiting. */
-static bool try_events(struct publish *p, const struct batch *batch) {
+static bool publish_try_events(struct publish *p, const struct batch *batch) {
     struct item *items = mem_zero(batch->count * sizeof *items);
-    bool waits = make_items(p, batch, items) == 0 && look_up_all(p, items) &&
-                 (p->waiting || send_all(p, items));
+    bool waits = publish_make_items(p, batch, items) == 0 && publish_look_up_all(p, items) &&
+                 (p->waiting || publish_send_all(p, items));
     for (size_t i = 0; i < batch->count; i++)
-        free_item(&items[i]);
+        publish_free_item(&items[i]);
     free(items);
     return waits;
 }
 
-static const char *why_unavailable(const struct publisher *publisher) {
+static const char *publish_why_unavailable(const struct publisher *publisher) {
     const char *fault = producer_fault(publisher->ingest->producer);
     if (fault)
         return fault;
@@ -459,22 +465,22 @@ static const char *why_unavailable(const struct publisher *publisher) {
 }
 
 /* The body is good. Returns true when the request goes on waiting. */
-static bool try_batch(struct publish *p, const struct batch *batch) {
-    begin_results(p, batch);
-    if (check_header(p, batch) || check_allowed(p, batch))
+static bool publish_try_batch(struct publish *p, const struct batch *batch) {
+    publish_begin_results(p, batch);
+    if (publish_check_header(p, batch) || publish_check_allowed(p, batch))
         return false;
-    const char *reason = why_unavailable(p->publisher);
+    const char *reason = publish_why_unavailable(p->publisher);
     if (!reason)
-        return try_events(p, batch);
+        return publish_try_events(p, batch);
     publish_answer_unavailable(p, reason);
     return false;
 }
 
-static void try(void *arg) {
+static void publish_try(void *arg) {
     struct publish *p = arg;
     struct batch batch;
     p->waits_count = 0;
-    bool good = read_body(p, &batch) == 0, waits = good && try_batch(p, &batch);
+    bool good = publish_read_body(p, &batch) == 0, waits = good && publish_try_batch(p, &batch);
     if (good)
         batch_fini(&batch);
     if (!waits)
@@ -487,15 +493,15 @@ void publish_handle(void *arg, struct http_request *request) {
     *p = (struct publish){
         .publisher = ingest->publisher, .request = request, .began_us = clock_us()};
     DL_APPEND(ingest->publisher->publishes, p);
-    loop_timer_init(&p->deadline, on_deadline, p);
+    loop_timer_init(&p->deadline, publish_on_deadline, p);
     loop_timer_set(ingest->loop, &p->deadline, clock_ms() + ANSWER_WITHIN_MS);
-    http_request_on_gone(request, on_gone, p);
-    try(p);
+    http_request_on_gone(request, publish_on_gone, p);
+    publish_try(p);
 }
 
 /* --- the publisher */
 
-static struct dedupe *new_dedupe(const struct publisher *publisher) {
+static struct dedupe *publish_new_dedupe(const struct publisher *publisher) {
     return dedupe_new(DEDUPE_IDS_MAX, publisher->ingest->settings.ingest.dedupe_window_ms,
                       publisher->key);
 }
@@ -505,7 +511,7 @@ struct publisher *publisher_new(struct ingest *ingest) {
     publisher->ingest = ingest;
     if (getrandom(publisher->key, sizeof publisher->key, 0) != sizeof publisher->key)
         abort();
-    publisher->dedupe = new_dedupe(publisher);
+    publisher->dedupe = publish_new_dedupe(publisher);
     unresolved_init(publisher);
     return publisher;
 }
@@ -525,9 +531,9 @@ void publisher_free(struct publisher *publisher) {
 void publisher_start_over(struct publisher *publisher) {
     struct publish *p, *next;
     DL_FOREACH_SAFE(publisher->publishes, p, next)
-        unavailable(p, "the log is read anew");
+        publish_unavailable(p, "the log is read anew");
     dedupe_free(publisher->dedupe);
-    publisher->dedupe = new_dedupe(publisher);
+    publisher->dedupe = publish_new_dedupe(publisher);
     inflight_start_over(&publisher->inflight);
     publisher->era++;
 }

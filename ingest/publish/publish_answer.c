@@ -7,11 +7,13 @@
 
 enum { RETRY_AFTER_S = 1 };
 
-static void count(const struct publish *p, enum publish_outcome outcome, size_t events) {
+static void publish_answer_count(const struct publish *p, enum publish_outcome outcome,
+                                 size_t events) {
     p->publisher->published[outcome] += events;
 }
 
-static void add_result(struct buf *out, const struct publish *p, const struct publish_result *r) {
+static void publish_answer_add_result(struct buf *out, const struct publish *p,
+                                      const struct publish_result *r) {
     int64_t cursor = r->first < 0 ? r->cursor : p->results[r->first].cursor;
     json_put_object(out);
     json_member_number(out, "cursor", cursor);
@@ -19,7 +21,7 @@ static void add_result(struct buf *out, const struct publish *p, const struct pu
     if (r->duplicate)
         json_member_bool(out, "duplicate", true);
     json_end_object(out);
-    count(p, r->duplicate ? PUBLISH_DUPLICATE : PUBLISH_CREATED, 1);
+    publish_answer_count(p, r->duplicate ? PUBLISH_DUPLICATE : PUBLISH_CREATED, 1);
 }
 
 void publish_answer_written(const struct publish *p) {
@@ -29,7 +31,7 @@ void publish_answer_written(const struct publish *p) {
         json_member_list(&body, "results");
     }
     for (size_t i = 0; i < p->count; i++)
-        add_result(&body, p, &p->results[i]);
+        publish_answer_add_result(&body, p, &p->results[i]);
     if (p->many) {
         json_end_list(&body);
         json_end_object(&body);
@@ -46,7 +48,7 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
     struct buf extra = {0};
     if (at_event)
         json_member_number(&extra, "index", (int64_t)index);
-    count(p, PUBLISH_REFUSED, 1);
+    publish_answer_count(p, PUBLISH_REFUSED, 1);
     if (status == 403)
         authenticator_refuse_with(p->request, err, buf_string(&extra));
     else
@@ -56,7 +58,7 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
 
 /* Whether the first event's cursor may be told: the topic of the first is not known here, but for
  * ids that are made of it. */
-static bool first_may_be_told(const struct publish *p, const char *id) {
+static bool publish_answer_first_may_be_told(const struct publish *p, const char *id) {
     const struct ingest *ingest = p->publisher->ingest;
     char topic[TOPIC_BYTES_MAX + 1];
     if (authenticator_allows(ingest->authenticator, p->request, SCOPE_READ, span_of("*")))
@@ -75,9 +77,9 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
     if (p->many)
         json_member_number(&extra, "index", (int64_t)index);
     json_member_string(&extra, "id", p->results[index].id);
-    if (cursor >= 0 && first_may_be_told(p, p->results[index].id))
+    if (cursor >= 0 && publish_answer_first_may_be_told(p, p->results[index].id))
         json_member_number(&extra, "cursor", cursor);
-    count(p, PUBLISH_CONFLICT, 1);
+    publish_answer_count(p, PUBLISH_CONFLICT, 1);
     http_problem(p->request, 409, &err, buf_string(&extra), 0);
     buf_fini(&extra);
 }
@@ -95,7 +97,7 @@ void publish_answer_unavailable(const struct publish *p, const char *reason) {
         json_put_string(&extra, p->results[i].id);
     if (p->many)
         json_end_list(&extra);
-    count(p, PUBLISH_UNAVAILABLE, p->count);
+    publish_answer_count(p, PUBLISH_UNAVAILABLE, p->count);
     http_problem(p->request, 503, &err, buf_string(&extra), RETRY_AFTER_S);
     buf_fini(&extra);
 }

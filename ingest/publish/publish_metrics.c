@@ -1,7 +1,7 @@
 /* What operators see of publishing; see publish.h. */
 #include "ingest/publish/publish_internal.h"
 
-static void put_outcomes(const struct publisher *publisher, struct buf *out) {
+static void publish_metrics_put_outcomes(const struct publisher *publisher, struct buf *out) {
     static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
                                                            "refused", "unavailable"};
     struct buf labels = {0};
@@ -18,7 +18,7 @@ static void put_outcomes(const struct publisher *publisher, struct buf *out) {
 }
 
 void publisher_metrics(struct publisher *publisher, struct buf *out) {
-    put_outcomes(publisher, out);
+    publish_metrics_put_outcomes(publisher, out);
     metrics_family(out, "ess_publish_seconds", "histogram",
                    "From a complete request to Kafka's acknowledgement.");
     metrics_histogram(out, "ess_publish_seconds", "", &publisher->publish_seconds);

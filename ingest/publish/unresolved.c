@@ -8,21 +8,22 @@
 
 enum { LOOK_MS = 500 };
 
-static struct production *next_absent(struct publisher *publisher, int64_t end) {
+static struct production *unresolved_next_absent(struct publisher *publisher, int64_t end) {
     const struct look *look = &publisher->look;
     struct inflight_record *record = inflight_look(&publisher->inflight, look->asked_ms, clock_ms(),
                                                    end - 1, feed_end(publisher->ingest->feed));
     return record ? container_of(record, struct production, record) : NULL;
 }
 
-static void on_answer(void *arg, const struct offsets_answer *answer, const struct error *err) {
+static void unresolved_on_answer(void *arg, const struct offsets_answer *answer,
+                                 const struct error *err) {
     struct look *look = arg;
     struct production *absent;
     (void)err;
     look->question = NULL;
     const struct ingest *ingest = look->publisher->ingest;
     while (answer && ingest->feed && !ingest->starting_over &&
-           (absent = next_absent(look->publisher, answer->end))) {
+           (absent = unresolved_next_absent(look->publisher, answer->end))) {
         log_info("produce_lost",
                  LOG_S("reason",
                        "not in the log after an unknown outcome; its id may be published again"));
@@ -31,12 +32,12 @@ static void on_answer(void *arg, const struct offsets_answer *answer, const stru
     unresolved_look(look->publisher);
 }
 
-static void on_due(void *arg) {
+static void unresolved_on_due(void *arg) {
     struct look *look = arg;
     look->asked_ms = clock_ms();
     look->question = offsets_ask(look->publisher->ingest->offsets,
-                                 look->publisher->ingest->events_topic, 0, NULL, 0, on_answer,
-                                 look);
+                                 look->publisher->ingest->events_topic, 0, NULL, 0,
+                                 unresolved_on_answer, look);
 }
 
 void unresolved_look(struct publisher *publisher) {
@@ -48,5 +49,5 @@ void unresolved_look(struct publisher *publisher) {
 void unresolved_init(struct publisher *publisher) {
     struct look *look = &publisher->look;
     look->publisher = publisher;
-    loop_timer_init(&look->timer, on_due, look);
+    loop_timer_init(&look->timer, unresolved_on_due, look);
 }

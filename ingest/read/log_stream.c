@@ -28,9 +28,11 @@ static void log_stream_free(struct log_stream *s) {
     free(s);
 }
 
-static void stream_end(struct http_reader *reader) { log_stream_free((struct log_stream *)reader); }
+static void log_stream_end(struct http_reader *reader) {
+    log_stream_free((struct log_stream *)reader);
+}
 
-static void stream_abandon(struct http_reader *reader) {
+static void log_stream_abandon(struct http_reader *reader) {
     struct log_stream *s = (struct log_stream *)reader;
     if (s->begun)
         http_stream_cut(reader->request);
@@ -41,21 +43,21 @@ static void stream_abandon(struct http_reader *reader) {
 
 /* Too slow for too long, or a part of the log does not come. The last event that it took whole
  * tells where to go on. */
-static void stream_on_impatient(void *arg) {
+static void log_stream_on_impatient(void *arg) {
     struct log_stream *s = arg;
     log_info(
         "stream_cut", LOG_S("path", http_request_path(s->reader.request)),
         LOG_N("cursor", s->reader.previous),
         LOG_S("reason", s->blocked ? "its client takes nothing" : "the log cannot be read on"));
-    stream_abandon(&s->reader);
+    log_stream_abandon(&s->reader);
 }
 
-static void stream_be_patient(struct log_stream *s) {
+static void log_stream_be_patient(struct log_stream *s) {
     if (s->patience.slot == 0)
         loop_timer_set(s->reader.ingest->loop, &s->patience, clock_ms() + PATIENCE_MS);
 }
 
-static void stream_on_drained(void *arg) {
+static void log_stream_on_drained(void *arg) {
     struct log_stream *s = arg;
     if (!s->blocked)
         return;
@@ -65,14 +67,14 @@ static void stream_on_drained(void *arg) {
 }
 
 /* Says how far it came, which a client that connects again goes on from. */
-static void stream_write_reached(struct log_stream *s) {
+static void log_stream_write_reached(struct log_stream *s) {
     char text[64];
     int len = snprintf(text, sizeof text, ": keep-alive\nid: %" PRId64 "\n\n",
                        http_reader_reached(&s->reader));
     http_stream_write(s->reader.request, text, (size_t)len);
 }
 
-static void stream_lapse(struct http_reader *reader) {
+static void log_stream_lapse(struct http_reader *reader) {
     struct log_stream *s = (struct log_stream *)reader;
     log_info("stream_cut", LOG_S("path", http_request_path(reader->request)),
              LOG_S("reason", "its access token is no longer in force"));
@@ -83,31 +85,31 @@ static void stream_lapse(struct http_reader *reader) {
     log_stream_free(s);
 }
 
-static void stream_beat(struct log_stream *s) {
+static void log_stream_beat(struct log_stream *s) {
     if (http_stream_backlog(s->reader.request) == 0)
-        stream_write_reached(s);
+        log_stream_write_reached(s);
     loop_timer_set(s->reader.ingest->loop, &s->beat, clock_ms() + BEAT_MS);
 }
 
-static void stream_on_beat(void *arg) {
+static void log_stream_on_beat(void *arg) {
     struct log_stream *s = arg;
     if (!http_reader_lapsed(&s->reader))
-        stream_beat(s);
+        log_stream_beat(s);
 }
 
-static void stream_begin(struct log_stream *s) {
+static void log_stream_begin(struct log_stream *s) {
     s->begun = true;
     http_answer_header(s->reader.request, "Cache-Control", "no-store");
     http_answer_header(s->reader.request, "X-Accel-Buffering",
                        "no"); /* nginx passes on what it gets */
     http_stream_begin(s->reader.request, 200,
-                      s->events ? "text/event-stream" : "application/x-ndjson", stream_on_drained,
-                      s);
+                      s->events ? "text/event-stream" : "application/x-ndjson",
+                      log_stream_on_drained, s);
     if (s->events)
-        stream_beat(s);
+        log_stream_beat(s);
 }
 
-static void stream_put(struct log_stream *s, const struct feed_event *event, struct buf *out) {
+static void log_stream_put(struct log_stream *s, const struct feed_event *event, struct buf *out) {
     if (s->events)
         buf_printf(out, "id: %" PRId64 "\ndata: ", event->cursor);
     http_reader_put(&s->reader, event, out);
@@ -115,7 +117,7 @@ static void stream_put(struct log_stream *s, const struct feed_event *event, str
 }
 
 /* Reads a piece. HTTP_READER_EVENT: there is more. */
-static enum http_reader_result stream_read_piece(struct log_stream *s, struct buf *out) {
+static enum http_reader_result log_stream_read_piece(struct log_stream *s, struct buf *out) {
     struct feed_event event;
     size_t max = http_reader_piece_bytes(&s->reader, PIECE_BYTES);
     if (!s->events)
@@ -126,38 +128,40 @@ static enum http_reader_result stream_read_piece(struct log_stream *s, struct bu
                                              : HTTP_READER_END;
         if (result != HTTP_READER_EVENT)
             return result;
-        stream_put(s, &event, out);
+        log_stream_put(s, &event, out);
     } while (out->len < max);
     return HTTP_READER_EVENT;
 }
 
-static bool stream_newer_is_next(struct http_reader *reader) {
+static bool log_stream_newer_is_next(struct http_reader *reader) {
     struct feed_event event;
     return http_reader_next(reader, &event) == HTTP_READER_NEWER;
 }
 
 /* The client has all that stands before it. */
-static void stream_cut_at_newer(struct log_stream *s) {
+static void log_stream_cut_at_newer(struct log_stream *s) {
     log_info("stream_cut", LOG_S("path", http_request_path(s->reader.request)),
              LOG_N("cursor", s->reader.previous),
              LOG_S("reason", "a later version of ESS wrote the next event"));
-    stream_abandon(&s->reader);
+    log_stream_abandon(&s->reader);
 }
 
-static void stream_go(struct http_reader *reader) {
+static void log_stream_go(struct http_reader *reader) {
     struct log_stream *s = (struct log_stream *)reader;
     struct buf piece = {0};
     loop_timer_clear(reader->ingest->loop, &s->patience);
     if (http_reader_lapsed(reader))
         return;
-    if ((!s->begun || http_stream_backlog(reader->request) == 0) && stream_newer_is_next(reader)) {
-        stream_cut_at_newer(s);
+    if ((!s->begun || http_stream_backlog(reader->request) == 0) &&
+        log_stream_newer_is_next(reader)) {
+        log_stream_cut_at_newer(s);
         return;
     }
     if (!s->begun)
-        stream_begin(s);
+        log_stream_begin(s);
     s->blocked = http_stream_backlog(reader->request) >= PIECE_BYTES;
-    enum http_reader_result result = s->blocked ? HTTP_READER_EVENT : stream_read_piece(s, &piece);
+    enum http_reader_result result = s->blocked ? HTTP_READER_EVENT
+                                                : log_stream_read_piece(s, &piece);
     if (piece.len)
         http_stream_take(reader->request, &piece);
     buf_fini(&piece);
@@ -168,7 +172,7 @@ static void stream_go(struct http_reader *reader) {
         log_stream_free(s);
     } else {
         s->blocked = result == HTTP_READER_EVENT || result == HTTP_READER_NEWER;
-        stream_be_patient(s);
+        log_stream_be_patient(s);
     }
 }
 
@@ -176,12 +180,12 @@ static struct log_stream *log_stream_new(const struct http_reader_kind *kind, st
                                          struct http_request *request) {
     struct log_stream *s = mem_zero(sizeof *s);
     http_reader_init(&s->reader, kind, ingest, request);
-    loop_timer_init(&s->patience, stream_on_impatient, s);
-    loop_timer_init(&s->beat, stream_on_beat, s);
+    loop_timer_init(&s->patience, log_stream_on_impatient, s);
+    loop_timer_init(&s->beat, log_stream_on_beat, s);
     return s;
 }
 
-static void stream_refuse(struct log_stream *s, const struct error *err) {
+static void log_stream_refuse(struct log_stream *s, const struct error *err) {
     http_reader_refuse(&s->reader, err);
     log_stream_free(s);
 }
@@ -192,8 +196,8 @@ bool log_stream_accepted(const struct http_request *request) {
 }
 
 void log_stream_replay(void *arg, struct http_request *request) {
-    static const struct http_reader_kind kind = {"since_cursor", stream_go, stream_abandon,
-                                                 stream_lapse, stream_end};
+    static const struct http_reader_kind kind = {"since_cursor", log_stream_go, log_stream_abandon,
+                                                 log_stream_lapse, log_stream_end};
     static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
@@ -201,7 +205,7 @@ void log_stream_replay(void *arg, struct http_request *request) {
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
         http_reader_range(reader, &err) || http_reader_topics(reader, &err)) {
-        stream_refuse(s, &err);
+        log_stream_refuse(s, &err);
         return;
     }
     int64_t end = ingest_end(reader->ingest);
@@ -211,7 +215,7 @@ void log_stream_replay(void *arg, struct http_request *request) {
 }
 
 /* A browser that connects again says where it stood by a header. */
-static int stream_last_event_id(struct http_reader *reader, struct error *err) {
+static int log_stream_last_event_id(struct http_reader *reader, struct error *err) {
     const char *text = http_request_header(reader->request, "Last-Event-ID");
     if (!text || !*text)
         return 0;
@@ -220,8 +224,8 @@ static int stream_last_event_id(struct http_reader *reader, struct error *err) {
 }
 
 void log_stream_events(void *arg, struct http_request *request) {
-    static const struct http_reader_kind kind = {"cursor", stream_go, stream_abandon, stream_lapse,
-                                                 stream_end};
+    static const struct http_reader_kind kind = {"cursor", log_stream_go, log_stream_abandon,
+                                                 log_stream_lapse, log_stream_end};
     static const char *const known[] = {"cursor", "topics", NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
@@ -230,8 +234,8 @@ void log_stream_events(void *arg, struct http_request *request) {
     reader->position = -1;
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
-        stream_last_event_id(reader, &err) || http_reader_topics(reader, &err)) {
-        stream_refuse(s, &err);
+        log_stream_last_event_id(reader, &err) || http_reader_topics(reader, &err)) {
+        log_stream_refuse(s, &err);
         return;
     }
     http_request_watch(request);

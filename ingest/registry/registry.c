@@ -23,7 +23,7 @@ struct registry {
     void (*loaded)(struct ingest *ingest);
 };
 
-static void forget_keys(struct registry *r, struct registry_entry *entry) {
+static void registry_forget_keys(struct registry *r, struct registry_entry *entry) {
     if (entry->keys && *entry->keys->token)
         HASH_DELETE(by_token, r->by_token, entry);
     if (entry->keys)
@@ -33,9 +33,9 @@ static void forget_keys(struct registry *r, struct registry_entry *entry) {
     entry->keys_offset = -1;
 }
 
-static void entry_free(struct registry *r, struct registry_entry *entry) {
+static void registry_entry_free(struct registry *r, struct registry_entry *entry) {
     HASH_DEL(r->entries, entry);
-    forget_keys(r, entry);
+    registry_forget_keys(r, entry);
     spec_fini(&entry->spec);
     for (int i = 0; i < REGISTRY_RECORDS; i++)
         free(entry->faults[i].reason);
@@ -44,7 +44,7 @@ static void entry_free(struct registry *r, struct registry_entry *entry) {
     free(entry);
 }
 
-static struct registry_entry *entry_of(struct registry *r, const char *id) {
+static struct registry_entry *registry_entry_of(struct registry *r, const char *id) {
     struct registry_entry *entry = registry_find(r, id);
     if (entry)
         return entry;
@@ -95,8 +95,8 @@ struct span registry_check(const struct registry *r) {
 
 /* --- reading */
 
-static void say_bad(const struct registry *r, const struct registry_entry *entry,
-                    enum registry_record kind) {
+static void registry_say_bad(const struct registry *r, const struct registry_entry *entry,
+                             enum registry_record kind) {
     int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
     ingest_bad_record(r->ingest, r->topics[0], partition, entry->faults[kind].offset, entry->id,
                       entry->faults[kind].reason);
@@ -104,8 +104,9 @@ static void say_bad(const struct registry *r, const struct registry_entry *entry
 
 /* While the topics are first read it is not said yet: a newer record may take its place, as after a
  * key of the file was replaced. */
-static void note_bad(struct registry *r, struct registry_entry *entry, enum registry_record kind,
-                     const struct table_record *record, const char *reason) {
+static void registry_note_bad(struct registry *r, struct registry_entry *entry,
+                              enum registry_record kind, const struct table_record *record,
+                              const char *reason) {
     struct buf text = {0};
     buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s",
                record->topic, (int)record->partition, (long long)record->offset, reason);
@@ -113,15 +114,15 @@ static void note_bad(struct registry *r, struct registry_entry *entry, enum regi
     entry->faults[kind].reason = buf_detach(&text, NULL);
     entry->faults[kind].offset = record->offset;
     if (table_loaded(r->table))
-        say_bad(r, entry, kind);
+        registry_say_bad(r, entry, kind);
 }
 
-static void note_good(struct registry_entry *entry, enum registry_record kind) {
+static void registry_note_good(struct registry_entry *entry, enum registry_record kind) {
     free(entry->faults[kind].reason);
     entry->faults[kind].reason = NULL;
 }
 
-static void take_spec(struct registry_entry *entry, struct subscriber_record *parsed) {
+static void registry_take_spec(struct registry_entry *entry, struct subscriber_record *parsed) {
     spec_fini(&entry->spec);
     free(entry->source);
     memcpy(entry->registration_id, parsed->registration_id, sizeof entry->registration_id);
@@ -138,53 +139,53 @@ static const char no_key[] = "there is no key to open it";
 
 /* Another ingest that starts at the same moment may have made the key file just now, and sealed
  * with it. */
-static const struct keyring *ring_of(struct registry *r) {
+static const struct keyring *registry_ring_of(struct registry *r) {
     struct error err;
     if (!r->ingest->keyring)
         r->ingest->keyring = keyring_load(r->ingest->settings.secrets_key_file, NULL, &err);
     return r->ingest->keyring;
 }
 
-static void read_spec(struct registry *r, struct registry_entry *entry,
-                      const struct table_record *record) {
+static void registry_read_spec(struct registry *r, struct registry_entry *entry,
+                               const struct table_record *record) {
     struct subscriber_record parsed;
     struct error err;
     bool newer = false, old_key = false;
-    const struct keyring *ring = ring_of(r);
+    const struct keyring *ring = registry_ring_of(r);
     if (!ring || subscriber_record_from_json(&parsed, entry->id, record->value, ring, &newer,
                                              &old_key, &err)) {
-        note_bad(r, entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
+        registry_note_bad(r, entry, REGISTRY_SPEC, record, ring ? err.message : no_key);
         entry->known = true;
         entry->readable = false;
         entry->newer = newer;
         entry->generation = record->offset;
         return;
     }
-    note_good(entry, REGISTRY_SPEC);
+    registry_note_good(entry, REGISTRY_SPEC);
     entry->known = true;
     entry->generation = record->offset;
     entry->old_key |= old_key;
-    take_spec(entry, &parsed);
+    registry_take_spec(entry, &parsed);
     spec_fini(&parsed.spec);
 }
 
-static void read_keys(struct registry *r, struct registry_entry *entry,
-                      const struct table_record *record, bool overtaken) {
+static void registry_read_keys(struct registry *r, struct registry_entry *entry,
+                               const struct table_record *record, bool overtaken) {
     struct subscriber_keys keys;
     struct error err;
     bool newer, old_key = false;
-    const struct keyring *ring = ring_of(r);
+    const struct keyring *ring = registry_ring_of(r);
     if (!ring ||
         subscriber_keys_from_json(&keys, entry->id, record->value, ring, &newer, &old_key, &err)) {
-        note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
+        registry_note_bad(r, entry, REGISTRY_KEYS, record, ring ? err.message : no_key);
         return;
     }
-    note_good(entry, REGISTRY_KEYS);
+    registry_note_good(entry, REGISTRY_KEYS);
     if (overtaken || (entry->readable && registry_keys(entry) &&
                       strcmp(keys.registration_id, entry->registration_id) != 0)) {
         subscriber_keys_fini(&keys);
     } else {
-        forget_keys(r, entry);
+        registry_forget_keys(r, entry);
         entry->keys = mem_alloc(sizeof keys);
         *entry->keys = keys;
         if (*keys.token)
@@ -194,50 +195,52 @@ static void read_keys(struct registry *r, struct registry_entry *entry,
     entry->old_key |= old_key;
 }
 
-static void read_desired(struct registry *r, struct registry_entry *entry,
-                         const struct table_record *record) {
+static void registry_read_desired(struct registry *r, struct registry_entry *entry,
+                                  const struct table_record *record) {
     struct subscriber_desired desired;
     struct error err;
     bool newer;
     if (subscriber_desired_from_json(&desired, record->value, &newer, &err)) {
-        note_bad(r, entry, REGISTRY_DESIRED, record, err.message);
+        registry_note_bad(r, entry, REGISTRY_DESIRED, record, err.message);
         return;
     }
-    note_good(entry, REGISTRY_DESIRED);
+    registry_note_good(entry, REGISTRY_DESIRED);
     if (!entry->readable || strcmp(entry->desired.registration_id, entry->registration_id) != 0 ||
         strcmp(desired.registration_id, entry->registration_id) == 0)
         entry->desired = desired;
 }
 
-static void read_tombstone(struct registry *r, struct registry_entry *entry,
-                           enum subscriber_key kind) {
+static void registry_read_tombstone(struct registry *r, struct registry_entry *entry,
+                                    enum subscriber_key kind) {
     if (kind == SUBSCRIBER_KEY_SPEC) {
-        entry_free(r, entry);
+        registry_entry_free(r, entry);
     } else if (kind == SUBSCRIBER_KEY_KEYS) {
-        note_good(entry, REGISTRY_KEYS);
-        forget_keys(r, entry);
+        registry_note_good(entry, REGISTRY_KEYS);
+        registry_forget_keys(r, entry);
     } else if (kind == SUBSCRIBER_KEY_DESIRED) {
-        note_good(entry, REGISTRY_DESIRED);
+        registry_note_good(entry, REGISTRY_DESIRED);
         entry->desired = (struct subscriber_desired){0};
     }
 }
 
-static void read_check(struct registry *r, const struct table_record *record) {
+static void registry_read_check(struct registry *r, const struct table_record *record) {
     buf_clear(&r->check);
     buf_append(&r->check, record->value.data, record->value.len);
     r->has_check = record->value.data;
 }
 
 /* A record of ours that is not taken still is the newest. */
-static void pass_over(struct registry_entry *entry, enum subscriber_key kind, int64_t offset) {
+static void registry_pass_over(struct registry_entry *entry, enum subscriber_key kind,
+                               int64_t offset) {
     if (entry && kind == SUBSCRIBER_KEY_SPEC)
         entry->generation = offset;
     else if (entry && kind == SUBSCRIBER_KEY_KEYS)
         entry->keys_offset = offset;
 }
 
-static void read_of_subscriber(struct registry *r, const char *id, enum subscriber_key kind,
-                               const struct table_record *record) {
+static void registry_read_of_subscriber(struct registry *r, const char *id,
+                                        enum subscriber_key kind,
+                                        const struct table_record *record) {
     struct registry_entry *entry = registry_find(r, id);
     struct registry_write *ours = registry_write_find(r->ingest->registry_writes, id, record,
                                                       entry);
@@ -246,46 +249,46 @@ static void read_of_subscriber(struct registry *r, const char *id, enum subscrib
     if (kind == SUBSCRIBER_KEY_RESERVATION)
         reservations_read(r->ingest->reservations, id, record, !table_loaded(r->table));
     else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
-        pass_over(entry, kind, record->offset);
+        registry_pass_over(entry, kind, record->offset);
     else if (!record->value.data && entry)
-        read_tombstone(r, entry, kind);
+        registry_read_tombstone(r, entry, kind);
     else if (record->value.data && kind == SUBSCRIBER_KEY_SPEC)
-        read_spec(r, entry_of(r, id), record);
+        registry_read_spec(r, registry_entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_KEYS)
-        read_keys(r, entry_of(r, id), record, overtaken);
+        registry_read_keys(r, registry_entry_of(r, id), record, overtaken);
     else if (record->value.data && kind == SUBSCRIBER_KEY_DESIRED)
-        read_desired(r, entry_of(r, id), record);
+        registry_read_desired(r, registry_entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
         command_ring_note(&entry->commands, record->offset);
     registry_write_was_read(ours, record->offset);
 }
 
-static void on_record(void *arg, const struct table_record *record) {
+static void registry_on_record(void *arg, const struct table_record *record) {
     struct registry *r = arg;
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
     if (record->topic == r->topics[1])
         subscriber_status_read(r->ingest, record);
     else if (kind == SUBSCRIBER_KEY_CHECK)
-        read_check(r, record);
+        registry_read_check(r, record);
     else if (kind != SUBSCRIBER_KEY_OTHER &&
              kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
-        read_of_subscriber(r, id, kind, record);
+        registry_read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
         ingest_bad_record(r->ingest, record->topic, record->partition, record->offset, id,
                           "it belongs into another partition, so nobody reads it");
 }
 
-static void on_loaded(void *arg) {
+static void registry_on_loaded(void *arg) {
     struct registry *r = arg;
     for (struct registry_entry *entry = r->entries; entry; entry = entry->hh.next)
         for (int kind = 0; kind < REGISTRY_RECORDS; kind++)
             if (entry->faults[kind].reason)
-                say_bad(r, entry, (enum registry_record)kind);
+                registry_say_bad(r, entry, (enum registry_record)kind);
     r->loaded(r->ingest);
 }
 
-static void on_trouble(void *arg, const char *reason) {
+static void registry_on_trouble(void *arg, const char *reason) {
     struct registry *r = arg;
     r->ingest->subscribers_trouble = reason;
     if (reason)
@@ -294,7 +297,7 @@ static void on_trouble(void *arg, const char *reason) {
         log_info("subscribers_read_again");
 }
 
-static void on_failed(void *arg, const char *reason) {
+static void registry_on_failed(void *arg, const char *reason) {
     struct registry *r = arg;
     ingest_start_over(r->ingest, reason);
 }
@@ -308,10 +311,10 @@ struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct inges
     const struct table_options options = {.kafka = &ingest->settings.kafka,
                                           .topics = r->topics,
                                           .partitions = ingest->genesis.subscriber_partitions,
-                                          .record = on_record,
-                                          .loaded = on_loaded,
-                                          .trouble = on_trouble,
-                                          .failed = on_failed,
+                                          .record = registry_on_record,
+                                          .loaded = registry_on_loaded,
+                                          .trouble = registry_on_trouble,
+                                          .failed = registry_on_failed,
                                           .arg = r};
     ingest->registry_writes = registry_writes_new();
     ingest->reservations = reservations_new();
@@ -331,7 +334,7 @@ void registry_free(struct registry *r) {
     registry_writes_end(r->ingest->registry_writes);
     table_free(r->table);
     HASH_ITER(hh, r->entries, entry, next)
-        entry_free(r, entry);
+        registry_entry_free(r, entry);
     r->ingest->subscribers_trouble = NULL;
     subscriber_status_free(r->ingest->statuses);
     reservations_free(r->ingest->reservations);

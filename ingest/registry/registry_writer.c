@@ -56,7 +56,7 @@ struct unawaited {
     const char *event; /* logged when it is done; NULL: nothing */
 };
 
-static void on_done(void *arg, const struct registry_write_result *result) {
+static void registry_writer_on_done(void *arg, const struct registry_write_result *result) {
     struct unawaited *e = arg;
     if (result->fate == REGISTRY_WRITE_DONE && e->event)
         log_info(e->event, LOG_S("subscriber", e->id), LOG_N("generation", result->generation));
@@ -68,21 +68,22 @@ static void on_done(void *arg, const struct registry_write_result *result) {
     free(e);
 }
 
-static struct registry_write *begin(struct ingest *ingest, const struct registry_entry *entry) {
+static struct registry_write *registry_writer_begin(struct ingest *ingest,
+                                                    const struct registry_entry *entry) {
     return registry_write_new(ingest, entry->id, entry->registration_id, entry->keys_offset);
 }
 
-static void send_off(struct ingest *ingest, struct registry_write *write, const char *id,
-                     const char *event) {
+static void registry_writer_send_off(struct ingest *ingest, struct registry_write *write,
+                                     const char *id, const char *event) {
     struct unawaited *e = mem_zero(sizeof *e);
     *e = (struct unawaited){.ingest = ingest, .event = event};
     snprintf(e->id, sizeof e->id, "%s", id);
-    registry_write_send(write, NULL, on_done, e);
+    registry_write_send(write, NULL, registry_writer_on_done, e);
 }
 
 /* The file's secret instead of the one there is; whatever else the keys hold stays. */
-static void add_secret(struct ingest *ingest, struct registry_write *write,
-                       const struct registry_entry *entry, char *secret) {
+static void registry_writer_add_secret(struct ingest *ingest, struct registry_write *write,
+                                       const struct registry_entry *entry, char *secret) {
     const struct subscriber_keys *old = registry_keys(entry);
     struct subscriber_keys keys = {.secret = secret};
     memcpy(keys.registration_id, entry->registration_id, sizeof keys.registration_id);
@@ -99,67 +100,71 @@ bool registry_writer_update(struct ingest *ingest, const struct registry_entry *
                      spec_equal(&entry->spec, spec);
     if (same_keys && same_spec)
         return false;
-    struct registry_write *write = begin(ingest, entry);
+    struct registry_write *write = registry_writer_begin(ingest, entry);
     struct subscriber_record record = registry_writer_record(entry, spec);
     snprintf(record.source, sizeof record.source, "%s", source);
     if (!same_keys)
-        add_secret(ingest, write, entry, spec->secret);
+        registry_writer_add_secret(ingest, write, entry, spec->secret);
     if (!same_spec)
         registry_writer_add_spec(ingest, write, &record);
-    send_off(ingest, write, entry->id, "subscriber_written");
+    registry_writer_send_off(ingest, write, entry->id, "subscriber_written");
     return true;
 }
 
 /* Its own spec again, with its keys when they are to be written again too. */
-static void rewrite(struct ingest *ingest, const struct registry_entry *entry, bool removed,
-                    const struct subscriber_keys *keys, const char *event) {
-    struct registry_write *write = begin(ingest, entry);
+static void registry_writer_rewrite(struct ingest *ingest, const struct registry_entry *entry,
+                                    bool removed, const struct subscriber_keys *keys,
+                                    const char *event) {
+    struct registry_write *write = registry_writer_begin(ingest, entry);
     struct subscriber_record record = registry_writer_record(entry, &entry->spec);
     record.removed = removed;
     registry_writer_add_spec(ingest, write, &record);
     if (keys)
         registry_writer_add_keys(ingest, write, entry->id, keys);
-    send_off(ingest, write, entry->id, event);
+    registry_writer_send_off(ingest, write, entry->id, event);
 }
 
 void registry_writer_remove(struct ingest *ingest, const struct registry_entry *entry) {
-    rewrite(ingest, entry, true, NULL, "subscriber_removed");
+    registry_writer_rewrite(ingest, entry, true, NULL, "subscriber_removed");
 }
 
 void registry_writer_delete(struct ingest *ingest, const struct registry_entry *entry) {
-    struct registry_write *write = begin(ingest, entry);
+    struct registry_write *write = registry_writer_begin(ingest, entry);
     registry_writer_add_tombstones(write, entry->id);
-    send_off(ingest, write, entry->id, "subscriber_deleted");
+    registry_writer_send_off(ingest, write, entry->id, "subscriber_deleted");
 }
 
 void registry_writer_restore(struct ingest *ingest, const char *id) {
     const struct registry_entry *entry = registry_find(ingest->registry, id);
     if (entry && entry->known && entry->readable) {
-        rewrite(ingest, entry, entry->removed, registry_keys(entry), "subscriber_restored");
+        registry_writer_rewrite(ingest, entry, entry->removed, registry_keys(entry),
+                                "subscriber_restored");
     } else if (!entry || !entry->known) {
         struct registry_write *write = registry_write_new(ingest, id, "", -1);
         registry_writer_add_tombstones(write, id);
-        send_off(ingest, write, id, "subscriber_deleted");
+        registry_writer_send_off(ingest, write, id, "subscriber_deleted");
     }
 }
 
 void registry_writer_erase(struct ingest *ingest, const char *id, const char *key) {
     struct registry_write *write = registry_write_new(ingest, id, "", -1);
     registry_write_add(write, key, (struct span){NULL, 0});
-    send_off(ingest, write, id, NULL);
+    registry_writer_send_off(ingest, write, id, NULL);
 }
 
 void registry_writer_tidy(struct ingest *ingest) {
     for (struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next) {
         if (e->readable && e->old_key)
-            rewrite(ingest, e, e->removed, registry_keys(e), "subscriber_sealed_anew");
+            registry_writer_rewrite(ingest, e, e->removed, registry_keys(e),
+                                    "subscriber_sealed_anew");
         e->old_key = false;
     }
 }
 
 /* --- the check record */
 
-static void on_check_reported(struct append *append, const struct producer_report *report) {
+static void registry_writer_on_check_reported(struct append *append,
+                                              const struct producer_report *report) {
     if (report->fate != PRODUCER_WRITTEN)
         log_warn("check_record_not_written", LOG_S("reason", report->reason));
     free(append);
@@ -169,7 +174,7 @@ void registry_writer_write_check(struct ingest *ingest) {
     struct error err;
     struct buf value = {0};
     struct append *append = mem_zero(sizeof *append);
-    append->reported = on_check_reported;
+    append->reported = registry_writer_on_check_reported;
     subscriber_check_to_json(ingest->keyring, &value);
     const struct producer_record record = {
         .topic = ingest->subscribers_topic,

@@ -39,7 +39,7 @@ struct subscriber_statuses *subscriber_status_new(int32_t partitions) {
     return s;
 }
 
-static void drop(struct subscriber_statuses *s, struct held *held) {
+static void subscriber_status_drop(struct subscriber_statuses *s, struct held *held) {
     HASH_DEL(s->all, held);
     free(held->text);
     free(held->bad);
@@ -51,18 +51,18 @@ void subscriber_status_free(struct subscriber_statuses *s) {
     if (!s)
         return;
     HASH_ITER(hh, s->all, held, next)
-        drop(s, held);
+        subscriber_status_drop(s, held);
     free(s);
 }
 
-static struct held *find(const struct subscriber_statuses *s, const char *id) {
+static struct held *subscriber_status_find(const struct subscriber_statuses *s, const char *id) {
     struct held *held = NULL;
     HASH_FIND_STR(s->all, id, held);
     return held;
 }
 
-static struct held *find_or_add(struct subscriber_statuses *s, const char *id) {
-    struct held *held = find(s, id);
+static struct held *subscriber_status_find_or_add(struct subscriber_statuses *s, const char *id) {
+    struct held *held = subscriber_status_find(s, id);
     if (held)
         return held;
     held = mem_zero(sizeof *held);
@@ -73,8 +73,8 @@ static struct held *find_or_add(struct subscriber_statuses *s, const char *id) {
 
 /* --- reading */
 
-static void note_bad(struct ingest *ingest, struct held *held, const struct table_record *record,
-                     const char *reason) {
+static void subscriber_status_note_bad(struct ingest *ingest, struct held *held,
+                                       const struct table_record *record, const char *reason) {
     struct buf text = {0};
     ingest_bad_record(ingest, record->topic, record->partition, record->offset, held->id, reason);
     buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
@@ -83,14 +83,15 @@ static void note_bad(struct ingest *ingest, struct held *held, const struct tabl
     held->bad = buf_detach(&text, NULL);
 }
 
-static void read_token(struct ingest *ingest, const char *id, const struct table_record *record) {
+static void subscriber_status_read_token(struct ingest *ingest, const char *id,
+                                         const struct table_record *record) {
     struct subscriber_statuses *s = ingest->statuses;
     struct token token;
     struct error err;
     bool newer;
-    struct held *held = find_or_add(s, id);
+    struct held *held = subscriber_status_find_or_add(s, id);
     if (token_from_json(&token, record->value, &newer, &err)) {
-        note_bad(ingest, held, record, err.message);
+        subscriber_status_note_bad(ingest, held, record, err.message);
         return;
     }
     free(held->bad);
@@ -115,20 +116,21 @@ void subscriber_status_read(struct ingest *ingest, const struct table_record *re
         kafka_partition_of(id, s->partitions) != record->partition)
         return;
     if (record->value.data)
-        read_token(ingest, id, record);
-    else if (find(s, id))
-        drop(s, find(s, id));
+        subscriber_status_read_token(ingest, id, record);
+    else if (subscriber_status_find(s, id))
+        subscriber_status_drop(s, subscriber_status_find(s, id));
 }
 
 /* --- telling */
 
-static const struct held *held_of(const struct ingest *ingest, const struct registry_entry *entry) {
-    return ingest->statuses ? find(ingest->statuses, entry->id) : NULL;
+static const struct held *subscriber_status_held_of(const struct ingest *ingest,
+                                                    const struct registry_entry *entry) {
+    return ingest->statuses ? subscriber_status_find(ingest->statuses, entry->id) : NULL;
 }
 
 bool subscriber_status_token(const struct ingest *ingest, const struct registry_entry *entry,
                              struct token *token) {
-    const struct held *held = held_of(ingest, entry);
+    const struct held *held = subscriber_status_held_of(ingest, entry);
     struct error err;
     bool newer;
     if (!held || !held->text ||
@@ -143,7 +145,7 @@ bool subscriber_status_token(const struct ingest *ingest, const struct registry_
 enum token_state subscriber_status_state(const struct ingest *ingest,
                                          const struct registry_entry *entry,
                                          const struct token *token, const char **reason) {
-    const struct held *held = held_of(ingest, entry);
+    const struct held *held = subscriber_status_held_of(ingest, entry);
     *reason = held ? held->bad : NULL;
     for (int i = 0; i < REGISTRY_RECORDS; i++)
         if (entry->faults[i].reason)
@@ -156,13 +158,13 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
     return token ? token->state : registry_paused(entry) ? TOKEN_PAUSED : TOKEN_ACTIVE;
 }
 
-static void put_time(struct buf *out, const char *name, int64_t wall_ms) {
+static void subscriber_status_put_time(struct buf *out, const char *name, int64_t wall_ms) {
     char text[CLOCK_TEXT_BYTES];
     clock_format(wall_ms, text);
     json_member_string(out, name, text);
 }
 
-static void put_last_error(struct buf *out, const struct token *token) {
+static void subscriber_status_put_last_error(struct buf *out, const struct token *token) {
     const struct token_attempt *last = token->attempts_count
                                            ? &token->attempts[token->attempts_count - 1]
                                            : NULL;
@@ -171,33 +173,35 @@ static void put_last_error(struct buf *out, const struct token *token) {
         return; /* it has recovered since */
     snprintf(text, sizeof text, "status %" PRId64, last->status);
     json_member_string(out, "last_error", last->status ? text : last->error);
-    put_time(out, "last_error_at", last->at_ms);
+    subscriber_status_put_time(out, "last_error_at", last->at_ms);
 }
 
-static void put_progress(struct buf *out, const struct ingest *ingest,
-                         const struct registry_entry *entry, const struct token *token) {
+static void subscriber_status_put_progress(struct buf *out, const struct ingest *ingest,
+                                           const struct registry_entry *entry,
+                                           const struct token *token) {
     int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
     bool behind = end > cursor && !(token && token->waiting);
     json_member_number(out, "cursor", cursor);
     json_member_number(out, "lag", behind ? end - cursor : 0);
     if (token)
-        put_last_error(out, token);
+        subscriber_status_put_last_error(out, token);
     if (token && token->failing_since_ms)
-        put_time(out, "failing_since", token->failing_since_ms);
+        subscriber_status_put_time(out, "failing_since", token->failing_since_ms);
     if (token && token->last_success_ms)
-        put_time(out, "last_success", token->last_success_ms);
+        subscriber_status_put_time(out, "last_success", token->last_success_ms);
     if (token && token->oldest_ms && behind)
-        put_time(out, "waiting_since", token->oldest_ms);
+        subscriber_status_put_time(out, "waiting_since", token->oldest_ms);
     if (token && token->written_ms)
-        put_time(out, "as_of", token->written_ms);
+        subscriber_status_put_time(out, "as_of", token->written_ms);
     if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
-        put_time(out, "next_attempt", token->next_attempt_ms);
+        subscriber_status_put_time(out, "next_attempt", token->next_attempt_ms);
     json_member_number(out, "delivered", token ? token->delivered : 0);
     json_member_number(out, "dead_lettered", token ? token->dead_lettered : 0);
     json_member_number(out, "redriven", token ? token->redriven_count : 0);
 }
 
-static void put_job(struct buf *out, const struct token *token, const struct token_job *job) {
+static void subscriber_status_put_job(struct buf *out, const struct token *token,
+                                      const struct token_job *job) {
     bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
     json_put_object(out);
     json_member_number(out, "job", job->job);
@@ -212,19 +216,19 @@ static void put_job(struct buf *out, const struct token *token, const struct tok
     json_end_object(out);
 }
 
-static void put_jobs(struct buf *out, const struct token *token) {
+static void subscriber_status_put_jobs(struct buf *out, const struct token *token) {
     json_member_list(out, "jobs");
     for (int64_t i = 0; token && i < token->jobs_count; i++)
-        put_job(out, token, &token->jobs[i]);
+        subscriber_status_put_job(out, token, &token->jobs[i]);
     json_end_list(out);
 }
 
-static void put_outcome(struct buf *out, const struct token_outcome *o) {
+static void subscriber_status_put_outcome(struct buf *out, const struct token_outcome *o) {
     json_put_object(out);
     json_member_number(out, "generation", o->generation);
     json_member_string(out, "command", o->command);
     json_member_string(out, "outcome", o->outcome);
-    put_time(out, "at", o->at_ms);
+    subscriber_status_put_time(out, "at", o->at_ms);
     if (*o->reason)
         json_member_string(out, "reason", o->reason);
     if (o->delivered >= 0)
@@ -234,12 +238,12 @@ static void put_outcome(struct buf *out, const struct token_outcome *o) {
 
 /* Commands that wait although later ones were applied, and what became of the last ones, newest
  * first. */
-static void put_commands(struct buf *out, const struct token *token) {
+static void subscriber_status_put_commands(struct buf *out, const struct token *token) {
     json_member_numbers(out, "pending", token ? token->pending : NULL,
                         token ? (size_t)token->pending_count : 0);
     json_member_list(out, "outcomes");
     for (int64_t i = token ? token->outcomes_count - 1 : -1; i >= 0; i--)
-        put_outcome(out, &token->outcomes[i]);
+        subscriber_status_put_outcome(out, &token->outcomes[i]);
     json_end_list(out);
 }
 
@@ -254,9 +258,9 @@ void subscriber_status_to_json(const struct ingest *ingest, const struct registr
     if (reason)
         json_member_string(out, "reason", reason);
     if (entry->readable) {
-        put_progress(out, ingest, entry, token);
-        put_jobs(out, token);
-        put_commands(out, token);
+        subscriber_status_put_progress(out, ingest, entry, token);
+        subscriber_status_put_jobs(out, token);
+        subscriber_status_put_commands(out, token);
         json_member_number(out, "generation", token ? token->generation : 0);
         json_member_string(out, "source", entry->source);
     }
@@ -265,9 +269,9 @@ void subscriber_status_to_json(const struct ingest *ingest, const struct registr
         token_fini(&read);
 }
 
-static void put_attempt(struct buf *out, const struct token_attempt *a) {
+static void subscriber_status_put_attempt(struct buf *out, const struct token_attempt *a) {
     json_put_object(out);
-    put_time(out, "at", a->at_ms);
+    subscriber_status_put_time(out, "at", a->at_ms);
     json_member_number(out, "cursor", a->cursor);
     json_member_number(out, "attempt", a->attempt);
     if (a->status)
@@ -285,7 +289,7 @@ void subscriber_status_attempts(const struct ingest *ingest, const struct regist
     bool has_token = subscriber_status_token(ingest, entry, &token);
     json_put_list(out);
     for (int64_t i = has_token ? token.attempts_count - 1 : -1; i >= 0; i--)
-        put_attempt(out, &token.attempts[i]);
+        subscriber_status_put_attempt(out, &token.attempts[i]);
     json_end_list(out);
     if (has_token)
         token_fini(&token);
