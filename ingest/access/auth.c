@@ -18,7 +18,7 @@ static void auth_on_reloaded(void *arg, size_t tokens, const struct error *err) 
         log_info("auth_file_read", LOG_N("tokens", tokens));
 }
 
-/* A subscriber's own token: it may read the topics that its subscriber has now. */
+/* A subscriber's own token may read the topics that its subscriber has now. */
 static struct principal *auth_find_own(void *arg,
                                        const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
                                        bool *later) {
@@ -28,7 +28,8 @@ static struct principal *auth_find_own(void *arg,
     const struct registry_entry *entry = ingest_knows_subscribers(ingest)
                                              ? registry_find_token(ingest->registry, hex)
                                              : NULL;
-    *later = !entry && !ingest_ready(ingest); /* it may be one that is not read yet */
+    /* the record of the token may not have been read yet */
+    *later = !entry && !ingest_ready(ingest);
     if (!entry)
         return NULL;
     const struct subscription none = {0},
@@ -68,7 +69,7 @@ static bool auth_lacks(struct http_request *request, enum scope_kind kind) {
     return false;
 }
 
-/* A subscriber's own token may not even learn whether there is another. */
+/* To a subscriber's own token every other subscriber is unknown. */
 static bool auth_admit_own(struct http_request *request, const struct principal *principal,
                            int access) {
     const char *id = http_request_segment(request, 0);
@@ -102,7 +103,7 @@ bool auth_admit(void *arg, struct http_request *request) {
            auth_lacks(request, kind);
 }
 
-/* --- by what the call is about */
+/* --- by the topic or subscriber of a call */
 
 bool auth_is_admin(const struct ingest *ingest, const struct http_request *request) {
     return authenticator_allows(ingest->authenticator, request, SCOPE_ADMIN, span_of("*"));

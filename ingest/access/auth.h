@@ -1,9 +1,9 @@
-/* Who may do what in ess-ingest: each route's rule, decided before any of the body is read
- * (auth_admit), and what handlers ask once they know which topics or which subscriber a call is
- * about. Without auth.file everything is allowed. Loop thread only.
+/* Authorisation in ess-ingest. auth_admit applies the route's rule before the body is read.
+ * Handlers call the other functions once the topics or the subscriber of a call are known. Without
+ * auth.file everything is allowed. Loop thread only.
  *
- * A handler answers what is not allowed by authenticator_refuse(request, &err): 403, and the scope
- * that is missing. */
+ * A handler answers a missing right by authenticator_refuse(request, &err): 403 and the missing
+ * scope. */
 #ifndef ESS_INGEST_AUTH_H
 #define ESS_INGEST_AUTH_H
 
@@ -20,14 +20,14 @@ struct ingest;
 struct registry_entry;
 struct spec;
 
-/* http_route.access; AUTHENTICATOR_OPEN and AUTHENTICATOR_ADMIN beside these. What the bearer must
- * have, and what the handler must ask then: */
+/* Values of http_route.access, besides AUTHENTICATOR_OPEN and AUTHENTICATOR_ADMIN: the right that
+ * auth_admit demands; then the check that the handler must make. */
 enum auth_access {
-    AUTH_PUBLISH = AUTHENTICATOR_OWN, /* a publish scope; auth_publish of each topic */
+    AUTH_PUBLISH = AUTHENTICATOR_OWN, /* a publish scope; auth_publish for each topic */
     AUTH_READ,                        /* a read scope, or a subscriber's own token; auth_read */
-    AUTH_REGISTER,   /* a register scope; auth_register, or auth_sees of each that is listed */
-    AUTH_SUBSCRIBER, /* a register scope or the own token of the subscriber {id}; auth_sees */
-    AUTH_REPLACE,    /* a register scope; auth_sees, and auth_register of what it is to become */
+    AUTH_REGISTER,   /* a register scope; auth_register, or auth_sees for each listed subscriber */
+    AUTH_SUBSCRIBER, /* a register scope or the own token of subscriber {id}; auth_sees */
+    AUTH_REPLACE,    /* a register scope; auth_sees, and auth_register of the new spec */
 };
 
 /* Reads auth.file. Returns 0, or -1 with file, line and field. */
@@ -37,44 +37,42 @@ void auth_close(struct ingest *ingest);
 /* The server's `admit`. */
 bool auth_admit(void *arg, struct http_request *request);
 
-/* Whether the bearer may do everything. */
+/* Whether the request's principal is an admin. */
 bool auth_is_admin(const struct ingest *ingest, const struct http_request *request);
 
-/* Whether it may publish an event of this checked topic and id. Ids are one name space: one that is
- * made of another topic's cursor is of those who may publish there. Returns 0, or -1 with the scope
- * that is missing. */
+/* Whether the principal may publish an event with this topic and id, both checked. Ids are one
+ * name space: an id made from another topic's cursor needs a publish scope for that topic. Returns
+ * 0, or -1 with the missing scope. */
 int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic,
                  const char *id, struct error *err);
 
-/* Whether whoever asks may read what the subscription wants. Where it has no pattern, the patterns
- * of all that may be read are added to it. Returns 0, or -1 with the scope that the access token
- * lacks.
- */
+/* Whether the principal may read the subscription's topics. A subscription without patterns gets
+ * every pattern that the principal may read. Returns 0, or -1 with the missing scope. */
 int auth_read(const struct ingest *ingest, const struct http_request *request,
               struct subscription *subscription, struct error *err);
 
-/* Whether it may register a subscriber with this spec: every pattern of it is within a register
- * scope. Returns 0, or -1 with the scope that is missing. */
+/* Whether every pattern of the spec is within a register scope of the principal. Returns 0, or -1
+ * with the missing scope. */
 int auth_register(const struct ingest *ingest, const struct http_request *request,
                   const struct spec *spec, struct error *err);
 
-/* The name of the access token that asks, which is remembered with what it registers; "" for an
- * admin's, and where there is no auth.file. */
+/* The name of the request's access token, kept with each subscriber that the token registers. ""
+ * for an admin, and without auth.file. */
 const char *auth_registrant(const struct ingest *ingest, const struct http_request *request);
 
-/* Whether that token may register one more, by ingest.max_subscribers_per_token. Returns 0, or -1
- * with the reason. */
+/* Whether ingest.max_subscribers_per_token allows the access token another subscriber. Returns 0,
+ * or -1 with the reason. */
 int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
                         struct error *err);
 
-/* Whether this subscriber is its own: an admin's, the one whose token it is, or one that it has
- * registered itself. */
+/* Whether the principal owns the subscriber: an admin, the subscriber's own token, or the access
+ * token that registered the subscriber. */
 bool auth_owns(const struct ingest *ingest, const struct http_request *request,
                const struct registry_entry *entry);
 
-/* Whether it may know of this subscriber, and command it: it is its own, or was made by the API and
- * all its topics are within a register scope; one that another token has registered is that one's.
- * Whoever may not is told 404. */
+/* Whether the principal may see and command the subscriber: as its owner, or with register scopes
+ * for all topics of a subscriber that was made by the API and has no registering token. Answer 404
+ * otherwise. */
 bool auth_sees(const struct ingest *ingest, const struct http_request *request,
                const struct registry_entry *entry);
 

@@ -1,4 +1,4 @@
-/* The newest commands to a subscriber; see command_ring.h. */
+/* The newest commands of a subscriber; see command_ring.h. */
 #include "ingest/registry/command_ring.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Cursors and times; see positions.h. */
+/* Positions as cursors and times; see positions.h. */
 #include "ingest/registry/positions.h"
 
 #include <inttypes.h>
@@ -17,8 +17,8 @@
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, PATIENCE_MS = 5000 };
 
 struct position position_end(const struct ingest *ingest, const char *field) {
-    /* What was appended in this very millisecond had most likely been on its way before, or even
-     * been answered. */
+    /* Events appended in this very millisecond were most likely on their way before, or even
+     * answered. Hence the + 1. */
     return (struct position){
         .field = field, .is_time = true, .value = clock_wall_ms() + 1, .least = ingest_end(ingest)};
 }
@@ -113,7 +113,7 @@ static void positions_query_on_answer(void *arg, const struct offsets_answer *an
     positions_query_free(q);
 }
 
-/* The broker hangs, or others' questions are before this one. */
+/* The broker hangs, or queries before this one took too long. */
 static void positions_query_on_due(void *arg) {
     struct positions_query *q = arg;
     struct error err = {0};

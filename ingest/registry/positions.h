@@ -1,6 +1,6 @@
-/* Places in the log as clients give them, cursors and times, made into cursors: once, here, so that
- * whoever reads a record later has nothing to evaluate. Loop thread only; what must be asked of the
- * broker is asked on a thread of its own, for all who wait. */
+/* Positions in the log as clients give them, a cursor or a time, resolved to cursors once, here.
+ * Records then hold cursors only. Loop thread only; questions to the broker run on a thread of
+ * their own. */
 #ifndef ESS_INGEST_POSITIONS_H
 #define ESS_INGEST_POSITIONS_H
 
@@ -12,41 +12,41 @@
 
 struct ingest;
 struct json_member;
-struct positions; /* the questions to the broker that are under way */
+struct positions; /* the broker queries under way */
 struct spec;
 
 enum { POSITIONS_MAX = 2 };
 
 struct position {
-    const char *field; /* to blame; a literal */
+    const char *field; /* the field that an error names; a string literal */
     bool is_time;
-    int64_t
-        value; /* the cursor; or wall, ms: right before the first event appended then or later */
-    int64_t least; /* not below this cursor */
+    /* A cursor, or wall-clock ms that stand for the first event appended then or later. */
+    int64_t value;
+    int64_t least; /* lower bound of the resolved cursor */
 };
 
 struct positions *positions_new(struct ingest *ingest);
-/* Nobody who asked is told any more. NULL is allowed. */
+/* Cancels every query without calling `done`. NULL is allowed. */
 void positions_free(struct positions *positions);
 
-/* The log's end at this moment: whatever was in the log is below it, whatever is published from now
- * on above. Another ingest may have appended what this one has not read yet: so the broker is asked
- * what was appended before now. Where its clock differs from ours, the place is lower, but not
- * below what this ingest has seen: rather an event too many than one too few. */
+/* The end of the log now. Earlier events are at or below the resulting cursor, later ones above.
+ * Another ingest may have appended events that this ingest has not read, so the broker is asked
+ * what was appended before now. Where the broker's clock differs from ours the result may be
+ * lower, but never below what this ingest has seen: one event too many is better than one too
+ * few. */
 struct position position_end(const struct ingest *ingest, const char *field);
 
-/* Where a new subscriber starts, by its `from`. */
+/* The start position of a new subscriber, from the spec's `from`. */
 struct position position_of_spec(const struct ingest *ingest, const struct spec *spec);
 
 enum position_kind { POSITION_CURSOR = 1, POSITION_TIME = 2 };
-/* Reads a JSON number (a cursor) or string (a time), whichever of `kinds` is allowed. Returns 0 or
- * -1. */
+/* Reads a JSON number (a cursor) or string (a time), as far as `kinds` allows. Returns 0 or -1. */
 int position_parse(struct position *position, const char *field, const struct json_member *member,
                    unsigned kinds, struct error *err);
 
-/* Makes `count` places into cursors and calls `done` with them and the log's end, at once when
- * nothing need be asked. A cursor beyond the end or a time in the future: `refused`, with the
- * field; without one when the broker does not answer. */
+/* Resolves `count` positions to cursors and calls `done`, at once when the broker need not be
+ * asked. `refused` names the field of a cursor beyond the end or a time in the future; without a
+ * field the broker did not answer. */
 void positions_resolve(struct ingest *ingest, const struct position *positions, size_t count,
                        void (*done)(void *arg, const struct position *positions,
                                     const struct error *refused),

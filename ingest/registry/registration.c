@@ -1,6 +1,6 @@
-/* Registrations; see registration.h. First a claim to the id, then, when that was read back as the
- * first and nobody has the id, keys and spec: the keys before the spec, so that whoever sees the
- * spec can sign. */
+/* Registrations; see registration.h. The id is reserved first. Once that reservation is read back
+ * as the first and the id is free, keys and spec are appended. The keys precede the spec, so every
+ * reader of the spec can sign. */
 #include "ingest/registry/registration.h"
 
 #include <stdio.h>
@@ -19,10 +19,10 @@
 struct registration {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
-    struct registry_write *write; /* with keys and spec, not yet sent */
+    struct registry_write *write; /* keys and spec, not sent yet */
     int64_t began_ms;
     void (*done)(void *arg, enum registration_outcome outcome,
-                 const char *reason); /* NULL: nobody waits any more */
+                 const char *reason); /* NULL: the client has gone */
     void *arg;
 };
 
@@ -45,14 +45,14 @@ static void registration_on_late(void *arg) {
     registration_tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
 }
 
-/* Its spec is in the log. */
+/* The write of keys and spec has ended. */
 static void registration_on_written(void *arg, const struct registry_write_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     bool ours = entry && entry->readable && strcmp(entry->registration_id, r->registration_id) == 0;
     if (ours && (result->fate != REGISTRY_WRITE_DONE || !r->done))
         registry_writer_delete(r->ingest,
-                               entry); /* without its keys, or with some that nobody knows */
+                               entry); /* its keys are missing, or nobody knows its secret */
     else if (ours)
         log_info("subscriber_registered", LOG_S("subscriber", r->id),
                  LOG_N("generation", entry->generation), LOG_N("start", entry->start),
@@ -65,8 +65,8 @@ static void registration_on_written(void *arg, const struct registry_write_resul
         registration_end(r, REGISTRATION_TAKEN, "it was deleted again at once");
 }
 
-/* Its claim is in the log. Its file gone, a subscriber is forgotten for good when its id is
- * registered. */
+/* The write of the reservation has ended. A subscriber whose file is gone is deleted for good when
+ * its id is registered again. */
 static void registration_on_reserved(void *arg, const struct registry_write_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);

@@ -1,4 +1,4 @@
-/* The subscribers as the log has them; see registry.h. */
+/* The registry of subscribers; see registry.h. */
 #include "ingest/registry/registry.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ struct registry {
     struct table *table;
     const char *topics[3];
     struct registry_entry *entries;  /* by id */
-    struct registry_entry *by_token; /* those with an access token, by its hash */
+    struct registry_entry *by_token; /* entries with an access token, by the token's hash */
     uint64_t version;
     struct buf check;
     bool has_check;
@@ -102,8 +102,8 @@ static void registry_say_bad(const struct registry *r, const struct registry_ent
                       entry->faults[kind].reason);
 }
 
-/* While the topics are first read it is not said yet: a newer record may take its place, as after a
- * key of the file was replaced. */
+/* While the topics are first read a bad record is noted, not logged: a newer record may replace
+ * it, as after the replacement of a key in the key file. */
 static void registry_note_bad(struct registry *r, struct registry_entry *entry,
                               enum registry_record kind, const struct table_record *record,
                               const char *reason) {
@@ -137,8 +137,8 @@ static void registry_take_spec(struct registry_entry *entry, struct subscriber_r
 
 static const char no_key[] = "there is no key to open it";
 
-/* Another ingest that starts at the same moment may have made the key file just now, and sealed
- * with it. */
+/* Loads the key file again: another ingest that starts at the same moment may have made the file
+ * and sealed records with its key. */
 static const struct keyring *registry_ring_of(struct registry *r) {
     struct error err;
     if (!r->ingest->keyring)
@@ -229,7 +229,7 @@ static void registry_read_check(struct registry *r, const struct table_record *r
     r->has_check = record->value.data;
 }
 
-/* A record of ours that is not taken still is the newest. */
+/* We ignore our own overtaken record, but its offset is still the newest for this key. */
 static void registry_pass_over(struct registry_entry *entry, enum subscriber_key kind,
                                int64_t offset) {
     if (entry && kind == SUBSCRIBER_KEY_SPEC)

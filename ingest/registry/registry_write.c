@@ -1,5 +1,5 @@
-/* Records on their way; see registry_write.h. What was sent is known again by its bytes: keys and
- * registrations hold what nobody else could have made, a command has a key of its own. */
+/* Registry writes; see registry_write.h. A record of ours is recognised by its bytes: a keys or
+ * spec record holds random content, and a command has a random key. */
 #include "ingest/registry/registry_write.h"
 
 #include <stdio.h>
@@ -17,12 +17,12 @@ enum { RECORDS_MAX = 6, LATE_MS = 5000, GIVE_UP_MS = 30000 };
 
 struct write_record {
     struct append append;
-    struct registry_write *write; /* NULL: it has ended before the report */
+    struct registry_write *write; /* NULL: the write ended before the report */
     char *key, *value;
     size_t value_len;
     bool tombstone, reported, rejected, read, overtaken;
-    int64_t offset;  /* as reported; -1: not known */
-    int64_t read_at; /* the offset of what was read as this one */
+    int64_t offset;  /* from the delivery report; -1: not known */
+    int64_t read_at; /* offset at which the registry read this record */
 };
 
 struct registry_write {
@@ -30,13 +30,13 @@ struct registry_write {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
     char registration_id[37];
-    int64_t keys_base, spec_base; /* offsets of the records that it was made from; -1: of none, or
-                                     whatever they were */
+    /* Offsets of the records that the write was based on. -1: not compared. */
+    int64_t keys_base, spec_base;
     struct write_record *records[RECORDS_MAX];
     size_t count;
     struct write_record *found; /* between registry_write_find and registry_write_was_read */
     struct registry_write_result result;
-    struct error err; /* why, should it fail */
+    struct error err; /* the reason of a failure */
     bool is_late;
     struct loop_timer timer;
     void (*late)(void *arg);
@@ -44,7 +44,7 @@ struct registry_write {
     void *arg;
 };
 
-/* Those of one subscriber. */
+/* The writes under way for one subscriber. */
 struct registry_writes_of {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
@@ -108,7 +108,7 @@ void registry_write_drop(struct registry_write *w) {
     free(w);
 }
 
-/* Those without a report yet are freed by it. */
+/* A record without a delivery report stays: the report frees it. */
 static void registry_write_free(struct registry_write *w) {
     registry_write_delist(w);
     loop_timer_clear(w->ingest->loop, &w->timer);
@@ -127,13 +127,13 @@ static void registry_write_finish(struct registry_write *w, enum registry_write_
     registry_write_free(w);
 }
 
-/* Another writer's tombstone for the same key has the same bytes: which of the two was read is
- * known once the offset of this one is. */
+/* Another writer's tombstone for the same key has the same bytes. Only the offset in the delivery
+ * report shows which of the two was read. */
 static bool write_record_is_read(const struct write_record *r) {
     return r->read && (r->reported || !r->tombstone);
 }
 
-/* Once nothing is to be waited for any more. */
+/* Ends the write once every record was read back or rejected. */
 static void registry_write_settle(struct registry_write *w) {
     size_t read = 0, rejected = 0;
     for (size_t i = 0; i < w->count; i++) {
@@ -171,7 +171,7 @@ static void registry_write_on_reported(struct append *append,
     r->reported = true;
     r->rejected = report->fate == PRODUCER_REJECTED;
     r->offset = report->offset;
-    r->read &= r->read_at >= r->offset; /* else another's was read, and this one is still to come */
+    r->read &= r->read_at >= r->offset; /* otherwise the record read so far was another writer's */
     if (!w) {
         write_record_free(r);
         return;
@@ -191,7 +191,7 @@ void registry_write_add(struct registry_write *w, const char *key, struct span v
     r->value = mem_copy_string(value.data, value.len);
     r->value_len = value.len;
     if (w->count == RECORDS_MAX)
-        abort(); /* our own mistake */
+        abort(); /* a bug in the caller */
     w->records[w->count++] = r;
 }
 
@@ -237,8 +237,8 @@ static bool registry_write_expects_another(const struct registry_write *w,
     return w->spec_base >= 0 && entry->generation != w->spec_base;
 }
 
-/* A tombstone that would hit another registration; a spec that would replace one, or whose own was
- * deleted before. */
+/* Whether the record is a tombstone for another registration, or a spec that would replace another
+ * registration's or whose own registration was deleted. */
 static bool registry_write_misses_spec(const struct registry_write *w, const struct write_record *r,
                                        const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable &&
@@ -289,7 +289,7 @@ void registry_write_was_read(struct registry_write *w, int64_t offset) {
     registry_write_settle(w);
 }
 
-/* --- all of them */
+/* --- all writes of one ingest */
 
 struct registry_writes *registry_writes_new(void) {
     return mem_zero(sizeof(struct registry_writes));

@@ -1,4 +1,4 @@
-/* Writing about subscribers; see registry_writer.h. */
+/* The registry writer; see registry_writer.h. */
 #include "ingest/registry/registry_writer.h"
 
 #include <stdio.h>
@@ -48,12 +48,12 @@ struct subscriber_record registry_writer_record(const struct registry_entry *ent
     return record;
 }
 
-/* --- for nobody who waits */
+/* --- writes that nobody awaits */
 
 struct unawaited {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1];
-    const char *event; /* logged when it is done; NULL: nothing */
+    const char *event; /* log event of success; NULL: log nothing */
 };
 
 static void registry_writer_on_done(void *arg, const struct registry_write_result *result) {
@@ -81,7 +81,7 @@ static void registry_writer_send_off(struct ingest *ingest, struct registry_writ
     registry_write_send(write, NULL, registry_writer_on_done, e);
 }
 
-/* The file's secret instead of the one there is; whatever else the keys hold stays. */
+/* Replaces the secret in the keys by the file's; the other members stay. */
 static void registry_writer_add_secret(struct ingest *ingest, struct registry_write *write,
                                        const struct registry_entry *entry, char *secret) {
     const struct subscriber_keys *old = registry_keys(entry);
@@ -111,7 +111,7 @@ bool registry_writer_update(struct ingest *ingest, const struct registry_entry *
     return true;
 }
 
-/* Its own spec again, with its keys when they are to be written again too. */
+/* Appends the entry's own spec again, with `keys` if given. */
 static void registry_writer_rewrite(struct ingest *ingest, const struct registry_entry *entry,
                                     bool removed, const struct subscriber_keys *keys,
                                     const char *event) {

@@ -1,4 +1,4 @@
-/* Claims to ids; see reservations.h. */
+/* Reservations of ids; see reservations.h. */
 #include "ingest/registry/reservations.h"
 
 #include <stdio.h>
@@ -17,10 +17,10 @@ struct reservation {
     struct reservation *prev, *next;
     char key[RESERVATIONS_KEY_BYTES];
     int64_t read_ms;
-    bool stale; /* it was old when this ingest started */
+    bool stale; /* already older than RESERVATIONS_STALE_MS when this ingest started */
 };
 
-/* Those of one id. */
+/* The reservations of one id. */
 struct reservations_of {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
@@ -94,8 +94,7 @@ bool reservations_first(const struct reservations *reservations, const char *id,
     const struct reservations_of *of = reservations_of(reservations, id);
     const struct reservation *ours = reservation_find(of, span_of(key));
     for (const struct reservation *reservation = ours ? of->list : NULL;
-         reservation && reservation != ours;
-         reservation = reservation->next) /* in the log's order */
+         reservation && reservation != ours; reservation = reservation->next) /* in log order */
         if (!reservation->stale && clock_ms() - reservation->read_ms < RESERVATIONS_LIVE_MS)
             return false;
     return ours != NULL;

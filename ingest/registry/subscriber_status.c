@@ -1,5 +1,5 @@
-/* How subscribers fare; see subscriber_status.h. 10,000 tokens are kept as bytes, and read as they
- * are asked for. */
+/* The status of subscribers; see subscriber_status.h. Tokens are kept as bytes, 10,000 of them and
+ * more, and parsed on demand. */
 #include "ingest/registry/subscriber_status.h"
 
 #include <inttypes.h>
@@ -19,16 +19,16 @@
 struct held {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
-    char *text; /* the record that counts; NULL: none */
+    char *text; /* the valid token record; NULL: no token */
     size_t text_len;
     struct token_choice choice;
-    char *bad; /* where the newest one stands, and why it cannot be read; NULL: it can */
+    char *bad; /* position of the newest record and why parsing failed; NULL: no failure */
 };
 
 struct subscriber_statuses {
     struct held *all;
     int32_t partitions;
-    int64_t newest_claim[SUBSCRIBER_PARTITIONS_MAX]; /* offset; -1: none */
+    int64_t newest_claim[SUBSCRIBER_PARTITIONS_MAX]; /* offset; -1: no fence */
 };
 
 struct subscriber_statuses *subscriber_status_new(int32_t partitions) {
@@ -121,7 +121,7 @@ void subscriber_status_read(struct ingest *ingest, const struct table_record *re
         subscriber_status_drop(s, subscriber_status_find(s, id));
 }
 
-/* --- telling */
+/* --- showing */
 
 static const struct held *subscriber_status_held_of(const struct ingest *ingest,
                                                     const struct registry_entry *entry) {
@@ -170,7 +170,7 @@ static void subscriber_status_put_last_error(struct buf *out, const struct token
                                            : NULL;
     char text[32];
     if (!last || last->at_ms <= token->last_success_ms)
-        return; /* it has recovered since */
+        return; /* an attempt has succeeded since */
     snprintf(text, sizeof text, "status %" PRId64, last->status);
     json_member_string(out, "last_error", last->status ? text : last->error);
     subscriber_status_put_time(out, "last_error_at", last->at_ms);
@@ -193,7 +193,7 @@ static void subscriber_status_put_progress(struct buf *out, const struct ingest 
         subscriber_status_put_time(out, "waiting_since", token->oldest_ms);
     if (token && token->written_ms)
         subscriber_status_put_time(out, "as_of", token->written_ms);
-    if (token && token->next_attempt_ms > clock_wall_ms()) /* else it is under way */
+    if (token && token->next_attempt_ms > clock_wall_ms()) /* otherwise the attempt is under way */
         subscriber_status_put_time(out, "next_attempt", token->next_attempt_ms);
     json_member_number(out, "delivered", token ? token->delivered : 0);
     json_member_number(out, "dead_lettered", token ? token->dead_lettered : 0);
@@ -236,7 +236,7 @@ static void subscriber_status_put_outcome(struct buf *out, const struct token_ou
     json_end_object(out);
 }
 
-/* Commands that wait although later ones were applied, and what became of the last ones, newest
+/* Pending commands that later ones have overtaken, and the outcomes of the last ones, newest
  * first. */
 static void subscriber_status_put_commands(struct buf *out, const struct token *token) {
     json_member_numbers(out, "pending", token ? token->pending : NULL,
