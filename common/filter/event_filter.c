@@ -71,6 +71,7 @@ static int entry_read_object(struct entry *entry, struct span json, struct readi
 
 /* Puts the place before the message. */
 static int reading_failed(struct reading *r) {
+    snprintf(r->err->field, sizeof r->err->field, "%.*s", (int)sizeof r->err->field - 1, r->path);
     return error_prefix(r->err, "%s%s", r->path, r->path[0] ? ": " : "");
 }
 
@@ -204,8 +205,10 @@ struct event_filter *event_filter_new(struct span pattern, struct error *err) {
         error_set(err, "more than 16 KiB");
         return NULL;
     }
-    if (json_scan(pattern, JSON_DEPTH_MAX, err))
+    if (json_scan(pattern, JSON_DEPTH_MAX, err)) {
+        err->field[0] = 0;
         return NULL;
+    }
     if (json.data[0] != '{') {
         error_set(err, "must be an object, such as {\"data\": {\"state\": [\"MD\"]}}");
         return NULL;

@@ -28,7 +28,8 @@ enum {
 struct event_filter;
 
 /* Reads the pattern: JSON, which need not have been scanned. NULL with the reason, which names the
- * place: "data.copay[1]: unknown operator 'numerik': known are …". */
+ * place: "data.copay[1]: unknown operator 'numerik': known are …"; err->field is the place, "" for
+ * the whole. */
 struct event_filter *event_filter_new(struct span pattern, struct error *err);
 void event_filter_free(struct event_filter *filter);
 

@@ -2,13 +2,14 @@
  * file huge, and tags and further documents mean nothing here. */
 #include "common/json/yaml.h"
 
-#include <json-c/json.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "common/base/buf.h"
+#include "common/json/json_tree.h"
 
 enum { PATH_BYTES = 256 };
 
@@ -72,26 +73,54 @@ static int yaml_next(struct reader *r, yaml_event_t *event, struct error *err) {
     return -1;
 }
 
+/* YAML allows a plus, more zeros than needed, and no digit beside the point: JSON does not. */
+static void yaml_put_number(const char *text, struct buf *out) {
+    size_t whole;
+    if (*text == '-')
+        buf_puts(out, "-");
+    text += *text == '-' || *text == '+';
+    for (whole = strspn(text, "0123456789"); whole > 1 && *text == '0'; whole--)
+        text++;
+    buf_append(out, whole ? text : "0", whole ? whole : 1);
+    text += whole;
+    if (*text == '.' && !isdigit((unsigned char)text[1]))
+        text++;
+    buf_puts(out, text);
+}
+
+/* NULL when the text is none. */
+static struct json_object *yaml_number(const char *text) {
+    size_t sign = *text == '-' || *text == '+', whole = strspn(text + sign, "0123456789"),
+           point = text[sign + whole] == '.',
+           rest = point ? strspn(text + sign + whole + 1, "0123456789") : 0;
+    const char *end = text + sign + whole + point + rest;
+    struct buf json = {0};
+    if (whole + rest == 0)
+        return NULL;
+    if (*end == 'e' || *end == 'E') {
+        end += 1 + (end[1] == '-' || end[1] == '+');
+        size_t digits = strspn(end, "0123456789");
+        end = digits ? end + digits : text;
+    }
+    if (*end)
+        return NULL;
+    yaml_put_number(text, &json);
+    struct json_object *number = json_tree_number(buf_string(&json));
+    buf_fini(&json);
+    return number;
+}
+
 /* YAML 1.2's core schema: what a plain scalar is. */
 static struct json_object *yaml_scalar(const yaml_event_t *event) {
     const char *text = (const char *)event->data.scalar.value;
-    char *end;
     if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
         return json_object_new_string(text);
     if (!*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0)
         return NULL;
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return json_object_new_boolean(text[0] == 't');
-    size_t sign = text[0] == '-' || text[0] == '+', digits = strspn(text + sign, "0123456789");
-    if (digits && !text[sign + digits])
-        return json_object_new_int64(
-            strtoll(text, NULL, 10)); /* at int64's end when too large, as json-c reads it */
-    if (text[strspn(text, "0123456789+-.eE")] == 0 && text[strcspn(text, "0123456789")]) {
-        double number = strtod(text, &end);
-        if (!*end)
-            return json_object_new_double(number);
-    }
-    return json_object_new_string(text);
+    struct json_object *number = yaml_number(text);
+    return number ? number : json_object_new_string(text);
 }
 
 static void note_place(struct reader *r, const yaml_mark_t *mark) {

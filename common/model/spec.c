@@ -2,7 +2,6 @@
  * writing of it; see spec.h. */
 #include <ctype.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/crypto/signature.h"
 #include "common/json/json_scan.h"
+#include "common/json/json_tree.h"
 #include "common/json/writer.h"
 #include "common/model/pattern.h"
 #include "common/model/spec.h"
@@ -100,6 +100,15 @@ static int take_topics(struct spec *spec, struct json_object *value, struct erro
             return error_set_field(err, "topics", "\"%s\" %s", topic, reason.message);
         subscription_add(&spec->subscription, topic);
     }
+    return 0;
+}
+
+static int take_filter(struct spec *spec, struct json_object *value, struct error *err) {
+    const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
+                                                                 JSON_C_TO_STRING_NOSLASHESCAPE);
+    if (subscription_set_filter(&spec->subscription, span_of(text), err))
+        return -1;
+    spec->filter = mem_copy_string(text, strlen(text));
     return 0;
 }
 
@@ -279,6 +288,8 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
         return take_url(spec, value, rules, err);
     if (strcmp(field, "topics") == 0)
         return take_topics(spec, value, err);
+    if (strcmp(field, "filter") == 0)
+        return take_filter(spec, value, err);
     if (strcmp(field, "secret") == 0)
         return take_secret(spec, value, err);
     if (strcmp(field, "secret_file") == 0 && rules->from_file)
@@ -354,21 +365,17 @@ static bool holds_zero_character(struct span text) {
 
 int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err) {
-    enum { DEPTH_MAX = 4, MEMBERS_MAX = 64 };
-    const unsigned depth = rules->from_record ? JSON_DEPTH_MAX : DEPTH_MAX;
+    enum { MEMBERS_MAX = 64 };
     struct json_member members[MEMBERS_MAX];
     size_t count;
     if (text.len > SPEC_FILE_BYTES_MAX)
         return error_set(err, "must not be larger than %d bytes", SPEC_FILE_BYTES_MAX);
-    if (json_scan_object(text, depth, members, MEMBERS_MAX, &count, err))
+    if (json_scan_object(text, JSON_DEPTH_MAX, members, MEMBERS_MAX, &count, err))
         return -1;
     if (holds_zero_character(text))
         return error_set(err, "must not hold U+0000");
-    struct json_tokener *tokener = json_tokener_new_ex((int)depth + 1);
-    struct json_object *tree = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-    json_tokener_free(tokener);
-    int result = tree ? spec_from_tree(spec, tree, rules, err)
-                      : error_set(err, "is not valid JSON");
+    struct json_object *tree = json_tree_of(text);
+    int result = spec_from_tree(spec, tree, rules, err);
     json_object_put(tree);
     return result;
 }
@@ -403,6 +410,8 @@ void spec_put_members(const struct spec *spec, bool header_values, struct buf *o
     json_member_string(out, "id", spec->id);
     json_member_string(out, "url", spec->url);
     put_topics(spec, out);
+    if (spec->filter)
+        json_member_raw(out, "filter", span_of(spec->filter));
     if (spec->throttle > 0)
         json_member_real(out, "throttle", spec->throttle);
     if (spec->ordering != SPEC_STRICT)
@@ -449,6 +458,7 @@ void spec_fini(struct spec *spec) {
     subscription_fini(&spec->subscription);
     free(spec->headers);
     free(spec->url);
+    free(spec->filter);
     mem_wipe_string(spec->secret);
     free(spec->secret_file);
     free(spec->description);

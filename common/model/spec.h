@@ -36,7 +36,8 @@ struct spec_header {
 struct spec {
     char id[SPEC_ID_BYTES_MAX + 1];
     char *url;
-    struct subscription subscription; /* topics: checked patterns */
+    struct subscription subscription; /* topics and filter, checked */
+    char *filter;                     /* JSON without white space; NULL when left out */
     char *secret;                     /* NULL when left out */
     char *secret_file;                /* NULL when left out; files only */
     double throttle;                  /* events a second; 0: unlimited */
@@ -61,13 +62,12 @@ struct spec_rules {
     const struct cidr *allowed; /* egress.allow */
     size_t allowed_count;
     bool from_file;   /* YAML of the folder: secret_file is allowed, id and secret are needed */
-    bool from_record; /* of Kafka: fields of a later version are passed over, and may be nested
-                         deeper */
+    bool from_record; /* of Kafka: fields of a later version are passed over */
 };
 
 /* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller
  * prefixes the file name). Anchors, aliases, tags, several documents, duplicate keys and depth
- * above 4 are refused. */
+ * above JSON_DEPTH_MAX are refused. */
 int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err);
 

@@ -2,6 +2,7 @@
 #include "common/model/subscriber.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
+#include "common/json/json_tree.h"
 #include "common/json/writer.h"
 
 #include <inttypes.h>
@@ -37,11 +38,8 @@ static struct json_object *subscriber_parse(struct span text, bool *newer, struc
     struct json_object *v = NULL, *object = NULL;
     struct error ignored;
     *newer = false;
-    if (json_scan(text, JSON_DEPTH_MAX + 1, &ignored) == 0) {
-        struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
-        object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-        json_tokener_free(tokener);
-    }
+    if (json_scan(text, JSON_DEPTH_MAX + 1, &ignored) == 0)
+        object = json_tree_of(text);
     if (json_object_is_type(object, json_type_object) &&
         json_object_object_get_ex(object, "v", &v) && json_object_is_type(v, json_type_int)) {
         if (json_object_get_int64(v) <= SUBSCRIBER_VERSION)

@@ -1,21 +1,29 @@
-/* Which events of the log a reader of it wants: those of a topic that one of its patterns matches.
- * The one place that decides it, for subscribers and for readers by HTTP. One owner, any thread. */
+/* Which events of the log a reader of it wants: those of a topic that one of its patterns matches,
+ * and of these, where it has a filter, those whose content the filter matches. The one place that
+ * decides it, for subscribers and for readers by HTTP. One owner; one thread at a time. */
 #ifndef ESS_MODEL_SUBSCRIPTION_H
 #define ESS_MODEL_SUBSCRIPTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/base/error.h"
 #include "common/base/span.h"
+
+struct event_filter;
 
 /* All zero wants nothing. Where a pointer to one is taken, NULL wants every event. */
 struct subscription {
     char **patterns; /* its own */
     size_t patterns_count;
+    struct event_filter *filter; /* its own; NULL: any content */
 };
 
 /* The pattern must have passed pattern_check. It is copied. */
 void subscription_add(struct subscription *subscription, const char *pattern);
+/* The filter, JSON that need not have been scanned. Returns 0, or -1 with err->field "filter…", the
+ * place in it. */
+int subscription_set_filter(struct subscription *subscription, struct span json, struct error *err);
 void subscription_fini(struct subscription *subscription);
 
 /* Whether events of this topic are wanted, as far as the topic tells: what may be remembered for
@@ -23,13 +31,13 @@ void subscription_fini(struct subscription *subscription);
 bool subscription_wants_topic(const struct subscription *subscription, struct span topic);
 /* The rest of the question, for an event whose topic is wanted. `stored` is event_store's bytes;
  * {NULL, 0} for an event of a later version of ESS, of which only the topic can be read. */
-static inline bool subscription_wants_content(const struct subscription *subscription,
-                                              struct span stored) {
-    (void)subscription, (void)stored; /* the topic decides */
-    return true;
-}
+bool subscription_wants_content(const struct subscription *subscription, struct span stored);
 /* The whole question. */
 bool subscription_wants(const struct subscription *subscription, struct span topic,
                         struct span stored);
+
+/* Why it wants no event at all, whatever its `data` is, in words for people; NULL when it may want
+ * some. For a warning: it finds only what contradicts itself about topic, id and key. */
+const char *subscription_hopeless(const struct subscription *subscription);
 
 #endif

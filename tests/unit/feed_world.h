@@ -220,7 +220,7 @@ static inline void party_step(void *arg) {
 
 static inline void party_init(struct party *p, struct world *w, int64_t position, char *wants) {
     *p = (struct party){.world = w, .position = position, .wants = wants};
-    p->subscription = (struct subscription){&p->wants, 1};
+    p->subscription = (struct subscription){.patterns = &p->wants, .patterns_count = 1};
     feed_reader_init(&p->reader, wants ? &p->subscription : NULL, party_step, p);
 }
 

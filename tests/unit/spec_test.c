@@ -42,7 +42,7 @@ static int read_with(const struct spec_rules *rules, const char *text) {
     if (result == 0) {
         struct buf out = {0};
         spec_to_json(&spec, true, &out);
-        assert_int_equal(json_scan((struct span){out.data, out.len}, 4, &err), 0);
+        assert_int_equal(json_scan((struct span){out.data, out.len}, JSON_DEPTH_MAX, &err), 0);
         snprintf(written, sizeof written, "%s", out.data);
         buf_fini(&out);
     }
@@ -104,7 +104,8 @@ static void test_the_seeds_registration_is_taken_as_it_stands(void **state) {
 static void test_every_field_is_read(void **state) {
     const char *text =
         "{'id':'md-mm1','url':'https://v.example/"
-        "h?x=1','topics':['drug.copay','*'],'throttle':2.5,'ordering':'key',"
+        "h?x=1','topics':['drug.copay','*'],'filter':{'data':{'state':['MD',1.50]}},"
+        "'throttle':2.5,'ordering':'key',"
         "'max_in_flight':8,'timeout':'1m','max_attempts':3,'backoff_min':'500ms','backoff_max':'2h'"
         ",'disable_after':'1d12h',"
         "'exhausted':'dead_letter',"
@@ -160,16 +161,17 @@ static void test_a_name_with_a_zero_character_is_no_field(void **state) {
 }
 
 static void test_what_is_not_an_object_of_json_is_refused(void **state) {
-    static const char *const texts[] = {"",
-                                        "1",
-                                        "[]",
-                                        "'a'",
-                                        "null",
-                                        "{'url':NaN}",
-                                        "{url:1}",
-                                        "{'url':'a',}",
-                                        "{'topics':[[[[[]]]]]}",
-                                        "{'id':'\xff'}"};
+    static const char *const texts[] = {
+        "",
+        "1",
+        "[]",
+        "'a'",
+        "null",
+        "{'url':NaN}",
+        "{url:1}",
+        "{'url':'a',}",
+        "{'topics':[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+        "{'id':'\xff'}"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_refused(texts[i], "", "JSON");
@@ -442,6 +444,55 @@ static void test_a_description_has_1_to_1024_bytes(void **state) {
     }
 }
 
+/* --- filter */
+
+static void test_a_filter_is_kept_as_it_was_written_without_white_space(void **state) {
+    static const char *const kept[] = {
+        "{'data':{'state':['MD','VA'],'copay':[{'numeric':['<',30]}]}}",
+        "{'data':{'n':[12345678901234567890123456789,-0.10,1E400,'1','007','a/b','\u00e9']}}",
+        "{'topic':[{'prefix':'drug.'}],'$or':[{'key':['k']},{'data':{'a':[null,true]}}]}",
+        "{'data':{'a':[{'anything-but':{'prefix':['x','y']}}]}}"};
+    char field[1024];
+    (void)state;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        snprintf(field, sizeof field, " %s ", kept[i]);
+        assert_int_equal(read_with(&from_api, with("filter", field)), 0);
+        assert_string_equal(spec.filter, json(kept[i]));
+        assert_non_null(strstr(written, spec.filter));
+        spec_fini(&spec);
+    }
+    assert_taken(with("filter", "{ 'data' : { 'state' : [ 'MD' ] } }"));
+}
+
+static void test_a_bad_filter_is_refused_with_its_place(void **state) {
+    (void)state;
+    assert_refused(with("filter", "{'data':{'a':['x',{'numerik':['<',1]}]}}"), "filter.data.a[1]",
+                   "filter.data.a[1]: unknown operator 'numerik': known are exactly, prefix");
+    assert_refused(with("filter", "{'tipic':['a']}"), "filter.tipic", "unknown: may be topic");
+    each_refused("filter", VALUES("'MD'", "['MD']", "1", "true", "null", "{}"), "filter: ");
+    assert_refused(with("filter", "{'data':{'a':{'b':{'c':{'d':{'e':{'f':{'g':{'h':[1]}}}}}}}}}"),
+                   "filter.data.a.b.c.d.e.f.g.h", "more than 8 levels");
+    assert_taken(with("filter", "{'data':{'a':{'b':{'c':{'d':{'e':{'f':{'g':[1]}}}}}}}}"));
+}
+
+static void test_a_filter_has_at_most_16_kib_and_200_conditions(void **state) {
+    struct buf text = {0};
+    (void)state;
+    for (int large = 0; large <= 1; large++) {
+        buf_clear(&text);
+        buf_puts(&text, "{\"url\":\"https://v.example/h\",\"topics\":[\"a\"],\"filter\":"
+                        "{\"data\":{\"a\":[");
+        for (int i = 0; i < (large ? 200 : 201); i++)
+            buf_printf(&text, "%s\"%0*d\"", i ? "," : "", large ? 90 : 10, i);
+        buf_puts(&text, "]}}}");
+        assert_int_equal(spec_from_json(&spec, (struct span){text.data, text.len}, &from_api, &err),
+                         -1);
+        assert_non_null(strstr(err.message, large ? "filter: more than 16 KiB"
+                                                  : "filter.data.a[200]: more than 200"));
+    }
+    buf_fini(&text);
+}
+
 /* --- writing */
 
 static void assert_written_the_same(const char *one, const char *other) {
@@ -524,6 +575,9 @@ int main(void) {
         cmocka_unit_test(test_headers_that_ess_sets_cannot_be_set),
         cmocka_unit_test(test_there_are_at_most_32_headers_of_8_kib),
         cmocka_unit_test(test_a_description_has_1_to_1024_bytes),
+        cmocka_unit_test(test_a_filter_is_kept_as_it_was_written_without_white_space),
+        cmocka_unit_test(test_a_bad_filter_is_refused_with_its_place),
+        cmocka_unit_test(test_a_filter_has_at_most_16_kib_and_200_conditions),
         cmocka_unit_test(test_equal_specs_are_written_as_equal_bytes),
         cmocka_unit_test(test_what_is_written_is_read_as_the_same),
         cmocka_unit_test(test_headers_are_written_as_names_where_values_are_secret),

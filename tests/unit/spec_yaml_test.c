@@ -199,6 +199,38 @@ static void test_yaml_is_taken_or_refused_as_the_same_in_json_is(void **state) {
     }
 }
 
+static void test_a_filter_in_yaml_is_the_same_as_in_json(void **state) {
+    (void)state;
+    assert_taken(GOOD
+                 "filter:\n"
+                 "  data:\n"
+                 "    state: [MD, \"NO\", 'true', true, null, ~]\n"
+                 "    zip: ['007', 007, +5, -.5, 5., 1.50, 1e400, 12345678901234567890123, 1.2.3]\n"
+                 "    copay:\n"
+                 "      - numeric: [\"<\", 30]\n"
+                 "      - anything-but: {prefix: [a, b]}\n"
+                 "  $or: [{key: [k]}, {topic: [{suffix: .copay}]}]\n");
+    assert_string_equal(spec.filter, "{\"data\":{\"state\":[\"MD\",\"NO\",\"true\",true,null,null],"
+                                     "\"zip\":[\"007\",7,5,-0.5,5,1.50,"
+                                     "1e400,12345678901234567890123,\"1.2.3\"],\"copay\":[{"
+                                     "\"numeric\":[\"<\",30]},{\"anything-but\""
+                                     ":{\"prefix\":[\"a\",\"b\"]}}]},\"$or\":[{\"key\":[\"k\"]},{"
+                                     "\"topic\":[{\"suffix\":\".copay\"}"
+                                     "]}]}");
+    spec_fini(&spec);
+}
+
+static void test_a_bad_filter_is_named_with_its_line(void **state) {
+    (void)state;
+    assert_refused(GOOD "filter:\n  data:\n    state:\n      - MD\n      - numerik: [1]\n",
+                   "9: filter.data.state[1]: ", "unknown operator 'numerik'");
+    assert_refused(GOOD "filter:\n  data:\n    state: MD\n",
+                   "7: filter.data.state: ", "must be a list of conditions");
+    assert_refused(GOOD "filter: MD\n", "5: filter: ", "must be an object");
+    assert_refused(GOOD "filter:\n  data: {a: [1]}\n  $or: [{key: [k]}, {kay: [k]}]\n",
+                   "7: filter.$or[1].kay: ", "unknown: may be topic");
+}
+
 /* --- what is refused, with its line */
 
 static void test_a_bad_field_is_named_with_its_line(void **state) {
@@ -360,9 +392,11 @@ static void test_bytes_that_are_no_text_are_told_with_their_line(void **state) {
 static void test_nesting_beyond_what_a_spec_needs_is_refused_at_once(void **state) {
     struct buf text = {0};
     (void)state;
-    assert_refused(GOOD "headers:\n  a:\n    b:\n      c:\n        d: 1\n",
-                   "9: ", "nested too deeply");
-    assert_refused(GOOD "topics2: [[[[a]]]]\n", "5: ", "nested too deeply");
+    buf_puts(&text, GOOD "headers:\n");
+    for (int i = 1; i <= 31; i++)
+        buf_printf(&text, "%*s%s\n", i, "", i < 31 ? "a:" : "a: {b: 1}");
+    assert_refused(text.data, "36: ", "nested too deeply");
+    buf_clear(&text);
     buf_puts(&text, "a: ");
     for (int i = 0; i < 30000; i++)
         buf_puts(&text, i < 15000 ? "[" : "{");
@@ -406,6 +440,8 @@ int main(void) {
         cmocka_unit_test(test_the_seeds_five_lines_work),
         cmocka_unit_test(test_every_way_to_write_the_same_is_the_same),
         cmocka_unit_test(test_yaml_is_taken_or_refused_as_the_same_in_json_is),
+        cmocka_unit_test(test_a_filter_in_yaml_is_the_same_as_in_json),
+        cmocka_unit_test(test_a_bad_filter_is_named_with_its_line),
         cmocka_unit_test(test_a_bad_field_is_named_with_its_line),
         cmocka_unit_test(test_a_bad_url_is_named_with_its_line),
         cmocka_unit_test(test_a_field_that_is_missing_is_named),

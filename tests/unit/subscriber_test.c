@@ -85,7 +85,7 @@ static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **sta
         "{\"v\":1,\"later\":[1],\"born\":\"" REGISTRATION_ID
         "\",\"source\":\"api\",\"start\":7,\"spec\":{\"id\":\"md-mm1\","
         "\"url\":\"https://v.example/"
-        "\",\"topics\":[\"a\"],\"filter\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
+        "\",\"topics\":[\"a\"],\"later\":{\"a\":{\"b\":{\"c\":{\"d\":[{\"e\":[1]}]}}}},"
         "\"exhaust\":\"x\",\"throttle\":5}}";
     struct subscriber_record read;
     struct subscriber_keys keys = {.registration_id = REGISTRATION_ID,

@@ -63,6 +63,88 @@ static void a_pattern_is_copied(void **state) {
     subscription_fini(&s);
 }
 
+static void set_filter(struct subscription *s, const char *filter) {
+    struct error err;
+    if (subscription_set_filter(s, span_of(filter), &err))
+        fail_msg("%s", err.message);
+}
+
+static void a_filter_decides_among_the_events_of_wanted_topics(void **state) {
+    struct subscription s = {0};
+    const struct span topic = span_of("drug.copay");
+    (void)state;
+    subscription_add(&s, "drug.*");
+    set_filter(&s, "{\"data\":{\"state\":[\"MD\"]}}");
+    assert_true(subscription_wants_topic(&s, topic));
+    assert_true(subscription_wants(
+        &s, topic, span_of("{\"topic\":\"drug.copay\",\"data\":{\"state\":\"MD\"}}")));
+    assert_false(subscription_wants(
+        &s, topic, span_of("{\"topic\":\"drug.copay\",\"data\":{\"state\":\"VA\"}}")));
+    assert_false(subscription_wants(&s, span_of("claim"),
+                                    span_of("{\"topic\":\"claim\",\"data\":{\"state\":\"MD\"}}")));
+    assert_true(subscription_wants(&s, topic, (struct span){NULL, 0}));
+    subscription_fini(&s);
+}
+
+static void a_topic_that_the_filter_excludes_is_not_wanted(void **state) {
+    struct subscription s = {0};
+    (void)state;
+    subscription_add(&s, "drug.*");
+    set_filter(&s, "{\"topic\":[{\"suffix\":\".copay\"}]}");
+    assert_true(subscription_wants_topic(&s, span_of("drug.copay")));
+    assert_false(subscription_wants_topic(&s, span_of("drug.price")));
+    assert_false(subscription_wants(&s, span_of("drug.price"), (struct span){NULL, 0}));
+    subscription_fini(&s);
+}
+
+static void a_bad_filter_is_refused_with_its_place(void **state) {
+    static const struct {
+        const char *filter, *field, *message;
+    } cases[] = {
+        {"{\"data\":{\"a\":[{\"numerik\":[\"<\",1]}]}}", "filter.data.a[0]",
+         "filter.data.a[0]: unknown operator 'numerik': known are "},
+        {"[]", "filter", "filter: must be an object"},
+        {"{\"data\":", "filter", "filter: not valid JSON at line 1"},
+        {"{\"data\":{\"a\":[1],\"a\":[2]}}", "filter", "is there twice"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct subscription s = {0};
+        struct error err;
+        assert_int_equal(subscription_set_filter(&s, span_of(cases[i].filter), &err), -1);
+        assert_string_equal(err.field, cases[i].field);
+        if (strncmp(err.message, "filter", 6) != 0 || !strstr(err.message, cases[i].message))
+            fail_msg("%s", err.message);
+        subscription_fini(&s);
+    }
+}
+
+static void a_filter_that_contradicts_the_topics_is_found(void **state) {
+    static const struct {
+        const char *topics[2], *filter;
+        bool hopeless;
+    } cases[] = {
+        {{"drug.copay", "drug.price"}, "{\"topic\":[\"drug.copay\"]}", false},
+        {{"drug.copay", "drug.price"}, "{\"topic\":[\"drug.rule\"]}", true},
+        {{"drug.copay", "drug.*"},
+         "{\"topic\":[\"claim\"]}",
+         false}, /* a pattern: not looked into */
+        {{"drug.copay", "*"}, "{\"topic\":[5]}", true},
+        {{"drug.copay", "drug.price"}, "{\"data\":{\"topic\":[\"x\"]}}", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct subscription s = {0};
+        assert_null(subscription_hopeless(&s));
+        for (int t = 0; t < 2; t++)
+            subscription_add(&s, cases[i].topics[t]);
+        set_filter(&s, cases[i].filter);
+        if (!!subscription_hopeless(&s) != cases[i].hopeless)
+            fail_msg("%s", cases[i].filter);
+        subscription_fini(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_wanted_when_one_pattern_matches_its_topic),
@@ -70,6 +152,10 @@ int main(void) {
         cmocka_unit_test(none_at_all_wants_everything),
         cmocka_unit_test(an_event_of_a_later_version_is_judged_by_its_topic),
         cmocka_unit_test(a_pattern_is_copied),
+        cmocka_unit_test(a_filter_decides_among_the_events_of_wanted_topics),
+        cmocka_unit_test(a_topic_that_the_filter_excludes_is_not_wanted),
+        cmocka_unit_test(a_bad_filter_is_refused_with_its_place),
+        cmocka_unit_test(a_filter_that_contradicts_the_topics_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

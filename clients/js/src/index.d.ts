@@ -46,9 +46,40 @@ export interface ReadOptions {
   signal?: AbortSignal
 }
 
+/** A condition on a value, as in Amazon EventBridge's event patterns. */
+export type FilterCondition =
+  | string
+  | number
+  | boolean
+  | null
+  | { prefix: string | { 'equals-ignore-case': string } }
+  | { suffix: string | { 'equals-ignore-case': string } }
+  | { 'equals-ignore-case': string }
+  | { wildcard: string }
+  | { 'anything-but': unknown }
+  | { numeric: Array<string | number> }
+  | { exists: boolean }
+  | { cidr: string }
+  | { exactly: string }
+
+export type FilterNode = FilterCondition[] | { [name: string]: FilterNode | FilterNode[] }
+
+/** Conditions on an event's content: { data: { state: ['MD'] } }. */
+export interface Filter {
+  topic?: FilterCondition[]
+  key?: FilterCondition[]
+  id?: FilterCondition[]
+  source_cursor?: FilterCondition[]
+  data?: FilterNode
+  /** At least two, one of which must match. */
+  $or?: Filter[]
+}
+
 export interface SubscriberSpec {
   url: string
   topics: string[]
+  /** Excludes events of these topics by their content. */
+  filter?: Filter
   id?: string
   secret?: string
   throttle?: number
