@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Publishes a file of events, one JSON object a line, over one kept-alive connection, and says how that went.
+"""Publishes a file of events, one JSON object a line, over one kept-alive connection, and prints a summary.
 
-An event that ESS could not take (503) is sent again with the id that the answer names, so that it is not doubled. Where no answer
-came at all, that id is not known, and the event may come twice: a publisher that minds gives its own `id`.
+After a 503 the event is sent again with the id from the answer, so that it is not appended twice. Without any answer the id is not
+known, and the event may be appended twice: a publisher can prevent that with its own `id`.
 """
 import argparse
 import http.client
@@ -39,7 +39,7 @@ class Publisher:
             return 0, str(wrong).encode(), None
 
     def publish(self, event):
-        """The answer to an event, which is in Kafka then."""
+        """Sends the event until it is in Kafka. Returns the answer."""
         deadline = time.monotonic() + GIVE_UP_S
         while True:
             status, body, retry_after = self.post(event)
@@ -57,7 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description="Publishes a file of events, one JSON object a line.")
     parser.add_argument("file")
     parser.add_argument("--url", default="http://127.0.0.1:8080/ess/publish")
-    parser.add_argument("--rate", type=float, default=100, help="events a second at most, so that one can watch (default 100)")
+    parser.add_argument("--rate", type=float, default=100, help="events a second at most (default 100)")
     options = parser.parse_args()
     publisher, cursors, began = Publisher(options.url), [], time.monotonic()
     with open(options.file, encoding="utf-8") as lines:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A subscriber of the demo: takes webhooks by HTTPS, verifies each and prints a line about it.
+"""A subscriber of the demo: takes webhooks by HTTPS, verifies each one and prints a line about it.
 
-Whatever path is posted to, the answer is 200, or what the file of --answers says at that moment: a status, and behind it a path if
-others are to be answered 200. /slow answers after 50 ms, like the legacy machine that a throttle is made for.
-A subscriber's secret is taken from the folders of YAML files that ess-ingest watches too, as they stand at that moment.
+The answer is 200 for every path, unless the file of --answers holds another status, optionally followed by the only path to get it.
+/slow answers after 50 ms, like a legacy machine that needs a throttle.
+Secrets come from the same folders of YAML files that ess-ingest watches.
 """
 import argparse
 import base64
@@ -25,11 +25,11 @@ SLOW_S = 0.05
 IDLE_S = 300
 HANDSHAKE_S = 10
 BODY_BYTES_MAX = 2 * 1024 * 1024
-TIMESTAMP_TOLERANCE_S = 300  # Standard Webhooks: an older attempt may be one that was recorded and is sent again by a stranger
+TIMESTAMP_TOLERANCE_S = 300  # Standard Webhooks: a stranger may have recorded an older attempt and send it again
 
 
 def scalar(text):
-    """The value of a YAML line like `id: "x"  # why`; enough for an id and a secret, and Debian's Python brings no YAML."""
+    """The value of a YAML line like `id: "x"  # why`. Enough for an id and a secret; Debian's Python has no YAML parser."""
     quoted = re.match(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(#.*)?$""", text)
     if not quoted:
         return re.sub(r"\s+#.*", "", text).strip()
@@ -42,14 +42,14 @@ def scalar(text):
 
 
 def signing_key(secret):
-    """A whsec_ secret is base64 of the key, any other is the key itself."""
+    """A whsec_ secret is base64 of the key; any other secret is the key itself."""
     if secret.startswith("whsec_"):
         return base64.b64decode(secret.removeprefix("whsec_"))
     return secret.encode()
 
 
 class Keys:
-    """Signing keys by subscriber. Read again only when a signature does not fit, which is also what an edited secret looks like."""
+    """Signing keys by subscriber. Read again when a signature is wrong, because the secret may have been edited."""
 
     def __init__(self, folders, secrets):
         self.folders = folders
@@ -63,16 +63,16 @@ class Keys:
                 found = dict(re.findall(r"^(id|secret):[ \t]*(.+?)[ \t\r]*$", path.read_text(), re.M))
                 keys.setdefault(scalar(found["id"]), signing_key(scalar(found["secret"])))
             except (OSError, ValueError, KeyError, AttributeError):
-                continue  # half written, or not for us: ess-ingest names what is wrong with it
+                continue  # half written or bad: ess-ingest reports the error
         self.keys = keys
 
     def get(self, subscriber):
-        """The keys that may be its own: one that registered by HTTP is in no file."""
+        """The subscriber's key, or the keys of --secret for a subscriber registered by HTTP, which no file defines."""
         return [self.keys[subscriber]] if subscriber in self.keys else self.others
 
 
 def verify(key, headers, body):
-    """What is wrong with the signatures; None when both fit."""
+    """The name of the header that is wrong; None when both signatures are right."""
     expected = hmac.new(key, body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, headers.get("X-ESS-Signature", "")):
         return "X-ESS-Signature"
@@ -95,7 +95,7 @@ def milliseconds_since(ts, now):
 
 
 class Desk:
-    """Judges webhooks and prints a line for each; one at a time, so that lines and cursors stay in the order of arrival."""
+    """Checks webhooks and prints a line for each, one at a time, so that lines stay in the order of arrival."""
 
     def __init__(self, keys):
         self.keys = keys
@@ -112,7 +112,7 @@ class Desk:
         return f"SIGNATURE WRONG ({wrong[0]})" if wrong else "signature unknown (none of the files has its secret)"
 
     def sequence(self, subscriber, event):
-        """prev_cursor names the event before this one in the subscriber's own stream: it must be the newest that has come."""
+        """prev_cursor is the previous event of this subscriber's stream, so it must be the newest cursor that has arrived."""
         cursor, previous, newest = event["cursor"], event["prev_cursor"], self.newest.get(subscriber)
         if newest is not None and cursor <= newest:
             return "repeat"
@@ -148,11 +148,11 @@ def show(line):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except OSError:
-        pass  # the terminal is gone; whoever started this ends it
+        pass  # the terminal is gone; deploy/demo/run ends this program
 
 
 def status_for(path, answers):
-    """What is to be answered to a webhook, as the file says."""
+    """The status to answer, from the file of --answers."""
     try:
         words = answers.read_text().split()
         status = int(words[0])
@@ -191,10 +191,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(status)
 
     def do_GET(self):
-        self.answer(200, "the demo's receiver: it wants webhooks, by POST\n")
+        self.answer(200, "the demo's receiver: send webhooks by POST\n")
 
     def log_message(self, format, *args):
-        pass  # a line a webhook is what it shows
+        pass  # Desk.take prints the line
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -202,13 +202,13 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 128
 
     def finish_request(self, request, client_address):
-        """TLS begins here, in the connection's own thread: a peer that stalls in the handshake holds up nobody else."""
+        """The TLS handshake runs in the connection's own thread, so that a stalled handshake holds up no other connection."""
         request.settimeout(HANDSHAKE_S)
         with self.tls.wrap_socket(request, server_side=True) as connection:
             super().finish_request(connection, client_address)
 
     def handle_error(self, request, client_address):
-        """A connection that broke is its peer's to repeat; anything else is a bug of this file and shows its trace."""
+        """A broken connection is ignored, because the sender repeats. Anything else is a bug here and prints its trace."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -220,8 +220,8 @@ def main():
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--secrets", type=pathlib.Path, action="append", required=True, help="a folder of subscribers' YAML files; may be repeated")
-    parser.add_argument("--secret", action="append", default=[], help="of subscribers that no file has; may be repeated")
-    parser.add_argument("--answers", type=pathlib.Path, help="a file that says what to answer, such as: 503 /hook/copay")
+    parser.add_argument("--secret", action="append", default=[], help="secret of subscribers that no file defines; may be repeated")
+    parser.add_argument("--answers", type=pathlib.Path, help="a file with the status to answer, such as: 503 /hook/copay")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
