@@ -1,5 +1,5 @@
-/* Calls about one subscriber; see call.h. Who may make which call was decided before the handler;
- * what is left is whether whoever asks may know of this subscriber at all. */
+/* Calls about one subscriber; see call.h. The route's rule was checked before the handler. Here
+ * only the right to see this subscriber is left to check. */
 #include "ingest/api/call.h"
 
 #include <stdio.h>
@@ -163,7 +163,7 @@ static void call_on_late(void *arg) {
     call->request = NULL;
 }
 
-/* The subscriber had been deleted before, or is another or changed by now. */
+/* The write was overtaken: the subscriber was deleted, registered again or changed. */
 static void call_undo(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     registry_writer_restore(call->ingest, call->id);

@@ -1,5 +1,5 @@
-/* Commands; see command_api.h and common/model/command.h. Everything that depends on when it was
- * asked is decided here. */
+/* Commands; see command_api.h and common/model/command.h. Everything that depends on the time of
+ * the request is decided here. */
 #include "ingest/api/command_api.h"
 
 #include <inttypes.h>
@@ -29,7 +29,7 @@ static void command_api_free_command(void *data) {
     free(data);
 }
 
-/* What nobody applies must not pile up in Kafka and in its owner's memory. */
+/* Bounds the commands that wait for a dispatcher, in Kafka and in the owner's memory. */
 static bool command_api_has_too_many(struct call *call) {
     struct token token;
     struct error err;
@@ -45,7 +45,7 @@ static bool command_api_has_too_many(struct call *call) {
     return true;
 }
 
-/* Begins a call whose body has these members, and a command of the kind; NULL: answered. */
+/* Begins a call with these body members and a command of this kind. NULL: answered. */
 static struct call *command_api_begin(struct ingest *ingest, struct http_request *request,
                                       enum command_kind kind, const char *const *members,
                                       struct body *body) {
@@ -102,7 +102,7 @@ static void command_api_send_command(struct call *call) {
 void command_api_pause(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = command_api_begin(arg, request, COMMAND_KINDS, no_members,
-                                          &body); /* it is wanted state, no command */
+                                          &body); /* the desired state is not a command */
     if (!call)
         return;
     struct registry_write *write = command_api_registry_write_of(call);
@@ -110,7 +110,7 @@ void command_api_pause(void *arg, struct http_request *request) {
     call_send(call, write);
 }
 
-/* Also for one that is not paused but disabled, or backs off. */
+/* Also resumes a disabled subscriber and ends a back-off. */
 void command_api_resume(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = command_api_begin(arg, request, COMMAND_RESUME, no_members, &body);
@@ -133,7 +133,7 @@ void command_api_skip(void *arg, struct http_request *request) {
 
 /* --- rewind and replay */
 
-/* The places of a command are cursors now. True: it goes on with them. */
+/* Checks that the positions of a command were resolved. False: the call has ended. */
 static bool command_api_positions_known(struct call *call, const struct error *refused) {
     if (refused)
         call_refuse(call, *refused->field ? 400 : 503, refused);
@@ -203,7 +203,7 @@ static int command_api_replay_positions(const struct ingest *ingest, const struc
     return to ? position_parse(&positions[1], "to", to, POSITION_CURSOR | POSITION_TIME, err) : 0;
 }
 
-/* A hint, by the last token: its owner decides, and refuses what is one too many (`outcomes` in the
+/* A hint from the last token. The owner decides, and refuses a job too many (`outcomes` in the
  * status). */
 static bool command_api_has_too_many_jobs(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
@@ -286,7 +286,7 @@ void command_api_redrive(void *arg, struct http_request *request) {
 
 /* --- test */
 
-/* What the subscriber is most likely to understand: its first topic that is no pattern. */
+/* Chooses a topic that the subscriber most likely understands: the first without a wildcard. */
 static void command_api_choose_topic(const struct registry_entry *entry,
                                      char topic[TOPIC_BYTES_MAX + 1]) {
     const struct subscription *subscription = &entry->spec.subscription;
@@ -297,8 +297,8 @@ static void command_api_choose_topic(const struct registry_entry *entry,
             snprintf(topic, TOPIC_BYTES_MAX + 1, "%s", subscription->patterns[i]);
 }
 
-/* Line breaks between tokens become spaces: one event is one line. (Within strings there are none.)
- */
+/* Turns line breaks between tokens into spaces: one event is one line. (JSON strings have no line
+ * breaks.) */
 static char *command_api_copy_data(const struct ingest *ingest, const char *topic,
                                    struct span value) {
     char *data = filter_data(ingest->filter, topic, value);
@@ -333,7 +333,7 @@ void command_api_test(void *arg, struct http_request *request) {
 
 /* --- jobs */
 
-/* A command that was not applied yet may still begin it. */
+/* Whether the job may run: a pending command may still begin it. */
 static bool command_api_may_run(const struct ingest *ingest, const struct registry_entry *entry,
                                 int64_t job) {
     struct token token;

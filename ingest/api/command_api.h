@@ -1,5 +1,5 @@
-/* What an operator or a vendor tells a subscriber's owner, as records: routes' handlers, whose
- * `arg` is the struct ingest. */
+/* Commands of operators and vendors to a subscriber, written as records. Route handlers; `arg` is
+ * the struct ingest. */
 #ifndef ESS_INGEST_COMMAND_API_H
 #define ESS_INGEST_COMMAND_API_H
 

@@ -1,6 +1,6 @@
-/* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only: a partition is read in
- * blocks from its end towards its beginning, each forwards. It is done by blocking calls on a
- * thread of its own, for few requests at a time. */
+/* Dead letters by HTTP; see dead_letters.h. Kafka reads forwards only, so the partition is read in
+ * blocks, the last block first and each block forwards. Blocking calls on a thread of its own, for
+ * a few requests at a time. */
 #include "ingest/api/dead_letters.h"
 
 #include <stdlib.h>
@@ -28,7 +28,7 @@ enum {
     PATIENCE_MS = 20000
 };
 
-/* One dead letter as it is shown. */
+/* One dead letter as shown. */
 struct letter {
     char *text;
     size_t len;
@@ -36,26 +36,27 @@ struct letter {
 };
 
 struct dead_letter_search {
-    struct dead_letter_search *prev, *next; /* of all that are under way */
+    struct dead_letter_search *prev, *next; /* all searches under way */
     struct ingest *ingest;
-    struct http_request *request; /* NULL: its client has gone, or was answered */
+    struct http_request *request; /* NULL: the client has gone, or was answered */
     struct loop_timer timer;
     char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
-    int64_t before; /* offset: only those below */
+    int64_t before; /* offset: only dead letters below */
     int64_t limit;
-    bool has_token; /* which says what was redriven */
+    bool has_token; /* `token` is set; it lists the redriven dead letters */
     struct token token;
-    /* the thread's */
+    /* owned by the thread while it runs */
     struct range *range;
     char topic[KAFKA_TOPIC_BYTES];
     int32_t partition;
-    struct letter *
-        ring; /* the newest of the block being read: at most `limit`, and what an answer may hold */
-    size_t first, end; /* those in it, counted from the block's beginning */
+    /* The newest dead letters of the present block: at most `limit`, and no more than fit into an
+     * answer. */
+    struct letter *ring;
+    size_t first, end; /* range in the ring, counted from the block's start */
     size_t ring_bytes;
-    struct buf found; /* what is shown so far, newest first */
+    struct buf found; /* the answer so far, newest first */
     int64_t found_count;
-    int64_t goes_on; /* there may be more below this offset; 0: none */
+    int64_t goes_on; /* there may be more below this offset; 0: no more */
     int result;
     struct error err;
 };
@@ -73,7 +74,7 @@ static void dead_letters_drop(struct dead_letter_search *s, size_t number) {
     letter->text = NULL;
 }
 
-/* One that names another registration is of an earlier subscriber with this id. */
+/* A dead letter of another registration belongs to an earlier subscriber with this id. */
 static bool dead_letters_is_ours(const struct dead_letter_search *s,
                                  const struct dead_letter_record *record) {
     return !record->registration_id.len ||
@@ -98,7 +99,7 @@ static void dead_letters_take(struct dead_letter_search *s, const struct kafka_r
         dead_letters_drop(s, s->first++);
 }
 
-/* A dead letter of this registration goes into the ring. */
+/* Adds a dead letter of this registration to the ring. */
 static bool dead_letters_on_record(void *arg, const struct kafka_record *found) {
     dead_letters_take(arg, found);
     return true;
@@ -112,8 +113,8 @@ static int dead_letters_read_block(struct dead_letter_search *s, int64_t from, i
     return 0;
 }
 
-/* Moves the ring, newest first, into the answer. False: that is full, and `goes_on` says where to
- * go on. */
+/* Moves the ring into the answer, newest first. False: the answer is full, and continues below
+ * `goes_on`. */
 static bool dead_letters_move_block(struct dead_letter_search *s) {
     bool room = true;
     while (s->end > s->first) {
@@ -127,7 +128,8 @@ static bool dead_letters_move_block(struct dead_letter_search *s) {
         }
         dead_letters_drop(s, s->end);
     }
-    room = room && s->first == 0; /* else older ones of the block had to leave the ring */
+    /* otherwise the ring has dropped older dead letters of the block */
+    room = room && s->first == 0;
     s->first = s->end = 0;
     return room && s->found_count < s->limit;
 }
@@ -197,7 +199,7 @@ static void dead_letters_on_gone(void *arg) {
     s->request = NULL;
 }
 
-/* The thread hangs, or has no turn on a busy machine: its client does not wait for it. */
+/* The thread hangs, or the machine is too busy to run it: answers the client. */
 static void dead_letters_on_late(void *arg) {
     struct dead_letter_search *s = arg;
     struct error err;

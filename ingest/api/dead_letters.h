@@ -1,10 +1,10 @@
-/* GET /ess/subscribers/{id}/dead-letters: what was given up, newest first. */
+/* GET /ess/subscribers/{id}/dead-letters: the dead letters, newest first. */
 #ifndef ESS_INGEST_DEAD_LETTERS_H
 #define ESS_INGEST_DEAD_LETTERS_H
 
 struct http_request;
 
-/* A route's handler; `arg` is the struct ingest. */
+/* Route handler; `arg` is the struct ingest. */
 void dead_letters_handle(void *arg, struct http_request *request);
 
 #endif

@@ -1,5 +1,6 @@
-/* Changes of keys; see keys.h. A keys record holds all of a subscriber's, so each change is kept
- * until it was read back: where another came between, it is made once more on top of that. */
+/* Changes of keys; see keys.h. A keys record holds all keys of a subscriber. Each change is kept
+ * until its record has been read back, and repeated on top of another writer's record that landed
+ * between. */
 #include "ingest/api/keys.h"
 
 #include <openssl/crypto.h>
@@ -20,11 +21,12 @@
 
 enum { HOUR = 3600 * 1000, OVERLAP_DEFAULT_MS = 24 * HOUR, OVERLAP_MAX_MS = 7 * 24 * HOUR };
 
-/* What is to be changed. */
+/* A change of keys. */
 struct keys_change {
-    char *secret;     /* the new one; NULL: it stays */
-    int64_t until_ms; /* wall: the old ones sign beside it before; 0: from now on it alone signs */
-    char token[ACCESS_TOKEN_HASH_BYTES]; /* the new access token's hash; "": it stays */
+    char *secret; /* the new secret; NULL: unchanged */
+    /* wall-clock time until which the old secrets also sign; 0: only the new secret signs */
+    int64_t until_ms;
+    char token[ACCESS_TOKEN_HASH_BYTES]; /* hash of the new access token; "": unchanged */
 };
 
 static void keys_registry_write_free(void *data) {
@@ -47,7 +49,7 @@ static void keys_add_olds(struct subscriber_keys *keys, const struct subscriber_
             keys_add_old(keys, from->old[i].secret, from->old[i].until_ms);
 }
 
-/* `old` may be NULL when there is a new secret. */
+/* Applies a change. `old` may be NULL with a new secret. */
 static struct subscriber_keys keys_apply(const struct keys_change *k,
                                          const struct subscriber_keys *old,
                                          const char *registration_id) {

@@ -1,5 +1,5 @@
-/* A subscriber's secrets and access token: how calls change them. What two ingests change at once,
- * both stays. */
+/* Changes of a subscriber's secrets and access token. Of two simultaneous changes in two ingests
+ * both take effect. */
 #ifndef ESS_INGEST_KEYS_H
 #define ESS_INGEST_KEYS_H
 
@@ -8,11 +8,11 @@ struct registry_write;
 struct http_request;
 struct registry_entry;
 
-/* POST /ess/subscribers/{id}/rotate and /token: routes' handlers; `arg` is the struct ingest. */
+/* POST /ess/subscribers/{id}/rotate and /token. Route handlers; `arg` is the struct ingest. */
 void keys_rotate(void *arg, struct http_request *request);
 void keys_token(void *arg, struct http_request *request);
 
-/* Adds to the call's change that from now on only this secret signs. */
+/* Adds to the call's write that only this secret signs from now on. */
 void keys_add_secret(struct call *call, struct registry_write *write, struct registry_entry *entry,
                      const char *secret);
 

@@ -1,4 +1,4 @@
-/* The description of the API; see openapi.h. */
+/* The OpenAPI document; see openapi.h. */
 #include "ingest/api/openapi.h"
 
 #include "common/http/server.h"

@@ -6,7 +6,7 @@ struct http_request;
 
 extern const char openapi_document[];
 
-/* A route's handler. */
+/* Route handler. */
 void openapi_handle(void *arg, struct http_request *request);
 
 #endif

@@ -1,4 +1,4 @@
-/* POST /register; see register.h. Where delivery starts is found first, then the records are
+/* POST /register; see register.h. The start position is resolved first, then the records are
  * written. */
 #include "ingest/api/register.h"
 
@@ -21,9 +21,9 @@ enum { RETRY_AFTER_S = 1 };
 
 struct registering {
     struct ingest *ingest;
-    struct http_request *request; /* NULL: its client has gone */
+    struct http_request *request; /* NULL: the client has gone */
     struct spec spec;
-    char by[SUBSCRIBER_BY_BYTES]; /* who asks; "" for an admin */
+    char by[SUBSCRIBER_BY_BYTES]; /* name of the access token; "" for an admin */
     char token[ACCESS_TOKEN_BYTES];
     int64_t start;
     struct registration *registration; /* NULL: not begun */
@@ -44,8 +44,9 @@ static void registering_refuse(struct registering *r, unsigned status, const str
 static void registering_on_gone(void *arg) {
     struct registering *r = arg;
     r->request = NULL;
+    /* the start position is being resolved */
     if (!r->registration)
-        return; /* its start is being looked up */
+        return;
     registration_disown(r->registration);
     registering_free(r);
 }
@@ -60,7 +61,7 @@ static void registering_answer(struct registering *r) {
     struct buf body = {0};
     struct error err;
     struct buf whsec = {0};
-    signature_whsec(r->spec.secret, &whsec, &err); /* it was checked */
+    signature_whsec(r->spec.secret, &whsec, &err); /* checked before */
     json_put_object(&body);
     json_member_string(&body, "id", r->spec.id);
     json_member_string(&body, "secret", r->spec.secret);

@@ -1,10 +1,10 @@
-/* POST /register and /ess/subscribers: a vendor registers itself with one call. */
+/* POST /register and /ess/subscribers: registers a subscriber with one call. */
 #ifndef ESS_INGEST_REGISTER_H
 #define ESS_INGEST_REGISTER_H
 
 struct http_request;
 
-/* A route's handler; `arg` is the struct ingest. */
+/* Route handler; `arg` is the struct ingest. */
 void register_handle(void *arg, struct http_request *request);
 
 #endif

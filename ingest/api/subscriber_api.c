@@ -31,8 +31,8 @@ static char *subscriber_api_masked(const char *url) {
     return buf_detach(&out, NULL);
 }
 
-/* Its fields flat, without secrets, and how it fares. A URL's query may be secret: it is shown to
- * those whose subscriber it is. */
+/* Shows the spec's fields flat, without secrets, and the status. The query of the URL may be
+ * secret and is shown to owners only. */
 static void subscriber_api_put_entry(const struct ingest *ingest,
                                      const struct http_request *request,
                                      const struct registry_entry *entry, struct buf *out) {
@@ -52,7 +52,7 @@ static void subscriber_api_put_entry(const struct ingest *ingest,
     json_end_object(out);
 }
 
-/* The entry that a GET without parameters asks for; NULL: answered. */
+/* The entry of a GET without query parameters. NULL: answered. */
 static struct registry_entry *subscriber_api_asked_for(struct ingest *ingest,
                                                        struct http_request *request) {
     static const char *const none[] = {NULL};
@@ -135,7 +135,7 @@ static int subscriber_api_by_id(const void *a, const void *b) {
                   (*(struct registry_entry *const *)b)->id);
 }
 
-/* Those in force behind `after`, in order; the array is the caller's. */
+/* The subscribers in force after `after`, sorted; the array is the caller's. */
 static struct registry_entry **subscriber_api_sorted(const struct ingest *ingest,
                                                      const struct list *list, size_t *count) {
     struct registry_entry **found = mem_alloc(registry_count(ingest->registry) * sizeof *found);
@@ -194,7 +194,7 @@ void subscriber_api_list(void *arg, struct http_request *request) {
 
 /* --- replacing */
 
-/* Headers given as names, as they are shown, keep their values. */
+/* Headers given as a list of names, as shown, keep their values. */
 struct names {
     const struct spec *old;
     struct buf *out;
@@ -231,8 +231,8 @@ static int subscriber_api_put_headers(const struct registry_entry *entry, struct
     return result;
 }
 
-/* The body as a spec has it: what was shown may come back. `kept`: header values of the old one are
- * in it. */
+/* Turns the body into a spec. Members that GET shows may come back. `kept`: header values of the
+ * old spec are kept. */
 static int subscriber_api_put_body(const struct registry_entry *entry, const struct body *body,
                                    struct buf *out, bool *kept, struct error *err) {
     json_put_object(out);
@@ -252,7 +252,7 @@ static int subscriber_api_put_body(const struct registry_entry *entry, const str
     return 0;
 }
 
-/* A URL that was shown without its query's values stays as it was. */
+/* A URL as shown, without the values of its query, leaves the URL unchanged. */
 static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
     char *shown = subscriber_api_masked(old->url);
     if (strcmp(spec->url, shown) == 0) {
@@ -262,8 +262,8 @@ static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
     free(shown);
 }
 
-/* What is kept is kept for one server: whoever may change the URL is not to have the secrets sent
- * to a server of his own. */
+/* Secrets are kept only for the same server. Otherwise a change of the URL would send them to
+ * another server. */
 static int subscriber_api_check_kept(const struct registry_entry *entry, struct spec *spec,
                                      bool kept_headers, struct error *err) {
     subscriber_api_keep_url(spec, &entry->spec);
@@ -300,7 +300,7 @@ static int subscriber_api_parse_spec(const struct ingest *ingest,
     return 0;
 }
 
-/* RFC 9110 13.1.1: "*", or a list of what GET gave as ETag. */
+/* RFC 9110 13.1.1: "*", or a list of ETags. */
 static bool subscriber_api_if_match(const struct http_request *request,
                                     const struct registry_entry *entry) {
     const char *wanted = http_request_header(request, "If-Match");

@@ -1,5 +1,4 @@
-/* Reading, replacing and deleting subscribers: routes' handlers, whose `arg` is the struct ingest.
- */
+/* Reads, replaces and deletes subscribers. Route handlers; `arg` is the struct ingest. */
 #ifndef ESS_INGEST_SUBSCRIBER_API_H
 #define ESS_INGEST_SUBSCRIBER_API_H
 

@@ -1,7 +1,7 @@
 /* The folders of subscribers' YAML files; see folder.h. Every scan compares all files with the log
- * and writes what differs: what a crash or an outage prevented is made good by the next scan. A
- * file that was found equal is not compared again before it or its records change, so that 10,000
- * of them cost a stat each. */
+ * and writes the differences, so the next scan repairs the effects of a crash or outage. A file
+ * equal to its records is not compared again until either changes, so 10,000 files cost a stat
+ * each. */
 #include "ingest/folder/folder.h"
 
 #include <dirent.h>
@@ -32,12 +32,12 @@ enum { SCAN_MS = 3000, SETTLE_MS = 50, GONE_AFTER_MS = 1500, FILES_MAX = 100000 
 
 struct directory {
     const char *path;
-    ino_t inode;  /* 0: never seen with files in it */
-    bool healthy; /* there, readable, and not suddenly empty */
+    ino_t inode;  /* 0: never seen with files */
+    bool healthy; /* exists, is readable and is not suddenly empty */
     struct complaint complaint;
 };
 
-/* A subscriber in force that nothing defines any more. */
+/* A subscriber in force whose file has disappeared. */
 struct orphan {
     UT_hash_handle hh;
     char id[SPEC_ID_BYTES_MAX + 1];
@@ -50,12 +50,12 @@ struct folder {
     struct directory *directories;
     size_t count;
     struct subscriber_file *files;  /* by path */
-    struct subscriber_file **by_id; /* the good ones, by id and then path */
+    struct subscriber_file **by_id; /* good files, sorted by id and then path */
     size_t by_id_count;
-    bool stale;             /* by_id is to be made anew */
-    bool unsettled;         /* not all is found to be as the files say */
-    struct orphan *orphans; /* by id; while there are some, it is looked again soon */
-    uint64_t version;       /* the registry's, when all was */
+    bool stale;             /* by_id must be rebuilt */
+    bool unsettled;         /* some records differ from the files */
+    struct orphan *orphans; /* by id; while there are orphans, the next scan is soon */
+    uint64_t version;       /* the registry's version at the last scan */
     struct loop_timer timer;
     struct loop_io io;
     int inotify;
@@ -65,7 +65,7 @@ static void folder_look_again(struct folder *f, int64_t wait_ms) {
     loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms);
 }
 
-/* --- what is there */
+/* --- finding files */
 
 static bool folder_yaml_name(const char *name) {
     size_t len = strlen(name);
@@ -93,7 +93,8 @@ static bool folder_in_directory(const char *path, const char *directory) {
     return strncmp(path, directory, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
 }
 
-/* Whether subscribers of this folder are in force, which its sudden emptiness would remove. */
+/* Whether subscribers in force come from this folder. A suddenly empty folder must not remove
+ * them. */
 static bool folder_defines_some(struct folder *f, const struct directory *d) {
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next)
         if (e->readable && !e->removed && folder_in_directory(e->source, d->path))
@@ -145,8 +146,7 @@ static bool folder_may_still_be_there(const struct folder *f, const struct subsc
     return false;
 }
 
-/* Files that are not there any more are forgotten; but those of a folder that cannot be read may
- * still be. */
+/* Forgets disappeared files, except those of a folder that cannot be read. */
 static void folder_forget_files(struct folder *f) {
     for (struct subscriber_file *file = f->files, *next; file; file = next) {
         next = file->hh.next;
@@ -181,7 +181,7 @@ static void folder_sort_files(struct folder *f) {
 
 /* --- from files to records */
 
-/* What is wrong with a file that is good in itself; one that is not has said so. */
+/* Complains of a good file. A bad file has its own complaint already. */
 static void folder_complain_of(struct subscriber_file *file, const char *error) {
     if (!file->bad)
         complain(&file->complaint, "bad_subscriber_file", file->path, 0, error);
@@ -200,8 +200,8 @@ static void folder_begin(struct folder *f, const struct subscriber_file *file, i
                        f->ingest);
 }
 
-/* Where a file's new subscriber starts. The file may be another, or the folder be gone, when it is
- * known. */
+/* Resolves the start position of a file's new subscriber. The file may have changed, or the folder
+ * be gone, by the time of the answer. */
 struct lookup {
     struct ingest *ingest;
     char *path;
@@ -227,8 +227,8 @@ static void folder_on_start(void *arg, const struct position *positions,
 
 static void folder_register_file(struct folder *f, struct subscriber_file *file) {
     const struct position position = position_of_spec(f->ingest, &file->spec);
-    if (file->spec.from ==
-        SPEC_FROM_END) { /* as of a while ago: what was appended before that was read long since */
+    /* This ingest's own end is recent enough: the file appeared a moment ago. */
+    if (file->spec.from == SPEC_FROM_END) {
         folder_begin(f, file, ingest_end(f->ingest));
         return;
     }
@@ -251,7 +251,7 @@ static void folder_register_or_update(struct folder *f, struct subscriber_file *
     }
 }
 
-/* Brings the log to what the file says. */
+/* Writes the records of the file where they differ. */
 static void folder_put_file(struct folder *f, struct subscriber_file *file,
                             struct registry_entry *entry) {
     char error[SPEC_ID_BYTES_MAX + 64];
@@ -276,8 +276,8 @@ static bool folder_is_settled(const struct subscriber_file *file,
            file->keys_offset == entry->keys_offset && (file->bad || !file->complaint.error);
 }
 
-/* Of several files with one id the one in force counts, else the first by name; the others are
- * named. */
+/* Chooses among several files with one id: the one in force, otherwise the first by name. The
+ * others get a complaint. */
 static struct subscriber_file *folder_choose(struct subscriber_file **files, size_t count,
                                              const struct registry_entry *entry) {
     if (entry && entry->readable && !entry->removed)
@@ -309,7 +309,7 @@ static void folder_put_all(struct folder *f) {
     }
 }
 
-/* --- what is gone */
+/* --- removing */
 
 static bool folder_has_file(const struct folder *f, const char *id) {
     size_t low = 0, high = f->by_id_count;
@@ -326,8 +326,8 @@ static bool folder_has_file(const struct folder *f, const char *id) {
     return false;
 }
 
-/* Whether a subscriber in force is defined by nothing any more. A file that is there but bad
- * defines what it did. */
+/* Whether the file of a subscriber in force has disappeared. A bad file still defines its
+ * subscriber. */
 static bool folder_is_gone(const struct folder *f, const struct registry_entry *entry) {
     struct subscriber_file *file;
     if (!entry->readable || entry->removed || !registry_is_file(entry) ||
@@ -356,7 +356,8 @@ static struct orphan *folder_orphan_of(struct folder *f, const char *id) {
     return orphan;
 }
 
-/* Those that were not seen in this scan are defined again, or not in force any more. */
+/* Forgets orphans not seen in this scan: a file defines them again, or they are no longer in
+ * force. */
 static void folder_forget_orphans(struct folder *f) {
     struct orphan *orphan, *next;
     HASH_ITER(hh, f->orphans, orphan, next) {
@@ -369,7 +370,7 @@ static void folder_forget_orphans(struct folder *f) {
     }
 }
 
-/* Editors take a file away and put it back: only one that stays away is gone. */
+/* Removes subscribers whose file stays away. Editors remove a file and put it back. */
 static void folder_remove_orphans(struct folder *f) {
     bool healthy = folder_all_healthy(f);
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {
@@ -384,7 +385,7 @@ static void folder_remove_orphans(struct folder *f) {
     folder_forget_orphans(f);
 }
 
-/* --- the whole */
+/* --- scan */
 
 static void folder_scan(void *arg) {
     struct folder *f = arg;
@@ -447,7 +448,7 @@ struct folder *folder_new(struct ingest *ingest) {
     f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (f->inotify >= 0)
         loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, folder_on_inotify, f);
-    folder_look_again(f, 0); /* when the ingest has it */
+    folder_look_again(f, 0); /* in the next turn, once ingest->folder is set */
     return f;
 }
 

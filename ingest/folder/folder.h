@@ -1,6 +1,6 @@
-/* The folders of subscribers' YAML files: watched by inotify and by a scan (so that bind mounts
- * work), and brought into ess.subscribers. A bad file is named and its last good version stays in
- * force. */
+/* The folders of subscribers' YAML files, watched by inotify and by a scan (for bind mounts).
+ * Their content becomes records in ess.subscribers. A bad file is reported, and its last good
+ * version stays in force. */
 #ifndef ESS_INGEST_FOLDER_H
 #define ESS_INGEST_FOLDER_H
 
@@ -12,7 +12,7 @@ struct ingest;
 struct folder *folder_new(struct ingest *ingest);
 void folder_free(struct folder *folder);
 
-/* Appends what is wrong with files and folders: {"file","line","error"},… */
+/* Appends the complaints about files and folders: {"file","line","error"},… */
 void folder_errors(const struct folder *folder, struct buf *out);
 
 #endif

@@ -24,7 +24,7 @@ void complain(struct complaint *c, const char *event, const char *file, int64_t 
     struct buf reason = {0};
     if (c->error && c->line == line && strcmp(c->error, error) == 0)
         return;
-    char *kept = mem_copy_string(error, strlen(error)); /* `error` may be the old one */
+    char *kept = mem_copy_string(error, strlen(error)); /* `error` may point into `c` */
     complaint_clear(c);
     *c = (struct complaint){kept, line};
     buf_puts(&reason, file);
@@ -37,7 +37,7 @@ void complain(struct complaint *c, const char *event, const char *file, int64_t 
 
 /* --- reading */
 
-/* The secret of a `secret_file`: its one line. A relative path begins at the YAML file's folder. */
+/* Reads the one line of a `secret_file`. A relative path starts at the YAML file's folder. */
 static int subscriber_file_read_secret(const char *yaml_path, struct spec *spec,
                                        struct error *err) {
     char path[4096];
@@ -60,7 +60,7 @@ static int subscriber_file_read_secret(const char *yaml_path, struct spec *spec,
     return result;
 }
 
-/* On failure err->message may begin with the line: "4: throttle: …". */
+/* On failure err->message may start with the line: "4: throttle: …". */
 static int subscriber_file_parse(const char *path, const struct spec_rules *rules,
                                  struct spec *spec, struct error *err) {
     struct buf text = {0};
@@ -86,7 +86,7 @@ static void complain_of(struct subscriber_file *file, const struct error *err) {
     complain(&file->complaint, "bad_subscriber_file", file->path, has_line ? line : 0, error);
 }
 
-/* A change soon after another may not show in the time of change. */
+/* Whether the file was modified so recently that another change may leave the same mtime. */
 static bool subscriber_file_is_fresh(const struct stat *now) {
     enum { COARSE_MS = 2000 };
     return clock_wall_ms() - (int64_t)now->st_mtim.tv_sec * 1000 < COARSE_MS;

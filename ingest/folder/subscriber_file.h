@@ -1,5 +1,4 @@
-/* One YAML file of a subscriber, as it was last read. Loop thread only; reading blocks as files do.
- */
+/* One YAML file of a subscriber, as last read. Loop thread only; reading the file blocks. */
 #ifndef ESS_INGEST_SUBSCRIBER_FILE_H
 #define ESS_INGEST_SUBSCRIBER_FILE_H
 
@@ -10,9 +9,9 @@
 
 #include "common/model/spec.h"
 
-/* What is wrong with it, for the log (once) and the list of subscribers. */
+/* A complaint about a file or folder, logged once and shown in the list of subscribers. */
 struct complaint {
-    char *error; /* NULL: nothing */
+    char *error; /* NULL: no complaint */
     int64_t line;
 };
 
@@ -22,29 +21,30 @@ struct subscriber_file {
     struct timespec modified;
     off_t size;
     ino_t inode;
-    bool seen;  /* in this scan */
-    bool good;  /* `spec` is its content, or was before it went bad */
-    bool bad;   /* as it is now */
-    bool again; /* read it again although it looks the same: a secret_file may have changed, or
-                   reading failed */
-    struct spec spec; /* with its secret */
-    bool asking;      /* where it is to start is being looked up */
+    bool seen; /* in this scan */
+    bool good; /* `spec` is valid: the last good content */
+    bool bad;  /* the present content is bad */
+    /* read the file again even if it looks the same: a secret_file may have changed, or reading
+     * failed */
+    bool again;
+    struct spec spec; /* includes the secret */
+    bool asking;      /* the start position is being resolved */
     int64_t generation,
-        keys_offset; /* of the records that it was last found to be equal to; -1: none */
+        keys_offset; /* offsets of the records last found equal to the file; -1: no such record */
     struct complaint complaint;
 };
 
-/* A file that was not read yet. */
+/* Makes a file that has not been read yet. */
 struct subscriber_file *subscriber_file_new(const char *path);
 void subscriber_file_free(struct subscriber_file *file);
 
-/* Reads it when it looks other than before. Returns true when its spec is another now, or good
- * again. One that cannot be read or is wrong keeps its last good spec, and complains. */
+/* Reads the file if it looks changed. Returns true when the spec has changed, or is good again. A
+ * bad or unreadable file keeps its last good spec and gets a complaint. */
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
                           const struct cidr *allowed, size_t allowed_count);
 
-/* Notes what is wrong, and logs it as an error when that is new; `line` 0: none to blame. `file` is
- * a path. */
+/* Notes a complaint, and logs a new one as an error. `line` 0: no line to blame. `file` is a
+ * path. */
 void complain(struct complaint *complaint, const char *event, const char *file, int64_t line,
               const char *error);
 void complaint_clear(struct complaint *complaint);

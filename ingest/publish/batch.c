@@ -1,4 +1,4 @@
-/* A publish's body as events; see batch.h. */
+/* The body of a publish; see batch.h. */
 #include "ingest/publish/batch.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ struct reading {
     struct batch_fault *fault;
 };
 
-/* Room for one more event, and the id that it gets if it has none. */
+/* Makes room for another event, and an id in case the event has none. */
 static int batch_next_event(struct reading *r, char made_id[37], struct event **event,
                             struct error *err) {
     struct batch *b = r->batch;
@@ -61,7 +61,7 @@ static struct span batch_trim(struct span text) {
     return text;
 }
 
-/* Empty lines are none. */
+/* Empty lines are skipped. */
 static int batch_take_lines(struct reading *r, struct span body, struct error *err) {
     const char *end = body.data + body.len;
     for (const char *line = body.data; line < end;) {

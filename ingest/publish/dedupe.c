@@ -1,6 +1,6 @@
-/* Which ids the log has seen; see dedupe.h. The entries stand in a ring in the order in which they
- * came, so that the oldest are forgotten first; a table of their places (open addressing, linear
- * probing, at most half full) finds one by its id. */
+/* The ids that the log has; see dedupe.h. Entries form a ring in order of arrival, so the oldest
+ * are forgotten first. A hash table of ring positions (open addressing, linear probing, at most
+ * half full) finds an entry by id. */
 #include "ingest/publish/dedupe.h"
 
 #include <assert.h>
@@ -22,7 +22,7 @@ struct dedupe {
     unsigned char key[SIPHASH_KEY_BYTES];
     struct entry *ring;
     size_t ring_size, oldest, count;
-    uint32_t *table;   /* an entry's place in the ring, from 1; 0: free */
+    uint32_t *table;   /* an entry's position in the ring, from 1; 0: free */
     size_t table_size; /* a power of two */
 };
 
@@ -80,7 +80,7 @@ bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print
     return a->content == b->content || a->content >> RULES_SHIFT != b->content >> RULES_SHIFT;
 }
 
-/* The slot of the table where the id stands, or the free one where it would. */
+/* The table slot of the id, or the free slot for it. */
 static size_t dedupe_slot_of(const struct dedupe *d, const uint64_t id[2]) {
     size_t slot = id[0] & (d->table_size - 1);
     while (d->table[slot]) {
@@ -97,7 +97,7 @@ static struct entry *dedupe_entry_of(const struct dedupe *d, const uint64_t id[2
     return position ? &d->ring[position - 1] : NULL;
 }
 
-/* Frees a slot and moves up those behind it that could not stand where they belong. */
+/* Frees a slot and moves up displaced entries behind the slot. */
 static void dedupe_free_slot(struct dedupe *d, size_t slot) {
     size_t mask = d->table_size - 1;
     for (size_t next = (slot + 1) & mask; d->table[next]; next = (next + 1) & mask) {

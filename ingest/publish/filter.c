@@ -10,9 +10,10 @@
 #include "common/base/log.h"
 #include "common/http/metrics.h"
 
-enum { TOLD_BYTES_MAX = 900 }; /* of rules and of paths in a line of the log */
+/* limit of rules and paths in a log line */
+enum { TOLD_BYTES_MAX = 900 };
 
-/* How much a rule has filtered, over all files that had one of its name. */
+/* Filtered values by rule name, kept across reloads of the file. */
 struct count {
     char name[PII_NAME_BYTES_MAX + 1];
     uint64_t values;
@@ -25,7 +26,7 @@ struct filter {
     uint16_t version;
     struct file_watch watch;
     struct count *counts;
-    struct count **by_rule; /* of the rules in force */
+    struct count **by_rule; /* counts of the rules in force */
 };
 
 static struct count *filter_count_of(struct filter *f, const char *name) {
@@ -87,7 +88,7 @@ struct filter *filter_new(struct loop *loop, const char *path, struct error *err
     if (result == 0)
         file_watch_init(&f->watch, loop, path, PII_FILE_BYTES_MAX,
                         (struct span){text.data, text.len}, filter_on_changed, f);
-    buf_wipe(&text); /* the key is in it */
+    buf_wipe(&text); /* the text contains the hash key */
     if (result == 0)
         return f;
     filter_free(f);
@@ -111,12 +112,12 @@ void filter_free(struct filter *f) {
 
 /* --- events */
 
-/* Where the rules tell what they do. */
+/* Collects the rules' reports for one event. */
 struct telling {
     const struct pii *pii;
     struct filter_hits *hits;
     size_t last_rule;
-    struct buf last_path; /* the same again is told once */
+    struct buf last_path; /* repeated paths are listed once */
 };
 
 static void filter_on_told(void *arg, size_t rule, const char *path) {

@@ -1,6 +1,5 @@
-/* The PII rules in force: pii.file, read at the start and whenever it changes; what they took out
- * is counted, and told in the log for each event: by which rule and where, never what. Loop thread
- * only. */
+/* The PII rules in force: pii.file, read at the start and after each change. Filtered values are
+ * counted and logged for each event by rule and path, never by value. Loop thread only. */
 #ifndef ESS_INGEST_FILTER_H
 #define ESS_INGEST_FILTER_H
 
@@ -13,30 +12,30 @@
 struct filter;
 struct loop;
 
-/* `path` "" means no rules. Returns NULL with file, line, field and reason. */
+/* `path` "" means no rules. Returns NULL with file, line, field and reason in `err`. */
 struct filter *filter_new(struct loop *loop, const char *path, struct error *err);
 void filter_free(struct filter *filter);
 
-/* What was taken out of one event. All zero at first; filter_hits_fini. */
+/* The filtered values of one event. All zero at first; free with filter_hits_fini. */
 struct filter_hits {
-    struct buf rules, paths; /* with commas between */
+    struct buf rules, paths; /* comma-separated */
     uint32_t counts[PII_RULES_MAX];
     size_t values;
 };
 void filter_hits_fini(struct filter_hits *hits);
 
-/* Filters event->data: what is left of it is in `out` (empty at first), and must stay as long as
- * the event. Notes in the event by which version of the rules, which is the same in every ingest
- * that has this file. Returns true when something was taken out. */
+/* Filters event->data. The remaining data is in `out` (empty at first), which must outlive the
+ * event. Sets the version of the rules in the event; every ingest with the same file has the same
+ * version. Returns whether anything was filtered. */
 bool filter_event(const struct filter *filter, struct event *event, struct buf *out,
                   struct filter_hits *hits);
-/* What is left of the data of a test delivery, as text of its own; counts and tells. */
+/* Filters, counts and logs the data of a test delivery. Returns the remaining data as text of its
+ * own. */
 char *filter_data(struct filter *filter, const char *topic, struct span data);
-/* The event goes to the log: counts what was taken out of it, by the rules that did, and tells of
- * it. */
+/* Counts and logs the filtered values of an event that is being appended. */
 void filter_count(struct filter *filter, const struct event *event, const struct filter_hits *hits);
 
-/* Values that were filtered, by rule; also by rules that are no longer in force. */
+/* Appends the metric of filtered values by rule, including rules no longer in force. */
 void filter_metrics(const struct filter *filter, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Records whose fate is not known yet; see inflight.h. */
+/* Records whose outcome is not known yet; see inflight.h. */
 #include "ingest/publish/inflight.h"
 
 #include <assert.h>
@@ -31,7 +31,7 @@ void inflight_leave(struct inflight_wait *wait) {
 
 void inflight_wake(struct inflight_record *r) {
     struct inflight_record woken = {
-        .waits = r->waits}; /* so that whoever leaves meanwhile leaves this list */
+        .waits = r->waits}; /* a wait that leaves during the calls leaves this list */
     struct inflight_wait *wait;
     r->waits = NULL;
     DL_FOREACH(woken.waits, wait)

@@ -1,13 +1,15 @@
 /* POST /ess/publish; see publish.h. 2xx means: in Kafka, on every in-sync replica.
  *
- * A request is tried: its body is checked whole, each event is filtered, stored (in memory) and
- * looked up by its id. Then one of refused      something is wrong with it, or an id is known with
- * other content: 4xx, and nothing is appended written      all its ids are known with the same
- * content: their cursors waits        the fate of an id is not known yet (inflight.h): when it is,
- * the request is tried again, from the body on on its way   what is new is appended; answered when
- * the last of its productions is written, or the first one is lost and if nothing else comes of it
- * before the deadline, it is answered 503 with its ids. What is on its way then goes on without it.
- */
+ * A try checks the whole body, then filters, encodes and looks up each event by id. It ends in one
+ * of four ways:
+ * - refused: an event is invalid, or an id is known with other content. 4xx; nothing is appended.
+ * - written: every id is known with the same content. The answer has the cursors.
+ * - waits: the outcome of an id is not known yet (inflight.h). Another try follows once it is.
+ * - on its way: new events are appended. The answer follows when the last is written or one is
+ * lost.
+ *
+ * A request without another answer at the deadline gets 503 with its ids. Records on their way
+ * continue without the request. */
 #include "ingest/publish/publish.h"
 
 #include <stdlib.h>
@@ -25,15 +27,15 @@
 
 enum {
     FAILURE_LOG_PERIOD_MS = 10000,
-    ANSWER_WITHIN_MS = 1800, /* the promise is 2 s */
+    ANSWER_WITHIN_MS = 1800, /* documented: within 2 s */
     UNRESOLVED_MAX = 100000,
 };
 
-/* One event while it is tried. */
+/* One event during a try. */
 struct item {
     const struct event *event;
-    struct buf filtered;      /* its data, where the filter took something out */
-    struct filter_hits *hits; /* NULL where it did not */
+    struct buf filtered;      /* the filtered data; empty where nothing was filtered */
+    struct filter_hits *hits; /* NULL where nothing was filtered */
     struct record_draft draft;
     struct dedupe_print print;
 };
@@ -65,13 +67,13 @@ static void publish_on_deadline(void *arg) {
     publish_unavailable(arg, "Kafka did not confirm the event in time");
 }
 
-/* --- what is on its way */
+/* --- records on their way */
 
 static struct production *production_of(struct append *append) {
     return (struct production *)append;
 }
 
-/* Its fate is known, and whoever waits for it is told. */
+/* Ends a production whose outcome is known, and wakes the waiting requests. */
 static void production_end(struct production *production) {
     inflight_settle(&production->publisher->inflight, &production->record);
     inflight_wake(&production->record);
@@ -97,7 +99,7 @@ void production_lost(struct production *production, const char *reason) {
     production_end(production);
 }
 
-/* However often it is sent: its publisher need not try again. */
+/* Kafka refuses this record for good: the publisher need not try again. */
 static void production_refused(struct production *production,
                                const struct producer_report *report) {
     struct publish *p = production->publish;
@@ -136,8 +138,8 @@ static void publish_on_reported(struct append *append, const struct producer_rep
     } else if (report->fate == PRODUCER_REJECTED) {
         production_lost(production, report->reason);
     } else if (report->fate == PRODUCER_UNRESOLVED || !same_log || !feed_sure(ingest->feed)) {
-        publish_unresolve(
-            production); /* in an unsure log a cursor means nothing: the tail will tell */
+        /* cursors of an unsure log mean nothing: the tail will find the record */
+        publish_unresolve(production);
     } else if (report->offset <= ingest->acknowledged) {
         publish_unresolve(production);
         ingest_start_over(ingest, "a delivery report was not above the last one");
@@ -162,8 +164,9 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
     if (!record)
         return;
     struct production *production = container_of(record, struct production, record);
+    /* the delivery report is still due, but the index has the id already */
     if (record->state == INFLIGHT_SENT)
-        inflight_wake(record); /* the report is still to come, but the index knows it already */
+        inflight_wake(record);
     else if (dedupe_find(publisher->dedupe, &record->print, clock_wall_ms(), &cursor) ==
              DEDUPE_REPEAT)
         production_written(production, cursor);
@@ -171,7 +174,7 @@ void publisher_appended(struct publisher *publisher, const struct feed_event *ev
         production_lost(production, "another event with this id was published at the same time");
 }
 
-/* --- a request is tried */
+/* --- one try of a request */
 
 static void publish_make_id(void *arg, char out[37]) {
     struct publish_random *random = arg;
@@ -184,7 +187,7 @@ static void publish_make_id(void *arg, char out[37]) {
     uuid_v7(clock_wall_ms(), random->bytes + random->left, out);
 }
 
-/* A publisher's W3C trace context goes along when it can stand in a header. */
+/* The publisher's W3C trace context, if it fits into a header. */
 static const char *publish_traceparent_of(const struct http_request *request) {
     const char *value = http_request_header(request, "traceparent");
     size_t len = value ? strlen(value) : 0;
@@ -232,8 +235,8 @@ static int publish_read_body(struct publish *p, struct batch *batch) {
     return -1;
 }
 
-/* A proxy sends what has one id in X-ESS-Id to one ingest: an id that is not in the body would send
- * its repeat elsewhere. */
+/* A proxy routes by X-ESS-Id, so that a repeat reaches the same ingest. A header without a
+ * matching id in the body would route the repeat elsewhere. */
 static int publish_check_header(const struct publish *p, const struct batch *batch) {
     const char *id = http_request_header(p->request, "X-ESS-Id");
     struct error err;
@@ -260,7 +263,7 @@ static int publish_check_allowed(const struct publish *p, const struct batch *ba
     return 0;
 }
 
-/* The results so far: nothing but the ids. What was there of an earlier try goes. */
+/* Resets the results of an earlier try to the ids. */
 static void publish_begin_results(struct publish *p, const struct batch *batch) {
     p->many = batch->many;
     p->count = batch->count;
@@ -271,8 +274,8 @@ static void publish_begin_results(struct publish *p, const struct batch *batch) 
     }
 }
 
-/* Nothing of an event is stored or compared before it has been filtered. Returns -1 when it has
- * grown too large by that. */
+/* Filters an event before anything is stored or compared. Returns -1 when the data has grown too
+ * large. */
 static int publish_filter_item(const struct publish *p, struct event *event, struct item *item,
                                struct error *err) {
     struct filter_hits hits = {.values = 0};
@@ -324,8 +327,7 @@ static void publish_free_item(struct item *item) {
     free(item->hits);
 }
 
-/* The ids of a batch, to find those that are in it twice: a table of numbers, from 1, at most half
- * full. */
+/* Finds repeated ids within a batch: a hash table of event numbers, from 1, at most half full. */
 struct batch_ids {
     const struct item *items;
     uint16_t *numbers;
@@ -339,7 +341,7 @@ static void publish_batch_ids_init(struct batch_ids *ids, const struct item *ite
     ids->numbers = mem_zero(ids->size * sizeof *ids->numbers);
 }
 
-/* The number of the first item with the id of this one; its own when it is the first. */
+/* The number of the first item with this item's id. */
 static size_t publish_first_of_id(struct batch_ids *ids, size_t number) {
     const struct dedupe_print *print = &ids->items[number].print;
     size_t slot = print->id[0] & (ids->size - 1);
@@ -374,7 +376,7 @@ static bool publish_conflict(const struct publish *p, size_t number, int64_t cur
     return false;
 }
 
-/* What is known of one event's id. False: it has been answered. */
+/* Looks up one event's id. False: the request was answered. */
 static bool publish_look_up(struct publish *p, struct batch_ids *ids, size_t number) {
     struct publisher *publisher = p->publisher;
     struct publish_result *result = &p->results[number];
@@ -427,7 +429,7 @@ static int publish_send_one(struct publish *p, size_t number, const struct item 
     return 0;
 }
 
-/* Appends what is new. Returns true when the request goes on waiting. */
+/* Appends the new events. Returns whether the request waits. */
 static bool publish_send_all(struct publish *p, const struct item *items) {
     struct error err;
     for (size_t i = 0; i < p->count; i++) {
@@ -442,7 +444,7 @@ static bool publish_send_all(struct publish *p, const struct item *items) {
     return false;
 }
 
-/* All events are good. Returns true when the request goes on waiting. */
+/* Tries valid events. Returns whether the request waits. */
 static bool publish_try_events(struct publish *p, const struct batch *batch) {
     struct item *items = mem_zero(batch->count * sizeof *items);
     bool waits = publish_make_items(p, batch, items) == 0 && publish_look_up_all(p, items) &&
@@ -464,7 +466,7 @@ static const char *publish_why_unavailable(const struct publisher *publisher) {
                : NULL;
 }
 
-/* The body is good. Returns true when the request goes on waiting. */
+/* Tries a valid body. Returns whether the request waits. */
 static bool publish_try_batch(struct publish *p, const struct batch *batch) {
     publish_begin_results(p, batch);
     if (publish_check_header(p, batch) || publish_check_allowed(p, batch))

@@ -1,5 +1,5 @@
-/* POST /ess/publish: from the body to the log. The connection waits until the broker's word is
- * there. All on the loop's thread. */
+/* POST /ess/publish: appends the events of a request to the log. The request waits for the
+ * broker's acknowledgement. Loop thread only. */
 #ifndef ESS_INGEST_PUBLISH_H
 #define ESS_INGEST_PUBLISH_H
 
@@ -14,25 +14,25 @@ struct ingest;
 struct publisher;
 
 struct publisher *publisher_new(struct ingest *ingest);
-/* After the producer has been freed, and so has reported everything, the server, and the loop,
- * which has waited for tasks. */
+/* Call after the producer was freed, which reports every record, and after the server and the
+ * loop, which ends its tasks. */
 void publisher_free(struct publisher *publisher);
 
-/* A route's handler; `arg` is the struct ingest. */
+/* Route handler; `arg` is the struct ingest. */
 void publish_handle(void *arg, struct http_request *request);
 
-/* The server's large_body_max: a single event has its `data` and what goes with it, an array or
- * NDJSON the whole of ingest.max_body. */
+/* The server's large_body_max: for a single event ingest.max_event and some slack, for an array or
+ * NDJSON all of ingest.max_body. */
 size_t publish_body_max(void *arg, const struct http_request *request, const char **field);
 
-/* The log's tail has read an event; in the order of the log, from the beginning of the dedupe
- * window on. */
+/* Takes an event that the log's tail has read, in log order, from the start of the dedupe window
+ * on. */
 void publisher_appended(struct publisher *publisher, const struct feed_event *event);
-/* The log is to be read anew, and may be another one: what is known of ids is forgotten, who waits
- * is told to come again. */
+/* The log is being read again from the start, and may be another one. Forgets all ids and answers
+ * waiting requests 503. */
 void publisher_start_over(struct publisher *publisher);
 
-/* Ids that are known. */
+/* The number of known ids. */
 size_t publisher_ids(struct publisher *publisher);
 
 /* Appends the metrics of publishing. */

@@ -1,5 +1,4 @@
-/* What publish.c, publish_answer.c, publish_metrics.c and unresolved.c share. Nobody else includes
- * it. */
+/* Shared by publish.c, publish_answer.c, publish_metrics.c and unresolved.c only. */
 #ifndef ESS_INGEST_PUBLISH_INTERNAL_H
 #define ESS_INGEST_PUBLISH_INTERNAL_H
 
@@ -15,27 +14,28 @@
 
 struct publish;
 
-/* One record on its way to Kafka. It outlives its publish when the answer had to be given before
- * the report. */
+/* A record on its way to Kafka. It outlives the publish when the answer precedes the delivery
+ * report. */
 struct production {
     struct append append;
     struct inflight_record record;
     struct publisher *publisher;
-    struct publish *publish; /* NULL: answered, or gone */
-    size_t number;           /* among the publish's results */
+    struct publish *publish; /* NULL: the request was answered, or its client has gone */
+    size_t number;           /* index into the publish's results */
     unsigned era;
 };
 
-/* What becomes of one event. */
+/* The result of one event. */
 struct publish_result {
     char id[EVENT_ID_BYTES_MAX + 1];
     int64_t cursor; /* -1: not yet */
     bool duplicate;
-    int first;                     /* a repeat within the batch: the number of the first; else -1 */
-    struct production *production; /* while it is on its way */
+    /* for a repeat within the batch the number of the first event; otherwise -1 */
+    int first;
+    struct production *production; /* set while the record is on its way */
 };
 
-/* A request that is being served. */
+/* A request under way. */
 struct publish {
     struct publisher *publisher;
     struct http_request *request;
@@ -44,13 +44,13 @@ struct publish {
     bool many;
     struct publish_result *results;
     size_t count;
-    size_t on_their_way;         /* of its productions */
-    struct inflight_wait *waits; /* for ids that others have sent */
+    size_t on_their_way;         /* productions without a report */
+    struct inflight_wait *waits; /* for ids that another request has sent */
     size_t waits_count, waiting;
-    struct publish *prev, *next; /* of all */
+    struct publish *prev, *next; /* all publishes */
 };
 
-/* The question to the log's leader about what is unresolved. */
+/* The query to the log's leader about unresolved records. */
 struct look {
     struct publisher *publisher;
     struct loop_timer timer;
@@ -67,9 +67,9 @@ enum publish_outcome {
     PUBLISH_OUTCOMES
 };
 
-enum { PUBLISH_RANDOM_BYTES = 10 }; /* that uuid_v7 takes */
+enum { PUBLISH_RANDOM_BYTES = 10 }; /* random bytes of a uuid_v7 */
 
-/* For made ids: the kernel is asked once for many. */
+/* Random bytes for ids, fetched from the kernel for many ids at once. */
 struct publish_random {
     unsigned char bytes[100 * PUBLISH_RANDOM_BYTES];
     size_t left;
@@ -90,23 +90,23 @@ struct publisher {
     struct log_limit failures;
 };
 
-/* The record is in the log: at `cursor`, with the same content. */
+/* The log has the record's event at `cursor`. */
 void production_written(struct production *production, int64_t cursor);
-/* It is certainly not in the log. */
+/* The record is certainly not in the log. */
 void production_lost(struct production *production, const char *reason);
 
 void unresolved_init(struct publisher *publisher);
-/* There is something unresolved. */
+/* Starts the query to the leader if a record is unresolved. */
 void unresolved_look(struct publisher *publisher);
 
-/* --- answers; each ends the request, and the publish is still to be freed */
+/* --- answers: each answers the request; the caller then frees the publish */
 void publish_answer_written(const struct publish *publish);
 /* `index` names the event to blame in a batch. */
 void publish_answer_refused(const struct publish *publish, unsigned status, const struct error *err,
                             bool at_event, size_t index);
-/* The event's id stands for something else: at `cursor`, or where that is -1 within this batch. */
+/* The event's id has other content at `cursor`, or within this batch (cursor -1). */
 void publish_answer_conflict(const struct publish *publish, size_t index, int64_t cursor);
-/* With the ids of all its results. */
+/* The answer names the ids of all events. */
 void publish_answer_unavailable(const struct publish *publish, const char *reason);
 
 #endif

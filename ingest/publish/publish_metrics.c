@@ -1,4 +1,4 @@
-/* What operators see of publishing; see publish.h. */
+/* Metrics of publishing; see publish.h. */
 #include "ingest/publish/publish_internal.h"
 
 static void publish_metrics_put_outcomes(const struct publisher *publisher, struct buf *out) {

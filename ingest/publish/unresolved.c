@@ -1,5 +1,5 @@
-/* While there are records without a fate, asks the log's leader for its end again and again, until
- * each was found by the tail or is proven absent; when it is, tells inflight.h. */
+/* While a record is unresolved, asks the log's leader for the log's end every LOOK_MS, until the
+ * tail has found the record or inflight.h has proven it absent. */
 #include "common/base/clock.h"
 #include "common/base/container_of.h"
 #include "common/base/log.h"

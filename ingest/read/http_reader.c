@@ -1,5 +1,5 @@
-/* One who reads the log by HTTP; see http_reader.h. It reads through the feed reader and never
- * holds up the loop. */
+/* A reader of the log by HTTP; see http_reader.h. The log reader does the reading, so the loop
+ * never blocks. */
 #include "ingest/read/http_reader.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@ enum { APPEAR_MS = 1000, ASK_AGAIN_MS = 1000, PATTERNS_MAX = 100, RETRY_AFTER_S 
 
 struct http_readers {
     struct http_reader *all;
-    struct http_reader *appearing; /* those whose beginning the tail has not reached yet */
+    struct http_reader *appearing; /* readers whose start the tail has not reached yet */
 };
 
 /* --- life */
@@ -126,7 +126,7 @@ int http_reader_topics(struct http_reader *p, struct error *err) {
     return result;
 }
 
-/* --- the beginning */
+/* --- begin */
 
 void http_reader_refuse(struct http_reader *p, const struct error *err) {
     http_problem(p->request, 400, err, NULL, 0);
@@ -144,7 +144,7 @@ void http_reader_unavailable(struct http_reader *p) {
     http_problem(p->request, 503, &err, NULL, RETRY_AFTER_S);
 }
 
-/* The tail did not come as far as was asked for. */
+/* The tail did not reach the requested position in time. */
 static void http_reader_on_not_appeared(void *arg) {
     struct http_reader *p = arg;
     struct error err;
@@ -160,7 +160,7 @@ static void http_reader_on_not_appeared(void *arg) {
     }
 }
 
-/* Whether its token may begin another read. False: answered. */
+/* Counts the read for the access token. False: over the limit, and answered. */
 static bool http_reader_count_in(struct http_reader *p) {
     const struct principal *principal = authenticator_principal(p->request);
     int64_t max = p->ingest->settings.ingest.max_reads_per_token;
@@ -172,7 +172,7 @@ static bool http_reader_count_in(struct http_reader *p) {
     return false;
 }
 
-/* What it wants is allowed, and may be begun now. False: answered. */
+/* Checks scopes, memory and the limit of reads. False: refused, and answered. */
 static bool http_reader_admitted(struct http_reader *p) {
     struct error err;
     if (auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
@@ -218,8 +218,7 @@ bool http_reader_lapsed(struct http_reader *p) {
     return true;
 }
 
-/* An eighth of what is free: slow readers one after the other leave ever less, and never nothing.
- */
+/* An eighth of the free memory: each further slow reader gets less, but never nothing. */
 size_t http_reader_piece_bytes(const struct http_reader *p, size_t max) {
     size_t room = http_answer_room(p->request) / 8;
     return room < max ? room : max;
@@ -265,7 +264,7 @@ int64_t http_reader_reached(const struct http_reader *p) {
     return p->at_end.parked ? feed_end(p->ingest->feed) : p->position;
 }
 
-/* --- all of them */
+/* --- all readers of one ingest */
 
 struct http_readers *http_readers_new(void) { return mem_zero(sizeof(struct http_readers)); }
 

@@ -1,5 +1,6 @@
-/* Answers that go on; see log_stream.h. Back-pressure: a piece is read when the client has taken
- * the one before, so that a stream holds little; one that takes nothing for long is cut. */
+/* Streamed answers; see log_stream.h. Back-pressure: the next piece is read once the client has
+ * taken the previous one, so a stream holds little memory. A client that takes nothing for
+ * PATIENCE_MS is cut off. */
 #include "ingest/read/log_stream.h"
 
 #include <inttypes.h>
@@ -14,10 +15,11 @@ enum { PIECE_BYTES = 64 * 1024, LIMIT_MAX = 10000, BEAT_MS = 15000, PATIENCE_MS 
 
 struct log_stream {
     struct http_reader reader;
-    bool events;  /* server-sent ones; else NDJSON */
-    bool begun;   /* its status was sent */
-    bool blocked; /* there is more to read once the client has taken what was written */
-    struct loop_timer patience; /* set while something is waited for, but not at the log's end */
+    bool events;  /* server-sent events; otherwise NDJSON */
+    bool begun;   /* the status line was sent */
+    bool blocked; /* paused until the client has taken the written bytes */
+    /* set while waiting for the client or the log, but not at the log's end */
+    struct loop_timer patience;
     struct loop_timer beat;
 };
 
@@ -41,8 +43,8 @@ static void log_stream_abandon(struct http_reader *reader) {
     log_stream_free(s);
 }
 
-/* Too slow for too long, or a part of the log does not come. The last event that it took whole
- * tells where to go on. */
+/* The client is too slow, or a part of the log does not arrive. The client continues from the last
+ * event that it received whole. */
 static void log_stream_on_impatient(void *arg) {
     struct log_stream *s = arg;
     log_info(
@@ -66,7 +68,7 @@ static void log_stream_on_drained(void *arg) {
     s->reader.kind->go(&s->reader);
 }
 
-/* Says how far it came, which a client that connects again goes on from. */
+/* Writes the reached cursor as an id, from which a reconnecting client continues. */
 static void log_stream_write_reached(struct log_stream *s) {
     char text[64];
     int len = snprintf(text, sizeof text, ": keep-alive\nid: %" PRId64 "\n\n",
@@ -101,7 +103,7 @@ static void log_stream_begin(struct log_stream *s) {
     s->begun = true;
     http_answer_header(s->reader.request, "Cache-Control", "no-store");
     http_answer_header(s->reader.request, "X-Accel-Buffering",
-                       "no"); /* nginx passes on what it gets */
+                       "no"); /* makes nginx pass bytes on at once */
     http_stream_begin(s->reader.request, 200,
                       s->events ? "text/event-stream" : "application/x-ndjson",
                       log_stream_on_drained, s);
@@ -116,7 +118,7 @@ static void log_stream_put(struct log_stream *s, const struct feed_event *event,
     buf_puts(out, s->events ? "\n\n" : "\n");
 }
 
-/* Reads a piece. HTTP_READER_EVENT: there is more. */
+/* Reads a piece. Returns HTTP_READER_EVENT when there is more. */
 static enum http_reader_result log_stream_read_piece(struct log_stream *s, struct buf *out) {
     struct feed_event event;
     size_t max = http_reader_piece_bytes(&s->reader, PIECE_BYTES);
@@ -138,7 +140,8 @@ static bool log_stream_newer_is_next(struct http_reader *reader) {
     return http_reader_next(reader, &event) == HTTP_READER_NEWER;
 }
 
-/* The client has all that stands before it. */
+/* Cuts the stream before an event of a later version. The client has everything before that
+ * event. */
 static void log_stream_cut_at_newer(struct log_stream *s) {
     log_info("stream_cut", LOG_S("path", http_request_path(s->reader.request)),
              LOG_N("cursor", s->reader.previous),
@@ -214,7 +217,7 @@ void log_stream_replay(void *arg, struct http_request *request) {
     http_reader_begin(reader);
 }
 
-/* A browser that connects again says where it stood by a header. */
+/* A reconnecting browser names its position in a header. */
 static int log_stream_last_event_id(struct http_reader *reader, struct error *err) {
     const char *text = http_request_header(reader->request, "Last-Event-ID");
     if (!text || !*text)

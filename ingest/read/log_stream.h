@@ -1,5 +1,5 @@
-/* Answers that go on: GET /ess/replay as NDJSON, to the log's end as of the request, and GET
- * /ess/stream as server-sent events, for ever. */
+/* Streamed answers: GET /ess/replay as NDJSON up to the log's end at the time of the request, and
+ * GET /ess/stream as server-sent events without end. */
 #ifndef ESS_INGEST_LOG_STREAM_H
 #define ESS_INGEST_LOG_STREAM_H
 
@@ -7,10 +7,10 @@
 
 struct http_request;
 
-/* The request's Accept names application/x-ndjson. */
+/* Whether the request's Accept names application/x-ndjson. */
 bool log_stream_accepted(const struct http_request *request);
 
-/* Routes' handlers; `arg` is the struct ingest. */
+/* Route handlers; `arg` is the struct ingest. */
 void log_stream_replay(void *arg, struct http_request *request);
 void log_stream_events(void *arg, struct http_request *request);
 

@@ -1,6 +1,6 @@
-/* Pages of events; see page.h. A page is what there is now, up to its limits; a poll's waits at the
- * log's end for a first event. Reading takes no longer than a few seconds: then the page is what
- * was found, and its cursor how far it came. */
+/* Pages of events; see page.h. A page holds the events at hand, up to the limits. A poll waits at
+ * the log's end for a first event. After READ_MS of reading, the page holds the events found so
+ * far, with the cursor reached. */
 #include "ingest/read/page.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 enum {
     ANSWER_BYTES_MAX = 8 * 1024 * 1024,
     ANSWER_END_BYTES = 256,
-    PIECE_BYTES = 256 * 1024, /* then others have their turn */
+    PIECE_BYTES = 256 * 1024, /* then other readers get a turn */
     LIMIT_MAX = 10000,
     LIMIT_DEFAULT = 500,
     WAIT_S_MAX = 60,
@@ -25,9 +25,9 @@ enum {
 struct page {
     struct http_reader reader;
     struct buf body;
-    size_t max;            /* bytes that it may have; 0: it has no event yet */
-    int64_t begin;         /* where it was to begin */
-    int64_t wait_until_ms; /* a poll's; 0: it waits for nothing */
+    size_t max;            /* size limit of the page; 0 before the first event */
+    int64_t begin;         /* the start position */
+    int64_t wait_until_ms; /* a poll's deadline; 0: no waiting */
     struct loop_timer over;
 };
 
@@ -60,13 +60,13 @@ static void page_lapse(struct http_reader *reader) {
 
 static void page_end(struct http_reader *reader) { page_free((struct page *)reader); }
 
-/* Its memory, from its first event on: a poll that waits holds none. */
+/* Reserves the page's memory at the first event: a waiting poll holds none. */
 static void page_reserve(struct page *page) {
     page->max = http_reader_piece_bytes(&page->reader, ANSWER_BYTES_MAX);
     http_answer_hold(page->reader.request, 2 * page->max); /* a buffer grows by doubling */
 }
 
-/* Adds an event; false when the answer would grow too large by it. */
+/* Adds an event. False: the page is full. */
 static bool page_add(struct page *page, const struct feed_event *event) {
     if (page->reader.count == 0)
         page_reserve(page);
@@ -80,15 +80,16 @@ static bool page_add(struct page *page, const struct feed_event *event) {
 static void page_at_end(struct page *page) {
     if (page->reader.count == 0 && page->wait_until_ms > clock_ms()) {
         loop_timer_set(page->reader.ingest->loop, &page->over, page->wait_until_ms);
-        page->reader.ask_ms =
-            0; /* at once when it is woken: what was published behind a revocation is not shown */
+        /* check the token at once on wake-up: an event published after a revocation must not be
+         * shown */
+        page->reader.ask_ms = 0;
         http_reader_park(&page->reader);
     } else {
         page_answer(page, false);
     }
 }
 
-/* What stands before it is answered; the next call is told why there is no more. */
+/* Answers the events before the unreadable one; the next call gets the reason. */
 static void page_at_newer(struct page *page) {
     if (page->reader.position > page->begin)
         page_answer(page, true);
@@ -96,7 +97,7 @@ static void page_at_newer(struct page *page) {
         page_abandon(&page->reader);
 }
 
-/* Reads on until the page is whole, or something must be waited for. */
+/* Reads until the page is full or must wait. */
 static void page_go(struct http_reader *reader) {
     struct page *page = (struct page *)reader;
     struct feed_event event;
@@ -123,12 +124,12 @@ static void page_go(struct http_reader *reader) {
     http_reader_go_soon(reader);
 }
 
-/* Nothing came, or reading takes long. */
+/* No event arrived in time, or reading takes too long. */
 static void page_on_over(void *arg) {
     struct page *page = arg;
     if (page->reader.at_end.woken)
         loop_timer_set(page->reader.ingest->loop, &page->over,
-                       clock_ms() + READ_MS); /* something came after all */
+                       clock_ms() + READ_MS); /* an event arrived in this very turn */
     else if (page->reader.at_end.parked)
         page_answer(page, false);
     else if (page->reader.position == page->begin && http_reader_has_more(&page->reader))

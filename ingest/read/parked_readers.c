@@ -1,5 +1,5 @@
-/* Those who wait at the log's end; see parked_readers.h. An event marks whom it matches; they are
- * woken a few a turn of the loop, so that one that thousands wait for holds nobody up. */
+/* Readers parked at the log's end; see parked_readers.h. An event marks the matching readers. A
+ * few are woken in each turn of the loop, so an event with thousands of readers does not block. */
 #include "ingest/read/parked_readers.h"
 
 #include <stdlib.h>
@@ -69,8 +69,9 @@ struct arrival {
 static void parked_readers_mark(void *arg, struct match_member *member) {
     struct arrival *arrival = arg;
     struct parked_reader *reader = container_of(member, struct parked_reader, member);
+    /* not parked: the reader will read the event itself */
     if (!reader->parked)
-        return; /* it will come to the event by reading on */
+        return;
     reader->parked = false;
     reader->woken = true;
     reader->cursor = arrival->cursor;

@@ -1,5 +1,5 @@
-/* Those who have read the log to its end and wait for what they want: woken through an index of
- * their patterns, so that an event costs those that it matches. Loop thread. */
+/* Readers parked at the log's end until a wanted event arrives. An index of topic patterns finds
+ * them, so an event costs only the matching readers. Loop thread only. */
 #ifndef ESS_INGEST_PARKED_READERS_H
 #define ESS_INGEST_PARKED_READERS_H
 
@@ -12,34 +12,34 @@
 
 struct parked_readers;
 
-/* Embedded in whoever waits; all zero at first but for wake and arg. */
+/* Embedded in a reader; all zero at first except `wake` and `arg`. */
 struct parked_reader {
-    /* The event at `cursor` is the first that it wants since parked_readers_park. Called from the
-     * loop, soon after the append; never from within a call of parked_readers. */
+    /* Called with the cursor of the first wanted event since parked_readers_park. Called from the
+     * loop soon after the append, never from within a function of parked_readers. */
     void (*wake)(void *arg, int64_t cursor);
     void *arg;
-    /* the parked_readers' own */
+    /* private to parked_readers.c */
     struct match_member member;
     bool parked, woken;
     int64_t cursor;
-    struct parked_reader *prev, *next; /* of the woken */
+    struct parked_reader *prev, *next; /* list of woken readers */
 };
 
 struct parked_readers *parked_readers_new(struct loop *loop);
-/* All must have been removed. */
+/* Every reader must have been removed. NULL is allowed. */
 void parked_readers_free(struct parked_readers *parked);
 
-/* Enters what it wants. It does not wait yet. */
+/* Adds the reader to the index. The reader is not parked yet. */
 void parked_readers_add(struct parked_readers *parked, struct parked_reader *reader,
                         const struct subscription *subscription);
-/* The same subscription. No wake comes after it. */
+/* Removes the reader; `subscription` is the one that was added. No wake follows. */
 void parked_readers_remove(struct parked_readers *parked, struct parked_reader *reader,
                            const struct subscription *subscription);
 
-/* It has read to the log's end, and is to be woken by the next event that it wants. */
+/* Parks the reader: the next wanted event wakes it. */
 void parked_readers_park(struct parked_reader *reader);
 
-/* An event was appended. */
+/* Call for each event that the tail has read. */
 void parked_readers_appended(struct parked_readers *parked, const struct feed_event *event);
 
 #endif
