@@ -84,7 +84,9 @@ struct inflight_record *inflight_look(struct inflight *f, int64_t asked_ms, int6
 }
 
 void inflight_start_over(struct inflight *f) {
-    struct inflight_record *r;
+    struct inflight_record *r, *next;
+    HASH_ITER(hh, f->by_id, r, next)
+        r->before_start_over = true;
     DL_FOREACH(f->unresolved, r) {
         r->heard_ms = 0;
         r->absent_at = -1;

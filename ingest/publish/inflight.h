@@ -35,6 +35,7 @@ struct inflight_record {
     struct dedupe_print print;
     enum { INFLIGHT_SENT, INFLIGHT_UNRESOLVED } state;
     int64_t sent_ms;
+    bool before_start_over; /* sent before the last inflight_start_over */
     /* set while UNRESOLVED */
     int64_t reported_ms, heard_ms; /* heard_ms 0: no answer yet */
     /* proven absent once the tail reaches this cursor; -1: not known yet */

@@ -130,7 +130,7 @@ static void publish_on_reported(struct append *append, const struct producer_rep
     struct production *production = production_of(append);
     struct publisher *publisher = production->publisher;
     struct ingest *ingest = publisher->ingest;
-    bool same_log = production->era == publisher->era && !ingest->starting_over;
+    bool same_log = !production->record.before_start_over && !ingest->starting_over;
     if (report->fate == PRODUCER_REJECTED)
         publish_note_rejected(publisher, report);
     if (report->fate == PRODUCER_REJECTED && report->flaw) {
@@ -415,8 +415,7 @@ static int publish_send_one(struct publish *p, size_t number, const struct item 
                                       .record.print = item->print,
                                       .publisher = publisher,
                                       .publish = p,
-                                      .number = number,
-                                      .era = publisher->era};
+                                      .number = number};
     if (producer_send(publisher->ingest->producer, &record, &production->append, err)) {
         free(production);
         return -1;
@@ -537,7 +536,6 @@ void publisher_start_over(struct publisher *publisher) {
     dedupe_free(publisher->dedupe);
     publisher->dedupe = publish_new_dedupe(publisher);
     inflight_start_over(&publisher->inflight);
-    publisher->era++;
 }
 
 size_t publisher_ids(struct publisher *publisher) {

@@ -22,7 +22,6 @@ struct production {
     struct publisher *publisher;
     struct publish *publish; /* NULL: the request was answered, or its client has gone */
     size_t number;           /* index into the publish's results */
-    unsigned era;
 };
 
 /* The result of one event. */
@@ -85,7 +84,6 @@ struct publisher {
     uint64_t doubled;
     struct inflight inflight;
     struct publish *publishes;
-    unsigned era; /* grows each time that the log is read anew */
     struct look look;
     struct log_limit failures;
 };
