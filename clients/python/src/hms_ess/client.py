@@ -1,0 +1,144 @@
+"""The calls of ESS's HTTP API that publishers and readers make."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import ssl
+import time
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypedDict, Union
+from urllib.parse import urlencode
+
+from .errors import EssError
+from .ids import header_id, uuid7
+from .transport import Http
+
+BATCH_MAX = 1000
+BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 5.0
+RETRY_AFTER_MAX_S = 60.0  # who asks for more than that is reported to the caller at once
+POLL_WAIT_MAX_S = 60
+
+Event = Dict[str, Any]
+Topics = Union[str, Sequence[str], None]
+
+
+class _Needed(TypedDict):
+    topic: str
+    data: Any
+
+
+class EventInput(_Needed, total=False):
+    """What a publisher sends."""
+    key: str     # the thing that the event is about: of each key the newest event is kept for ever
+    id: str      # names the event; made when neither id nor cursor is given
+    cursor: int  # the publisher's own counter; arrives as source_cursor
+    ts: str      # RFC 3339
+
+
+class Published(NamedTuple):
+    cursor: int
+    id: str
+    duplicate: bool = False  # the feed had it already
+
+
+def _named(event: Mapping[str, Any]) -> Dict[str, Any]:
+    """An event that can be sent again: what names it stands in it."""
+    if not isinstance(event, Mapping) or not {"topic", "data"} <= event.keys():
+        raise ValueError('an event must be such as {"topic": "drug.copay", "data": {"copay": 25}}')
+    whole = {name: value for name, value in event.items() if value is not None or name == "data"}
+    return whole if "id" in whole or "cursor" in whole else {**whole, "id": uuid7()}
+
+
+def _published(result: Mapping[str, Any]) -> Published:
+    return Published(result["cursor"], result["id"], result.get("duplicate", False))
+
+
+def _query(path: str, topics: Topics, **parameters: Optional[int]) -> str:
+    given: Dict[str, Any] = {name: value for name, value in parameters.items() if value is not None}
+    joined = topics if isinstance(topics, str) else ",".join(topics or ())
+    return f"{path}?{urlencode({**given, 'topics': joined} if joined else given, safe=',*')}"
+
+
+class Client:
+    """Any thread may use it. `timeout` (seconds) is of each wait on the network, `retries` how often a call is made again after 429, 502,
+    503, 504 or a lost connection. `tls` verifies an https server; the system's CAs unless given."""
+
+    def __init__(self, url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 10, retries: int = 8,
+                 tls: Optional[ssl.SSLContext] = None) -> None:
+        self._http = Http(url or os.environ.get("ESS_URL") or "http://127.0.0.1:8080", tls)
+        self._token = token or os.environ.get("ESS_TOKEN")
+        self._timeout, self._retries = timeout, retries
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections that are kept. The client can be used again."""
+        self._http.close()
+
+    def _call(self, method: str, path: str, body: Optional[bytes] = None, *, id: Optional[str] = None, longer: float = 0) -> Any:
+        """Makes a call, again while that can help. Only for calls that may be made twice."""
+        headers = {"Accept": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if id is not None:
+            headers["X-ESS-Id"] = id
+        attempt = 0
+        while True:
+            try:
+                return self._http.call(method, path, body, headers, self._timeout + longer)
+            except EssError as error:
+                if not error.retryable or attempt >= self._retries or error.retry_after > RETRY_AFTER_MAX_S:
+                    raise
+                backoff = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** attempt)
+                time.sleep(max(error.retry_after, backoff * random.uniform(0.5, 1)))
+            attempt += 1
+
+    def _publish(self, first: Mapping[str, Any], sent: Any) -> Any:
+        body = json.dumps(sent, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return self._call("POST", "/ess/publish", body, id=header_id(first))
+
+    def publish(self, topic: str, data: Any, *, key: Optional[str] = None, id: Optional[str] = None, cursor: Optional[int] = None,
+                ts: Optional[str] = None) -> Published:
+        """Returns once the event is in Kafka, on every in-sync replica. An event without `id` or `cursor` gets an id, so that it can be
+        sent again without being doubled; an EssError has this `id`, for those who try again later."""
+        event = _named({"topic": topic, "data": data, "key": key, "id": id, "cursor": cursor, "ts": ts})
+        try:
+            return _published(self._publish(event, event))
+        except EssError as error:
+            error.id = error.id or event.get("id")
+            raise
+
+    def publish_batch(self, events: Sequence[EventInput]) -> List[Published]:
+        """1 to 1,000 events, checked whole before any is appended. After an EssError of which `retryable` is true, a part may be in the
+        feed: send the whole again. Give the events ids of their own where you want to do so."""
+        if isinstance(events, (str, bytes, Mapping)) or not 1 <= len(events) <= BATCH_MAX:
+            raise ValueError(f"a batch must be a list of 1 to {BATCH_MAX} events")
+        whole = [_named(event) for event in events]
+        return [_published(result) for result in self._publish(whole[0], whole)["results"]]
+
+    def replay(self, since: int = 0, until: Optional[int] = None, topics: Topics = None, *, limit: int = 500) -> Iterator[Event]:
+        """Every event above the cursor `since`, up to `until` (this one too) or the end. `limit`: of one page."""
+        cursor, more = since, True
+        while more:
+            page = self._call("GET", _query("/ess/replay", topics, since_cursor=cursor, until_cursor=until, limit=limit))
+            yield from page["events"]
+            if page["more"] and page["cursor"] <= cursor:
+                raise EssError(f"replay stands still at cursor {cursor}: the answer has more, but names no later cursor; is it ESS that answers?")
+            cursor, more = page["cursor"], page["more"]
+
+    def poll(self, cursor: Optional[int] = None, topics: Topics = None, *, limit: int = 500, wait: int = 30,
+             stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Every event above `cursor` (the end unless set), and then each as it comes. Ends once `stop()` is true, which is asked before
+        each request, so every `wait` seconds at least. Continue after an EssError from the last event's cursor."""
+        if not 0 <= wait <= POLL_WAIT_MAX_S:
+            raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")
+        while not stop():
+            page = self._call("GET", _query("/ess/poll", topics, cursor=cursor, limit=limit, wait=wait), longer=wait)
+            yield from page["events"]
+            cursor = page["cursor"]
