@@ -10,18 +10,8 @@
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
 
-static void auth_on_reloaded(void *arg, size_t tokens, const struct error *err) {
-    (void)arg;
-    if (err)
-        log_error("bad_auth_file", LOG_S("reason", err->message), LOG_N("tokens_in_force", tokens));
-    else
-        log_info("auth_file_read", LOG_N("tokens", tokens));
-}
-
-/* A subscriber's own token may read the topics that its subscriber has now. */
-static struct principal *auth_find_own(void *arg,
-                                       const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
-                                       bool *later) {
+struct principal *auth_find_own(void *arg, const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
+                                bool *later) {
     struct ingest *ingest = arg;
     char hex[2 * PRINCIPAL_DIGEST_BYTES + 1];
     principal_digest_format(digest, hex);
@@ -41,23 +31,6 @@ static struct principal *auth_find_own(void *arg,
     for (size_t i = 0; i < reads->patterns_count; i++)
         principal->scopes[i] = scope_of(SCOPE_READ, span_of(reads->patterns[i]));
     return principal;
-}
-
-int auth_open(struct ingest *ingest, struct error *err) {
-    const struct authenticator_options options = {.loop = ingest->loop,
-                                                  .file = ingest->settings.auth_file,
-                                                  .hosts = ingest->settings.ingest.hosts,
-                                                  .hosts_option = "ingest.hosts",
-                                                  .reloaded = auth_on_reloaded,
-                                                  .find = auth_find_own,
-                                                  .arg = ingest};
-    ingest->authenticator = authenticator_new(&options, err);
-    return ingest->authenticator ? 0 : -1;
-}
-
-void auth_close(struct ingest *ingest) {
-    authenticator_free(ingest->authenticator);
-    ingest->authenticator = NULL;
 }
 
 /* --- by the route */
@@ -89,7 +62,7 @@ static bool auth_admit_own(struct http_request *request, const struct principal 
 bool auth_admit(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     int access = http_request_route(request)->access;
-    if (!authenticator_admit(ingest->authenticator, request))
+    if (!authenticator_admit(ingest->service.authenticator, request))
         return false;
     const struct principal *principal = authenticator_principal(request);
     if (!principal || access < AUTHENTICATOR_OWN)
@@ -106,16 +79,17 @@ bool auth_admit(void *arg, struct http_request *request) {
 /* --- by the topic or subscriber of a call */
 
 bool auth_is_admin(const struct ingest *ingest, const struct http_request *request) {
-    return authenticator_allows(ingest->authenticator, request, SCOPE_ADMIN, span_of("*"));
+    return authenticator_allows(ingest->service.authenticator, request, SCOPE_ADMIN, span_of("*"));
 }
 
 int auth_publish(const struct ingest *ingest, const struct http_request *request, const char *topic,
                  const char *id, struct error *err) {
     char other[TOPIC_BYTES_MAX + 1];
-    if (!authenticator_allows(ingest->authenticator, request, SCOPE_PUBLISH, span_of(topic)))
+    if (!authenticator_allows(ingest->service.authenticator, request, SCOPE_PUBLISH,
+                              span_of(topic)))
         return authenticator_lacks(SCOPE_PUBLISH, span_of(topic), err);
     if (!event_id_topic(id, other) ||
-        authenticator_allows(ingest->authenticator, request, SCOPE_PUBLISH, span_of(other)))
+        authenticator_allows(ingest->service.authenticator, request, SCOPE_PUBLISH, span_of(other)))
         return 0;
     authenticator_lacks(SCOPE_PUBLISH, span_of(other), err);
     return error_prefix(err, "the id is one of the topic %s: ", other);
@@ -125,12 +99,12 @@ int auth_read(const struct ingest *ingest, const struct http_request *request,
               struct subscription *s, struct error *err) {
     const struct principal *principal = authenticator_principal(request);
     for (size_t i = 0; i < s->patterns_count; i++)
-        if (!authenticator_allows(ingest->authenticator, request, SCOPE_READ,
+        if (!authenticator_allows(ingest->service.authenticator, request, SCOPE_READ,
                                   span_of(s->patterns[i])))
             return authenticator_lacks(SCOPE_READ, span_of(s->patterns[i]), err);
     if (s->patterns_count)
         return 0;
-    if (authenticator_allows(ingest->authenticator, request, SCOPE_READ, span_of("*"))) {
+    if (authenticator_allows(ingest->service.authenticator, request, SCOPE_READ, span_of("*"))) {
         subscription_add(s, "*");
         return 0;
     }
@@ -143,7 +117,7 @@ int auth_read(const struct ingest *ingest, const struct http_request *request,
 int auth_register(const struct ingest *ingest, const struct http_request *request,
                   const struct spec *spec, struct error *err) {
     for (size_t i = 0; i < spec->subscription.patterns_count; i++)
-        if (!authenticator_allows(ingest->authenticator, request, SCOPE_REGISTER,
+        if (!authenticator_allows(ingest->service.authenticator, request, SCOPE_REGISTER,
                                   span_of(spec->subscription.patterns[i])))
             return authenticator_lacks(SCOPE_REGISTER, span_of(spec->subscription.patterns[i]),
                                        err);
@@ -158,7 +132,7 @@ const char *auth_registrant(const struct ingest *ingest, const struct http_reque
 int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
                         struct error *err) {
     const char *name = auth_registrant(ingest, request);
-    int64_t count = 0, max = ingest->settings.ingest.max_subscribers_per_token;
+    int64_t count = 0, max = ingest->service.settings.ingest.max_subscribers_per_token;
     if (!*name || !max)
         return 0;
     for (const struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)

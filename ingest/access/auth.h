@@ -30,9 +30,9 @@ enum auth_access {
     AUTH_REPLACE,    /* a register scope; auth_sees, and auth_register of the new spec */
 };
 
-/* Reads auth.file. Returns 0, or -1 with file, line and field. */
-int auth_open(struct ingest *ingest, struct error *err);
-void auth_close(struct ingest *ingest);
+/* The bearer's `find`: a subscriber's own token may read the topics that its subscriber has now. */
+struct principal *auth_find_own(void *arg, const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
+                                bool *later);
 
 /* The server's `admit`. */
 bool auth_admit(void *arg, struct http_request *request);

@@ -156,7 +156,7 @@ static void dead_letters_search_partition(struct dead_letter_search *s) {
 
 static void dead_letters_work(void *arg) {
     struct dead_letter_search *s = arg;
-    s->range = range_new(&s->ingest->settings.kafka, &s->err);
+    s->range = range_new(&s->ingest->service.settings.kafka, &s->err);
     s->result = s->range ? 0 : -1;
     if (!s->range)
         return;
@@ -174,7 +174,7 @@ static void dead_letters_done(void *arg) {
     struct dead_letter_search *s = arg;
     struct buf body = {0};
     DL_DELETE(s->ingest->dead_letter_searches, s);
-    loop_timer_clear(s->ingest->loop, &s->timer);
+    loop_timer_clear(s->ingest->service.loop, &s->timer);
     if (s->request && s->result) {
         http_problem(s->request, 503, &s->err, NULL, RETRY_AFTER_S);
     } else if (s->request) {
@@ -237,12 +237,12 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     s->has_token = subscriber_status_token(ingest, entry, &s->token);
     memcpy(s->id, entry->id, sizeof s->id);
     memcpy(s->registration_id, entry->registration_id, sizeof s->registration_id);
-    kafka_topic_name(&ingest->settings.kafka, "dlq", s->topic);
+    kafka_topic_name(&ingest->service.settings.kafka, "dlq", s->topic);
     s->partition = kafka_partition_of(s->id, DEAD_LETTER_PARTITIONS);
     http_request_on_gone(request, dead_letters_on_gone, s);
     http_answer_hold(request, ANSWER_BYTES_MAX);
     DL_APPEND(ingest->dead_letter_searches, s);
     loop_timer_init(&s->timer, dead_letters_on_late, s);
-    loop_timer_set(ingest->loop, &s->timer, clock_ms() + PATIENCE_MS);
-    loop_task(ingest->loop, dead_letters_work, dead_letters_done, s);
+    loop_timer_set(ingest->service.loop, &s->timer, clock_ms() + PATIENCE_MS);
+    loop_task(ingest->service.loop, dead_letters_work, dead_letters_done, s);
 }

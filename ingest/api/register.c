@@ -138,8 +138,8 @@ static void register_make_missing(struct spec *spec) {
 void register_handle(void *arg, struct http_request *request) {
     static const char *const no_parameters[] = {NULL};
     struct ingest *ingest = arg;
-    const struct spec_rules rules = {.allowed = ingest->settings.allowed,
-                                     .allowed_count = ingest->settings.allowed_count};
+    const struct spec_rules rules = {.allowed = ingest->service.settings.allowed,
+                                     .allowed_count = ingest->service.settings.allowed_count};
     struct error err;
     struct registering *r = mem_zero(sizeof *r);
     *r = (struct registering){.ingest = ingest, .request = request};

@@ -62,7 +62,7 @@ struct folder {
 };
 
 static void folder_look_again(struct folder *f, int64_t wait_ms) {
-    loop_timer_set(f->ingest->loop, &f->timer, clock_ms() + wait_ms);
+    loop_timer_set(f->ingest->service.loop, &f->timer, clock_ms() + wait_ms);
 }
 
 /* --- finding files */
@@ -76,7 +76,7 @@ static bool folder_yaml_name(const char *name) {
 static void folder_visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
     struct stat now;
     struct subscriber_file *file;
-    const struct settings *s = &f->ingest->settings;
+    const struct settings *s = &f->ingest->service.settings;
     if (fstatat(folder_fd, name, &now, 0) || !S_ISREG(now.st_mode))
         return;
     HASH_FIND_STR(f->files, path, file);
@@ -390,7 +390,7 @@ static void folder_remove_orphans(struct folder *f) {
 static void folder_scan(void *arg) {
     struct folder *f = arg;
     folder_look_again(f, SCAN_MS);
-    if (!f->ingest->kafka_up)
+    if (!f->ingest->service.kafka_up)
         return;
     for (size_t i = 0; i < f->count; i++)
         folder_visit_directory(f, &f->directories[i]);
@@ -434,7 +434,7 @@ void folder_errors(const struct folder *f, struct buf *out) {
 }
 
 struct folder *folder_new(struct ingest *ingest) {
-    const struct option_list *paths = &ingest->settings.subscribers_dir;
+    const struct option_list *paths = &ingest->service.settings.subscribers_dir;
     struct folder *f = mem_zero(sizeof *f);
     f->ingest = ingest;
     f->inotify = -1;
@@ -447,7 +447,7 @@ struct folder *folder_new(struct ingest *ingest) {
         return f;
     f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (f->inotify >= 0)
-        loop_io_set(ingest->loop, &f->io, f->inotify, EPOLLIN, folder_on_inotify, f);
+        loop_io_set(ingest->service.loop, &f->io, f->inotify, EPOLLIN, folder_on_inotify, f);
     folder_look_again(f, 0); /* in the next turn, once ingest->folder is set */
     return f;
 }
@@ -456,8 +456,8 @@ void folder_free(struct folder *f) {
     struct subscriber_file *file, *next;
     if (!f)
         return;
-    loop_timer_clear(f->ingest->loop, &f->timer);
-    loop_io_clear(f->ingest->loop, &f->io);
+    loop_timer_clear(f->ingest->service.loop, &f->timer);
+    loop_io_clear(f->ingest->service.loop, &f->io);
     if (f->inotify >= 0)
         close(f->inotify);
     HASH_ITER(hh, f->files, file, next) {

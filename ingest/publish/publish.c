@@ -45,7 +45,7 @@ struct item {
 static void publish_free(struct publish *p) {
     struct publisher *publisher = p->publisher;
     DL_DELETE(publisher->publishes, p);
-    loop_timer_clear(publisher->ingest->loop, &p->deadline);
+    loop_timer_clear(publisher->ingest->service.loop, &p->deadline);
     for (size_t i = 0; i < p->waits_count; i++)
         inflight_leave(&p->waits[i]);
     for (size_t i = 0; i < p->count; i++)
@@ -117,7 +117,7 @@ static void publish_note_rejected(struct publisher *publisher,
                                   const struct producer_report *report) {
     int64_t held_back;
     if (log_limit_pass(&publisher->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
-        log_warn("publish_not_written", LOG_S("topic", publisher->ingest->events_topic),
+        log_warn("publish_not_written", LOG_S("topic", publisher->ingest->service.events_topic),
                  LOG_S("reason", report->reason), LOG_N("held_back", held_back));
 }
 
@@ -130,19 +130,20 @@ static void publish_on_reported(struct append *append, const struct producer_rep
     struct production *production = production_of(append);
     struct publisher *publisher = production->publisher;
     struct ingest *ingest = publisher->ingest;
-    bool same_log = !production->record.before_start_over && !ingest->starting_over;
+    bool same_log = !production->record.before_start_over && !ingest->service.starting_over;
     if (report->fate == PRODUCER_REJECTED)
         publish_note_rejected(publisher, report);
     if (report->fate == PRODUCER_REJECTED && report->flaw) {
         production_refused(production, report);
     } else if (report->fate == PRODUCER_REJECTED) {
         production_lost(production, report->reason);
-    } else if (report->fate == PRODUCER_UNRESOLVED || !same_log || !feed_sure(ingest->feed)) {
+    } else if (report->fate == PRODUCER_UNRESOLVED || !same_log ||
+               !feed_sure(ingest->service.feed)) {
         /* cursors of an unsure log mean nothing: the tail will find the record */
         publish_unresolve(production);
     } else if (report->offset <= ingest->acknowledged) {
         publish_unresolve(production);
-        ingest_start_over(ingest, "a delivery report was not above the last one");
+        service_start_over(&ingest->service, "a delivery report was not above the last one");
     } else {
         ingest->acknowledged = report->offset;
         dedupe_add(publisher->dedupe, &production->record.print, report->offset, clock_wall_ms());
@@ -208,7 +209,7 @@ static bool publish_is_ndjson(const struct http_request *request) {
 
 size_t publish_body_max(void *arg, const struct http_request *request, const char **field) {
     const struct ingest *ingest = arg;
-    size_t all = (size_t)ingest->settings.ingest.max_body,
+    size_t all = (size_t)ingest->service.settings.ingest.max_body,
            single = (size_t)ingest->max_event + EVENT_BODY_SLACK_BYTES;
     if (single >= all || !http_request_body(request).len || publish_is_ndjson(request) ||
         batch_is_array(http_request_body(request)))
@@ -296,7 +297,7 @@ static int publish_make_item(const struct publish *p, struct event *event, struc
     item->event = event;
     if (publish_filter_item(p, event, item, err))
         return -1;
-    record_draft_init(&item->draft, event, p->publisher->ingest->genesis.feed,
+    record_draft_init(&item->draft, event, p->publisher->ingest->service.genesis.feed,
                       publish_traceparent_of(p->request));
     const struct span data = event_stored_data(
         (struct span){item->draft.stored.data, item->draft.stored.len});
@@ -408,15 +409,15 @@ static bool publish_look_up_all(struct publish *p, const struct item *items) {
 static int publish_send_one(struct publish *p, size_t number, const struct item *item,
                             struct error *err) {
     struct publisher *publisher = p->publisher;
-    const struct producer_record record = record_draft_record(&item->draft,
-                                                              publisher->ingest->events_topic);
+    const struct producer_record record = record_draft_record(
+        &item->draft, publisher->ingest->service.events_topic);
     struct production *production = mem_zero(sizeof *production);
     *production = (struct production){.append.reported = publish_on_reported,
                                       .record.print = item->print,
                                       .publisher = publisher,
                                       .publish = p,
                                       .number = number};
-    if (producer_send(publisher->ingest->producer, &record, &production->append, err)) {
+    if (producer_send(publisher->ingest->service.producer, &record, &production->append, err)) {
         free(production);
         return -1;
     }
@@ -455,7 +456,7 @@ static bool publish_try_events(struct publish *p, const struct batch *batch) {
 }
 
 static const char *publish_why_unavailable(const struct publisher *publisher) {
-    const char *fault = producer_fault(publisher->ingest->producer);
+    const char *fault = producer_fault(publisher->ingest->service.producer);
     if (fault)
         return fault;
     if (!ingest_ready(publisher->ingest))
@@ -495,7 +496,7 @@ void publish_handle(void *arg, struct http_request *request) {
         .publisher = ingest->publisher, .request = request, .began_us = clock_us()};
     DL_APPEND(ingest->publisher->publishes, p);
     loop_timer_init(&p->deadline, publish_on_deadline, p);
-    loop_timer_set(ingest->loop, &p->deadline, clock_ms() + ANSWER_WITHIN_MS);
+    loop_timer_set(ingest->service.loop, &p->deadline, clock_ms() + ANSWER_WITHIN_MS);
     http_request_on_gone(request, publish_on_gone, p);
     publish_try(p);
 }
@@ -503,7 +504,7 @@ void publish_handle(void *arg, struct http_request *request) {
 /* --- the publisher */
 
 static struct dedupe *publish_new_dedupe(const struct publisher *publisher) {
-    return dedupe_new(DEDUPE_IDS_MAX, publisher->ingest->settings.ingest.dedupe_window_ms,
+    return dedupe_new(DEDUPE_IDS_MAX, publisher->ingest->service.settings.ingest.dedupe_window_ms,
                       publisher->key);
 }
 

@@ -61,11 +61,13 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
 static bool publish_answer_first_may_be_told(const struct publish *p, const char *id) {
     const struct ingest *ingest = p->publisher->ingest;
     char topic[TOPIC_BYTES_MAX + 1];
-    if (authenticator_allows(ingest->authenticator, p->request, SCOPE_READ, span_of("*")))
+    if (authenticator_allows(ingest->service.authenticator, p->request, SCOPE_READ, span_of("*")))
         return true;
     return event_id_topic(id, topic) &&
-           (authenticator_allows(ingest->authenticator, p->request, SCOPE_READ, span_of(topic)) ||
-            authenticator_allows(ingest->authenticator, p->request, SCOPE_PUBLISH, span_of(topic)));
+           (authenticator_allows(ingest->service.authenticator, p->request, SCOPE_READ,
+                                 span_of(topic)) ||
+            authenticator_allows(ingest->service.authenticator, p->request, SCOPE_PUBLISH,
+                                 span_of(topic)));
 }
 
 void publish_answer_conflict(const struct publish *p, size_t index, int64_t cursor) {

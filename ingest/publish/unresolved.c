@@ -11,7 +11,8 @@ enum { LOOK_MS = 500 };
 static struct production *unresolved_next_absent(struct publisher *publisher, int64_t end) {
     const struct look *look = &publisher->look;
     struct inflight_record *record = inflight_look(&publisher->inflight, look->asked_ms, clock_ms(),
-                                                   end - 1, feed_end(publisher->ingest->feed));
+                                                   end - 1,
+                                                   feed_end(publisher->ingest->service.feed));
     return record ? container_of(record, struct production, record) : NULL;
 }
 
@@ -22,7 +23,7 @@ static void unresolved_on_answer(void *arg, const struct offsets_answer *answer,
     (void)err;
     look->question = NULL;
     const struct ingest *ingest = look->publisher->ingest;
-    while (answer && ingest->feed && !ingest->starting_over &&
+    while (answer && ingest->service.feed && !ingest->service.starting_over &&
            (absent = unresolved_next_absent(look->publisher, answer->end))) {
         log_info("produce_lost",
                  LOG_S("reason",
@@ -35,15 +36,15 @@ static void unresolved_on_answer(void *arg, const struct offsets_answer *answer,
 static void unresolved_on_due(void *arg) {
     struct look *look = arg;
     look->asked_ms = clock_ms();
-    look->question = offsets_ask(look->publisher->ingest->offsets,
-                                 look->publisher->ingest->events_topic, 0, NULL, 0,
+    look->question = offsets_ask(look->publisher->ingest->service.offsets,
+                                 look->publisher->ingest->service.events_topic, 0, NULL, 0,
                                  unresolved_on_answer, look);
 }
 
 void unresolved_look(struct publisher *publisher) {
     struct look *look = &publisher->look;
     if (publisher->inflight.unresolved_count && !look->question && !look->timer.slot)
-        loop_timer_set(publisher->ingest->loop, &look->timer, clock_ms() + LOOK_MS);
+        loop_timer_set(publisher->ingest->service.loop, &look->timer, clock_ms() + LOOK_MS);
 }
 
 void unresolved_init(struct publisher *publisher) {

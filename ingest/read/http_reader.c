@@ -29,7 +29,7 @@ static void http_reader_go(void *arg) {
 
 static void http_reader_on_wake(void *arg, int64_t cursor) {
     struct http_reader *p = arg;
-    p->compacted |= feed_hole_above(p->ingest->feed, p->position);
+    p->compacted |= feed_hole_above(p->ingest->service.feed, p->position);
     p->position = cursor - 1;
     p->kind->go(p);
 }
@@ -60,13 +60,13 @@ static void http_reader_stop_appearing(struct http_reader *p) {
     if (p->appear.slot == 0)
         return;
     DL_DELETE2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
-    loop_timer_clear(p->ingest->loop, &p->appear);
+    loop_timer_clear(p->ingest->service.loop, &p->appear);
 }
 
 void http_reader_fini(struct http_reader *p) {
     DL_DELETE(p->ingest->http_readers->all, p);
     http_reader_stop_appearing(p);
-    loop_timer_clear(p->ingest->loop, &p->turn);
+    loop_timer_clear(p->ingest->service.loop, &p->turn);
     feed_reader_fini(&p->log_reader);
     if (p->indexed)
         parked_readers_remove(p->ingest->parked_readers, &p->at_end, &p->subscription);
@@ -163,7 +163,7 @@ static void http_reader_on_not_appeared(void *arg) {
 /* Counts the read for the access token. False: over the limit, and answered. */
 static bool http_reader_count_in(struct http_reader *p) {
     const struct principal *principal = authenticator_principal(p->request);
-    int64_t max = p->ingest->settings.ingest.max_reads_per_token;
+    int64_t max = p->ingest->service.settings.ingest.max_reads_per_token;
     struct error err;
     if (!principal || (p->token_reads = token_reads_begin(p->ingest->token_reads, principal)))
         return true;
@@ -198,12 +198,12 @@ void http_reader_begin(struct http_reader *p) {
     p->previous = p->position;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
     http_request_on_gone(p->request, http_reader_on_gone, p);
-    if (feed_end(p->ingest->feed) >= p->end) {
+    if (feed_end(p->ingest->service.feed) >= p->end) {
         p->kind->go(p);
         return;
     }
     DL_APPEND2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
-    loop_timer_set(p->ingest->loop, &p->appear, clock_ms() + APPEAR_MS);
+    loop_timer_set(p->ingest->service.loop, &p->appear, clock_ms() + APPEAR_MS);
 }
 
 /* --- reading */
@@ -212,7 +212,7 @@ bool http_reader_lapsed(struct http_reader *p) {
     if (clock_ms() < p->ask_ms)
         return false;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
-    if (authenticator_in_force(p->ingest->authenticator, p->request))
+    if (authenticator_in_force(p->ingest->service.authenticator, p->request))
         return false;
     p->kind->lapse(p);
     return true;
@@ -226,7 +226,7 @@ size_t http_reader_piece_bytes(const struct http_reader *p, size_t max) {
 
 enum http_reader_result http_reader_next(struct http_reader *p, struct feed_event *event) {
     struct feed_passed passed;
-    enum feed_result result = feed_next(p->ingest->feed, &p->log_reader, p->position, event,
+    enum feed_result result = feed_next(p->ingest->service.feed, &p->log_reader, p->position, event,
                                         &passed);
     p->compacted |= passed.compacted;
     p->position = passed.to < p->until ? passed.to : p->until;
@@ -246,11 +246,11 @@ void http_reader_put(struct http_reader *p, const struct feed_event *event, stru
 }
 
 bool http_reader_has_more(const struct http_reader *p) {
-    return p->position < p->until && p->position < feed_end(p->ingest->feed);
+    return p->position < p->until && p->position < feed_end(p->ingest->service.feed);
 }
 
 void http_reader_go_soon(struct http_reader *p) {
-    loop_timer_set(p->ingest->loop, &p->turn, clock_ms());
+    loop_timer_set(p->ingest->service.loop, &p->turn, clock_ms());
 }
 
 void http_reader_park(struct http_reader *p) {
@@ -261,7 +261,7 @@ void http_reader_park(struct http_reader *p) {
 }
 
 int64_t http_reader_reached(const struct http_reader *p) {
-    return p->at_end.parked ? feed_end(p->ingest->feed) : p->position;
+    return p->at_end.parked ? feed_end(p->ingest->service.feed) : p->position;
 }
 
 /* --- all readers of one ingest */
@@ -286,7 +286,7 @@ void http_readers_end(struct http_readers *readers) {
 void http_readers_advanced(struct ingest *ingest) {
     struct http_reader *p, *next;
     DL_FOREACH_SAFE2(ingest->http_readers->appearing, p, next, appear_next) {
-        if (feed_end(ingest->feed) < p->end)
+        if (feed_end(ingest->service.feed) < p->end)
             continue;
         http_reader_stop_appearing(p);
         http_reader_go_soon(p);

@@ -24,8 +24,8 @@ struct log_stream {
 };
 
 static void log_stream_free(struct log_stream *s) {
-    loop_timer_clear(s->reader.ingest->loop, &s->patience);
-    loop_timer_clear(s->reader.ingest->loop, &s->beat);
+    loop_timer_clear(s->reader.ingest->service.loop, &s->patience);
+    loop_timer_clear(s->reader.ingest->service.loop, &s->beat);
     http_reader_fini(&s->reader);
     free(s);
 }
@@ -56,7 +56,7 @@ static void log_stream_on_impatient(void *arg) {
 
 static void log_stream_be_patient(struct log_stream *s) {
     if (s->patience.slot == 0)
-        loop_timer_set(s->reader.ingest->loop, &s->patience, clock_ms() + PATIENCE_MS);
+        loop_timer_set(s->reader.ingest->service.loop, &s->patience, clock_ms() + PATIENCE_MS);
 }
 
 static void log_stream_on_drained(void *arg) {
@@ -64,7 +64,7 @@ static void log_stream_on_drained(void *arg) {
     if (!s->blocked)
         return;
     s->blocked = false;
-    loop_timer_clear(s->reader.ingest->loop, &s->patience);
+    loop_timer_clear(s->reader.ingest->service.loop, &s->patience);
     s->reader.kind->go(&s->reader);
 }
 
@@ -90,7 +90,7 @@ static void log_stream_lapse(struct http_reader *reader) {
 static void log_stream_beat(struct log_stream *s) {
     if (http_stream_backlog(s->reader.request) == 0)
         log_stream_write_reached(s);
-    loop_timer_set(s->reader.ingest->loop, &s->beat, clock_ms() + BEAT_MS);
+    loop_timer_set(s->reader.ingest->service.loop, &s->beat, clock_ms() + BEAT_MS);
 }
 
 static void log_stream_on_beat(void *arg) {
@@ -152,7 +152,7 @@ static void log_stream_cut_at_newer(struct log_stream *s) {
 static void log_stream_go(struct http_reader *reader) {
     struct log_stream *s = (struct log_stream *)reader;
     struct buf piece = {0};
-    loop_timer_clear(reader->ingest->loop, &s->patience);
+    loop_timer_clear(reader->ingest->service.loop, &s->patience);
     if (http_reader_lapsed(reader))
         return;
     if ((!s->begun || http_stream_backlog(reader->request) == 0) &&

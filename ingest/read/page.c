@@ -32,7 +32,7 @@ struct page {
 };
 
 static void page_free(struct page *page) {
-    loop_timer_clear(page->reader.ingest->loop, &page->over);
+    loop_timer_clear(page->reader.ingest->service.loop, &page->over);
     http_reader_fini(&page->reader);
     buf_fini(&page->body);
     free(page);
@@ -79,7 +79,7 @@ static bool page_add(struct page *page, const struct feed_event *event) {
 
 static void page_at_end(struct page *page) {
     if (page->reader.count == 0 && page->wait_until_ms > clock_ms()) {
-        loop_timer_set(page->reader.ingest->loop, &page->over, page->wait_until_ms);
+        loop_timer_set(page->reader.ingest->service.loop, &page->over, page->wait_until_ms);
         /* check the token at once on wake-up: an event published after a revocation must not be
          * shown */
         page->reader.ask_ms = 0;
@@ -128,7 +128,7 @@ static void page_go(struct http_reader *reader) {
 static void page_on_over(void *arg) {
     struct page *page = arg;
     if (page->reader.at_end.woken)
-        loop_timer_set(page->reader.ingest->loop, &page->over,
+        loop_timer_set(page->reader.ingest->service.loop, &page->over,
                        clock_ms() + READ_MS); /* an event arrived in this very turn */
     else if (page->reader.at_end.parked)
         page_answer(page, false);
@@ -151,7 +151,7 @@ static struct page *page_new(const struct http_reader_kind *kind, struct ingest 
 
 static void page_begin(struct page *page) {
     int64_t over_ms = clock_ms() + READ_MS;
-    loop_timer_set(page->reader.ingest->loop, &page->over,
+    loop_timer_set(page->reader.ingest->service.loop, &page->over,
                    page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
     page->begin = page->reader.position;
     http_reader_begin(&page->reader);

@@ -94,7 +94,7 @@ static int position_finish(const struct ingest *ingest, struct position *positio
 
 static void positions_query_free(struct positions_query *q) {
     DL_DELETE(q->ingest->positions->queries, q);
-    loop_timer_clear(q->ingest->loop, &q->timer);
+    loop_timer_clear(q->ingest->service.loop, &q->timer);
     offsets_drop(q->question);
     free(q);
 }
@@ -128,7 +128,7 @@ static struct offsets_question *positions_query_ask(struct positions_query *q) {
     for (size_t i = 0; i < q->count; i++)
         if (q->positions[i].is_time)
             times[count++] = q->positions[i].value;
-    return offsets_ask(q->ingest->offsets, q->ingest->events_topic, 0, times, count,
+    return offsets_ask(q->ingest->service.offsets, q->ingest->service.events_topic, 0, times, count,
                        positions_query_on_answer, q);
 }
 
@@ -146,7 +146,7 @@ void positions_resolve(struct ingest *ingest, const struct position *positions, 
     *q = (struct positions_query){.ingest = ingest, .count = count, .done = done, .arg = arg};
     memcpy(q->positions, positions, count * sizeof *positions);
     loop_timer_init(&q->timer, positions_query_on_due, q);
-    loop_timer_set(ingest->loop, &q->timer, clock_ms() + PATIENCE_MS);
+    loop_timer_set(ingest->service.loop, &q->timer, clock_ms() + PATIENCE_MS);
     DL_APPEND(ingest->positions->queries, q);
     q->question = positions_query_ask(q);
 }

@@ -97,9 +97,10 @@ struct span registry_check(const struct registry *r) {
 
 static void registry_say_bad(const struct registry *r, const struct registry_entry *entry,
                              enum registry_record kind) {
-    int32_t partition = kafka_partition_of(entry->id, r->ingest->genesis.subscriber_partitions);
-    ingest_bad_record(r->ingest, r->topics[0], partition, entry->faults[kind].offset, entry->id,
-                      entry->faults[kind].reason);
+    int32_t partition = kafka_partition_of(entry->id,
+                                           r->ingest->service.genesis.subscriber_partitions);
+    service_bad_record(&r->ingest->service, r->topics[0], partition, entry->faults[kind].offset,
+                       entry->id, entry->faults[kind].reason);
 }
 
 /* While the topics are first read a bad record is noted, not logged: a newer record may replace
@@ -142,7 +143,7 @@ static const char no_key[] = "there is no key to open it";
 static const struct keyring *registry_ring_of(struct registry *r) {
     struct error err;
     if (!r->ingest->keyring)
-        r->ingest->keyring = keyring_load(r->ingest->settings.secrets_key_file, NULL, &err);
+        r->ingest->keyring = keyring_load(r->ingest->service.settings.secrets_key_file, NULL, &err);
     return r->ingest->keyring;
 }
 
@@ -272,11 +273,12 @@ static void registry_on_record(void *arg, const struct table_record *record) {
     else if (kind == SUBSCRIBER_KEY_CHECK)
         registry_read_check(r, record);
     else if (kind != SUBSCRIBER_KEY_OTHER &&
-             kafka_partition_of(id, r->ingest->genesis.subscriber_partitions) == record->partition)
+             kafka_partition_of(id, r->ingest->service.genesis.subscriber_partitions) ==
+                 record->partition)
         registry_read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
-        ingest_bad_record(r->ingest, record->topic, record->partition, record->offset, id,
-                          "it belongs into another partition, so nobody reads it");
+        service_bad_record(&r->ingest->service, record->topic, record->partition, record->offset,
+                           id, "it belongs into another partition, so nobody reads it");
 }
 
 static void registry_on_loaded(void *arg) {
@@ -299,27 +301,29 @@ static void registry_on_trouble(void *arg, const char *reason) {
 
 static void registry_on_failed(void *arg, const char *reason) {
     struct registry *r = arg;
-    ingest_start_over(r->ingest, reason);
+    service_start_over(&r->ingest->service, reason);
 }
 
 struct registry *registry_new(struct ingest *ingest, void (*loaded)(struct ingest *),
                               struct error *err) {
     struct registry *r = mem_zero(sizeof *r);
-    *r = (struct registry){.ingest = ingest,
-                           .topics = {ingest->subscribers_topic, ingest->tokens_topic, NULL},
-                           .loaded = loaded};
-    const struct table_options options = {.kafka = &ingest->settings.kafka,
-                                          .topics = r->topics,
-                                          .partitions = ingest->genesis.subscriber_partitions,
-                                          .record = registry_on_record,
-                                          .loaded = registry_on_loaded,
-                                          .trouble = registry_on_trouble,
-                                          .failed = registry_on_failed,
-                                          .arg = r};
+    *r = (struct registry){
+        .ingest = ingest,
+        .topics = {ingest->service.subscribers_topic, ingest->service.tokens_topic, NULL},
+        .loaded = loaded};
+    const struct table_options options = {
+        .kafka = &ingest->service.settings.kafka,
+        .topics = r->topics,
+        .partitions = ingest->service.genesis.subscriber_partitions,
+        .record = registry_on_record,
+        .loaded = registry_on_loaded,
+        .trouble = registry_on_trouble,
+        .failed = registry_on_failed,
+        .arg = r};
     ingest->registry_writes = registry_writes_new();
     ingest->reservations = reservations_new();
-    ingest->statuses = subscriber_status_new(ingest->genesis.subscriber_partitions);
-    r->table = table_new(ingest->loop, &options, err);
+    ingest->statuses = subscriber_status_new(ingest->service.genesis.subscriber_partitions);
+    r->table = table_new(ingest->service.loop, &options, err);
     if (!r->table) {
         registry_free(r);
         return NULL;

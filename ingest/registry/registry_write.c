@@ -111,7 +111,7 @@ void registry_write_drop(struct registry_write *w) {
 /* A record without a delivery report stays: the report frees it. */
 static void registry_write_free(struct registry_write *w) {
     registry_write_delist(w);
-    loop_timer_clear(w->ingest->loop, &w->timer);
+    loop_timer_clear(w->ingest->service.loop, &w->timer);
     for (size_t i = 0; i < w->count; i++) {
         w->records[i]->write = NULL;
         if (w->records[i]->reported)
@@ -158,7 +158,7 @@ static void registry_write_on_timer(void *arg) {
         registry_write_finish(w, REGISTRY_WRITE_UNKNOWN);
     } else {
         w->is_late = true;
-        loop_timer_set(w->ingest->loop, &w->timer, clock_ms() + GIVE_UP_MS);
+        loop_timer_set(w->ingest->service.loop, &w->timer, clock_ms() + GIVE_UP_MS);
         if (w->late)
             w->late(w->arg);
     }
@@ -197,14 +197,14 @@ void registry_write_add(struct registry_write *w, const char *key, struct span v
 
 static void registry_write_append(struct registry_write *w, struct write_record *r) {
     const struct producer_record record = {
-        .topic = w->ingest->subscribers_topic,
-        .partition = kafka_partition_of(w->id, w->ingest->genesis.subscriber_partitions),
+        .topic = w->ingest->service.subscribers_topic,
+        .partition = kafka_partition_of(w->id, w->ingest->service.genesis.subscriber_partitions),
         .key = span_of(r->key),
         .value = {r->tombstone ? NULL : r->value, r->value_len}};
-    if (producer_send(w->ingest->producer, &record, &r->append, &w->err) == 0)
+    if (producer_send(w->ingest->service.producer, &record, &r->append, &w->err) == 0)
         return;
     r->reported = r->rejected = true;
-    loop_timer_set(w->ingest->loop, &w->timer, clock_ms());
+    loop_timer_set(w->ingest->service.loop, &w->timer, clock_ms());
 }
 
 void registry_write_send(struct registry_write *w, void (*late)(void *),
@@ -214,7 +214,7 @@ void registry_write_send(struct registry_write *w, void (*late)(void *),
     w->arg = arg;
     registry_write_enlist(w);
     loop_timer_init(&w->timer, registry_write_on_timer, w);
-    loop_timer_set(w->ingest->loop, &w->timer, clock_ms() + LATE_MS);
+    loop_timer_set(w->ingest->service.loop, &w->timer, clock_ms() + LATE_MS);
     for (size_t i = 0; i < w->count; i++)
         registry_write_append(w, w->records[i]);
 }

@@ -177,11 +177,11 @@ void registry_writer_write_check(struct ingest *ingest) {
     append->reported = registry_writer_on_check_reported;
     subscriber_check_to_json(ingest->keyring, &value);
     const struct producer_record record = {
-        .topic = ingest->subscribers_topic,
+        .topic = ingest->service.subscribers_topic,
         .partition = 0,
         .key = {SUBSCRIBER_CHECK_KEY, SUBSCRIBER_CHECK_KEY_BYTES},
         .value = {value.data, value.len}};
-    if (producer_send(ingest->producer, &record, append, &err)) {
+    if (producer_send(ingest->service.producer, &record, append, &err)) {
         log_warn("check_record_not_written", LOG_S("reason", err.message));
         free(append);
     }

@@ -76,7 +76,8 @@ static struct held *subscriber_status_find_or_add(struct subscriber_statuses *s,
 static void subscriber_status_note_bad(struct ingest *ingest, struct held *held,
                                        const struct table_record *record, const char *reason) {
     struct buf text = {0};
-    ingest_bad_record(ingest, record->topic, record->partition, record->offset, held->id, reason);
+    service_bad_record(&ingest->service, record->topic, record->partition, record->offset, held->id,
+                       reason);
     buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
                record->topic, (int)record->partition, record->offset, reason);
     free(held->bad);

@@ -100,7 +100,7 @@ static void write_tokens(struct buf *yaml, bool with_vendor) {
 static int open_auth(void **state) {
     struct buf yaml = {0};
     world_open(state);
-    world.ingest.settings.ingest.max_subscribers_per_token = SUBSCRIBERS_MAX;
+    world.ingest.service.settings.ingest.max_subscribers_per_token = SUBSCRIBERS_MAX;
     write_tokens(&yaml, true);
     web_open(routes, sizeof routes / sizeof *routes, buf_string(&yaml));
     buf_fini(&yaml);
@@ -281,14 +281,14 @@ static void test_while_subscribers_may_be_unread_an_unknown_token_is_told_to_com
     void **state) {
     (void)state;
     add_subscriber("a", BORN_A, "", "api", "drug.copay");
-    world.ingest.kafka_up = false;
+    world.ingest.service.kafka_up = false;
     assert_answer(as("own-a", "/subscribers/a"), 200, "its own");     /* is known already */
     assert_answer(as("guess", "/subscribers/a"), 503, "Retry-After"); /* may not be read yet */
     assert_answer(as("reader", "/read"), 200, "reads drug.*");        /* of the file */
-    world.ingest.starting_over = true;
+    world.ingest.service.starting_over = true;
     assert_answer(as("own-a", "/subscribers/a"), 503, "Retry-After");
-    world.ingest.kafka_up = true;
-    world.ingest.starting_over = false;
+    world.ingest.service.kafka_up = true;
+    world.ingest.service.starting_over = false;
 }
 
 /* --- the file changes */

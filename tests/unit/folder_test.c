@@ -12,7 +12,7 @@ static int open_folder(void **state) {
     snprintf(folder, sizeof folder, "%s/subscribers", world.folder);
     assert_int_equal(mkdir(folder, 0700), 0);
     items[0] = folder;
-    world.ingest.settings.subscribers_dir = (struct option_list){items, 1};
+    world.ingest.service.settings.subscribers_dir = (struct option_list){items, 1};
     world.ingest.folder = folder_new(&world.ingest);
     return 0;
 }
@@ -322,11 +322,11 @@ static void test_what_kafka_does_not_take_is_written_by_a_later_scan(void **stat
 
 static void test_while_kafka_is_away_nothing_is_compared(void **state) {
     (void)state;
-    world.ingest.kafka_up = false;
+    world.ingest.service.kafka_up = false;
     write_file("a.yml", yaml("a", "drug.*"));
     scan();
     assert_null(world.log);
-    world.ingest.kafka_up = true;
+    world.ingest.service.kafka_up = true;
     scan();
     assert_true(in_force("a"));
 }

@@ -309,11 +309,11 @@ static inline int world_open(void **state) {
     char path[80];
     (void)state;
     make_loop(state);
-    world.ingest = (struct ingest){.loop = loop, .kafka_up = true, .ids_read = true};
-    world.ingest.producer = (struct producer *)&world;
-    world.ingest.feed = &fake_feed;
+    world.ingest = (struct ingest){.service = {.loop = loop, .kafka_up = true}, .ids_read = true};
+    world.ingest.service.producer = (struct producer *)&world;
+    world.ingest.service.feed = &fake_feed;
     fake_feed_clear();
-    world.ingest.genesis = (struct genesis){.subscriber_partitions = PARTITIONS};
+    world.ingest.service.genesis = (struct genesis){.subscriber_partitions = PARTITIONS};
     world.next_offset = 100;
     world.held = world.refuses = world.fails = world.silent = false;
     world.asked = 0;

@@ -78,7 +78,7 @@ static void test_an_event_larger_than_a_page_is_a_page_of_its_own(void **state) 
 
 static int open_small(void **state) {
     world_open(state);
-    world.ingest.settings.ingest.buffers = 1024 * 1024;
+    world.ingest.service.settings.ingest.buffers = 1024 * 1024;
     web_open(routes, 2, NULL);
     return 0;
 }

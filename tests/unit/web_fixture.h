@@ -22,10 +22,14 @@ struct client {
 };
 
 static inline void web_write_auth(const char *yaml) {
-    FILE *file = fopen(world.ingest.settings.auth_file, "w");
+    FILE *file = fopen(world.ingest.service.settings.auth_file, "w");
     assert_non_null(file);
     assert_true(fputs(yaml, file) >= 0);
     assert_int_equal(fclose(file), 0);
+}
+
+static inline void web_on_auth_file(void *arg, size_t tokens, const struct error *err) {
+    (void)arg, (void)tokens, (void)err;
 }
 
 /* `auth`: the file's content; NULL: everything is allowed. */
@@ -33,24 +37,34 @@ static inline void web_open(const struct http_route *routes, size_t count, const
     static char auth_file[100];
     struct error err;
     snprintf(auth_file, sizeof auth_file, "%s/auth.yml", world.folder);
-    world.ingest.settings.auth_file = auth ? auth_file : (char *)(uintptr_t)"";
+    world.ingest.service.settings.auth_file = auth ? auth_file : (char *)(uintptr_t)"";
     if (auth)
         web_write_auth(auth);
     const struct http_server_options options = {
         .listen = "127.0.0.1:0",
         .body_max_bytes = 1024 * 1024,
-        .buffers_bytes = (size_t)world.ingest.settings.ingest.buffers,
+        .buffers_bytes = (size_t)world.ingest.service.settings.ingest.buffers,
         .header_timeout_ms = 3600000,
         .body_timeout_ms = 3600000,
         .routes = routes,
         .routes_count = count,
         .admit = auth_admit,
         .arg = &world.ingest};
-    assert_int_equal(auth_open(&world.ingest, &err), 0);
-    world.ingest.http = http_server_new(loop, &options, &err);
-    assert_non_null(world.ingest.http);
+    const struct authenticator_options authenticator = {
+        .loop = loop,
+        .file = world.ingest.service.settings.auth_file,
+        .hosts = world.ingest.service.settings.ingest.hosts,
+        .hosts_option = "ingest.hosts",
+        .reloaded = web_on_auth_file,
+        .find = auth_find_own,
+        .arg = &world.ingest};
+    world.ingest.service.authenticator = authenticator_new(&authenticator, &err);
+    assert_non_null(world.ingest.service.authenticator);
+    world.ingest.service.http = http_server_new(loop, &options, &err);
+    assert_non_null(world.ingest.service.http);
     world.ingest.http_readers = http_readers_new();
-    world.ingest.token_reads = token_reads_new(world.ingest.settings.ingest.max_reads_per_token);
+    world.ingest.token_reads = token_reads_new(
+        world.ingest.service.settings.ingest.max_reads_per_token);
     world.ingest.parked_readers = parked_readers_new(loop);
     world.ingest.folder = folder_new(&world.ingest); /* of no directories: it is ready */
 }
@@ -61,13 +75,14 @@ static inline void web_close(void) {
     assert_int_equal(http_readers_count(world.ingest.http_readers), 0);
     folder_free(world.ingest.folder);
     world.ingest.folder = NULL;
-    http_server_free(world.ingest.http);
+    http_server_free(world.ingest.service.http);
     parked_readers_free(world.ingest.parked_readers);
     token_reads_free(world.ingest.token_reads);
     http_readers_free(world.ingest.http_readers);
-    auth_close(&world.ingest);
-    if (*world.ingest.settings.auth_file)
-        unlink(world.ingest.settings.auth_file);
+    authenticator_free(world.ingest.service.authenticator);
+    world.ingest.service.authenticator = NULL;
+    if (*world.ingest.service.settings.auth_file)
+        unlink(world.ingest.service.settings.auth_file);
 }
 
 /* `token` NULL: none. */
@@ -75,7 +90,7 @@ static inline void client_begin(struct client *c, const char *method, const char
                                 const char *token) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct buf request = {0};
-    const char *port = strchr(http_server_address(world.ingest.http), ':') + 1;
+    const char *port = strchr(http_server_address(world.ingest.service.http), ':') + 1;
     address.sin_port = htons((uint16_t)strtol(port, NULL, 10));
     *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof address), 0);
