@@ -5,25 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/base/log.h"
-#include "common/base/loop.h"
-#include "common/base/pause.h"
-#include "common/feed/feed.h"
-#include "common/feed/genesis.h"
 #include "common/http/metrics.h"
-#include "common/http/server.h"
-#include "common/kafka/cause.h"
-#include "common/kafka/producer.h"
 #include "common/model/match.h"
-#include "common/settings.h"
+#include "common/service/service.h"
 #include "dispatcher/fault.h"
+#include "dispatcher/key_check.h"
 #include "dispatcher/lane/capacity.h"
 #include "dispatcher/lane/window.h"
 #include "dispatcher/subscriber/checkpoint.h"
 
-struct authenticator;
 struct keyring;
-struct offsets;
 struct letters;
 struct partitions;
 struct log_check;
@@ -33,32 +24,17 @@ struct https_client;
 struct lag_monitor;
 
 struct dispatcher {
-    struct settings settings;
-    struct loop *loop;
-    struct http_server *http;
-    struct authenticator *authenticator;
-    struct producer *producer;
-    struct offsets *offsets;
-    struct genesis genesis;
-    struct feed *feed;               /* NULL until the topics are there */
-    struct log_check *log_check;     /* likewise */
+    struct service service;
+    struct log_check *log_check;     /* NULL until the topics are there */
     struct subscribers *subscribers; /* likewise */
     struct partitions *partitions;   /* from then on */
     struct match *match;
     struct https_client *https;
     struct keyring *keyring;
-    char events_topic[KAFKA_TOPIC_BYTES];
-    char subscribers_topic[KAFKA_TOPIC_BYTES], tokens_topic[KAFKA_TOPIC_BYTES],
-        dlq_topic[KAFKA_TOPIC_BYTES];
+    char dlq_topic[KAFKA_TOPIC_BYTES];
     char group[KAFKA_TOPIC_BYTES];
-    bool kafka_up;
-    bool stopping;         /* nothing more is begun */
-    char waiting_for[256]; /* why the log is not open: what Kafka or its topics lack; "": nothing */
-    struct pause restarts;
-    struct loop_timer restart_due; /* set by dispatcher_start_over, served by startup.c */
-    int64_t write_until_ms;        /* how long a start-over waits for its tokens to be written */
-    bool starting_over;            /* neither; what is known is written down and then forgotten */
-    int exit_status;
+    struct key_check key_check;
+    int64_t write_until_ms; /* how long a start-over waits for its tokens to be written; 0: none */
     struct lag_monitor *lag_monitor; /* as long as the feed is there */
     struct fault fault;
     struct capacity capacity;       /* of webhooks under way */
@@ -72,21 +48,9 @@ struct dispatcher {
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
     int64_t throttle_wait_ms;
-    uint64_t foreign_records, bad_records;
-    struct log_burst bad_records_said;
-    struct log_limit newer_warning, crowded_warning, removal_warning;
-    struct causes causes; /* of Kafka's faults, as librdkafka's threads log them */
+    struct log_limit newer_warning, removal_warning;
 };
 
-/* Ends the program with status 1 after a fault that an operator must mend. Logs it. */
-void dispatcher_refuse(struct dispatcher *d, const char *event, const char *reason);
-/* A record about subscriber `id` cannot be read: counts it, and says it, of a flood the first ones
- * of a minute. */
-void dispatcher_bad_record(struct dispatcher *d, const char *topic, int32_t partition,
-                           int64_t offset, const char *id, const char *reason);
-/* The log is not the one it was: forgets all and begins as at the start, from the loop. May be
- * called from any callback. */
-void dispatcher_start_over(struct dispatcher *d, const char *reason);
 /* Capacity, which is served from the loop. */
 void dispatcher_init_capacity(struct dispatcher *d);
 /* 64 random bits for jitter (splitmix64). */

@@ -37,7 +37,7 @@ static void fault_on_probe_due(void *arg) {
     struct dispatcher *d = arg;
     struct fault *f = &d->fault;
     f->pause_ms = f->pause_ms * 2 < PAUSE_MAX_MS ? f->pause_ms * 2 : PAUSE_MAX_MS;
-    loop_timer_set(d->loop, &f->probe, clock_ms() + f->pause_ms);
+    loop_timer_set(d->service.loop, &f->probe, clock_ms() + f->pause_ms);
     capacity_probe(&d->capacity);
 }
 
@@ -46,14 +46,14 @@ static void fault_open(struct dispatcher *d) {
     struct fault *f = &d->fault;
     if (!f->probe.slot)
         return;
-    loop_timer_clear(d->loop, &f->probe);
+    loop_timer_clear(d->service.loop, &f->probe);
     capacity_close(&d->capacity, false);
 }
 
 static void fault_end(struct dispatcher *d) {
     struct fault *f = &d->fault;
     fault_open(d);
-    loop_timer_clear(d->loop, &f->quiet);
+    loop_timer_clear(d->service.loop, &f->quiet);
     log_info("deliveries_go_on", LOG_S("after", kinds[f->kind].reason));
     f->kind = FAULT_NONE;
 }
@@ -63,7 +63,7 @@ static void fault_end(struct dispatcher *d) {
 static void fault_on_quiet(void *arg) {
     struct dispatcher *d = arg;
     if (d->capacity.in_flight)
-        loop_timer_set(d->loop, &d->fault.quiet, clock_ms() + QUIET_MS);
+        loop_timer_set(d->service.loop, &d->fault.quiet, clock_ms() + QUIET_MS);
     else
         fault_end(d);
 }
@@ -78,7 +78,7 @@ static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
     int64_t held_back, now_ms = clock_ms();
     f->kind = kind;
     f->count[kind]++;
-    loop_timer_set(d->loop, &f->quiet, now_ms + QUIET_MS);
+    loop_timer_set(d->service.loop, &f->quiet, now_ms + QUIET_MS);
     if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
         log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason),
                  LOG_N("held_back", held_back));
@@ -86,7 +86,7 @@ static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
     if (f->probe.slot)
         return;
     f->pause_ms = PAUSE_MIN_MS;
-    loop_timer_set(d->loop, &f->probe, now_ms + f->pause_ms);
+    loop_timer_set(d->service.loop, &f->probe, now_ms + f->pause_ms);
 }
 
 /* An attempt got through. Only a new connection proves that the fault is over. */

@@ -81,12 +81,12 @@ static void on_due(void *arg) {
     }
     if (found)
         abort();
-    loop_timer_set(d->loop, &d->liveness_due, clock_ms() + EVERY_MS);
+    loop_timer_set(d->service.loop, &d->liveness_due, clock_ms() + EVERY_MS);
 }
 
 void liveness_begin(struct dispatcher *d) {
-    if (!d->settings.dispatcher.check_liveness)
+    if (!d->service.settings.dispatcher.check_liveness)
         return;
     loop_timer_init(&d->liveness_due, on_due, d);
-    loop_timer_set(d->loop, &d->liveness_due, clock_ms() + EVERY_MS);
+    loop_timer_set(d->service.loop, &d->liveness_due, clock_ms() + EVERY_MS);
 }

@@ -2,68 +2,49 @@
 #include "dispatcher/status.h"
 
 #include "common/base/clock.h"
-#include "common/feed/feed_metrics.h"
+#include "common/service/readiness.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
 #include "dispatcher/ownership/partitions.h"
-#include "dispatcher/startup.h"
 #include "dispatcher/subscriber/lag_monitor.h"
 #include "dispatcher/subscriber/subscriber.h"
 #include "dispatcher/subscriber/subscribers.h"
 
-void status_healthz(void *arg, struct http_request *request) {
-    (void)arg;
-    if (http_request_no_query(request))
-        http_answer_status(request, "ok");
-}
-
-/* Kafka answers, and the log can be read as far as that is to be seen. */
-static bool status_kafka_up(const struct dispatcher *d) {
-    return d->kafka_up && !(d->feed && feed_trouble(d->feed));
-}
-
 /* Kafka answers, the subscribers are read, deliveries run. */
 static bool status_ready(const struct dispatcher *d) {
-    return status_kafka_up(d) && !producer_fault(d->producer) &&
-           partitions_settled(d->partitions) && !partitions_trouble(d->partitions) &&
-           !d->starting_over && !d->stopping;
+    return service_in_force(&d->service) && partitions_settled(d->partitions) &&
+           !partitions_trouble(d->partitions);
 }
 
-static const char *why_not_ready(const struct dispatcher *d) {
-    const char *trouble = d->feed ? feed_trouble(d->feed) : NULL,
-               *fault = producer_fault(d->producer);
-    if (fault || trouble)
-        return fault ? fault : trouble;
-    if (!d->kafka_up)
-        return "no Kafka broker answers";
-    if (startup_trouble() || partitions_trouble(d->partitions))
-        return startup_trouble() ? startup_trouble() : partitions_trouble(d->partitions);
-    if (partitions_fence_trouble(d->partitions))
-        return partitions_fence_trouble(d->partitions);
-    if (partitions_group_trouble(d->partitions))
-        return partitions_group_trouble(d->partitions);
-    return *d->waiting_for ? d->waiting_for : "the subscribers are being read";
+static const char *status_own_trouble(const struct dispatcher *d) {
+    const char *troubles[] = {key_check_trouble(&d->key_check), partitions_trouble(d->partitions),
+                              partitions_fence_trouble(d->partitions),
+                              partitions_group_trouble(d->partitions)};
+    for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++)
+        if (troubles[i])
+            return troubles[i];
+    return NULL;
+}
+
+/* NULL: the dispatcher is ready. */
+static const char *status_reason(const struct dispatcher *d, struct error *held) {
+    int64_t count = checkpoints_held(&d->checkpoints);
+    const char *fault = fault_reason(d);
+    if (fault && !producer_fault(d->service.producer))
+        return fault;
+    if (!status_ready(d))
+        return readiness_reason(&d->service, status_own_trouble(d),
+                                "the subscribers are being read");
+    if (!count)
+        return NULL;
+    error_set(held, "%lld subscribers are held, since their progress cannot be written to %s: %s",
+              (long long)count, d->service.tokens_topic, d->checkpoints.reason);
+    return held->message;
 }
 
 void status_readyz(void *arg, struct http_request *request) {
-    struct dispatcher *d = arg;
-    struct error err;
-    if (!http_request_no_query(request))
-        return;
-    int64_t held = checkpoints_held(&d->checkpoints);
-    const char *fault = fault_reason(d);
-    bool ready = status_ready(d);
-    if (ready && !held && !fault) {
-        http_answer_status(request, "ready");
-    } else if (ready && !fault) {
-        error_set(&err,
-                  "%lld subscribers are held, since their progress cannot be written to %s: %s",
-                  (long long)held, d->tokens_topic, d->checkpoints.reason);
-        http_problem(request, 503, &err, NULL, 1);
-    } else {
-        error_set(&err, "%s", fault && !producer_fault(d->producer) ? fault : why_not_ready(d));
-        http_problem(request, 503, &err, NULL, 1);
-    }
+    struct error held;
+    readiness_answer(request, status_reason(arg, &held));
 }
 
 static void counters(const struct dispatcher *d, struct buf *out) {
@@ -89,9 +70,6 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_compacted_total", "counter",
                    "Events that compaction took while they waited for another attempt.");
     metrics_value(out, "ess_compacted_total", "", (double)d->compacted);
-    metrics_family(out, "ess_bad_records_total", "counter",
-                   "Records about subscribers that cannot be read.");
-    metrics_value(out, "ess_bad_records_total", "", (double)d->bad_records);
     metrics_family(out, "ess_delivery_seconds", "histogram", "Duration of attempts.");
     metrics_histogram(out, "ess_delivery_seconds", "", &d->delivery_seconds);
     metrics_family(out, "ess_end_to_end_seconds", "histogram",
@@ -107,8 +85,10 @@ static void counters(const struct dispatcher *d, struct buf *out) {
 
 static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
     if (lane_idle(&s->live.lane)) /* what came since is not for it, but for what cannot be read */
-        return feed_trouble(d->feed) ? feed_log_end(d->feed) - feed_end(d->feed) : 0;
-    return feed_log_end(d->feed) - s->live.lane.position;
+        return feed_trouble(d->service.feed)
+                   ? feed_log_end(d->service.feed) - feed_end(d->service.feed)
+                   : 0;
+    return feed_log_end(d->service.feed) - s->live.lane.position;
 }
 
 static double lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
@@ -139,7 +119,8 @@ static double lag_seconds(const struct dispatcher *d, const struct subscriber *s
     return lag_seconds_of(s, clock_wall_ms());
 }
 static double lag_nears_window(const struct dispatcher *d, const struct subscriber *s) {
-    return lag_watch_nears_window(&s->lag, d->settings.kafka.replay_window_ms, clock_wall_ms());
+    return lag_watch_nears_window(&s->lag, d->service.settings.kafka.replay_window_ms,
+                                  clock_wall_ms());
 }
 static double fails_long(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
@@ -181,7 +162,7 @@ void status_metrics(void *arg, struct http_request *request) {
     if (!http_request_no_query(request))
         return;
     counters(d, &out);
-    if (d->feed)
+    if (d->service.feed)
         subscribers(d, &out);
     metrics_family(&out, "ess_progress_unwritten_seconds", "gauge",
                    "Age of the oldest progress that is not in Kafka.");
@@ -190,12 +171,6 @@ void status_metrics(void *arg, struct http_request *request) {
     metrics_family(&out, "ess_subscribers_held", "gauge",
                    "Subscribers that wait until their progress is in Kafka.");
     metrics_value(&out, "ess_subscribers_held", "", (double)checkpoints_held(&d->checkpoints));
-    metrics_family(&out, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
-    metrics_value(&out, "ess_kafka_up", "", status_kafka_up(d));
-    metrics_family(&out, "ess_feed_cursor", "gauge", "The newest cursor.");
-    metrics_value(&out, "ess_feed_cursor", "", d->feed ? (double)feed_log_end(d->feed) : 0);
-    feed_metrics(d->feed, &out);
-    metrics_process(&out);
-    http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
-    buf_fini(&out);
+    readiness_metrics(&d->service, request, d->service.feed ? feed_log_end(d->service.feed) : 0,
+                      &out);
 }

@@ -5,7 +5,6 @@
 
 struct http_request;
 
-void status_healthz(void *arg, struct http_request *request);
 void status_readyz(void *arg, struct http_request *request);
 void status_metrics(void *arg, struct http_request *request);
 

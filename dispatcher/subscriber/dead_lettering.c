@@ -30,7 +30,7 @@ struct dead_lettering {
 
 static void dead_lettering_free(struct dead_lettering *letter) {
     letter->dispatcher->dead_letters_pending--;
-    loop_timer_clear(letter->dispatcher->loop, &letter->again);
+    loop_timer_clear(letter->dispatcher->service.loop, &letter->again);
     buf_fini(&letter->value);
     free(letter);
 }
@@ -38,7 +38,7 @@ static void dead_lettering_free(struct dead_lettering *letter) {
 static void dead_lettering_on_reported(struct append *append, const struct producer_report *report);
 
 static void dead_lettering_again(struct dead_lettering *letter) {
-    loop_timer_set(letter->dispatcher->loop, &letter->again, clock_ms() + letter->again_ms);
+    loop_timer_set(letter->dispatcher->service.loop, &letter->again, clock_ms() + letter->again_ms);
     letter->again_ms = letter->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : letter->again_ms * 2;
 }
 
@@ -62,7 +62,7 @@ static void dead_lettering_append(void *arg) {
         .value = {letter->value.data, letter->value.len}};
     letter->append.reported = dead_lettering_on_reported;
     letter->on_its_way = partitions_may_write(d->partitions, s->partition) &&
-                         producer_send(d->producer, &record, &letter->append, &err) == 0;
+                         producer_send(d->service.producer, &record, &letter->append, &err) == 0;
     if (!letter->on_its_way)
         dead_lettering_again(letter);
 }
@@ -126,7 +126,7 @@ void dead_lettering_forget(struct sender *sender) {
     DL_FOREACH_SAFE(sender->letters, letter, next) {
         DL_DELETE(sender->letters, letter);
         letter->sender = NULL;
-        loop_timer_clear(letter->dispatcher->loop, &letter->again);
+        loop_timer_clear(letter->dispatcher->service.loop, &letter->again);
         if (!letter->on_its_way)
             dead_lettering_free(letter);
     }

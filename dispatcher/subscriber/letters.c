@@ -38,7 +38,7 @@ static void letters_assign(struct letters *l, int64_t offset) {
     l->reading = consumer_assign(l->consumer, l->dispatcher->dlq_topic, l->partition, offset,
                                  &err) == 0;
     if (!l->reading)
-        loop_timer_set(l->dispatcher->loop, &l->turn, clock_ms() + FAILURE_LOG_PERIOD_MS);
+        loop_timer_set(l->dispatcher->service.loop, &l->turn, clock_ms() + FAILURE_LOG_PERIOD_MS);
 }
 
 static void letters_join_pass(const struct letters *l, struct letters_user *user) {
@@ -66,7 +66,7 @@ static void letters_end_pass(struct letters *l) {
     DL_FOREACH(l->waiting, user) {
         user->in_pass = false;
     }
-    loop_timer_set(l->dispatcher->loop, &l->turn, clock_ms());
+    loop_timer_set(l->dispatcher->service.loop, &l->turn, clock_ms());
 }
 
 static void letters_drop(struct letters *l, struct letters_user *user) {
@@ -163,7 +163,7 @@ void letters_ask(struct letters *l, struct letters_user *user) {
     if (l->reading)
         letters_join_pass(l, user);
     else
-        loop_timer_set(l->dispatcher->loop, &l->turn, clock_ms());
+        loop_timer_set(l->dispatcher->service.loop, &l->turn, clock_ms());
 }
 
 size_t letters_share_bytes(const struct letters *l) {
@@ -174,7 +174,7 @@ size_t letters_share_bytes(const struct letters *l) {
 static struct letters *letters_new(struct dispatcher *d, struct error *err) {
     struct letters *l = mem_zero(sizeof *l);
     l->dispatcher = d;
-    const struct consumer_options options = {.kafka = &d->settings.kafka,
+    const struct consumer_options options = {.kafka = &d->service.settings.kafka,
                                              .fetch_wait_ms = FETCH_WAIT_MS,
                                              .queue_kib = QUEUE_KIB,
                                              .record = letters_on_record,
@@ -183,7 +183,7 @@ static struct letters *letters_new(struct dispatcher *d, struct error *err) {
                                              .drained = letters_on_drained,
                                              .arg = l};
     loop_timer_init(&l->turn, letters_on_turn, l);
-    l->consumer = consumer_new(d->loop, &options, err);
+    l->consumer = consumer_new(d->service.loop, &options, err);
     if (l->consumer)
         return l;
     free(l);
@@ -203,7 +203,7 @@ void letters_leave(struct letters *l, struct letters_user *user) {
         letters_drop(l, user);
     if (--l->users)
         return; /* a pass that only this one wanted ends with its next record */
-    loop_timer_clear(l->dispatcher->loop, &l->turn);
+    loop_timer_clear(l->dispatcher->service.loop, &l->turn);
     l->dispatcher->letters = NULL;
     consumer_free(l->consumer);
     free(l);

@@ -86,7 +86,7 @@ static struct redrive *redrive_of(struct letters_user *user) {
 
 static void tell(struct redrive *r) {
     if (r->asked)
-        loop_timer_set(r->dispatcher->loop, &r->turn, clock_ms());
+        loop_timer_set(r->dispatcher->service.loop, &r->turn, clock_ms());
 }
 
 static bool read_all(const struct redrive *r) { return r->user.read >= r->job->to; }
@@ -145,7 +145,7 @@ void redrive_free(struct redrive *r) {
     if (!r)
         return;
     letters_leave(r->letters, &r->user);
-    loop_timer_clear(r->dispatcher->loop, &r->turn);
+    loop_timer_clear(r->dispatcher->service.loop, &r->turn);
     while (r->ahead)
         drop_first(r);
     free(r->id);

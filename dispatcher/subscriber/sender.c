@@ -68,7 +68,7 @@ void sender_cancel(struct sender *sender) {
         lane_abort(&sender->lane, a->flight, clock_ms());
         attempt_end(a);
     }
-    loop_timer_clear(d->loop, &sender->due);
+    loop_timer_clear(d->service.loop, &sender->due);
 }
 
 void sender_fini(struct sender *sender) {
@@ -301,7 +301,7 @@ static void found(struct sender *sender, const struct feed_event *event, bool co
 static bool wait_at_newer(struct sender *sender, int64_t cursor) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     int64_t held_back, now_ms = clock_ms();
-    loop_timer_set(d->loop, &sender->due, now_ms + NEWER_LOOK_MS);
+    loop_timer_set(d->service.loop, &sender->due, now_ms + NEWER_LOOK_MS);
     if (sender->newer == cursor)
         return false;
     sender->newer = cursor;
@@ -329,7 +329,7 @@ static bool scan(struct sender *sender) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     struct feed_event event;
     struct feed_passed passed;
-    switch (feed_next(d->feed, &sender->scanner, lane->scanned, &event, &passed)) {
+    switch (feed_next(d->service.feed, &sender->scanner, lane->scanned, &event, &passed)) {
     case FEED_EVENT:
         if (event.cursor > lane->until)
             lane_passed(lane, lane->until, passed.compacted);
@@ -344,7 +344,7 @@ static bool scan(struct sender *sender) {
         sender->owner->moved(sender->owner_arg);
         if (sender->job >= 0 &&
             passed.to < lane->until) { /* another process has seen more of the log than this one */
-            loop_timer_set(d->loop, &sender->due, clock_ms() + JOB_LOOK_MS);
+            loop_timer_set(d->service.loop, &sender->due, clock_ms() + JOB_LOOK_MS);
             return false;
         }
         return true;
@@ -383,8 +383,8 @@ static void give_up_missing(struct sender *sender, int64_t cursor, bool compacte
 static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     struct feed_event event;
     struct feed_passed passed;
-    enum feed_result result = feed_next(sender->subscriber->dispatcher->feed, &sender->finder,
-                                        cursor - 1, &event, &passed);
+    enum feed_result result = feed_next(sender->subscriber->dispatcher->service.feed,
+                                        &sender->finder, cursor - 1, &event, &passed);
     if (result == FEED_LATER)
         return false;
     if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
@@ -432,7 +432,7 @@ static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
             due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
         sender->throttled_until_ms = due_ms;
     }
-    loop_timer_set(d->loop, &sender->due, due_ms);
+    loop_timer_set(d->service.loop, &sender->due, due_ms);
 }
 
 /* One step: returns whether another may follow at once. */
@@ -446,7 +446,7 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         return false;
     }
     if (!may_start) { /* others have their turn */
-        loop_timer_set(d->loop, &sender->due, now_ms);
+        loop_timer_set(d->service.loop, &sender->due, now_ms);
         return false;
     }
     if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
@@ -465,11 +465,11 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
 void sender_step(struct sender *sender) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     if (sender->due.slot && sender->due.at_ms <= clock_ms())
-        loop_timer_clear(d->loop, &sender->due);
+        loop_timer_clear(d->service.loop, &sender->due);
     for (int starts = 0; sender->owner->may_send(sender->owner_arg, sender); starts++) {
         int64_t now_ms = clock_ms();
         if (now_ms < sender->held_until_ms) {
-            loop_timer_set(d->loop, &sender->due, sender->held_until_ms);
+            loop_timer_set(d->service.loop, &sender->due, sender->held_until_ms);
             break;
         }
         if (!sender_make_step(sender, now_ms, starts < STARTS_A_TURN))
@@ -480,7 +480,7 @@ void sender_step(struct sender *sender) {
 }
 
 void sender_wake(struct sender *sender) {
-    loop_timer_set(sender->subscriber->dispatcher->loop, &sender->due, clock_ms());
+    loop_timer_set(sender->subscriber->dispatcher->service.loop, &sender->due, clock_ms());
 }
 
 void sender_buried(struct sender *sender, int64_t flight) {

@@ -77,9 +77,9 @@ static void subscriber_on_fill(void *arg, struct token *token) {
     token->last_success_ms = s->last_success_ms;
     token->oldest_ms = subscriber_oldest_ms(s);
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
-    if (token->waiting && feed_end(d->feed) > token->position)
-        token->position = feed_end(d->feed); /* what it wants would have woken it */
-    if (token->waiting && feed_trouble(d->feed))
+    if (token->waiting && feed_end(d->service.feed) > token->position)
+        token->position = feed_end(d->service.feed); /* what it wants would have woken it */
+    if (token->waiting && feed_trouble(d->service.feed))
         token->waiting = false; /* what stands in the log unread may be for it */
     if (sender_waits_for_newer(&s->live) && !token->reason[0])
         snprintf(token->reason, sizeof token->reason,
@@ -89,7 +89,7 @@ static void subscriber_on_fill(void *arg, struct token *token) {
     jobs_to_token(&s->jobs, token);
     commands_to_token(&s->commands, token);
     memcpy(token->registration_id, s->record.registration_id, sizeof token->registration_id);
-    memcpy(token->feed, d->genesis.feed, sizeof token->feed);
+    memcpy(token->feed, d->service.genesis.feed, sizeof token->feed);
 }
 
 static void subscriber_on_released(void *arg) { subscriber_wake_all(arg); }
@@ -150,8 +150,8 @@ static bool subscriber_is_listed(void *arg) {
 
 static void subscriber_on_unreadable(void *arg, int64_t offset, const char *reason) {
     const struct subscriber *s = arg;
-    dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition, offset,
-                          s->id, reason);
+    service_bad_record(&s->dispatcher->service, s->dispatcher->service.subscribers_topic,
+                       s->partition, offset, s->id, reason);
 }
 
 static void subscriber_on_rewind(void *arg, int64_t cursor) {
@@ -215,13 +215,14 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     s->tested = s->generation = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
-    webhook_init(&s->webhook, d->https, s->id, &s->record.spec, d->settings.delivery.timeout_ms);
+    webhook_init(&s->webhook, d->https, s->id, &s->record.spec,
+                 d->service.settings.delivery.timeout_ms);
     s->channel = &s->webhook.channel;
-    jobs_init(&s->jobs, d->loop, s->id, &jobs_owner, s);
-    const struct commands_options commands = {.loop = d->loop,
-                                              .producer = d->producer,
-                                              .offsets = d->offsets,
-                                              .topic = d->subscribers_topic,
+    jobs_init(&s->jobs, d->service.loop, s->id, &jobs_owner, s);
+    const struct commands_options commands = {.loop = d->service.loop,
+                                              .producer = d->service.producer,
+                                              .offsets = d->service.offsets,
+                                              .topic = d->service.subscribers_topic,
                                               .dlq_topic = d->dlq_topic,
                                               .subscriber = s->id,
                                               .registration_id = s->record.registration_id,
@@ -282,7 +283,7 @@ static bool subscriber_complete(const struct subscriber *s) {
 /* Where its lane and jobs begin. Returns whether the token in the log says all that would be
  * written. */
 static bool subscriber_take_token(struct subscriber *s) {
-    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->settings);
+    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->service.settings);
     struct lane *lane = &s->live.lane;
     struct token token;
     struct error err;
@@ -368,7 +369,7 @@ void subscriber_behind(struct subscriber *s) {
 }
 
 bool subscriber_may_send(const struct subscriber *s, const struct sender *sender) {
-    if (!s->running || s->dispatcher->starting_over ||
+    if (!s->running || s->dispatcher->service.starting_over ||
         !partitions_may_start(s->dispatcher->partitions, s->partition))
         return false;
     if (checkpoint_held(&s->checkpoint))
@@ -490,7 +491,7 @@ void subscriber_clear_keys(struct subscriber *s) {
 }
 
 static void subscriber_renew_policy(struct subscriber *s) {
-    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->settings);
+    struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->service.settings);
     lane_set_policy(&s->live.lane, &policy);
     jobs_renew_policy(&s->jobs, &policy);
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
@@ -509,8 +510,10 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
     subscriber_behind(s);
     if (s->live.lane.at_end)
-        lane_wake(&s->live.lane,
-                  feed_end(s->dispatcher->feed)); /* what it wanted up to here was the old spec's */
+        lane_wake(
+            &s->live.lane,
+            feed_end(
+                s->dispatcher->service.feed)); /* what it wanted up to here was the old spec's */
     spec_fini(&s->record.spec);
     s->record = *record;
     sender_topics_changed(&s->live);
@@ -581,7 +584,7 @@ static bool subscriber_log_is_known(struct subscriber *s, enum log_level level) 
 }
 
 void subscriber_apply(struct subscriber *s, enum log_level level) {
-    if (!s->dispatcher->feed || s->dispatcher->stopping)
+    if (!s->dispatcher->service.feed || s->dispatcher->service.stopping)
         return;
     if (!subscriber_complete(s))
         subscriber_halt(s);

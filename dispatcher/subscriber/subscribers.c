@@ -103,14 +103,15 @@ static void subscribers_bury_deleted(struct subscribers *all, int32_t partition)
 
 static void subscribers_note_bad(struct dispatcher *d, const struct table_record *record,
                                  const char *id, const struct error *err) {
-    dispatcher_bad_record(d, record->topic, record->partition, record->offset, id, err->message);
+    service_bad_record(&d->service, record->topic, record->partition, record->offset, id,
+                       err->message);
 }
 
 static void subscribers_say_unreadable(struct subscriber *s) {
     for (struct unreadable *u = s->unreadable; u < s->unreadable + UNREADABLE_RECORDS; u++) {
         if (u->reason)
-            dispatcher_bad_record(s->dispatcher, s->dispatcher->subscribers_topic, s->partition,
-                                  u->offset, s->id, u->reason);
+            service_bad_record(&s->dispatcher->service, s->dispatcher->service.subscribers_topic,
+                               s->partition, u->offset, s->id, u->reason);
         free(u->reason);
         u->reason = NULL;
     }
@@ -136,7 +137,7 @@ static void subscribers_wait_for_key(struct subscribers *all, struct unreadable 
     if (all->key_due.slot)
         return;
     all->key_version = keyring_version(all->dispatcher->keyring);
-    loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
+    loop_timer_set(all->dispatcher->service.loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
 }
 
 static void subscribers_read_again(struct subscribers *all, struct subscriber *s, int kind) {
@@ -144,7 +145,7 @@ static void subscribers_read_again(struct subscribers *all, struct subscriber *s
     struct unreadable *u = &s->unreadable[kind];
     struct buf value = u->value;
     snprintf(key, sizeof key, "%s%s", s->id, kind == UNREADABLE_KEYS ? "/keys" : "");
-    const struct table_record record = {.topic = all->dispatcher->subscribers_topic,
+    const struct table_record record = {.topic = all->dispatcher->service.subscribers_topic,
                                         .partition = s->partition,
                                         .offset = u->offset,
                                         .key = span_of(key),
@@ -170,7 +171,7 @@ static void subscribers_on_key_due(void *arg) {
         }
     }
     if (unreadable && !all->key_due.slot)
-        loop_timer_set(all->dispatcher->loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
+        loop_timer_set(all->dispatcher->service.loop, &all->key_due, clock_ms() + KEY_AGAIN_MS);
 }
 
 static void subscribers_read_spec(struct subscribers *all, const char *id,
@@ -272,8 +273,8 @@ static void subscribers_read_token(struct subscribers *all, const char *id,
 int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err) {
     if (!value.data || subscriber_check_from_json(value, d->keyring, NULL, err) == 0)
         return 0;
-    return error_prefix(err,
-                        "%s does not fit the secrets in Kafka: ", d->settings.secrets_key_file);
+    return error_prefix(
+        err, "%s does not fit the secrets in Kafka: ", d->service.settings.secrets_key_file);
 }
 
 /* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed
@@ -281,7 +282,7 @@ int subscribers_check_key(const struct dispatcher *d, struct span value, struct 
 static void subscribers_read_check(const struct dispatcher *d, struct span value) {
     struct error err;
     if (subscribers_check_key(d, value, &err))
-        log_warn("waiting_for_key_file", LOG_S("file", d->settings.secrets_key_file),
+        log_warn("waiting_for_key_file", LOG_S("file", d->service.settings.secrets_key_file),
                  LOG_S("reason", err.message));
 }
 
@@ -289,14 +290,14 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
     struct dispatcher *d = all->dispatcher;
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);
-    bool token = strcmp(record->topic, d->tokens_topic) == 0;
+    bool token = strcmp(record->topic, d->service.tokens_topic) == 0;
     struct error err;
     if (kind == SUBSCRIBER_KEY_CHECK && !token &&
         partitions_started(d->partitions, record->partition))
         subscribers_read_check(d, record->value);
     if (kind == SUBSCRIBER_KEY_CHECK || kind == SUBSCRIBER_KEY_OTHER)
         return;
-    int32_t partition = kafka_partition_of(id, d->genesis.subscriber_partitions);
+    int32_t partition = kafka_partition_of(id, d->service.genesis.subscriber_partitions);
     if (partition != record->partition) {
         error_set(&err, "it belongs into partition %d", (int)partition);
         subscribers_note_bad(d, record, id, &err);
@@ -436,6 +437,6 @@ void subscribers_free(struct subscribers *all) {
         return;
     for (int32_t i = 0; i < SUBSCRIBER_PARTITIONS_MAX; i++)
         subscribers_forget(all, i);
-    loop_timer_clear(all->dispatcher->loop, &all->key_due);
+    loop_timer_clear(all->dispatcher->service.loop, &all->key_due);
     free(all);
 }

@@ -19,8 +19,8 @@ static int begin(void **state) {
     const struct lane_policy policy = {
         .ordering = SPEC_STRICT, .max_in_flight = 1, .max_attempts = 3};
     (void)state;
-    d.loop = loop_new();
-    d.checkpoints.loop = d.loop;
+    d.service.loop = loop_new();
+    d.checkpoints.loop = d.service.loop;
     d.match = match_new();
     s = subscriber_new(&d, "one", 0);
     s->record.spec = (struct spec){.subscription = {topics, 2}};
@@ -34,10 +34,10 @@ static int begin(void **state) {
 
 static int end(void **state) {
     (void)state;
-    loop_timer_clear(d.loop, &s->checkpoint.due);
+    loop_timer_clear(d.service.loop, &s->checkpoint.due);
     subscriber_free(s);
     match_free(d.match);
-    loop_free(d.loop);
+    loop_free(d.service.loop);
     return 0;
 }
 
