@@ -5,19 +5,19 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 
-static void on_capacity_due(void *arg) {
+static void on_slots_due(void *arg) {
     struct dispatcher *d = arg;
-    capacity_serve(&d->capacity);
+    slots_serve(&d->slots);
 }
 
 static void serve_soon(void *arg) {
     struct dispatcher *d = arg;
-    loop_timer_set(d->service.loop, &d->capacity_due, clock_ms());
+    loop_timer_set(d->service.loop, &d->slots_due, clock_ms());
 }
 
-void dispatcher_init_capacity(struct dispatcher *d) {
-    loop_timer_init(&d->capacity_due, on_capacity_due, d);
-    capacity_init(&d->capacity, d->service.settings.dispatcher.max_connections, serve_soon, d);
+void dispatcher_init_slots(struct dispatcher *d) {
+    loop_timer_init(&d->slots_due, on_slots_due, d);
+    slots_init(&d->slots, d->service.settings.dispatcher.max_connections, serve_soon, d);
     fault_init(d);
 }
 

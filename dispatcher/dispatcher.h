@@ -10,12 +10,12 @@
 #include "common/service/service.h"
 #include "dispatcher/fault.h"
 #include "dispatcher/key_check.h"
-#include "dispatcher/lane/capacity.h"
+#include "dispatcher/lane/slots.h"
 #include "dispatcher/lane/window.h"
 #include "dispatcher/subscriber/checkpoint.h"
 
 struct keyring;
-struct letters;
+struct redrive_reader;
 struct partitions;
 struct log_check;
 struct subscriber;
@@ -37,13 +37,13 @@ struct dispatcher {
     int64_t write_until_ms; /* how long a start-over waits for its tokens to be written; 0: none */
     struct lag_monitor *lag_monitor; /* as long as the feed is there */
     struct fault fault;
-    struct capacity capacity;       /* of webhooks under way */
-    struct loop_timer capacity_due; /* those that wait for it are served */
+    struct slots slots;          /* of webhooks under way */
+    struct loop_timer slots_due; /* those that wait for it are served */
     struct loop_timer liveness_due;
     struct checkpoints checkpoints;
-    int64_t dead_letters_pending; /* not yet reported by Kafka */
-    struct letters *letters;      /* reads dead letters, while there are redrives */
-    uint64_t random;              /* state of the jitter's generator */
+    int64_t dead_letters_pending;          /* not yet reported by Kafka */
+    struct redrive_reader *redrive_reader; /* reads dead letters, while there are redrives */
+    uint64_t random;                       /* state of the jitter's generator */
     uint64_t deliveries[VERDICTS], dead_letters[DEAD_LETTER_REASONS];
     uint64_t compacted; /* events that compaction took while they waited for another attempt */
     struct histogram delivery_seconds, end_to_end_seconds;
@@ -51,8 +51,8 @@ struct dispatcher {
     struct log_limit newer_warning, removal_warning;
 };
 
-/* Capacity, which is served from the loop. */
-void dispatcher_init_capacity(struct dispatcher *d);
+/* The delivery slots, which are served from the loop. */
+void dispatcher_init_slots(struct dispatcher *d);
 /* 64 random bits for jitter (splitmix64). */
 uint64_t dispatcher_random(struct dispatcher *d);
 

@@ -38,7 +38,7 @@ static void fault_on_probe_due(void *arg) {
     struct fault *f = &d->fault;
     f->pause_ms = f->pause_ms * 2 < PAUSE_MAX_MS ? f->pause_ms * 2 : PAUSE_MAX_MS;
     loop_timer_set(d->service.loop, &f->probe, clock_ms() + f->pause_ms);
-    capacity_probe(&d->capacity);
+    slots_probe(&d->slots);
 }
 
 /* Opens the places again. */
@@ -47,7 +47,7 @@ static void fault_open(struct dispatcher *d) {
     if (!f->probe.slot)
         return;
     loop_timer_clear(d->service.loop, &f->probe);
-    capacity_close(&d->capacity, false);
+    slots_close(&d->slots, false);
 }
 
 static void fault_end(struct dispatcher *d) {
@@ -62,7 +62,7 @@ static void fault_end(struct dispatcher *d) {
  * nobody would ever prove that the fault is over. */
 static void fault_on_quiet(void *arg) {
     struct dispatcher *d = arg;
-    if (d->capacity.in_flight)
+    if (d->slots.in_flight)
         loop_timer_set(d->service.loop, &d->fault.quiet, clock_ms() + QUIET_MS);
     else
         fault_end(d);
@@ -82,7 +82,7 @@ static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
     if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
         log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason),
                  LOG_N("held_back", held_back));
-    capacity_close(&d->capacity, true);
+    slots_close(&d->slots, true);
     if (f->probe.slot)
         return;
     f->pause_ms = PAUSE_MIN_MS;

@@ -15,7 +15,7 @@ enum { EVERY_MS = 1000 };
 
 const char *liveness_waits_for(const struct sender *sender) {
     const struct subscriber *s = sender->subscriber;
-    if (s->places.in_flight > 0)
+    if (s->slots.in_flight > 0)
         return "attempt"; /* any of the subscriber's: its end wakes all senders */
     if (sender->due.slot)
         return "timer";
@@ -23,7 +23,7 @@ const char *liveness_waits_for(const struct sender *sender) {
         return "place";
     if (feed_reader_waits(&sender->scanner) || feed_reader_waits(&sender->finder))
         return "log";
-    if (sender->letters)
+    if (sender->dead_letterings)
         return "dead_letter";
     if (sender->redrive && redrive_waits(sender->redrive))
         return "dead_letters";

@@ -64,7 +64,7 @@ static void dispatcher_role_on_stop(void *arg) {
 }
 static void dispatcher_role_on_look(void *arg, struct ownership_view *view) {
     const struct dispatcher *d = arg;
-    view->in_flight = d->capacity.in_flight + d->dead_letters_pending;
+    view->in_flight = d->slots.in_flight + d->dead_letters_pending;
     view->unwritten = d->checkpoints.pending;
 }
 static void dispatcher_role_on_settled(void *arg, int32_t owned, int64_t after_ms) {
@@ -203,7 +203,7 @@ static void dispatcher_role_init(void *arg) {
         snprintf(d->group, sizeof d->group, "%s", group);
     else
         snprintf(d->group, sizeof d->group, "%s-dispatcher", d->service.settings.kafka.prefix);
-    dispatcher_init_capacity(d);
+    dispatcher_init_slots(d);
     d->match = match_new();
 }
 
@@ -230,7 +230,7 @@ static int dispatcher_role_open(void *arg, struct error *err) {
 
 static void dispatcher_role_on_signal(void *arg, const char *signal) {
     struct dispatcher *d = arg;
-    log_info("stopping", LOG_S("signal", signal), LOG_N("in_flight", d->capacity.in_flight));
+    log_info("stopping", LOG_S("signal", signal), LOG_N("in_flight", d->slots.in_flight));
     if (d->partitions)
         partitions_stop(d->partitions, clock_ms() + d->service.settings.dispatcher.stop_timeout_ms);
     else

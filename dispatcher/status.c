@@ -80,7 +80,7 @@ static void counters(const struct dispatcher *d, struct buf *out) {
     metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
     fault_metrics(d, out);
     metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
-    metrics_value(out, "ess_in_flight", "", (double)d->capacity.in_flight);
+    metrics_value(out, "ess_in_flight", "", (double)d->slots.in_flight);
 }
 
 static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
@@ -136,7 +136,7 @@ static void states(const struct dispatcher *d, struct buf *out) {
             continue;
         buf_clear(&labels);
         metrics_label(&labels, "subscriber", s->id);
-        metrics_label(&labels, "state", token_state_name(lane_token_state(&s->live.lane)));
+        metrics_label(&labels, "state", token_state_name(lane_state(&s->live.lane)));
         metrics_value(out, "ess_subscriber_state", buf_string(&labels), 1);
     }
     buf_fini(&labels);

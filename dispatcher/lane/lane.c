@@ -13,13 +13,13 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
 
-const struct flight *lane_flight(const struct lane *lane, int64_t cursor) {
+const struct window_entry *lane_entry(const struct lane *lane, int64_t cursor) {
     return window_find(&lane->window, cursor);
 }
 
 /* Everything below the oldest that is not settled is; the position follows. */
 static void advance(struct lane *lane) {
-    const struct flight *oldest = window_oldest(&lane->window);
+    const struct window_entry *oldest = window_oldest(&lane->window);
     if (!oldest) {
         lane->position = lane->scanned;
         lane->last = lane->newest;
@@ -32,10 +32,10 @@ static void advance(struct lane *lane) {
     }
 }
 
-static void settle(struct lane *lane, struct flight *f) {
-    if (f->cursor == lane->skipping)
+static void settle(struct lane *lane, struct window_entry *e) {
+    if (e->cursor == lane->skipping)
         lane->skipping = 0;
-    window_settle(&lane->window, f);
+    window_settle(&lane->window, e);
     advance(lane);
 }
 
@@ -89,13 +89,13 @@ static size_t in_flight_max(const struct lane *lane) {
 
 /* The first in the window that may start now; else when the next one may. Under strict order only
  * the oldest counts. */
-static struct flight *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
-    struct flight *f = strict(lane) ? window_oldest(&lane->window)
-                                    : window_first_due(&lane->window);
-    if (!f || f->state == FLIGHT_QUEUED || (f->state == FLIGHT_BACKOFF && f->retry_at_ms <= now_ms))
-        return f;
-    if (f->state == FLIGHT_BACKOFF)
-        *due_ms = f->retry_at_ms;
+static struct window_entry *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
+    struct window_entry *e = strict(lane) ? window_oldest(&lane->window)
+                                          : window_first_due(&lane->window);
+    if (!e || e->state == ENTRY_QUEUED || (e->state == ENTRY_BACKOFF && e->retry_at_ms <= now_ms))
+        return e;
+    if (e->state == ENTRY_BACKOFF)
+        *due_ms = e->retry_at_ms;
     return NULL;
 }
 
@@ -134,35 +134,36 @@ static void skip_settled(struct lane *lane) {
 
 /* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found
  * yet. */
-static const struct flight *to_bury(struct lane *lane) {
-    const struct flight *f = lane->skipping ? window_find(&lane->window, lane->skipping) : NULL;
-    if (!f && lane->skipping <= lane->scanned)
+static const struct window_entry *lane_skipped(struct lane *lane) {
+    const struct window_entry *e = lane->skipping ? window_find(&lane->window, lane->skipping)
+                                                  : NULL;
+    if (!e && lane->skipping <= lane->scanned)
         lane->skipping = 0; /* it is not in the log any more, or not wanted */
-    return f && (f->state == FLIGHT_QUEUED || f->state == FLIGHT_BACKOFF) ? f : NULL;
+    return e && (e->state == ENTRY_QUEUED || e->state == ENTRY_BACKOFF) ? e : NULL;
 }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
-    const struct flight *skipped = to_bury(lane);
+    const struct window_entry *skipped = lane_skipped(lane);
     int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
     if (skipped) {
         *cursor = skipped->cursor;
-        return LANE_BURY;
+        return LANE_DEAD_LETTER;
     }
     if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) ||
         !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
-    struct flight *f = startable(lane, now_ms, due_ms);
-    bool scan = !f && may_scan(lane);
+    struct window_entry *e = startable(lane, now_ms, due_ms);
+    bool scan = !e && may_scan(lane);
     int64_t retry_ms = later(*due_ms, earliest); /* of what is in the window */
-    *due_ms = f || (scan && earliest > now_ms) ? earliest : retry_ms;
-    if ((!f && !scan) || earliest > now_ms)
+    *due_ms = e || (scan && earliest > now_ms) ? earliest : retry_ms;
+    if ((!e && !scan) || earliest > now_ms)
         return LANE_NOTHING;
     if (scan) {
         skip_settled(lane);
         return LANE_SCAN;
     }
-    *cursor = f->cursor;
+    *cursor = e->cursor;
     return LANE_SEND;
 }
 
@@ -170,31 +171,31 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
                 bool compacted) {
     assert(cursor > lane->scanned && cursor <= lane->until);
     pass_settled(lane, cursor - 1);
-    const struct flight found = {.compacted = compacted || lane->compacted,
-                                 .cursor = cursor,
-                                 .prev = lane->newest,
-                                 .prev_id_hash = lane->newest_id_hash,
-                                 .key_hash = key_hash};
+    const struct window_entry found = {.compacted = compacted || lane->compacted,
+                                       .cursor = cursor,
+                                       .prev = lane->newest,
+                                       .prev_id_hash = lane->newest_id_hash,
+                                       .key_hash = key_hash};
     bool settled = lane->settled_at < lane->settled_count &&
                    lane->settled[lane->settled_at].from <= cursor;
     lane->scanned = lane->newest = cursor;
     lane->newest_id_hash = id_hash;
     lane->compacted = false;
-    bool may_start = !settled && window_push(&lane->window, &found)->state == FLIGHT_QUEUED;
+    bool may_start = !settled && window_push(&lane->window, &found)->state == ENTRY_QUEUED;
     pass_settled(lane, cursor);
     advance(lane);
     return may_start;
 }
 
 void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms) {
-    struct flight *f = window_find(&lane->window, cursor);
+    struct window_entry *e = window_find(&lane->window, cursor);
     lane->appended_ms = appended_ms;
-    if (f)
-        f->appended_ms = appended_ms;
+    if (e)
+        e->appended_ms = appended_ms;
 }
 
 int64_t lane_oldest_ms(const struct lane *lane) {
-    const struct flight *oldest = window_oldest(&lane->window);
+    const struct window_entry *oldest = window_oldest(&lane->window);
     if (oldest)
         return oldest->appended_ms;
     return lane_idle(lane) ? 0 : lane->appended_ms;
@@ -219,25 +220,25 @@ void lane_wake(struct lane *lane, int64_t passed) {
     lane_passed(lane, passed, false);
 }
 
-const struct flight *lane_start(struct lane *lane, int64_t cursor) {
-    struct flight *f = window_find(&lane->window, cursor);
-    assert(f);
-    window_set_state(&lane->window, f, FLIGHT_IN_FLIGHT);
-    f->attempts++;
-    f->throttle_slot = throttle_start(lane->throttle);
-    f->endpoint_number = endpoint_start(lane->endpoint);
-    return f;
+const struct window_entry *lane_start(struct lane *lane, int64_t cursor) {
+    struct window_entry *e = window_find(&lane->window, cursor);
+    assert(e);
+    window_set_state(&lane->window, e, ENTRY_IN_FLIGHT);
+    e->attempts++;
+    e->throttle_slot = throttle_start(lane->throttle);
+    e->endpoint_number = endpoint_start(lane->endpoint);
+    return e;
 }
 
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
-    struct flight *f = window_find(&lane->window, cursor),
-                  *above = f ? window_above(&lane->window, f) : NULL;
-    assert(f);
-    if (compacted && above && above->prev == cursor && above->state != FLIGHT_IN_FLIGHT)
+    struct window_entry *e = window_find(&lane->window, cursor),
+                        *above = e ? window_above(&lane->window, e) : NULL;
+    assert(e);
+    if (compacted && above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
         above->compacted = true;
     else if (compacted)
         lane->compacted = true; /* of the next one that is found */
-    settle(lane, f);
+    settle(lane, e);
 }
 
 /* --- outcomes */
@@ -261,17 +262,17 @@ static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
              outcome->excerpt ? outcome->excerpt : "");
 }
 
-static void end_attempt(struct lane *lane, const struct flight *f, int64_t now_ms) {
-    throttle_finish(lane->throttle, f->throttle_slot, now_ms);
+static void end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
+    throttle_finish(lane->throttle, e->throttle_slot, now_ms);
     endpoint_end(lane->endpoint);
 }
 
-static void succeed(struct lane *lane, struct flight *f) {
+static void succeed(struct lane *lane, struct window_entry *e) {
     lane->delivered++;
     lane->given_up = false;
     lane->refused_in_row = 0;
-    endpoint_succeed(lane->endpoint, f->endpoint_number);
-    settle(lane, f);
+    endpoint_succeed(lane->endpoint, e->endpoint_number);
+    settle(lane, e);
 }
 
 /* What a failure says of the endpoint. Two failures in a row are no further apart than the longest
@@ -289,12 +290,12 @@ static void fail_endpoint(struct lane *lane, const struct outcome *outcome, int6
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
-static void retry_later(struct lane *lane, struct flight *f, const struct outcome *outcome,
+static void retry_later(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
                         int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
-    f->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
-                                            f->attempts, outcome->retry_after_ms, random);
-    window_set_state(&lane->window, f, FLIGHT_BACKOFF);
+    e->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
+                                            e->attempts, outcome->retry_after_ms, random);
+    window_set_state(&lane->window, e, ENTRY_BACKOFF);
 }
 
 static void disable_for_failure(struct lane *lane) {
@@ -304,15 +305,15 @@ static void disable_for_failure(struct lane *lane) {
     lane_disable(lane, reason);
 }
 
-static void fail(struct lane *lane, struct flight *f, const struct outcome *outcome, int64_t now_ms,
-                 int64_t wall_ms, uint64_t random) {
+static void fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
+                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
     fail_endpoint(lane, outcome, now_ms, wall_ms, random);
-    if (f->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
-        f->reason = DEAD_LETTER_ATTEMPTS;
+    if (e->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
+        e->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
-        window_set_state(&lane->window, f, FLIGHT_BURYING);
+        window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
-        retry_later(lane, f, outcome, now_ms, random);
+        retry_later(lane, e, outcome, now_ms, random);
     }
     if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
         disable_for_failure(lane);
@@ -324,28 +325,28 @@ static void lane_disable_for_gone(struct lane *lane, int status) {
     lane_disable(lane, reason);
 }
 
-enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
-                              int64_t now_ms, int64_t wall_ms, uint64_t random) {
-    struct flight *f = window_find(&lane->window, cursor);
-    assert(f && f->state == FLIGHT_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
-    end_attempt(lane, f, now_ms);
+enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
+                             int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    struct window_entry *e = window_find(&lane->window, cursor);
+    assert(e && e->state == ENTRY_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
+    end_attempt(lane, e, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
-        succeed(lane, f);
-        return FLIGHT_SETTLED;
+        succeed(lane, e);
+        return ENTRY_SETTLED;
     }
-    note_failed(lane, f->cursor, f->attempts, outcome, wall_ms);
+    note_failed(lane, e->cursor, e->attempts, outcome, wall_ms);
     if (outcome->verdict == VERDICT_GONE) {
-        retry_later(lane, f, outcome, now_ms, random);
+        retry_later(lane, e, outcome, now_ms, random);
         lane_disable_for_gone(lane, outcome->status);
     } else if (outcome->verdict == VERDICT_REFUSED &&
                (lane->policy.redrive || lane_may_give_up(lane))) {
         lane->refused_in_row += !lane->policy.redrive;
-        f->reason = DEAD_LETTER_REFUSED;
-        window_set_state(&lane->window, f, FLIGHT_BURYING);
+        e->reason = DEAD_LETTER_REFUSED;
+        window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
-        fail(lane, f, outcome, now_ms, wall_ms, random);
+        fail(lane, e, outcome, now_ms, wall_ms, random);
     }
-    return f->state;
+    return e->state;
 }
 
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
@@ -361,36 +362,36 @@ void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outco
 }
 
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
-    struct flight *f = window_find(&lane->window, cursor);
-    assert(f);
-    end_attempt(lane, f, now_ms);
-    f->attempts--;
-    window_set_state(&lane->window, f, FLIGHT_QUEUED);
+    struct window_entry *e = window_find(&lane->window, cursor);
+    assert(e);
+    end_attempt(lane, e, now_ms);
+    e->attempts--;
+    window_set_state(&lane->window, e, ENTRY_QUEUED);
 }
 
 void lane_wants_fresh(struct lane *lane, int64_t cursor) {
     window_find(&lane->window, cursor)->fresh = true;
 }
 
-const struct flight *lane_bury(struct lane *lane, int64_t cursor) {
-    struct flight *f = window_find(&lane->window, cursor);
-    assert(f);
-    f->reason = DEAD_LETTER_SKIPPED;
-    if (f->state == FLIGHT_BACKOFF)
-        window_set_state(&lane->window, f, FLIGHT_QUEUED);
-    window_set_state(&lane->window, f, FLIGHT_BURYING);
-    return f;
+const struct window_entry *lane_dead_letter(struct lane *lane, int64_t cursor) {
+    struct window_entry *e = window_find(&lane->window, cursor);
+    assert(e);
+    e->reason = DEAD_LETTER_SKIPPED;
+    if (e->state == ENTRY_BACKOFF)
+        window_set_state(&lane->window, e, ENTRY_QUEUED);
+    window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
+    return e;
 }
 
-void lane_buried(struct lane *lane, int64_t cursor) {
-    struct flight *f = window_find(&lane->window, cursor);
-    assert(f && f->state == FLIGHT_BURYING);
+void lane_dead_lettered(struct lane *lane, int64_t cursor) {
+    struct window_entry *e = window_find(&lane->window, cursor);
+    assert(e && e->state == ENTRY_DEAD_LETTERING);
     lane->dead_lettered++;
-    if (f->reason == DEAD_LETTER_ATTEMPTS) {
+    if (e->reason == DEAD_LETTER_ATTEMPTS) {
         lane->giving_up--;
         lane->given_up = true;
     }
-    settle(lane, f);
+    settle(lane, e);
 }
 
 /* --- what its operator wants */
@@ -407,9 +408,9 @@ void lane_disable(struct lane *lane, const char *reason) {
 }
 
 int64_t lane_skip(struct lane *lane) {
-    const struct flight *f = lane->skipping ? NULL : window_oldest_failed(&lane->window);
-    lane->skipping = f ? f->cursor : lane->skipping;
-    return f ? f->cursor : 0;
+    const struct window_entry *e = lane->skipping ? NULL : window_oldest_failed(&lane->window);
+    lane->skipping = e ? e->cursor : lane->skipping;
+    return e ? e->cursor : 0;
 }
 
 void lane_resume(struct lane *lane) {
@@ -419,12 +420,12 @@ void lane_resume(struct lane *lane) {
     lane->reason[0] = 0;
     endpoint_forget(lane->endpoint);
     for (size_t i = 0; i < lane->window.count; i++) {
-        struct flight *f = lane->window.flights[i];
-        f->attempts = f->state == FLIGHT_IN_FLIGHT ? 1
-                      : f->state == FLIGHT_BURYING ? f->attempts
-                                                   : 0;
-        if (f->state == FLIGHT_BACKOFF)
-            window_set_state(&lane->window, f, FLIGHT_QUEUED);
+        struct window_entry *e = lane->window.entries[i];
+        e->attempts = e->state == ENTRY_IN_FLIGHT        ? 1
+                      : e->state == ENTRY_DEAD_LETTERING ? e->attempts
+                                                         : 0;
+        if (e->state == ENTRY_BACKOFF)
+            window_set_state(&lane->window, e, ENTRY_QUEUED);
     }
 }
 
@@ -446,7 +447,7 @@ bool lane_done(const struct lane *lane) {
     return lane->window.count == 0 && lane->scanned >= lane->until;
 }
 
-enum token_state lane_token_state(const struct lane *lane) {
+enum token_state lane_state(const struct lane *lane) {
     if (lane->disabled)
         return TOKEN_DISABLED;
     if (lane->paused)

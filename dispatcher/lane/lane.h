@@ -58,7 +58,7 @@ struct lane {
         *settled; /* of the token, above scanned: events found among these are settled; ascending */
     int64_t settled_at, settled_count; /* those before settled_at were passed */
     bool given_up;    /* one was dead-lettered for its attempts since the last 2xx */
-    size_t giving_up; /* in BURYING for their attempts */
+    size_t giving_up; /* in DEAD_LETTERING for their attempts */
     int64_t refused_in_row;
     int64_t skipping; /* an operator skipped it; until it is settled. 0: none */
     int64_t delivered, dead_lettered;
@@ -101,11 +101,11 @@ enum lane_todo {
     LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
     LANE_SEND, /* start the event at *cursor, which stands in the window: fetch it, then lane_start
                   or lane_missing */
-    LANE_BURY, /* the event at *cursor was skipped, whatever the lane's state: fetch it, then
-                  lane_bury or lane_missing */
-    LANE_SCAN, /* look for the next event above lane->scanned: lane_found, lane_passed or
-                * lane_at_end; while that must be waited for, ask again at *due_ms: an event of the
-                * window is due */
+    LANE_DEAD_LETTER, /* the event at *cursor was skipped, whatever the lane's state: fetch it, then
+                  lane_dead_letter or lane_missing */
+    LANE_SCAN,        /* look for the next event above lane->scanned: lane_found, lane_passed or
+                       * lane_at_end; while that must be waited for, ask again at *due_ms: an event of the
+                       * window is due */
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 
@@ -129,20 +129,20 @@ void lane_wake(struct lane *lane, int64_t passed);
 
 /* An attempt at an event that lane_next or lane_found gave. Returns it, with the attempt counted;
  * valid until the next call. */
-const struct flight *lane_start(struct lane *lane, int64_t cursor);
-/* Its dead letter is written, and then lane_buried called. Valid until the next call. */
-const struct flight *lane_bury(struct lane *lane, int64_t cursor);
+const struct window_entry *lane_start(struct lane *lane, int64_t cursor);
+/* Its dead letter is written, and then lane_dead_lettered called. Valid until the next call. */
+const struct window_entry *lane_dead_letter(struct lane *lane, int64_t cursor);
 /* The event is in the log no more, or is not wanted any more: settled. When compaction took it, the
  * next event says `compacted`. */
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted);
 
 /* What came of an attempt that was not called off. Returns the state that the event is in now.
- * FLIGHT_BURYING: the caller writes the dead letter
- * (for the flight's `reason`) and then calls lane_buried. After an event that was given up for its
- * attempts, or LANE_REFUSED_MAX refused in a row, nothing more is given up before a 2xx, unless the
- * policy is dead_letters_all: the lane waits, the log is its queue. */
-enum flight_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
-                              int64_t now_ms, int64_t wall_ms, uint64_t random);
+ * ENTRY_DEAD_LETTERING: the caller writes the dead letter
+ * (for the entry's `reason`) and then calls lane_dead_lettered. After an event that was given up
+ * for its attempts, or LANE_REFUSED_MAX refused in a row, nothing more is given up before a 2xx,
+ * unless the policy is dead_letters_all: the lane waits, the log is its queue. */
+enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
+                             int64_t now_ms, int64_t wall_ms, uint64_t random);
 /* What came of a test delivery, whose attempt at the endpoint had that number: a delivery frees the
  * endpoint, a failure is kept for the token's list. */
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
@@ -152,14 +152,14 @@ void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
 /* From now on its attempts are made on new connections. */
 void lane_wants_fresh(struct lane *lane, int64_t cursor);
 /* The dead letter is in Kafka; the event is settled. */
-void lane_buried(struct lane *lane, int64_t cursor);
+void lane_dead_lettered(struct lane *lane, int64_t cursor);
 
 /* Whether an event whose attempts are used up, or that was refused, becomes a dead letter: else it
  * waits for a 2xx. */
 bool lane_may_give_up(const struct lane *lane);
 
 /* The event at a cursor of the window; NULL when it is not (any more) in it. */
-const struct flight *lane_flight(const struct lane *lane, int64_t cursor);
+const struct window_entry *lane_entry(const struct lane *lane, int64_t cursor);
 
 /* --- what its operator wants */
 
@@ -179,6 +179,6 @@ bool lane_idle(const struct lane *lane);
 /* A job's: everything up to `until` is settled. */
 bool lane_done(const struct lane *lane);
 /* As status shows it: disabled, else paused, else retrying or active. */
-enum token_state lane_token_state(const struct lane *lane);
+enum token_state lane_state(const struct lane *lane);
 
 #endif

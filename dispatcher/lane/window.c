@@ -11,27 +11,27 @@
 #include "common/base/buf.h"
 
 #define GO(state) (1U << (state))
-static const unsigned legal[FLIGHT_STATES] = {
-    [FLIGHT_BLOCKED] = GO(FLIGHT_QUEUED),
-    [FLIGHT_QUEUED] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_BLOCKED) |
-                      GO(FLIGHT_BURYING),
-    [FLIGHT_IN_FLIGHT] = GO(FLIGHT_SETTLED) | GO(FLIGHT_BACKOFF) | GO(FLIGHT_BURYING) |
-                         GO(FLIGHT_QUEUED) | GO(FLIGHT_BLOCKED),
-    [FLIGHT_BACKOFF] = GO(FLIGHT_IN_FLIGHT) | GO(FLIGHT_SETTLED) | GO(FLIGHT_QUEUED) |
-                       GO(FLIGHT_BLOCKED),
-    [FLIGHT_BURYING] = GO(FLIGHT_SETTLED),
+static const unsigned legal[ENTRY_STATES] = {
+    [ENTRY_BLOCKED] = GO(ENTRY_QUEUED),
+    [ENTRY_QUEUED] = GO(ENTRY_IN_FLIGHT) | GO(ENTRY_SETTLED) | GO(ENTRY_BLOCKED) |
+                     GO(ENTRY_DEAD_LETTERING),
+    [ENTRY_IN_FLIGHT] = GO(ENTRY_SETTLED) | GO(ENTRY_BACKOFF) | GO(ENTRY_DEAD_LETTERING) |
+                        GO(ENTRY_QUEUED) | GO(ENTRY_BLOCKED),
+    [ENTRY_BACKOFF] = GO(ENTRY_IN_FLIGHT) | GO(ENTRY_SETTLED) | GO(ENTRY_QUEUED) |
+                      GO(ENTRY_BLOCKED),
+    [ENTRY_DEAD_LETTERING] = GO(ENTRY_SETTLED),
 };
 
 /* The unsettled events of one key, oldest first. */
 struct window_key {
     uint64_t hash;
-    struct flight *flights;
+    struct window_entry *entries;
     UT_hash_handle hh;
 };
 
 /* Makes room for `count`, and gives back what was much too large. A single place is kept: a strict
  * lane allocates none. */
-static void window_fit(struct flight ***list, size_t *cap, size_t count) {
+static void window_fit(struct window_entry ***list, size_t *cap, size_t count) {
     size_t wanted = *cap;
     if (count > wanted)
         wanted = wanted ? wanted * 2 : 1;
@@ -45,62 +45,62 @@ static void window_fit(struct flight ***list, size_t *cap, size_t count) {
 
 /* --- the heap */
 
-static bool window_waits(enum flight_state state) {
-    return state == FLIGHT_QUEUED || state == FLIGHT_BACKOFF;
+static bool window_waits(enum entry_state state) {
+    return state == ENTRY_QUEUED || state == ENTRY_BACKOFF;
 }
 
-static int64_t window_due_ms(const struct flight *f) {
-    return f->state == FLIGHT_BACKOFF ? f->retry_at_ms : INT64_MIN;
+static int64_t window_due_ms(const struct window_entry *e) {
+    return e->state == ENTRY_BACKOFF ? e->retry_at_ms : INT64_MIN;
 }
 
-static bool window_before(const struct flight *a, const struct flight *b) {
+static bool window_before(const struct window_entry *a, const struct window_entry *b) {
     int64_t due_a = window_due_ms(a), due_b = window_due_ms(b);
     return due_a != due_b ? due_a < due_b : a->cursor < b->cursor;
 }
 
-static void window_place(struct window *w, size_t at, struct flight *f) {
-    w->heap[at] = f;
-    f->heap_at = at;
+static void window_place(struct window *w, size_t at, struct window_entry *e) {
+    w->heap[at] = e;
+    e->heap_at = at;
 }
 
-static void window_sift(struct window *w, size_t at, struct flight *f) {
-    for (; at > 0 && window_before(f, w->heap[(at - 1) / 2]); at = (at - 1) / 2)
+static void window_sift(struct window *w, size_t at, struct window_entry *e) {
+    for (; at > 0 && window_before(e, w->heap[(at - 1) / 2]); at = (at - 1) / 2)
         window_place(w, at, w->heap[(at - 1) / 2]);
     for (size_t child; (child = 2 * at + 1) < w->heap_count; at = child) {
         if (child + 1 < w->heap_count && window_before(w->heap[child + 1], w->heap[child]))
             child++;
-        if (!window_before(w->heap[child], f))
+        if (!window_before(w->heap[child], e))
             break;
         window_place(w, at, w->heap[child]);
     }
-    window_place(w, at, f);
+    window_place(w, at, e);
 }
 
-static void window_heap_add(struct window *w, struct flight *f) {
+static void window_heap_add(struct window *w, struct window_entry *e) {
     window_fit(&w->heap, &w->heap_cap, w->heap_count + 1);
     w->heap_count++;
-    window_sift(w, w->heap_count - 1, f);
+    window_sift(w, w->heap_count - 1, e);
 }
 
-static void window_heap_remove(struct window *w, const struct flight *f) {
-    struct flight *last = w->heap[--w->heap_count];
-    if (last != f)
-        window_sift(w, f->heap_at, last);
+static void window_heap_remove(struct window *w, const struct window_entry *e) {
+    struct window_entry *last = w->heap[--w->heap_count];
+    if (last != e)
+        window_sift(w, e->heap_at, last);
     window_fit(&w->heap, &w->heap_cap, w->heap_count);
 }
 
 /* --- keys */
 
-static void window_join_key(struct window *w, struct flight *f) {
+static void window_join_key(struct window *w, struct window_entry *e) {
     struct window_key *key = NULL;
-    HASH_FIND(hh, w->keys, &f->key_hash, sizeof f->key_hash, key);
+    HASH_FIND(hh, w->keys, &e->key_hash, sizeof e->key_hash, key);
     if (!key) {
         key = mem_zero(sizeof *key);
-        key->hash = f->key_hash;
+        key->hash = e->key_hash;
         HASH_ADD(hh, w->keys, hash, sizeof key->hash, key);
     }
-    DL_APPEND2(key->flights, f, key_prev, key_next);
-    f->key = key;
+    DL_APPEND2(key->entries, e, key_prev, key_next);
+    e->key = key;
 }
 
 static void window_free_key(struct window *w, struct window_key *key) {
@@ -108,18 +108,20 @@ static void window_free_key(struct window *w, struct window_key *key) {
     free(key);
 }
 
-static bool window_held_by_key(const struct flight *f) { return f->key && f->key->flights != f; }
+static bool window_held_by_key(const struct window_entry *e) {
+    return e->key && e->key->entries != e;
+}
 
-static void window_leave_key(struct window *w, struct flight *f) {
-    struct window_key *key = f->key;
+static void window_leave_key(struct window *w, struct window_entry *e) {
+    struct window_key *key = e->key;
     if (!key)
         return;
-    DL_DELETE2(key->flights, f, key_prev, key_next);
-    f->key = NULL;
-    if (!key->flights)
+    DL_DELETE2(key->entries, e, key_prev, key_next);
+    e->key = NULL;
+    if (!key->entries)
         window_free_key(w, key);
-    else if (key->flights->state == FLIGHT_BLOCKED)
-        window_set_state(w, key->flights, FLIGHT_QUEUED);
+    else if (key->entries->state == ENTRY_BLOCKED)
+        window_set_state(w, key->entries, ENTRY_QUEUED);
 }
 
 /* --- the window */
@@ -131,8 +133,8 @@ void window_clear(struct window *w) {
         window_free_key(w, key);
     }
     for (size_t i = 0; i < w->count; i++)
-        free(w->flights[i]);
-    free(w->flights);
+        free(w->entries[i]);
+    free(w->entries);
     free(w->heap);
     *w = (struct window){.by_key = by_key};
 }
@@ -142,7 +144,7 @@ static size_t window_rank(const struct window *w, int64_t cursor) {
     size_t low = 0, high = w->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (w->flights[middle]->cursor < cursor)
+        if (w->entries[middle]->cursor < cursor)
             low = middle + 1;
         else
             high = middle;
@@ -150,73 +152,75 @@ static size_t window_rank(const struct window *w, int64_t cursor) {
     return low;
 }
 
-struct flight *window_find(const struct window *w, int64_t cursor) {
+struct window_entry *window_find(const struct window *w, int64_t cursor) {
     size_t rank = window_rank(w, cursor);
-    return rank < w->count && w->flights[rank]->cursor == cursor ? w->flights[rank] : NULL;
+    return rank < w->count && w->entries[rank]->cursor == cursor ? w->entries[rank] : NULL;
 }
 
-struct flight *window_oldest(const struct window *w) { return w->count ? w->flights[0] : NULL; }
+struct window_entry *window_oldest(const struct window *w) {
+    return w->count ? w->entries[0] : NULL;
+}
 
-struct flight *window_oldest_failed(const struct window *w) {
+struct window_entry *window_oldest_failed(const struct window *w) {
     for (size_t i = 0; i < w->count; i++) {
-        struct flight *f = w->flights[i];
-        if (f->state != FLIGHT_BURYING && f->attempts > (f->state == FLIGHT_IN_FLIGHT))
-            return f;
+        struct window_entry *e = w->entries[i];
+        if (e->state != ENTRY_DEAD_LETTERING && e->attempts > (e->state == ENTRY_IN_FLIGHT))
+            return e;
     }
     return NULL;
 }
 
-struct flight *window_first_due(const struct window *w) {
+struct window_entry *window_first_due(const struct window *w) {
     return w->heap_count ? w->heap[0] : NULL;
 }
 
-struct flight *window_above(const struct window *w, const struct flight *f) {
-    size_t rank = window_rank(w, f->cursor + 1);
-    return rank < w->count ? w->flights[rank] : NULL;
+struct window_entry *window_above(const struct window *w, const struct window_entry *e) {
+    size_t rank = window_rank(w, e->cursor + 1);
+    return rank < w->count ? w->entries[rank] : NULL;
 }
 
-struct flight *window_push(struct window *w, const struct flight *flight) {
-    struct flight *f = mem_alloc(sizeof *f);
-    assert(!w->count || w->flights[w->count - 1]->cursor < flight->cursor);
-    *f = *flight;
-    f->state = FLIGHT_BLOCKED;
-    window_fit(&w->flights, &w->cap, w->count + 1);
-    w->flights[w->count++] = f;
+struct window_entry *window_push(struct window *w, const struct window_entry *entry) {
+    struct window_entry *e = mem_alloc(sizeof *e);
+    assert(!w->count || w->entries[w->count - 1]->cursor < entry->cursor);
+    *e = *entry;
+    e->state = ENTRY_BLOCKED;
+    window_fit(&w->entries, &w->cap, w->count + 1);
+    w->entries[w->count++] = e;
     if (w->by_key)
-        window_join_key(w, f);
-    if (!window_held_by_key(f))
-        window_set_state(w, f, FLIGHT_QUEUED);
-    return f;
+        window_join_key(w, e);
+    if (!window_held_by_key(e))
+        window_set_state(w, e, ENTRY_QUEUED);
+    return e;
 }
 
-void window_set_state(struct window *w, struct flight *f, enum flight_state state) {
-    if (window_waits(state) && window_held_by_key(f))
-        state = FLIGHT_BLOCKED;
-    assert(legal[f->state] & GO(state));
-    if (window_waits(f->state))
-        window_heap_remove(w, f);
-    w->in_flight += (size_t)(state == FLIGHT_IN_FLIGHT) - (size_t)(f->state == FLIGHT_IN_FLIGHT);
-    f->state = state;
+void window_set_state(struct window *w, struct window_entry *e, enum entry_state state) {
+    if (window_waits(state) && window_held_by_key(e))
+        state = ENTRY_BLOCKED;
+    assert(legal[e->state] & GO(state));
+    if (window_waits(e->state))
+        window_heap_remove(w, e);
+    w->in_flight += (size_t)(state == ENTRY_IN_FLIGHT) - (size_t)(e->state == ENTRY_IN_FLIGHT);
+    e->state = state;
     if (window_waits(state))
-        window_heap_add(w, f);
+        window_heap_add(w, e);
 }
 
-void window_settle(struct window *w, struct flight *f) {
-    size_t rank = window_rank(w, f->cursor);
-    window_set_state(w, f, FLIGHT_SETTLED);
-    window_leave_key(w, f);
+void window_settle(struct window *w, struct window_entry *e) {
+    size_t rank = window_rank(w, e->cursor);
+    window_set_state(w, e, ENTRY_SETTLED);
+    window_leave_key(w, e);
     w->count--;
-    memmove(w->flights + rank, w->flights + rank + 1, (w->count - rank) * sizeof *w->flights);
-    window_fit(&w->flights, &w->cap, w->count);
-    free(f);
+    memmove(w->entries + rank, w->entries + rank + 1, (w->count - rank) * sizeof *w->entries);
+    window_fit(&w->entries, &w->cap, w->count);
+    free(e);
 }
 
 static void window_forget_keys(struct window *w) {
     struct window_key *key, *next;
     for (size_t i = 0; i < w->count; i++) {
-        w->flights[i]->key = NULL;
-        if (w->flights[i]->state == FLIGHT_BLOCKED)
-            window_set_state(w, w->flights[i], FLIGHT_QUEUED);
+        w->entries[i]->key = NULL;
+        if (w->entries[i]->state == ENTRY_BLOCKED)
+            window_set_state(w, w->entries[i], ENTRY_QUEUED);
     }
     HASH_ITER(hh, w->keys, key, next) {
         window_free_key(w, key);
@@ -230,8 +234,8 @@ void window_set_by_key(struct window *w, bool by_key) {
     if (!by_key)
         window_forget_keys(w);
     for (size_t i = 0; by_key && i < w->count; i++) {
-        window_join_key(w, w->flights[i]);
-        if (window_waits(w->flights[i]->state) && window_held_by_key(w->flights[i]))
-            window_set_state(w, w->flights[i], FLIGHT_BLOCKED);
+        window_join_key(w, w->entries[i]);
+        if (window_waits(w->entries[i]->state) && window_held_by_key(w->entries[i]))
+            window_set_state(w, w->entries[i], ENTRY_BLOCKED);
     }
 }

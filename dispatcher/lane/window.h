@@ -13,29 +13,29 @@
 
 /* An event in the window.
  *                     from → to
- *   FLIGHT_BLOCKED    QUEUED                                  waits for an earlier one of its key
- *   FLIGHT_QUEUED     IN_FLIGHT SETTLED BLOCKED BURYING       may start
- *   FLIGHT_IN_FLIGHT  SETTLED BACKOFF BURYING QUEUED BLOCKED  an attempt is under way
- *   FLIGHT_BACKOFF    IN_FLIGHT SETTLED QUEUED BLOCKED        an attempt failed
- *   FLIGHT_BURYING    SETTLED                                 its dead letter is being written
- *   FLIGHT_SETTLED                                            it has left the window */
-enum flight_state {
-    FLIGHT_BLOCKED,
-    FLIGHT_QUEUED,
-    FLIGHT_IN_FLIGHT,
-    FLIGHT_BACKOFF,
-    FLIGHT_BURYING,
-    FLIGHT_SETTLED,
-    FLIGHT_STATES
+ *   ENTRY_BLOCKED    QUEUED                                  waits for an earlier one of its key
+ *   ENTRY_QUEUED     IN_FLIGHT SETTLED BLOCKED DEAD_LETTERING       may start
+ *   ENTRY_IN_FLIGHT  SETTLED BACKOFF DEAD_LETTERING QUEUED BLOCKED  an attempt is under way
+ *   ENTRY_BACKOFF    IN_FLIGHT SETTLED QUEUED BLOCKED        an attempt failed
+ *   ENTRY_DEAD_LETTERING    SETTLED                                 its dead letter is being
+ * written ENTRY_SETTLED                                            it has left the window */
+enum entry_state {
+    ENTRY_BLOCKED,
+    ENTRY_QUEUED,
+    ENTRY_IN_FLIGHT,
+    ENTRY_BACKOFF,
+    ENTRY_DEAD_LETTERING,
+    ENTRY_SETTLED,
+    ENTRY_STATES
 };
 
 struct window_key;
 
-struct flight {
-    enum flight_state state;
+struct window_entry {
+    enum entry_state state;
     bool fresh;                     /* its next attempt is to be made on a new connection */
     bool compacted;                 /* compaction took records between prev and cursor */
-    enum dead_letter_reason reason; /* while BURYING */
+    enum dead_letter_reason reason; /* while DEAD_LETTERING */
     int64_t cursor;
     int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
     uint64_t prev_id_hash; /* of that event; 0: not known */
@@ -48,13 +48,13 @@ struct flight {
     /* the window's own */
     size_t heap_at;
     struct window_key *key; /* NULL: the window does not go by key */
-    struct flight *key_prev, *key_next;
+    struct window_entry *key_prev, *key_next;
 };
 
 struct window {
-    struct flight **flights; /* ascending by cursor */
+    struct window_entry **entries; /* ascending by cursor */
     size_t count, cap;
-    struct flight **heap; /* QUEUED and BACKOFF: the top may start first */
+    struct window_entry **heap; /* QUEUED and BACKOFF: the top may start first */
     size_t heap_count, heap_cap;
     bool by_key;
     struct window_key *keys;
@@ -66,23 +66,23 @@ void window_clear(struct window *window); /* frees all that it holds */
 
 /* Appends an event above all others: QUEUED, or BLOCKED by an earlier one of its key. Copied;
  * returns the window's own. */
-struct flight *window_push(struct window *window, const struct flight *flight);
+struct window_entry *window_push(struct window *window, const struct window_entry *entry);
 /* NULL: it is not (any more) in the window. */
-struct flight *window_find(const struct window *window, int64_t cursor);
-struct flight *window_oldest(const struct window *window);
+struct window_entry *window_find(const struct window *window, int64_t cursor);
+struct window_entry *window_oldest(const struct window *window);
 /* The oldest at which an attempt failed, and whose dead letter is not being written. */
-struct flight *window_oldest_failed(const struct window *window);
+struct window_entry *window_oldest_failed(const struct window *window);
 /* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED
  * comes first, oldest first. */
-struct flight *window_first_due(const struct window *window);
-/* The event right above `flight`; NULL: none. */
-struct flight *window_above(const struct window *window, const struct flight *flight);
+struct window_entry *window_first_due(const struct window *window);
+/* The event right above `entry`; NULL: none. */
+struct window_entry *window_above(const struct window *window, const struct window_entry *entry);
 
-/* The one place where a flight's state changes; not to SETTLED. One that would wait before an
+/* The one place where an entry's state changes; not to SETTLED. One that would wait before an
  * earlier one of its key is settled is BLOCKED instead. Set retry_at_ms before BACKOFF. */
-void window_set_state(struct window *window, struct flight *flight, enum flight_state state);
+void window_set_state(struct window *window, struct window_entry *entry, enum entry_state state);
 /* It is settled: it leaves the window and is freed, and the next of its key may start. */
-void window_settle(struct window *window, struct flight *flight);
+void window_settle(struct window *window, struct window_entry *entry);
 
 /* Whether of one key only the oldest may start. */
 void window_set_by_key(struct window *window, bool by_key);

@@ -60,7 +60,7 @@ bool checkpoint_is_anothers(const struct checkpoint *c) {
 /* --- what Kafka does not take */
 
 bool checkpoint_held(const struct checkpoint *c) {
-    return token_pace_unwritten_ms(&c->pace, clock_ms()) >= c->all->hold_after_ms;
+    return checkpoint_pace_unwritten_ms(&c->pace, clock_ms()) >= c->all->hold_after_ms;
 }
 
 int64_t checkpoints_held(const struct checkpoints *all) {
@@ -76,7 +76,7 @@ int64_t checkpoints_unwritten_ms(const struct checkpoints *all) {
     int64_t oldest_ms = 0, now_ms = clock_ms();
     const struct checkpoint *c;
     DL_FOREACH(all->running, c) {
-        int64_t unwritten_ms = token_pace_unwritten_ms(&c->pace, now_ms);
+        int64_t unwritten_ms = checkpoint_pace_unwritten_ms(&c->pace, now_ms);
         oldest_ms = unwritten_ms > oldest_ms ? unwritten_ms : oldest_ms;
     }
     return oldest_ms;
@@ -92,7 +92,7 @@ static void checkpoint_note_failure(struct checkpoint *c, const char *reason) {
         return;
     log_warn("token_not_written", LOG_S("subscriber", c->subscriber), LOG_S("topic", all->topic),
              LOG_S("reason", reason),
-             LOG_N("unwritten_ms", token_pace_unwritten_ms(&c->pace, now_ms)),
+             LOG_N("unwritten_ms", checkpoint_pace_unwritten_ms(&c->pace, now_ms)),
              LOG_N("held", checkpoints_held(all)), LOG_N("held_back", held_back),
              LOG_S("advice", "see that this service may write the topic, that max.message.bytes "
                              "takes a token, and that brokers have "
@@ -116,7 +116,7 @@ static void checkpoint_set_due(struct checkpoint *c, int64_t wait_ms) {
 static void checkpoint_take_report(struct checkpoint *c, const struct token_append *a,
                                    const struct producer_report *report) {
     bool written = report->fate == PRODUCER_WRITTEN, was_held = checkpoint_held(c);
-    token_pace_reported(&c->pace, a->number, a->sent_ms, written);
+    checkpoint_pace_reported(&c->pace, a->number, a->sent_ms, written);
     if (written) {
         checkpoint_note_success(c, was_held);
     } else {
@@ -198,7 +198,7 @@ static int checkpoint_write_now(struct checkpoint *c, struct token *token) {
     c->epoch = token->epoch;
     c->state = token->state;
     c->position = token->position;
-    token_pace_sent(&c->pace, token->number, clock_ms());
+    checkpoint_pace_sent(&c->pace, token->number, clock_ms());
     return 0;
 }
 
@@ -270,11 +270,11 @@ static void checkpoint_write_by(struct checkpoint *c, int64_t due_ms) {
 }
 
 void checkpoint_soon(struct checkpoint *c) {
-    checkpoint_write_by(c, token_pace_changed(&c->pace, false, clock_ms()));
+    checkpoint_write_by(c, checkpoint_pace_changed(&c->pace, false, clock_ms()));
 }
 
 void checkpoint_urgent(struct checkpoint *c) {
-    checkpoint_write_by(c, token_pace_changed(&c->pace, true, clock_ms()));
+    checkpoint_write_by(c, checkpoint_pace_changed(&c->pace, true, clock_ms()));
 }
 
 void checkpoint_moved(struct checkpoint *c, enum token_state state) {
@@ -298,7 +298,7 @@ void checkpoint_begin(struct checkpoint *c, enum token_state state, int64_t posi
     c->running = true;
     DL_APPEND(c->all->running, c);
     c->epoch = partitions_epoch(c->all->partitions, c->partition);
-    c->pace = (struct token_pace){.sent_ms = c->pace.sent_ms};
+    c->pace = (struct checkpoint_pace){.sent_ms = c->pace.sent_ms};
     c->state = state;
     c->position = position;
     c->failing = false;

@@ -13,7 +13,7 @@
 #include "common/base/loop.h"
 #include "common/base/span.h"
 #include "common/model/token.h"
-#include "dispatcher/subscriber/token_pace.h"
+#include "dispatcher/subscriber/checkpoint_pace.h"
 
 struct checkpoint;
 struct partitions;
@@ -59,7 +59,7 @@ struct checkpoint { /* embedded */
     int64_t epoch; /* the newest one that the lane began or wrote under: a valid token of a newer
                       one is another owner's */
     struct loop_timer due; /* the next writing */
-    struct token_pace pace;
+    struct checkpoint_pace pace;
     enum token_state state; /* as last written, and */
     int64_t position;
     bool failing; /* the newest token was not written */

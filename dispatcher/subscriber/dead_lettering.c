@@ -17,8 +17,8 @@ struct dead_lettering {
     struct append append;
     struct sender *sender; /* NULL: forgotten */
     struct dispatcher *dispatcher;
-    int64_t flight; /* in the lane */
-    int64_t cursor; /* in the log */
+    int64_t lane_cursor; /* in the lane */
+    int64_t cursor;      /* in the log */
     enum dead_letter_reason reason;
     struct buf value;
     size_t before_event; /* what of the value stands before the event; 0: the event was left out */
@@ -82,49 +82,49 @@ static void dead_lettering_on_reported(struct append *append,
         letter->again_ms = letter->again_ms ? letter->again_ms : AGAIN_MIN_MS;
         return;
     }
-    int64_t flight = letter->flight, cursor = letter->cursor;
+    int64_t lane_cursor = letter->lane_cursor, cursor = letter->cursor;
     enum dead_letter_reason reason = letter->reason;
     if (sender)
-        DL_DELETE(sender->letters, letter);
+        DL_DELETE(sender->dead_letterings, letter);
     dead_lettering_free(letter);
     if (!sender)
         return;
     d->dead_letters[reason]++;
     log_warn("dead_letter", LOG_S("subscriber", sender->subscriber->id), LOG_N("cursor", cursor),
              LOG_S("reason", dead_letter_reason_name(reason)));
-    sender_buried(sender, flight);
+    sender_dead_lettered(sender, lane_cursor);
 }
 
-void dead_lettering_begin(struct sender *sender, const struct flight *flight, int64_t cursor,
+void dead_lettering_begin(struct sender *sender, const struct window_entry *entry, int64_t cursor,
                           struct span event, const struct outcome *last) {
     struct subscriber *s = sender->subscriber;
     const struct dead_letter record = {.subscriber = s->id,
                                        .registration_id = s->record.registration_id,
                                        .cursor = cursor,
                                        .at_ms = clock_wall_ms(),
-                                       .reason = flight->reason,
-                                       .attempts = flight->attempts,
+                                       .reason = entry->reason,
+                                       .attempts = entry->attempts,
                                        .status = last ? last->status : 0,
                                        .error = last ? last->error : NULL,
                                        .event = event};
     struct dead_lettering *letter = mem_zero(sizeof *letter);
     *letter = (struct dead_lettering){.sender = sender,
                                       .dispatcher = s->dispatcher,
-                                      .flight = flight->cursor,
+                                      .lane_cursor = entry->cursor,
                                       .cursor = cursor,
-                                      .reason = flight->reason,
+                                      .reason = entry->reason,
                                       .again_ms = AGAIN_MIN_MS};
     loop_timer_init(&letter->again, dead_lettering_append, letter);
     letter->before_event = dead_letter_to_json(&record, &letter->value);
-    DL_APPEND(sender->letters, letter);
+    DL_APPEND(sender->dead_letterings, letter);
     s->dispatcher->dead_letters_pending++;
     dead_lettering_append(letter);
 }
 
 void dead_lettering_forget(struct sender *sender) {
     struct dead_lettering *letter, *next;
-    DL_FOREACH_SAFE(sender->letters, letter, next) {
-        DL_DELETE(sender->letters, letter);
+    DL_FOREACH_SAFE(sender->dead_letterings, letter, next) {
+        DL_DELETE(sender->dead_letterings, letter);
         letter->sender = NULL;
         loop_timer_clear(letter->dispatcher->service.loop, &letter->again);
         if (!letter->on_its_way)

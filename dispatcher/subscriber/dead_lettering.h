@@ -8,10 +8,10 @@
 
 struct sender;
 
-/* Writes an event that the lane has in FLIGHT_BURYING, as it is delivered, again and again until
- * Kafka has it; then calls sender_buried. `cursor` is the log's; `last` is what came of the last
- * attempt, NULL: not known. */
-void dead_lettering_begin(struct sender *sender, const struct flight *flight, int64_t cursor,
+/* Writes an event that the lane has in ENTRY_DEAD_LETTERING, as it is delivered, again and again
+ * until Kafka has it; then calls sender_dead_lettered. `cursor` is the log's; `last` is what came
+ * of the last attempt, NULL: not known. */
+void dead_lettering_begin(struct sender *sender, const struct window_entry *entry, int64_t cursor,
                           struct span event, const struct outcome *last);
 /* The sender stops. What is on its way may still be written. */
 void dead_lettering_forget(struct sender *sender);

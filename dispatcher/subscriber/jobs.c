@@ -94,27 +94,27 @@ static void jobs_run_next(struct jobs *jobs) {
 /* Those that a redrive of all has passed need not stand in the list. */
 static void jobs_forget_redriven(struct jobs *jobs) {
     int64_t kept = 0;
-    for (int64_t i = 0; i < jobs->letters_count; i++)
-        if (jobs->letters[i] > jobs->redriven)
-            jobs->letters[kept++] = jobs->letters[i];
-    jobs->letters_count = kept;
+    for (int64_t i = 0; i < jobs->redriven_letters_count; i++)
+        if (jobs->redriven_letters[i] > jobs->redriven)
+            jobs->redriven_letters[kept++] = jobs->redriven_letters[i];
+    jobs->redriven_letters_count = kept;
 }
 
 static void jobs_note_redriven(struct jobs *jobs, int64_t offset) {
-    int64_t *letters = jobs->letters, at = jobs->letters_count;
+    int64_t *letters = jobs->redriven_letters, at = jobs->redriven_letters_count;
     if (!letters)
-        letters = jobs->letters = mem_zero(TOKEN_REDRIVEN_MAX * sizeof *letters);
+        letters = jobs->redriven_letters = mem_zero(TOKEN_REDRIVEN_MAX * sizeof *letters);
     while (at && letters[at - 1] > offset)
         at--;
     if (offset <= jobs->redriven || (at && letters[at - 1] == offset))
         return;
-    if (jobs->letters_count == TOKEN_REDRIVEN_MAX) {
+    if (jobs->redriven_letters_count == TOKEN_REDRIVEN_MAX) {
         if (at == 0)
             return; /* older than all that are kept */
         memmove(letters, letters + 1, (size_t)(--at) * sizeof *letters);
     } else {
         memmove(letters + at + 1, letters + at,
-                (size_t)(jobs->letters_count++ - at) * sizeof *letters);
+                (size_t)(jobs->redriven_letters_count++ - at) * sizeof *letters);
     }
     letters[at] = offset;
 }
@@ -167,12 +167,12 @@ void jobs_end(struct jobs *jobs, int64_t number, const char *outcome) {
 
 /* --- what the sender of the one that runs reports */
 
-void jobs_on_delivered(struct jobs *jobs, int64_t flight) {
+void jobs_on_delivered(struct jobs *jobs, int64_t lane_cursor) {
     if (!jobs->list[0].redrive)
         return;
     jobs->redriven_count++;
     if (jobs->list[0].cursors_count)
-        jobs_note_redriven(jobs, flight);
+        jobs_note_redriven(jobs, lane_cursor);
 }
 
 /* The sender is in the middle of a step: its end comes from the loop. */
@@ -217,10 +217,10 @@ void jobs_clear(struct jobs *jobs) {
     while (jobs->count)
         token_job_fini(&jobs->list[--jobs->count]);
     free(jobs->list);
-    free(jobs->letters);
+    free(jobs->redriven_letters);
     jobs->list = NULL;
-    jobs->letters = NULL;
-    jobs->letters_count = jobs->redriven_count = 0;
+    jobs->redriven_letters = NULL;
+    jobs->redriven_letters_count = jobs->redriven_count = 0;
     jobs->redriven = -1;
 }
 
@@ -249,8 +249,9 @@ static void *jobs_copy(const void *list, int64_t count, size_t size) {
 void jobs_to_token(const struct jobs *jobs, struct token *token) {
     token->redriven = jobs->redriven;
     token->redriven_count = jobs->redriven_count;
-    token->redriven_letters = jobs_copy(jobs->letters, jobs->letters_count, sizeof *jobs->letters);
-    token->redriven_letters_count = jobs->letters_count;
+    token->redriven_letters = jobs_copy(jobs->redriven_letters, jobs->redriven_letters_count,
+                                        sizeof *jobs->redriven_letters);
+    token->redriven_letters_count = jobs->redriven_letters_count;
     if (jobs->count == 0)
         return;
     token->jobs = mem_zero((size_t)jobs->count * sizeof *token->jobs);

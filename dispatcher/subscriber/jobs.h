@@ -33,7 +33,8 @@ struct jobs { /* embedded */
     int64_t count;
     struct sender *sender; /* of list[0]; NULL: none runs */
     struct loop_timer due; /* the job that ran is done, or the next one could not be begun */
-    int64_t redriven, redriven_count, *letters, letters_count; /* as in the token */
+    int64_t redriven, redriven_count, *redriven_letters,
+        redriven_letters_count; /* as in the token */
 };
 
 /* `subscriber` and `owner` outlive them. */
@@ -62,7 +63,7 @@ int64_t jobs_redriven(struct jobs *jobs, int64_t end);
 
 /* The sender of the one that runs reports: it has delivered an event, or the dead letter at this
  * offset; it has done all. */
-void jobs_on_delivered(struct jobs *jobs, int64_t flight);
+void jobs_on_delivered(struct jobs *jobs, int64_t lane_cursor);
 void jobs_on_done(struct jobs *jobs);
 
 /* A job's policy, made from the live lane's; and the live lane's has changed. */

@@ -12,7 +12,7 @@
 #include "common/kafka/config.h"
 #include "common/model/dead_letter.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/subscriber/letters.h"
+#include "dispatcher/subscriber/redrive_reader.h"
 
 struct read_letter {
     struct redrive_letter letter;
@@ -22,8 +22,8 @@ struct read_letter {
 
 struct redrive {
     struct dispatcher *dispatcher;
-    struct letters *letters;
-    struct letters_user user; /* its `read`: up to the job's end */
+    struct redrive_reader *letters;
+    struct redrive_reader_user user; /* its `read`: up to the job's end */
     const struct token_job *job;
     char *id, *registration_id;
     void (*ready)(void *arg);
@@ -69,7 +69,7 @@ static void drop_first(struct redrive *r) {
     free_letter(first);
 }
 
-static void add_letter(struct redrive *r, const struct letters_record *record) {
+static void add_letter(struct redrive *r, const struct redrive_reader_record *record) {
     struct read_letter *letter = mem_zero(sizeof *letter);
     if (!copy_letter(r, record->value, letter)) {
         free_letter(letter);
@@ -80,7 +80,7 @@ static void add_letter(struct redrive *r, const struct letters_record *record) {
     DL_APPEND(r->ahead, letter);
 }
 
-static struct redrive *redrive_of(struct letters_user *user) {
+static struct redrive *redrive_of(struct redrive_reader_user *user) {
     return container_of(user, struct redrive, user);
 }
 
@@ -91,17 +91,18 @@ static void tell(struct redrive *r) {
 
 static bool read_all(const struct redrive *r) { return r->user.read >= r->job->to; }
 
-static bool on_record(struct letters_user *user, const struct letters_record *record) {
+static bool on_record(struct redrive_reader_user *user,
+                      const struct redrive_reader_record *record) {
     struct redrive *r = redrive_of(user);
     if (record->offset <= r->job->to && span_equal(record->key, span_of(r->id)))
         add_letter(r, record);
     if (r->ahead || read_all(r))
         tell(r);
-    return !read_all(r) && r->ahead_bytes < letters_share_bytes(r->letters);
+    return !read_all(r) && r->ahead_bytes < redrive_reader_share_bytes(r->letters);
 }
 
 /* The partition ends before `to`: its retention took what was there. */
-static void on_end(struct letters_user *user) {
+static void on_end(struct redrive_reader_user *user) {
     struct redrive *r = redrive_of(user);
     user->read = r->job->to;
     tell(r);
@@ -115,14 +116,14 @@ static void on_turn(void *arg) {
 
 /* Before the list runs dry, so that sending does not wait for reading. */
 static void read_on(struct redrive *r) {
-    if (!read_all(r) && r->ahead_bytes <= letters_share_bytes(r->letters) / 2)
-        letters_ask(r->letters, &r->user);
+    if (!read_all(r) && r->ahead_bytes <= redrive_reader_share_bytes(r->letters) / 2)
+        redrive_reader_ask(r->letters, &r->user);
 }
 
 struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *registration_id,
                             const struct token_job *job, void (*ready)(void *), void *arg,
                             struct error *err) {
-    struct letters *letters = letters_join(d, err);
+    struct redrive_reader *letters = redrive_reader_join(d, err);
     if (!letters)
         return NULL;
     struct redrive *r = mem_zero(sizeof *r);
@@ -144,7 +145,7 @@ struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *re
 void redrive_free(struct redrive *r) {
     if (!r)
         return;
-    letters_leave(r->letters, &r->user);
+    redrive_reader_leave(r->letters, &r->user);
     loop_timer_clear(r->dispatcher->service.loop, &r->turn);
     while (r->ahead)
         drop_first(r);

@@ -22,7 +22,7 @@ enum {
 struct attempt {
     struct delivery delivery; /* first */
     struct sender *sender;
-    int64_t flight;      /* the lane's name for the event */
+    int64_t lane_cursor; /* the lane's name for the event */
     int64_t appended_ms; /* 0: not known */
     struct attempt *prev, *next;
 };
@@ -37,8 +37,8 @@ void sender_init(struct sender *sender, struct subscriber *subscriber,
                               .owner_arg = owner_arg,
                               .job = job,
                               .redrive = redrive};
-    sender->user = (struct capacity_user){
-        .group = &subscriber->places, .served = on_turn, .arg = sender};
+    sender->user = (struct slots_user){
+        .group = &subscriber->slots, .served = on_turn, .arg = sender};
     feed_reader_init(&sender->scanner, &subscriber->record.spec.subscription, on_turn, sender);
     feed_reader_init(&sender->finder, &subscriber->record.spec.subscription, on_turn, sender);
     loop_timer_init(&sender->due, on_turn, sender);
@@ -49,11 +49,11 @@ void sender_topics_changed(struct sender *sender) {
     feed_reader_changed(&sender->finder);
 }
 
-/* Its place of capacity is free again, which wakes whoever may have waited for that or for its slot
+/* Its slot is free again, which wakes whoever may have waited for that or for its slot
  * of the throttle. */
 static void attempt_end(struct attempt *a) {
     DL_DELETE(a->sender->attempts, a);
-    capacity_give(&a->sender->subscriber->dispatcher->capacity, &a->sender->user);
+    slots_give(&a->sender->subscriber->dispatcher->slots, &a->sender->user);
     buf_fini(&a->delivery.body);
     free(a);
 }
@@ -62,10 +62,10 @@ void sender_cancel(struct sender *sender) {
     struct attempt *a, *next;
     struct dispatcher *d = sender->subscriber->dispatcher;
     struct channel *channel = sender->subscriber->channel;
-    capacity_leave(&d->capacity, &sender->user);
+    slots_leave(&d->slots, &sender->user);
     DL_FOREACH_SAFE(sender->attempts, a, next) {
         channel->cancel(channel, &a->delivery);
-        lane_abort(&sender->lane, a->flight, clock_ms());
+        lane_abort(&sender->lane, a->lane_cursor, clock_ms());
         attempt_end(a);
     }
     loop_timer_clear(d->service.loop, &sender->due);
@@ -85,11 +85,11 @@ void sender_fini(struct sender *sender) {
 static void log_failure(const struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct subscriber *s = sender->subscriber;
-    const struct flight *flight = lane_flight(&sender->lane, a->flight);
+    const struct window_entry *entry = lane_entry(&sender->lane, a->lane_cursor);
     int64_t held_back, now = clock_ms();
-    bool waits = flight && flight->state == FLIGHT_BACKOFF && !sender->lane.disabled;
-    int64_t due = waits && flight->retry_at_ms > s->endpoint.until_ms ? flight->retry_at_ms
-                                                                      : s->endpoint.until_ms;
+    bool waits = entry && entry->state == ENTRY_BACKOFF && !sender->lane.disabled;
+    int64_t due = waits && entry->retry_at_ms > s->endpoint.until_ms ? entry->retry_at_ms
+                                                                     : s->endpoint.until_ms;
     int64_t wait = waits ? due - now : 0;
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
@@ -123,9 +123,9 @@ static void sender_hold(struct sender *sender, const struct outcome *outcome) {
 
 static void attempt_call_off(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
-    lane_abort(&sender->lane, a->flight, clock_ms());
+    lane_abort(&sender->lane, a->lane_cursor, clock_ms());
     if (outcome->stale)
-        lane_wants_fresh(&sender->lane, a->flight);
+        lane_wants_fresh(&sender->lane, a->lane_cursor);
     sender_hold(sender, outcome);
     attempt_end(a);
     sender_step(sender);
@@ -137,14 +137,14 @@ static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
     bool was_disabled = sender->lane.disabled;
     sender->faults = 0;
     count(d, a, outcome);
-    enum flight_state now = lane_finish(&sender->lane, a->flight, outcome, clock_ms(),
-                                        clock_wall_ms(), dispatcher_random(d));
-    if (now != FLIGHT_SETTLED)
+    enum entry_state now = lane_finish(&sender->lane, a->lane_cursor, outcome, clock_ms(),
+                                       clock_wall_ms(), dispatcher_random(d));
+    if (now != ENTRY_SETTLED)
         log_failure(a, outcome);
     else if (sender->job >= 0)
-        sender->owner->delivered(sender->owner_arg, a->flight);
-    if (now == FLIGHT_BURYING)
-        dead_lettering_begin(sender, lane_flight(&sender->lane, a->flight), a->delivery.cursor,
+        sender->owner->delivered(sender->owner_arg, a->lane_cursor);
+    if (now == ENTRY_DEAD_LETTERING)
+        dead_lettering_begin(sender, lane_entry(&sender->lane, a->lane_cursor), a->delivery.cursor,
                              (struct span){a->delivery.body.data, a->delivery.body.len}, outcome);
     sender->owner->answered(sender->owner_arg, outcome);
     attempt_end(a);
@@ -156,9 +156,9 @@ static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
 
 static void attempt_on_done(struct delivery *delivery, const struct outcome *outcome) {
     struct attempt *a = (struct attempt *)delivery;
-    const struct flight *flight = lane_flight(&a->sender->lane, a->flight);
+    const struct window_entry *entry = lane_entry(&a->sender->lane, a->lane_cursor);
     fault_note(a->sender->subscriber->dispatcher, outcome);
-    if (sender_learnt_nothing(a->sender, flight->endpoint_number, outcome))
+    if (sender_learnt_nothing(a->sender, entry->endpoint_number, outcome))
         attempt_call_off(a, outcome);
     else
         attempt_finish(a, outcome);
@@ -171,42 +171,42 @@ static enum delivery_kind kind_of(const struct sender *sender) {
 }
 
 /* At an event of the lane, which is the log's at `cursor`. */
-static struct attempt *attempt_new(struct sender *sender, const struct flight *flight,
+static struct attempt *attempt_new(struct sender *sender, const struct window_entry *entry,
                                    int64_t cursor) {
     struct attempt *a = mem_zero(sizeof *a);
     a->sender = sender;
-    a->flight = flight->cursor;
+    a->lane_cursor = entry->cursor;
     a->delivery = (struct delivery){.kind = kind_of(sender),
                                     .job = sender->job,
                                     .cursor = cursor,
-                                    .number = flight->attempts,
-                                    .fresh = flight->fresh,
+                                    .number = entry->attempts,
+                                    .fresh = entry->fresh,
                                     .done = attempt_on_done};
     return a;
 }
 
 static void attempt_send(struct attempt *a) {
     struct subscriber *s = a->sender->subscriber;
-    capacity_take(&s->dispatcher->capacity, &a->sender->user);
+    slots_take(&s->dispatcher->slots, &a->sender->user);
     DL_APPEND(a->sender->attempts, a);
     s->channel->send(s->channel, &a->delivery);
 }
 
 static void send_event(struct sender *sender, const struct feed_event *event) {
-    const struct flight *flight = lane_start(&sender->lane, event->cursor);
-    struct attempt *a = attempt_new(sender, flight, event->cursor);
+    const struct window_entry *entry = lane_start(&sender->lane, event->cursor);
+    struct attempt *a = attempt_new(sender, entry, event->cursor);
     a->appended_ms = event->appended_ms;
     a->delivery.topic = event->topic;
     a->delivery.id = event->id;
     a->delivery.traceparent = event->traceparent;
-    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+    event_splice(event->stored, event->topic.len, event->cursor, entry->prev, entry->compacted,
                  &a->delivery.body);
     attempt_send(a);
 }
 
 static void send_dead_letter(struct sender *sender, const struct redrive_letter *letter) {
-    const struct flight *flight = lane_start(&sender->lane, letter->offset);
-    struct attempt *a = attempt_new(sender, flight, letter->cursor);
+    const struct window_entry *entry = lane_start(&sender->lane, letter->offset);
+    struct attempt *a = attempt_new(sender, entry, letter->cursor);
     a->delivery.topic = letter->topic;
     a->delivery.id = letter->id;
     buf_append(&a->delivery.body, letter->body.data, letter->body.len);
@@ -220,7 +220,7 @@ static void test_end(struct sender_test *test) {
     throttle_finish(sender->lane.throttle, test->throttle_slot, clock_ms());
     endpoint_end(sender->lane.endpoint);
     test->under_way = false;
-    capacity_give(&sender->subscriber->dispatcher->capacity, &sender->user);
+    slots_give(&sender->subscriber->dispatcher->slots, &sender->user);
 }
 
 static void test_call_off(struct sender_test *test, const struct outcome *outcome) {
@@ -253,7 +253,7 @@ static void test_send(struct sender *sender) {
     test->throttle_slot = throttle_start(sender->lane.throttle);
     test->endpoint_number = endpoint_start(sender->lane.endpoint);
     test->under_way = true;
-    capacity_take(&s->dispatcher->capacity, &sender->user);
+    slots_take(&s->dispatcher->slots, &sender->user);
     s->channel->send(s->channel, &test->delivery);
 }
 
@@ -359,12 +359,12 @@ static bool scan(struct sender *sender) {
 }
 
 /* A dead letter for an event that was skipped. */
-static void bury(struct sender *sender, const struct feed_event *event) {
-    const struct flight *flight = lane_bury(&sender->lane, event->cursor);
+static void sender_dead_letter(struct sender *sender, const struct feed_event *event) {
+    const struct window_entry *entry = lane_dead_letter(&sender->lane, event->cursor);
     struct buf body = {0};
-    event_splice(event->stored, event->topic.len, event->cursor, flight->prev, flight->compacted,
+    event_splice(event->stored, event->topic.len, event->cursor, entry->prev, entry->compacted,
                  &body);
-    dead_lettering_begin(sender, flight, event->cursor, (struct span){body.data, body.len}, NULL);
+    dead_lettering_begin(sender, entry, event->cursor, (struct span){body.data, body.len}, NULL);
     buf_fini(&body);
 }
 
@@ -391,8 +391,8 @@ static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t curs
         return wait_at_newer(sender, cursor);
     if (result != FEED_EVENT || event.cursor != cursor)
         give_up_missing(sender, cursor, passed.compacted);
-    else if (todo == LANE_BURY)
-        bury(sender, &event);
+    else if (todo == LANE_DEAD_LETTER)
+        sender_dead_letter(sender, &event);
     else
         send_event(sender, &event);
     return true;
@@ -449,7 +449,7 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         loop_timer_set(d->service.loop, &sender->due, now_ms);
         return false;
     }
-    if (todo != LANE_BURY && !capacity_ask(&d->capacity, &sender->user))
+    if (todo != LANE_DEAD_LETTER && !slots_ask(&d->slots, &sender->user))
         return false;
     if (tests)
         test_send(sender);
@@ -483,8 +483,8 @@ void sender_wake(struct sender *sender) {
     loop_timer_set(sender->subscriber->dispatcher->service.loop, &sender->due, clock_ms());
 }
 
-void sender_buried(struct sender *sender, int64_t flight) {
-    lane_buried(&sender->lane, flight);
+void sender_dead_lettered(struct sender *sender, int64_t lane_cursor) {
+    lane_dead_lettered(&sender->lane, lane_cursor);
     sender->owner->moved(sender->owner_arg);
     sender_step(sender);
 }

@@ -9,8 +9,8 @@
 
 #include "common/base/loop.h"
 #include "common/feed/feed.h"
-#include "dispatcher/lane/capacity.h"
 #include "dispatcher/lane/lane.h"
+#include "dispatcher/lane/slots.h"
 
 struct subscriber;
 struct attempt;
@@ -30,7 +30,7 @@ struct sender_owner {
     /* the live lane's: it stands at the end of the log */
     void (*at_end)(void *arg);
     /* a job's: it has delivered an event, or the dead letter at this offset; it has done all */
-    void (*delivered)(void *arg, int64_t flight);
+    void (*delivered)(void *arg, int64_t lane_cursor);
     void (*done)(void *arg);
 };
 
@@ -53,12 +53,12 @@ struct sender {
     int64_t job;             /* what it does for a job carries its number; -1: the live lane */
     struct redrive *redrive; /* its events are dead letters, by their offsets; NULL: the feed's, by
                                 their cursors */
-    struct feed_reader scanner;     /* looks for new events */
-    struct feed_reader finder;      /* fetches again what failed */
-    struct attempt *attempts;       /* under way, at events of the lane */
-    struct sender_test *test;       /* waits, or is under way; NULL: none */
-    struct dead_lettering *letters; /* being written */
-    struct capacity_user user;
+    struct feed_reader scanner;             /* looks for new events */
+    struct feed_reader finder;              /* fetches again what failed */
+    struct attempt *attempts;               /* under way, at events of the lane */
+    struct sender_test *test;               /* waits, or is under way; NULL: none */
+    struct dead_lettering *dead_letterings; /* being written */
+    struct slots_user user;
     int64_t faults,
         held_until_ms;     /* attempts in a row that met a fault of ours; none is made before */
     struct loop_timer due; /* when something may be done */
@@ -98,6 +98,6 @@ int64_t sender_waits_for_newer(const struct sender *sender);
 void sender_topics_changed(struct sender *sender);
 
 /* The dead letter of an event is in Kafka. */
-void sender_buried(struct sender *sender, int64_t flight);
+void sender_dead_lettered(struct sender *sender, int64_t lane_cursor);
 
 #endif

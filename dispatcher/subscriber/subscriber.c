@@ -48,7 +48,7 @@ static void subscriber_on_attempt_ended(void *arg) {
 
 void subscriber_answered(struct subscriber *s, const struct outcome *outcome) {
     bool silent = outcome->verdict == VERDICT_UNANSWERED && outcome->duration_ms >= SILENCE_MS;
-    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+    slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
     if (outcome->verdict == VERDICT_DELIVERED)
         s->last_success_ms = clock_wall_ms();
 }
@@ -60,7 +60,7 @@ int64_t subscriber_oldest_ms(const struct subscriber *s) {
 
 /* The lane has moved, or its state has changed. */
 static void subscriber_moved(struct subscriber *s) {
-    checkpoint_moved(&s->checkpoint, lane_token_state(&s->live.lane));
+    checkpoint_moved(&s->checkpoint, lane_state(&s->live.lane));
 }
 
 /* --- its token */
@@ -211,7 +211,7 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     struct subscriber *s = mem_zero(sizeof *s);
     s->dispatcher = d;
     s->partition = partition;
-    s->places = (struct capacity_group){.ended = subscriber_on_attempt_ended, .arg = s};
+    s->slots = (struct slots_group){.ended = subscriber_on_attempt_ended, .arg = s};
     s->tested = s->generation = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
@@ -338,7 +338,7 @@ static void subscriber_take_silence(struct subscriber *s) {
                                                           : NULL;
     bool silent = s->endpoint.failing_since_ms && last && last->status == 0 &&
                   last->duration_ms >= SILENCE_MS;
-    capacity_set_silent(&s->dispatcher->capacity, &s->places, silent);
+    slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
 }
 
 static int subscriber_renew_signing(struct subscriber *s) {
@@ -397,10 +397,10 @@ static void subscriber_on_disabled(void *arg, const char *reason) {
 }
 static void subscriber_on_moved(void *arg) { subscriber_moved(arg); }
 static void subscriber_on_at_end(void *arg) { subscriber_at_end(arg); }
-static void subscriber_on_delivered(void *arg, int64_t flight) {
+static void subscriber_on_delivered(void *arg, int64_t lane_cursor) {
     struct subscriber *s = arg;
     s->live.lane.delivered++;
-    jobs_on_delivered(&s->jobs, flight);
+    jobs_on_delivered(&s->jobs, lane_cursor);
 }
 static void subscriber_on_done(void *arg) {
     struct subscriber *s = arg;
@@ -430,8 +430,7 @@ static void subscriber_start(struct subscriber *s) {
     lane_pause(&s->live.lane, subscriber_wants_pause(s));
     s->running = true;
     lag_watch_begin(&s->lag, s->dispatcher->lag_monitor);
-    checkpoint_begin(&s->checkpoint, lane_token_state(&s->live.lane), s->live.lane.position,
-                     written);
+    checkpoint_begin(&s->checkpoint, lane_state(&s->live.lane), s->live.lane.position, written);
     log_at(s->start_level, "subscriber_started", LOG_S("subscriber", s->id),
            LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
     if (s->checkpoint.in_log)
@@ -501,7 +500,7 @@ static void subscriber_renew_policy(struct subscriber *s) {
  */
 static void subscriber_take_new_url(struct subscriber *s) {
     endpoint_move(&s->endpoint);
-    capacity_set_silent(&s->dispatcher->capacity, &s->places, false);
+    slots_set_silent(&s->dispatcher->slots, &s->slots, false);
     subscriber_resume(s);
 }
 

@@ -62,7 +62,7 @@ struct subscriber {
     bool in_match; /* its patterns are in the index of those that an appended event wakes: from when
                     * its lane came to the end until an event met it behind */
     struct subscriber *behind_next;
-    struct capacity_group places; /* of its attempts, whoever makes them */
+    struct slots_group slots; /* of its attempts, whoever makes them */
     struct sender live;
     struct jobs jobs;
     struct webhook webhook;

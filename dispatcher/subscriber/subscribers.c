@@ -53,7 +53,7 @@ static void subscribers_drop(struct subscribers *all, struct subscriber *s) {
 
 /* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
  * anyway.) Its commands stay known, without a subscriber, until their tombstones were read back. */
-static void subscribers_bury(struct subscribers *all, struct subscriber *s) {
+static void subscribers_erase(struct subscribers *all, struct subscriber *s) {
     char id[SPEC_ID_BYTES_MAX + 1];
     int32_t partition = s->partition;
     memcpy(id, s->id, sizeof id);
@@ -90,14 +90,14 @@ static void subscribers_remove_spec(struct subscribers *all, struct subscriber *
         return;
     if (ran && !s->checkpoint.text)
         checkpoint_erase(&s->checkpoint); /* one may be on its way */
-    subscribers_bury(all, s);
+    subscribers_erase(all, s);
 }
 
-static void subscribers_bury_deleted(struct subscribers *all, int32_t partition) {
+static void subscribers_erase_deleted(struct subscribers *all, int32_t partition) {
     struct subscriber *s, *next;
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) {
         if (s->deleted)
-            subscribers_bury(all, s);
+            subscribers_erase(all, s);
     }
 }
 
@@ -322,7 +322,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
 
 void subscribers_start(struct subscribers *all, int32_t partition) {
     struct subscriber *s;
-    subscribers_bury_deleted(all, partition);
+    subscribers_erase_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
         subscribers_say_unreadable(s);
         subscriber_apply(s, all->said++ < SAID_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
@@ -344,7 +344,7 @@ static void subscribers_follow_another_owner(struct subscriber *s) {
 void subscribers_resume(struct subscribers *all, int32_t partition, bool rewrite) {
     int64_t window_ms = partitions_window_ms(all->dispatcher->partitions, partition);
     struct subscriber *s;
-    subscribers_bury_deleted(all, partition);
+    subscribers_erase_deleted(all, partition);
     DL_FOREACH2(all->of[partition], s, partition_next) {
         subscribers_follow_another_owner(s);
         if (rewrite)

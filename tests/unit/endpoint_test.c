@@ -16,7 +16,7 @@ static int end_both(void **state) {
 
 static void job_attempt(int64_t cursor, int status, int64_t retry_after_ms) {
     const struct outcome outcome = answer(status, retry_after_ms);
-    if (!lane_flight(&job, cursor))
+    if (!lane_entry(&job, cursor))
         lane_found(&job, cursor, 1, 0, false);
     lane_start(&job, cursor);
     lane_finish(&job, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());

@@ -112,7 +112,7 @@ static void letters_that_were_redriven_by_their_cursors_are_noted_in_order_once(
     token_fini(&token);
     jobs.redriven = 4;
     jobs_end(&jobs, 10, "done");
-    assert_true(jobs.letters_count == 2 && jobs.letters[0] == 5);
+    assert_true(jobs.redriven_letters_count == 2 && jobs.redriven_letters[0] == 5);
 }
 
 static void a_token_gives_back_the_jobs_that_were_written_into_it(void **state) {

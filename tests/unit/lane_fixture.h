@@ -85,7 +85,7 @@ UNUSED static struct outcome answer(int status, int64_t retry_after_ms) {
                             .retry_after_ms = retry_after_ms};
 }
 
-UNUSED static enum flight_state finish(int64_t cursor, int status) {
+UNUSED static enum entry_state finish(int64_t cursor, int status) {
     struct outcome outcome = answer(status, 0);
     outcome.duration_ms = 5;
     return lane_finish(&lane, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());
@@ -94,11 +94,10 @@ UNUSED static enum flight_state finish(int64_t cursor, int status) {
 /* Waits until it may, makes one attempt, and returns its number. */
 UNUSED static int64_t attempt(int64_t cursor, int status) {
     int64_t known, due = due_ms();
-    const struct flight *flight = lane_flight(&lane, cursor);
+    const struct window_entry *entry = lane_entry(&lane, cursor);
     assert_true(due < INT64_MAX);
-    due = flight && flight->state == FLIGHT_BACKOFF && flight->retry_at_ms > due
-              ? flight->retry_at_ms
-              : due;
+    due = entry && entry->state == ENTRY_BACKOFF && entry->retry_at_ms > due ? entry->retry_at_ms
+                                                                             : due;
     now_ms = due > now_ms ? due : now_ms;
     if (next(&known) == LANE_SCAN)
         assert_true(lane_found(&lane, cursor, (uint64_t)cursor * 31, 0, false));
@@ -109,22 +108,22 @@ UNUSED static int64_t attempt(int64_t cursor, int status) {
     return number;
 }
 
-UNUSED static enum flight_state state_of(int64_t cursor) {
-    return lane_flight(&lane, cursor) ? lane_flight(&lane, cursor)->state : FLIGHT_SETTLED;
+UNUSED static enum entry_state state_of(int64_t cursor) {
+    return lane_entry(&lane, cursor) ? lane_entry(&lane, cursor)->state : ENTRY_SETTLED;
 }
 
-UNUSED static void bury(int64_t cursor) {
-    assert_int_equal(state_of(cursor), FLIGHT_BURYING);
-    lane_buried(&lane, cursor);
+UNUSED static void dead_letter(int64_t cursor) {
+    assert_int_equal(state_of(cursor), ENTRY_DEAD_LETTERING);
+    lane_dead_lettered(&lane, cursor);
 }
 
 UNUSED static void fail_until_given_up(int64_t cursor) {
     for (int64_t i = 1; i < lane.policy.max_attempts; i++) {
         assert_int_equal(attempt(cursor, 503), i);
-        assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
+        assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
     }
     assert_int_equal(attempt(cursor, 503), lane.policy.max_attempts);
-    assert_true(lane_flight(&lane, cursor)->reason == DEAD_LETTER_ATTEMPTS);
+    assert_true(lane_entry(&lane, cursor)->reason == DEAD_LETTER_ATTEMPTS);
 }
 
 /* The lane goes through a token into another lane, as it does through Kafka. */

@@ -4,15 +4,15 @@
 
 static void a_2xx_settles_the_event(UNUSED void **state) {
     start_new(50, 0);
-    const struct flight *flight = lane_flight(&lane, 50);
-    assert_true(flight->prev == 0 && flight->attempts == 1 && !flight->compacted);
+    const struct window_entry *entry = lane_entry(&lane, 50);
+    assert_true(entry->prev == 0 && entry->attempts == 1 && !entry->compacted);
     assert_int_equal(lane.position, 0);
     assert_int_equal(due_ms(), INT64_MAX);
-    assert_int_equal(finish(50, 204), FLIGHT_SETTLED);
+    assert_int_equal(finish(50, 204), ENTRY_SETTLED);
     assert_true(lane.position == 50 && lane.last == 50 && lane.last_id_hash == 50 * 31);
     assert_true(lane.delivered == 1 && lane.dead_lettered == 0 && lane.failed_count == 0);
     start_new(60, 0);
-    assert_int_equal(lane_flight(&lane, 60)->prev, 50);
+    assert_int_equal(lane_entry(&lane, 60)->prev, 50);
 }
 
 static void what_is_passed_moves_the_position_but_not_prev_cursor(UNUSED void **state) {
@@ -21,10 +21,10 @@ static void what_is_passed_moves_the_position_but_not_prev_cursor(UNUSED void **
     assert_true(lane.position == 20 && lane.last == 10);
     lane_passed(&lane, 30, true);
     start_new(31, 0);
-    assert_true(lane_flight(&lane, 31)->prev == 10 && lane_flight(&lane, 31)->compacted);
+    assert_true(lane_entry(&lane, 31)->prev == 10 && lane_entry(&lane, 31)->compacted);
     finish(31, 200);
     start_new(32, 0);
-    assert_false(lane_flight(&lane, 32)->compacted);
+    assert_false(lane_entry(&lane, 32)->compacted);
 }
 
 static void a_lane_waits_at_the_end_and_wakes_for_the_next_event(UNUSED void **state) {
@@ -43,12 +43,12 @@ static void a_failed_event_waits_between_half_and_all_of_the_delay(UNUSED void *
         for (int64_t number = 1, delay = 1000; number < 10;
              number++, delay = delay * 2 > 60000 ? 60000 : delay * 2) {
             assert_int_equal(attempt(event, number % 2 ? 503 : 0), number);
-            assert_int_equal(lane_token_state(&lane), TOKEN_RETRYING);
+            assert_int_equal(lane_state(&lane), TOKEN_RETRYING);
             assert_in_range(due_ms() - now_ms, delay / 2, delay);
             assert_true(lane.position < event);
         }
         assert_int_equal(attempt(event, 200), 10);
-        assert_true(lane.position == event && lane_token_state(&lane) == TOKEN_ACTIVE);
+        assert_true(lane.position == event && lane_state(&lane) == TOKEN_ACTIVE);
     }
 }
 
@@ -60,7 +60,7 @@ static void an_event_that_is_gone_from_the_log_is_settled(UNUSED void **state) {
     lane_missing(&lane, cursor, false);
     assert_true(lane.position == 5 && lane.delivered + lane.dead_lettered == 0);
     assert_int_equal(attempt(7, 503), 1);
-    assert_false(lane_flight(&lane, 7)->compacted);
+    assert_false(lane_entry(&lane, 7)->compacted);
 }
 
 static void the_event_after_one_that_compaction_took_says_so(UNUSED void **state) {
@@ -68,10 +68,10 @@ static void the_event_after_one_that_compaction_took_says_so(UNUSED void **state
     lane_missing(&lane, 5, true);
     assert_int_equal(attempt(7, 200), 1);
     attempt(8, 503);
-    assert_false(lane_flight(&lane, 8)->compacted);
+    assert_false(lane_entry(&lane, 8)->compacted);
     lane_missing(&lane, 8, true);
     start_new(9, 0);
-    assert_true(lane_flight(&lane, 9)->compacted && lane_flight(&lane, 9)->prev == 8);
+    assert_true(lane_entry(&lane, 9)->compacted && lane_entry(&lane, 9)->prev == 8);
     finish(9, 200);
     concurrent(SPEC_NONE, 4);
     start_new(10, 0);
@@ -79,25 +79,25 @@ static void the_event_after_one_that_compaction_took_says_so(UNUSED void **state
     finish(10, 503);
     finish(11, 503);
     lane_missing(&lane, 10, true);
-    assert_true(lane_flight(&lane, 11)->compacted);
+    assert_true(lane_entry(&lane, 11)->compacted);
 }
 
 static void resume_gives_a_lane_that_gives_nothing_up_clean_counts(UNUSED void **state) {
     int cursor = 1;
     for (; cursor <= 20; cursor++) {
         attempt(cursor, 422);
-        bury(cursor);
+        dead_letter(cursor);
     }
     attempt(cursor, 422);
-    assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
+    assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
     lane_resume(&lane);
     attempt(cursor, 422);
-    bury(cursor++);
+    dead_letter(cursor++);
     fail_until_given_up(cursor);
-    bury(cursor++);
+    dead_letter(cursor++);
     lane_resume(&lane);
     fail_until_given_up(cursor);
-    bury(cursor);
+    dead_letter(cursor);
     assert_int_equal(lane.position, cursor);
 }
 
@@ -107,7 +107,7 @@ static void resume_gives_clean_counts_to_what_is_under_way_too(UNUSED void **sta
     lane_start(&lane, 1);
     lane_resume(&lane);
     finish(1, 500);
-    assert_true(state_of(1) == FLIGHT_BACKOFF && lane_flight(&lane, 1)->attempts == 1);
+    assert_true(state_of(1) == ENTRY_BACKOFF && lane_entry(&lane, 1)->attempts == 1);
 }
 
 static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempts(
@@ -120,7 +120,7 @@ static void with_exhausted_dead_letter_every_event_is_given_up_after_its_attempt
             fail_until_given_up(cursor);
         else
             attempt(cursor, 422);
-        bury(cursor);
+        dead_letter(cursor);
     }
     assert_true(lane.position == 100 && lane.dead_lettered == 100);
 }
@@ -129,10 +129,10 @@ static void a_refused_event_is_settled_when_its_dead_letter_is(UNUSED void **sta
     static const int refusals[] = {400, 409, 413, 415, 422};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(attempt(10 + i, refusals[i]), 1);
-        assert_true(state_of(10 + i) == FLIGHT_BURYING &&
-                    lane_flight(&lane, 10 + i)->reason == DEAD_LETTER_REFUSED);
+        assert_true(state_of(10 + i) == ENTRY_DEAD_LETTERING &&
+                    lane_entry(&lane, 10 + i)->reason == DEAD_LETTER_REFUSED);
         assert_true(lane.position < 10 + i && due_ms() == INT64_MAX);
-        bury(10 + i);
+        dead_letter(10 + i);
         assert_true(lane.position == 10 + i && lane.last == 10 + i && lane.dead_lettered == i + 1 &&
                     lane.delivered == 0);
     }
@@ -142,11 +142,11 @@ static void after_twenty_refused_in_a_row_the_lane_waits(UNUSED void **state) {
     for (int round = 0, cursor = 1; round < 3; round++) {
         for (int i = 0; i < 20; i++, cursor++) {
             attempt(cursor, 422);
-            bury(cursor);
+            dead_letter(cursor);
         }
         for (int i = 0; i < 40; i++) {
             attempt(cursor, i > 20 ? 503 : 422); /* nor is it given up for its attempts */
-            assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
+            assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
         }
         assert_int_equal(attempt(cursor++, 200), 41);
     }
@@ -157,23 +157,23 @@ static void a_redrive_passes_every_letter_that_is_refused_again(UNUSED void **st
     lane.policy.redrive = true;
     for (int cursor = 1; cursor <= 50; cursor++) {
         attempt(cursor, 422);
-        bury(cursor);
+        dead_letter(cursor);
     }
     fail_until_given_up(51);
-    bury(51);
+    dead_letter(51);
     attempt(52, 400); /* after one that was given up, too */
-    bury(52);
+    dead_letter(52);
     assert_true(lane.position == 52 && lane.dead_lettered == 52);
 }
 
 static void an_outage_gives_up_one_event_and_no_other_before_a_2xx(UNUSED void **state) {
     for (int cursor = 10, round = 1; round <= 2; round++) {
         fail_until_given_up(cursor);
-        bury(cursor);
+        dead_letter(cursor);
         assert_int_equal(lane.position, cursor++);
         for (int i = 0; i < 100; i++) { /* by whatever it fails */
             assert_int_equal(attempt(cursor, i % 3 == 2 ? 400 : i % 3 ? 0 : 503), i + 1);
-            assert_int_equal(state_of(cursor), FLIGHT_BACKOFF);
+            assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
         }
         attempt(cursor++, 200);
         assert_true(!lane.given_up && lane.dead_lettered == round && lane.delivered == round);
@@ -190,8 +190,8 @@ static void an_hour_of_503_makes_at_most_one_dead_letter(UNUSED void **state) {
         attempt(cursor, 503);
         now_ms += 50;
         assert_false(lane.disabled);
-        if (state_of(cursor) == FLIGHT_BURYING)
-            lane_buried(&lane, cursor);
+        if (state_of(cursor) == ENTRY_DEAD_LETTERING)
+            lane_dead_lettered(&lane, cursor);
     }
     assert_true(lane.dead_lettered == 1 &&
                 lane.position == 10); /* the attempts of one did run out */
@@ -202,7 +202,7 @@ static void an_hour_of_503_makes_at_most_one_dead_letter(UNUSED void **state) {
 
 static void a_410_disables_the_lane(UNUSED void **state) {
     attempt(5, 410);
-    assert_true(lane.disabled && lane_token_state(&lane) == TOKEN_DISABLED);
+    assert_true(lane.disabled && lane_state(&lane) == TOKEN_DISABLED);
     assert_string_equal(lane.reason, "gone (410)");
     assert_true(due_ms() == INT64_MAX && lane.position == 0 &&
                 lane.delivered + lane.dead_lettered == 0);
@@ -214,7 +214,7 @@ static void a_410_disables_the_lane(UNUSED void **state) {
 /* One failed attempt at that time, whatever the lane would wait for. */
 static void fail_at(int64_t cursor, int64_t at_ms) {
     now_ms = at_ms;
-    if (!lane_flight(&lane, cursor))
+    if (!lane_entry(&lane, cursor))
         lane_found(&lane, cursor, 1, 0, false);
     lane_start(&lane, cursor);
     finish(cursor, 503);
@@ -240,19 +240,19 @@ static void nothing_but_failure_disables(UNUSED void **state) {
     fail_at(5, now_ms + 60000);
     assert_true(lane.disabled && lane.reason[0] && lane.position == 0 && lane.dead_lettered == 0);
     lane_resume(&lane);
-    assert_true(endpoint.failing_ms == 0 && lane_token_state(&lane) == TOKEN_ACTIVE);
+    assert_true(endpoint.failing_ms == 0 && lane_state(&lane) == TOKEN_ACTIVE);
 }
 
 static void silence_is_no_failure(UNUSED void **state) {
     fail_until_given_up(5); /* on Monday */
-    bury(5);
+    dead_letter(5);
     lane_at_end(&lane, 10, false);
-    assert_int_equal(lane_token_state(&lane), TOKEN_ACTIVE);
+    assert_int_equal(lane_state(&lane), TOKEN_ACTIVE);
     lane_wake(&lane, 10);
     for (int day = 0; day < 20; day++) {
         fail_at(11, now_ms + DAY_MS);
         assert_false(lane.disabled);
-        assert_int_equal(lane_token_state(&lane), TOKEN_RETRYING);
+        assert_int_equal(lane_state(&lane), TOKEN_RETRYING);
     }
     assert_true(endpoint.failing_ms < 30 * 60000);
 }
@@ -307,7 +307,7 @@ static void any_2xx_a_pause_and_a_resume_end_failing(UNUSED void **state) {
         } else {
             lane_resume(&lane);
         }
-        assert_true(endpoint.failing_ms == 0 && lane_token_state(&lane) == TOKEN_ACTIVE);
+        assert_true(endpoint.failing_ms == 0 && lane_state(&lane) == TOKEN_ACTIVE);
     }
     lane_fini(&job);
 }
@@ -333,16 +333,16 @@ static void an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_o
     lane_wants_fresh(&lane, 5);
     assert_int_equal(due_ms(), now_ms);
     assert_true(lane_start(&lane, 5)->fresh);
-    assert_int_equal(lane_flight(&lane, 5)->attempts, 1);
+    assert_int_equal(lane_entry(&lane, 5)->attempts, 1);
     finish(5, 200);
     start_new(6, 0);
-    assert_false(lane_flight(&lane, 6)->fresh);
+    assert_false(lane_entry(&lane, 6)->fresh);
 }
 
 static void a_paused_lane_starts_nothing_and_settles_what_is_under_way(UNUSED void **state) {
     start_new(5, 0);
     lane_pause(&lane, true);
-    assert_int_equal(lane_token_state(&lane), TOKEN_PAUSED);
+    assert_int_equal(lane_state(&lane), TOKEN_PAUSED);
     finish(5, 200);
     assert_true(lane.position == 5 && due_ms() == INT64_MAX);
     lane_pause(&lane, false);
@@ -353,8 +353,7 @@ static void a_disabled_lane_settles_what_is_under_way(UNUSED void **state) {
     start_new(5, 0);
     lane_disable(&lane, "log went back");
     finish(5, 200);
-    assert_true(lane.position == 5 && due_ms() == INT64_MAX &&
-                lane_token_state(&lane) == TOKEN_DISABLED);
+    assert_true(lane.position == 5 && due_ms() == INT64_MAX && lane_state(&lane) == TOKEN_DISABLED);
 }
 
 static void resume_ends_a_backoff(UNUSED void **state) {
@@ -373,7 +372,7 @@ static void a_rewind_forgets_what_was_settled_above_it(UNUSED void **state) {
     assert_true(lane.position == 3 && lane.last == 3 && lane.last_id_hash == 0);
     assert_int_equal(next(&cursor), LANE_SCAN);
     start_new(5, 0);
-    assert_int_equal(lane_flight(&lane, 5)->prev, 3);
+    assert_int_equal(lane_entry(&lane, 5)->prev, 3);
 }
 
 static void a_retry_after_is_obeyed_up_to_the_longest_backoff(UNUSED void **state) {

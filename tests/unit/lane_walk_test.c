@@ -31,7 +31,7 @@ static struct {
     struct {
         int event; /* -1: free */
         int64_t ends_ms;
-    } flights[FLIGHTS_MAX];
+    } entries[FLIGHTS_MAX];
     int in_flight;
     int64_t finished[1 << 16]; /* when attempts ended, in order of their start */
     size_t started;
@@ -75,14 +75,14 @@ static void check_throttle(void) {
 
 static void start(int64_t cursor) {
     int event = event_at(cursor), slot = 0;
-    const struct flight *flight = lane_start(&w.lane, cursor);
+    const struct window_entry *entry = lane_start(&w.lane, cursor);
     check_order(event);
     check_throttle();
-    assert_int_equal(flight->prev, event ? w.cursors[event - 1] : 0);
-    while (w.flights[slot].event >= 0)
+    assert_int_equal(entry->prev, event ? w.cursors[event - 1] : 0);
+    while (w.entries[slot].event >= 0)
         slot++;
-    w.flights[slot].event = event;
-    w.flights[slot].ends_ms = w.now_ms + below(200);
+    w.entries[slot].event = event;
+    w.entries[slot].ends_ms = w.now_ms + below(200);
     w.attempt_of[slot] = w.started;
     w.finished[w.started++] = -1;
     w.in_flight++;
@@ -91,13 +91,13 @@ static void start(int64_t cursor) {
 
 static void end(int slot) {
     w.finished[w.attempt_of[slot]] = w.now_ms;
-    w.flights[slot].event = -1;
+    w.entries[slot].event = -1;
     w.in_flight--;
 }
 
 static void finish(int slot) {
     static const int failures[] = {503, 0, 500, 404, 422, 400, 429};
-    int event = w.flights[slot].event;
+    int event = w.entries[slot].event;
     int64_t cursor = w.cursors[event];
     int status = chance(w.bad_percent) ? failures[below(7)] : 200;
     int64_t retry_after_ms = chance(20) ? below(500) : 0;
@@ -105,13 +105,13 @@ static void finish(int slot) {
                                     .status = status,
                                     .retry_after_ms = retry_after_ms};
     end(slot);
-    enum flight_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms,
-                                        next_random());
-    if (now == FLIGHT_BURYING) {
-        lane_buried(&w.lane, cursor);
-        now = FLIGHT_SETTLED;
+    enum entry_state now = lane_finish(&w.lane, cursor, &outcome, w.now_ms, w.now_ms,
+                                       next_random());
+    if (now == ENTRY_DEAD_LETTERING) {
+        lane_dead_lettered(&w.lane, cursor);
+        now = ENTRY_SETTLED;
     }
-    w.settled[event] = now == FLIGHT_SETTLED;
+    w.settled[event] = now == ENTRY_SETTLED;
 }
 
 static void scan(void) {
@@ -135,9 +135,9 @@ static void append(void) {
 static void hand_over(void) {
     struct token token = {.epoch = -1};
     for (int slot = 0; slot < FLIGHTS_MAX; slot++) {
-        if (w.flights[slot].event < 0)
+        if (w.entries[slot].event < 0)
             continue;
-        lane_abort(&w.lane, w.cursors[w.flights[slot].event], w.now_ms);
+        lane_abort(&w.lane, w.cursors[w.entries[slot].event], w.now_ms);
         end(slot);
     }
     lane_to_token(&w.lane, w.now_ms, w.now_ms, &token);
@@ -149,7 +149,7 @@ static void hand_over(void) {
 
 static int due_slot(void) {
     for (int slot = 0; slot < FLIGHTS_MAX; slot++)
-        if (w.flights[slot].event >= 0 && w.flights[slot].ends_ms <= w.now_ms)
+        if (w.entries[slot].event >= 0 && w.entries[slot].ends_ms <= w.now_ms)
             return slot;
     return -1;
 }
@@ -181,9 +181,9 @@ static void step(void) {
         case LANE_SEND:
             start(cursor);
             break;
-        case LANE_BURY:
-            lane_bury(&w.lane, cursor);
-            lane_buried(&w.lane, cursor);
+        case LANE_DEAD_LETTER:
+            lane_dead_letter(&w.lane, cursor);
+            lane_dead_lettered(&w.lane, cursor);
             w.settled[event_at(cursor)] = true;
             break;
         case LANE_SCAN:
@@ -214,7 +214,7 @@ static void begin(uint64_t seed, enum spec_ordering ordering) {
         w.keys[i] = (unsigned)below(KEYS);
     }
     for (int slot = 0; slot < FLIGHTS_MAX; slot++)
-        w.flights[slot].event = -1;
+        w.entries[slot].event = -1;
     throttle_init(&w.throttle, w.throttle_per_sec);
     lane_init(&w.lane, &w.policy, &w.throttle, &w.endpoint, 0);
 }

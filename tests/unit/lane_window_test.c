@@ -24,7 +24,7 @@ static void while_the_log_must_be_waited_for_a_retry_keeps_its_time(UNUSED void 
     assert_int_equal(lane_next(&lane, now_ms, &cursor, &due), LANE_SCAN);
     assert_int_equal(due, INT64_MAX);
     finish(1, 503);
-    retry_ms = lane_flight(&lane, 1)->retry_at_ms;
+    retry_ms = lane_entry(&lane, 1)->retry_at_ms;
     assert_int_equal(lane_next(&lane, now_ms, &cursor, &due), LANE_SCAN);
     assert_true(due == retry_ms && due > now_ms);
     now_ms = due;
@@ -96,7 +96,7 @@ static void what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over(UNU
     for (int64_t c = 10; c <= 60; c += 10) {
         bool may = lane_found(&lane, c, 1, 0, false);
         assert_int_equal(may, c == 10 || c == 40 || c == 60);
-        assert_true(!may || lane_flight(&lane, c)->prev == c - 10);
+        assert_true(!may || lane_entry(&lane, c)->prev == c - 10);
     }
 }
 
@@ -124,12 +124,12 @@ static void a_successor_looks_only_for_what_was_not_settled(UNUSED void **state)
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_false(lane_found(&lane, 699990, 77, 0, false));
     start_new(700000, 0);
-    assert_true(lane_flight(&lane, 700000)->prev == 699990 &&
-                lane_flight(&lane, 700000)->prev_id_hash == 77);
+    assert_true(lane_entry(&lane, 700000)->prev == 699990 &&
+                lane_entry(&lane, 700000)->prev_id_hash == 77);
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_true(lane_found(&lane, 1000010, 1, 0, true)); /* compaction took the one before it */
-    assert_true(lane_flight(&lane, 1000010)->prev == 1000000 &&
-                lane_flight(&lane, 1000010)->compacted);
+    assert_true(lane_entry(&lane, 1000010)->prev == 1000000 &&
+                lane_entry(&lane, 1000010)->compacted);
     lane_start(&lane, 1000010);
     finish(10, 200);
     finish(700000, 200);

@@ -69,7 +69,7 @@ static void what_a_lane_waits_for_is_named(void **state) {
     s.live.scanner.next = s.live.scanner.prev = &other;
     assert_string_equal(liveness_waits_for(&s.live), "log");
     s.live.scanner.next = s.live.scanner.prev = NULL;
-    s.places.in_flight = 1; /* also a job's or a test's: its end wakes all */
+    s.slots.in_flight = 1; /* also a job's or a test's: its end wakes all */
     assert_string_equal(liveness_waits_for(&s.live), "attempt");
 }
 

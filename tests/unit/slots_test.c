@@ -6,13 +6,13 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/lane/capacity.h"
+#include "dispatcher/lane/slots.h"
 
 enum { USERS = 6 };
 
-static struct capacity capacity;
-static struct capacity_user users[USERS];
-static struct capacity_group groups[USERS];
+static struct slots slots;
+static struct slots_user users[USERS];
+static struct slots_group groups[USERS];
 static size_t endings, servings;
 static int64_t wishes[USERS]; /* webhooks that it still wants to start */
 static int order[64];         /* who started, in order */
@@ -20,10 +20,10 @@ static size_t started;
 
 /* What a sender does with a turn, and at its own step: as many as it may. */
 static void step(void *arg) {
-    struct capacity_user *user = arg;
+    struct slots_user *user = arg;
     int number = (int)(user - users);
-    while (wishes[number] > 0 && capacity_ask(&capacity, user)) {
-        capacity_take(&capacity, user);
+    while (wishes[number] > 0 && slots_ask(&slots, user)) {
+        slots_take(&slots, user);
         wishes[number]--;
         order[started++ % 64] = number;
     }
@@ -41,10 +41,10 @@ static void on_serve_soon(void *arg) {
 
 static int begin(void **state) {
     (void)state;
-    capacity_init(&capacity, 8, on_serve_soon, NULL);
+    slots_init(&slots, 8, on_serve_soon, NULL);
     for (int i = 0; i < USERS; i++) {
-        groups[i] = (struct capacity_group){.ended = on_ended};
-        users[i] = (struct capacity_user){.group = &groups[i], .served = step, .arg = &users[i]};
+        groups[i] = (struct slots_group){.ended = on_ended};
+        users[i] = (struct slots_user){.group = &groups[i], .served = step, .arg = &users[i]};
         wishes[i] = 0;
     }
     started = endings = servings = 0;
@@ -59,11 +59,11 @@ static void want(int number, int64_t count) {
 /* What the loop does when the callbacks are done. */
 static void turn_of_the_loop(void) {
     for (; servings; servings--)
-        capacity_serve(&capacity);
+        slots_serve(&slots);
 }
 
 static void end_one(int number) {
-    capacity_give(&capacity, &users[number]);
+    slots_give(&slots, &users[number]);
     turn_of_the_loop();
 }
 
@@ -94,18 +94,18 @@ static void those_that_wait_are_served_in_turn_one_each(void **state) {
 
 static void while_places_are_closed_one_has_its_turn_at_each_probe(void **state) {
     (void)state;
-    capacity_close(&capacity, true);
+    slots_close(&slots, true);
     for (int i = 0; i < 3; i++)
         want(i, 2);
     assert_int_equal(started, 0);
     wishes[0] = 0; /* it passes its turn on */
-    capacity_probe(&capacity);
-    capacity_probe(&capacity);
+    slots_probe(&slots);
+    slots_probe(&slots);
     turn_of_the_loop();
     assert_int_equal(started, 2);
     assert_int_equal(order[0], 1);
     assert_int_equal(order[1], 2);
-    capacity_close(&capacity, false);
+    slots_close(&slots, false);
     turn_of_the_loop();
     assert_int_equal(started, 4);
 }
@@ -123,32 +123,32 @@ static void the_users_of_one_group_share_its_quarter(void **state) {
 static void the_silent_share_a_quarter(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        capacity_set_silent(&capacity, &groups[i], true);
+        slots_set_silent(&slots, &groups[i], true);
         want(i, 5);
     }
-    assert_int_equal(capacity.in_flight, 2);
+    assert_int_equal(slots.in_flight, 2);
     want(4, 3);
     want(5, 2);
-    assert_int_equal(capacity.in_flight, 2 + 3 + 2);
+    assert_int_equal(slots.in_flight, 2 + 3 + 2);
     end_one(4);
     end_one(5);
-    assert_int_equal(capacity.in_flight, 5); /* nobody silent takes them */
+    assert_int_equal(slots.in_flight, 5); /* nobody silent takes them */
     end_one(0);
-    assert_int_equal(capacity.silent_in_flight, 2);
+    assert_int_equal(slots.silent_in_flight, 2);
 }
 
 static void one_that_answers_again_is_silent_no_more(void **state) {
     (void)state;
-    capacity_set_silent(&capacity, &groups[0], true);
-    capacity_set_silent(&capacity, &groups[1], true);
+    slots_set_silent(&slots, &groups[0], true);
+    slots_set_silent(&slots, &groups[1], true);
     want(0, 2);
     want(1, 3);
     assert_int_equal(groups[1].in_flight, 0);
-    capacity_set_silent(&capacity, &groups[1], false);
+    slots_set_silent(&slots, &groups[1], false);
     turn_of_the_loop();
     assert_int_equal(groups[1].in_flight, 3);
-    capacity_set_silent(&capacity, &groups[1], true);
-    assert_int_equal(capacity.silent_in_flight, 5);
+    slots_set_silent(&slots, &groups[1], true);
+    assert_int_equal(slots.silent_in_flight, 5);
 }
 
 static void one_that_stops_waiting_holds_up_nobody(void **state) {
@@ -157,10 +157,10 @@ static void one_that_stops_waiting_holds_up_nobody(void **state) {
     want(1, 2);
     want(2, 1);
     want(3, 1);
-    capacity_leave(&capacity, &users[2]);
+    slots_leave(&slots, &users[2]);
     end_one(0);
     assert_int_equal(groups[3].in_flight, 1);
-    assert_int_equal(capacity.waiting, 0);
+    assert_int_equal(slots.waiting, 0);
 }
 
 static void whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within(void **state) {
@@ -168,7 +168,7 @@ static void whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within
     want(0, 8);
     want(1, 2);
     want(2, 1);
-    capacity_give(&capacity, &users[0]);
+    slots_give(&slots, &users[0]);
     assert_int_equal(groups[2].in_flight, 0);
     assert_int_equal(servings, 1);
     want(3, 1); /* it does not overtake those that wait */
@@ -180,14 +180,14 @@ static void whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within
 static void each_end_is_told_to_its_group(void **state) {
     (void)state;
     want(0, 2);
-    capacity_give(&capacity, &users[0]);
+    slots_give(&slots, &users[0]);
     assert_int_equal(endings, 1);
 }
 
 static bool may_start(int number) {
-    int64_t quarter = capacity.max / 4, left = capacity.max - capacity.in_flight;
-    const struct capacity_group *group = &groups[number];
-    return left > 0 && (!group->silent || capacity.silent_in_flight < quarter) &&
+    int64_t quarter = slots.max / 4, left = slots.max - slots.in_flight;
+    const struct slots_group *group = &groups[number];
+    return left > 0 && (!group->silent || slots.silent_in_flight < quarter) &&
            (group->in_flight < quarter || left > quarter);
 }
 
@@ -200,9 +200,9 @@ static void the_bounds_hold_whatever_comes_and_goes(void **state) {
         if (what >= 8)
             want(number, (int64_t)((seed >> 40) % 10));
         else if (what == 0)
-            capacity_set_silent(&capacity, &groups[number], (seed >> 50) & 1);
+            slots_set_silent(&slots, &groups[number], (seed >> 50) & 1);
         else if (groups[number].in_flight)
-            capacity_give(&capacity, &users[number]);
+            slots_give(&slots, &users[number]);
         turn_of_the_loop();
         int64_t sum = 0, silent = 0, waiting = 0;
         for (int u = 0; u < USERS; u++) {
@@ -212,9 +212,8 @@ static void the_bounds_hold_whatever_comes_and_goes(void **state) {
             assert_true(users[u].queued || wishes[u] == 0); /* nobody is forgotten */
             assert_false(users[u].queued && may_start(u));  /* no place is left unused */
         }
-        assert_true(sum == capacity.in_flight && sum <= capacity.max &&
-                    waiting == capacity.waiting);
-        assert_int_equal(silent, capacity.silent_in_flight);
+        assert_true(sum == slots.in_flight && sum <= slots.max && waiting == slots.waiting);
+        assert_int_equal(silent, slots.silent_in_flight);
     }
 }
 

@@ -1,16 +1,16 @@
 /* When a subscriber's token is to be written, and for how long Kafka has not had what it is to say:
  * at most one token a second, and progress within a second. Pure; times are of one monotonic clock,
  * and above 0. */
-#ifndef ESS_DISPATCHER_TOKEN_PACE_H
-#define ESS_DISPATCHER_TOKEN_PACE_H
+#ifndef ESS_DISPATCHER_CHECKPOINT_PACE_H
+#define ESS_DISPATCHER_CHECKPOINT_PACE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TOKEN_PACE_EVERY_MS = 1000, TOKEN_PACE_WITHIN_MS = 900 };
+enum { CHECKPOINT_PACE_EVERY_MS = 1000, CHECKPOINT_PACE_WITHIN_MS = 900 };
 
 /* All zero: nothing was written yet, and nothing is to be. */
-struct token_pace {
+struct checkpoint_pace {
     int64_t sent_ms;    /* when the newest token was sent */
     int64_t number;     /* of that one */
     int64_t changed_ms; /* the oldest change that no token sent says; 0: none */
@@ -19,12 +19,13 @@ struct token_pace {
 
 /* There is something to say. Returns when to write: at once where it is `urgent`, unless a token
  * was sent within a second. */
-int64_t token_pace_changed(struct token_pace *pace, bool urgent, int64_t now_ms);
+int64_t checkpoint_pace_changed(struct checkpoint_pace *pace, bool urgent, int64_t now_ms);
 /* A token that says all so far was sent. */
-void token_pace_sent(struct token_pace *pace, int64_t number, int64_t now_ms);
+void checkpoint_pace_sent(struct checkpoint_pace *pace, int64_t number, int64_t now_ms);
 /* One that was sent at `sent_ms` is in Kafka, or it is not known to be. */
-void token_pace_reported(struct token_pace *pace, int64_t number, int64_t sent_ms, bool written);
+void checkpoint_pace_reported(struct checkpoint_pace *pace, int64_t number, int64_t sent_ms,
+                              bool written);
 /* For how long Kafka has not had what there is to say; 0: it has all. */
-int64_t token_pace_unwritten_ms(const struct token_pace *pace, int64_t now_ms);
+int64_t checkpoint_pace_unwritten_ms(const struct checkpoint_pace *pace, int64_t now_ms);
 
 #endif

@@ -1,15 +1,15 @@
-/* The pace of tokens; see token_pace.h. */
-#include "dispatcher/subscriber/token_pace.h"
+/* The pace of tokens; see checkpoint_pace.h. */
+#include "dispatcher/subscriber/checkpoint_pace.h"
 
-int64_t token_pace_changed(struct token_pace *pace, bool urgent, int64_t now_ms) {
-    int64_t due_ms = now_ms + (urgent ? 0 : TOKEN_PACE_WITHIN_MS);
-    int64_t next_ms = pace->sent_ms ? pace->sent_ms + TOKEN_PACE_EVERY_MS : 0;
+int64_t checkpoint_pace_changed(struct checkpoint_pace *pace, bool urgent, int64_t now_ms) {
+    int64_t due_ms = now_ms + (urgent ? 0 : CHECKPOINT_PACE_WITHIN_MS);
+    int64_t next_ms = pace->sent_ms ? pace->sent_ms + CHECKPOINT_PACE_EVERY_MS : 0;
     if (!pace->changed_ms)
         pace->changed_ms = now_ms;
     return due_ms > next_ms ? due_ms : next_ms;
 }
 
-void token_pace_sent(struct token_pace *pace, int64_t number, int64_t now_ms) {
+void checkpoint_pace_sent(struct checkpoint_pace *pace, int64_t number, int64_t now_ms) {
     if (!pace->covered_ms)
         pace->covered_ms = pace->changed_ms ? pace->changed_ms : now_ms;
     pace->changed_ms = 0;
@@ -17,7 +17,8 @@ void token_pace_sent(struct token_pace *pace, int64_t number, int64_t now_ms) {
     pace->number = number;
 }
 
-void token_pace_reported(struct token_pace *pace, int64_t number, int64_t sent_ms, bool written) {
+void checkpoint_pace_reported(struct checkpoint_pace *pace, int64_t number, int64_t sent_ms,
+                              bool written) {
     bool newest = number == pace->number;
     if (!pace->covered_ms)
         return;
@@ -30,7 +31,7 @@ void token_pace_reported(struct token_pace *pace, int64_t number, int64_t sent_m
     }
 }
 
-int64_t token_pace_unwritten_ms(const struct token_pace *pace, int64_t now_ms) {
+int64_t checkpoint_pace_unwritten_ms(const struct checkpoint_pace *pace, int64_t now_ms) {
     int64_t oldest_ms = pace->covered_ms ? pace->covered_ms : pace->changed_ms;
     return oldest_ms ? now_ms - oldest_ms : 0;
 }

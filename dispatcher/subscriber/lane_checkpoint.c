@@ -36,7 +36,7 @@ struct range_list {
     int64_t count, cap;
 };
 
-static void lane_token_add_range(struct range_list *list, int64_t from, int64_t to) {
+static void lane_checkpoint_add_range(struct range_list *list, int64_t from, int64_t to) {
     if (from > to || list->count == TOKEN_SETTLED_MAX)
         return;
     if (list->count == list->cap) {
@@ -52,34 +52,35 @@ int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
     const struct window *w = &lane->window;
     struct range_list list = {0};
     for (size_t i = 0; i < w->count; i++)
-        lane_token_add_range(&list, w->flights[i]->cursor + 1,
-                             i + 1 < w->count ? w->flights[i + 1]->prev : lane->newest);
+        lane_checkpoint_add_range(&list, w->entries[i]->cursor + 1,
+                                  i + 1 < w->count ? w->entries[i + 1]->prev : lane->newest);
     for (int64_t i = lane->settled_at; i < lane->settled_count; i++)
-        lane_token_add_range(&list,
-                             later(lane->settled[i].from, later(lane->newest, lane->position) + 1),
-                             lane->settled[i].to);
+        lane_checkpoint_add_range(
+            &list, later(lane->settled[i].from, later(lane->newest, lane->position) + 1),
+            lane->settled[i].to);
     *ranges = list.ranges;
     return list.count;
 }
 
-static int64_t lane_token_next_retry_ms(const struct lane *lane) {
-    const struct flight *f = lane->policy.ordering == SPEC_STRICT ? window_oldest(&lane->window)
-                                                                  : window_first_due(&lane->window);
-    return f && f->state == FLIGHT_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms)
-                                           : INT64_MAX;
+static int64_t lane_checkpoint_next_retry_ms(const struct lane *lane) {
+    const struct window_entry *f = lane->policy.ordering == SPEC_STRICT
+                                       ? window_oldest(&lane->window)
+                                       : window_first_due(&lane->window);
+    return f && f->state == ENTRY_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms)
+                                          : INT64_MAX;
 }
 
 void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]) {
-    const struct flight *f = lane->paused || lane->disabled ? NULL
-                                                            : window_oldest_failed(&lane->window);
+    const struct window_entry *f = lane->paused || lane->disabled
+                                       ? NULL
+                                       : window_oldest_failed(&lane->window);
     const char *why = lane_may_give_up(lane) ? ""
                       : lane->refused_in_row < LANE_REFUSED_MAX
                           ? "; one was given up before it, and none is again before a 2xx"
                           : "; 20 were refused before it, and none is given up before a 2xx";
     bool full = lane->window.count >= LANE_WINDOW_MAX;
     snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
-    if (f &&
-        (lane->policy.ordering == SPEC_STRICT || full || lane_token_state(lane) == TOKEN_RETRYING))
+    if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_state(lane) == TOKEN_RETRYING))
         snprintf(reason, TOKEN_REASON_BYTES,
                  "%sevent %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
                  full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why,
@@ -87,13 +88,14 @@ void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_RE
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
-    int64_t next_ms = lane->disabled || lane->paused ? INT64_MAX : lane_token_next_retry_ms(lane);
+    int64_t next_ms = lane->disabled || lane->paused ? INT64_MAX
+                                                     : lane_checkpoint_next_retry_ms(lane);
     token->position = lane->position;
     token->last = lane->last;
     token->last_id_hash = lane->last_id_hash;
     token->compacted = lane->last_compacted;
     token->waiting = lane_idle(lane);
-    token->state = lane_token_state(lane);
+    token->state = lane_state(lane);
     lane_reason(lane, "resume tries it at once, skip dead-letters it", token->reason);
     token->failing_since_ms = lane->endpoint->failing_since_ms;
     token->failing_ms = lane->endpoint->failing_ms;

@@ -24,14 +24,14 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     attempt(6, 200);
     for (int cursor = 7; cursor < 27; cursor++) {
         attempt(cursor, 422);
-        bury(cursor);
+        dead_letter(cursor);
     }
     attempt(27, 422);
     assert_non_null(
         strstr(reason(), "; 20 were refused before it, and none is given up before a 2xx: resume"));
     attempt(27, 200);
     fail_until_given_up(28);
-    bury(28);
+    dead_letter(28);
     attempt(29, 503);
     assert_non_null(
         strstr(reason(),
@@ -58,9 +58,9 @@ static void a_skip_outlives_its_dispatcher(UNUSED void **state) {
     buf_fini(&text);
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_true(lane_found(&lane, 5, 1, 0, false));
-    assert_int_equal(next(&cursor), LANE_BURY);
-    lane_bury(&lane, 5);
-    bury(5);
+    assert_int_equal(next(&cursor), LANE_DEAD_LETTER);
+    lane_dead_letter(&lane, 5);
+    dead_letter(5);
     hand_over(&token);
     assert_int_equal(token.skipping, 0);
     token_fini(&token);
@@ -75,10 +75,10 @@ static void skip_dead_letters_the_event_that_the_lane_waits_for(UNUSED void **st
     assert_int_equal(lane_skip(&lane), 5);
     assert_int_equal(lane_skip(&lane), 0); /* a second one waits for nothing more */
     lane_pause(&lane, true);
-    assert_int_equal(next(&cursor), LANE_BURY);
-    assert_true(cursor == 5 && lane_bury(&lane, 5)->reason == DEAD_LETTER_SKIPPED);
+    assert_int_equal(next(&cursor), LANE_DEAD_LETTER);
+    assert_true(cursor == 5 && lane_dead_letter(&lane, 5)->reason == DEAD_LETTER_SKIPPED);
     assert_int_equal(next(&cursor), LANE_NOTHING);
-    bury(5);
+    dead_letter(5);
     assert_true(lane.position == 5 && lane.dead_lettered == 1 && lane.skipping == 0 &&
                 !lane.given_up);
     lane_pause(&lane, false);
@@ -100,9 +100,9 @@ static void a_token_carries_the_lane_over(UNUSED void **state) {
     struct token token;
     attempt(5, 200);
     attempt(6, 400);
-    bury(6);
+    dead_letter(6);
     fail_until_given_up(7);
-    bury(7);
+    dead_letter(7);
     lane_passed(&lane, 8, true);
     attempt(9, 503);
     int64_t due = due_ms();
@@ -115,7 +115,7 @@ static void a_token_carries_the_lane_over(UNUSED void **state) {
                 lane.failed_count == TOKEN_ATTEMPTS_MAX);
     token_fini(&token);
     assert_int_equal(attempt(9, 503), 1); /* attempts count anew */
-    assert_true(lane_flight(&lane, 9)->prev == 7 && lane_flight(&lane, 9)->compacted);
+    assert_true(lane_entry(&lane, 9)->prev == 7 && lane_entry(&lane, 9)->compacted);
     attempt(9, 410);
     hand_over(&token);
     assert_true(token.state == TOKEN_DISABLED && token.next_attempt_ms == 0 && lane.disabled);
