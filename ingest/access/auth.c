@@ -92,7 +92,7 @@ int auth_publish(const struct ingest *ingest, const struct http_request *request
         authenticator_allows(ingest->service.authenticator, request, SCOPE_PUBLISH, span_of(other)))
         return 0;
     authenticator_lacks(SCOPE_PUBLISH, span_of(other), err);
-    return error_prefix(err, "the id is one of the topic %s: ", other);
+    return error_prefix(err, "the id belongs to the topic %s:  ", other);
 }
 
 int auth_read(const struct ingest *ingest, const struct http_request *request,
@@ -137,11 +137,10 @@ int auth_registers_more(const struct ingest *ingest, const struct http_request *
         return 0;
     for (const struct registry_entry *e = registry_first(ingest->registry); e; e = e->hh.next)
         count += registry_in_force(e) && strcmp(e->by, name) == 0;
-    return count < max ? 0
-                       : error_set(err,
-                                   "the access token has registered %" PRId64
-                                   " subscribers, and may have no more",
-                                   count);
+    return count < max
+               ? 0
+               : error_set(err, "the access token already has %" PRId64 " subscribers, its limit",
+                           count);
 }
 
 bool auth_owns(const struct ingest *ingest, const struct http_request *request,

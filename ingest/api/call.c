@@ -25,7 +25,7 @@ static void call_not_found(struct http_request *request, const char *id) {
 
 static void call_not_ready(struct http_request *request) {
     struct error err;
-    error_set(&err, "Kafka is away, or the subscribers are not read yet");
+    error_set(&err, "Kafka does not answer, or the subscribers have not been read yet");
     http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
 }
 
@@ -79,7 +79,8 @@ static int call_check_kind(const struct registry_entry *entry, enum call_kind ki
     if (!entry->readable && (kind != CALL_DELETES || entry->newer))
         return error_set(err, "%s", entry->faults[REGISTRY_SPEC].reason);
     if (kind != CALL_COMMANDS && registry_is_file(entry) && !entry->removed)
-        return error_set(err, "it is defined by %s: only that file may change this", entry->source);
+        return error_set(err, "the subscriber is defined by %s: change that file instead",
+                         entry->source);
     return 0;
 }
 
@@ -130,7 +131,8 @@ void call_forbid(struct call *call, const struct error *err) {
 
 void call_changed(struct call *call) {
     struct error err;
-    error_set(&err, "it is not what If-Match names: it was changed since; GET it again");
+    error_set(&err,
+              "the subscriber has changed since the ETag in If-Match: GET the subscriber again");
     call_refuse(call, 412, &err);
 }
 
@@ -156,8 +158,9 @@ static void call_answer(struct call *call) {
 static void call_on_late(void *arg) {
     struct call *call = arg;
     struct error err;
-    error_set(&err, "Kafka did not confirm it in time; it may still take effect, as "
-                    "status.generation and its fields will show");
+    error_set(&err,
+              "Kafka did not confirm the change in time; the change may still take effect: see "
+              "status.generation and the subscriber's fields");
     if (call->request)
         http_problem(call->request, 503, &err, NULL, RETRY_AFTER_S);
     call->request = NULL;

@@ -40,7 +40,7 @@ static bool command_api_has_too_many(struct call *call) {
         token_fini(&token);
     if (!too_many)
         return false;
-    error_set(&err, "%d commands wait for a dispatcher already", COMMAND_RING_SIZE);
+    error_set(&err, "%d commands already wait for a dispatcher", COMMAND_RING_SIZE);
     call_refuse(call, 503, &err);
     return true;
 }
@@ -138,7 +138,7 @@ static bool command_api_positions_known(struct call *call, const struct error *r
     if (refused)
         call_refuse(call, *refused->field ? 400 : 503, refused);
     else if (!ingest_ready(call->ingest))
-        call_unavailable(call, "Kafka is away, or the subscribers are not read yet");
+        call_unavailable(call, "Kafka does not answer, or the subscribers have not been read yet");
     else
         return call_entry(call) != NULL;
     return false;
@@ -164,7 +164,8 @@ void command_api_rewind(void *arg, struct http_request *request) {
         return;
     const struct json_member *cursor = body_member(&body, "cursor"),
                              *time = body_member(&body, "time");
-    int result = cursor && time     ? error_set_field(&err, "time", "must not stand beside cursor")
+    int result = cursor && time
+                     ? error_set_field(&err, "time", "must not be given together with cursor")
                  : !cursor && !time ? error_set_field(&err, "cursor", "is missing (cursor or time)")
                  : cursor ? position_parse(&position, "cursor", cursor, POSITION_CURSOR, &err)
                           : position_parse(&position, "time", time, POSITION_TIME, &err);
@@ -215,7 +216,8 @@ static bool command_api_has_too_many_jobs(struct call *call) {
     token_fini(&token);
     if (!too_many)
         return false;
-    error_set(&err, "%d jobs run for it already: end one, or wait for one to end", TOKEN_JOBS_MAX);
+    error_set(&err, "%d jobs already run for this subscriber: end one, or wait until one ends",
+              TOKEN_JOBS_MAX);
     call_refuse(call, 409, &err);
     return true;
 }

@@ -227,7 +227,7 @@ void dead_letters_handle(void *arg, struct http_request *request) {
     int under_way;
     DL_COUNT(ingest->dead_letter_searches, other, under_way);
     if (under_way == AT_ONCE_MAX) {
-        error_set(&err, "dead letters are being read for others");
+        error_set(&err, "too many other requests are reading dead letters; try again");
         http_problem(request, 503, &err, NULL, RETRY_AFTER_S);
         return;
     }

@@ -153,7 +153,8 @@ void keys_token(void *arg, struct http_request *request) {
     if (body_parse(&body, http_request_body(request), no_members, &err)) {
         call_refuse(call, 400, &err);
     } else if (!registry_keys(entry)) {
-        error_set(&err, "its secret cannot be read, so nothing can be kept beside it");
+        error_set(&err,
+                  "the subscriber's keys cannot be read, so no access token can be added to them");
         call_refuse(call, 409, &err);
     } else {
         access_token_make(token);

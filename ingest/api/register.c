@@ -87,7 +87,7 @@ static void registering_on_registered(void *arg, enum registration_outcome outco
         registering_refuse_taken(r);
         break;
     case REGISTRATION_FAILED:
-        error_set(&err, "%s; nothing is registered", reason);
+        error_set(&err, "%s; the subscriber is not registered", reason);
         registering_refuse(r, 503, &err);
         break;
     }
@@ -113,7 +113,7 @@ static void registering_on_start(void *arg, const struct position *positions,
     if (refused) {
         registering_refuse(r, *refused->field ? 400 : 503, refused);
     } else if (!r->request || !ingest_ready(r->ingest)) {
-        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        error_set(&err, "Kafka does not answer, or the subscribers have not been read yet");
         registering_refuse(r, 503, &err);
     } else {
         registering_begin(r, positions[0].value);
@@ -150,7 +150,7 @@ void register_handle(void *arg, struct http_request *request) {
         authenticator_refuse(request, &err);
         registering_free(r);
     } else if (!ingest_ready(ingest)) {
-        error_set(&err, "Kafka is away, or the subscribers are not read yet");
+        error_set(&err, "Kafka does not answer, or the subscribers have not been read yet");
         registering_refuse(r, 503, &err);
     } else if (auth_registers_more(ingest, request, &err)) {
         registering_refuse(r, 403, &err);

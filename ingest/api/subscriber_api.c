@@ -218,8 +218,8 @@ static int subscriber_api_put_header(void *arg, size_t index, const struct json_
         json_put_string(n->out, header->value);
         return 0;
     }
-    return error_set_field(
-        err, "headers", "%s has no value so far: give headers as a map of names and values", name);
+    return error_set_field(err, "headers",
+                           "%s has no value yet: give headers as a map of names and values", name);
 }
 
 static int subscriber_api_put_headers(const struct registry_entry *entry, struct span names,
@@ -270,8 +270,8 @@ static int subscriber_api_check_kept(const struct registry_entry *entry, struct 
     if (url_same_server(spec->url, entry->spec.url) || (!kept_headers && spec->secret))
         return 0;
     return error_set_field(err, kept_headers ? "headers" : "secret",
-                           "must be given again, since the url has another host or port: what is "
-                           "secret is kept for one server");
+                           "must be given again, because the url has another host or port: "
+                           "secrets are kept for one server only");
 }
 
 static int subscriber_api_parse_spec(const struct ingest *ingest,
@@ -291,7 +291,7 @@ static int subscriber_api_parse_spec(const struct ingest *ingest,
     if (result)
         return -1;
     if (*spec->id && strcmp(spec->id, entry->id) != 0)
-        result = error_set_field(err, "id", "must be that of the path");
+        result = error_set_field(err, "id", "must equal the id in the path");
     if (result || subscriber_api_check_kept(entry, spec, kept, err)) {
         spec_fini(spec);
         return -1;

@@ -130,7 +130,8 @@ static void folder_visit_directory(struct folder *f, struct directory *d) {
     if (files == 0 && d->inode != now.st_ino && folder_defines_some(f, d)) {
         d->healthy = false;
         complain(&d->complaint, "subscribers_folder", d->path, 0,
-                 "is empty, but subscribers of it are in force: nothing is removed");
+                 "is empty although subscribers from this folder are in force: no subscriber is "
+                 "removed");
         return;
     }
     d->inode = now.st_ino;
@@ -301,7 +302,7 @@ static void folder_put_all(struct folder *f) {
         struct subscriber_file *chosen = folder_choose(&f->by_id[i], count, entry);
         for (size_t j = i; j < i + count; j++) {
             char error[4200];
-            snprintf(error, sizeof error, "id: %s is defined by %s already", id, chosen->path);
+            snprintf(error, sizeof error, "id: %s is already defined by %s", id, chosen->path);
             if (f->by_id[j] != chosen)
                 folder_complain_of(f->by_id[j], error);
         }

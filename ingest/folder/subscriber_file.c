@@ -82,7 +82,7 @@ static void complain_of(struct subscriber_file *file, const struct error *err) {
     int64_t line = number_parse((struct span){err->message, digits});
     bool has_line = line > 0 && strncmp(rest, ": ", 2) == 0;
     snprintf(error, sizeof error, "%s; %s", has_line ? rest + 2 : err->message,
-             file->good ? "its last good version stays in force" : "it is not in force");
+             file->good ? "the last good version stays in force" : "the file is not in force");
     complain(&file->complaint, "bad_subscriber_file", file->path, has_line ? line : 0, error);
 }
 

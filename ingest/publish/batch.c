@@ -15,7 +15,7 @@ static int batch_next_event(struct reading *r, char made_id[37], struct event **
     struct batch *b = r->batch;
     r->fault->index = b->count;
     if (b->count == BATCH_EVENTS_MAX)
-        return error_set(err, "at most %d events are taken at once", BATCH_EVENTS_MAX);
+        return error_set(err, "at most %d events in one request", BATCH_EVENTS_MAX);
     if ((b->count & (b->count - 1)) == 0) /* 0, 1, 2, 4, 8, … */
         b->events = mem_resize(b->events, (b->count ? b->count * 2 : 1) * sizeof *b->events);
     *event = &b->events[b->count];

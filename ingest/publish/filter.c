@@ -177,7 +177,7 @@ void filter_hits_fini(struct filter_hits *hits) {
 void filter_metrics(const struct filter *f, struct buf *out) {
     struct buf label = {0};
     metrics_family(out, "ess_pii_filtered_total", "counter",
-                   "Values that a PII rule took out of events, or parts of them.");
+                   "Values that a PII rule filtered, in whole or in part.");
     for (const struct count *count = f->counts; count; count = count->hh.next) {
         buf_clear(&label);
         metrics_label(&label, "rule", count->name);

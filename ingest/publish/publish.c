@@ -247,7 +247,7 @@ static int publish_check_header(const struct publish *p, const struct batch *bat
     if (!id)
         return 0;
     error_set_field(&err, "X-ESS-Id", "must be the id of %s",
-                    batch->many ? "one of the events" : "the event, which stands in the body too");
+                    batch->many ? "one of the events" : "the event in the body");
     publish_answer_refused(p, 400, &err, false, 0);
     return -1;
 }
@@ -287,7 +287,7 @@ static int publish_filter_item(const struct publish *p, struct event *event, str
     if (event->data.len <= EVENT_DATA_BYTES_MAX)
         return 0;
     return error_set_field(err, "data",
-                           "is %zu bytes after the PII filter, and at most %d are taken: publish a "
+                           "is %zu bytes after the PII filter, above the limit of %d: publish a "
                            "link to large data instead",
                            event->data.len, EVENT_DATA_BYTES_MAX);
 }
@@ -460,9 +460,9 @@ static const char *publish_why_unavailable(const struct publisher *publisher) {
     if (fault)
         return fault;
     if (!ingest_ready(publisher->ingest))
-        return "Kafka is away, or its log is not read yet";
+        return "Kafka does not answer, or the log has not been read yet";
     return publisher->inflight.unresolved_count > UNRESOLVED_MAX
-               ? "the fate of too many events is unknown"
+               ? "too many events have an unknown outcome"
                : NULL;
 }
 
@@ -533,7 +533,7 @@ void publisher_free(struct publisher *publisher) {
 void publisher_start_over(struct publisher *publisher) {
     struct publish *p, *next;
     DL_FOREACH_SAFE(publisher->publishes, p, next)
-        publish_unavailable(p, "the log is read anew");
+        publish_unavailable(p, "the log is being read again");
     dedupe_free(publisher->dedupe);
     publisher->dedupe = publish_new_dedupe(publisher);
     inflight_start_over(&publisher->inflight);

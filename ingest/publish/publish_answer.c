@@ -74,7 +74,7 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
     struct buf extra = {0};
     struct error err;
     error_set_field(&err, "id", "%s",
-                    cursor < 0 ? "stands in this batch with other content already"
+                    cursor < 0 ? "is already in this batch with other content"
                                : "was published with other content");
     if (p->many)
         json_member_number(&extra, "index", (int64_t)index);
@@ -89,7 +89,8 @@ void publish_answer_conflict(const struct publish *p, size_t index, int64_t curs
 void publish_answer_unavailable(const struct publish *p, const char *reason) {
     struct buf extra = {0};
     struct error err;
-    error_set(&err, "%s; send it again with %s, it will not be doubled within the dedupe window",
+    error_set(&err,
+              "%s; send the request again with %s: no event is doubled within the dedupe window",
               reason, p->many ? "these ids" : "this id");
     if (p->many)
         json_member_list(&extra, "ids");

@@ -5,9 +5,8 @@ static void publish_metrics_put_outcomes(const struct publisher *publisher, stru
     static const char *const outcomes[PUBLISH_OUTCOMES] = {"created", "duplicate", "conflict",
                                                            "refused", "unavailable"};
     struct buf labels = {0};
-    metrics_family(
-        out, "ess_publish_total", "counter",
-        "Published events by outcome; a request that is refused or in conflict counts as one.");
+    metrics_family(out, "ess_publish_total", "counter",
+                   "Published events by outcome; a refused or conflicting request counts once.");
     for (int i = 0; i < PUBLISH_OUTCOMES; i++) {
         buf_clear(&labels);
         metrics_label(&labels, "outcome", outcomes[i]);
@@ -20,14 +19,14 @@ static void publish_metrics_put_outcomes(const struct publisher *publisher, stru
 void publisher_metrics(struct publisher *publisher, struct buf *out) {
     publish_metrics_put_outcomes(publisher, out);
     metrics_family(out, "ess_publish_seconds", "histogram",
-                   "From a complete request to Kafka's acknowledgement.");
+                   "Seconds from a complete request to Kafka's acknowledgement.");
     metrics_histogram(out, "ess_publish_seconds", "", &publisher->publish_seconds);
-    metrics_family(out, "ess_dedupe_ids", "gauge", "Ids that are kept to notice a repeat.");
+    metrics_family(out, "ess_dedupe_ids", "gauge", "Ids in the dedupe index.");
     metrics_value(out, "ess_dedupe_ids", "", (double)publisher_ids(publisher));
     metrics_family(out, "ess_publish_unresolved", "gauge",
-                   "Events of which only reading the log can tell whether it has them.");
+                   "Events with an unknown produce outcome, to be found by reading the log.");
     metrics_value(out, "ess_publish_unresolved", "", (double)publisher->inflight.unresolved_count);
     metrics_family(out, "ess_doubled_ids_total", "counter",
-                   "Ids that the tail of the log has brought at a second cursor.");
+                   "Ids that the log's tail has found at a second cursor.");
     metrics_value(out, "ess_doubled_ids_total", "", (double)publisher->doubled);
 }

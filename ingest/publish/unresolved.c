@@ -25,9 +25,8 @@ static void unresolved_on_answer(void *arg, const struct offsets_answer *answer,
     const struct ingest *ingest = look->publisher->ingest;
     while (answer && ingest->service.feed && !ingest->service.starting_over &&
            (absent = unresolved_next_absent(look->publisher, answer->end))) {
-        log_info("produce_lost",
-                 LOG_S("reason",
-                       "not in the log after an unknown outcome; its id may be published again"));
+        log_info("produce_lost", LOG_S("reason", "the event is not in the log after an unknown "
+                                                 "outcome; the id can be published again"));
         production_lost(absent, "Kafka lost the event");
     }
     unresolved_look(look->publisher);

@@ -167,7 +167,7 @@ static bool http_reader_count_in(struct http_reader *p) {
     struct error err;
     if (!principal || (p->token_reads = token_reads_begin(p->ingest->token_reads, principal)))
         return true;
-    error_set(&err, "this access token has %" PRId64 " reads under way, and may have no more", max);
+    error_set(&err, "this access token already has %" PRId64 " reads under way, its limit", max);
     http_problem(p->request, 429, &err, NULL, RETRY_AFTER_S);
     return false;
 }

@@ -47,10 +47,10 @@ static void log_stream_abandon(struct http_reader *reader) {
  * event that it received whole. */
 static void log_stream_on_impatient(void *arg) {
     struct log_stream *s = arg;
-    log_info(
-        "stream_cut", LOG_S("path", http_request_path(s->reader.request)),
-        LOG_N("cursor", s->reader.previous),
-        LOG_S("reason", s->blocked ? "its client takes nothing" : "the log cannot be read on"));
+    log_info("stream_cut", LOG_S("path", http_request_path(s->reader.request)),
+             LOG_N("cursor", s->reader.previous),
+             LOG_S("reason",
+                   s->blocked ? "the client takes no data" : "the rest of the log cannot be read"));
     log_stream_abandon(&s->reader);
 }
 
@@ -79,7 +79,7 @@ static void log_stream_write_reached(struct log_stream *s) {
 static void log_stream_lapse(struct http_reader *reader) {
     struct log_stream *s = (struct log_stream *)reader;
     log_info("stream_cut", LOG_S("path", http_request_path(reader->request)),
-             LOG_S("reason", "its access token is no longer in force"));
+             LOG_S("reason", "the access token is no longer in force"));
     if (s->begun)
         http_stream_cut(reader->request);
     else

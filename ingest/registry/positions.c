@@ -81,7 +81,7 @@ struct positions {
 static int position_finish(const struct ingest *ingest, struct position *position, int64_t at,
                            int64_t end, struct error *err) {
     if (position->is_time && position->value > clock_wall_ms() + CLOCKS_DIFFER_MS)
-        return error_set_field(err, position->field, "lies in the future");
+        return error_set_field(err, position->field, "is in the future");
     if (position->is_time)
         position->value = at - 1 > position->least ? at - 1 : position->least;
     else if (position->value >= end && position->value > ingest_end(ingest))
@@ -117,7 +117,7 @@ static void positions_query_on_answer(void *arg, const struct offsets_answer *an
 static void positions_query_on_due(void *arg) {
     struct positions_query *q = arg;
     struct error err = {0};
-    error_set(&err, "Kafka does not tell where the log stands");
+    error_set(&err, "Kafka did not answer in time where the log ends");
     q->done(q->arg, q->positions, &err);
     positions_query_free(q);
 }

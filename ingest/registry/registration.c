@@ -42,7 +42,7 @@ static void registration_end(struct registration *r, enum registration_outcome o
 }
 
 static void registration_on_late(void *arg) {
-    registration_tell(arg, REGISTRATION_FAILED, "Kafka did not confirm it in time");
+    registration_tell(arg, REGISTRATION_FAILED, "Kafka did not confirm the registration in time");
 }
 
 /* The write of keys and spec has ended. */
@@ -62,7 +62,7 @@ static void registration_on_written(void *arg, const struct registry_write_resul
     else if (ours)
         registration_end(r, REGISTRATION_IN_FORCE, NULL);
     else
-        registration_end(r, REGISTRATION_TAKEN, "it was deleted again at once");
+        registration_end(r, REGISTRATION_TAKEN, "the subscriber was deleted again at once");
 }
 
 /* The write of the reservation has ended. A subscriber whose file is gone is deleted for good when
@@ -86,7 +86,8 @@ static void registration_on_reserved(void *arg, const struct registry_write_resu
     }
     reservations_drop(r->ingest, r->id, r->registration_id);
     registration_end(r, taken ? REGISTRATION_TAKEN : REGISTRATION_FAILED,
-                     taken ? "another was first" : "Kafka did not confirm it in time");
+                     taken ? "another registration was first"
+                           : "Kafka did not confirm the registration in time");
 }
 
 static struct registry_write *registration_make_write(const struct registration *r,

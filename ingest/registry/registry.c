@@ -109,7 +109,7 @@ static void registry_note_bad(struct registry *r, struct registry_entry *entry,
                               enum registry_record kind, const struct table_record *record,
                               const char *reason) {
     struct buf text = {0};
-    buf_printf(&text, "its record in %s, partition %d, offset %lld cannot be read: %s",
+    buf_printf(&text, "the record in %s, partition %d, offset %lld cannot be read: %s",
                record->topic, (int)record->partition, (long long)record->offset, reason);
     free(entry->faults[kind].reason);
     entry->faults[kind].reason = buf_detach(&text, NULL);
@@ -136,7 +136,7 @@ static void registry_take_spec(struct registry_entry *entry, struct subscriber_r
     entry->readable = true;
 }
 
-static const char no_key[] = "there is no key to open it";
+static const char no_key[] = "no key file opens the record";
 
 /* Loads the key file again: another ingest that starts at the same moment may have made the file
  * and sealed records with its key. */

@@ -90,7 +90,7 @@ struct registry_write *registry_write_new(struct ingest *ingest, const char *id,
                                  .result = {.fate = REGISTRY_WRITE_UNKNOWN, .generation = -1}};
     snprintf(w->id, sizeof w->id, "%s", id);
     snprintf(w->registration_id, sizeof w->registration_id, "%s", registration_id);
-    error_set(&w->err, "Kafka did not confirm it in time");
+    error_set(&w->err, "Kafka did not confirm the change in time");
     return w;
 }
 
@@ -300,7 +300,7 @@ void registry_writes_free(struct registry_writes *writes) { free(writes); }
 void registry_writes_end(struct registry_writes *writes) {
     while (writes->by_id) {
         struct registry_write *w = writes->by_id->list;
-        error_set(&w->err, "the log is being read anew");
+        error_set(&w->err, "the log is being read again");
         registry_write_finish(w, REGISTRY_WRITE_UNKNOWN);
     }
 }

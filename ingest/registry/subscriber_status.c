@@ -152,7 +152,7 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
         if (entry->faults[i].reason)
             *reason = entry->faults[i].reason;
     if (!*reason && !registry_keys(entry))
-        *reason = "its secret is not there: delete it and register it again";
+        *reason = "the secret is missing: delete the subscriber and register again";
     if (*reason)
         return TOKEN_DISABLED;
     *reason = token && *token->reason ? token->reason : NULL;

@@ -133,7 +133,7 @@ def test_of_two_files_with_one_id_the_other_is_listed(shared, ingest, receiver):
     first = drop(shared, "double", receiver, "double.a")
     second = shared.write("a-double.yml", first.read_text())
     found = wait_for(lambda: [f for f in ingest.get("/ess/subscribers").json["files"] if f["file"] == str(second)])
-    assert found == [{"file": str(second), "line": 1, "error": f"id: double is defined by {first} already"}]
+    assert found == [{"file": str(second), "line": 1, "error": f"id: double is already defined by {first}"}]
     second.unlink()
 
 

@@ -181,7 +181,7 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     ess.subscribe("late", late, ["*"])
     ess.publish("old", 3)
     late.wait(1)
-    for daemon in (ingest, dispatcher):  # the log is read anew, and the event met behind the tail
+    for daemon in (ingest, dispatcher):  # the log is read again from the start, and the event met behind the tail
         daemon.restart()
     other.requests.clear()
     last = ess.publish("old", 4)

@@ -106,4 +106,4 @@ def test_ndjson_ends_when_its_token_is_taken_back(ess):
                 piece = b""
             whole += len(piece)
     assert whole < 160 * len(big) / 2
-    assert ingest.wait_line("stream_cut", path="/ess/replay")["reason"] == "its access token is no longer in force"
+    assert ingest.wait_line("stream_cut", path="/ess/replay")["reason"] == "the access token is no longer in force"

@@ -152,7 +152,7 @@ def test_of_two_files_with_one_id_the_one_in_force_stays_until_it_goes(shared, i
     first = shared.write("twice-b.yml", SEED.format(id="twice", url=receiver.url("/b"), topic="twice.a"))
     dispatcher_of(shared).wait_line("subscriber_started", subscriber="twice")
     second = shared.write("twice-a.yml", SEED.format(id="twice", url=receiver.url("/a"), topic="twice.a"))
-    assert f"twice is defined by {first} already" in ingest.wait_line("bad_subscriber_file", file=second)["reason"]
+    assert f"twice is already defined by {first}" in ingest.wait_line("bad_subscriber_file", file=second)["reason"]
     shared.publish("twice.a", 1)
     assert receiver.wait(1)[0].path == "/b"
     first.unlink()

@@ -1,9 +1,9 @@
-/* Who may do what: by the route, by topics, and by the subscriber that a call is about. */
+/* Authorisation: by route, by topic, and by the subscriber of a call. */
 #include "web_fixture.h"
 
 enum { SUBSCRIBERS_MAX = 2 };
 
-/* --- what the routes ask */
+/* --- the routes' handlers */
 
 static void answer_text(struct http_request *request, const char *text) {
     struct buf body = {0};
@@ -25,7 +25,7 @@ static void handle_publish(void *arg, struct http_request *request) {
         authenticator_refuse(request, &err);
 }
 
-/* Answers with the patterns that are read. */
+/* Answers with the patterns that the principal reads. */
 static void handle_read(void *arg, struct http_request *request) {
     struct error err;
     struct buf body = {0};
@@ -79,11 +79,11 @@ static const struct http_route routes[] = {
     {"PUT", "/subscribers/{id}", handle_subscriber, false, AUTH_REPLACE},
 };
 
-/* --- who asks */
+/* --- principals */
 
 static void add_token(struct buf *yaml, const char *name, const char *scopes) {
     char hash[ACCESS_TOKEN_HASH_BYTES];
-    access_token_hash(span_of(name), hash); /* the token is as its name */
+    access_token_hash(span_of(name), hash); /* the token equals its name */
     buf_printf(yaml, "  - {name: %s, sha256: %s, scopes: [%s]}\n", name, hash, scopes);
 }
 
@@ -188,7 +188,7 @@ static void test_one_publishes_to_its_topics_only(void **state) {
 static void test_an_id_made_of_another_topic_is_not_to_be_taken(void **state) {
     (void)state;
     assert_answer(as("engine", "/publish?topic=drug.copay&id=plan/copay:7"), 403,
-                  "the id is one of the topic plan.copay");
+                  "the id belongs to the topic plan.copay");
     assert_answer(as("engine", "/publish?topic=drug.copay&id=drug/price:7"), 200, "published");
 }
 
@@ -205,7 +205,8 @@ static void test_one_registers_what_is_within_its_topics(void **state) {
     (void)state;
     assert_answer(as("vendor", "/register?topic=drug.copay"), 200, "vendor");
     assert_answer(as("vendor", "/register?topic=*"), 403, "lacks the scope register:*");
-    assert_answer(as("ops", "/register?topic=*"), 200, "\r\n\r\n"); /* an admin is not noted */
+    /* an admin's name is not kept */
+    assert_answer(as("ops", "/register?topic=*"), 200, "\r\n\r\n");
 }
 
 static void test_one_registers_no_more_subscribers_than_it_may_have(void **state) {
@@ -213,7 +214,7 @@ static void test_one_registers_no_more_subscribers_than_it_may_have(void **state
     add_subscriber("a", BORN_A, "vendor", "api", "drug.copay");
     assert_answer(as("vendor", "/register?topic=drug.copay"), 200, "vendor");
     add_subscriber("b", BORN_B, "vendor", "api", "drug.copay");
-    assert_answer(as("vendor", "/register?topic=drug.copay"), 403, "has registered 2 subscribers");
+    assert_answer(as("vendor", "/register?topic=drug.copay"), 403, "already has 2 subscribers");
     assert_answer(as("rival", "/register?topic=drug.copay"), 200, "rival");
     assert_answer(as("ops", "/register?topic=drug.copay"), 200, "\r\n\r\n");
     world_write("b", "", NULL);
@@ -242,7 +243,7 @@ static void test_a_subscribers_token_opens_its_subscriber_and_no_other(void **st
     add_subscriber("a", BORN_A, "vendor", "api", "drug.copay");
     add_subscriber("b", BORN_B, "vendor", "api", "drug.copay");
     assert_answer(as("own-a", "/subscribers/a"), 200, "its own");
-    /* Whether there is another is not to be learned: both answers are the same. */
+    /* A foreign subscriber and an unknown one get the same answer. */
     assert_answer(as("own-a", "/subscribers/b"), 404, "there is no subscriber b");
     assert_answer(as("own-a", "/subscribers/c"), 404, "there is no subscriber c");
     assert_answer(ask_as("own-a", "PUT", "/subscribers/b"), 404, "there is no subscriber b");
@@ -271,20 +272,21 @@ static void test_a_subscribers_token_ends_with_its_registration(void **state) {
     (void)state;
     add_subscriber("a", BORN_A, "", "api", "drug.copay");
     assert_answer(as("own-a", "/subscribers/a"), 200, "its own");
-    world_write_spec("a", BORN_B, "api", "drug.copay", false); /* the id is another's */
+    /* the id belongs to another registration */
+    world_write_spec("a", BORN_B, "api", "drug.copay", false);
     assert_answer(as("own-a", "/subscribers/a"), 401, "WWW-Authenticate");
     world_write("a", "", NULL);
     assert_answer(as("own-a", "/read"), 401, "WWW-Authenticate");
 }
 
-static void test_while_subscribers_may_be_unread_an_unknown_token_is_told_to_come_again(
-    void **state) {
+static void test_while_subscribers_may_be_unread_an_unknown_token_gets_503(void **state) {
     (void)state;
     add_subscriber("a", BORN_A, "", "api", "drug.copay");
     world.ingest.service.kafka_up = false;
-    assert_answer(as("own-a", "/subscribers/a"), 200, "its own");     /* is known already */
-    assert_answer(as("guess", "/subscribers/a"), 503, "Retry-After"); /* may not be read yet */
-    assert_answer(as("reader", "/read"), 200, "reads drug.*");        /* of the file */
+    assert_answer(as("own-a", "/subscribers/a"), 200, "its own");     /* known already */
+    /* the token's record may not have been read yet */
+    assert_answer(as("guess", "/subscribers/a"), 503, "Retry-After");
+    assert_answer(as("reader", "/read"), 200, "reads drug.*");        /* a token of the file */
     world.ingest.service.starting_over = true;
     assert_answer(as("own-a", "/subscribers/a"), 503, "Retry-After");
     world.ingest.service.kafka_up = true;
@@ -332,7 +334,7 @@ int main(void) {
         auth_test(test_a_subscribers_token_changes_publishes_and_registers_nothing),
         auth_test(test_a_subscribers_token_reads_the_topics_that_its_spec_has_now),
         auth_test(test_a_subscribers_token_ends_with_its_registration),
-        auth_test(test_while_subscribers_may_be_unread_an_unknown_token_is_told_to_come_again),
+        auth_test(test_while_subscribers_may_be_unread_an_unknown_token_gets_503),
         auth_test(test_a_token_that_is_taken_out_of_the_file_is_refused_within_seconds),
         auth_test(test_a_bad_file_leaves_the_last_good_one_in_force),
     };

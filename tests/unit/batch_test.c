@@ -1,5 +1,4 @@
-/* The body of a publish as events: one, an array, lines; and what is told of a body that is wrong.
- */
+/* The body of a publish: one event, an array, lines, and the errors of a bad body. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +30,7 @@ static int read_bytes(struct span body, bool ndjson) {
 
 static int read_text(const char *body, bool ndjson) { return read_bytes(span_of(body), ndjson); }
 
-/* The body is taken; its ids are these, each with a comma behind. */
+/* Asserts that the body is accepted with these ids, each followed by a comma. */
 static void assert_taken(const char *body, bool ndjson, bool many, const char *ids) {
     char found[200] = "";
     if (read_text(body, ndjson))
@@ -43,7 +42,7 @@ static void assert_taken(const char *body, bool ndjson, bool many, const char *i
     batch_fini(&batch);
 }
 
-/* index -1: no event is to blame. */
+/* index -1: no event to blame. */
 static void assert_refused(const char *body, bool ndjson, int index, const char *reason) {
     if (read_text(body, ndjson) == 0)
         fail_msg("taken: %s", body);
@@ -118,7 +117,7 @@ static void test_no_events_at_all_are_refused(void **state) {
     assert_refused("\n \r\n", true, -1, "1 to 1000");
 }
 
-static void test_data_that_is_too_large_is_told_apart(void **state) {
+static void test_data_that_is_too_large_has_a_fault_of_its_own(void **state) {
     struct buf body = {0};
     (void)state;
     buf_puts(&body, "[" A ",{\"topic\":\"t\",\"data\":\"");
@@ -164,7 +163,7 @@ int main(void) {
         cmocka_unit_test(test_an_event_that_is_wrong_is_named_by_its_index),
         cmocka_unit_test(test_a_single_event_that_is_wrong_has_no_index),
         cmocka_unit_test(test_no_events_at_all_are_refused),
-        cmocka_unit_test(test_data_that_is_too_large_is_told_apart),
+        cmocka_unit_test(test_data_that_is_too_large_has_a_fault_of_its_own),
         cmocka_unit_test(test_a_thousand_events_are_taken_and_one_more_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The newest commands to a subscriber: the oldest of them is known once there are so many. */
+/* A subscriber's newest commands: the ring knows the oldest of them once it is full. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

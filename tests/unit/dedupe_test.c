@@ -1,5 +1,4 @@
-/* The index of ids: what is a repeat and what a conflict, what is forgotten and when, and what it
- * costs. */
+/* The index of ids: repeats and conflicts, what is forgotten when, and the memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +23,7 @@ static struct dedupe_print print_of(const struct dedupe *d, const char *id, cons
     return print;
 }
 
-/* An id with a content that goes with it. */
+/* An id with matching content. */
 static struct dedupe_print numbered(const struct dedupe *d, unsigned number) {
     char id[24];
     snprintf(id, sizeof id, "id-%u", number);
@@ -73,7 +72,7 @@ static void test_of_several_records_of_one_id_the_lowest_cursor_counts(void **st
     assert_true(dedupe_add(d, &mine, 12, 0)); /* twice in the log */
     assert_true(dedupe_holds(d, &mine, 9));
     assert_false(dedupe_holds(d, &mine, 12));
-    assert_false(dedupe_add(d, &theirs, 8, 0)); /* as for 9, which the tail is still to bring: */
+    assert_false(dedupe_add(d, &theirs, 8, 0)); /* like 9, which the tail still has to read: */
     assert_true(dedupe_add(d, &mine, 9, 0));
     assert_found(d, &theirs, 0, DEDUPE_REPEAT, 8);
     assert_found(d, &mine, 0, DEDUPE_CONFLICT, 8);
@@ -116,7 +115,7 @@ static void test_what_is_read_an_hour_later_is_no_repeat_of_what_was_forgotten(v
     (void)state;
     struct dedupe_print print = numbered(d, 1);
     dedupe_add(d, &print, 1, 0);
-    dedupe_add(d, &print, 2, HOUR_MS + 1); /* as the log is read back: nobody looked in between */
+    dedupe_add(d, &print, 2, HOUR_MS + 1); /* as when the log is read: no lookup in between */
     assert_found(d, &print, HOUR_MS + 2, DEDUPE_REPEAT, 2);
     dedupe_free(d);
 }
@@ -138,7 +137,7 @@ static void test_the_newest_ids_stay_when_there_are_too_many(void **state) {
     dedupe_free(d);
 }
 
-/* Random additions over few ids, times that advance, all ids looked up against a model in a plain
+/* Random additions of few ids at advancing times; every id is looked up and compared with a plain
  * array. */
 static void test_it_finds_what_a_plain_list_finds(void **state) {
     enum { IDS = 120, MAX = 37, STEPS = 20000, WINDOW_MS = 500 };

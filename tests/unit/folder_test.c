@@ -1,5 +1,5 @@
-/* Folders of subscribers' files: files that are new, edited, half written, gone for a moment, gone
- * for good, and swapped by a link; and what is in force meanwhile. */
+/* Folders of subscribers' files: new, edited, half-written, briefly missing, deleted and symlinked
+ * files, and the subscribers in force meanwhile. */
 #include "ingest_world.h"
 
 #include <sys/stat.h>
@@ -49,7 +49,7 @@ static const char *yaml(const char *id, const char *topic) {
     return text;
 }
 
-/* The folder is looked at, and what follows from that is in the log. */
+/* Scans the folder and runs all that follows into the log. */
 static void scan(void) {
     world_pass(3100);
     world_settle();
@@ -61,7 +61,7 @@ static const struct registry_entry *entry_of(const char *id) {
 
 static bool in_force(const char *id) { return registry_in_force(entry_of(id)); }
 
-/* It is in force, and its record in the log has the topic. */
+/* Asserts that the subscriber is in force and its record has the topic. */
 static void assert_topic(const char *id, const char *topic) {
     char topics[100];
     snprintf(topics, sizeof topics, "\"topics\":[\"%s\"]", topic);
@@ -134,7 +134,7 @@ static void test_a_file_that_is_half_written_keeps_its_last_good_version(void **
     write_file("a.yml", "id: a\nurl: https://a.exam");
     scan();
     assert_topic("a", "drug.*");
-    assert_errors("its last good version stays in force");
+    assert_errors("the last good version stays in force");
     write_file("a.yml", "");
     scan();
     assert_topic("a", "drug.*");
@@ -149,7 +149,7 @@ static void test_a_new_file_that_is_half_written_is_not_in_force(void **state) {
     write_file("a.yml", "id: a\nurl: https://a.exam");
     scan();
     assert_null(world.log);
-    assert_errors("it is not in force");
+    assert_errors("the file is not in force");
     write_file("a.yml", yaml("a", "drug.*"));
     scan();
     assert_true(in_force("a"));
@@ -191,7 +191,7 @@ static void test_a_file_that_stays_away_is_removed_and_comes_back_as_the_same(vo
     assert_string_equal(entry_of("a")->registration_id, registration_id);
 }
 
-/* As Kubernetes mounts them: names are links into a folder whose own name is a link. */
+/* As Kubernetes mounts files: each name is a link into a folder whose own name is a link. */
 static void test_files_that_are_swapped_by_a_link_change_at_once(void **state) {
     (void)state;
     assert_int_equal(mkdir(path_of("..1"), 0700), 0);
@@ -236,7 +236,7 @@ static void test_of_two_files_with_one_id_the_first_by_name_counts(void **state)
     write_file("a.yml", yaml("a", "drug.*"));
     scan();
     assert_topic("a", "drug.*");
-    assert_errors("is defined by ");
+    assert_errors("is already defined by ");
 }
 
 static void test_the_file_in_force_keeps_its_id_from_one_with_an_earlier_name(void **state) {
@@ -247,7 +247,7 @@ static void test_the_file_in_force_keeps_its_id_from_one_with_an_earlier_name(vo
     scan();
     scan();
     assert_topic("a", "plan.*");
-    assert_errors("/a.yml\",\"line\":1,\"error\":\"id: a is defined by ");
+    assert_errors("/a.yml\",\"line\":1,\"error\":\"id: a is already defined by ");
     assert_int_equal(unlink(path_of("b.yml")), 0);
     scan();
     scan();
@@ -302,11 +302,11 @@ static void test_another_folder_that_is_empty_removes_nothing(void **state) {
     scan();
     snprintf(away, sizeof away, "%s-away", folder);
     assert_int_equal(rename(folder, away), 0);
-    assert_int_equal(mkdir(folder, 0700), 0); /* as a mount that is not there yet */
+    assert_int_equal(mkdir(folder, 0700), 0); /* like a mount that is still missing */
     scan();
     scan();
     assert_true(in_force("a"));
-    assert_errors("nothing is removed");
+    assert_errors("no subscriber is removed");
 }
 
 static void test_what_kafka_does_not_take_is_written_by_a_later_scan(void **state) {

@@ -1,9 +1,8 @@
-/* One who reads the log by HTTP: where it begins, what prev_cursor its events have, and how it
- * ends. */
+/* A reader of the log by HTTP: where it begins, the prev_cursor of its events, and how it ends. */
 #include "web_fixture.h"
 
-/* A kind that puts one event a line, and answers at the log's end; with `follow` it waits there for
- * one more. */
+/* A kind that writes an event a line and answers at the log's end. With `follow` it parks there
+ * for another event. */
 struct lines {
     struct http_reader reader;
     struct buf body;
@@ -103,7 +102,7 @@ static void test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true(v
     fake_event("drug.copay", 1);
     assert_answer(get("/read?since_cursor=1"), 200,
                   "\"cursor\":5,\"prev_cursor\":1,\"compacted\":true,");
-    /* Where it begins is not where an event was: it is where its client stands. */
+    /* The start position is not an event's cursor, but the cursor that the client has reached. */
     assert_answer(get("/read?since_cursor=3"), 200,
                   "\"cursor\":5,\"prev_cursor\":3,\"compacted\":true,");
     const char *last = get("/read?since_cursor=4");
@@ -111,11 +110,11 @@ static void test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true(v
     assert_answer(last, 200, "\"cursor\":6,\"prev_cursor\":5,\"id\"");
 }
 
-static void test_a_gap_among_events_that_it_does_not_want_is_told_of_too(void **state) {
+static void test_a_gap_among_unwanted_events_marks_the_next_event(void **state) {
     (void)state;
     fake_event("drug.copay", 1);
     fake_event("plan.copay", 1);
-    fake_hole(); /* which topic it was of, nobody knows */
+    fake_hole(); /* an event of unknown topic */
     fake_event("plan.copay", 1);
     fake_event("drug.copay", 1); /* 5 */
     fake_event("drug.copay", 1);
@@ -141,7 +140,7 @@ static void test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for(void *
     client_end(&c);
 }
 
-static void test_a_gap_that_comes_while_it_waits_at_the_end_is_told_of(void **state) {
+static void test_a_gap_that_opens_while_parked_marks_the_next_event(void **state) {
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
@@ -216,7 +215,7 @@ static void test_a_tail_that_stays_behind_its_own_publishes_is_503(void **state)
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    world.ingest.acknowledged = 2; /* published here, and not read yet */
+    world.ingest.acknowledged = 2; /* published here, not read yet */
     client_begin(&c, "GET", "/read?since_cursor=1", NULL);
     await_readers(1);
     world_pass(1100);
@@ -264,11 +263,11 @@ static void test_one_whose_client_goes_away_is_gone(void **state) {
     await_readers(1);
     client_end(&c);
     await_readers(0);
-    append_event("drug.copay", 1); /* wakes nobody */
+    append_event("drug.copay", 1); /* wakes no reader */
     world_settle();
 }
 
-static void test_when_the_log_is_read_anew_all_are_told_to_come_again(void **state) {
+static void test_when_the_log_is_read_again_every_reader_gets_503(void **state) {
     struct client waiting, early;
     (void)state;
     fake_event("drug.copay", 1);
@@ -288,9 +287,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         http_reader_test(test_each_events_prev_cursor_is_the_one_it_got_before),
         http_reader_test(test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true),
-        http_reader_test(test_a_gap_among_events_that_it_does_not_want_is_told_of_too),
+        http_reader_test(test_a_gap_among_unwanted_events_marks_the_next_event),
         http_reader_test(test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for),
-        http_reader_test(test_a_gap_that_comes_while_it_waits_at_the_end_is_told_of),
+        http_reader_test(test_a_gap_that_opens_while_parked_marks_the_next_event),
         http_reader_test(test_while_it_waits_at_the_end_what_it_does_not_want_counts_as_reached),
         http_reader_test(test_until_cursor_is_inclusive_and_bounds_what_is_reached),
         http_reader_test(test_a_cursor_that_another_ingest_gave_a_moment_ago_is_waited_for),
@@ -300,7 +299,7 @@ int main(void) {
         http_reader_test(test_an_event_of_a_later_version_is_not_passed),
         http_reader_test(test_bad_parameters_are_named),
         http_reader_test(test_one_whose_client_goes_away_is_gone),
-        http_reader_test(test_when_the_log_is_read_anew_all_are_told_to_come_again),
+        http_reader_test(test_when_the_log_is_read_again_every_reader_gets_503),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

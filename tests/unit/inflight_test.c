@@ -1,4 +1,4 @@
-/* Records whose fate is not known: who waits for them, and when one that has none is taken for
+/* Records whose outcome is not known: waits for a record, and when an unresolved record counts as
  * lost. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,15 +43,15 @@ static void test_a_record_is_found_by_its_id_until_it_is_settled(void **state) {
 
 /* --- waits */
 
-struct parked_reader {
+struct waiter {
     struct inflight_wait wait;
     int called;
-    struct parked_reader *leaves;     /* takes this one away when it is called */
-    struct inflight_record *waits_on; /* waits for this one next */
+    struct waiter *leaves;            /* removes this wait when called */
+    struct inflight_record *waits_on; /* then waits for this record */
 };
 
 static void on_settled(void *arg) {
-    struct parked_reader *w = arg;
+    struct waiter *w = arg;
     w->called++;
     if (w->leaves)
         inflight_leave(&w->leaves->wait);
@@ -59,15 +59,15 @@ static void on_settled(void *arg) {
         inflight_wait(w->waits_on, &w->wait);
 }
 
-static void begin_wait(struct parked_reader *w, struct inflight_record *r) {
-    *w = (struct parked_reader){.wait = {.settled = on_settled, .arg = w}};
+static void begin_wait(struct waiter *w, struct inflight_record *r) {
+    *w = (struct waiter){.wait = {.settled = on_settled, .arg = w}};
     inflight_wait(r, &w->wait);
 }
 
-static void test_all_who_wait_are_told_once(void **state) {
+static void test_every_wait_is_called_once(void **state) {
     struct inflight f = {0};
     struct inflight_record r;
-    struct parked_reader w[3];
+    struct waiter w[3];
     (void)state;
     add(&f, &r, 1, 0);
     for (int i = 0; i < 3; i++)
@@ -83,10 +83,10 @@ static void test_all_who_wait_are_told_once(void **state) {
     HASH_CLEAR(hh, f.by_id);
 }
 
-static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
+static void test_a_called_wait_may_wait_again_and_remove_others(void **state) {
     struct inflight f = {0};
     struct inflight_record r, second;
-    struct parked_reader w[3];
+    struct waiter w[3];
     (void)state;
     add(&f, &r, 1, 0);
     add(&f, &second, 2, 0);
@@ -94,7 +94,7 @@ static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
         begin_wait(&w[i], &r);
     w[0].leaves = &w[1];
     w[0].waits_on = &second;
-    w[2].waits_on = &r; /* the same again: it is not told twice */
+    w[2].waits_on = &r; /* the same wait again: called once only */
     inflight_wake(&r);
     assert_int_equal(w[0].called, 1);
     assert_int_equal(w[1].called, 0);
@@ -107,7 +107,7 @@ static void test_who_is_told_may_wait_anew_and_take_others_away(void **state) {
     HASH_CLEAR(hh, f.by_id);
 }
 
-/* --- fates that only the log tells */
+/* --- outcomes that only the log shows */
 
 enum { SENT = 10000, REPORTED = 15000 };
 
@@ -174,7 +174,7 @@ static void test_the_tail_must_have_read_what_was_there_at_the_second_answer(voi
     assert_null(inflight_look(&f, REPORTED + 100, REPORTED + 100, 70, 60));
     assert_null(inflight_look(&f, REPORTED + 9000, REPORTED + 9000, 80, 79));
     assert_null(inflight_look(&f, REPORTED + 9500, REPORTED + 9500, 95,
-                              79)); /* what came later does not matter */
+                              79)); /* later appends do not matter */
     assert_ptr_equal(inflight_look(&f, REPORTED + 9900, REPORTED + 9900, 99, 80), &r);
     HASH_CLEAR(hh, f.by_id);
 }
@@ -189,7 +189,7 @@ static void test_in_an_empty_log_it_is_lost_too(void **state) {
     HASH_CLEAR(hh, f.by_id);
 }
 
-static void test_a_log_that_is_read_anew_begins_the_proof_anew(void **state) {
+static void test_a_log_that_is_read_again_restarts_the_proof(void **state) {
     struct inflight f;
     struct inflight_record r;
     (void)state;
@@ -224,8 +224,8 @@ static void test_each_of_several_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_record_is_found_by_its_id_until_it_is_settled),
-        cmocka_unit_test(test_all_who_wait_are_told_once),
-        cmocka_unit_test(test_who_is_told_may_wait_anew_and_take_others_away),
+        cmocka_unit_test(test_every_wait_is_called_once),
+        cmocka_unit_test(test_a_called_wait_may_wait_again_and_remove_others),
         cmocka_unit_test(
             test_it_is_lost_once_the_broker_answers_as_long_after_the_silence_as_that_lasted),
         cmocka_unit_test(test_a_question_from_before_the_report_proves_nothing),
@@ -233,7 +233,7 @@ int main(void) {
         cmocka_unit_test(test_after_an_hour_of_silence_it_is_waited_for_2_minutes),
         cmocka_unit_test(test_the_tail_must_have_read_what_was_there_at_the_second_answer),
         cmocka_unit_test(test_in_an_empty_log_it_is_lost_too),
-        cmocka_unit_test(test_a_log_that_is_read_anew_begins_the_proof_anew),
+        cmocka_unit_test(test_a_log_that_is_read_again_restarts_the_proof),
         cmocka_unit_test(test_each_of_several_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* An ess-ingest in a test, without a broker and without waiting. What stands here takes the place
- * of files of common when the test is linked: clock_now.c (time passes when the test lets it),
- * producer.c and table.c (ess.subscribers is a list in memory: what ingest sends is reported, then
- * read back), offsets.c, and by feed_fake.h feed.c. Everything else is the real code. */
+/* An ess-ingest in a test, without a broker and without waiting. At link time this header replaces
+ * files of common: clock_now.c (the test advances the time), producer.c and table.c
+ * (ess.subscribers is a list in memory: a sent record is reported, then read back), offsets.c, and
+ * by feed_fake.h feed.c. Everything else is the real code. */
 #ifndef ESS_TESTS_INGEST_WORLD_H
 #define ESS_TESTS_INGEST_WORLD_H
 
@@ -27,10 +27,10 @@
 
 enum { PARTITIONS = 4, REAL_PATIENCE_MS = 60000 };
 
-/* A record that was sent, or is in the log. */
+/* A record sent, or in the log. */
 struct world_record {
     struct world_record *prev, *next;
-    struct append *append; /* NULL: another writer's */
+    struct append *append; /* NULL: written by another writer */
     int32_t partition;
     int64_t offset;
     char *key, *value;
@@ -40,18 +40,18 @@ struct world_record {
 
 static struct world {
     struct ingest ingest;
-    struct world_record *log, *sent; /* `sent` is not in the log yet */
+    struct world_record *log, *sent; /* `sent`: not in the log yet */
     int64_t next_offset;
-    bool held;    /* what is sent stays on its way until world_report */
+    bool held;    /* sent records stay on their way until world_report */
     bool refuses; /* the producer's queue is full */
     struct table_options table;
     bool table_open, loaded;
-    char folder[64]; /* for files of the test */
-    /* the broker, as it is asked for places */
+    char folder[64]; /* the test's files */
+    /* the broker's answers about positions */
     struct offsets_question *questions;
     bool silent, fails;
     int asked;       /* questions so far */
-    int64_t log_end; /* the offset that the events' next record gets */
+    int64_t log_end; /* offset of the next record of ess.events */
 } world;
 
 /* --- time */
@@ -136,7 +136,7 @@ static inline void world_write(const char *id, const char *kind, const char *val
     world_append(r);
 }
 
-/* What becomes of the first record that is on its way; in the log it is read after the report. */
+/* Reports the first record on its way; if it is in the log, it is read after the report. */
 static inline void world_report(enum producer_fate fate, bool in_log) {
     struct world_record *r = world.sent;
     const struct producer_report report = {
@@ -156,7 +156,7 @@ static inline void world_report(enum producer_fate fate, bool in_log) {
     free(r);
 }
 
-/* The newest value under a key; NULL: there is none, or a tombstone. */
+/* The newest value of a key; NULL: no record, or a tombstone. */
 static inline const char *world_value(const char *id, const char *kind) {
     char key[200];
     const char *value = NULL;
@@ -176,7 +176,7 @@ static inline int world_records(const char *id, const char *kind) {
     return count;
 }
 
-/* --- offsets: the log's record `n` was appended at the wall's time 1000 * n */
+/* --- offsets: record `n` of the log was appended at wall-clock time 1000 * n */
 
 struct offsets_question {
     struct offsets_question *prev, *next;
@@ -219,9 +219,9 @@ static inline void world_answer(struct offsets_question *q) {
     free(q);
 }
 
-/* --- its course */
+/* --- running */
 
-/* What is sent is written and read, what is asked is answered, and what is due is done. */
+/* Appends and reads sent records, answers queries, and runs due timers. */
 static inline void world_turn(void) {
     while (world.questions && !world.silent)
         world_answer(world.questions);
@@ -242,7 +242,7 @@ static inline void world_pass(int64_t ms) {
     }
 }
 
-/* For what the kernel or a thread does in real time. */
+/* Waits for the kernel or a thread, in real time. */
 static inline void world_until(bool (*met)(void *arg), void *arg) {
     const struct timespec moment = {.tv_nsec = 200000};
     struct timespec now;
@@ -269,7 +269,7 @@ static inline void world_spec(struct spec *spec, const char *id, const char *top
     assert_int_equal(spec_from_json(spec, span_of(text), &rules, &err), 0);
 }
 
-/* `source`: "api", or a file. */
+/* `source`: "api" or the path of a file. */
 static inline void world_write_spec(const char *id, const char *registration_id, const char *source,
                                     const char *topic, bool removed) {
     struct subscriber_record record = {.start = 5, .removed = removed};
@@ -293,7 +293,7 @@ static inline void world_write_keys(const char *id, const char *registration_id,
     buf_fini(&value);
 }
 
-/* A subscriber that an API's call has made; returns its entry. */
+/* Registers a subscriber as the API does; returns its entry. */
 static inline struct registry_entry *world_register(const char *id, const char *registration_id) {
     world_write_keys(id, registration_id, "abcdefghijklmnop");
     world_write_spec(id, registration_id, "api", "drug.*", false);

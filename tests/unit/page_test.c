@@ -1,5 +1,5 @@
-/* Pages of events: where they are cut, how long a poll waits, and what is answered when the log
- * does not come. */
+/* Pages of events: where a page is cut, how long a poll waits, and the answer when the log does
+ * not arrive. */
 #include "web_fixture.h"
 
 #include "ingest/read/page.h"
@@ -23,7 +23,7 @@ static void publish(int events, size_t bytes) {
         append_event("drug.copay", bytes);
 }
 
-/* How many events stand in an answer. */
+/* The number of events in an answer. */
 static int events_in(const char *answer) {
     int events = 0;
     for (const char *at = answer; (at = strstr(at, "\"prev_cursor\":")); at++)
@@ -103,7 +103,7 @@ static void test_where_memory_is_short_a_page_is_small_and_goes_on(void **state)
 static void test_events_come_once_and_in_order_over_many_turns(void **state) {
     char part[64];
     (void)state;
-    publish(100, 20000); /* more than what one turn reads */
+    publish(100, 20000); /* more than one turn reads */
     const char *page = get("/replay");
     assert_int_equal(events_in(page), 100);
     for (int i = 1; i <= 100; i++) {
@@ -135,7 +135,7 @@ static void test_a_poll_for_which_nothing_comes_is_empty_after_its_wait_and_move
     client_begin(&c, "GET", "/poll?topics=plan.*&cursor=1&wait=20", NULL);
     await_readers(1);
     world_pass(10000);
-    publish(3, 1); /* not what it wants */
+    publish(3, 1); /* not a wanted event */
     world_pass(9900);
     assert_false(client_has_ended(&c));
     world_pass(200);

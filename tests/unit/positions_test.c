@@ -1,5 +1,5 @@
-/* Cursors and times made into cursors: what is known at once, what the broker is asked for, and
- * what a client is answered while the broker is silent. */
+/* Positions resolved to cursors: at once, by the broker, and the client's answer while the broker
+ * is silent. */
 #include "ingest_world.h"
 
 #include <inttypes.h>
@@ -45,7 +45,7 @@ static struct position at(int64_t wall_ms) {
 
 static bool is_told(void *arg) { return ((struct told *)arg)->count; }
 
-/* The log as this ingest has read it; the broker's may be longer. */
+/* Sets the ends of the log that this ingest and the broker know. */
 static void read_to(int64_t end, int64_t broker_end) {
     while (fake_feed.end < end)
         fake_event("drug.copay", 1);
@@ -89,7 +89,7 @@ static void test_a_time_is_the_position_before_the_first_event_from_then_on(void
     read_to(10, 10);
     ask_two(&told, at(3000), at(3001));
     world_until(is_told, &told);
-    assert_int_equal(told.cursors[0], 2); /* above it comes the event of 3000 */
+    assert_int_equal(told.cursors[0], 2); /* the event of 3000 follows */
     assert_int_equal(told.cursors[1], 3);
 }
 
@@ -107,7 +107,7 @@ static void test_the_end_is_never_below_what_was_read(void **state) {
     (void)state;
     read_to(10, 10);
     struct position end = position_end(&world.ingest, "from");
-    world.log_end = 8; /* the answer of a broker whose clock is behind */
+    world.log_end = 8; /* the answer of a broker whose clock is slow */
     ask(&told, end);
     world_until(is_told, &told);
     assert_int_equal(told.cursors[0], 10);
@@ -122,7 +122,7 @@ static void test_a_time_in_the_future_is_refused_beyond_what_clocks_differ(void 
     ask(&told, at(clock_wall_ms() + 61000));
     world_until(is_told, &told);
     assert_string_equal(told.field, "to");
-    assert_string_equal(told.message, "to: lies in the future");
+    assert_string_equal(told.message, "to: is in the future");
 }
 
 static void test_a_broker_that_fails_blames_no_field(void **state) {
@@ -142,14 +142,14 @@ static void test_a_silent_broker_is_waited_for_no_longer_than_5_s(void **state) 
     world.silent = true;
     ask(&told, at(1000));
     world_pass(3000);
-    ask(&other, at(1000)); /* while the first question is still open */
+    ask(&other, at(1000)); /* while the first query is open */
     world_pass(1900);
     assert_int_equal(told.count, 0);
     world_pass(200);
     assert_int_equal(told.count, 1);
     assert_true(told.refused);
     assert_string_equal(told.field, "");
-    assert_int_equal(other.count, 0); /* each has its own deadline */
+    assert_int_equal(other.count, 0); /* every query has a deadline of its own */
     world_pass(3000);
     assert_true(other.count == 1 && other.refused);
 }

@@ -1,5 +1,5 @@
-/* Registrations: one id is given once, whoever asks at the same moment, and what does not come into
- * force leaves nothing behind. */
+/* Registrations: an id is given once, even to simultaneous requests, and a failed registration
+ * leaves nothing behind. */
 #include "ingest_world.h"
 
 #include "ingest/registry/registration.h"
@@ -33,7 +33,7 @@ static const struct registry_entry *entry(void) {
     return registry_find(world.ingest.registry, "a");
 }
 
-/* No claim of anybody's to the id is left in the log. */
+/* The number of reservations of the id left in the log. */
 static int claims_left(void) {
     int left = 0;
     for (const struct world_record *r = world.log; r; r = r->next)
@@ -126,7 +126,7 @@ static void test_one_that_is_late_is_undone_when_it_comes_into_force(void **stat
     (void)state;
     world.held = true;
     begin(&told);
-    world_report(PRODUCER_WRITTEN, true); /* the claim; then keys and spec are on their way */
+    world_report(PRODUCER_WRITTEN, true); /* the reservation; then keys and spec are on their way */
     world_pass(5100);
     assert_int_equal(told.count, 1);
     assert_int_equal(told.outcome, REGISTRATION_FAILED);
@@ -181,12 +181,13 @@ static void test_one_whose_spec_was_deleted_at_once_says_so(void **state) {
     (void)state;
     world.held = true;
     begin(&told);
+    /* reservation, keys, spec */
     for (int i = 0; i < 3; i++)
-        world_report(PRODUCER_WRITTEN, true); /* claim, keys, spec */
+        world_report(PRODUCER_WRITTEN, true);
     world_write("a", "", NULL);
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(told.outcome, REGISTRATION_TAKEN);
-    assert_string_equal(told.reason, "it was deleted again at once");
+    assert_string_equal(told.reason, "the subscriber was deleted again at once");
 }
 
 static void test_a_subscriber_whose_file_is_gone_is_replaced_with_nothing_left_of_it(void **state) {
@@ -199,7 +200,7 @@ static void test_a_subscriber_whose_file_is_gone_is_replaced_with_nothing_left_o
     assert_int_equal(told.outcome, REGISTRATION_IN_FORCE);
     assert_string_not_equal(entry()->registration_id, BORN_B);
     assert_string_equal(registry_keys(entry())->secret, "abcdefghijklmnop");
-    assert_int_equal(world_records("a", ""), 3); /* the old one, its tombstone, the new one */
+    assert_int_equal(world_records("a", ""), 3); /* the old spec, its tombstone, the new spec */
 }
 
 static void test_when_the_log_is_read_anew_it_has_failed(void **state) {

@@ -1,10 +1,10 @@
-/* Records about a subscriber on their way: when a change is done, what it has overtaken, and what
- * becomes of it when Kafka is slow, away, or takes a record without saying so. */
+/* Registry writes: when a write is done, which records overtake it, and how it ends when Kafka is
+ * slow, away, or takes a record without a report. */
 #include "ingest_world.h"
 
 #include "ingest/registry/registry_writer.h"
 
-/* What one change was told. */
+/* The calls that one write has made. */
 struct told {
     int late, done;
     enum registry_write_fate fate;
@@ -41,7 +41,7 @@ static struct registry_write *command(const char *key) {
     return write;
 }
 
-/* A change of the keys of the subscriber `a`, made from what its entry has now. */
+/* A write of new keys for the subscriber `a`, based on the entry's present keys. */
 static struct registry_write *keys_change(const char *secret) {
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
     struct registry_write *write = registry_write_new(&world.ingest, "a", entry->registration_id,
@@ -86,7 +86,7 @@ static void test_a_write_is_done_when_its_last_record_was_read_back(void **state
 static void test_what_is_written_and_not_read_yet_is_not_done(void **state) {
     struct told told;
     (void)state;
-    world.table_open = false; /* reports come, the reading stands still */
+    world.table_open = false; /* reports arrive, but nothing is read back */
     send_off(command("a/cmd/1"), &told);
     world_settle();
     assert_int_equal(told.done, 0);
@@ -104,7 +104,7 @@ static void test_a_record_that_kafka_took_without_a_report_is_found_by_reading(v
     world_pass(6000);
     assert_int_equal(told.late, 1);
     assert_int_equal(told.done, 0);
-    world_write("a", "/cmd/1", "{\"v\":1}"); /* there it is */
+    world_write("a", "/cmd/1", "{\"v\":1}"); /* the record is read back */
     assert_int_equal(told.done, 1);
     assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
 }
@@ -141,7 +141,7 @@ static void test_a_write_of_which_a_part_was_taken_has_failed_once_that_was_read
     send_off(write, &told);
     world_report(PRODUCER_UNRESOLVED, false);
     world_report(PRODUCER_REJECTED, false);
-    assert_int_equal(told.done, 0); /* the first may still come */
+    assert_int_equal(told.done, 0); /* the first record may still arrive */
     world_write("a", "/cmd/1", "{\"v\":1}");
     assert_int_equal(told.done, 1);
     assert_int_equal(told.fate, REGISTRY_WRITE_FAILED);
@@ -171,7 +171,7 @@ static void test_a_silent_kafka_is_told_of_after_5_s_and_given_up_after_35(void 
     world_pass(300);
     assert_int_equal(told.late, 1);
     assert_int_equal(told.fate, REGISTRY_WRITE_UNKNOWN);
-    world_report(PRODUCER_WRITTEN, true); /* the report that comes too late finds nobody */
+    world_report(PRODUCER_WRITTEN, true); /* a late report finds no write */
     assert_int_equal(told.done, 1);
 }
 
@@ -187,7 +187,7 @@ static void test_keys_between_a_write_and_what_it_was_made_from_are_overtaken(vo
     assert_true(told.keys_overtaken);
     const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
     assert_string_equal(registry_keys(entry)->secret, "theirs-theirs-1"); /* stays in force */
-    assert_int_equal(entry->keys_offset, told.generation); /* although ours is the newest */
+    assert_int_equal(entry->keys_offset, told.generation); /* although our record is the newest */
 }
 
 static void test_keys_made_from_the_newest_are_not_overtaken(void **state) {
@@ -272,7 +272,7 @@ static void test_with_if_match_a_spec_that_came_between_overtakes(void **state) 
     world_report(PRODUCER_WRITTEN, true);
     assert_true(expecting.spec_overtaken);
     world_report(PRODUCER_WRITTEN, true);
-    assert_false(careless.spec_overtaken); /* without it the last one wins */
+    assert_false(careless.spec_overtaken); /* without an expected spec the last write wins */
 }
 
 static void test_when_the_log_is_read_anew_all_end_as_unknown(void **state) {
@@ -284,7 +284,7 @@ static void test_when_the_log_is_read_anew_all_end_as_unknown(void **state) {
     registry_writes_end(world.ingest.registry_writes);
     assert_int_equal(first.fate, REGISTRY_WRITE_UNKNOWN);
     assert_int_equal(second.fate, REGISTRY_WRITE_UNKNOWN);
-    assert_string_equal(first.reason, "the log is being read anew");
+    assert_string_equal(first.reason, "the log is being read again");
 }
 
 static void test_a_write_that_is_dropped_sends_nothing(void **state) {

@@ -1,4 +1,4 @@
-/* Claims to ids: which of several stands first, and for how long it stands in the way. */
+/* Reservations of ids: which one wins, and for how long a reservation blocks others. */
 #include "ingest_world.h"
 
 #include "ingest/registry/reservations.h"
@@ -61,7 +61,8 @@ static void test_a_reservation_makes_way_after_15_s(void **state) {
     assert_false(is_first(BORN_A));
     world_ms += 1;
     assert_true(is_first(BORN_A));
-    assert_true(is_first(BORN_B)); /* it is no use to it: RESERVATIONS_USE_MS are over */
+    /* B's reservation is too old to be used: RESERVATIONS_USE_MS have passed */
+    assert_true(is_first(BORN_B));
 }
 
 static void test_a_reservation_that_is_dropped_leaves_the_log(void **state) {
@@ -92,12 +93,12 @@ static void test_a_reservation_that_a_dead_ingest_left_behind_is_tidied_away(voi
     world_settle();
     assert_int_equal(world_records("a", RESERVATION_B), 1);
     assert_null(world_value("a", RESERVATION_B));
-    assert_non_null(world_value("a", RESERVATION_A)); /* it is alive */
+    assert_non_null(world_value("a", RESERVATION_A)); /* still live */
 }
 
 static void test_an_old_reservation_that_only_came_late_still_counts(void **state) {
     (void)state;
-    read_old(RESERVATION_B, false); /* the reading stood still for a minute */
+    read_old(RESERVATION_B, false); /* reading stood still for a minute */
     reserve(RESERVATION_A);
     assert_false(is_first(BORN_A));
 }

@@ -1,5 +1,5 @@
-/* Clients of the ingest in ingest_world.h: a real HTTP server on loopback with routes of the test's
- * choice, and access tokens. */
+/* Clients of the ingest in ingest_world.h: a real HTTP server on loopback with the test's own
+ * routes, and access tokens. */
 #ifndef ESS_TESTS_WEB_FIXTURE_H
 #define ESS_TESTS_WEB_FIXTURE_H
 
@@ -32,7 +32,7 @@ static inline void web_on_auth_file(void *arg, size_t tokens, const struct error
     (void)arg, (void)tokens, (void)err;
 }
 
-/* `auth`: the file's content; NULL: everything is allowed. */
+/* `auth`: content of auth.file; NULL: everything is allowed. */
 static inline void web_open(const struct http_route *routes, size_t count, const char *auth) {
     static char auth_file[100];
     struct error err;
@@ -66,10 +66,11 @@ static inline void web_open(const struct http_route *routes, size_t count, const
     world.ingest.token_reads = token_reads_new(
         world.ingest.service.settings.ingest.max_reads_per_token);
     world.ingest.parked_readers = parked_readers_new(loop);
-    world.ingest.folder = folder_new(&world.ingest); /* of no directories: it is ready */
+    /* without directories, so the folder is ready at once */
+    world.ingest.folder = folder_new(&world.ingest);
 }
 
-/* Ends the requests that are still under way. */
+/* Ends every request under way. */
 static inline void web_close(void) {
     http_readers_end(world.ingest.http_readers);
     assert_int_equal(http_readers_count(world.ingest.http_readers), 0);
@@ -85,7 +86,7 @@ static inline void web_close(void) {
         unlink(world.ingest.service.settings.auth_file);
 }
 
-/* `token` NULL: none. */
+/* `token` NULL: no access token. */
 static inline void client_begin(struct client *c, const char *method, const char *target,
                                 const char *token) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -121,7 +122,7 @@ static inline bool client_has_ended(void *arg) {
     return c->ended;
 }
 
-/* Its answer; the text is valid until client_end. */
+/* Reads the answer, valid until client_end. */
 static inline const char *client_answer(struct client *c) {
     world_until(client_has_ended, c);
     return buf_string(&c->answer);
@@ -132,7 +133,7 @@ static inline int status_of(const char *answer) {
     return (int)strtol(answer + 9, NULL, 10);
 }
 
-/* The whole of one request; the answer is valid until the next. */
+/* Runs one request; the answer is valid until the next. */
 static inline const char *ask_as(const char *token, const char *method, const char *target) {
     static struct client client;
     static bool used;
@@ -152,13 +153,13 @@ static inline const char *get(const char *target) { return ask_as(NULL, "GET", t
             fail_msg("not %d with %s: %s", status, part, answer_text);                             \
     } while (0)
 
-/* Some requests are under way. */
+/* Whether the awaited number of requests is under way. */
 static inline bool readers_are(void *arg) {
     return http_readers_count(world.ingest.http_readers) == *(size_t *)arg;
 }
 static inline void await_readers(size_t count) { world_until(readers_are, &count); }
 
-/* The log's tail brings another event. */
+/* The log's tail reads another event. */
 static inline int64_t append_event(const char *topic, size_t bytes) {
     const struct feed_event event = {.cursor = fake_event(topic, bytes), .topic = span_of(topic)};
     parked_readers_appended(world.ingest.parked_readers, &event);
