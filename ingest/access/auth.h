@@ -21,7 +21,7 @@ struct registry_entry;
 struct spec;
 
 /* Values of http_route.access, besides AUTHENTICATOR_OPEN and AUTHENTICATOR_ADMIN: the right that
- * auth_admit demands; then the check that the handler must make. */
+ * auth_admit demands, then the handler's own check. */
 enum auth_access {
     AUTH_PUBLISH = AUTHENTICATOR_OWN, /* a publish scope; auth_publish for each topic */
     AUTH_READ,                        /* a read scope, or a subscriber's own token; auth_read */

@@ -1,5 +1,5 @@
-/* A call about one subscriber, /ess/subscribers/{id}…, that writes records. It is answered 202
- * with the generation once the records have been read back. Loop thread only. */
+/* A call about one subscriber, /ess/subscribers/{id}…, to write records. The answer is 202 with
+ * the generation, once the records have been read back. Loop thread only. */
 #ifndef ESS_INGEST_CALL_H
 #define ESS_INGEST_CALL_H
 
@@ -22,19 +22,19 @@ struct call {
     char registration_id[37];
     struct buf answer;  /* members besides "generation"; wiped */
     int64_t generation; /* offset of the records written so far; -1: no record */
-    /* For a call that changes the keys: repeats the change on top of keys that this call's write
-     * has shadowed. */
+    /* For a call that changes the keys: repeats the change on top of the keys that the write has
+     * shadowed. */
     void (*again)(struct call *call, struct registry_entry *entry);
     void *data; /* private to the call, freed by free_data */
     void (*free_data)(void *data);
 };
 
-/* The entry that the request names, if the principal may see it and the ingest is ready. NULL:
- * answered (503, 404). */
+/* The entry named in the request, if the principal may see the entry and the ingest is ready.
+ * NULL: answered (503, 404). */
 struct registry_entry *call_find(struct ingest *ingest, struct http_request *request);
 
-/* The same without Kafka, from the subscribers known so far: for a call that only shows an
- * entry. */
+/* Like call_find, but from the subscribers known so far, even without Kafka: for a call that only
+ * shows an entry. */
 struct registry_entry *call_find_known(struct ingest *ingest, struct http_request *request);
 /* Whether the subscribers have been read. False: answered 503. */
 bool call_knows(const struct ingest *ingest, struct http_request *request);
@@ -42,12 +42,12 @@ bool call_knows(const struct ingest *ingest, struct http_request *request);
 enum call_kind {
     CALL_COMMANDS, /* leaves the records of a file alone: allowed for every subscriber */
     CALL_CHANGES,  /* allowed for subscribers made by the API */
-    /* Allowed for subscribers made by the API, for those whose file is gone, and for those with an
-     * unreadable spec, unless a newer version of ESS wrote the spec. */
+    /* Allowed for subscribers made by the API, for subscribers whose file is gone, and for
+     * unreadable specs, unless a newer version of ESS wrote the spec. */
     CALL_DELETES,
 };
-/* Begins a call. NULL: answered (404; 400 for a query parameter; 409 for a subscriber that is not
- * of this kind, or cannot be read). */
+/* Begins a call. NULL: answered (404; 400 for a query parameter; 409 for a subscriber of another
+ * kind or with an unreadable spec). */
 struct call *call_begin(struct ingest *ingest, struct http_request *request, enum call_kind kind);
 /* The call's entry while the registration is the same. NULL: the subscriber is gone, and the call
  * was answered and freed. */

@@ -45,7 +45,7 @@ static bool command_api_has_too_many(struct call *call) {
     return true;
 }
 
-/* Begins a call with these body members and a command of this kind. NULL: answered. */
+/* Begins a call with `members` in the body and a command of this kind. NULL: answered. */
 static struct call *command_api_begin(struct ingest *ingest, struct http_request *request,
                                       enum command_kind kind, const char *const *members,
                                       struct body *body) {
@@ -101,8 +101,8 @@ static void command_api_send_command(struct call *call) {
 
 void command_api_pause(void *arg, struct http_request *request) {
     struct body body;
-    struct call *call = command_api_begin(arg, request, COMMAND_KINDS, no_members,
-                                          &body); /* the desired state is not a command */
+    /* COMMAND_KINDS: the desired state is not a command. */
+    struct call *call = command_api_begin(arg, request, COMMAND_KINDS, no_members, &body);
     if (!call)
         return;
     struct registry_write *write = command_api_registry_write_of(call);

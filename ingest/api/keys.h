@@ -12,7 +12,7 @@ struct registry_entry;
 void keys_rotate(void *arg, struct http_request *request);
 void keys_token(void *arg, struct http_request *request);
 
-/* Adds to the call's write that only this secret signs from now on. */
+/* Adds a keys record to the call's write: from now on only `secret` signs. */
 void keys_add_secret(struct call *call, struct registry_write *write, struct registry_entry *entry,
                      const char *secret);
 

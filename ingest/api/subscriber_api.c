@@ -262,8 +262,7 @@ static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
     free(shown);
 }
 
-/* Secrets are kept only for the same server. Otherwise a change of the URL would send them to
- * another server. */
+/* Secrets are kept for one server only. Otherwise a change of the URL would send them elsewhere. */
 static int subscriber_api_check_kept(const struct registry_entry *entry, struct spec *spec,
                                      bool kept_headers, struct error *err) {
     subscriber_api_keep_url(spec, &entry->spec);

@@ -93,8 +93,7 @@ static bool folder_in_directory(const char *path, const char *directory) {
     return strncmp(path, directory, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
 }
 
-/* Whether subscribers in force come from this folder. A suddenly empty folder must not remove
- * them. */
+/* Whether subscribers in force come from the folder. A sudden emptiness must not remove any. */
 static bool folder_defines_some(struct folder *f, const struct directory *d) {
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next)
         if (e->readable && !e->removed && folder_in_directory(e->source, d->path))
@@ -147,7 +146,7 @@ static bool folder_may_still_be_there(const struct folder *f, const struct subsc
     return false;
 }
 
-/* Forgets disappeared files, except those of a folder that cannot be read. */
+/* Forgets disappeared files, except in a folder that cannot be read. */
 static void folder_forget_files(struct folder *f) {
     for (struct subscriber_file *file = f->files, *next; file; file = next) {
         next = file->hh.next;
@@ -357,8 +356,7 @@ static struct orphan *folder_orphan_of(struct folder *f, const char *id) {
     return orphan;
 }
 
-/* Forgets orphans not seen in this scan: a file defines them again, or they are no longer in
- * force. */
+/* Forgets orphans not seen in this scan: defined by a file again, or no longer in force. */
 static void folder_forget_orphans(struct folder *f) {
     struct orphan *orphan, *next;
     HASH_ITER(hh, f->orphans, orphan, next) {
@@ -371,7 +369,7 @@ static void folder_forget_orphans(struct folder *f) {
     }
 }
 
-/* Removes subscribers whose file stays away. Editors remove a file and put it back. */
+/* Removes subscribers whose file stays away. Editors remove a file and put a new one in place. */
 static void folder_remove_orphans(struct folder *f) {
     bool healthy = folder_all_healthy(f);
     for (struct registry_entry *e = registry_first(f->ingest->registry); e; e = e->hh.next) {

@@ -86,7 +86,7 @@ static void complain_of(struct subscriber_file *file, const struct error *err) {
     complain(&file->complaint, "bad_subscriber_file", file->path, has_line ? line : 0, error);
 }
 
-/* Whether the file was modified so recently that another change may leave the same mtime. */
+/* Whether the file was modified so recently that a further change may leave the mtime alone. */
 static bool subscriber_file_is_fresh(const struct stat *now) {
     enum { COARSE_MS = 2000 };
     return clock_wall_ms() - (int64_t)now->st_mtim.tv_sec * 1000 < COARSE_MS;

@@ -24,13 +24,12 @@ struct subscriber_file {
     bool seen; /* in this scan */
     bool good; /* `spec` is valid: the last good content */
     bool bad;  /* the present content is bad */
-    /* read the file again even if it looks the same: a secret_file may have changed, or reading
-     * failed */
+    /* read the file again even if unchanged: a secret_file may have changed, or reading failed */
     bool again;
     struct spec spec; /* includes the secret */
     bool asking;      /* the start position is being resolved */
-    int64_t generation,
-        keys_offset; /* offsets of the records last found equal to the file; -1: no such record */
+    /* offsets of the records last found equal to the file; -1: no such record */
+    int64_t generation, keys_offset;
     struct complaint complaint;
 };
 

@@ -51,7 +51,7 @@ bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print
  * is kept. Returns whether a lower cursor was known: the log has the id twice. */
 bool dedupe_add(struct dedupe *dedupe, const struct dedupe_print *print, int64_t cursor,
                 int64_t appended_ms);
-/* Whether the id is known with exactly this cursor; then its content need not be hashed. */
+/* Whether the id is known with exactly this cursor; then the content need not be hashed. */
 bool dedupe_holds(const struct dedupe *dedupe, const struct dedupe_print *print, int64_t cursor);
 
 enum dedupe_found { DEDUPE_NEW, DEDUPE_REPEAT, DEDUPE_CONFLICT };

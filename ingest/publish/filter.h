@@ -25,8 +25,8 @@ struct filter_hits {
 void filter_hits_fini(struct filter_hits *hits);
 
 /* Filters event->data. The remaining data is in `out` (empty at first), which must outlive the
- * event. Sets the version of the rules in the event; every ingest with the same file has the same
- * version. Returns whether anything was filtered. */
+ * event. Stores the version of the rules in the event; every ingest with an equal file has an
+ * equal version. Returns whether anything was filtered. */
 bool filter_event(const struct filter *filter, struct event *event, struct buf *out,
                   struct filter_hits *hits);
 /* Filters, counts and logs the data of a test delivery. Returns the remaining data as text of its

@@ -31,7 +31,7 @@ void inflight_leave(struct inflight_wait *wait) {
 
 void inflight_wake(struct inflight_record *r) {
     struct inflight_record woken = {
-        .waits = r->waits}; /* a wait that leaves during the calls leaves this list */
+        .waits = r->waits}; /* from here on a leaving wait is taken off `woken` */
     struct inflight_wait *wait;
     r->waits = NULL;
     DL_FOREACH(woken.waits, wait)

@@ -72,7 +72,7 @@ void inflight_wake(struct inflight_record *record);
 
 /* SENT -> UNRESOLVED */
 void inflight_unresolve(struct inflight *inflight, struct inflight_record *record, int64_t now_ms);
-/* Removes a record whose outcome is known. Its waits stay until inflight_wake. */
+/* Removes a record once the outcome is known. The record's waits stay until inflight_wake. */
 void inflight_settle(struct inflight *inflight, struct inflight_record *record);
 
 /* Evaluates an answer of the log's leader: asked at `asked_ms`, answered at `now_ms`, `newest` is

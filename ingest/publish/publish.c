@@ -143,7 +143,7 @@ static void publish_on_reported(struct append *append, const struct producer_rep
         publish_unresolve(production);
     } else if (report->offset <= ingest->acknowledged) {
         publish_unresolve(production);
-        service_start_over(&ingest->service, "a delivery report was not above the last one");
+        service_start_over(&ingest->service, "a delivery report was not above the previous one");
     } else {
         ingest->acknowledged = report->offset;
         dedupe_add(publisher->dedupe, &production->record.print, report->offset, clock_wall_ms());

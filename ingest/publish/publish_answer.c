@@ -56,8 +56,8 @@ void publish_answer_refused(const struct publish *p, unsigned status, const stru
     buf_fini(&extra);
 }
 
-/* Whether the answer may name the first event's cursor. The first event's topic is not known here,
- * except from an id that is made of it. */
+/* Whether the answer may name the first event's cursor. The first event's topic is unknown here,
+ * except from an id made of the topic. */
 static bool publish_answer_first_may_be_told(const struct publish *p, const char *id) {
     const struct ingest *ingest = p->publisher->ingest;
     char topic[TOPIC_BYTES_MAX + 1];

@@ -14,8 +14,8 @@
 
 struct publish;
 
-/* A record on its way to Kafka. It outlives the publish when the answer precedes the delivery
- * report. */
+/* A record on its way to Kafka. A production outlives the publish when the answer precedes the
+ * delivery report. */
 struct production {
     struct append append;
     struct inflight_record record;

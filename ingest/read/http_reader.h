@@ -75,8 +75,8 @@ int http_reader_topics(struct http_reader *reader, struct error *err);
  * reached the position. After a second without, answers 400 or calls `abandon`. */
 void http_reader_begin(struct http_reader *reader);
 
-/* Checks, at most once a second, that the access token is still in force. `go` calls this before
- * it reads. True: the token has lapsed, and the reader has ended. */
+/* Checks, at most once a second, that the access token is still in force; the first step of `go`.
+ * True: the token has lapsed, and the reader has ended. */
 bool http_reader_lapsed(struct http_reader *reader);
 
 /* Size limit of the next piece: `max`, or less while memory is short. A piece holds at least one
@@ -87,12 +87,12 @@ enum http_reader_result {
     HTTP_READER_EVENT, /* `event` is the next event; write it by http_reader_put */
     HTTP_READER_END,   /* read up to the log's end or `until` */
     HTTP_READER_LATER, /* nothing at hand; `go` is called later */
-    /* A later version of ESS wrote the next event, which can be neither read nor passed.
-     * http_reader_unavailable names it. */
+    /* A later version of ESS wrote the next event: it can be neither read nor passed.
+     * http_reader_unavailable names the cursor. */
     HTTP_READER_NEWER,
 };
 enum http_reader_result http_reader_next(struct http_reader *reader, struct feed_event *event);
-/* Appends the event in its delivered form and advances behind it. */
+/* Appends the event in the delivered form and advances behind the event. */
 void http_reader_put(struct http_reader *reader, const struct feed_event *event, struct buf *out);
 /* Whether the log has more above `position`, up to `until`. */
 bool http_reader_has_more(const struct http_reader *reader);

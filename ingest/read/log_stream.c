@@ -44,7 +44,7 @@ static void log_stream_abandon(struct http_reader *reader) {
 }
 
 /* The client is too slow, or a part of the log does not arrive. The client continues from the last
- * event that it received whole. */
+ * event received whole. */
 static void log_stream_on_impatient(void *arg) {
     struct log_stream *s = arg;
     log_info("stream_cut", LOG_S("path", http_request_path(s->reader.request)),
@@ -102,8 +102,8 @@ static void log_stream_on_beat(void *arg) {
 static void log_stream_begin(struct log_stream *s) {
     s->begun = true;
     http_answer_header(s->reader.request, "Cache-Control", "no-store");
-    http_answer_header(s->reader.request, "X-Accel-Buffering",
-                       "no"); /* makes nginx pass bytes on at once */
+    /* makes nginx pass bytes on at once */
+    http_answer_header(s->reader.request, "X-Accel-Buffering", "no");
     http_stream_begin(s->reader.request, 200,
                       s->events ? "text/event-stream" : "application/x-ndjson",
                       log_stream_on_drained, s);

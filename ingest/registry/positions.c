@@ -17,7 +17,7 @@
 enum { TIME_BYTES = 64, CLOCKS_DIFFER_MS = 60000, PATIENCE_MS = 5000 };
 
 struct position position_end(const struct ingest *ingest, const char *field) {
-    /* Events appended in this very millisecond were most likely on their way before, or even
+    /* Events appended in the present millisecond were most likely on their way before, or even
      * answered. Hence the + 1. */
     return (struct position){
         .field = field, .is_time = true, .value = clock_wall_ms() + 1, .least = ingest_end(ingest)};

@@ -1,6 +1,6 @@
-/* Positions in the log as clients give them, a cursor or a time, resolved to cursors once, here.
- * Records then hold cursors only. Loop thread only; questions to the broker run on a thread of
- * their own. */
+/* Positions in the log as clients give them, a cursor or a time. Times are resolved to cursors
+ * here, once, so records hold cursors only. Loop thread only; queries to the broker run on a
+ * thread of their own. */
 #ifndef ESS_INGEST_POSITIONS_H
 #define ESS_INGEST_POSITIONS_H
 
@@ -29,11 +29,10 @@ struct positions *positions_new(struct ingest *ingest);
 /* Cancels every query without calling `done`. NULL is allowed. */
 void positions_free(struct positions *positions);
 
-/* The end of the log now. Earlier events are at or below the resulting cursor, later ones above.
- * Another ingest may have appended events that this ingest has not read, so the broker is asked
- * what was appended before now. Where the broker's clock differs from ours the result may be
- * lower, but never below what this ingest has seen: one event too many is better than one too
- * few. */
+/* The end of the log now. Events up to now are at or below the resulting cursor, later events
+ * above. Another ingest may have appended events that this ingest has not read, so the broker is
+ * asked for the offset of the present time. With a slow broker clock the result is lower, but
+ * never below the end known here: one event too many is better than one too few. */
 struct position position_end(const struct ingest *ingest, const char *field);
 
 /* The start position of a new subscriber, from the spec's `from`. */

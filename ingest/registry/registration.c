@@ -51,8 +51,7 @@ static void registration_on_written(void *arg, const struct registry_write_resul
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);
     bool ours = entry && entry->readable && strcmp(entry->registration_id, r->registration_id) == 0;
     if (ours && (result->fate != REGISTRY_WRITE_DONE || !r->done))
-        registry_writer_delete(r->ingest,
-                               entry); /* its keys are missing, or nobody knows its secret */
+        registry_writer_delete(r->ingest, entry); /* no keys, or nobody knows the secret */
     else if (ours)
         log_info("subscriber_registered", LOG_S("subscriber", r->id),
                  LOG_N("generation", entry->generation), LOG_N("start", entry->start),
@@ -66,7 +65,7 @@ static void registration_on_written(void *arg, const struct registry_write_resul
 }
 
 /* The write of the reservation has ended. A subscriber whose file is gone is deleted for good when
- * its id is registered again. */
+ * the id is registered again. */
 static void registration_on_reserved(void *arg, const struct registry_write_result *result) {
     struct registration *r = arg;
     struct registry_entry *entry = registry_find(r->ingest->registry, r->id);

@@ -27,7 +27,7 @@ struct registration *registration_begin(
     void (*done)(void *arg, enum registration_outcome outcome, const char *reason), void *arg);
 
 /* The client has gone: `done` is not called. A spec that comes into force is deleted again,
- * because nobody knows its secret. */
+ * because nobody knows the secret. */
 void registration_disown(struct registration *registration);
 
 #endif

@@ -138,8 +138,8 @@ static void registry_take_spec(struct registry_entry *entry, struct subscriber_r
 
 static const char no_key[] = "no key file opens the record";
 
-/* Loads the key file again: another ingest that starts at the same moment may have made the file
- * and sealed records with its key. */
+/* Loads a key file that was missing at the start: an ingest that started at the same moment may
+ * have made the file and sealed records with the new key. */
 static const struct keyring *registry_ring_of(struct registry *r) {
     struct error err;
     if (!r->ingest->keyring)
@@ -230,7 +230,7 @@ static void registry_read_check(struct registry *r, const struct table_record *r
     r->has_check = record->value.data;
 }
 
-/* We ignore our own overtaken record, but its offset is still the newest for this key. */
+/* Our own overtaken record is ignored, but its offset is still the newest for the key. */
 static void registry_pass_over(struct registry_entry *entry, enum subscriber_key kind,
                                int64_t offset) {
     if (entry && kind == SUBSCRIBER_KEY_SPEC)
@@ -278,7 +278,7 @@ static void registry_on_record(void *arg, const struct table_record *record) {
         registry_read_of_subscriber(r, id, kind, record);
     else if (kind != SUBSCRIBER_KEY_OTHER)
         service_bad_record(&r->ingest->service, record->topic, record->partition, record->offset,
-                           id, "it belongs into another partition, so nobody reads it");
+                           id, "the record is in the wrong partition and is ignored");
 }
 
 static void registry_on_loaded(void *arg) {

@@ -62,7 +62,7 @@ size_t registry_count(const struct registry *registry);
 uint64_t registry_version(const struct registry *registry);
 struct registry_entry *registry_find(struct registry *registry, const char *id);
 
-/* Finds the subscriber in force by the hash of its access token (64 lower-case hex digits). NULL:
+/* Finds the subscriber in force by the hash of the access token (64 lower-case hex digits). NULL:
  * no such subscriber. */
 struct registry_entry *registry_find_token(struct registry *registry, const char *hash);
 

@@ -22,7 +22,7 @@ struct write_record {
     size_t value_len;
     bool tombstone, reported, rejected, read, overtaken;
     int64_t offset;  /* from the delivery report; -1: not known */
-    int64_t read_at; /* offset at which the registry read this record */
+    int64_t read_at; /* offset at which the record was read back */
 };
 
 struct registry_write {
@@ -127,8 +127,8 @@ static void registry_write_finish(struct registry_write *w, enum registry_write_
     registry_write_free(w);
 }
 
-/* Another writer's tombstone for the same key has the same bytes. Only the offset in the delivery
- * report shows which of the two was read. */
+/* Another writer's tombstone for the key has equal bytes. Only the offset in the delivery report
+ * tells the two apart. */
 static bool write_record_is_read(const struct write_record *r) {
     return r->read && (r->reported || !r->tombstone);
 }
@@ -238,7 +238,7 @@ static bool registry_write_expects_another(const struct registry_write *w,
 }
 
 /* Whether the record is a tombstone for another registration, or a spec that would replace another
- * registration's or whose own registration was deleted. */
+ * registration's or follow a deletion. */
 static bool registry_write_misses_spec(const struct registry_write *w, const struct write_record *r,
                                        const struct registry_entry *entry) {
     if (entry && entry->known && entry->readable &&

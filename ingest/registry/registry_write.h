@@ -1,6 +1,6 @@
 /* A registry write: records about one subscriber, appended to ess.subscribers in order. The write
- * is done once every record has been read back. A record whose produce has no known outcome is
- * found by reading the topic. Loop thread only. */
+ * is done once every record has been read back. A record without a known produce outcome is found
+ * by reading the topic. Loop thread only. */
 #ifndef ESS_INGEST_REGISTRY_WRITE_H
 #define ESS_INGEST_REGISTRY_WRITE_H
 
@@ -31,19 +31,18 @@ enum registry_write_fate {
 struct registry_write_result {
     enum registry_write_fate fate;
     int64_t generation; /* offset of the last record; -1 unless REGISTRY_WRITE_DONE */
-    /* Another writer's records landed between the state that this write was based on and the write
-     * itself. The registry keeps them, but in the log ours shadow them: append them again by
-     * registry_writer_restore, or repeat this write on top of them. */
+    /* Another writer's records landed between the state that the write was based on and the write.
+     * The registry keeps the other records, but in the log ours shadow them: append them again by
+     * registry_writer_restore, or repeat the write on top. */
     bool keys_overtaken; /* another keys record of the same registration landed between */
-    /* The subscriber was deleted or registered again: the spec or tombstone of this write found no
-     * spec of its registration. */
+    /* The subscriber was deleted or registered again: the spec or tombstone found no spec of the
+     * registration. */
     bool spec_overtaken;
     const char *reason; /* NULL when REGISTRY_WRITE_DONE */
 };
 
-/* `registration_id` is the registration that the write expects in force; with "" nothing is
- * compared. `keys_base` is the offset of the keys record that the write was based on; -1: no keys
- * record. */
+/* `registration_id` is the registration expected in force; "": nothing is compared. `keys_base` is
+ * the offset of the keys record that the write was based on; -1: no keys record. */
 struct registry_write *registry_write_new(struct ingest *ingest, const char *id,
                                           const char *registration_id, int64_t keys_base);
 /* The write is overtaken unless the spec record in force has this offset. */
@@ -64,8 +63,8 @@ void registry_write_drop(struct registry_write *write);
 /* Whether a write about this subscriber is under way. */
 bool registry_write_pending(const struct registry_writes *writes, const char *id);
 
-/* The registry calls these for each record that it reads: registry_write_find before the record
- * changes the entry (NULL: no entry), registry_write_was_read afterwards. `write` may be NULL. */
+/* Called by the registry for each record read: registry_write_find before the record changes the
+ * entry (NULL: no entry), registry_write_was_read afterwards. `write` may be NULL. */
 struct registry_write *registry_write_find(struct registry_writes *writes, const char *id,
                                            const struct table_record *record,
                                            const struct registry_entry *entry);

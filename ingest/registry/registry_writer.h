@@ -1,5 +1,5 @@
-/* Makes and appends the records that ess-ingest writes about subscribers. registry.h reads them.
- * Loop thread only. */
+/* Makes and appends ess-ingest's records about subscribers. The reader is registry.h. Loop thread
+ * only. */
 #ifndef ESS_INGEST_REGISTRY_WRITER_H
 #define ESS_INGEST_REGISTRY_WRITER_H
 

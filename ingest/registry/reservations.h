@@ -1,7 +1,6 @@
-/* Reservations of ids. Of several ingests that register one id at the same moment, the one whose
- * reservation stands first in the log wins. Every reservation has a key of its own in
- * ess.subscribers, so compaction never lets one hide another. A tombstone removes it after use.
- * Loop thread only. */
+/* Reservations of ids. When several ingests register one id at the same moment, the first
+ * reservation in the log wins. Every reservation has a key of its own in ess.subscribers, so
+ * compaction keeps all of them. A tombstone removes a used reservation. Loop thread only. */
 #ifndef ESS_INGEST_RESERVATIONS_H
 #define ESS_INGEST_RESERVATIONS_H
 
@@ -17,7 +16,7 @@ enum {
     RESERVATIONS_KEY_BYTES = SPEC_ID_BYTES_MAX + 7 + 36 + 1,
     /* how long after appending its reservation an ingest may append the spec */
     RESERVATIONS_USE_MS = 5000,
-    /* How long a reservation blocks others. By then its spec is in the log, or never will be. */
+    /* How long a reservation blocks others: by then the spec is in the log, or never will be. */
     RESERVATIONS_LIVE_MS = 15000,
     RESERVATIONS_STALE_MS = 60000, /* an older reservation was left behind by an ingest that died */
 };
@@ -28,13 +27,12 @@ void reservations_free(struct reservations *reservations); /* NULL is allowed */
 void reservations_key(const char *id, const char *registration_id,
                       char out[RESERVATIONS_KEY_BYTES]);
 
-/* Takes a reservation's record or its tombstone. `past`: the record was in the log before this
- * ingest began to read. */
+/* Takes a reservation's record or tombstone. `past`: in the log before this ingest began to
+ * read. */
 void reservations_read(struct reservations *reservations, const char *id,
                        const struct table_record *record, bool past);
 
-/* Whether this reservation was read back and no other live reservation of the id stands before
- * it. */
+/* Whether the reservation was read back with no other live reservation of the id before. */
 bool reservations_first(const struct reservations *reservations, const char *id,
                         const char *registration_id);
 

@@ -78,7 +78,7 @@ static void subscriber_status_note_bad(struct ingest *ingest, struct held *held,
     struct buf text = {0};
     service_bad_record(&ingest->service, record->topic, record->partition, record->offset, held->id,
                        reason);
-    buf_printf(&text, "its record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
+    buf_printf(&text, "the record in %s, partition %d, offset %" PRId64 " cannot be read: %s",
                record->topic, (int)record->partition, record->offset, reason);
     free(held->bad);
     held->bad = buf_detach(&text, NULL);
@@ -237,7 +237,7 @@ static void subscriber_status_put_outcome(struct buf *out, const struct token_ou
     json_end_object(out);
 }
 
-/* Pending commands that later ones have overtaken, and the outcomes of the last ones, newest
+/* Pending commands overtaken by later commands, and the outcomes of the last commands, newest
  * first. */
 static void subscriber_status_put_commands(struct buf *out, const struct token *token) {
     json_member_numbers(out, "pending", token ? token->pending : NULL,

@@ -25,7 +25,7 @@ static void handle_publish(void *arg, struct http_request *request) {
         authenticator_refuse(request, &err);
 }
 
-/* Answers with the patterns that the principal reads. */
+/* Answers with the patterns that the principal may read. */
 static void handle_read(void *arg, struct http_request *request) {
     struct error err;
     struct buf body = {0};
@@ -283,10 +283,10 @@ static void test_while_subscribers_may_be_unread_an_unknown_token_gets_503(void 
     (void)state;
     add_subscriber("a", BORN_A, "", "api", "drug.copay");
     world.ingest.service.kafka_up = false;
-    assert_answer(as("own-a", "/subscribers/a"), 200, "its own");     /* known already */
+    assert_answer(as("own-a", "/subscribers/a"), 200, "its own"); /* known already */
     /* the token's record may not have been read yet */
     assert_answer(as("guess", "/subscribers/a"), 503, "Retry-After");
-    assert_answer(as("reader", "/read"), 200, "reads drug.*");        /* a token of the file */
+    assert_answer(as("reader", "/read"), 200, "reads drug.*"); /* a token of the file */
     world.ingest.service.starting_over = true;
     assert_answer(as("own-a", "/subscribers/a"), 503, "Retry-After");
     world.ingest.service.kafka_up = true;

@@ -61,7 +61,7 @@ static const struct registry_entry *entry_of(const char *id) {
 
 static bool in_force(const char *id) { return registry_in_force(entry_of(id)); }
 
-/* Asserts that the subscriber is in force and its record has the topic. */
+/* Asserts that the subscriber is in force and the spec record has the topic. */
 static void assert_topic(const char *id, const char *topic) {
     char topics[100];
     snprintf(topics, sizeof topics, "\"topics\":[\"%s\"]", topic);

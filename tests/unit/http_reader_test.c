@@ -1,4 +1,4 @@
-/* A reader of the log by HTTP: where it begins, the prev_cursor of its events, and how it ends. */
+/* A reader of the log by HTTP: the start, the prev_cursor of events, and the end. */
 #include "web_fixture.h"
 
 /* A kind that writes an event a line and answers at the log's end. With `follow` it parks there
@@ -102,7 +102,7 @@ static void test_one_that_begins_in_a_gap_of_compaction_keeps_prev_cursor_true(v
     fake_event("drug.copay", 1);
     assert_answer(get("/read?since_cursor=1"), 200,
                   "\"cursor\":5,\"prev_cursor\":1,\"compacted\":true,");
-    /* The start position is not an event's cursor, but the cursor that the client has reached. */
+    /* The start position is the client's cursor, not necessarily an event's. */
     assert_answer(get("/read?since_cursor=3"), 200,
                   "\"cursor\":5,\"prev_cursor\":3,\"compacted\":true,");
     const char *last = get("/read?since_cursor=4");

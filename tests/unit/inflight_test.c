@@ -1,4 +1,4 @@
-/* Records whose outcome is not known: waits for a record, and when an unresolved record counts as
+/* Records without a known outcome: waits for a record, and when an unresolved record counts as
  * lost. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,8 +46,8 @@ static void test_a_record_is_found_by_its_id_until_it_is_settled(void **state) {
 struct waiter {
     struct inflight_wait wait;
     int called;
-    struct waiter *leaves;            /* removes this wait when called */
-    struct inflight_record *waits_on; /* then waits for this record */
+    struct waiter *leaves;            /* removed by the call */
+    struct inflight_record *waits_on; /* record to wait for next */
 };
 
 static void on_settled(void *arg) {
@@ -94,7 +94,7 @@ static void test_a_called_wait_may_wait_again_and_remove_others(void **state) {
         begin_wait(&w[i], &r);
     w[0].leaves = &w[1];
     w[0].waits_on = &second;
-    w[2].waits_on = &r; /* the same wait again: called once only */
+    w[2].waits_on = &r; /* repeated: called once only */
     inflight_wake(&r);
     assert_int_equal(w[0].called, 1);
     assert_int_equal(w[1].called, 0);

@@ -37,7 +37,7 @@ static void reader_on_wake(void *arg, int64_t cursor) {
         reader_remove(r->removes);
 }
 
-/* Adds a reader that wants this pattern. */
+/* Adds a reader of this pattern. */
 static void reader_add(struct reader *r, const char *pattern) {
     *r = (struct reader){.woken_at = -1};
     subscription_add(&r->wants, pattern);
@@ -88,7 +88,7 @@ static void test_who_does_not_wait_is_not_woken(void **state) {
     append(7, "drug.copay");
     turn_once();
     r.woken_at = -1;
-    append(8, "drug.copay"); /* not parked: the reader will read the event itself */
+    append(8, "drug.copay"); /* not parked: reading on finds the event */
     turn_once();
     assert_int_equal(r.woken_at, -1);
     parked_readers_park(&r.reader);
@@ -105,7 +105,7 @@ static void test_one_who_is_removed_by_another_that_wakes_is_not_woken(void **st
     reader_add(&second, "drug.*");
     reader_add(&third, "drug.*");
     first.removes = &third;
-    third.removes = &first; /* whichever of the two is woken first */
+    third.removes = &first; /* whichever is woken first */
     append(7, "drug.copay");
     turn_once();
     assert_int_equal(second.woken_at, 7);

@@ -1,10 +1,10 @@
-/* Registry writes: when a write is done, which records overtake it, and how it ends when Kafka is
- * slow, away, or takes a record without a report. */
+/* Registry writes: when a write is done, which records overtake the write, and the end when Kafka
+ * is slow, away, or silent about a record. */
 #include "ingest_world.h"
 
 #include "ingest/registry/registry_writer.h"
 
-/* The calls that one write has made. */
+/* The callbacks of one write. */
 struct told {
     int late, done;
     enum registry_write_fate fate;

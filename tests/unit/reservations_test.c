@@ -1,4 +1,4 @@
-/* Reservations of ids: which one wins, and for how long a reservation blocks others. */
+/* Reservations of ids: the winner, and for how long a reservation blocks others. */
 #include "ingest_world.h"
 
 #include "ingest/registry/reservations.h"
