@@ -92,7 +92,7 @@ int auth_publish(const struct ingest *ingest, const struct http_request *request
         authenticator_allows(ingest->service.authenticator, request, SCOPE_PUBLISH, span_of(other)))
         return 0;
     authenticator_lacks(SCOPE_PUBLISH, span_of(other), err);
-    return error_prefix(err, "the id belongs to the topic %s:  ", other);
+    return error_prefix(err, "the id belongs to the topic %s: ", other);
 }
 
 int auth_read(const struct ingest *ingest, const struct http_request *request,
