@@ -127,7 +127,7 @@ static void catchup_on_end(void *arg, const char *topic, int32_t partition, int6
     if (!c->building || offset < c->next || c->doubted >= 0)
         return;
     if (offset <= c->stop) {
-        feed_break_end(c->feed, offset - 1, c->stop);
+        feed_health_suspect(&c->feed->health);
         return;
     }
     chunk_extend(c->building, c->stop);

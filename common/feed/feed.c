@@ -315,7 +315,7 @@ static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t
     if (feed->stopped)
         return;
     if (offset <= feed_end(feed)) {
-        feed_break_end(feed, offset - 1, feed_end(feed));
+        feed_health_suspect(&feed->health);
         return;
     }
     be_sure(feed);

@@ -64,6 +64,11 @@ static void health_hear(struct feed_health *h, int64_t end) {
     int64_t now_ms = clock_ms();
     h->end = end;
     h->told_ms = now_ms;
+    if (h->suspected && end < feed_end(h->feed)) {
+        feed_break_end(h->feed, end, feed_end(h->feed));
+        return;
+    }
+    h->suspected = false;
     if (h->end <= feed_end(h->feed))
         h->behind_ms = 0;
     else if (!h->behind_ms)
@@ -79,6 +84,20 @@ static void health_on_answer(void *arg, const struct offsets_answer *answer,
         health_hear(h, answer->end - 1);
 }
 
+static void health_ask(struct feed_health *h) {
+    h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0,
+                              health_on_answer, h);
+}
+
+/* An answer that is under way may be the one of a leader before. */
+void feed_health_suspect(struct feed_health *h) {
+    if (h->suspected)
+        return;
+    h->suspected = true;
+    offsets_drop(h->question);
+    health_ask(h);
+}
+
 /* While fetches fail the assignment is made again: librdkafka tries some of them only after
  * minutes. */
 static void on_look(void *arg) {
@@ -89,8 +108,7 @@ static void on_look(void *arg) {
         return;
     if (h->fault[0])
         feed_read_tail(h->feed);
-    h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0,
-                              health_on_answer, h);
+    health_ask(h);
 }
 
 /* --- life */

@@ -15,6 +15,7 @@ struct feed_health {
     struct feed *feed;
     struct loop_timer look;
     struct offsets_question *question; /* under way */
+    bool suspected;  /* a fetch told of an end below what was read; the leader is being asked */
     int64_t end;     /* the highest cursor that the leader has told of; -1: none */
     int64_t told_ms; /* when it told of one, or the tail heard of it */
     int64_t
@@ -30,6 +31,11 @@ void feed_health_fini(struct feed_health *h);
 
 /* A fetch failed, and will again. True: it did not before. */
 bool feed_health_failed(struct feed_health *h, const char *reason);
+/* A fetch says that the log ends below a cursor that was read. A leader that was just elected, or
+ * has just started, says that for a moment before its high watermark has caught up, so the leader
+ * is asked for the log's end, which it answers only when it is sure (KIP-207). The feed breaks when
+ * the end is below. */
+void feed_health_suspect(struct feed_health *h);
 /* The tail has got something. */
 void feed_health_moved(struct feed_health *h);
 

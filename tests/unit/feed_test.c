@@ -1,4 +1,5 @@
 /* The feed on librdkafka's mock broker: the tail, readers, and the bound of memory. */
+#include "common/feed/feed_internal.h"
 #include "feed_world.h"
 
 enum { MIB = 1024 * 1024, EVENTS = 3000, EVENT_BYTES = 1000 };
@@ -289,6 +290,29 @@ static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_rec
     teardown(&w);
 }
 
+static bool world_believes(void *arg) {
+    struct world *w = arg;
+    return !w->feed->health.suspected;
+}
+
+/* A leader that has just been elected tells fetches of an end below what it has, for a moment. */
+static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it(void **state) {
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    feed_health_suspect(&w.feed->health);
+    assert_int_equal(w.broken, 0);
+    run_until(&w, world_believes, &w);
+    write_event(&w, FEED_A, "t", 10);
+    flush(&w);
+    run_until(&w, world_caught_up, &w);
+    assert_int_equal(w.broken, 0);
+    teardown(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reader_from_the_beginning_gets_every_event_in_order_and_then_the_end),
@@ -305,6 +329,7 @@ int main(void) {
         cmocka_unit_test(what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail),
         cmocka_unit_test(
             a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
+        cmocka_unit_test(an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
