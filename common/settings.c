@@ -31,7 +31,7 @@ static int check_cidr(const char *name, const char *value, struct error *err) {
     return cidr_parse(value, &cidr, err);
 }
 
-/* An address with or without a port: "127.0.0.1:53", "[::1]:53", "fd00::53". */
+/* Checks an address with or without a port: "127.0.0.1:53", "[::1]:53", "fd00::53". */
 static int check_server(const char *name, const char *value, struct error *err) {
     const char *close = *value == '[' ? strchr(value, ']') : NULL, *colon = strrchr(value, ':');
     const char *port = close                                  ? (close[1] == ':' ? close + 2 : NULL)
@@ -56,8 +56,7 @@ static int check_given(const char *name, const char *value, struct error *err) {
     return *value ? 0 : error_set(err, "must not be empty");
 }
 
-/* What stands before the port, without the brackets of IPv6. Returns -1 when it is not
- * address:port. */
+/* Copies the host of host:port, without the brackets of IPv6. Returns -1 for other text. */
 static int split_listen(const char *value, char host[HOST_BYTES]) {
     const char *colon = strrchr(value, ':');
     size_t len = colon ? (size_t)(colon - value) : 0;
@@ -97,14 +96,13 @@ static const struct option table[] = {
     {"kafka.prefix", OPTION_STRING, AT(kafka.prefix), "ess", 0, 0, check_prefix,
      "prefix of the topics' names"},
     {"kafka.replication_factor", OPTION_INT, AT(kafka.replication_factor), "-1", -1, 10, NULL,
-     "copies of a topic, when it is created; -1: as the brokers' default.replication.factor says"},
+     "replicas of a new topic; -1: the brokers' default.replication.factor"},
     {"kafka.min_insync_replicas", OPTION_INT, AT(kafka.min_insync_replicas), "-1", -1, 10, NULL,
-     "copies an event must reach, when a topic is created; -1: as the brokers' min.insync.replicas "
-     "says"},
+     "min.insync.replicas of a new topic; -1: the brokers' own"},
     {"kafka.replay_window", OPTION_DURATION, AT(kafka.replay_window_ms), "7d", HOUR, 3650LL * DAY,
-     NULL, "how long every event is kept; taken when the topic is created"},
+     NULL, "how long to keep every event; used when the topic is created"},
     {"kafka.partitions", OPTION_INT, AT(kafka.partitions), "64", 1, SUBSCRIBER_PARTITIONS_MAX, NULL,
-     "of subscribers and tokens, when they are created; an existing feed keeps its own number"},
+     "of new subscriber and token topics; an existing feed keeps its number of partitions"},
     {"kafka.password_file", OPTION_STRING, AT(kafka.password_file), NULL, 0, 0, NULL,
      "file whose first line is the SASL password, instead of kafka.rdkafka.sasl.password"},
     {"kafka.rdkafka", OPTION_MAP, AT(kafka.rdkafka), NULL, 0, 0, kafka_check_rdkafka,
@@ -114,94 +112,91 @@ static const struct option table[] = {
     {"log.level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level,
      "debug, info, warn or error"},
     {"ingest.listen", OPTION_STRING, AT(ingest.listen), "127.0.0.1:8080", 0, 0, check_listen,
-     "address:port of the HTTP API; port 0: any"},
+     "address:port of the HTTP API; port 0: any free port"},
     {"ingest.tls_certificate", OPTION_STRING, AT(ingest.tls_certificate), NULL, 0, 0, NULL,
-     "certificate of the HTTP API and its chain, PEM: the listener speaks HTTPS; read again when "
-     "it changes"},
+     "certificate chain of the HTTP API, PEM; turns on HTTPS; reloaded on change"},
     {"ingest.tls_key", OPTION_STRING, AT(ingest.tls_key), NULL, 0, 0, NULL,
      "private key of ingest.tls_certificate, PEM"},
     {"ingest.max_event", OPTION_SIZE, AT(ingest.max_event), "256KiB", KIB, EVENT_DATA_BYTES_MAX,
-     NULL, "largest data of one event, as sent"},
+     NULL, "largest data member of one event, as sent"},
     {"ingest.max_body", OPTION_SIZE, AT(ingest.max_body), "8MiB", 64 * KIB, 64 * MIB, NULL,
      "largest body of one request"},
     {"ingest.max_connections", OPTION_INT, AT(ingest.max_connections), "10000", 0, 1000000, NULL,
      "open connections; 0: no limit"},
     {"ingest.max_connections_per_address", OPTION_INT, AT(ingest.max_connections_per_address),
      "2000", 0, 1000000, NULL,
-     "open connections of one address of IPv4, or /64 of IPv6; 0: no limit (behind a proxy)"},
+     "open connections per IPv4 address or IPv6 /64; 0: no limit (behind a proxy)"},
     {"ingest.hosts", OPTION_LIST, AT(ingest.hosts), NULL, 0, 0, NULL,
-     "host names that requests may use without auth.file, besides names without a dot"},
+     "host names accepted in requests without auth.file, besides names without a dot"},
     {"ingest.max_reads_per_token", OPTION_INT, AT(ingest.max_reads_per_token), "256", 0, 1000000,
-     NULL, "replays, polls and streams of one access token at once; 0: no limit"},
+     NULL, "concurrent replays, polls and streams per access token; 0: no limit"},
     {"ingest.max_subscribers_per_token", OPTION_INT, AT(ingest.max_subscribers_per_token), "1000",
      0, 1000000, NULL,
-     "subscribers that one access token with a register scope may have registered; 0: no limit"},
+     "subscribers registered per access token with a register scope; 0: no limit"},
     {"ingest.buffers", OPTION_SIZE, AT(ingest.buffers), "128MiB", 8 * MIB, 64LL * 1024 * MIB, NULL,
-     "memory for request bodies and for answers that clients have not taken yet; beyond it 503"},
+     "memory for request bodies and answers not yet read by clients; beyond this, 503"},
     {"ingest.header_timeout", OPTION_DURATION, AT(ingest.header_timeout_ms), "10s", 100, HOUR, NULL,
      "how long a request's headers may take to arrive"},
     {"ingest.body_timeout", OPTION_DURATION, AT(ingest.body_timeout_ms), "30s", 100, HOUR, NULL,
      "how long a request's body may take to arrive"},
     {"ingest.queue", OPTION_SIZE, AT(ingest.queue), "64MiB", MIB, 2047LL * MIB, NULL,
-     "events accepted and not yet in Kafka; beyond it 503"},
+     "accepted events not yet in Kafka; beyond this, 503"},
     {"ingest.dedupe_window", OPTION_DURATION, AT(ingest.dedupe_window_ms), "1h", SECOND, 7LL * DAY,
-     NULL, "how long a repeated id is noticed, among the newest 1,000,000 ids"},
+     NULL, "how long to recognise a repeated id, among the newest 1,000,000 ids"},
     {"ingest.produce_timeout", OPTION_DURATION, AT(ingest.produce_timeout_ms), "30s", SECOND,
      5 * 60 * SECOND, NULL,
      "how long to keep trying to append an event; the publisher gets 503 after 2 s"},
     {"subscribers.dir", OPTION_LIST, AT(subscribers_dir), "subscribers", 0, 0, NULL,
-     "folders of subscribers' YAML files; none: another ingest reads them"},
+     "folders of subscriber YAML files; none: left to another ingest"},
     {"auth.file", OPTION_STRING, AT(auth_file), NULL, 0, 0, NULL,
-     "access tokens and their scopes, YAML; none: every call is allowed, from loopback only"},
+     "YAML file of access tokens and scopes; none: every call is allowed, from loopback only"},
     {"auth.insecure", OPTION_BOOL, AT(auth_insecure), "false", 0, 0, NULL,
-     "listen on other addresses too although every call is allowed"},
+     "listen on other addresses than loopback although every call is allowed"},
     {"pii.file", OPTION_STRING, AT(pii_file), NULL, 0, 0, NULL,
-     "rules that take personal data out of events before they are stored, YAML"},
+     "YAML file of rules that remove personal data from events before storage"},
     {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
-     "keys that seal secrets; made by ess-ingest when missing"},
+     "keys that seal secrets; created by ess-ingest when missing"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,
-     "address:port of health and metrics; port 0: any"},
+     "address:port of health and metrics; port 0: any free port"},
     {"dispatcher.hosts", OPTION_LIST, AT(dispatcher.hosts), NULL, 0, 0, NULL,
-     "host names by which /metrics may be asked for without auth.file, besides names without a "
-     "dot"},
+     "host names accepted for /metrics without auth.file, besides names without a dot"},
     {"dispatcher.group", OPTION_STRING, AT(dispatcher.group), NULL, 0, 0, check_prefix,
-     "consumer group of the dispatchers that share the subscribers; default <prefix>-dispatcher"},
+     "consumer group by which dispatchers share the subscribers; default <prefix>-dispatcher"},
     {"dispatcher.max_connections", OPTION_INT, AT(dispatcher.max_connections), "1000", 1, 100000,
-     NULL, "webhooks under way at once, of all subscribers"},
+     NULL, "concurrent webhooks, of all subscribers"},
     {"dispatcher.stop_timeout", OPTION_DURATION, AT(dispatcher.stop_timeout_ms), "8s", 0, HOUR,
-     NULL, "how long webhooks under way may take after SIGTERM"},
+     NULL, "how long webhooks in flight may take after SIGTERM"},
     {"dispatcher.check_liveness", OPTION_BOOL, AT(dispatcher.check_liveness), "false", 0, 0, NULL,
-     "for tests: look once a second for a lane that nothing would wake, and end the program when "
-     "there is one"},
+     "for tests: check once a second for a lane that nothing would wake, and end if found"},
     {"dispatcher.hold_after", OPTION_DURATION, AT(dispatcher.hold_after_ms), "30s", SECOND, HOUR,
-     NULL, "stop attempts of a subscriber whose progress Kafka has not taken for this long"},
+     NULL, "stop attempts of a subscriber whose checkpoint Kafka has not taken for this long"},
     {"egress.allow", OPTION_LIST, AT(egress_allow), NULL, 0, 0, check_cidr,
-     "CIDRs that webhooks may go to although they are not public"},
+     "non-public CIDRs that webhooks may reach"},
     {"egress.ca_file", OPTION_STRING, AT(egress_ca_file), NULL, 0, 0, NULL,
-     "certificates to trust besides the system's, PEM"},
+     "CA certificates trusted besides the system's, PEM"},
     {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server,
-     "name servers to ask, addr:port; none: the system's"},
+     "name servers, addr:port; none: the system's"},
     {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND,
      NULL, "how long one attempt may take"},
     {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100,
-     5 * 60 * SECOND, NULL, "how long connecting may take in it"},
+     5 * 60 * SECOND, NULL, "how long connecting may take, within delivery.timeout"},
     {"delivery.idle_timeout", OPTION_DURATION, AT(delivery.idle_timeout_ms), "55s", SECOND, HOUR,
-     NULL, "a kept-alive connection that was idle for this long is not used again"},
+     NULL, "do not reuse a kept-alive connection idle for this long"},
     {"delivery.connection_lifetime", OPTION_DURATION, AT(delivery.connection_lifetime_ms), "10m",
-     SECOND, DAY, NULL, "a connection that was opened longer ago than this is not used again"},
+     SECOND, DAY, NULL, "do not reuse a connection older than this"},
     {"delivery.max_attempts", OPTION_INT, AT(delivery.max_attempts), "15", 1, 1000, NULL,
-     "failed attempts after which an event becomes a dead letter"},
+     "failed attempts before an event becomes a dead letter"},
     {"delivery.backoff_min", OPTION_DURATION, AT(delivery.backoff_min_ms), "1s", 10, HOUR, NULL,
      "wait after the first failed attempt"},
     {"delivery.backoff_max", OPTION_DURATION, AT(delivery.backoff_max_ms), "1h", 10, DAY, NULL,
      "longest wait between attempts"},
     {"delivery.disable_after", OPTION_DURATION, AT(delivery.disable_after_ms), "5d", 60 * SECOND,
      30LL * DAY, NULL,
-     "failing time after which a subscriber is disabled; time without attempts does not count"},
+     "failing time before a subscriber is disabled; time without attempts does not count"},
 };
 enum { OPTIONS = sizeof table / sizeof *table };
 
-/* Without access tokens everything is allowed, so only this machine may ask. */
+/* Without access tokens every call is allowed, so only loopback addresses may be bound. */
 static int check_loopback(const struct settings *s, const char *option, const char *listen,
                           struct error *err) {
     char host[HOST_BYTES];
@@ -215,8 +210,8 @@ static int check_loopback(const struct settings *s, const char *option, const ch
         return 0;
     return error_set_field(
         err, option,
-        "%s is not a loopback address, and everything would be allowed to everyone; "
-        "name the access tokens in auth.file, or set auth.insecure to do so all the same",
+        "%s is not a loopback address, and without access tokens anyone could do anything; "
+        "set auth.file, or set auth.insecure to allow this",
         listen);
 }
 
@@ -262,8 +257,8 @@ static void raise_open_files(void) {
     }
 }
 
-/* A core would hold secrets and access tokens in clear. Neither may others of the same user look
- * into this process. */
+/* A core would hold secrets and access tokens in clear text. Also keeps other processes of the same
+ * user from reading this one's memory. */
 static void forbid_core_dumps(void) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
@@ -284,7 +279,7 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
                                               warn_unknown_variable, &err);
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)
-        return -1; /* before anything was set */
+        return -1; /* nothing is set yet */
     if (result == OPTIONS_BAD || settings_check_together(s, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         settings_free(s);

@@ -1,4 +1,4 @@
-/* All options of ESS in one table. Both services read the same one, so that they can share a file;
+/* All options of ESS in one table. Both services read the same table, so that one file serves both;
  * each uses its own part. */
 #ifndef ESS_SETTINGS_H
 #define ESS_SETTINGS_H
@@ -47,10 +47,10 @@ struct settings {
     size_t allowed_count;
 };
 
-/* Opens the log, loads the settings, sets the log's level, raises the limit of open files and
- * forbids core dumps. Returns 0; or -1 when the program is to
- * end with `*exit_status` (2: a bad option, which was named on stderr; 0: --help or --version was
- * shown), and there is nothing to free. An unknown ESS_ variable is a warning on stderr. */
+/* Opens the log, loads the settings, sets the log level, raises the limit of open files and forbids
+ * core dumps. Returns 0. Returns -1 when the program is to end with `*exit_status`, with nothing to
+ * free: 2 after a bad option (named on stderr), 0 after --help or --version. Warns on stderr about
+ * an unknown ESS_ variable. */
 int settings_load(struct settings *settings, const char *program, int argc, char **argv,
                   char **environment, int *exit_status);
 void settings_free(struct settings *settings);

@@ -1,5 +1,5 @@
-/* Access tokens; see access_token.h. 32 random bytes: there is nothing to guess, so a plain hash is
- * enough to keep. */
+/* Access tokens; see access_token.h. 32 random bytes cannot be guessed, so a plain hash is
+ * enough. */
 #include "common/access/access_token.h"
 
 #include <openssl/rand.h>

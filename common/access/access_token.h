@@ -1,4 +1,4 @@
-/* A bearer credential: made at random, shown once, kept as its SHA-256. Any thread. */
+/* A bearer token: made at random, shown once, kept as a SHA-256 hash. Any thread. */
 #ifndef ESS_ACCESS_ACCESS_TOKEN_H
 #define ESS_ACCESS_ACCESS_TOKEN_H
 

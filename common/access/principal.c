@@ -1,4 +1,4 @@
-/* Principals, and the reading of auth.file; see principal.h. */
+/* Principals, and reading auth.file; see principal.h. */
 #include "common/access/principal.h"
 
 #include <json-c/json.h>
@@ -96,7 +96,7 @@ static int principal_check_fields(struct json_object *token, size_t index, struc
         if (i == sizeof known / sizeof *known)
             return principal_blame(
                 index, name, err,
-                "is no field of a token; these are name, sha256, scopes and expires");
+                "is not a field of a token; fields are name, sha256, scopes and expires");
     }
     return 0;
 }
@@ -152,7 +152,7 @@ static int take_scopes(struct principal *principal, struct json_object *scopes, 
     return 0;
 }
 
-/* NULL with the reason. */
+/* Returns NULL with the reason. */
 static struct principal *principal_read_token(struct json_object *token, size_t index,
                                               struct error *err) {
     struct json_object *scopes = NULL;

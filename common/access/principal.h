@@ -1,5 +1,5 @@
-/* A principal: what the bearer of one access token may do. The operator's stand in auth.file, each
- * with the SHA-256 of its token:
+/* A principal: what the bearer of an access token may do. Operators list tokens in auth.file, each
+ * by its SHA-256:
  *
  *   tokens:
  *     - name: rules-engine
@@ -7,8 +7,7 @@
  *       scopes: ["publish:drug.*", "read:*"]
  *       expires: 2027-01-01T00:00:00Z
  *
- * Tokens are random and long, so a plain hash is enough to keep. One thread: principals are counted
- * references. */
+ * Tokens are random and long, so a plain hash is enough. One thread: references are counted. */
 #ifndef ESS_ACCESS_PRINCIPAL_H
 #define ESS_ACCESS_PRINCIPAL_H
 
@@ -33,46 +32,46 @@ struct principal {
     char name[PRINCIPAL_NAME_BYTES];
     unsigned char digest[PRINCIPAL_DIGEST_BYTES]; /* SHA-256 of the token */
     int64_t expires_ms;                           /* wall; -1: never */
-    char subscriber[PRINCIPAL_NAME_BYTES]; /* its id, when it is a subscriber's own; "" for the
-                                          operator's */
-    char registration_id[37]; /* and its registration: of another under the same id it says nothing
-                               */
+    /* Id of the subscriber whose own token this is; "" for an operator's token. */
+    char subscriber[PRINCIPAL_NAME_BYTES];
+    /* The subscriber's registration: a later one under the same id is another. */
+    char registration_id[37];
     size_t scopes_count;
     struct scope scopes[];
 };
 
-/* A new one with one reference and room for the scopes, the rest all zero but `expires_ms`. */
+/* Makes a principal with one reference and room for the scopes; all zero, but never expiring. */
 struct principal *principal_new(size_t scopes_count);
 struct principal *principal_keep(struct principal *principal);
 void principal_release(struct principal *principal); /* NULL is allowed */
 
-/* Whether both allow the same to the same. */
+/* Whether both allow the same actions under the same name. */
 bool principal_equal(const struct principal *a, const struct principal *b);
 
-/* SHA-256 of a token. */
+/* Hashes a token with SHA-256. */
 void principal_digest(struct span token, unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
 /* Compares in constant time. */
 bool principal_digest_equal(const unsigned char a[PRINCIPAL_DIGEST_BYTES],
                             const unsigned char b[PRINCIPAL_DIGEST_BYTES]);
 void principal_digest_format(const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
                              char hex[2 * PRINCIPAL_DIGEST_BYTES + 1]);
-/* 64 hex digits to a digest. Returns 0 or -1. */
+/* Reads 64 hex digits. Returns 0 or -1. */
 int principal_digest_parse(struct span hex, unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
 
-/* Those of a file. */
+/* The principals of a file. */
 struct principals {
     struct principal **items;
     size_t count;
 };
 
-/* Reads auth.file's text. Names and tokens are unique. Returns 0, or -1 with "<line>: <field>:
- * <reason>" and nothing to free. */
+/* Reads the text of auth.file. Names and tokens must be unique. Returns 0, or -1 with "<line>:
+ * <field>: <reason>" and nothing to free. */
 int principals_from_yaml(struct principals *principals, struct span text, struct error *err);
-/* Looks at all of them, whichever it is. NULL when there is none. */
+/* Compares all, in constant time. Returns NULL for an unknown token. */
 struct principal *principals_find(const struct principals *principals,
                                   const unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
-/* Takes over the principals of `old` that are the same, so that those who hold one see whether it
- * is still there. */
+/* Takes over unchanged principals of `old`, so that a holder sees by the pointer whether a
+ * principal is still listed. */
 void principals_keep_same(struct principals *principals, const struct principals *old);
 void principals_fini(struct principals *principals);
 

@@ -1,4 +1,4 @@
-/* What an access token allows: publish:<pattern>, read:<pattern>, register:<pattern>, or admin,
+/* The scopes of an access token: publish:<pattern>, read:<pattern>, register:<pattern>, or admin,
  * which allows everything. Pure, any thread. */
 #ifndef ESS_ACCESS_SCOPE_H
 #define ESS_ACCESS_SCOPE_H
@@ -23,13 +23,13 @@ const char *scope_name(enum scope_kind kind);
 /* Reads "read:drug.*" or "admin". Returns 0, or -1 with the reason (no field set). */
 int scope_parse(struct scope *scope, const char *text, struct error *err);
 
-/* One of this kind; the pattern must have been checked. */
+/* Makes a scope from a checked pattern. */
 struct scope scope_of(enum scope_kind kind, struct span pattern);
 
-/* Whether one of them is of this kind, or admin. */
+/* Whether some scope is of this kind, or admin. */
 bool scopes_have(const struct scope *scopes, size_t count, enum scope_kind kind);
 
-/* Whether one of them allows this for all topics that `pattern` (a topic, or a checked pattern)
+/* Whether some scope allows this for all topics that `pattern` (a topic, or a checked pattern)
  * matches. */
 bool scopes_allow(const struct scope *scopes, size_t count, enum scope_kind kind,
                   struct span pattern);

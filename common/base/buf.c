@@ -1,4 +1,4 @@
-/* A growing byte buffer; see buf.h. */
+/* Growing byte buffer; see buf.h. */
 #include "common/base/buf.h"
 
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* A growing byte buffer. One owner, any thread. Running out of memory aborts. */
+/* Growing byte buffer. One owner, any thread. Running out of memory aborts. */
 #ifndef ESS_BASE_BUF_H
 #define ESS_BASE_BUF_H
 
@@ -12,40 +12,39 @@ struct buf {
     size_t cap;
 };
 
-void buf_init(struct buf *b); /* all zero is the same */
+void buf_init(struct buf *b); /* or zero the struct */
 void buf_fini(struct buf *b);
 void buf_wipe(struct buf *b);  /* buf_fini, after its content was overwritten: it held a secret */
 void buf_clear(struct buf *b); /* keeps the memory */
 
-/* Makes room for `more` further bytes and returns where they go. Those that were written count
- * after buf_commit. */
+/* Makes room for `more` bytes and returns where to write. Only bytes passed to buf_commit become
+ * content. */
 char *buf_reserve(struct buf *b, size_t more);
-/* `len` of the reserved bytes were written and belong to the content from now on. */
+/* Adds the first `len` reserved bytes to the content. */
 void buf_commit(struct buf *b, size_t len);
 
 void buf_append(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends text as a JSON string with its quotes (RFC 8259, section 7). Control characters are
- * escaped, also DEL and U+0080 to U+009F; a byte that is not UTF-8 becomes U+FFFD: whatever an
- * outsider sent, the string is valid. */
+/* Appends text as a quoted JSON string (RFC 8259, section 7). Escapes control characters, DEL and
+ * U+0080 to U+009F included. Replaces a byte outside UTF-8 by U+FFFD, so that any input gives a
+ * valid string. */
 void buf_json_string(struct buf *b, const char *text, size_t len);
 
 /* The content as a string, "" when empty. Valid until the next change. */
 const char *buf_string(const struct buf *b);
 
-/* Hands the memory (NUL-terminated, to be freed with free()) to the caller and leaves the buffer
- * empty. */
+/* Hands the memory (NUL-terminated, freed by free()) to the caller and leaves the buffer empty. */
 char *buf_detach(struct buf *b, size_t *len);
 
-/* malloc, calloc and realloc that abort when memory runs out, and give memory for 0 bytes too. */
+/* malloc, calloc and realloc that abort without memory, and return memory for 0 bytes too. */
 void *mem_alloc(size_t bytes);
 void *mem_zero(size_t bytes);
 void *mem_resize(void *old, size_t bytes);
 /* Overwrites a secret, and frees it. NULL is nothing. */
 void mem_wipe_string(char *secret);
-/* Exactly `len` bytes (`text` may be NULL when there are none) with a NUL behind them. */
+/* Copies exactly `len` bytes and appends a NUL. `text` may be NULL when `len` is 0. */
 char *mem_copy_string(const char *text, size_t len);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: RFC 3339 goes no further. */
+/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z, the range of RFC 3339. */
 static const int64_t FIRST_MS = -62167219200000, LAST_MS = 253402300799999;
 
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
@@ -16,12 +16,13 @@ void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_BYTES]) {
     struct tm tm = {0};
     char rest[sizeof "-05-07T14:03:11"];
     gmtime_r(&seconds, &tm);
+
+    /* %Y does not pad. */
     strftime(rest, sizeof rest, "-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, CLOCK_TEXT_BYTES, "%04d%s.%03dZ", tm.tm_year + 1900, rest,
-             ms); /* %Y does not pad */
+    snprintf(out, CLOCK_TEXT_BYTES, "%04d%s.%03dZ", tm.tm_year + 1900, rest, ms);
 }
 
-/* Reads exactly `digits` digits; -1 when there are others. */
+/* Reads exactly `digits` digits. Returns -1 on any other character. */
 static int clock_take_number(const char **at, const char *end, int digits) {
     int n = 0;
     if (end - *at < digits)
@@ -49,7 +50,7 @@ static int days_in_month(int year, int month) {
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* The part after the seconds: fraction of milliseconds, then the offset in minutes. */
+/* Reads the part after the seconds: a fraction in milliseconds, then the offset in minutes. */
 static int fraction_and_offset(const char **at, const char *end, int64_t *ms, int64_t *offset_min) {
     *ms = 0;
     if (*at < end && **at == '.') {
@@ -76,8 +77,8 @@ static int fraction_and_offset(const char **at, const char *end, int64_t *ms, in
     return 0;
 }
 
-/* Leap seconds are added at the end of a month, UTC (RFC 3339, appendix D): the second after one
- * begins a month. */
+/* A leap second ends a month in UTC (RFC 3339, appendix D), so the second after it begins a
+ * month. */
 static bool follows_leap_second(int64_t seconds) {
     time_t t = (time_t)seconds;
     struct tm tm = {0};

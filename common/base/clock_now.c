@@ -1,5 +1,4 @@
-/* What time it is; see clock.h. In a file of its own, so that a test can bring a clock that it
- * moves itself. */
+/* The current time; see clock.h. A file of its own, so that a test can link a fake clock. */
 #include "common/base/clock.h"
 
 #include <time.h>

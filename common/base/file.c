@@ -1,4 +1,4 @@
-/* Files that people write; see file.h. A watch compares bytes: times of change are too coarse to
+/* Files that people write; see file.h. A watch compares bytes: modification times are too coarse to
  * trust, and small files are cheap to read. */
 #include "common/base/file.h"
 

@@ -1,6 +1,6 @@
-/* One logfmt line an event; see log.h. The line is built whole and written by one write(2) of at
- * most PIPE_BUF bytes, so that lines of two threads, or of two programs on one pipe, never mix. A
- * line that stderr does not take at once is dropped and counted. */
+/* Log lines in logfmt; see log.h. Each line goes out in one write(2) of at most PIPE_BUF bytes, so
+ * lines from two threads, or from two programs on one pipe, never mix. A line that stderr does not
+ * accept at once is dropped and counted. */
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -18,12 +18,12 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 
-#define CUT " cut=1" /* and what is left out before it */
+#define CUT " cut=1" /* ends a line that lacks fields */
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static _Atomic enum log_level least = LOG_LEVEL_INFO;
-static _Atomic int64_t dropped,
-    dropped_untold; /* lines: in all, and since the last line that told */
+/* Lines dropped: since the start, and since the last report. */
+static _Atomic int64_t dropped, dropped_unreported;
 
 void log_set_level(enum log_level level) { least = level; }
 
@@ -71,13 +71,13 @@ static void add_field(struct buf *line, const struct log_field *field) {
     }
 }
 
-/* A description of stderr's own: its O_NONBLOCK is no other process's. Where the kernel grants none
- * (a socket, a pipe of another user), poll() in log_put has to do. */
+/* Reopens stderr, so that O_NONBLOCK is set for no other process. The kernel refuses to reopen a
+ * socket or another user's pipe: there, log_put relies on poll(). */
 void log_open(void) {
     struct stat is;
     signal(SIGPIPE, SIG_IGN);
     if (fstat(STDERR_FILENO, &is) || !(S_ISFIFO(is.st_mode) || S_ISCHR(is.st_mode)))
-        return; /* a file never makes a writer wait for a reader */
+        return; /* writing to a file never waits for a reader */
     int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -85,7 +85,7 @@ void log_open(void) {
     close(fd);
 }
 
-/* False: stderr is full, closed or broken. Never waits. */
+/* Returns false when stderr is full, closed or broken. Never waits. */
 static bool log_put(const char *data, size_t len) {
     struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
@@ -102,15 +102,15 @@ static void log_begin_line(struct buf *line, enum log_level level, const char *e
     buf_printf(line, "ts=%s level=%s event=%s", now, names[level], event);
 }
 
-static void log_tell_dropped(void) {
+static void log_report_dropped(void) {
     struct buf line = {0};
-    int64_t count = atomic_exchange(&dropped_untold, 0);
+    int64_t count = atomic_exchange(&dropped_unreported, 0);
     if (count == 0)
         return;
     log_begin_line(&line, LOG_LEVEL_WARN, "log_lines_dropped");
     buf_printf(&line, " count=%" PRId64 "\n", count);
     if (!log_put(line.data, line.len))
-        dropped_untold += count;
+        dropped_unreported += count;
     buf_fini(&line);
 }
 
@@ -129,10 +129,10 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         }
     }
     buf_puts(&line, "\n");
-    log_tell_dropped();
+    log_report_dropped();
     if (!log_put(line.data, line.len)) {
         dropped++;
-        dropped_untold++;
+        dropped_unreported++;
     }
     buf_fini(&line);
 }

@@ -1,7 +1,8 @@
-/* One line an event, logfmt, to stderr:
+/* Log lines in logfmt on stderr:
+ *
  *   ts=2026-05-07T14:03:11.123Z level=warn event=delivery_failed subscriber=md-mm1 cursor=1842
- * status=503 Only programs log; common/ reports errors to its caller. Never log a secret, a body or
- * a URL's query. */
+ *
+ * Only programs log; code in common/ returns errors. Never log a secret, a body or a query. */
 #ifndef ESS_BASE_LOG_H
 #define ESS_BASE_LOG_H
 
@@ -15,23 +16,22 @@ enum log_field_type { LOG_FIELD_END, LOG_FIELD_STRING, LOG_FIELD_NUMBER };
 struct log_field {
     enum log_field_type type;
     const char *name;
-    const char *string; /* quoted and escaped, as JSON strings are, where logfmt needs it; NULL
-                           fields are left out */
+    /* Quoted and escaped like a JSON string where logfmt needs quotes. A NULL field is left out. */
+    const char *string;
     int64_t number;
 };
 
 #define LOG_S(name, value) ((struct log_field){LOG_FIELD_STRING, (name), (value), 0})
 #define LOG_N(name, value) ((struct log_field){LOG_FIELD_NUMBER, (name), NULL, (int64_t)(value)})
 
-enum {
-    LOG_VALUE_BYTES_MAX = 1024
-}; /* of a string; the rest is cut off, and the value ends with … */
+/* Longest string value; a longer one is cut and ends with …. */
+enum { LOG_VALUE_BYTES_MAX = 1024 };
 
-/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)); any thread, one write(2) a
- * line. It never waits: while nobody takes what was written before, lines are dropped, and the next
- * one that is taken follows a line event=log_lines_dropped with their count. Names and events are
- * the program's own words, and not escaped. A line is at most PIPE_BUF long: the fields that do not
- * fit are left out, and it ends with cut=1. */
+/* log_info("listening", LOG_S("address", text), LOG_N("port", 80)) writes one line by one write(2),
+ * from any thread. Never waits: while stderr is blocked, lines are dropped, and
+ * event=log_lines_dropped with their count goes before the next written line. Field names and
+ * events are constants of the program and not escaped. A line is at most PIPE_BUF long: fields
+ * beyond are left out, and cut=1 ends the line. */
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
@@ -41,28 +41,27 @@ enum {
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* At a program's start, before the first line: gives stderr a file description that no other
- * process shares and whose writes never wait, and ignores SIGPIPE. */
+/* Call at program start, before the first line. Gives stderr a file description of its own whose
+ * writes never wait, and ignores SIGPIPE. */
 void log_open(void);
 
-/* Lines that were dropped since the start. Any thread. */
+/* Lines dropped since the start. Any thread. */
 int64_t log_dropped(void);
 
-/* Lines below this level are not written. The default is info. */
+/* Hides lines below this level. The default is info. */
 void log_set_level(enum log_level level);
-/* "debug", "info", "warn", "error". Returns 0 or -1. */
+/* Reads "debug", "info", "warn" or "error". Returns 0 or -1. */
 int log_level_parse(const char *text, enum log_level *level);
 
-/* Holds back a failure that repeats: at most one line a period; the next one says how many were
- * held back. Returns true when the line is to be written, and then sets `held_back`. All zero is a
- * fresh one. */
+/* Limits a repeated failure to one line a period. Returns true when the line may be written, and
+ * sets `held_back` to the number of lines held back before. All zero at first. */
 struct log_limit {
     int64_t next_ms;
     int64_t held_back;
 };
 bool log_limit_pass(struct log_limit *limit, int64_t now_ms, int64_t period_ms, int64_t *held_back);
 
-/* The same for failures of which each names another thing: `most` lines a period. */
+/* Limits failures that each name another object, to `most` lines a period. */
 struct log_burst {
     int64_t until_ms;
     int passed;

@@ -27,33 +27,33 @@ struct task {
     void (*done)(void *);
     void *arg;
     pthread_t thread;
-    struct task *next; /* among those that wait for a thread, or the finished */
+    struct task *next; /* in tasks_waiting or tasks_done */
 };
 
 struct loop {
     int epoll;
     bool stopped;
-    struct epoll_event batch[BATCH]; /* fetched, and from `batch_at` on not yet delivered */
+    struct epoll_event batch[BATCH]; /* fetched; undelivered from `batch_at` on */
     int batch_at, batch_count;
     struct loop_timer **heap; /* from 1 */
     size_t heap_count, heap_cap;
     uint64_t timers_set;
-    int64_t round_ms; /* while due timers run: those up to then; else 0 */
+    int64_t round_ms; /* while timers run: only timers due by then; else 0 */
     struct loop_hook *hooks, *next_hook;
     struct loop_io signal_io;
     void (*signalled)(void *, int);
     void *signal_arg;
     struct loop_io task_io;
     size_t tasks_running;
-    struct task *tasks_waiting, **tasks_waiting_end; /* the system gave no thread */
+    struct task *tasks_waiting, **tasks_waiting_end; /* for a thread */
     struct loop_timer tasks_again;
     pthread_mutex_t task_lock;
-    struct task *tasks_done; /* under the lock */
+    struct task *tasks_done; /* under task_lock */
 };
 
 /* --- descriptors */
 
-/* Of what was fetched for `io` and is not yet delivered, only `events` may be. */
+/* Limits what was fetched for `io` and is not yet delivered to `events`. */
 static void keep_fetched(struct loop *loop, const struct loop_io *io, uint32_t events) {
     for (int i = loop->batch_at; i < loop->batch_count; i++) {
         struct epoll_event *fetched = &loop->batch[i];
@@ -75,7 +75,7 @@ void loop_io_set(struct loop *loop, struct loop_io *io, int fd, uint32_t events,
     io->arg = arg;
     io->set = true;
     if (epoll_ctl(loop->epoll, op, fd, &event) != 0)
-        abort(); /* a descriptor that is closed or cannot be waited for: our own mistake */
+        abort(); /* a descriptor closed or unfit for epoll: our own mistake */
     keep_fetched(loop, io, events | EPOLLERR | EPOLLHUP);
 }
 
@@ -122,8 +122,8 @@ void loop_timer_init(struct loop_timer *timer, void (*due)(void *), void *arg) {
 }
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms) {
-    timer->at_ms = at_ms < loop->round_ms ? loop->round_ms
-                                          : at_ms; /* behind all that are due in this round */
+    /* While timers run, a timer set for the past goes behind all due ones. */
+    timer->at_ms = at_ms < loop->round_ms ? loop->round_ms : at_ms;
     timer->order = ++loop->timers_set;
     if (timer->slot == 0) {
         if (loop->heap_count + 2 > loop->heap_cap) {
@@ -149,8 +149,8 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer) {
     sift_down(loop, last->slot);
 }
 
-/* Those that are due now, but none that is set while they run: so nobody who sets himself again for
- * now starves the others. */
+/* Runs the timers due now, except timers set meanwhile: a timer that sets itself for now must not
+ * starve others. */
 static void run_timers(struct loop *loop) {
     const uint64_t set_before = loop->timers_set;
     loop->round_ms = clock_ms();
@@ -237,7 +237,7 @@ static void *run_task(void *arg) {
     task->next = loop->tasks_done;
     loop->tasks_done = task;
     if (write(loop->task_io.fd, &one, sizeof one) < 0)
-        abort(); /* an eventfd takes 2^64 - 2 of them */
+        abort(); /* an eventfd counts to 2^64 - 2 */
     pthread_mutex_unlock(&loop->task_lock);
     return NULL;
 }
@@ -273,7 +273,8 @@ static void on_tasks_done(void *arg, uint32_t events) {
     }
 }
 
-/* The thread takes no signals: they are the loop's. False: the system gives no thread now. */
+/* Blocks all signals in the thread: signals belong to the loop. Returns false when the system
+ * refuses a thread. */
 static bool start_task(struct loop *loop, struct task *task) {
     sigset_t all, before;
     sigfillset(&all);
@@ -284,7 +285,7 @@ static bool start_task(struct loop *loop, struct task *task) {
     return started;
 }
 
-/* In their order. */
+/* Starts tasks in order, as far as the system gives threads. */
 static void start_waiting_tasks(struct loop *loop) {
     while (loop->tasks_waiting) {
         struct task *next = loop->tasks_waiting->next;
@@ -313,7 +314,7 @@ void loop_task(struct loop *loop, void (*work)(void *), void (*done)(void *), vo
         loop_timer_set(loop, &loop->tasks_again, clock_ms() + TASK_AGAIN_MS);
 }
 
-/* Nobody is told, so nobody frees it: that is no leak to report. */
+/* `done` never runs, so nothing frees the argument: not a leak to report. */
 static void leave_behind(const struct task *task) {
 #ifdef __SANITIZE_ADDRESS__
     if (task->done)
@@ -327,7 +328,7 @@ static int await_ms(const struct loop *loop, int64_t left_ms) {
     return (int)(loop->tasks_waiting && left_ms > TASK_AGAIN_MS ? TASK_AGAIN_MS : left_ms);
 }
 
-/* False: not all have ended in time. */
+/* Returns false when a task still runs at the deadline. */
 static bool await_tasks(struct loop *loop) {
     struct pollfd finished = {.fd = loop->task_io.fd, .events = POLLIN};
     const int64_t deadline_ms = clock_ms() + LOOP_TASKS_MS;
@@ -343,7 +344,7 @@ static bool await_tasks(struct loop *loop) {
             return false;
         } else if (poll(&finished, 1, await_ms(loop, left_ms)) == 1 &&
                    read(finished.fd, &count, sizeof count) < 0) {
-            abort(); /* an eventfd that poll says can be read */
+            abort(); /* poll reported the eventfd readable */
         }
     }
     return true;
@@ -379,8 +380,8 @@ bool loop_free(struct loop *loop) {
     return true;
 }
 
-/* How long epoll may wait. It does not count the time that the machine sleeps, as clock_ms does:
- * hence a longest one. */
+/* How long epoll may wait. epoll_wait does not count time asleep, and clock_ms does: hence
+ * LONGEST_MS. */
 static int loop_patience_ms(const struct loop *loop) {
     enum { LONGEST_MS = 60 * 1000 };
     if (loop->heap_count == 0)

@@ -1,4 +1,4 @@
-/* Whole numbers as text: the one reader of cursors, offsets, counts and lengths. */
+/* The one parser of whole numbers: cursors, offsets, counts and lengths. */
 #ifndef ESS_BASE_NUMBER_H
 #define ESS_BASE_NUMBER_H
 
@@ -6,10 +6,9 @@
 
 #include "common/base/span.h"
 
-enum { NUMBER_DIGITS_MAX = 18 }; /* so many always fit into an int64_t */
+enum { NUMBER_DIGITS_MAX = 18 }; /* as many as always fit into an int64_t */
 
-/* A whole number of 1 to NUMBER_DIGITS_MAX decimal digits and nothing else; -1 for any other
- * text. Any thread. */
+/* Reads 1 to NUMBER_DIGITS_MAX decimal digits. Returns -1 for any other text. Any thread. */
 int64_t number_parse(struct span text);
 
 #endif

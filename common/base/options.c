@@ -1,4 +1,4 @@
-/* Options by one table; see options.h. This part turns texts into members and walks the sources;
+/* Options from one table; see options.h. This file parses values and walks the sources;
  * options_file.c reads YAML. */
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 enum { NAME_BYTES = 256, HINT_DISTANCE_MAX = 3 };
 
-/* --- the members of the target */
+/* --- members of the target */
 
 static void *member_of(const struct option *option, void *target) {
     return (char *)target + option->offset;
@@ -94,7 +94,7 @@ static int parse_int(const char *text, int64_t *value) {
     return errno || *end || !(isdigit((unsigned char)*text) || *text == '-') ? -1 : 0;
 }
 
-/* A number as its type is written. */
+/* Writes a number in the unit of `type`. */
 static void format_number(enum option_type type, int64_t n, char out[CLOCK_TEXT_BYTES]) {
     if (type == OPTION_DURATION)
         clock_format_duration(n, out);
@@ -110,7 +110,7 @@ static void format_number(enum option_type type, int64_t n, char out[CLOCK_TEXT_
 
 static int set_number(const struct option *o, int64_t *member, const char *text,
                       struct error *err) {
-    static const char *const wants[] = {[OPTION_INT] = "a whole number",
+    static const char *const kinds[] = {[OPTION_INT] = "a whole number",
                                         [OPTION_BOOL] = "true or false",
                                         [OPTION_SIZE] = "a size such as 256KiB",
                                         [OPTION_DURATION] = "a duration such as 15s"};
@@ -120,7 +120,7 @@ static int set_number(const struct option *o, int64_t *member, const char *text,
               : o->type == OPTION_SIZE ? parse_size(text, &value)
                                        : clock_parse_duration(text, strlen(text), &value);
     if (bad)
-        return error_set(err, "'%s' is not %s", text, wants[o->type]);
+        return error_set(err, "'%s' is not %s", text, kinds[o->type]);
     if (o->type != OPTION_BOOL && (value < o->min || value > o->max)) {
         char min[CLOCK_TEXT_BYTES], max[CLOCK_TEXT_BYTES];
         format_number(o->type, o->min, min);
@@ -240,8 +240,8 @@ int option_unknown(const struct options_context *c, const char *name, struct err
         bool map = o->type == OPTION_MAP;
         if (len && strncmp(o->name, name, len) == 0 &&
             (o->name[len] == '.' || (map && o->name[len] == 0)))
-            return error_set(err, "is no option itself; options are below it, such as %s%s",
-                             o->name, map ? ".<name>" : "");
+            return error_set(err, "is a section, not an option; set for example %s%s", o->name,
+                             map ? ".<name>" : "");
         size_t distance = edit_distance(name, o->name);
         if (distance < best) {
             best = distance;
@@ -314,15 +314,15 @@ static int set_defaults(const struct options_context *c, struct error *err) {
     return 0;
 }
 
-/* ESS_KAFKA_BROKERS: the name as a variable. */
+/* Writes the environment variable of an option: ESS_KAFKA_BROKERS. */
 static void variable_of(const char *name, char out[NAME_BYTES]) {
     size_t len = (size_t)snprintf(out, NAME_BYTES, "ESS_%s", name);
     for (size_t i = 4; i < len && i < NAME_BYTES - 1; i++)
         out[i] = out[i] == '.' ? '_' : (char)toupper((unsigned char)out[i]);
 }
 
-/* The option that a variable is for; for a map's also the name below, whose dots were underscores.
- */
+/* Finds the option of a variable. For a map, `below` gets the rest of the name, underscores as
+ * dots. */
 static const struct option *find_by_variable(const struct options_context *c, const char *variable,
                                              char below[NAME_BYTES]) {
     char own[NAME_BYTES];
@@ -361,13 +361,13 @@ static int read_environment(const struct options_context *c, char **environment,
     return 0;
 }
 
-/* Splits the argument at *i, and moves *i over a value that stands apart. Returns -1 when it is not
- * --name with a value. */
+/* Splits the argument at *i, and advances *i past a separate value. Returns -1 unless the argument
+ * is --name with a value. */
 static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], const char **value,
                           struct error *err) {
     const char *arg = argv[*i];
     if (strncmp(arg, "--", 2) != 0 || !arg[2])
-        return error_set(err, "%s: is not an option; they are written --name=value", arg);
+        return error_set(err, "%s: is not an option; write --name=value", arg);
     size_t len = strcspn(arg + 2, "=");
     if (len >= NAME_BYTES)
         return error_set(err, "%.40s…: is not an option", arg);
@@ -402,7 +402,7 @@ static int read_arguments(const struct options_context *c, int argc, char **argv
     return 0;
 }
 
-/* The file to read, by command line or environment, and which of them named it. */
+/* Finds the file to read, and what named the file: command line or environment. */
 static int find_file(int argc, char **argv, char **environment, const char **path,
                      const char **named_by, struct error *err) {
     *path = NULL;

@@ -1,5 +1,5 @@
-/* Options from a YAML file, nested or dotted, by libyaml's events. Refused, because nobody needs
- * them here and they hide what is meant: anchors, aliases, tags, an option given twice. */
+/* Options from a YAML file, nested or dotted, by libyaml's events. Refuses anchors, aliases, tags
+ * and repeated options: unneeded here, and misleading. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ struct reader {
     const char *path;
     const char *text;
     yaml_parser_t parser;
-    char name[NAME_BYTES]; /* of the section or option that is being read */
+    char name[NAME_BYTES]; /* of the section or option being read */
     char *seen[NAMES_MAX];
     size_t seen_count;
 };
@@ -29,7 +29,7 @@ static int options_file_fail(const struct reader *r, const yaml_mark_t *mark, st
 static int fail_yaml(const struct reader *r, struct error *err) {
     const yaml_parser_t *p = &r->parser;
     size_t line = p->problem_mark.line + 1;
-    if (p->error == YAML_READER_ERROR) { /* these have no mark */
+    if (p->error == YAML_READER_ERROR) { /* such an error has no mark */
         line = 1;
         for (size_t i = 0; i < p->problem_offset; i++)
             line += r->text[i] == '\n';
@@ -100,7 +100,7 @@ static int read_list(struct reader *r, const yaml_mark_t *mark, struct error *er
     bool whole = event.type == YAML_SEQUENCE_END_EVENT;
     yaml_event_delete(&event);
     if (!whole)
-        error_set(err, "a list holds plain values only");
+        error_set(err, "a list must hold plain values only");
     result = whole && note_name(r, err) == 0 ? option_set_list(r->context, r->name, &items, err)
                                              : -1;
     if (result)
@@ -124,7 +124,7 @@ static int read_scalar(struct reader *r, const yaml_event_t *event, struct error
     return 0;
 }
 
-/* The value of r->name, which stands at `mark`. */
+/* Reads the value of r->name at `mark`. */
 static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
                       struct error *err) {
     yaml_event_t event;
@@ -137,7 +137,7 @@ static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         result = read_list(r, &event.start_mark, err);
     } else if (option_find(r->context, r->name, &below) && !*below) {
-        error_set(err, "takes a value, not names below it");
+        error_set(err, "takes one value, not a section");
         result = options_file_fail(r, mark, err);
     } else if (!option_is_section(r->context, r->name)) {
         option_unknown(r->context, r->name, err);
@@ -149,7 +149,7 @@ static int read_value(struct reader *r, const yaml_mark_t *mark, unsigned depth,
     return result;
 }
 
-/* r->name from now on: the first `prefix` bytes of it, and `name`. */
+/* Sets r->name to its first `prefix` bytes and `name`. */
 static int name_value(struct reader *r, size_t prefix, const char *name, unsigned depth,
                       struct error *err) {
     int len = snprintf(r->name + prefix, sizeof r->name - prefix, "%s%s", prefix ? "." : "", name);
@@ -158,7 +158,7 @@ static int name_value(struct reader *r, size_t prefix, const char *name, unsigne
     return depth > DEPTH_MAX ? error_set(err, "nested too deeply") : 0;
 }
 
-/* What stands below r->name, up to the mapping's end. */
+/* Reads what is below r->name, up to the end of the mapping. */
 static int options_file_read_mapping(struct reader *r, unsigned depth, struct error *err) {
     size_t prefix = strlen(r->name);
     for (;;) {

@@ -1,4 +1,4 @@
-/* What options.c and options_file.c share. */
+/* Shared by options.c and options_file.c. */
 #ifndef ESS_BASE_OPTIONS_INTERNAL_H
 #define ESS_BASE_OPTIONS_INTERNAL_H
 
@@ -12,10 +12,11 @@ struct options_context {
     void *target;
 };
 
-/* The option of that name; `below` is the rest of the name for a map's. NULL when there is none. */
+/* Finds an option by name. `below` gets the rest of the name, for a map. Returns NULL for an
+ * unknown name. */
 const struct option *option_find(const struct options_context *c, const char *name,
                                  const char **below);
-/* Whether options' names begin with `name` and a dot. */
+/* Whether some option's name begins with `name` and a dot. */
 bool option_is_section(const struct options_context *c, const char *name);
 /* Return -1 with the reason, without the place. */
 int option_unknown(const struct options_context *c, const char *name, struct error *err);
@@ -24,8 +25,8 @@ int option_set(const struct options_context *c, const char *name, const char *te
 int option_set_list(const struct options_context *c, const char *name,
                     const struct option_list *items, struct error *err);
 
-/* Sets what a YAML file says. Errors name file, line and option; or, when it cannot be read, what
- * named it. */
+/* Sets the options in a YAML file. Errors name file, line and option; for an unreadable file,
+ * `named_by`. */
 int options_read_file(const struct options_context *c, const char *path, const char *named_by,
                       struct error *err);
 

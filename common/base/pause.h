@@ -1,4 +1,4 @@
-/* A pause that grows while something that should happen once happens again and again. */
+/* A pause that grows while a rare event keeps happening. */
 #ifndef ESS_BASE_PAUSE_H
 #define ESS_BASE_PAUSE_H
 
@@ -10,7 +10,8 @@ struct pause { /* all zero at first */
     int64_t until_ms, length_ms;
 };
 
-/* It happens now. When may it be tried again? At once, unless the last time was within a minute. */
+/* Call when the event happens. Returns when to try again: at once, unless the last time was within
+ * a minute. */
 static inline int64_t pause_until(struct pause *p, int64_t now_ms) {
     if (!p->until_ms || now_ms - p->until_ms > PAUSE_FORGET_MS)
         p->length_ms = 0;

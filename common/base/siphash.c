@@ -1,5 +1,5 @@
-/* SipHash-2-4, 128 bits; see siphash.h. After the paper of Aumasson and Bernstein; held against
- * OpenSSL's in its test. */
+/* SipHash-2-4, 128 bits; see siphash.h. After the paper by Aumasson and Bernstein; tested against
+ * OpenSSL's. */
 #include "common/base/siphash.h"
 
 #include <endian.h>

@@ -1,4 +1,4 @@
-/* A run of bytes that belongs to somebody else. Not NUL-terminated. */
+/* A run of bytes owned by somebody else. Not NUL-terminated. */
 #ifndef ESS_BASE_SPAN_H
 #define ESS_BASE_SPAN_H
 

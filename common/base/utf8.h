@@ -1,11 +1,10 @@
-/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* UTF-8 by RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 #ifndef ESS_BASE_UTF8_H
 #define ESS_BASE_UTF8_H
 
 #include <stddef.h>
 
-/* How many bytes the character at `text` has (1 to 4), of which `left` are there; 0 when it is
- * none. */
+/* Length in bytes (1 to 4) of the character at `text`, given `left` bytes; 0 for invalid UTF-8. */
 static inline size_t utf8_length(const char *text, size_t left) {
     const unsigned char *p = (const unsigned char *)text;
     size_t length;
@@ -31,7 +30,7 @@ static inline size_t utf8_length(const char *text, size_t left) {
     return length;
 }
 
-/* How much of `len` bytes of UTF-8 fits into `max` bytes without cutting a character. */
+/* How many of `len` bytes of UTF-8 fit into `max` bytes without cutting a character. */
 static inline size_t utf8_fit(const char *text, size_t len, size_t max) {
     if (len <= max)
         return len;

@@ -1,5 +1,4 @@
-/* Base64 by OpenSSL, which by itself takes white space around it and padding anywhere; see
- * base64.h. */
+/* Base64 by OpenSSL, which by itself accepts white space and stray padding; see base64.h. */
 #include "common/crypto/base64.h"
 
 #include <limits.h>

@@ -9,8 +9,8 @@
 
 void base64_put(struct buf *out, const unsigned char *data, size_t len);
 
-/* Decodes what is nothing but base64: the alphabet, padding at the end, no white space, not empty.
- * `out` has room for three bytes of each four characters. Returns the number of bytes, or -1. */
+/* Decodes pure base64: the alphabet, padding at the end, no white space, not empty. `out` has room
+ * for three bytes per four characters. Returns the number of bytes, or -1. */
 long base64_decode(struct span text, unsigned char *out);
 
 #endif

@@ -26,10 +26,10 @@ struct key {
 struct keys {
     struct key of[KEYS_MAX];
     size_t count;
-    unsigned version; /* counts how often keys came */
+    unsigned version; /* counts refreshes that brought keys */
 };
 
-/* The keys stand apart, so that opening may read the file again. */
+/* Keys are a separate struct, so that opening a text may reload a const keyring. */
 struct keyring {
     char *path;
     struct keys *keys;
@@ -81,9 +81,8 @@ static int seal_read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, "%s: is not a file", path);
     if (st.st_mode &
-        (st.st_uid == 0
-             ? 037
-             : 077)) /* of root's, a group may read it: a secret that Kubernetes mounts */
+        (st.st_uid == 0 ? 037
+                        : 077)) /* a group may read root's file: a secret mounted by Kubernetes */
         return error_set(err,
                          "%s: others than its owner may read it; chmod 600 it (640 will do where "
                          "root owns it), and make a new key "
@@ -102,7 +101,7 @@ static int seal_read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1
 
 static int seal_read_keys(struct keys *keys, const char *path, bool *missing, struct error *err) {
     char text[FILE_BYTES_MAX + 1];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* waits for no writer of a pipe */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* do not wait for a pipe's writer */
     *missing = fd < 0 && errno == ENOENT;
     if (fd < 0)
         return error_set(err, "%s: %s", path, strerror(errno));
@@ -140,7 +139,7 @@ static bool holds_all(const struct keys *keys, const struct keys *others) {
     return true;
 }
 
-/* Adds those that are not there, as far as there is room. */
+/* Adds unknown keys, as far as there is room. */
 static void add_keys(struct keys *keys, const struct keys *others) {
     for (size_t i = 0; i < others->count && keys->count < KEYS_MAX; i++)
         if (!find_key(keys, span_of(others->of[i].id)))
@@ -173,7 +172,7 @@ static void random_hex(char text[2 * KEY_BYTES]) {
     OPENSSL_cleanse(key, sizeof key);
 }
 
-/* A name that is not on the disk is lost with the power, and every secret with it. */
+/* Makes the file's name durable: losing the key file means losing every secret. */
 static int sync_folder(const char *folder) {
     int fd = open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = fd < 0 ? -1 : fsync(fd);
@@ -182,8 +181,8 @@ static int sync_folder(const char *folder) {
     return result;
 }
 
-/* Written aside and linked into place: a file that is there is never replaced, and no half one is
- * ever seen. */
+/* Writes a temporary file and links it into place: never replaces a file, never shows half of
+ * one. */
 int keyring_create(const char *path, struct error *err) {
     char text[2 * KEY_BYTES + 1], aside[4096], folder[4096];
     const char *slash = strrchr(path, '/');
@@ -217,7 +216,7 @@ void keyring_free(struct keyring *ring) {
 
 const char *keyring_id(const struct keyring *ring) { return ring->keys->of[0].id; }
 
-/* Aborts where OpenSSL fails: only for want of memory. */
+/* Aborts when OpenSSL fails, which happens only without memory. */
 void seal(const struct keyring *ring, struct span additional, struct span secret, struct buf *out) {
     const struct key *key = &ring->keys->of[0];
     size_t total = NONCE_BYTES + secret.len + TAG_BYTES;
@@ -240,7 +239,7 @@ void seal(const struct keyring *ring, struct span additional, struct span secret
     free(sealed);
 }
 
-/* A key that is not known may have been put into the file since. */
+/* Reloads the file for an unknown key id: the key may have been added since. */
 static const struct key *find_or_read_key(const struct keyring *ring, struct span id) {
     const struct key *key = find_key(ring->keys, id);
     if (key)
@@ -249,8 +248,8 @@ static const struct key *find_or_read_key(const struct keyring *ring, struct spa
     return find_key(ring->keys, id);
 }
 
-/* Puts the secret into `to`, which has room for `len` bytes. Returns its length, or -1 when the tag
- * does not fit. */
+/* Decrypts into `to`, which has room for `len` bytes. Returns the length, or -1 when the tag does
+ * not match. */
 static long seal_decrypt(const struct key *key, struct span additional, unsigned char *sealed,
                          size_t len, unsigned char *to) {
     size_t secret_len = len - NONCE_BYTES - TAG_BYTES;

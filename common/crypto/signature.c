@@ -1,4 +1,4 @@
-/* Webhook signatures by OpenSSL's EVP_MAC; see signature.h. One context a signer, reused: a fresh
+/* Webhook signatures by OpenSSL's EVP_MAC; see signature.h. Each signer reuses one context: a fresh
  * one takes more than twice as long. */
 #include "common/crypto/signature.h"
 
@@ -22,7 +22,7 @@ struct signer {
     EVP_MAC_CTX *context;
 };
 
-/* The key's bytes. Returns their number, or -1. */
+/* Decodes the key. Returns its length, or -1. */
 static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX],
                   struct error *err) {
     size_t len = strlen(secret);
@@ -40,7 +40,7 @@ static int key_of(const char *secret, unsigned char key[SIGNATURE_KEY_BYTES_MAX]
                        : error_set_field(err, "secret", "what follows whsec_ must be base64");
 }
 
-/* Whether a text begins, or ends, with what cannot be seen. */
+/* Whether a text begins, or ends, with an invisible character. */
 static bool signature_invisible(struct span text, bool at_end) {
     static const char *const wide[] = {"\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b",
                                        "\xe3\x80\x80"}; /* U+FEFF, A0, 200B, 3000 */
@@ -92,7 +92,7 @@ void signer_free(struct signer *signer) {
 }
 
 static void signature_begin(struct signer *signer) {
-    if (EVP_MAC_init(signer->context, NULL, 0, NULL) != 1) /* the same key again */
+    if (EVP_MAC_init(signer->context, NULL, 0, NULL) != 1) /* keep the key */
         abort();
 }
 

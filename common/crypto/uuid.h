@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A UUIDv7 of a wall clock and 10 random bytes: those of later milliseconds sort behind. */
+/* Writes a UUIDv7 of a wall clock and 10 random bytes. UUIDs sort by millisecond. */
 void uuid_v7(int64_t wall_ms, const unsigned char random[10], char out[37]);
-/* A new random UUIDv4 from the system's randomness; aborts when there is none. */
+/* Writes a random UUIDv4 from the system's randomness; aborts without randomness. */
 void uuid_v4(char out[37]);
-/* Whether it is one as they are written here: 36 characters, lower-case hex digits and dashes. */
+/* Whether `text` is a UUID as written here: 36 characters, lower-case hex digits and dashes. */
 bool uuid_check(const char *text);
 
 #endif

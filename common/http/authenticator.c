@@ -1,4 +1,4 @@
-/* Access tokens of requests; see authenticator.h. */
+/* Checks access tokens of requests; see authenticator.h. */
 #include "common/http/authenticator.h"
 
 #include <stdio.h>
@@ -90,7 +90,7 @@ static bool authenticator_invalid(struct http_request *request, const char *reas
                                       reason);
 }
 
-/* The token of "Bearer <token>"; NULL when it is not that. */
+/* The token in "Bearer <token>", or NULL. */
 static const char *token_of(const char *header) {
     size_t scheme = strcspn(header, " ");
     const char *token = header + scheme + strspn(header + scheme, " ");
@@ -126,7 +126,7 @@ static bool authenticator_identify(struct authenticator *b, struct http_request 
     else if (b->options.find)
         principal = b->options.find(b->options.arg, digest, &later);
     if (later) {
-        error_set(&err, "which subscriber's this access token is cannot be told yet: Kafka is "
+        error_set(&err, "the subscriber of this access token is not known yet: Kafka is "
                         "away, or is still being read");
         http_problem(request, 503, &err, NULL, LATER_RETRY_S);
         return false;

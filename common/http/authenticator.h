@@ -1,9 +1,9 @@
-/* Who asks: the principals of auth.file, read again when it changes, and the access token of a
- * request. Without a file everybody may do everything, but a foreign web page in somebody's browser
- * may not (origin.h). Loop thread only.
+/* Authenticates requests: the principals of auth.file, reloaded on change, and the access token of
+ * a request. Without auth.file everything is allowed, except to foreign web pages (origin.h). Loop
+ * thread only.
  *
- * A service gives each route an access rule, and authenticator_admit as its admit (or calls it
- * there first). A route without a rule does not answer. */
+ * A service gives each route an access rule, and uses authenticator_admit as `admit`, or calls it
+ * there first. A route without a rule does not answer. */
 #ifndef ESS_HTTP_AUTHENTICATOR_H
 #define ESS_HTTP_AUTHENTICATOR_H
 
@@ -18,63 +18,62 @@
 
 /* http_route.access */
 enum authenticator_access {
-    AUTHENTICATOR_NO_RULE, /* answers nobody */
-    AUTHENTICATOR_OPEN,    /* anybody, without a token */
-    AUTHENTICATOR_ADMIN,   /* the scope admin */
-    AUTHENTICATOR_OWN, /* from here on: the service's own, anybody whose token is known gets so far
-                        */
+    AUTHENTICATOR_NO_RULE, /* refused to everyone */
+    AUTHENTICATOR_OPEN,    /* allowed without a token */
+    AUTHENTICATOR_ADMIN,   /* needs the scope admin */
+    /* From here on, the service's own rules; any known token passes. */
+    AUTHENTICATOR_OWN,
 };
 
 struct authenticator;
 
 struct authenticator_options {
     struct loop *loop;
-    const char *file;         /* auth.file; "" for none. Stays the caller's and must stay */
-    struct option_list hosts; /* names by which the server is known; likewise */
-    const char *hosts_option; /* in which they are given */
-    /* The file has changed: it is in force with so many tokens, or (err not NULL) it is bad and the
+    const char *file;         /* auth.file, or ""; kept by the caller */
+    struct option_list hosts; /* the server's names; kept by the caller */
+    const char *hosts_option; /* option that sets `hosts` */
+    /* Called after the file changed: in force with `tokens` tokens, or (err not NULL) bad, and the
      * last good one stays. */
     void (*reloaded)(void *arg, size_t tokens, const struct error *err);
-    /* Beside the file's: a new reference to the principal of this token, or NULL. `*later` when it
-     * cannot be known yet (503). May be NULL. */
+    /* Finds a principal that is not in the file: a new reference, or NULL. Sets `*later` when the
+     * answer is not known yet (503). May be NULL. */
     struct principal *(*find)(void *arg, const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
                               bool *later);
     void *arg;
 };
 
-/* NULL, with "<file>:<line>: <field>: <reason>", when the file cannot be read or is bad. */
+/* Returns NULL with "<file>:<line>: <field>: <reason>" for an unreadable or bad file. */
 struct authenticator *authenticator_new(const struct authenticator_options *options,
                                         struct error *err);
 void authenticator_free(struct authenticator *authenticator);
 
-/* Whether there is a file: without one nobody is asked who he is. */
+/* Whether there is an auth.file. Without auth.file no access token is needed. */
 bool authenticator_required(const struct authenticator *authenticator);
 
-/* Lets a request pass by its route's rule; false: it has been answered with 401, 403 or 503. */
+/* Checks a request by its route's rule. Returns false after answering 401, 403 or 503. */
 bool authenticator_admit(struct authenticator *authenticator, struct http_request *request);
 
-/* The principal under which a request was admitted; NULL where there is no file, and of an open
- * route's request. */
+/* The principal of an admitted request; NULL without auth.file, and on open routes. */
 const struct principal *authenticator_principal(const struct http_request *request);
 
-/* Whether whoever asked may do this; true where there is no file. `pattern` is a topic or a checked
- * pattern. */
+/* Whether a request's principal allows this; true without auth.file. `pattern` is a topic or a
+ * checked pattern. */
 bool authenticator_allows(const struct authenticator *authenticator,
                           const struct http_request *request, enum scope_kind kind,
                           struct span pattern);
 
-/* Whether a request's principal is in force to this moment: for answers that last. */
+/* Whether a request's principal is still in force: for answers that last. */
 bool authenticator_in_force(const struct authenticator *authenticator,
                             const struct http_request *request);
-/* Answers 401: it is not. */
+/* Answers 401 when the principal is no longer in force. */
 void authenticator_lapsed(struct http_request *request);
 
-/* Answers 403 and says which scope the token lacks. */
+/* Answers 403 and names the missing scope. */
 void authenticator_refuse(struct http_request *request, const struct error *err);
-/* The same with members of http_problem's `extra`. */
+/* authenticator_refuse with http_problem's `extra` members. */
 void authenticator_refuse_with(struct http_request *request, const struct error *err,
                                const char *extra);
-/* "the access token lacks the scope read:drug.*"; returns -1. */
+/* Sets "the access token lacks the scope read:drug.*". Returns -1. */
 int authenticator_lacks(enum scope_kind kind, struct span pattern, struct error *err);
 
 #endif

@@ -1,5 +1,4 @@
-/* Open connections: what each waits for, how many an address has, and how one ends whose client
- * still writes; see http_internal.h. */
+/* Open connections: deadlines, connections per address, and lingering ends; see http_internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -18,15 +17,15 @@ enum {
     LINGER_PIECE_BYTES = 16 * 1024,
 };
 
-/* The connections of one IPv4 address, or of one /64 of IPv6, which is what one customer has. */
+/* The connections of one IPv4 address, or of one IPv6 /64, the usual share of one customer. */
 struct http_peer {
     UT_hash_handle hh;
     unsigned char network[16];
     int64_t connections;
 };
 
-/* A connection whose last answer was sent and whose client is still writing: closed now, it would
- * be reset, and the client would lose the answer. What comes is dropped. */
+/* A connection whose last answer was sent while the client still writes. Closing now would reset
+ * the connection and lose the answer. Arriving bytes are dropped. */
 struct http_linger {
     struct http_server *server;
     struct loop_io io;
@@ -35,7 +34,7 @@ struct http_linger {
     struct http_linger *prev, *next;
 };
 
-/* --- how many an address has */
+/* --- connections per address */
 
 static void peer_network(const struct sockaddr *address, unsigned char network[16]) {
     memset(network, 0, 16);
@@ -87,7 +86,7 @@ enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address
     return max && peer && peer->connections >= max ? MHD_NO : MHD_YES;
 }
 
-/* --- the lingering end */
+/* --- lingering ends */
 
 static void linger_end(struct http_linger *l) {
     DL_DELETE(l->server->lingers, l);
@@ -113,8 +112,8 @@ static void linger_on_ready(void *arg, uint32_t events) {
         l->left_bytes -= (size_t)n;
 }
 
-/* libmicrohttpd closes its descriptor: this one keeps the socket. Beyond the most that may linger,
- * a connection is closed at once. */
+/* libmicrohttpd closes its descriptor; a duplicate keeps the socket. Beyond the limit on lingering
+ * connections, closes at once. */
 static void linger_begin(struct http_server *server, int fd) {
     int own = server->lingers_count < server->lingers_max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (own < 0)
@@ -139,7 +138,7 @@ void http_connection_end_lingers(struct http_server *server) {
 
 static void connection_on_deadline(void *arg) {
     struct http_connection *c = arg;
-    shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees an end and closes it */
+    shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end, and closes */
 }
 
 void http_connection_deadline(struct http_connection *c, int64_t wait_ms) {
@@ -159,9 +158,9 @@ void http_connection_end_request(struct http_connection *c) {
     http_connection_deadline(c, HTTP_IDLE_MS);
 }
 
-/* Edges. The first byte of a further request is seen here only: libmicrohttpd tells of a request
- * when its line is whole. What was fetched in the turn in which the last request ended may still be
- * that one's bytes. */
+/* Edge-triggered. Detects the first byte of the next request: libmicrohttpd reports a request only
+ * once its line is complete. Bytes fetched in the turn in which a request ended may still belong to
+ * that request. */
 static void connection_on_ready(void *arg, uint32_t events) {
     struct http_connection *c = arg;
     if (c->watcher && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -172,7 +171,7 @@ static void connection_on_ready(void *arg, uint32_t events) {
 
 void http_connection_watch(struct http_connection *c, struct http_request *watcher) {
     c->watcher = watcher;
-    if (watcher) /* again, so that what has happened before is told too */
+    if (watcher) /* again, so that earlier events are reported too */
         loop_io_set(c->server->loop, &c->io, c->fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
                     connection_on_ready, c);
 }
@@ -204,7 +203,7 @@ static void connection_close(struct http_connection *c) {
         linger_begin(server, c->fd);
     DL_DELETE(server->connections, c);
     server->connections_count--;
-    http_server_accept(server); /* at its limit it has stopped */
+    http_server_accept(server); /* accepting stopped at the limit */
     free(c);
 }
 

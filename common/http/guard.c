@@ -1,4 +1,4 @@
-/* What nginx refuses and libmicrohttpd lets through; see guard.h. */
+/* Refuses what nginx refuses and libmicrohttpd accepts; see guard.h. */
 #include "common/http/guard.h"
 
 #include <ctype.h>
@@ -19,8 +19,8 @@ static void guard_blame(struct guard *g, const char *fault) {
 
 /* --- the request line */
 
-/* The path of "http://host/path", the form that a proxy may send; NULL when it is neither that nor
- * a path. */
+/* The path of "http://host/path", as sent by proxies, or of a plain path. Returns NULL for other
+ * forms. */
 static const char *path_in(const char *uri) {
     size_t scheme = strncasecmp(uri, "http://", 7) == 0    ? 7
                     : strncasecmp(uri, "https://", 8) == 0 ? 8
@@ -45,7 +45,7 @@ void guard_uri(struct guard *g, const char *uri) {
     }
     for (const char *c = path ? path : ""; *c && *c != '?'; c++)
         if (strncmp(c, "%00", 3) == 0 ||
-            strncasecmp(c, "%2f", 3) == 0) /* a proxy may take it for no slash */
+            strncasecmp(c, "%2f", 3) == 0) /* a proxy may not see a slash */
             guard_blame(g, "the path holds an encoded NUL or slash");
 }
 
@@ -77,9 +77,9 @@ static void look_at_name(struct guard *g, const char *name, size_t len) {
 
 static bool only_white_space(const char *text) { return !text[strspn(text, " \t")]; }
 
-/* White space behind a value is no part of it, and libmicrohttpd 0.9 leaves it there: it is cut off
- * in libmicrohttpd's memory. Not before the value was looked at: what libmicrohttpd itself has
- * taken for no "chunked" is none. */
+/* Cuts white space behind a value, which libmicrohttpd 0.9 keeps, in libmicrohttpd's memory. Only
+ * after checking the value: a value that libmicrohttpd has not read as "chunked" must not become
+ * one. */
 static void cut_white_space(const char *value) {
     for (char *end = strchr(value, 0); end > value && (end[-1] == ' ' || end[-1] == '\t');)
         *--end = 0;
@@ -107,7 +107,7 @@ static void look_at_value(struct guard *g, enum guard_header header, const char 
     }
 }
 
-/* Each line must begin where the one before ended. */
+/* Each line must begin where the line before ended. */
 static void look_at_place(struct guard *g, const char *name, size_t name_len, const char *value,
                           size_t value_len) {
     if (!g->next)
@@ -143,8 +143,7 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const 
 
 void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *method,
                    const char *version) {
-    bool lenient = strncmp(MHD_get_version(), "0.", 2) ==
-                   0; /* later ones are strict by themselves */
+    bool lenient = strncmp(MHD_get_version(), "0.", 2) == 0; /* later versions are strict */
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (lenient)
@@ -152,7 +151,7 @@ void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *meth
     if (lenient && (g->uri != method + strlen(method) + 1 || version != g->uri + g->uri_len + 1))
         guard_blame(g, "between method, target and version stands one space each");
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, g);
-    /* It puts NULs for the CR LF of the last header and the empty line. */
+    /* libmicrohttpd puts NULs over the CR LF of the last header and of the empty line. */
     if (g->next &&
         (g->next + 2 != method + info->header_size || memcmp(g->next - 2, "\0\0\0", 4) != 0))
         guard_blame(g, "a line is folded, holds a NUL, or does not end with CR LF");

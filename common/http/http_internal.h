@@ -1,4 +1,4 @@
-/* What server.c, request.c and stream.c share. Nobody else includes it. */
+/* Shared by server.c, connection.c, request.c and stream.c. */
 #ifndef ESS_HTTP_INTERNAL_H
 #define ESS_HTTP_INTERNAL_H
 
@@ -17,7 +17,7 @@ enum {
     HTTP_QUERY_MAX = 16,
     HTTP_ID_BYTES = 65,
     HTTP_BODY_BYTES_DEFAULT = 64 * 1024,
-    HTTP_IDLE_MS = 60 * 1000, /* a kept-alive connection until the first byte of its next request */
+    HTTP_IDLE_MS = 60 * 1000, /* from an answer to the next request's first byte */
 };
 
 /* An open connection. */
@@ -26,11 +26,11 @@ struct http_connection {
     int fd;
     struct http_peer *peer;
     struct loop_io io;
-    struct loop_timer deadline;   /* of the headers, the body, or the idleness that it is in */
+    struct loop_timer deadline;   /* for headers, body or idle time */
     bool idle;                    /* between two requests, */
-    uint64_t idle_turn;           /* since this turn of the loop */
-    bool lingers;                 /* its last answer comes while the client may still write */
-    struct http_request *watcher; /* is to know when the client closes; NULL: nobody */
+    uint64_t idle_turn;           /* turn of the loop when idling began */
+    bool lingers;                 /* linger after the last answer */
+    struct http_request *watcher; /* told when the client closes; NULL: none */
     struct http_connection *prev, *next;
 };
 
@@ -43,7 +43,7 @@ struct http_request {
     struct http_server *server;
     struct http_connection *connection;
     struct MHD_Connection *mhd;
-    const struct http_route *route; /* NULL until it is known */
+    const struct http_route *route; /* NULL until known */
     const char *path;
     char segments[HTTP_SEGMENTS_MAX][HTTP_SEGMENT_BYTES];
     char id[HTTP_ID_BYTES];
@@ -52,19 +52,19 @@ struct http_request {
     struct guard guard;
     struct buf body;
     size_t length;           /* Content-Length; 0: none */
-    size_t body_max;         /* bytes that its body may have, as far as what has come tells */
-    const char *large_field; /* what is too large in a body beyond that; "" */
+    size_t body_max;         /* body limit, given the bytes so far */
+    const char *large_field; /* field to blame for a body above the limit; "" */
     void *data;
     void (*free_data)(void *);
-    bool begun;     /* its headers were looked at */
-    bool too_large; /* the body went beyond the limit: the rest is not kept */
-    bool no_room;   /* the server's memory for bodies and answers ran out: likewise */
-    size_t held;    /* bytes that it holds of that */
-    bool handled;   /* the handler was called, or is not to be */
+    bool begun;     /* headers were checked */
+    bool too_large; /* over the limit: the rest is dropped */
+    bool no_room;   /* no memory left for the body: the rest is dropped */
+    size_t held;    /* bytes of the server's memory in use */
+    bool handled;   /* handler called, or not to be called */
     bool suspended;
-    bool answered; /* the service has no more to do with it */
-    bool dead;     /* its client has gone, or it is to be cut off */
-    bool closing;  /* the connection ends with the answer */
+    bool answered; /* the service is done with the request */
+    bool dead;     /* client gone, or connection to be cut */
+    bool closing;  /* close the connection after the answer */
     /* the answer */
     struct MHD_Response *response; /* made and not yet queued */
     unsigned status;
@@ -79,7 +79,7 @@ struct http_request {
     void (*drained)(void *arg);
     void *drained_arg;
     struct http_request *drained_next;
-    struct http_request *prev, *next; /* among the server's begun requests */
+    struct http_request *prev, *next; /* in the server's list of requests */
 };
 
 struct http_server {
@@ -89,12 +89,14 @@ struct http_server {
     int listen_fd;
     char address[80];
     bool quiescing;
-    bool stopping; /* the service has freed what its handlers use: they are called no more */
-    bool must_run; /* libmicrohttpd: its own wake-up does not always reach the loop */
+    /* The service has freed its handlers' data: call none. */
+    bool stopping;
+    /* libmicrohttpd must run: its own wake-up does not always reach the loop. */
+    bool must_run;
     struct loop_io io;
-    struct loop_timer timer; /* libmicrohttpd's own time-outs */
+    struct loop_timer timer; /* libmicrohttpd's time-outs */
     struct loop_io listener;
-    struct loop_timer accept_again; /* set: there was no descriptor for a connection */
+    struct loop_timer accept_again; /* set while out of descriptors */
     struct loop_hook hook;
     struct http_connection *connections;
     size_t connections_count, connections_max;
@@ -104,67 +106,68 @@ struct http_server {
     uint64_t turn;                 /* counts the loop's wake-ups */
     size_t held;                   /* bytes of bodies and answers */
     struct http_request *requests; /* begun and not completed */
-    struct http_request *drained;  /* whose callback is due */
+    struct http_request *drained;  /* drained callback due */
 };
 
-/* The certificate in force, for MHD_OPTION_HTTPS_CERT_CALLBACK. */
+/* The current certificate, for MHD_OPTION_HTTPS_CERT_CALLBACK. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_count,
                  const gnutls_pk_algorithm_t *algorithms, int algorithms_count,
                  gnutls_pcert_st **chain, unsigned *chain_count, gnutls_privkey_t *key);
 
-/* Accepts connections, if it has stopped: there is room for one again. */
+/* Resumes accepting connections. */
 void http_server_accept(struct http_server *server);
 
-/* libmicrohttpd's questions and news about connections; `cls` is the server. */
+/* Callbacks of libmicrohttpd about connections; `cls` is the server. */
 enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address, socklen_t len);
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_ConnectionNotificationCode what);
-/* The connection is cut off at that time at the latest. */
+/* Cuts the connection at this time at the latest. */
 void http_connection_deadline(struct http_connection *connection, int64_t wait_ms);
-/* A request has begun: its headers must be whole in time. One has ended: the connection is idle. */
+/* Marks the start of a request, whose headers must be complete in time; or its end, after which the
+ * connection is idle. */
 void http_connection_begin_request(struct http_connection *connection);
 void http_connection_end_request(struct http_connection *connection);
-/* The request is to know, by http_request_left, when the client closes the connection; NULL: nobody
- * any more. */
+/* Sets the request to notify by http_request_left when the client closes the connection; NULL:
+ * none. */
 void http_connection_watch(struct http_connection *connection, struct http_request *watcher);
-/* Closes those that linger. */
+/* Closes lingering connections. */
 void http_connection_end_lingers(struct http_server *server);
-/* How long a client may take for so many bytes of an answer, which hold memory: a minute, and 64 KB
- * a second. */
+/* Time for a client to read so many bytes of an answer, which hold memory: a minute, plus 1 s per
+ * 64 KB. */
 static inline int64_t http_answer_ms(size_t bytes) { return 60 * 1000 + (int64_t)(bytes / 64); }
 
-/* The request line was read: `uri` is as it was sent. */
+/* Makes a request after its request line; `uri` is as sent. */
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *mhd,
                                       const char *uri);
-/* libmicrohttpd is done with it. */
+/* Frees a request that libmicrohttpd is done with. */
 void http_request_free(struct http_request *request);
-/* The headers are whole. Fills path, query and route. False: it has been answered. */
+/* Call with complete headers. Fills path, query and route. Returns false after answering. */
 bool http_request_begin(struct http_request *request, const char *url, const char *method,
                         const char *version);
-/* A piece of its body has come. What goes beyond the body's limit is not kept; an answer can only
- * be given when the body is whole, and the body's deadline bounds the wait. */
+/* Takes a piece of the body. Drops bytes beyond the limit; an answer has to wait for the whole
+ * body, and the body's deadline bounds the wait. */
 void http_request_take_body(struct http_request *request, const char *data, size_t len);
-/* Answers that its body is larger, or that there is no memory left for it. */
+/* Answers that the body is too large, or that memory for bodies is full. */
 void http_request_too_large(struct http_request *request);
 void http_request_no_room(struct http_request *request);
-/* It holds its body and so many bytes of an answer. */
+/* Accounts for the body and so many bytes of an answer. */
 void http_request_hold(struct http_request *request, size_t answer_bytes);
-/* Answers that the server goes. */
+/* Answers that the server is stopping. */
 void http_request_stopping(struct http_request *request);
-/* Whether its body may grow by so many bytes. */
+/* Whether the body may grow by so many bytes. */
 bool http_request_may_hold(const struct http_request *request, size_t more);
-/* Puts its headers into r->response. */
+/* Adds the answer's headers to r->response. */
 void http_request_add_headers(struct http_request *request, const char *content_type);
-/* Gives libmicrohttpd the answer that was made. */
+/* Queues the answer at libmicrohttpd. */
 enum MHD_Result http_request_queue(struct http_request *request);
-/* Lets libmicrohttpd go on with a suspended request. */
+/* Resumes a suspended request. */
 void http_request_resume(struct http_request *request);
-/* The client of a watched request has closed its connection. */
+/* Called when the client of a watched request has closed its connection. */
 void http_request_left(struct http_request *request);
-/* Tells the service, once, that the request is no more. */
+/* Tells the service, once, that the request is gone. */
 void http_request_tell_gone(struct http_request *request);
 
-/* Calls the services of streams whose clients have taken all. */
+/* Calls the drained callbacks of streams whose clients have read everything. */
 void http_stream_call_drained(struct http_server *server);
 void http_stream_forget(struct http_request *request);
 

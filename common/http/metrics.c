@@ -1,4 +1,4 @@
-/* Prometheus text format; see metrics.h. The process_* names are those of Prometheus's own client
+/* Prometheus text format; see metrics.h. process_* names are those of Prometheus's client
  * libraries. */
 #include "common/http/metrics.h"
 
@@ -62,7 +62,7 @@ void metrics_label(struct buf *labels, const char *name, const char *value) {
     buf_puts(labels, "\"");
 }
 
-/* Seconds since 1970 at which the machine was booted; 0: not known. */
+/* Boot time in seconds since 1970; 0: unknown. */
 static double boot_time(void) {
     static const char name[] = "btime ";
     double booted = 0;
@@ -78,7 +78,7 @@ static double boot_time(void) {
     return booted;
 }
 
-/* Seconds since 1970 at which this process began; 0: not known. /proc counts in clock ticks since
+/* Start time of the process in seconds since 1970; 0: unknown. /proc counts clock ticks since
  * boot. */
 static double start_time(void) {
     char text[1024];
@@ -89,7 +89,7 @@ static double start_time(void) {
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = 0;
-    char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    char *at = strrchr(text, ')'); /* the name before may contain anything */
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at ? booted + strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK) : 0;
@@ -107,7 +107,7 @@ static double resident_bytes(void) {
 }
 
 static double open_files(void) {
-    double count = -1; /* the one that counts */
+    double count = -1; /* the last one */
     struct dirent *entry;
     DIR *dir = opendir("/proc/self/fd");
     while (dir && (entry = readdir(dir)))

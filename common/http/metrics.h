@@ -16,12 +16,11 @@ void histogram_observe_us(struct histogram *h, int64_t us);
 
 /* "# HELP" and "# TYPE" lines. */
 void metrics_family(struct buf *out, const char *name, const char *type, const char *help);
-/* One sample; `labels` is "" or name="value",… made by metrics_label. */
+/* Writes a sample; `labels` is "" or name="value",… made by metrics_label. */
 void metrics_value(struct buf *out, const char *name, const char *labels, double value);
 void metrics_histogram(struct buf *out, const char *name, const char *labels,
                        const struct histogram *h);
-/* Appends name="value" with the value escaped, and a comma before it when the buffer is not empty.
- */
+/* Appends name="value" with the value escaped, after a comma unless the buffer is empty. */
 void metrics_label(struct buf *labels, const char *name, const char *value);
 /* process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
  * process_start_time_seconds, …, ess_log_lines_dropped_total and ess_build_info. */

@@ -1,4 +1,4 @@
-/* Requests of foreign web pages; see origin.h. */
+/* Detects requests of foreign web pages; see origin.h. */
 #include "common/http/origin.h"
 
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 
 enum { HOST_BYTES = 256 };
 
-/* The host of "host:port" or "[address]:port", without a final dot. */
+/* Copies the host of "host:port" or "[address]:port", without a final dot. */
 static void origin_host(const char *text, char host[HOST_BYTES]) {
     bool brackets = *text == '[';
     size_t len = brackets ? strcspn(text + 1, "]") : strcspn(text, ":");

@@ -1,5 +1,4 @@
-/* One request: what is refused before a handler sees it, its parameters, its answer; see server.h.
- */
+/* A request's checks before the handler, its parameters and its answer; see server.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +69,7 @@ int http_request_query_check(const struct http_request *r, const char *const *kn
         const char *const *k = known;
         while (*k && strcmp(*k, p->name) != 0)
             k++;
-        char name[64]; /* the client's own bytes: only printable ones are said again */
+        char name[64]; /* from the client: repeat only printable bytes */
         snprintf(name, sizeof name, "%s", p->name);
         for (char *c = name; *c; c++)
             *c = *c >= 0x20 && *c < 0x7f ? *c : '?';
@@ -101,7 +100,7 @@ bool http_request_no_query(struct http_request *r) {
     return false;
 }
 
-/* The path of "http://host/path", the form that a proxy may send. */
+/* The path of "http://host/path", as sent by proxies. */
 static const char *path_of(const char *url) {
     size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
                     : strncasecmp(url, "https://", 8) == 0 ? 8
@@ -129,12 +128,12 @@ static bool path_matches(struct http_request *r, const char *pattern) {
     return *path == 0;
 }
 
-/* HEAD is GET of which libmicrohttpd sends the headers only. */
+/* HEAD is handled as GET; libmicrohttpd sends only the headers. */
 static bool method_fits(const struct http_route *route, const char *method) {
     return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
 }
 
-/* The route for path and method; else the answer, which names the methods that the path takes. */
+/* Finds the route for path and method. Else answers, naming the methods for the path. */
 static bool find_route(struct http_request *r, const char *method) {
     const struct http_server_options *o = &r->server->options;
     struct buf allow = {0};
@@ -225,7 +224,7 @@ bool http_request_begin(struct http_request *r, const char *url, const char *met
     r->begun = true;
     name_request(r);
     guard_headers(&r->guard, r->mhd, method, version);
-    /* What follows in the connection may be the rest of this request: it is not looked at. */
+    /* The next bytes may be the rest of this request: do not read them. */
     r->closing = r->connection->lingers = r->guard.fault || r->guard.has_body;
     if (r->guard.fault) {
         error_set(&err, "%s", r->guard.fault);
@@ -377,7 +376,8 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
         http_request_add_headers(r, content_type);
     else
         free(data);
-    r->dead |= !r->response; /* out of memory: the client finds the connection closed */
+    /* Out of memory: the client sees the connection close. */
+    r->dead |= !r->response;
     http_connection_watch(r->connection, NULL);
     http_request_resume(r);
 }

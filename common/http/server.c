@@ -1,6 +1,6 @@
-/* The HTTP server; see server.h. libmicrohttpd without threads of its own: its epoll descriptor is
- * in the loop's, and it runs when that is ready, when it must (a request was resumed, a connection
- * ended), or when one of its time-outs is due. */
+/* The HTTP server; see server.h. libmicrohttpd without threads: its epoll descriptor is in the
+ * loop's. libmicrohttpd runs when the descriptor is ready, when a time-out is due, and when
+ * necessary (a request was resumed, a connection ended). */
 #include "common/http/server.h"
 
 #include <errno.h>
@@ -18,14 +18,14 @@
 
 enum {
     BACKLOG = 1024,
-    CONNECTION_MEMORY_BYTES = 16 * 1024, /* headers must fit; a suspended stream holds it */
-    INACTIVE_S = 60, /* an answer that its client does not take, a connection that says nothing */
-    CLOSE_MS = 1000, /* for the last answers when the server goes */
+    CONNECTION_MEMORY_BYTES = 16 * 1024, /* must hold the headers; kept by a suspended stream */
+    INACTIVE_S = 60,                     /* for an unread answer or a silent connection */
+    CLOSE_MS = 1000,                     /* for the last answers at shutdown */
     CLOSE_LOOK_MS = 5,
-    DESCRIPTORS_KEPT = 256, /* for Kafka, files, and connections that linger */
+    DESCRIPTORS_KEPT = 256, /* for Kafka, files and lingering connections */
     LINGERS_MAX = 1000,
     ACCEPTS_A_TURN = 16,
-    ACCEPT_AGAIN_MS = 100, /* where the system has no descriptor or no memory left */
+    ACCEPT_AGAIN_MS = 100, /* after running out of descriptors or memory */
 };
 
 /* --- requests */
@@ -47,7 +47,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
 }
 
-/* While a body was awaited, what allowed the request may have been taken back. */
+/* The permission may have been revoked while the body arrived. */
 static bool still_admitted(struct http_request *request) {
     const struct http_server_options *o = &request->server->options;
     return !request->guard.has_body || !o->admit || o->admit(o->arg, request);
@@ -76,8 +76,8 @@ static enum MHD_Result go_on(struct http_request *request) {
     return MHD_YES;
 }
 
-/* libmicrohttpd calls it with the headers, with each piece of the body, at its end, and again after
- * a resume. */
+/* Called by libmicrohttpd with the headers, with each piece of the body, at the body's end, and
+ * after a resume. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *len, void **context) {
@@ -138,8 +138,8 @@ static void server_on_ready(void *arg, uint32_t events) {
 
 /* --- listening */
 
-/* Connections are accepted here: libmicrohttpd, once refused a descriptor, accepts none until one
- * of its connections ends, and that may be never. */
+/* Connections are accepted here, because libmicrohttpd, once refused a descriptor, accepts again
+ * only after one of its connections ends, which may be never. */
 static bool accept_one(struct http_server *server) {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
@@ -147,7 +147,7 @@ static bool accept_one(struct http_server *server) {
                      SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
         MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address,
-                           len); /* which closes one that it refuses */
+                           len); /* closes a refused connection */
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         loop_io_clear(server->loop, &server->listener);
         loop_timer_set(server->loop, &server->accept_again, clock_ms() + ACCEPT_AGAIN_MS);
@@ -155,7 +155,7 @@ static bool accept_one(struct http_server *server) {
     return fd >= 0;
 }
 
-/* libmicrohttpd 1.0 opens a connection only when it runs: run after each, so that the limits see
+/* libmicrohttpd 1.0 opens a connection only when run, so run after each: the limits must count
  * it. */
 static void on_connections(void *arg, uint32_t events) {
     struct http_server *server = arg;
@@ -176,7 +176,7 @@ void http_server_accept(struct http_server *server) {
 
 static void on_accept_again(void *arg) { http_server_accept(arg); }
 
-/* "127.0.0.1:8080" or "[::1]:0" to its two parts. */
+/* Splits "127.0.0.1:8080" or "[::1]:0". */
 static int split_address(const char *listen, char host[64], char port[8], struct error *err) {
     const char *colon = strrchr(listen, ':');
     size_t len = colon ? (size_t)(colon - listen) : 0;
@@ -258,7 +258,7 @@ static int start_daemon(struct http_server *server, struct error *err) {
     return 0;
 }
 
-/* As many connections as are wanted (0: any number), and as descriptors allow. Half of what is left
+/* As many connections as configured (0: any number), as far as descriptors allow. Half of the rest
  * may linger. */
 static void share_descriptors(struct http_server *server, int64_t wanted) {
     int64_t all = sysconf(_SC_OPEN_MAX),

@@ -1,8 +1,8 @@
-/* libmicrohttpd, once: a bounded, guarded HTTP/1.1 server on the loop, without threads of its own.
+/* A bounded, guarded HTTP/1.1 server on the loop, by libmicrohttpd without threads.
  *
- * A request goes: guard (what nginx refuses is refused) -> route -> admit -> body collected up to
- * the limit -> handler -> answer, now or later, whole or as a stream. Every answer has
- * X-Request-Id. All on the loop's thread. */
+ * The way of a request: guard (refuses what nginx refuses) -> route -> admit -> collect the body up
+ * to the limit -> handler -> answer, now or later, whole or as a stream. Every answer has
+ * X-Request-Id. Loop thread only. */
 #ifndef ESS_HTTP_SERVER_H
 #define ESS_HTTP_SERVER_H
 
@@ -21,32 +21,30 @@ struct tls;
 
 struct http_route {
     const char *method;
-    const char *path; /* "/ess/subscribers/{id}/pause": a segment in braces takes any one, see
-                         http_request_segment */
-    /* Called once the body is whole. Must answer, or keep the request and answer later from the
-     * loop's thread. */
+    /* "/ess/subscribers/{id}/pause": a segment in braces matches any, see http_request_segment. */
+    const char *path;
+    /* Called once the body is complete. Must answer, now or later, on the loop's thread. */
     void (*handle)(void *arg, struct http_request *request);
-    bool large_body; /* its body may have options.body_max_bytes; any other's 64 KiB */
+    bool large_body; /* body up to options.body_max_bytes, not 64 KiB */
     int access;      /* the service's own, for `admit` */
 };
 
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     size_t body_max_bytes;
-    /* The bytes that the body of a large_body route may have, judged by what of it has come: none
-     * of it at the headers. `*field` may name the member that is too large in a body beyond them.
-     * NULL: body_max_bytes. */
+    /* Limits the body of a large_body route, given the bytes so far (none at the headers). `*field`
+     * may name the member to blame above the limit. NULL: body_max_bytes. */
     size_t (*large_body_max)(void *arg, const struct http_request *request, const char **field);
-    size_t buffers_bytes; /* of all bodies and answers together, beyond which bodies get 503; 0: no
-                             limit */
+    /* Memory of all bodies and answers, beyond which bodies get 503; 0: no limit. */
+    size_t buffers_bytes;
     int64_t max_connections;                    /* 0: no limit */
-    int64_t max_connections_per_address;        /* of IPv4, or /64 of IPv6; 0: no limit */
+    int64_t max_connections_per_address;        /* per IPv4 address or IPv6 /64; 0: no limit */
     int64_t header_timeout_ms, body_timeout_ms; /* absolute */
-    struct tls *tls;                            /* NULL: without TLS. Stays the caller's */
+    struct tls *tls;                            /* NULL: no TLS; kept by the caller */
     const struct http_route *routes;
     size_t routes_count;
-    /* Called before any of the body is read, with the request's route known, and where there is a
-     * body once more before the handler. False: it has answered (401, 403). May be NULL. */
+    /* Called with the route, before the body is read; with a body, again before the handler.
+     * Returns false after answering (401, 403). May be NULL. */
     bool (*admit)(void *arg, struct http_request *request);
     void *arg; /* for the handlers */
 };
@@ -55,23 +53,21 @@ struct http_server_options {
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
                                     struct error *err);
 
-/* "127.0.0.1:43215", with the real port. */
+/* "127.0.0.1:43215", with the actual port. */
 const char *http_server_address(const struct http_server *server);
 
-/* Takes no further connections; kept-alive ones are closed with their next answer. */
+/* Stops accepting connections; closes kept-alive ones with their next answer. */
 void http_server_quiesce(struct http_server *server);
 
-/* Requests that were handed to a handler and are not answered yet, streams included. */
+/* Requests passed to a handler and not answered yet, streams included. */
 size_t http_server_pending(const struct http_server *server);
-/* Open connections, and how many there may be: options.max_connections, or fewer where descriptors
- * are short. */
+/* Open connections, and their limit: options.max_connections, or fewer for lack of descriptors. */
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_connections_max(const struct http_server *server);
-/* Bytes that bodies and answers hold. */
+/* Bytes held by bodies and answers. */
 size_t http_server_held(const struct http_server *server);
 
-/* Answers what is pending with 503 (its `gone` is called), ends the streams and closes everything.
- */
+/* Answers pending requests with 503 (calling `gone`), ends streams and closes everything. */
 void http_server_free(struct http_server *server);
 
 /* --- the request: valid until it is answered */
@@ -81,71 +77,71 @@ struct span http_request_body(const struct http_request *request);
 const char *http_request_header(const struct http_request *request,
                                 const char *name);                 /* NULL when absent */
 const char *http_request_path(const struct http_request *request); /* decoded */
-const char *http_request_id(const struct http_request *request);   /* its X-Request-Id */
-/* What the route's {…} segments took, from 0; "" when it has no such segment. */
+const char *http_request_id(const struct http_request *request);   /* the X-Request-Id */
+/* The text matched by the route's {…} segment number `index`, from 0; "" if absent. */
 const char *http_request_segment(const struct http_request *request, size_t number);
 
-/* Query parameters, decoded. A repeated one, or one that is not in `known` (NULL-terminated): -1
- * and err->field. */
+/* Checks query parameters, decoded. Returns -1 with err->field for a repeated one, or one outside
+ * `known` (NULL-terminated). */
 int http_request_query_check(const struct http_request *request, const char *const *known,
                              struct error *err);
 const char *http_request_query(const struct http_request *request,
                                const char *name); /* NULL when absent */
-/* For a call that takes none: false when there are some, and then it has been answered with 400. */
+/* For calls without query parameters: returns false after answering 400 if there are any. */
 bool http_request_no_query(struct http_request *request);
 
-/* The service's own word about a request, such as who asks; freed by `free_data` (may be NULL) when
- * the request ends, or when another takes its place. */
+/* Attaches the service's data to a request, such as the principal. `free_data` (may be NULL) frees
+ * the data when the request ends, or when other data replaces it. */
 void http_request_set_data(struct http_request *request, void *data, void (*free_data)(void *));
 void *http_request_data(const struct http_request *request);
 
-/* Called when the request's client has gone away before its answer was sent, or the server is
- * closing: the request must not be used any more. At most one. */
+/* Called when the client leaves before the answer, or the server closes: do not use the request any
+ * more. At most one callback. */
 void http_request_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
-/* For a request that waits long: notices soon when its client closes the connection. */
+/* For a request that waits long: notices promptly when the client closes the connection. */
 void http_request_watch(struct http_request *request);
 
 /* --- memory: bodies and answers together have options.buffers_bytes */
 
-/* What is left of it. The last quarter is for bodies, so that slow readers don't hold up those who
- * write. */
+/* Free memory for answers. The last quarter is for bodies, so that slow readers do not block
+ * publishers. */
 size_t http_answer_room(const struct http_request *request);
-/* For an answer that may be large: false when there is no room at all, and then it has been
- * answered with 503. */
+/* For large answers: returns false after answering 503 when no memory is free. */
 bool http_answer_has_room(struct http_request *request);
-/* An answer that is being made holds so many bytes; the answer itself takes the place of that. */
+/* Reserves so many bytes for an answer in the making; the answer itself replaces the
+ * reservation. */
 void http_answer_hold(struct http_request *request, size_t bytes);
 
-/* --- whole answers; each ends the request. Bodies are copied, or taken over (`body` is emptied).
- */
+/* --- whole answers; each ends the request. Bodies are copied, or moved (`body` is emptied). */
 
-/* A header of the answer that is still to be given. At most 8; texts are copied. */
+/* Adds a header to the answer to come. At most 8; texts are copied. */
 void http_answer_header(struct http_request *request, const char *name, const char *value);
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  struct buf *body);
-/* 200 with {"status":"<status>"}. */
+/* Answers 200 with {"status":"<status>"}. */
 void http_answer_status(struct http_request *request, const char *status);
-/* RFC 9457: {"title","status","detail","field"?, …extra}. `extra` is JSON members without braces,
- * or NULL. `retry_after_s` 0: none. */
+/* Answers by RFC 9457: {"title","status","detail","field"?, …extra}. `extra` is JSON members
+ * without braces, or NULL. `retry_after_s` 0: no Retry-After. */
 void http_problem(struct http_request *request, unsigned status, const struct error *err,
                   const char *extra, int64_t retry_after_s);
 
 /* --- streams: an answer of unknown length */
 
-/* Begins one. `drained` is called from the loop when the client has taken everything that was
- * written (never from within a write), and then not again before more was written. `gone`
- * (http_request_on_gone) tells when the client has left. */
+/* Begins a stream. `drained` is called from the loop once the client has read everything written
+ * (never within a write), and again only after further writes. `gone` (http_request_on_gone)
+ * reports that the client has left. */
 void http_stream_begin(struct http_request *request, unsigned status, const char *content_type,
                        void (*drained)(void *arg), void *arg);
-/* Appends; the bytes are copied. Bound them by http_stream_backlog: nothing is dropped here. */
+/* Appends a copy of the bytes. Callers bound the backlog by http_stream_backlog: nothing is dropped
+ * here. */
 void http_stream_write(struct http_request *request, const void *data, size_t len);
-/* The same, but the bytes are taken over (`data` is emptied). */
+/* http_stream_write that moves the bytes (`data` is emptied). */
 void http_stream_take(struct http_request *request, struct buf *data);
-/* Bytes written and not yet taken by the connection. */
+/* Bytes written and not yet read by the connection. */
 size_t http_stream_backlog(const struct http_request *request);
-/* Ends the request: what was written is still sent, in full. */
+/* Ends the request after sending everything written. */
 void http_stream_end(struct http_request *request);
-/* Ends the request and cuts the connection, so that the client sees that something is missing. */
+/* Ends the request and cuts the connection, so that the client notices missing data. */
 void http_stream_cut(struct http_request *request);
 
 #endif

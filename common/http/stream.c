@@ -1,5 +1,5 @@
-/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; when there are
- * none, the connection is suspended until more is written. */
+/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; the connection is
+ * suspended while there are none. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,9 +8,9 @@
 #include "common/http/http_internal.h"
 
 enum {
-    BLOCK_BYTES = 4 *
-        1024,          /* libmicrohttpd's own buffer, which only answers to HTTP/1.0 go through */
-    KEPT_BYTES = 1024, /* of a stream whose client has taken all: thousands may be idle */
+    BLOCK_BYTES = 4 * 1024, /* libmicrohttpd's buffer, for HTTP/1.0 only */
+    /* Kept by a stream without backlog: thousands may be idle. */
+    KEPT_BYTES = 1024,
 };
 
 size_t http_stream_backlog(const struct http_request *r) { return r->out.len - r->out_taken; }
@@ -29,8 +29,7 @@ void http_stream_forget(struct http_request *r) {
 }
 
 void http_stream_call_drained(struct http_server *server) {
-    struct http_request *last =
-        server->drained; /* those that come meanwhile have their turn later */
+    struct http_request *last = server->drained; /* newcomers have their turn later */
     while (last && last->drained_next)
         last = last->drained_next;
     for (bool more = last; more && server->drained;) {
@@ -73,7 +72,8 @@ void http_stream_begin(struct http_request *r, unsigned status, const char *cont
                        void (*drained)(void *), void *arg) {
     r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, r,
                                                     NULL);
-    r->dead |= !r->response; /* out of memory: the client finds the connection closed */
+    /* Out of memory: the client sees the connection close. */
+    r->dead |= !r->response;
     r->streaming = true;
     r->status = status;
     r->drained = drained;
@@ -84,7 +84,7 @@ void http_stream_begin(struct http_request *r, unsigned status, const char *cont
 }
 
 void http_stream_write(struct http_request *r, const void *data, size_t len) {
-    if (r->out_taken > http_stream_backlog(r)) { /* what was taken makes room */
+    if (r->out_taken > http_stream_backlog(r)) { /* make room by dropping read bytes */
         memmove(r->out.data, r->out.data + r->out_taken, http_stream_backlog(r));
         r->out.len -= r->out_taken;
         r->out_taken = 0;
@@ -120,7 +120,6 @@ void http_stream_end(struct http_request *r) { stream_end_answer(r); }
 
 void http_stream_cut(struct http_request *r) {
     r->dead = true;
-    shutdown(r->connection->fd,
-             SHUT_RDWR); /* its client may not be taking what libmicrohttpd has in hand */
+    shutdown(r->connection->fd, SHUT_RDWR); /* the client may not read what libmicrohttpd holds */
     stream_end_answer(r);
 }

@@ -1,5 +1,5 @@
-/* Certificates for libmicrohttpd's GnuTLS; see tls.h. Handshakes under way may still use a pair
- * that was replaced, so it is kept for as long as a handshake can last. */
+/* Certificates for libmicrohttpd's GnuTLS; see tls.h. A running handshake may still use a replaced
+ * pair, which is kept for the longest handshake time. */
 #include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct pair {
 struct tls {
     const char *certificate, *key;
     struct file_watch certificate_watch, key_watch;
-    struct pair *pairs; /* the first is in force */
+    struct pair *pairs; /* the first is current */
     void (*reloaded)(void *arg, const struct error *err);
     void *arg;
 };
@@ -41,7 +41,7 @@ static gnutls_datum_t tls_datum(const struct buf *text) {
     return (gnutls_datum_t){(unsigned char *)text->data, (unsigned)text->len};
 }
 
-/* Whether the key is the certificate's. */
+/* Whether the key belongs to the certificate. */
 static int check_fit(const gnutls_datum_t *certificate, const gnutls_datum_t *key) {
     gnutls_certificate_credentials_t scratch;
     int result = gnutls_certificate_allocate_credentials(&scratch);
@@ -52,7 +52,7 @@ static int check_fit(const gnutls_datum_t *certificate, const gnutls_datum_t *ke
     return result < 0 ? result : 0;
 }
 
-/* NULL with the reason. */
+/* Returns NULL with the reason. */
 static struct pair *pair_read(const struct tls *tls, const struct buf *certificate_text,
                               const struct buf *key_text, struct error *err) {
     const gnutls_datum_t certificate = tls_datum(certificate_text), key = tls_datum(key_text);
@@ -111,7 +111,7 @@ static void tls_on_changed(void *arg, struct span content, const struct error *u
     struct tls *tls = arg;
     struct buf certificate = {0}, key = {0};
     struct error err;
-    (void)content, (void)unreadable; /* both files count */
+    (void)content, (void)unreadable; /* either file may have changed */
     int result = read_files(tls, &certificate, &key, &err) || tls_use(tls, &certificate, &key, &err)
                      ? -1
                      : 0;

@@ -1,4 +1,4 @@
-/* A JSON object's members; see body.h. */
+/* The members of a JSON object; see body.h. */
 #include "common/json/body.h"
 
 #include <stdio.h>

@@ -1,5 +1,4 @@
-/* A JSON object and its members, as a call or a record has them: checked by json_scan, each member
- * known. Pure. */
+/* A JSON object with known members, as in calls and records, checked by json_scan. Pure. */
 #ifndef ESS_JSON_BODY_H
 #define ESS_JSON_BODY_H
 
@@ -12,19 +11,19 @@
 enum { BODY_MEMBERS_MAX = 64 };
 
 struct body {
-    struct json_member members[BODY_MEMBERS_MAX]; /* they point into the text */
+    struct json_member members[BODY_MEMBERS_MAX]; /* pointing into the text */
     size_t count;
 };
 
-/* Reads it; empty (or white space) is {}. A member that is not in `known` (NULL-terminated; NULL:
- * any) is named in err->field. Returns 0 or -1. */
+/* Reads an object; empty text (or white space) is {}. A member outside `known` (NULL-terminated;
+ * NULL: any) is an error, with its name in err->field. Returns 0 or -1. */
 int body_parse(struct body *body, struct span text, const char *const *known, struct error *err);
 
-/* NULL when it is not there. */
+/* Returns NULL for an absent member. */
 const struct json_member *body_member(const struct body *body, const char *name);
 
-/* The text of a string that fits into out_size bytes and has no U+0000. Absent: `out` stays.
- * Returns 0, or -1 with `what` it must be. */
+/* Copies a string's text without U+0000 that fits into out_size bytes. An absent member leaves
+ * `out` unchanged. Returns 0, or -1 with "must be" and `what`. */
 int body_text(const struct body *body, const char *name, char *out, size_t out_size,
               const char *what, struct error *err);
 

@@ -1,4 +1,4 @@
-/* See decimal.h. */
+/* Decimal numbers; see decimal.h. */
 #include "common/json/decimal.h"
 
 #define EXPONENT_MAX INT64_C(1000000000000000)
@@ -7,7 +7,7 @@ static bool decimal_is_digit(const char *at, const char *end) {
     return at < end && *at >= '0' && *at <= '9';
 }
 
-/* Goes over digits; NULL when there is none. */
+/* Skips digits. Returns NULL if none. */
 static const char *decimal_over_digits(const char *at, const char *end) {
     if (!decimal_is_digit(at, end))
         return NULL;
@@ -16,7 +16,8 @@ static const char *decimal_over_digits(const char *at, const char *end) {
     return at;
 }
 
-/* The exponent behind e or E; `*at` ends behind it, or is NULL when there is no digit. */
+/* Reads the exponent after e or E. `*at` moves behind the digits, or becomes NULL without
+ * digits. */
 static int64_t decimal_exponent(const char **at, const char *end) {
     bool negative = *at < end && **at == '-';
     int64_t value = 0;
@@ -30,8 +31,8 @@ static int64_t decimal_exponent(const char **at, const char *end) {
     return negative ? -value : value;
 }
 
-/* Finds the first digit that counts between `at` and the mantissa's end, of which `point` is the
- * place of the point or the end. */
+/* Finds the first significant digit between `at` and the mantissa's end. `point` is the position of
+ * the point, or the end. */
 static void decimal_take_mantissa(struct decimal *d, const char *at, const char *point,
                                   const char *end) {
     while (at < end && (*at == '0' || *at == '.'))
@@ -62,7 +63,7 @@ bool decimal_parse(struct span text, struct decimal *decimal) {
     return at == end;
 }
 
-/* The next digit of a mantissa, '0' behind its end. */
+/* The next digit of a mantissa; '0' behind the end. */
 static char decimal_next(const char **at, const char *end) {
     if (*at < end && **at == '.')
         ++*at;

@@ -1,6 +1,6 @@
-/* The JSON scanner; see json_scan.h. Recursive descent, one function a production of RFC 8259. It
- * is ESS's own, because json-c takes what is not JSON (NaN, single quotes, `1.`, overlong UTF-8),
- * and bytes are checked before they are kept. */
+/* The JSON scanner; see json_scan.h. Recursive descent, one function per production of RFC 8259.
+ * ESS has its own because json-c accepts text that is not JSON (NaN, single quotes, `1.`, overlong
+ * UTF-8), and bytes are checked before they are kept. */
 #include "common/json/json_scan.h"
 
 #include <stdarg.h>
@@ -14,14 +14,14 @@
 #include "common/base/siphash.h"
 #include "common/base/utf8.h"
 
-/* A member name that was seen, for finding it again. */
+/* A seen member name, for finding duplicates. */
 struct seen {
     uint64_t hash;
-    struct span name; /* as it stands */
+    struct span name; /* with escapes */
     bool escaped;
 };
 
-/* What is done at the outermost level. */
+/* Where the outermost level's parts go. */
 struct top {
     struct json_member *members;
     size_t members_max, members_count;
@@ -33,8 +33,8 @@ struct scan {
     const char *begin, *p, *end;
     int depth, depth_max;
     struct error *err;
-    struct top *top;    /* NULL within */
-    struct seen *names; /* a stack: each object's are above its parent's */
+    struct top *top;    /* NULL below the outermost level */
+    struct seen *names; /* a stack: an object's names are above its parent's */
     size_t names_count, names_cap;
     uint64_t seed;
 };
@@ -70,7 +70,7 @@ static bool json_scan_take(struct scan *s, char c) {
     return true;
 }
 
-/* After the opening quote. `inner` is what stands between the quotes. */
+/* Scans after the opening quote. `inner` is the text between the quotes. */
 static int scan_string(struct scan *s, struct span *inner, bool *escaped) {
     inner->data = s->p;
     const char *reason = json_string_scan(&s->p, s->end, escaped);
@@ -97,7 +97,7 @@ static bool names_equal(const struct seen *a, const struct seen *b) {
     }
 }
 
-/* FNV-1a from a random seed, mixed at the end, so that nobody can prepare names that collide. */
+/* FNV-1a from a random seed, mixed at the end, so that nobody can prepare colliding names. */
 static uint64_t hash_name(const struct scan *s, struct span name) {
     struct json_string_reader reader;
     uint64_t hash = s->seed;
@@ -121,8 +121,7 @@ static int refuse_twice(const struct scan *s, struct span name) {
     return -1;
 }
 
-/* Looks for equal names among those from `first` on: few by comparing all, many by sorting their
- * hashes. */
+/* Finds equal names from `first` on: a few by comparing all, many by sorting hashes. */
 static int check_names(struct scan *s, size_t first) {
     enum { FEW = 16 };
     size_t count = s->names_count - first;
@@ -248,7 +247,7 @@ static int scan_object(struct scan *s) {
     return 0;
 }
 
-/* An element of the outermost array, with its members where it is an object. */
+/* Scans an element of the outermost array, with its members if an object. */
 static int scan_element(struct scan *s, const struct top *array, size_t index) {
     struct json_member members[JSON_ELEMENT_MEMBERS_MAX];
     struct top top = {.members = members, .members_max = JSON_ELEMENT_MEMBERS_MAX};
@@ -320,8 +319,8 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
     }
 }
 
-/* From the random bytes that the kernel gives each program: nothing to keep, and no call of the
- * kernel. Hashed, since the C library guards the stack with the same bytes. */
+/* Takes the random bytes that the kernel gives each program: no state, no system call. Hashed,
+ * since the C library guards the stack with the same bytes. */
 static uint64_t process_seed(void) {
     uint64_t hash[2];
     siphash128((const unsigned char *)(uintptr_t)getauxval(AT_RANDOM), "json_scan", 9, hash);

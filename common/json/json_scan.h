@@ -1,11 +1,11 @@
-/* One pass over JSON bytes that decides whether they are valid and where the members of the
- * outermost object are.
+/* One pass over JSON bytes: decides whether they are valid, and where the outermost object's
+ * members are.
  *
- * RFC 8259 and UTF-8 (RFC 3629), strictly: no NaN, no single quotes, no leading zeros, no raw
- * control characters, no overlong forms or surrogates, no byte order mark, nothing after the value.
- * Duplicate member names (compared after unescaping) and escaped lone surrogates are refused at any
- * depth. It allocates only to compare member names; its time is linear in the input whatever the
- * input is (names are hashed with a random seed). Any thread. */
+ * Strict RFC 8259 and UTF-8 (RFC 3629): no NaN, no single quotes, no leading zeros, no raw control
+ * characters, no overlong forms or surrogates, no byte order mark, nothing after the value. Refuses
+ * duplicate member names (compared unescaped) and escaped lone surrogates at any depth. Allocates
+ * only to compare member names; runs in linear time on any input (names are hashed with a random
+ * seed). Any thread. */
 #ifndef ESS_MODEL_JSON_SCAN_H
 #define ESS_MODEL_JSON_SCAN_H
 
@@ -25,24 +25,24 @@ enum json_kind {
 };
 
 struct json_member {
-    struct span name;  /* between the quotes, as it stands (escapes not resolved) */
-    struct span value; /* as it stands; a string with its quotes */
+    struct span name;  /* between the quotes, escapes unresolved */
+    struct span value; /* as in the text; a string with its quotes */
     enum json_kind kind;
 };
 
 enum { JSON_DEPTH_MAX = 32 };
 
-/* Checks the whole of `text`, of at most `depth_max` levels of arrays and objects. Returns 0, or -1
- * with a message that tells line, column (in bytes, from 1) and reason, and with the name in
- * err->field when a member is there twice. */
+/* Checks the whole of `text`, with at most `depth_max` levels of arrays and objects. Returns 0, or
+ * -1 with line, column (in bytes, from 1) and reason; for a duplicate member, err->field holds the
+ * name. */
 int json_scan(struct span text, unsigned depth_max, struct error *err);
 
-/* The same, where the outermost value must be an object; its members are stored in order. More than
- * `members_max` of them: -1. A member whose name has escapes is stored with them. */
+/* json_scan for an object, storing its members in order. Returns -1 beyond `members_max` members. A
+ * member name may hold escapes. */
 int json_scan_object(struct span text, unsigned depth_max, struct json_member *members,
                      size_t members_max, size_t *members_count, struct error *err);
 
-/* What an array holds. */
+/* An element of an array. */
 struct json_element {
     struct span value;
     enum json_kind kind;
@@ -52,10 +52,9 @@ struct json_element {
 
 enum { JSON_ELEMENT_MEMBERS_MAX = 32 };
 
-/* The same for an array: calls `take` for each element in order (their depth counts from the
- * element's own braces: an element may have depth_max levels itself). An object of more than
- * JSON_ELEMENT_MEMBERS_MAX members is refused. Stops with -1 when `take` returns -1 (it has filled
- * err). */
+/* json_scan for an array, calling `take` for each element in order. Depth counts from the element's
+ * own braces: an element may have depth_max levels. Refuses an object of more than
+ * JSON_ELEMENT_MEMBERS_MAX members. Stops with -1 when `take` returns -1 (with err filled). */
 int json_scan_array(struct span text, unsigned depth_max,
                     int (*take)(void *arg, size_t index, const struct json_element *element,
                                 struct error *err),

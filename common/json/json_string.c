@@ -25,7 +25,7 @@ static int code_unit(const char *p, const char *end) {
     return unit;
 }
 
-/* After a backslash. Returns the reason, or NULL. */
+/* Scans after a backslash. Returns the reason, or NULL. */
 static const char *scan_escape(const char **at, const char *end) {
     if (*at == end)
         return "the text ends within a string";

@@ -1,7 +1,8 @@
-/* See json_walk.h. Strings are skipped from quote to quote; between them only brackets count. */
+/* Steps through JSON; see json_walk.h. Skips strings from quote to quote; outside strings only
+ * brackets count. */
 #include "common/json/json_walk.h"
 
-enum { SHORT = 16 }; /* a string up to here is skipped without a call of memchr */
+enum { SHORT = 16 }; /* shorter strings are skipped without memchr */
 
 static bool json_walk_is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -17,7 +18,7 @@ static const char *json_walk_quote(const char *at, const char *end) {
     return at < near ? at : memchr(at, '"', (size_t)(end - at));
 }
 
-/* Goes from an opening quote behind the closing one. */
+/* Moves from an opening quote to behind the closing one. */
 static const char *json_walk_string_end(const char *at, const char *end) {
     const char *quote, *before;
     for (at++; at < end && (quote = json_walk_quote(at, end)); at = quote + 1) {

@@ -1,8 +1,8 @@
-/* Steps through JSON that json_scan has accepted, without building anything: the members of an
- * object, the elements of an array, the extent of a value.
+/* Steps through JSON accepted by json_scan, without building anything: members of an object,
+ * elements of an array, the extent of a value.
  *
- * Text that is not valid JSON never makes it read outside of the text; what it finds then has no
- * meaning. No allocation. Any thread. */
+ * Invalid JSON never causes a read outside of the text, but gives meaningless results. No
+ * allocation. Any thread. */
 #ifndef ESS_JSON_JSON_WALK_H
 #define ESS_JSON_JSON_WALK_H
 
@@ -15,24 +15,23 @@ struct json_walk {
     const char *at, *end;
 };
 
-/* Starts before the first member or element. `value` is an object or an array as it stands (more
- * text may follow it); with anything else there is nothing to step to. */
+/* Starts before the first member or element. `value` starts with an object or array; text may
+ * follow. Any other value has nothing to step to. */
 void json_walk_init(struct json_walk *walk, struct span value);
 
-/* Steps to the next member. `name` is what stands between the quotes, with its escapes, and `value`
- * what stands behind the colon; a string keeps its quotes. False at the end. */
+/* Steps to the next member. `name` is the text between the quotes, escapes included; `value` is the
+ * text after the colon, strings with quotes. Returns false at the end. */
 bool json_walk_member(struct json_walk *walk, struct span *name, struct span *value);
 
-/* The same in two steps: to the value of the next member, which is then taken or judged where it
- * stands. False at the end. */
+/* json_walk_member in two steps: moves to the next member's value, to be taken or judged in place.
+ * Returns false at the end. */
 bool json_walk_name(struct json_walk *walk, struct span *name);
 struct span json_walk_take(struct json_walk *walk);
 
-/* Steps to the next element of an array. False at the end. */
+/* Steps to the next element of an array. Returns false at the end. */
 bool json_walk_element(struct json_walk *walk, struct span *value);
 
-/* The value in `text` without the white space before it and whatever follows it. Empty when there
- * is none. */
+/* The value in `text`, without white space before and any text behind. Empty if none. */
 struct span json_walk_value(struct span text);
 
 #endif

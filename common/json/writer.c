@@ -1,4 +1,5 @@
-/* JSON into a buf; see writer.h. Printf would take as long as all the rest of an event. */
+/* JSON into a buf; see writer.h. Without printf, which would take as long as the rest of an
+ * event. */
 #include "common/json/writer.h"
 
 #include <math.h>

@@ -1,9 +1,9 @@
-/* Writes JSON (RFC 8259) into a buf. A function that puts a value or a member's name places the
- * comma before it where one is due: unless the buffer is empty or ends with `{`, `[` or `:`, which
- * no whole value ends with. There is no state besides the bytes, so one function may begin an
- * object that another goes on with, and members alone, without braces, are good too. Each function
- * is meant to be called in the order of the text; nothing checks that what was begun is ended.
- * Allocates nothing but the buffer's growth. Any thread. */
+/* Writes JSON (RFC 8259) into a buf. Functions that put a value or a member's name first place a
+ * comma where one is due: unless the buffer is empty or ends with `{`, `[` or `:`, as no whole
+ * value does. The bytes are the only state, so one function may begin an object that another
+ * continues, and members without braces work too. Call the functions in the order of the text;
+ * nothing checks that objects and lists are ended. Allocates only by growing the buffer. Any
+ * thread. */
 #ifndef ESS_JSON_WRITER_H
 #define ESS_JSON_WRITER_H
 
@@ -20,25 +20,25 @@ void json_end_object(struct buf *out);
 void json_put_list(struct buf *out); /* begins one */
 void json_end_list(struct buf *out);
 
-/* Escapes as buf_json_string does, so that any bytes give a valid string. */
+/* Escapes like buf_json_string: any bytes give a valid string. */
 void json_put_string(struct buf *out, const char *text);
 void json_put_span(struct buf *out, struct span text);
 void json_put_number(struct buf *out, int64_t n);
-/* The fewest digits that read as the same number. It must be finite. */
+/* The fewest digits that read as the same number. `n` must be finite. */
 void json_put_real(struct buf *out, double n);
 void json_put_bool(struct buf *out, bool truth);
-/* A value that is JSON already, or several members or elements with their commas between them;
- * nothing where it is empty. */
+/* Puts a JSON value, or several members or elements with commas between. Empty text puts
+ * nothing. */
 void json_put_raw(struct buf *out, struct span json);
-void json_put_numbers(struct buf *out, const int64_t *list, size_t count); /* a list of them */
-/* For a value that the caller appends himself: the comma before it, where one is due. */
+void json_put_numbers(struct buf *out, const int64_t *list, size_t count); /* a list of numbers */
+/* Puts a due comma before a value that the caller appends. */
 void json_put_comma(struct buf *out);
 
-/* --- members of the object that was begun last */
+/* --- members of the innermost open object */
 
-/* A name, which must need no escapes. Its value is to be put next. */
+/* Puts a name without need of escapes. Put its value next. */
 void json_member(struct buf *out, const char *name);
-/* The same for a name as it stands between its quotes in another text, with its escapes. */
+/* json_member for a name taken from JSON text, escapes included. */
 void json_member_named(struct buf *out, struct span name);
 
 void json_member_object(struct buf *out, const char *name); /* begins one */

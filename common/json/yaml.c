@@ -1,5 +1,5 @@
-/* YAML by libyaml's events into json-c's tree; see yaml.h. Anchors and aliases can make a small
- * file huge, and tags and further documents mean nothing here. */
+/* YAML as a json-c tree, by libyaml's events; see yaml.h. Anchors and aliases can blow up a small
+ * file; tags and further documents mean nothing here. */
 #include "common/json/yaml.h"
 
 #include <ctype.h>
@@ -18,7 +18,7 @@ struct reader {
     struct span text;
     struct yaml *yaml;
     unsigned depth_max;
-    char path[PATH_BYTES]; /* of the value that is being read */
+    char path[PATH_BYTES]; /* of the value being read */
 };
 
 static int yaml_fail(const yaml_mark_t *mark, struct error *err, const char *reason) {
@@ -28,7 +28,7 @@ static int yaml_fail(const yaml_mark_t *mark, struct error *err, const char *rea
 static const char no_aliases[] =
     "aliases (*name) are not allowed; text that begins with * needs quotes";
 
-/* What libyaml did not understand. Of bytes that are no text it tells the offset, else the line. */
+/* Reports a syntax error of libyaml, with the offset for bytes that are not text, else the line. */
 static int fail_parse(const struct reader *r, struct error *err) {
     const yaml_parser_t *p = &r->parser;
     yaml_mark_t mark = p->problem_mark;
@@ -110,7 +110,7 @@ static struct json_object *yaml_number(const char *text) {
     return number;
 }
 
-/* YAML 1.2's core schema: what a plain scalar is. */
+/* Types a plain scalar by YAML 1.2's core schema. */
 static struct json_object *yaml_scalar(const yaml_event_t *event) {
     const char *text = (const char *)event->data.scalar.value;
     if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
@@ -159,7 +159,7 @@ static int read_sequence(struct reader *r, unsigned depth, struct json_object *l
     }
 }
 
-/* A name in a mapping; the path becomes its value's. */
+/* Reads a name in a mapping; the path becomes its value's. */
 static int read_name(struct reader *r, const yaml_event_t *event, struct json_object *map,
                      struct error *err) {
     size_t prefix = strlen(r->path);
@@ -218,7 +218,7 @@ static int read_node(struct reader *r, yaml_event_t *first, unsigned depth,
     return result;
 }
 
-/* The one document's mapping. */
+/* Reads the mapping of the only document. */
 static int yaml_read_file(struct reader *r, struct error *err) {
     struct json_object **root = &r->yaml->root;
     for (;;) {
@@ -247,7 +247,7 @@ int yaml_read(struct yaml *yaml, struct span text, size_t bytes_max, unsigned de
     if (text.len > bytes_max)
         return error_set(err, "1: must not be larger than %zu bytes", bytes_max);
     if (text.len >= 3 &&
-        memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, as some editors put */
+        memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, written by some editors */
         text = (struct span){text.data + 3, text.len - 3};
     struct reader *r = mem_zero(sizeof *r);
     r->text = text;

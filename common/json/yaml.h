@@ -1,7 +1,6 @@
-/* A small YAML file as a tree of json-c, with the line of each value. Strict, as for files that
- * people write by hand: anchors, aliases, tags, further documents, a name given twice and U+0000
- * are refused, and so is what is nested too deeply (libyaml has no limit of its own). Plain scalars
- * are read by YAML 1.2's core schema. Pure, any thread. */
+/* A small YAML file as a json-c tree, with the line of each value. Strict, for files written by
+ * hand: refuses anchors, aliases, tags, further documents, duplicate names, U+0000 and too deep
+ * nesting (libyaml has no limit). Plain scalars follow YAML 1.2's core schema. Pure, any thread. */
 #ifndef ESS_MODEL_YAML_H
 #define ESS_MODEL_YAML_H
 
@@ -23,12 +22,12 @@ struct yaml {
 };
 
 /* Reads a document, which must be a mapping. `depth_max` counts the outermost mapping and its
- * values' values: a mapping of lists of texts is 3 deep. Returns 0, or -1 with "<line>: <reason>",
- * and then there is nothing to free. */
+ * values' values: a mapping of lists of texts is 3 deep. Returns 0, or -1 with "<line>: <reason>"
+ * and nothing to free. */
 int yaml_read(struct yaml *yaml, struct span text, size_t bytes_max, unsigned depth_max,
               struct error *err);
 
-/* Where a value stands, from 1; of one that is not there, where what it would be in stands. */
+/* The line of a value, from 1; of an absent value, the line of its parent. */
 size_t yaml_line(const struct yaml *yaml, const char *path);
 
 void yaml_fini(struct yaml *yaml);

@@ -1,5 +1,4 @@
-/* Commands as records; see command.h. Read over json_scan, so that a test's data stays byte for
- * byte. */
+/* Command records; see command.h. Read by json_scan, so that a test's data stays byte for byte. */
 #include "common/model/command.h"
 
 #include <inttypes.h>

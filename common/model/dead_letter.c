@@ -1,5 +1,5 @@
-/* The record of a dead letter; see dead_letter.h. Read over json_scan, so that its event stays byte
- * for byte. */
+/* Dead letter records; see dead_letter.h. Read by json_scan, so that the event stays byte for
+ * byte. */
 #include "common/model/dead_letter.h"
 
 #include "common/base/clock.h"
@@ -88,7 +88,7 @@ void dead_letter_show(const struct dead_letter_record *record, bool redriven, st
     json_end_object(out);
 }
 
-/* What is cut out of an event. */
+/* A part to cut out of an event. */
 struct cut {
     const char *from, *to;
 };
@@ -97,7 +97,7 @@ static const char *dead_letter_end(const struct json_member *member) {
     return member->value.data + member->value.len;
 }
 
-/* A member and one of the commas beside it; NULL: nothing. */
+/* The cut of a member and one comma beside it; of NULL, nothing. */
 static struct cut dead_letter_cut(const struct json_member *members, size_t count,
                                   const struct json_member *member) {
     const struct json_member *last = &members[count - 1];
@@ -109,7 +109,7 @@ static struct cut dead_letter_cut(const struct json_member *members, size_t coun
                         member < last ? member[1].name.data - 1 : dead_letter_end(member)};
 }
 
-/* Where a text of the event stands in its copy. */
+/* Where a text of the event is in its copy. */
 static struct span dead_letter_moved(struct span text, struct span event, struct cut cut,
                                      const struct buf *copy) {
     size_t at = (size_t)(text.data - event.data);

@@ -1,4 +1,4 @@
-/* The event, from a publisher's bytes to the stored and the delivered ones; see event.h. */
+/* An event's parsing, storing and delivery; see event.h. */
 #include "common/model/event.h"
 
 #include <inttypes.h>
@@ -109,7 +109,7 @@ static int take_member(struct event *event, const struct json_member *member, si
     char name[NAME_BYTES];
     const struct span quoted = {member->name.data - 1, member->name.len + 2};
     long len = json_unescape(quoted, name, sizeof name);
-    if (len < 0 || memchr(name, 0, (size_t)len)) /* what is behind a U+0000 counts too */
+    if (len < 0 || memchr(name, 0, (size_t)len)) /* bytes after a U+0000 count too */
         return error_set_field(err, name, "is no field of an event");
     if (strcmp(name, "topic") == 0)
         return event_take_topic(event, member, err);
@@ -140,8 +140,8 @@ bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
     return topic_check((struct span){topic, len}, &ignored) == 0;
 }
 
-/* What the publisher left out. A cursor of its own makes the id, so that sending it again is a
- * repeat. */
+/* Fills in the members that the publisher left out. The publisher's cursor makes the id, so that a
+ * repeated publish is a duplicate. */
 static void fill_in(struct event *event, const char *made_id, const char *made_ts) {
     if (!event->has_own_id && event->has_source_cursor) {
         snprintf(event->id, sizeof event->id, "%s:%" PRId64, event->topic, event->source_cursor);
@@ -195,7 +195,7 @@ static void put_envelope(struct buf *out, struct span topic, struct span id, str
         json_member_span(out, "ts", ts);
 }
 
-/* No string holds a raw line break, so each one stands between tokens. */
+/* JSON strings hold no raw line break, so every line break is between tokens. */
 static void put_data(struct buf *out, struct span data) {
     json_member(out, "data");
     size_t begin = out->len;
@@ -230,8 +230,8 @@ void event_store_tombstone(struct span topic, struct span id, struct span key, s
     json_end_object(out);
 }
 
-/* Behind a member's name, colon, value and comma; NULL where they don't stand as event_store puts
- * them. */
+/* Skips a member's name, colon, value and comma. Returns NULL unless laid out as event_store
+ * does. */
 static const char *skip_member(const char *p, const char *end) {
     bool escaped;
     if (*p++ != '"' || json_string_scan(&p, end, &escaped) || p == end || *p++ != ':' || p == end)
@@ -271,7 +271,7 @@ bool event_stored_valid(struct span stored, struct span topic) {
 
 void event_splice(struct span stored, size_t topic_len, int64_t cursor, int64_t prev_cursor,
                   bool compacted, struct buf *out) {
-    size_t prefix = STORED_BEGIN_BYTES + topic_len + 1; /* the topic's member, before its comma */
+    size_t prefix = STORED_BEGIN_BYTES + topic_len + 1; /* up to the comma after the topic */
     buf_reserve(out, stored.len + 80);
     buf_append(out, stored.data, prefix);
     if (cursor >= 0)

@@ -1,4 +1,5 @@
-/* Fences as records; see fence.h. Numbers are hexadecimal texts: JSON's lose bits above 2^53. */
+/* Fence records; see fence.h. Numbers are hexadecimal texts, since JSON numbers lose bits above
+ * 2^53. */
 #include "common/model/fence.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The trie of patterns; see match.h. A node is a place in a topic, after so many segments. */
+/* The trie of patterns; see match.h. A node is a position in a topic, a number of segments deep. */
 #include "common/model/match.h"
 
 #include <stdbool.h>
@@ -14,11 +14,11 @@ struct entry {
 
 struct node {
     UT_hash_handle hh;
-    char *segment;         /* its own */
+    char *segment;         /* owned */
     struct node *children; /* by segment */
-    struct node *any;      /* of a "*" that is not the last segment */
-    struct entry *here;    /* patterns that end at this node */
-    struct entry *rest;    /* patterns whose last segment below it is "*": one or more segments */
+    struct node *any;      /* for a "*" that is not the last segment */
+    struct entry *here;    /* patterns that end here */
+    struct entry *rest;    /* patterns that end below in "*": one or more segments */
 };
 
 struct match {
@@ -26,7 +26,7 @@ struct match {
     uint64_t run;
 };
 
-/* The first segment of `rest`, which is moved behind it; `*last` when nothing follows. */
+/* Takes the first segment off `rest`. `*last` is set when no segment follows. */
 static struct span match_take_segment(struct span *rest, bool *last) {
     const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
     struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};

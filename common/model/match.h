@@ -1,4 +1,4 @@
-/* From a topic to those who want it: a trie of pattern segments, so that an event costs what it
+/* Finds the subscriptions for a topic: a trie of pattern segments, so that an event costs what
  * matches, not what is registered. Pure, one thread. */
 #ifndef ESS_MODEL_MATCH_H
 #define ESS_MODEL_MATCH_H
@@ -10,26 +10,26 @@
 
 struct match;
 
-/* Embedded in whoever subscribes (all zero at first). */
+/* Embedded in the subscribing object, all zero at first. */
 struct match_member {
-    uint64_t seen; /* the last match_each that called it, so that two patterns of one member count
-                      once */
+    /* The last match_each call that visited this member: two matching patterns count once. */
+    uint64_t seen;
 };
 
 struct match *match_new(void);
 void match_free(struct match *match);
 
-/* The pattern must have passed pattern_check. The same pattern of the same member is added once. */
+/* Adds a pattern checked by pattern_check. Adding a member's pattern again does nothing. */
 void match_add(struct match *match, struct span pattern, struct match_member *member);
 void match_remove(struct match *match, struct span pattern, struct match_member *member);
 
-/* The same for all patterns of a subscription. */
+/* match_add for all patterns of a subscription. */
 void match_add_all(struct match *match, const struct subscription *subscription,
                    struct match_member *member);
 void match_remove_all(struct match *match, const struct subscription *subscription,
                       struct match_member *member);
 
-/* Calls `each` once for every member with a pattern that matches. `each` must not add or remove. */
+/* Calls `each` once per member with a matching pattern. `each` must not add or remove members. */
 void match_each(struct match *match, struct span topic,
                 void (*each)(void *arg, struct match_member *member), void *arg);
 

@@ -8,7 +8,7 @@ static bool is_topic_char(char c) {
            c == '-';
 }
 
-/* Takes the first segment off `rest`; `*last` tells that nothing follows it. */
+/* Takes the first segment off `rest`. `*last` is set when no segment follows. */
 static struct span pattern_take_segment(struct span *rest, bool *last) {
     const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
     struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};
@@ -80,7 +80,7 @@ bool pattern_matches(struct span pattern, struct span topic) {
     }
 }
 
-/* Segment by segment: what `inner` may have here must be allowed by `outer`. */
+/* Compares segment by segment: `outer` must allow all that `inner` may have. */
 bool pattern_within(struct span inner, struct span outer) {
     for (;;) {
         bool inner_last, outer_last;
@@ -89,9 +89,9 @@ bool pattern_within(struct span inner, struct span outer) {
         if (pattern_is_wildcard(o) && outer_last)
             return true;
         if (pattern_is_wildcard(i) && inner_last)
-            return false; /* any number of segments, which only a last wildcard takes */
+            return false; /* only a last wildcard allows several segments */
         if (!pattern_is_wildcard(o) && !span_equal(i, o))
-            return false; /* a wildcard of inner's is equal to no plain segment */
+            return false; /* a plain segment allows no wildcard */
         if (inner_last || outer_last)
             return inner_last && outer_last;
     }

@@ -1,6 +1,6 @@
-/* Topics (1 to 8 segments [A-Za-z0-9_-]{1,64} joined by ".", at most 100 characters) and patterns
- * of them: a segment may be "*" (exactly one segment; as the last one, one or more; alone,
- * everything). Pure, any thread. */
+/* Topics (1 to 8 segments [A-Za-z0-9_-]{1,64} joined by ".", at most 100 characters) and patterns.
+ * In a pattern a segment may be "*": exactly one segment; at the end, one or more; alone,
+ * everything. Pure, any thread. */
 #ifndef ESS_MODEL_PATTERN_H
 #define ESS_MODEL_PATTERN_H
 
@@ -15,10 +15,10 @@ enum { TOPIC_BYTES_MAX = 100, TOPIC_SEGMENTS_MAX = 8 };
 int topic_check(struct span topic, struct error *err);
 int pattern_check(struct span pattern, struct error *err);
 
-/* Both must have passed their check. */
+/* Expects a checked pattern and a checked topic. */
 bool pattern_matches(struct span pattern, struct span topic);
 
-/* Whether every topic that `inner` matches is matched by `outer` too (for scopes). */
+/* Whether `outer` matches every topic that `inner` matches (for scopes). */
 bool pattern_within(struct span inner, struct span outer);
 
 #endif

@@ -1,5 +1,5 @@
-/* A subscriber's spec: one validator for YAML and JSON (both come as json-c's tree), and the
- * writing of it; see spec.h. */
+/* A subscriber's spec; see spec.h. Reading YAML and JSON shares one validator, over a json-c
+ * tree. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -17,9 +17,8 @@
 #include "common/model/spec.h"
 #include "common/net/url.h"
 
-#define CURSOR_MAX                                                                                 \
-    INT64_C(999999999999999999) /* json-c cuts what is above int64 without a word                  \
-                                 */
+/* json-c silently clamps numbers above int64. */
+#define CURSOR_MAX INT64_C(999999999999999999)
 enum {
     DESCRIPTION_BYTES_MAX = 1024,
     HEADERS_BYTES_MAX = 8192,
@@ -31,7 +30,7 @@ enum {
 
 /* --- texts */
 
-/* A text without NUL of 1 to `max` bytes; NULL with the reason else. */
+/* A text of 1 to `max` bytes without NUL, or NULL with the reason. */
 static const char *spec_text_of(const char *field, struct json_object *value, size_t max,
                                 struct error *err) {
     if (!json_object_is_type(value, json_type_string)) {
@@ -194,7 +193,7 @@ static int take_exhausted(struct spec *spec, struct json_object *value, struct e
 
 /* --- headers */
 
-/* What ESS, HTTP or the connection sets itself. A name that ends in - is a prefix. */
+/* Headers set by ESS, HTTP or the connection. A name ending in - is a prefix. */
 static bool header_is_reserved(const char *name) {
     static const char *const reserved[] = {
         "Content-Type", "Content-Length", "Content-Encoding",  "User-Agent",  "Host",
@@ -238,7 +237,7 @@ static int by_name(const void *a, const void *b) {
     return strcasecmp(x->name, y->name);
 }
 
-/* Sorted, so that equal specs are written as equal bytes. */
+/* Sorted, so that equal specs give equal bytes. */
 static int take_headers(struct spec *spec, struct json_object *value, struct error *err) {
     size_t bytes = 0;
     if (!json_object_is_type(value, json_type_object) ||
@@ -309,7 +308,7 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
     return take_limits(spec, field, value, rules, err);
 }
 
-/* What no field tells alone. */
+/* Checks fields against each other. */
 static int spec_check_together(struct spec *spec, const struct spec_rules *rules,
                                struct error *err) {
     if (rules->from_file && !*spec->id)
@@ -351,14 +350,14 @@ int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spe
     return -1;
 }
 
-/* json-c cuts a name at U+0000, and would find the rest equal to another. */
+/* json-c cuts a name at U+0000, and would then mix up names. */
 static bool holds_zero_character(struct span text) {
     for (size_t i = 0; i + 6 <= text.len; i++) {
         if (text.data[i] != '\\')
             continue;
         if (memcmp(text.data + i, "\\u0000", 6) == 0)
             return true;
-        i++; /* what is escaped */
+        i++; /* skip the escaped character */
     }
     return false;
 }

@@ -1,5 +1,5 @@
-/* A subscriber as its owner wrote it: five lines of YAML, or the same as JSON. One validator for
- * both. Pure (reads no file but a `secret_file`, through the caller). Any thread. */
+/* A subscriber's spec as written by its owner, in YAML or JSON, with one validator for both. Pure:
+ * the caller reads a `secret_file`. Any thread. */
 #ifndef ESS_MODEL_SPEC_H
 #define ESS_MODEL_SPEC_H
 
@@ -38,13 +38,14 @@ struct spec {
     char *url;
     struct subscription subscription; /* topics and filter, checked */
     char *filter;                     /* JSON without white space; NULL when left out */
-    char *secret;                     /* NULL when left out */
-    char *secret_file;                /* NULL when left out; files only */
+    char *secret;                     /* NULL if absent */
+    char *secret_file;                /* NULL if absent; files only */
     double throttle;                  /* events a second; 0: unlimited */
     enum spec_from from;
-    int64_t from_value; /* the cursor, or milliseconds since 1970 */
+    int64_t from_value; /* a cursor, or milliseconds since 1970 */
     enum spec_ordering ordering;
-    bool dead_letters_all; /* exhausted: dead_letter: every event is given up after its attempts */
+    /* exhausted: dead_letter: every event is given up after its attempts. */
+    bool dead_letters_all;
     int64_t max_in_flight;
     int64_t
         timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
@@ -54,14 +55,14 @@ struct spec {
     int64_t disable_after_ms;
     struct spec_header *headers;
     size_t headers_count;
-    char *description; /* NULL when left out */
+    char *description; /* NULL if absent */
 };
 
-/* What a spec is checked against. */
+/* The rules to check a spec by. */
 struct spec_rules {
     const struct cidr *allowed; /* egress.allow */
     size_t allowed_count;
-    bool from_file;   /* YAML of the folder: secret_file is allowed, id and secret are needed */
+    bool from_file;   /* a YAML file: secret_file allowed, id and secret needed */
     bool from_record; /* of Kafka: fields of a later version are passed over */
 };
 
@@ -71,23 +72,23 @@ struct spec_rules {
 int spec_from_yaml(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err);
 
-/* Reads json-c's object, of JSON that was checked by json_scan. On failure err->field names the
- * member, and nothing is left to free. */
+/* Reads a json-c object whose JSON has passed json_scan. On failure err->field names the member,
+ * and there is nothing to free. */
 int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spec_rules *rules,
                    struct error *err);
 
-/* Reads a JSON object that need not have been scanned. On failure err->field names the member. */
+/* Reads a JSON object, scanned or not. On failure err->field names the member. */
 int spec_from_json(struct spec *spec, struct span text, const struct spec_rules *rules,
                    struct error *err);
 
-/* Appends the spec as a JSON object: every field that is not at its default, without secret,
- * secret_file and from, the members in a fixed order. `headers` are written whole when
- * `header_values`, else as a list of names. Equal specs give equal bytes. */
+/* Appends the spec as a JSON object, members in a fixed order: every field not at its default,
+ * without secret, secret_file and from. With `header_values` headers are written whole, else as a
+ * list of names. Equal specs give equal bytes. */
 void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
-/* Its members alone, into an object that was begun. */
+/* Puts the members of spec_to_json into an open object. */
 void spec_put_members(const struct spec *spec, bool header_values, struct buf *out);
 
-/* Whether spec_to_json writes the same of both, header values included. */
+/* Whether spec_to_json writes equal bytes for both, header values included. */
 bool spec_equal(const struct spec *a, const struct spec *b);
 
 void spec_fini(struct spec *spec); /* wipes the secret */

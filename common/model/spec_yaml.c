@@ -1,4 +1,4 @@
-/* A subscriber's file; see spec.h. */
+/* Reads a subscriber's file; see spec.h. */
 #include "common/json/json_scan.h"
 #include "common/json/yaml.h"
 #include "common/model/spec.h"

@@ -1,4 +1,4 @@
-/* A subscriber's records; see subscriber.h. Read by json-c; written in a fixed order. */
+/* A subscriber's records; see subscriber.h. Read by json-c, written in a fixed order. */
 #include "common/model/subscriber.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What every record of a registration begins with. */
+/* Puts the members that begin every record of a registration. */
 static void put_begin(struct buf *out, const char *registration_id) {
     json_put_object(out);
     json_member_number(out, "v", SUBSCRIBER_VERSION);
@@ -32,8 +32,7 @@ static void put_sealed(struct buf *out, const char *name, const char *id, struct
     buf_fini(&sealed);
 }
 
-/* The whole of `text` as an object of a version that we can act on; NULL else. The caller puts it.
- */
+/* Parses `text` as an object of a known version, or returns NULL. The caller puts the object. */
 static struct json_object *subscriber_parse(struct span text, bool *newer, struct error *err) {
     struct json_object *v = NULL, *object = NULL;
     struct error ignored;
@@ -104,8 +103,7 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     json_end_object(out);
 }
 
-/* Puts the opened header values where the spec has their names, so that the one validator reads
- * all. */
+/* Puts opened header values under the spec's header names, for the one validator. */
 static int restore_headers(struct json_object *object, struct json_object *spec, const char *id,
                            const struct keyring *keyring, bool *old_key, struct error *err) {
     struct buf opened = {0};
@@ -121,8 +119,7 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
 static int subscriber_read_spec(struct subscriber_record *r, struct json_object *object,
                                 const char *id, const struct keyring *keyring, bool *old_key,
                                 struct error *err) {
-    /* It was checked when it was registered; which addresses may be called is decided at each
-     * connection. */
+    /* The url was checked at registration; addresses are checked again at each connection. */
     static const struct cidr everywhere = {.bits = 0};
     static const struct spec_rules rules = {
         .allowed = &everywhere, .allowed_count = 1, .from_record = true};
@@ -247,7 +244,7 @@ void subscriber_keys_fini(struct subscriber_keys *keys) {
     *keys = (struct subscriber_keys){0};
 }
 
-/* --- wanted state */
+/* --- desired state */
 
 void subscriber_desired_to_json(const struct subscriber_desired *desired, struct buf *out) {
     put_begin(out, desired->registration_id);

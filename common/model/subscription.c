@@ -1,4 +1,4 @@
-/* What a reader of the log wants; see subscription.h. */
+/* Which events a reader of the log gets; see subscription.h. */
 #include "common/model/subscription.h"
 
 #include <stdio.h>

@@ -12,27 +12,27 @@
 
 struct event_filter;
 
-/* All zero wants nothing. Where a pointer to one is taken, NULL wants every event. */
+/* All zero matches nothing. A NULL pointer to a subscription stands for every event. */
 struct subscription {
-    char **patterns; /* its own */
+    char **patterns; /* owned */
     size_t patterns_count;
     struct event_filter *filter; /* its own; NULL: any content */
 };
 
-/* The pattern must have passed pattern_check. It is copied. */
+/* Adds a copy of a pattern checked by pattern_check. */
 void subscription_add(struct subscription *subscription, const char *pattern);
 /* The filter, JSON that need not have been scanned. Returns 0, or -1 with err->field "filter…", the
  * place in it. */
 int subscription_set_filter(struct subscription *subscription, struct span json, struct error *err);
 void subscription_fini(struct subscription *subscription);
 
-/* Whether events of this topic are wanted, as far as the topic tells: what may be remembered for
- * all events of one topic. */
+/* Whether the topic may match. The answer holds for all events of a topic, so callers may remember
+ * it. */
 bool subscription_wants_topic(const struct subscription *subscription, struct span topic);
-/* The rest of the question, for an event whose topic is wanted. `stored` is event_store's bytes;
- * {NULL, 0} for an event of a later version of ESS, of which only the topic can be read. */
+/* Whether an event of a matching topic is wanted. `stored` is event_store's bytes, or {NULL, 0} for
+ * an event of a later version of ESS, whose topic alone can be read. */
 bool subscription_wants_content(const struct subscription *subscription, struct span stored);
-/* The whole question. */
+/* Whether an event is wanted, by topic and content. */
 bool subscription_wants(const struct subscription *subscription, struct span topic,
                         struct span stored);
 

@@ -1,4 +1,4 @@
-/* The replay token as a record; see token.h. Read by json-c, written in a fixed order. */
+/* The checkpoint as a record; see token.h. Read by json-c, written in a fixed order. */
 #include "common/model/token.h"
 
 #include <inttypes.h>
@@ -175,7 +175,7 @@ void token_to_json(const struct token *t, struct buf *out) {
     json_member_number(out, "position", t->position);
     json_member_number(out, "last", t->last);
     snprintf(hash, sizeof hash, "%016" PRIx64,
-             t->last_id_hash); /* as text: JSON's numbers lose bits above 2^53 */
+             t->last_id_hash); /* as text: JSON numbers lose bits above 2^53 */
     json_member_string(out, "last_id_hash", hash);
     json_member_bool(out, "compacted", t->compacted);
     json_member_bool(out, "waiting", t->waiting);
@@ -265,7 +265,7 @@ static void read_settled(struct json_object *object, int64_t position, struct to
     size_t count = list ? json_object_array_length(list) : 0;
     int64_t above = position;
     if (count == 0 || count > TOKEN_SETTLED_MAX)
-        return; /* without it, events are sent once more */
+        return; /* without `settled`, events are sent once more */
     *settled = mem_zero(count * sizeof **settled);
     for (size_t i = 0; i < count; i++) {
         struct json_object *pair = json_object_array_get_idx(list, i);
@@ -280,7 +280,7 @@ static void read_settled(struct json_object *object, int64_t position, struct to
     }
 }
 
-/* A list that cannot be must not be read as none, which means all. */
+/* A broken list must not be read as an absent one, which means all. */
 static int read_job_cursors(struct token_job *job, struct json_object *object) {
     struct json_object *list, *cursor;
     if (!json_object_object_get_ex(object, "cursors", &list))
@@ -326,7 +326,7 @@ static int read_jobs(struct token *t, struct json_object *object, struct error *
     return 0;
 }
 
-/* A list that cannot be must not be read as none, by which those commands would be lost. */
+/* A broken list must not be read as empty: pending commands would be lost. */
 static int read_offsets(struct json_object *object, const char *name, size_t max, int64_t **offsets,
                         int64_t *offsets_count, struct error *err) {
     struct json_object *list = token_member(object, name, json_type_array);

@@ -1,4 +1,4 @@
-/* Which addresses may be called; see address.h. All is compared as IPv6, IPv4 as ::ffff:a.b.c.d. */
+/* Addresses that ESS may call; see address.h. Compares all as IPv6, with IPv4 as ::ffff:a.b.c.d. */
 #include "common/net/address.h"
 
 #include <arpa/inet.h>
@@ -7,8 +7,8 @@
 
 #include "common/base/number.h"
 
-/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast; of IPv6 what is
- * within 2000::/3, the only global unicast space that is given out. */
+/* The IANA special-purpose registries (RFC 6890 and its updates), and multicast. For IPv6, special
+ * ranges within 2000::/3, the only global unicast space assigned so far. */
 #define IPV4(a, b, c, d, length) {.bytes = {[10] = 0xff, 0xff, a, b, c, d}, .bits = 96 + (length)}
 static const struct cidr special[] = {
     IPV4(0, 0, 0, 0, 8),
@@ -39,7 +39,7 @@ static const struct cidr special[] = {
 static const unsigned char mapped_prefix[12] = {[10] = 0xff, 0xff},
                            nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
 
-/* Where an IPv6 address carries an IPv4 one (a mapped one is that IPv4 address). */
+/* Where IPv6 addresses embed an IPv4 address. (A mapped address is that IPv4 address.) */
 static const struct {
     const unsigned char *prefix;
     unsigned prefix_bytes, at;
@@ -97,7 +97,7 @@ static bool in_list(const unsigned char bytes[16], const struct cidr *allowed, s
     return false;
 }
 
-/* Whether it is not public by itself, whatever it carries. */
+/* Whether the address itself is not public, whatever address is embedded. */
 static bool is_special(const unsigned char bytes[16]) {
     bool ipv4 = memcmp(bytes, mapped_prefix, sizeof mapped_prefix) == 0,
          nat64 = memcmp(bytes, nat64_prefix, sizeof nat64_prefix) == 0;
@@ -140,7 +140,7 @@ bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
 }
 
 bool address_from_literal(const char *host, struct sockaddr_storage *out) {
-    char inner[256]; /* more than a host name may have */
+    char inner[256]; /* longer than any host name */
     size_t len = strlen(host);
     memset(out, 0, sizeof *out);
     if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
@@ -153,7 +153,7 @@ bool address_from_literal(const char *host, struct sockaddr_storage *out) {
     inner[len] = 0;
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
     struct sockaddr_in in = {.sin_family = AF_INET};
-    inner[strcspn(inner, "%")] = 0; /* a zone does not change the address */
+    inner[strcspn(inner, "%")] = 0; /* a zone is not part of the address */
     if (inet_pton(AF_INET6, inner, &in6.sin6_addr) == 1) {
         memcpy(out, &in6, sizeof in6);
         return true;
@@ -161,7 +161,7 @@ bool address_from_literal(const char *host, struct sockaddr_storage *out) {
     if (len > 1 && inner[len - 1] == '.') /* "127.0.0.1." */
         inner[len - 1] = 0;
     if (inet_aton(inner, &in.sin_addr) ==
-        0) /* takes octal, hexadecimal and short forms, as resolvers do */
+        0) /* accepts octal, hexadecimal and short forms, like resolvers */
         return false;
     memcpy(out, &in, sizeof in);
     return true;

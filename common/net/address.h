@@ -1,9 +1,9 @@
-/* Which network addresses ESS may call: public ones, and those that the operator's CIDRs allow.
+/* Network addresses that ESS may call: public ones, and the operator's CIDRs.
  *
  * Not public: loopback, private, link-local, shared (RFC 6598), documentation, benchmarking,
- * multicast, reserved, unspecified; of IPv6 everything outside of 2000::/3 and the NAT64 prefix
- * 64:ff9b::/96; and IPv6 forms that carry such an IPv4 address (mapped, NAT64, 6to4, Teredo). After
- * the IANA special-purpose registries (RFC 6890). Pure, any thread. */
+ * multicast, reserved, unspecified; of IPv6, everything outside of 2000::/3 and the NAT64 prefix
+ * 64:ff9b::/96; and IPv6 addresses with such an IPv4 address embedded (mapped, NAT64, 6to4,
+ * Teredo). After the IANA special-purpose registries (RFC 6890). Pure, any thread. */
 #ifndef ESS_MODEL_ADDRESS_H
 #define ESS_MODEL_ADDRESS_H
 
@@ -15,22 +15,22 @@
 
 struct cidr {
     unsigned char bytes[16]; /* IPv4 as IPv4-mapped IPv6 */
-    unsigned bits;           /* of the 128 */
+    unsigned bits;           /* of 128 */
 };
 
-/* "10.1.0.0/16", "fd00::/8", or one address. Returns 0 or -1. */
+/* Reads "10.1.0.0/16", "fd00::/8", or one address. Returns 0 or -1. */
 int cidr_parse(const char *text, struct cidr *cidr, struct error *err);
 
 /* Whether the first address of `inner` is within `range`. */
 bool cidr_contains(const struct cidr *range, const struct cidr *inner);
 
-/* Whether `address` (AF_INET or AF_INET6) is in one of the allowed ranges, or is public. An IPv6
- * address that carries an IPv4 one is allowed only if that one is too. */
+/* Whether `address` (AF_INET or AF_INET6) is in an allowed range, or public. An IPv6 address with
+ * an IPv4 address embedded is allowed only if both are. */
 bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
                      size_t allowed_count);
 
-/* Whether `host` is a literal address in any spelling that a resolver takes (brackets, octal, hex,
- * decimal); if so its address is stored. Names, also "localhost", are not literals. */
+/* Whether `host` is a literal address in any spelling accepted by resolvers (brackets, octal, hex,
+ * decimal); stores the address. Names, "localhost" included, are not literals. */
 bool address_from_literal(const char *host, struct sockaddr_storage *out);
 
 #endif

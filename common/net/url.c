@@ -1,5 +1,5 @@
-/* A subscriber's URL; see url.h. Taken apart by libcurl, which sends to it later and so understands
- * it in the same way: it resolves %xx in a host, and makes 127.0.0.1 of 0x7f.1. */
+/* A subscriber's URL; see url.h. Parsed by libcurl, as at delivery, so that both read the URL
+ * alike: libcurl resolves %xx in a host, and turns 0x7f.1 into 127.0.0.1. */
 #include "common/net/url.h"
 
 #include <arpa/inet.h>
@@ -79,7 +79,7 @@ int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
         return error_set_field(err, "url", "must begin with https://; nothing is sent in clear");
     if (strchr(url, '#'))
         return error_set_field(err, "url", "must not have a fragment (#…)");
-    if (url[8] == '/') /* libcurl overlooks a slash too many */
+    if (url[8] == '/') /* libcurl ignores an extra slash */
         return error_set_field(err, "url", "has no host");
     CURLU *parts = curl_url();
     if (!parts)
@@ -93,7 +93,7 @@ int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
     return result;
 }
 
-/* "host:port" in lower case; the caller's. */
+/* Returns "host:port" in lower case, to be freed by the caller. */
 static char *server_of(const char *url) {
     char *host = NULL, *port = NULL;
     struct buf server = {0};
@@ -101,7 +101,7 @@ static char *server_of(const char *url) {
     if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) ||
         curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
         curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT))
-        abort(); /* it was checked */
+        abort(); /* the URL was checked */
     buf_printf(&server, "%s:%s", host, port);
     curl_free(host);
     curl_free(port);

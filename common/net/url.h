@@ -1,5 +1,5 @@
-/* A subscriber's URL: https only, without credentials or fragment, and no literal address that is
- * not public. Names are resolved at delivery and not here. Pure, any thread. */
+/* A subscriber's URL: https only, without credentials or fragment, and without a literal address
+ * that is not public. Names are resolved at delivery, not here. Pure, any thread. */
 #ifndef ESS_MODEL_URL_H
 #define ESS_MODEL_URL_H
 
@@ -10,14 +10,14 @@
 #include "common/base/error.h"
 #include "common/net/address.h"
 
-/* Whether webhooks may be sent to `url`; `allowed` are the ranges of egress.allow. Returns 0, or -1
- * blaming the field "url", without repeating what may be a password. */
+/* Whether webhooks may go to `url`, given the ranges of egress.allow. Returns 0, or -1 blaming the
+ * field "url", without quoting a possible password. */
 int url_check(const char *url, const struct cidr *allowed, size_t allowed_count, struct error *err);
 
 /* Whether two checked URLs have the same host and port. */
 bool url_same_server(const char *a, const char *b);
 
-/* Appends the URL with *** for each value of its query, which may be a secret:
+/* Appends the URL with each value of the query, a possible secret, as ***:
  * "https://a/b?key=***&***". */
 void url_mask(const char *url, struct buf *out);
 

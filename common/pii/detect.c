@@ -1,5 +1,5 @@
-/* Personal data by its form; see detect.h. A matcher for each kind says where a match that begins
- * at a place ends. */
+/* Finds personal data by its form; see detect.h. Each kind has a matcher, which returns the end of
+ * a match. */
 #include "common/pii/detect.h"
 
 #include <stdint.h>
@@ -21,7 +21,7 @@ static bool is_letter(char c) { return is_ascii_letter(c) || (unsigned char)c >=
 static bool digit_at(struct span t, size_t i) { return i < t.len && is_digit(t.data[i]); }
 static bool digit_before(struct span t, size_t i) { return i > 0 && is_digit(t.data[i - 1]); }
 
-/* `count` digits at i: the place behind them, or 0. */
+/* The position behind `count` digits at i, or 0. */
 static size_t detect_digits(struct span t, size_t i, size_t count) {
     for (size_t n = 0; n < count; n++)
         if (!digit_at(t, i + n))
@@ -29,7 +29,7 @@ static size_t detect_digits(struct span t, size_t i, size_t count) {
     return i + count;
 }
 
-/* The bytes of a separator at i, or 0. */
+/* Length of a separator at i, or 0. */
 static size_t detect_separator(struct span t, size_t i) {
     static const char *const wide[] = {"\xc2\xa0",     "\xe2\x80\x90", "\xe2\x80\x91",
                                        "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94",
@@ -44,7 +44,7 @@ static size_t detect_separator(struct span t, size_t i) {
     return 0;
 }
 
-/* The bytes of all that stand together at i; 0 where there is none, or more than may be. */
+/* Length of all separators at i; 0 for none or too many. */
 static size_t detect_separators(struct span t, size_t i) {
     size_t all = 0, len;
     for (int count = 0; (len = detect_separator(t, i + all)) > 0; count++) {
@@ -85,7 +85,7 @@ static size_t phone_separator(struct span t, size_t i) {
     return i < t.len && memchr("()/", t.data[i], 3) ? 1 : detect_separator(t, i);
 }
 
-/* + and 7 to 15 digits, with at most two of what stands between groups between any. */
+/* + and 7 to 15 digits, with at most two separators between any. */
 static size_t match_international_phone(struct span t, size_t i) {
     size_t count = 0, end = 0, at = i + 1;
     for (;;) {
@@ -122,7 +122,8 @@ static bool detect_luhn(const char *number, size_t count) {
     return sum % 10 == 0;
 }
 
-/* The longest one. Letters beside it make it a part of something else, such as a hash in hex. */
+/* The longest match. Adjacent letters make the digits part of something else, such as a hash in
+ * hex. */
 static size_t match_card(struct span t, size_t i) {
     char number[DETECT_CARD_DIGITS_MAX];
     size_t ends[DETECT_CARD_DIGITS_MAX], count = 0, at = i;
@@ -151,8 +152,7 @@ static bool local_character(char c) {
 }
 static bool domain_character(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
 
-/* The end of the domain behind an @: labels with a dot between, the last one of two letters at
- * least. */
+/* The end of the domain after an @: labels joined by dots, the last of at least two letters. */
 static size_t domain_end(struct span t, size_t at) {
     size_t end = at;
     while (end < t.len && domain_character(t.data[end]))

@@ -1,4 +1,4 @@
-/* The rules of the PII filter, from YAML; see pii.h. */
+/* Reads the rules of the PII filter; see pii.h. */
 #include "common/pii/pii.h"
 
 #include <json-c/json.h>
@@ -13,13 +13,13 @@
 
 enum { DEPTH_MAX = 5, TOPICS_MAX = 100 };
 
-/* Where one is in the file. */
+/* A rule's position in the file. */
 struct place {
     size_t rule;
     struct error *err;
 };
 
-/* "rules[3].action", or of an item of a list "rules[3].paths[1]" */
+/* "rules[3].action", or "rules[3].paths[1]" for an item of a list. */
 static int pii_blame(const struct place *at, const char *field, int item, const char *reason) {
     char path[96];
     snprintf(path, sizeof path, item < 0 ? "rules[%zu]%s%.40s" : "rules[%zu]%s%.40s[%d]", at->rule,
@@ -94,7 +94,7 @@ static int pii_take_name(struct pii *pii, struct pii_rule *rule, struct json_obj
     return 0;
 }
 
-/* Gives each text of a list to `take`, which returns NULL or what is wrong with it. */
+/* Passes each text of a list to `take`, which returns NULL or a reason. */
 static int take_list(struct pii_rule *rule, struct json_object *list, const char *field, size_t max,
                      const char *(*take)(struct pii_rule *, const char *, struct error *),
                      const struct place *at) {

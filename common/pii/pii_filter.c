@@ -1,6 +1,5 @@
-/* The PII filter at work; see pii.h. One pass for each rule over bytes that are known to be JSON.
- * It writes nothing until it has something to change, and copies what lies between two changes as
- * it stands. */
+/* Applies the PII rules; see pii.h. One pass per rule over valid JSON. Writes nothing before the
+ * first change, and copies the bytes between changes. */
 #include <openssl/hmac.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,13 +11,13 @@
 
 enum { LEVELS = JSON_DEPTH_MAX + 1, NAME_SHOWN_MAX = 64, DIGITS_SHOWN_MAX = 4 };
 
-/* How far each path of the rule fits at one level: a bit for each number of segments that may have
- * been gone. */
+/* How far each path of the rule matches at one level: a bit per number of segments that may be
+ * matched. */
 struct fit {
     uint64_t at[PII_PATHS_MAX];
 };
 
-/* One step on the way down, for telling where. */
+/* A step on the way down, for reporting positions. */
 struct step {
     struct span name; /* data NULL: an element */
     size_t index;
@@ -29,7 +28,7 @@ struct walk {
     const struct pii_rule *rule;
     size_t rule_number;
     const char *p, *end;
-    const char *copied; /* up to here everything is in `out`, or was left out */
+    const char *copied; /* before here, all is in `out` or dropped */
     struct buf *out;
     bool changed;
     struct step steps[LEVELS];
@@ -38,14 +37,14 @@ struct walk {
     void *arg;
 };
 
-/* --- going over JSON that is known to be good */
+/* --- skipping over valid JSON */
 
 static void pii_filter_skip_space(struct walk *w) {
     while (w->p < w->end && (*w->p == ' ' || *w->p == '\n' || *w->p == '\r' || *w->p == '\t'))
         w->p++;
 }
 
-/* From an opening quote to behind the closing one. */
+/* Moves from an opening quote to behind the closing one. */
 static void skip_string(struct walk *w) {
     for (w->p++; *w->p != '"'; w->p++)
         w->p += *w->p == '\\';
@@ -77,7 +76,7 @@ static void tell_path(const struct walk *w, const struct pii_path *path) {
     w->told(w->arg, w->rule_number, path->text);
 }
 
-/* A plain name that is no number; any other may be what the value is. */
+/* Whether a name is plain and not a number; any other name may be personal data. */
 static bool may_be_shown(struct span name) {
     size_t digits = 0;
     for (size_t i = 0; i < name.len; i++) {
@@ -115,8 +114,8 @@ static void put_hash(struct walk *w, const char *text, size_t len) {
         buf_printf(w->out, "%02x", mac[i]);
 }
 
-/* The text of a string, escapes resolved, and for each of its bytes where it begins in the string
- * as it stands. Without an escape it is the string's own, and there is no map. */
+/* The text of a string, escapes resolved, with a map from each byte to its position in the raw
+ * string. Without escapes, the raw string and no map. */
 struct text {
     struct span span;
     char *own;
@@ -133,8 +132,7 @@ static void text_init(struct text *t, struct span inner) {
     t->map = mem_alloc((inner.len + 1) * sizeof *t->map);
     json_string_reader_init(&reader, inner);
     for (;;) {
-        bool continues = reader.rest_at !=
-                         reader.rest_count; /* a further byte of the same escape */
+        bool continues = reader.rest_at != reader.rest_count; /* a further byte of an escape */
         t->map[len] = continues ? t->map[len - 1] : (uint32_t)(reader.at - inner.data);
         int c = json_string_reader_next(&reader);
         if (c < 0)
@@ -149,7 +147,7 @@ static void text_fini(struct text *t) {
     free(t->map);
 }
 
-/* What a path fits is replaced whole. */
+/* Replaces the whole value matched by a path. */
 static void replace_value(struct walk *w, const char *begin) {
     pii_filter_cut(w, begin, w->p);
     if (w->rule->action == PII_MASK) {
@@ -168,7 +166,7 @@ static void replace_value(struct walk *w, const char *begin) {
     buf_puts(w->out, "\"");
 }
 
-/* A card as a number: 13 to 19 digits before any fraction, whose sum is right. */
+/* Whether a number is a card: 13 to 19 digits before any fraction, with a valid Luhn sum. */
 static bool is_card(const struct walk *w, const char *begin, const char *end) {
     struct detect detect;
     size_t from, to;
@@ -212,12 +210,12 @@ static bool string_has_match(const struct walk *w, const char *begin, const char
     return found;
 }
 
-/* Of a string or a number. */
+/* Whether a string or a number has a match. */
 static bool has_match(const struct walk *w, const char *begin, const char *end) {
     return *begin == '"' ? string_has_match(w, begin, end) : is_card(w, begin, end);
 }
 
-/* --- how paths fit */
+/* --- matching paths */
 
 static bool name_is(struct span name, struct span wanted) {
     struct json_string_reader reader;
@@ -230,14 +228,14 @@ static bool name_is(struct span name, struct span wanted) {
     return json_string_reader_next(&reader) < 0;
 }
 
-/* The lowest of some bits, which is taken out of them. */
+/* Takes the lowest bit out of `bits`. */
 static size_t next_bit(uint64_t *bits) {
     size_t bit = (size_t)__builtin_ctzll(*bits);
     *bits &= *bits - 1;
     return bit;
 }
 
-/* How a path that fits `above` fits a member or an element (name.data NULL) of it. */
+/* Advances a path from `above` to a member, or to an element (name.data NULL). */
 static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct span name) {
     uint64_t below = 0;
     while (above) {
@@ -246,7 +244,7 @@ static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct
                                                        : (struct span){"", 0};
         if (at == path->segments_count)
             continue;
-        if (!name.data) /* a name looks into arrays that it meets */
+        if (!name.data) /* a name looks into arrays */
             below |= UINT64_C(1) << (wanted.data ? at : at + 1);
         else if (!wanted.data || name_is(name, wanted))
             below |= UINT64_C(1) << (at + 1);
@@ -254,7 +252,7 @@ static uint64_t descend_path(const struct pii_path *path, uint64_t above, struct
     return below;
 }
 
-/* What stands where an array was expected is its one element. */
+/* Treats a value in place of an array as the only element. */
 static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
     for (size_t at = 0; at < path->segments_count; at++)
         if (bits >> at & 1 && !path->segments[at].name.data)
@@ -262,8 +260,8 @@ static uint64_t as_element(const struct pii_path *path, uint64_t bits) {
     return bits;
 }
 
-/* The fit of a member or an element (name.data NULL) of what `above` fits, whose value begins with
- * `first`. Returns whether any path goes on. */
+/* Computes the fit of a member or element (name.data NULL) below `above`, whose value begins with
+ * `first`. Returns whether any path continues. */
 static bool pii_filter_descend(const struct walk *w, const struct fit *above, struct span name,
                                char first, struct fit *below) {
     uint64_t any = 0;
@@ -276,7 +274,7 @@ static bool pii_filter_descend(const struct walk *w, const struct fit *above, st
     return any;
 }
 
-/* The path that fits wholly, or NULL. */
+/* The fully matched path, or NULL. */
 static const struct pii_path *pii_filter_fitting(const struct walk *w, const struct fit *fit) {
     for (size_t i = 0; i < w->rule->paths_count; i++)
         if (fit->at[i] >> w->rule->paths[i].segments_count & 1)
@@ -288,7 +286,7 @@ static const struct pii_path *pii_filter_fitting(const struct walk *w, const str
 
 static void walk_value(struct walk *w, const struct fit *fit);
 
-/* Whether the value at w->p is to be dropped. Then it is passed, and told of. */
+/* Whether the value at w->p is to be dropped. If so, skips and reports the value. */
 static bool pii_filter_drops(struct walk *w, const struct fit *fit) {
     const char *begin = w->p;
     const struct pii_path *path = pii_filter_fitting(w, fit);
@@ -308,16 +306,17 @@ static bool pii_filter_drops(struct walk *w, const struct fit *fit) {
     return false;
 }
 
-/* What is dropped of a container so far. */
+/* The dropped children of a container so far. */
 struct children {
     const char *first; /* where the first child begins */
-    const char *end;   /* where the last one ends */
-    bool kept;         /* one stays: what is dropped from now on goes with the comma before it */
-    bool dropped;      /* one goes, and none stays so far: it goes with the comma behind it */
+    const char *end;   /* where the last child ends */
+    /* A child stays: later drops take the comma before the child. */
+    bool kept;
+    /* A child was dropped and none stays: that drop took the comma after the child. */
+    bool dropped;
 };
 
-/* A member whose name has a match. With mask it goes too: two names that are masked would be one.
- */
+/* Whether a member goes for a match in its name. With mask too: two masked names would be equal. */
 static bool drops_name(struct walk *w, const char *begin) {
     const char *end = begin + w->steps[w->depth - 1].name.len + 2;
     if (!w->rule->kinds || *begin != '"' || !w->steps[w->depth - 1].name.data ||
@@ -335,7 +334,7 @@ static bool drops_name(struct walk *w, const char *begin) {
     return true;
 }
 
-/* One that begins at `begin` and whose value is at w->p. `fit` NULL: nothing in it is to be
+/* Walks a child that begins at `begin`, with its value at w->p. `fit` NULL: nothing inside is to be
  * filtered. */
 static void walk_child(struct walk *w, struct children *c, const char *begin,
                        const struct fit *fit) {
@@ -425,7 +424,7 @@ static void walk_data(struct walk *w) {
         begin.at[i] = *data == '[' ? 1 : as_element(&w->rule->paths[i], 1);
     if (!pii_filter_drops(w, &begin)) {
         walk_value(w, &begin);
-    } else { /* an event has data, whatever becomes of it */
+    } else { /* an event always has data */
         pii_filter_cut(w, data, w->p);
         buf_puts(w->out, "null");
     }

@@ -1,4 +1,4 @@
-/* What pii.c and pii_filter.c share. Nobody else includes it. */
+/* Shared by pii.c and pii_filter.c. */
 #ifndef ESS_MODEL_PII_INTERNAL_H
 #define ESS_MODEL_PII_INTERNAL_H
 
@@ -11,7 +11,7 @@ struct pii_segment {
 };
 
 struct pii_path {
-    char *text; /* as in the file; the names point into it */
+    char *text; /* as in the file; segments point into the text */
     struct pii_segment segments[PII_SEGMENTS_MAX];
     size_t segments_count;
 };

@@ -120,8 +120,7 @@ static void an_unknown_name_is_refused_with_its_line(void **state) {
                         FILE_NAME ":1: whatever: unknown option whatever; --help lists all");
     assert_file_refused("whatever: [1]\n",
                         FILE_NAME ":1: whatever: unknown option whatever; --help lists all");
-    assert_file_refused("plain: {x: 1}\n",
-                        FILE_NAME ":1: plain: takes a value, not names below it");
+    assert_file_refused("plain: {x: 1}\n", FILE_NAME ":1: plain: takes one value, not a section");
     assert_file_refused("\"\": 1\n", FILE_NAME ":1: unknown option ; --help lists all");
     assert_file_refused("ESS_PLAIN: 1\n",
                         FILE_NAME ":1: ESS_PLAIN: unknown option ESS_PLAIN; --help lists all");
@@ -129,18 +128,15 @@ static void an_unknown_name_is_refused_with_its_line(void **state) {
 
 static void a_section_takes_no_value(void **state) {
     (void)state;
-    assert_file_refused(
-        "kafka: here\n",
-        FILE_NAME ":1: kafka: is no option itself; options are below it, such as kafka.brokers");
-    assert_file_refused(
-        "kafka: ''\n",
-        FILE_NAME ":1: kafka: is no option itself; options are below it, such as kafka.brokers");
-    assert_file_refused(
-        "kafka: [a, b]\n",
-        FILE_NAME ":1: kafka: is no option itself; options are below it, such as kafka.brokers");
+    assert_file_refused("kafka: here\n", FILE_NAME
+                        ":1: kafka: is a section, not an option; set for example kafka.brokers");
+    assert_file_refused("kafka: ''\n", FILE_NAME
+                        ":1: kafka: is a section, not an option; set for example kafka.brokers");
+    assert_file_refused("kafka: [a, b]\n", FILE_NAME
+                        ":1: kafka: is a section, not an option; set for example kafka.brokers");
     assert_file_refused("kafka.rdkafka: 1\n",
-                        FILE_NAME ":1: kafka.rdkafka: is no option itself; options are below it, "
-                                  "such as kafka.rdkafka.<name>");
+                        FILE_NAME ":1: kafka.rdkafka: is a section, not an option; set for example "
+                                  "kafka.rdkafka.<name>");
 }
 
 static void an_option_given_twice_is_refused_however_it_is_written(void **state) {
@@ -179,9 +175,9 @@ static void values_of_another_shape_are_refused(void **state) {
     (void)state;
     assert_file_refused("plain: [1]\n", FILE_NAME ":1: plain: takes one value, not a list");
     assert_file_refused("egress.names: [[a]]\n",
-                        FILE_NAME ":1: egress.names: a list holds plain values only");
+                        FILE_NAME ":1: egress.names: a list must hold plain values only");
     assert_file_refused("egress.names: [{a: b}]\n",
-                        FILE_NAME ":1: egress.names: a list holds plain values only");
+                        FILE_NAME ":1: egress.names: a list must hold plain values only");
     assert_file_refused("egress.names: [a, '']\n",
                         FILE_NAME ":1: egress.names: an item must not be empty");
     assert_file_refused("egress.names:\n  -\n",

@@ -178,7 +178,7 @@ static void a_map_takes_whatever_stands_below_its_name(void **state) {
     assert_refused("--kafka.rdkafka.acks=1", "--kafka.rdkafka.acks: is reserved");
     assert_refused(
         "--kafka.rdkafka=1",
-        "--kafka.rdkafka: is no option itself; options are below it, such as kafka.rdkafka.<name>");
+        "--kafka.rdkafka: is a section, not an option; set for example kafka.rdkafka.<name>");
     assert_refused("--kafka.rdkafka.=1",
                    "--kafka.rdkafka.: unknown option kafka.rdkafka.; did you mean kafka.rdkafka?");
 }
@@ -318,17 +318,17 @@ static void an_unknown_option_is_refused_with_the_one_that_was_meant(void **stat
 static void a_section_is_no_option(void **state) {
     (void)state;
     assert_refused("--kafka=1",
-                   "--kafka: is no option itself; options are below it, such as kafka.brokers");
+                   "--kafka: is a section, not an option; set for example kafka.brokers");
     assert_refused("--egress",
-                   "--egress: is no option itself; options are below it, such as egress.allow");
+                   "--egress: is a section, not an option; set for example egress.allow");
 }
 
 static void what_is_no_option_is_refused(void **state) {
     (void)state;
-    assert_refused("plain=1", "plain=1: is not an option; they are written --name=value");
-    assert_refused("-plain=1", "-plain=1: is not an option; they are written --name=value");
-    assert_refused("--", "--: is not an option; they are written --name=value");
-    assert_refused("", ": is not an option; they are written --name=value");
+    assert_refused("plain=1", "plain=1: is not an option; write --name=value");
+    assert_refused("-plain=1", "-plain=1: is not an option; write --name=value");
+    assert_refused("--", "--: is not an option; write --name=value");
+    assert_refused("", ": is not an option; write --name=value");
 }
 
 static void a_name_that_is_far_too_long_is_refused(void **state) {

@@ -77,7 +77,7 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {"# a comment\ntoken: []\n", "2: token: is unknown"},
         {"tokens:\n- a\n", "2: tokens[0]: must have name"},
         {"tokens:\n- {}\n", "2: tokens[0].scopes: must be a list"},
-        {TOKEN("a", SHA_OF_TEST, "scope: [admin]"), "4: tokens[0].scope: is no field"},
+        {TOKEN("a", SHA_OF_TEST, "scope: [admin]"), "4: tokens[0].scope: is not a field"},
         {TOKEN("a", SHA_OF_TEST, "scopes: admin"), "4: tokens[0].scopes: must be a list"},
         {TOKEN("a", SHA_OF_TEST, "scopes: []"), "4: tokens[0].scopes: must be a list"},
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin,\n   write:a]"),

@@ -129,7 +129,7 @@ static void help_and_version_end_the_program_with_0(void **state) {
     assert_int_equal(exit_status, 0);
     assert_int_equal(strncmp(told, "usage: ess-test ", 16), 0);
     assert_non_null(strstr(told, "\n  --ingest.max_event= (size, default 256KiB, from 1KiB to "
-                                 "900KiB)\n        largest data of one event"));
+                                 "900KiB)\n        largest data member of one event"));
 }
 
 static void an_unknown_variable_is_a_warning(void **state) {
