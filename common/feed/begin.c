@@ -1,4 +1,4 @@
-/* Waits for Kafka and its topics; see begin.h. What blocks runs as a task of the loop. */
+/* Waits for Kafka and its topics; see begin.h. Blocking calls run as a loop task. */
 #include "common/feed/begin.h"
 
 #include <stdio.h>
@@ -16,10 +16,10 @@ struct feed_begin {
     struct feed_begin_options options;
     struct loop_timer again;
     int64_t again_ms;                  /* the pause before the next try */
-    int64_t tell_again_ms;             /* when the reason is told once more */
-    bool working;                      /* the task has the part below */
-    bool abandoned;                    /* freed while the task worked */
-    struct offsets_question *question; /* about where the window begins */
+    int64_t tell_again_ms;             /* when to report the reason again */
+    bool working;                      /* the task owns the members below */
+    bool abandoned;                    /* freed while the task ran */
+    struct offsets_question *question; /* about the start of the window */
     enum topics_state state;
     struct genesis genesis;
     struct topics topics;
@@ -32,8 +32,8 @@ static void begin_destroy(struct feed_begin *b) {
     free(b);
 }
 
-/* The topics may have more partitions than when the feed was begun: nothing of ESS is in those.
- * They may not have fewer. */
+/* The topics may have more partitions than the feed began with (the extra ones stay unused), never
+ * fewer. */
 static enum topics_state fit_partitions(struct feed_begin *b) {
     int32_t begun = b->genesis.subscriber_partitions, found = b->topics.subscriber_partitions;
     if (begun < 1 || found < begun) {

@@ -1,9 +1,11 @@
-/* Jumps behind the tail; see catchup.h. One chunk is built at a time; who waits for the one that
- * follows it in sequence goes first for a while, since that costs no jump. For those who read on,
- * chunks are built ahead; what librdkafka has fetched beyond is dropped: were it kept waiting,
- * librdkafka (2.0.2) would go on only up to a second after it was taken. A record of another feed
- * may be a stray (written by an ingest that had not yet noticed that the topic was made again) or
- * mean that the log is another: the genesis record tells, and is read again. */
+/* Serves readers behind the tail by jumps; see catchup.h. Builds one chunk at a time. A reader
+ * waiting for the next chunk in sequence goes first for a while, since it costs no jump. Chunks are
+ * built ahead for continuing readers. Records fetched beyond are dropped: if kept waiting,
+ * librdkafka (2.0.2) would resume only up to a second after they are taken.
+ *
+ * A record of another feed may be a single foreign one (written by an ingest that had not yet
+ * noticed that the topic was made again), or mean that the log was replaced: the genesis record is
+ * read again to decide. */
 #include "common/feed/catchup.h"
 
 #include "common/feed/feed_internal.h"
@@ -11,7 +13,7 @@
 
 enum {
     IN_SEQUENCE_MAX = 16,
-    FETCH_BYTES = 256 * 1024 /* a jump throws away what was fetched and not asked for */
+    FETCH_BYTES = 256 * 1024 /* a jump wastes records already fetched */
 };
 
 void catchup_init(struct catchup *c, struct feed *feed) {
@@ -43,7 +45,8 @@ void catchup_fini(struct catchup *c) {
 
 static void start_next(struct catchup *c);
 
-/* Calls everybody who waits for something in memory now. They may wait again, or make others go. */
+/* Calls all readers that wait for something now in memory. A reader may wait again, or end
+ * others. */
 static void wake_readers(struct catchup *c) {
     struct feed_reader woken = {.next = &woken, .prev = &woken};
     for (struct feed_reader *r = c->waiting.next, *next; r != &c->waiting; r = next) {
@@ -75,7 +78,7 @@ static void catchup_jump(struct catchup *c, int64_t to) {
         feed_break(c->feed, err.message);
 }
 
-/* False: it is not taken yet. */
+/* Returns false when the record was not taken. */
 static bool catchup_take(struct catchup *c, const struct kafka_record *record) {
     struct feed_event event;
     enum record_kind kind = feed_take(c->feed, record, c->building, &event);
@@ -91,7 +94,7 @@ static bool catchup_take(struct catchup *c, const struct kafka_record *record) {
     return true;
 }
 
-/* The log's first record was read because of one of another feed. */
+/* The genesis record was read, because of a record of another feed. */
 static void settle_doubt(struct catchup *c, const struct kafka_record *first) {
     struct feed_event event;
     if (first->offset != 0 ||
@@ -115,7 +118,7 @@ static void catchup_on_record(void *arg, const struct kafka_record *record) {
     c->next = record->offset + 1;
     if (record->offset <= c->stop && !catchup_take(c, record))
         return;
-    if (record->offset >= c->stop) /* what lies between was taken by compaction */
+    if (record->offset >= c->stop) /* compaction removed what lies between */
         chunk_extend(c->building, c->stop);
     if (c->building->to >= c->stop || chunk_is_full(c->building, c->bytes))
         catchup_finish(c);
@@ -165,7 +168,7 @@ static bool open_consumer(struct catchup *c) {
     return c->consumer;
 }
 
-/* Who is served next: one that goes on where the consumer stands, else who has waited longest. */
+/* The next reader to serve: one at the consumer's position, else the longest waiting. */
 static struct feed_reader *catchup_choose(struct catchup *c) {
     if (c->in_sequence < IN_SEQUENCE_MAX)
         for (struct feed_reader *r = c->waiting.next; r != &c->waiting; r = r->next)
@@ -181,8 +184,8 @@ static void forget_place(struct catchup *c) {
     c->ahead_left = 0;
 }
 
-/* Above which position the next chunk is to be built: for one who waits, else ahead of one who
- * reads on. -1: none. */
+/* The position above which to build the next chunk: for a waiting reader, else ahead of a
+ * continuing one. -1: none. */
 static int64_t next_position(struct catchup *c) {
     if (c->waiting.next != &c->waiting) {
         const struct feed_reader *r = catchup_choose(c);

@@ -1,5 +1,5 @@
-/* A stretch of the log in memory; see chunk.h. Records are fixed-size entries that point into one
- * run of bytes. */
+/* A piece of the log in memory; see chunk.h. Records are fixed-size entries that point into one run
+ * of bytes. */
 #include "common/feed/chunk.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@ struct chunk_topic {
     char text[];
 };
 
-/* Its texts stand one behind the other: id, key, traceparent, stored. */
+/* An entry's texts follow each other: id, key, traceparent, stored. */
 struct chunk_record {
     int64_t cursor;
     int64_t appended_ms;
@@ -142,7 +142,7 @@ size_t chunk_find(const struct chunk *chunk, int64_t cursor) {
 }
 
 bool chunk_has_hole(const struct chunk *chunk, int64_t above, int64_t below) {
-    size_t low = 0, high = chunk->holes_count; /* the first hole that ends above `above` */
+    size_t low = 0, high = chunk->holes_count; /* the first hole ending above `above` */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (chunk->holes[middle].to <= above)

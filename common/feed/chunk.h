@@ -1,5 +1,5 @@
-/* A stretch of the log in memory: all events of the cursors in (from, to], with an index by topic,
- * and where the log had no record at all (compaction took what was superseded). Pure. */
+/* A piece of the log in memory: all events with cursors in (from, to], an index by topic, and holes
+ * without a record (removed by compaction). Pure. */
 #ifndef ESS_FEED_CHUNK_H
 #define ESS_FEED_CHUNK_H
 
@@ -14,10 +14,10 @@ struct chunk_record;
 struct chunk_hole;
 
 struct chunk {
-    int64_t from, to; /* nothing is missing above `from`, up to and with `to` */
-    uint64_t serial;  /* never the same twice */
-    uint64_t used;    /* the cache's clock at its last use */
-    int64_t read_to;  /* how far somebody came in it */
+    int64_t from, to; /* complete above `from`, up to and including `to` */
+    uint64_t serial;  /* unique */
+    uint64_t used;    /* the cache's clock at the last use */
+    int64_t read_to;  /* the furthest any reader came */
     struct chunk_record *records;
     size_t count, cap;
     struct buf texts;
@@ -31,24 +31,24 @@ struct chunk {
 struct chunk *chunk_new(int64_t from, uint64_t serial);
 void chunk_free(struct chunk *chunk);
 
-/* Adds an event above `to`, and moves `to` there. The event is copied. */
+/* Adds a copy of an event above `to`, and moves `to` there. */
 void chunk_add(struct chunk *chunk, const struct feed_event *event);
-/* A record above `to` that is no event. */
+/* Adds a record above `to` that is not an event. */
 void chunk_pass(struct chunk *chunk, int64_t cursor);
-/* There is no further record up to `to`. */
+/* Declares that no further record follows up to `to`. */
 void chunk_extend(struct chunk *chunk, int64_t to);
-/* No more will be added: gives back spare memory. */
+/* Ends the chunk: returns spare memory. */
 void chunk_seal(struct chunk *chunk);
 
-/* Its events take this much, whatever room there is for more. */
+/* Memory of its events, without spare room. */
 bool chunk_is_full(const struct chunk *chunk, size_t bytes);
 
-/* Memory that it takes, roughly. */
+/* Memory of the chunk, roughly. */
 size_t chunk_bytes(const struct chunk *chunk);
 
-/* The number of the first event above `cursor`; `count` when there is none. */
+/* The index of the first event above `cursor`, or `count`. */
 size_t chunk_find(const struct chunk *chunk, int64_t cursor);
-/* Whether a cursor strictly between the two had no record. */
+/* Whether some cursor strictly between the two had no record. */
 bool chunk_has_hole(const struct chunk *chunk, int64_t above, int64_t below);
 /* The number of an event's topic, below topics_count. */
 uint32_t chunk_topic_of(const struct chunk *chunk, size_t number);

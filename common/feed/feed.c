@@ -1,4 +1,4 @@
-/* The feed reader; see feed.h. Chunks stand in one array sorted by place and never overlap; the
+/* The feed reader; see feed.h. Chunks are in one array sorted by position and never overlap; the
  * last one is the tail. */
 #include "common/feed/feed.h"
 
@@ -45,7 +45,7 @@ size_t feed_bytes(const struct feed *feed) {
     return bytes;
 }
 
-/* The number of the first chunk that begins above `position`. */
+/* The index of the first chunk that begins above `position`. */
 static size_t chunk_above(const struct feed *feed, int64_t position) {
     size_t low = 0, high = feed->chunks_count;
     while (low < high) {
@@ -67,7 +67,7 @@ struct chunk *feed_chunk_at(const struct feed *feed, int64_t position) {
 
 bool feed_chunk_ends_at(const struct feed *feed, int64_t position) {
     size_t i = chunk_above(feed, position);
-    if (i && feed->chunks[i - 1]->from == position) /* that one begins there */
+    if (i && feed->chunks[i - 1]->from == position) /* a chunk that begins there */
         i--;
     return i && feed->chunks[i - 1]->to == position;
 }
@@ -84,9 +84,8 @@ static void drop_chunk(struct feed *feed, size_t number) {
         feed->chunks[i] = feed->chunks[i + 1];
 }
 
-/* Frees the chunks that were not used for longest, but never the tail or the newest one. There must
- * be room for the tail and for the one that is built next, of which each has up to as much memory
- * again while it grows. */
+/* Frees the least recently used chunks, but never the tail or the newest chunk. Leaves room for the
+ * tail and the next chunk, each of which needs its size again while growing. */
 static void feed_evict(struct feed *feed) {
     while (feed->bytes + 4 * feed->chunk_bytes > feed->cache_bytes) {
         size_t oldest = 0;
@@ -109,7 +108,7 @@ static void feed_insert(struct feed *feed, struct chunk *chunk) {
     feed->chunks_count++;
 }
 
-/* The full chunk counts for the memory bound from now on. */
+/* Counts a full chunk for the memory limit. */
 static void feed_account(struct feed *feed, struct chunk *chunk) {
     chunk_seal(chunk);
     chunk->used = ++feed->clock;
@@ -147,8 +146,7 @@ void feed_note_reader(struct feed *feed, struct feed_reader *r) {
     feed->readers++;
 }
 
-/* Half of the cache is for the places where readers are; the rest is for what the others have read
- * already. */
+/* Half of the cache is for the readers' positions, the rest for chunks read already. */
 static size_t share_of(const struct feed *feed) {
     size_t readers = feed->readers > feed->readers_before ? feed->readers : feed->readers_before;
     return feed->cache_bytes / 2 / (readers ? readers : 1);
@@ -207,7 +205,7 @@ enum record_kind feed_take(struct feed *feed, const struct kafka_record *record,
 
 /* --- the tail */
 
-/* Something came, and it is of this log. */
+/* Records arrived, and belong to this log. */
 static void be_sure(struct feed *feed) {
     if (!feed->unsure)
         return;
@@ -234,8 +232,8 @@ static void feed_doubt(struct feed *feed) {
     feed_read_tail(feed);
 }
 
-/* Whatever comes next may come from another log: a restored backup, or the copy of a broker that
- * had fallen behind. */
+/* The next records may come from another log: a restored backup, or a broker's copy that lags
+ * behind. */
 static void on_tail_lost(void *arg) {
     struct feed *feed = arg;
     if (!feed->stopped)
@@ -276,7 +274,7 @@ static void on_tail_record(void *arg, const struct kafka_record *record) {
         compare_newest(feed, record);
         return;
     }
-    be_sure(feed); /* the newest record went by compaction, long after it was read */
+    be_sure(feed); /* compaction removed the newest record, long after it was read */
     if (chunk_is_full(tail_of(feed), feed->chunk_bytes))
         roll_tail(feed);
     if (record->offset > feed_end(feed) + 1)
@@ -284,7 +282,7 @@ static void on_tail_record(void *arg, const struct kafka_record *record) {
     enum record_kind kind = feed_take(feed, record, tail_of(feed), &event);
     if (kind == RECORD_MISMATCH && record->offset <= feed->options.end) {
         chunk_pass(tail_of(feed),
-                   record->offset); /* a stray: the genesis record was read after it was written */
+                   record->offset); /* foreign: the genesis record was read after it was written */
         feed_skipped(feed, record->offset);
     } else if (kind == RECORD_MISMATCH) {
         feed_break_at(feed, record->offset);
@@ -297,7 +295,7 @@ static void on_tail_record(void *arg, const struct kafka_record *record) {
         feed->options.advanced(feed->options.arg, feed_end(feed));
 }
 
-/* The newest cursors have no record: it went by compaction, or another program's transaction ended
+/* The newest cursors have no record: compaction removed it, or another program's transaction ended
  * there. */
 static void pass_last_hole(struct feed *feed, int64_t to) {
     if (to <= feed_end(feed))
@@ -323,7 +321,7 @@ static void on_tail_end(void *arg, const char *topic, int32_t partition, int64_t
     feed_health_moved(&feed->health);
 }
 
-/* What an operator must mend before fetches work again. */
+/* A fault of fetches that an operator must mend. */
 static void tail_fails(struct feed *feed, enum consumer_fault fault, const char *reason) {
     char text[sizeof feed->health.fault];
     if (fault == CONSUMER_NO_RIGHT)

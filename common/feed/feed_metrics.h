@@ -1,11 +1,11 @@
-/* What a feed has read behind the tail, as metrics of both services. Loop thread only. */
+/* Metrics of reading behind the tail, for both services. Loop thread only. */
 #ifndef ESS_FEED_FEED_METRICS_H
 #define ESS_FEED_FEED_METRICS_H
 
 #include "common/base/buf.h"
 #include "common/feed/feed.h"
 
-/* Appends ess_feed_… ; `feed` may be NULL: then all are 0. */
+/* Appends ess_feed_…; all 0 for a NULL `feed`. */
 void feed_metrics(const struct feed *feed, struct buf *out);
 
 #endif

@@ -36,8 +36,7 @@ int32_t genesis_partitions(struct span value) {
     return (int32_t)number_parse((struct span){at, strspn(at, "0123456789")});
 }
 
-/* Appends a genesis record and waits for it. Two ingests may do so at once: the one at offset 0
- * counts. */
+/* Appends a genesis record and waits. Of two ingests at once, the record at offset 0 wins. */
 static int write_genesis(const struct kafka_config *config, const char *topic, int32_t partitions,
                          struct error *err) {
     char uuid[37], key[KEY_PREFIX_BYTES + UUID_BYTES];
@@ -61,15 +60,15 @@ static int write_genesis(const struct kafka_config *config, const char *topic, i
     return result ? error_prefix(err, "the first record of %s cannot be written: ", topic) : 0;
 }
 
-/* What the log's first record says. */
+/* The content of the log's first record. */
 struct first {
     const char *topic;
     struct genesis *genesis;
-    enum topics_state state; /* TOPICS_AWAY: it was not read */
+    enum topics_state state; /* TOPICS_AWAY: not read */
     struct error *err;
 };
 
-/* Wants no further one. */
+/* Stops after one record. */
 static bool judge_first(void *arg, const struct kafka_record *record) {
     struct first *first = arg;
     struct span key = record->key;
@@ -99,7 +98,7 @@ static enum topics_state read_first(struct range *range, const char *topic, int6
     return first.state;
 }
 
-/* The log's bounds; a log that is empty is begun, if that is allowed. */
+/* Reads the log's bounds; begins an empty log, if allowed. */
 static int find_bounds(struct range *range, const struct kafka_config *config, const char *topic,
                        bool create, struct genesis *genesis, int64_t *low, int64_t *high,
                        struct error *err) {

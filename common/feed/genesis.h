@@ -1,5 +1,5 @@
-/* The log's first record, at offset 0, names the feed: "<0>genesis/<uuid>". Real cursors begin
- * at 1. */
+/* The log's first record, at offset 0, names the feed: "<0>genesis/<uuid>". Real cursors begin at
+ * 1. */
 #ifndef ESS_FEED_GENESIS_H
 #define ESS_FEED_GENESIS_H
 
@@ -12,7 +12,7 @@
 
 struct genesis {
     char feed[37];                 /* the uuid at offset 0 */
-    int64_t end;                   /* the newest cursor when it was read; 0: none yet */
+    int64_t end;                   /* the newest cursor at the time of reading; 0: none */
     int64_t record_bytes_max;      /* of the topic, set by begin.c */
     int32_t subscriber_partitions; /* that the places of all subscribers follow from, as long as the
                                       feed lives */
@@ -24,13 +24,12 @@ bool genesis_key(struct span kafka_key);
 /* Whether a genesis record's key names this feed. */
 bool genesis_names(struct span kafka_key, const char *feed);
 
-/* The number of partitions that a genesis record's value names; one that names none was written
- * when it was always 64. */
+/* The number of partitions in a genesis record's value; 64 if absent, as in older versions. */
 int32_t genesis_partitions(struct span value);
 
-/* Reads the genesis record of the events topic; writes one, with genesis->subscriber_partitions,
- * when the log is empty and `create`. Blocks for a few seconds at most. TOPICS_AWAY: try again;
- * TOPICS_REFUSED: this log was not begun by ESS. */
+/* Reads the genesis record of the events topic. Writes one with genesis->subscriber_partitions if
+ * the log is empty and `create`. Blocks for a few seconds at most. TOPICS_AWAY: retry;
+ * TOPICS_REFUSED: ESS did not begin this log. */
 enum topics_state genesis_ensure(const struct kafka_config *config, bool create,
                                  struct genesis *genesis, struct error *err);
 

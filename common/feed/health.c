@@ -1,4 +1,4 @@
-/* Is the tail where the log ends? See health.h. */
+/* Checks the tail against the log's end; see health.h. */
 #include "common/feed/health.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 enum { LOOK_MS = 1000, STUCK_MS = 5000, SILENT_MS = 8000, SAY_AGAIN_MS = 60 * 1000 };
 
-/* --- what is wrong */
+/* --- trouble */
 
 static void health_judge(struct feed_health *h, int64_t now_ms) {
     const char *topic = h->feed->topic;
@@ -26,7 +26,7 @@ static void health_judge(struct feed_health *h, int64_t now_ms) {
         h->trouble[0] = 0;
 }
 
-/* Says what has changed, and what lasts from time to time. */
+/* Reports changes, and lasting trouble from time to time. */
 static void health_assess(struct feed_health *h) {
     struct feed *feed = h->feed;
     int64_t now_ms = clock_ms();
@@ -44,7 +44,7 @@ bool feed_health_failed(struct feed_health *h, const char *reason) {
     if (!first && strcmp(h->fault, reason) == 0)
         return false;
     snprintf(h->fault, sizeof h->fault, "%s", reason);
-    h->trouble[0] = 0; /* another one is said at once */
+    h->trouble[0] = 0; /* a different one is reported at once */
     health_assess(h);
     return first;
 }
@@ -98,8 +98,7 @@ void feed_health_suspect(struct feed_health *h) {
     health_ask(h);
 }
 
-/* While fetches fail the assignment is made again: librdkafka tries some of them only after
- * minutes. */
+/* Assigns again while fetches fail: librdkafka retries some only after minutes. */
 static void on_look(void *arg) {
     struct feed_health *h = arg;
     loop_timer_set(h->feed->loop, &h->look, clock_ms() + LOOK_MS);

@@ -1,5 +1,5 @@
-/* Readers of the feed; see feed.h. One that is behind passes over a chunk's events by their topics'
- * numbers. */
+/* Readers of the feed; see feed.h. A reader behind the tail skips a chunk's events by topic
+ * number. */
 #include <stdlib.h>
 
 #include "common/feed/feed_internal.h"
@@ -23,8 +23,7 @@ void feed_reader_fini(struct feed_reader *r) {
     feed_reader_changed(r);
 }
 
-/* Asks once a chunk for each of its topics, so that passing its events costs a look at a byte each.
- */
+/* Asks once per chunk about each topic, so that skipping an event costs a look at one byte. */
 static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
     if (r->serial != chunk->serial) {
         feed_reader_changed(r);
@@ -41,14 +40,14 @@ static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
     }
 }
 
-/* Whether the reader wants the topic of the chunk's event `i`. A few are asked for one by one. */
+/* Whether the reader wants the topic of the chunk's event `i`. Few topics are asked one by one. */
 static bool wants_topic_of(struct feed_reader *r, const struct chunk *chunk, size_t i, bool few) {
     uint32_t topic = chunk_topic_of(chunk, i);
     return few ? subscription_wants_topic(r->subscription, chunk_topic_text(chunk, topic))
                : r->wanted[topic];
 }
 
-/* The next wanted event above `position` and its number; the chunk's count when it has none. */
+/* The index of the reader's next event above `position`, or the chunk's count. */
 static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position,
                           struct feed_event *event) {
     size_t i = chunk_find(chunk, position);
@@ -67,8 +66,8 @@ static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int6
     return i;
 }
 
-/* The reader begins with a chunk. When it came from the one before, it will want those that follow.
- */
+/* The reader begins a chunk. Coming from the chunk before, the reader will need the following
+ * ones. */
 static void read_ahead(struct feed *feed, const struct chunk *chunk) {
     if (!feed_chunk_ends_at(feed, chunk->from))
         return;
@@ -105,7 +104,7 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
             passed->to = chunk->to;
         chunk->read_to = chunk->to;
         if (feed_is_tail(feed, chunk)) {
-            feed_reader_changed(r); /* at the tail it needs no memory */
+            feed_reader_changed(r); /* at the tail no memory is needed */
             return FEED_END;
         }
     }

@@ -1,5 +1,5 @@
-/* Events as Kafka records; see record.h. The envelope stands in headers too, for consumers that
- * filter unparsed and because a tombstone has no value. */
+/* Events as Kafka records; see record.h. Headers repeat the envelope, for consumers that filter
+ * without parsing, and because a tombstone has no value. */
 #include "common/feed/record.h"
 
 #include <inttypes.h>
@@ -25,7 +25,7 @@ static void restore_tombstone(const struct kafka_record *record, struct feed_eve
     event->stored = (struct span){scratch->data, scratch->len};
 }
 
-/* The form of headers other than these is not for this version to know. */
+/* This version cannot know the format of other headers. */
 static enum record_kind take_newer(struct feed_event *event) {
     struct error ignored;
     if (topic_check(event->topic, &ignored) || event->id.len > EVENT_ID_BYTES_MAX)

@@ -1,5 +1,4 @@
-/* An event of the log as its readers see it, and how it is read from a Kafka record and written to
- * one. */
+/* An event of the log as seen by readers; reading one from a Kafka record, and writing one. */
 #ifndef ESS_FEED_RECORD_H
 #define ESS_FEED_RECORD_H
 
@@ -18,29 +17,30 @@ struct feed_event {
     int64_t appended_ms;                     /* the broker's time, since 1970 */
     struct span topic, id, key, traceparent; /* key and traceparent may be empty */
     uint16_t rules;                          /* of the PII filter, as in struct event */
-    struct span stored; /* the stored form; of a tombstone remade from its headers */
-    bool newer; /* written by a later version of ESS: nothing more than cursor, time, topic and id
-                   can be read */
+    struct span stored; /* stored form; a tombstone's is rebuilt from headers */
+    /* From a later version of ESS: only cursor, time, topic and id are readable. */
+    bool newer;
 };
 
 enum record_kind {
     RECORD_EVENT,
     RECORD_GENESIS,
-    RECORD_FOREIGN,  /* not written by ESS, or damaged: skipped by every reader */
-    RECORD_MISMATCH, /* of another feed, or the genesis record of one: the log is not the one that
-                        was read so far */
-    RECORD_NEWER, /* an event of a later version of ESS: whoever wants its topic must not pass it */
+    RECORD_FOREIGN, /* not by ESS, or damaged: every reader skips it */
+    /* Of another feed, or its genesis record: the log was replaced. */
+    RECORD_MISMATCH,
+    /* An event of a later version of ESS: a reader of its topic must not pass it. */
+    RECORD_NEWER,
 };
 
-/* Reads a record. The spans point into the record, or into `scratch` (which is cleared first). */
+/* Reads a record. The spans point into the record, or into `scratch` (cleared first). */
 enum record_kind record_read(const struct kafka_record *record, const char *feed_id,
                              struct feed_event *event, struct buf *scratch);
 
-/* Tells a record from another one at its place: a hash of its key and its event's id, never 0. */
+/* Tells records at one offset apart: a hash of key and event id, never 0. */
 uint64_t record_identity(const struct kafka_record *record);
 
-/* An event's Kafka record, ready to be sent. Embedded; its texts live as long as it and the event
- * do. */
+/* An event's Kafka record, ready to send. Embedded; texts live as long as the draft and the
+ * event. */
 enum { RECORD_HEADERS_MAX = 9 };
 struct record_draft {
     struct kafka_header headers[RECORD_HEADERS_MAX];
@@ -49,7 +49,7 @@ struct record_draft {
     struct buf key, stored;
     bool tombstone;
 };
-/* `traceparent` may be NULL. The draft is the caller's: record_draft_fini. */
+/* `traceparent` may be NULL. The caller ends the draft by record_draft_fini. */
 void record_draft_init(struct record_draft *draft, const struct event *event, const char *feed_id,
                        const char *traceparent);
 struct producer_record record_draft_record(const struct record_draft *draft, const char *topic);

@@ -1,4 +1,5 @@
-/* See case_fold.h. Two characters are equal when their upper-case or their lower-case forms are. */
+/* Case-insensitive text; see case_fold.h. Two characters are equal when their upper-case or
+ * lower-case forms are. */
 #include "common/filter/case_fold.h"
 
 #include <wctype.h>

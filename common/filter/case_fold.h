@@ -1,5 +1,5 @@
-/* Text compared without regard to case, character by character, by Unicode's simple mappings.
- * Invalid UTF-8 is compared byte by byte. No allocation. Any thread. */
+/* Compares text case-insensitively, character by character, by Unicode's simple mappings. Invalid
+ * UTF-8 is compared byte by byte. No allocation. Any thread. */
 #ifndef ESS_FILTER_CASE_FOLD_H
 #define ESS_FILTER_CASE_FOLD_H
 
@@ -8,7 +8,7 @@
 
 #include "common/base/span.h"
 
-/* A locale for the calls below: newlocale's C.UTF-8, or 0, with which only ASCII is folded. */
+/* The locale for the calls below: newlocale's C.UTF-8, or 0 to fold only ASCII. */
 locale_t case_fold_locale(void);
 
 bool case_fold_equal(struct span a, struct span b, locale_t locale);

@@ -1,6 +1,6 @@
-/* See condition.h. A condition compares the value with one operand, except anything-but, which
- * holds when none of its own conditions does, and numeric, which has two bounds. The cost is linear
- * in the value's length whatever the operands are. */
+/* Conditions; see condition.h. A condition compares the value with one operand, except
+ * anything-but, which holds when none of its conditions does, and numeric, which has two bounds.
+ * The cost is linear in the value's length for any operands. */
 #include "common/filter/condition.h"
 
 #include <stdint.h>
@@ -38,14 +38,14 @@ struct bound {
 
 struct condition {
     enum condition_kind kind;
-    char *text; /* the operand's text, without escapes */
+    char *text; /* operand, unescaped */
     size_t len;
-    struct span *parts; /* wildcard: what stands before, between and behind the stars */
+    struct span *parts; /* wildcard: the parts around the stars */
     size_t parts_count;
     struct bound low, high;
-    struct cidr cidr; /* also of a string that is an address, which equals its other spellings */
+    struct cidr cidr; /* also for a string that is an address */
     bool has_cidr, is_ipv4;
-    locale_t locale; /* of the three that ignore case */
+    locale_t locale; /* for the three ignoring case */
     struct condition *none_of;
     struct condition *next; /* of none_of */
 };
@@ -85,7 +85,7 @@ static int condition_take_text(struct condition *c, struct span json, struct err
     return 0;
 }
 
-/* A string that is an IP address equals every spelling of that address. */
+/* A string that is an IP address equals every spelling of the address. */
 static void condition_note_address(struct condition *c) {
     struct error err;
     c->has_cidr = !memchr(c->text, 0, c->len) && !strchr(c->text, '/') &&
@@ -103,7 +103,7 @@ static int condition_take_cidr(struct condition *c, struct span json, struct err
     return cidr_parse(c->text, &c->cidr, err);
 }
 
-/* Splits the pattern at its stars, in place: \* and \\ stand for the character itself. */
+/* Splits the pattern at its stars, in place: \* and \\ are the characters themselves. */
 static int condition_split_wildcard(struct condition *c, struct error *err) {
     char *out = c->text, *begin = c->text;
     const char *at = c->text, *end = c->text + c->len;
@@ -133,7 +133,7 @@ static int condition_take_ignoring_case(struct condition *c, struct span json, s
     return condition_take_text(c, json, err);
 }
 
-/* prefix and suffix take a string, or {"equals-ignore-case": a string}. */
+/* Reads prefix or suffix: a string, or {"equals-ignore-case": a string}. */
 static int condition_take_affix(struct condition *c, struct span json,
                                 enum condition_kind ignoring_case, struct error *err) {
     struct json_walk walk;
@@ -156,7 +156,7 @@ static int condition_take_number(struct bound *bound, struct span json, struct e
                            json.data);
 }
 
-/* One operator of numeric with its number. */
+/* Reads one operator of numeric with its number. */
 static int condition_take_bound(struct condition *c, struct span op, struct span number,
                                 struct error *err) {
     bool equal = condition_is(op, "\"=\""), below = op.len > 1 && op.data[1] == '<',
@@ -203,7 +203,8 @@ static int condition_take_exists(struct condition *c, struct span json, struct e
 
 static int condition_take(struct condition *c, struct span json, size_t *count, struct error *err);
 
-/* One value of anything-but; `op` is prefix, suffix, equals-ignore-case, wildcard, or empty. */
+/* Reads one value of anything-but; `op` is prefix, suffix, equals-ignore-case, wildcard, or
+ * empty. */
 static int condition_exclude(struct condition *c, struct span op, struct span value, size_t *count,
                              struct error *err) {
     struct condition *excluded = mem_zero(sizeof *excluded);
@@ -375,8 +376,8 @@ static bool condition_ends(struct span text, struct span suffix) {
            memcmp(text.data + text.len - suffix.len, suffix.data, suffix.len) == 0;
 }
 
-/* The first part is the text's beginning, the last one its end, and each other one is looked for
- * behind the one before. */
+/* The first part begins the text, the last part ends it, and each part between follows the part
+ * before. */
 static bool condition_matches_wildcard(const struct condition *c, struct span text) {
     struct span first = c->parts[0], last = c->parts[c->parts_count - 1];
     if (c->parts_count == 1)

@@ -1,5 +1,5 @@
-/* One condition on a value: what stands in the lists of an event filter, as Amazon EventBridge's
- * event patterns have it. */
+/* One condition on a value: an item of a list in an event filter, as in Amazon EventBridge's event
+ * patterns. */
 #ifndef ESS_FILTER_CONDITION_H
 #define ESS_FILTER_CONDITION_H
 
@@ -11,22 +11,21 @@
 
 struct condition;
 
-/* A scalar of an event: a string without its quotes and with its escapes resolved, or anything else
- * as it stands. */
+/* A scalar of an event: an unescaped string without quotes, or the raw text of any other value. */
 struct condition_value {
     struct span text;
     bool is_string;
 };
 
-/* Reads one element of a list (valid JSON as it stands). `count` is raised by the number of values
- * that it compares with. Returns NULL with the reason. The caller frees it. */
+/* Reads one element of a list (raw, valid JSON). Raises `count` by the number of compared values.
+ * Returns NULL with the reason. The caller frees the condition. */
 struct condition *condition_new(struct span json, size_t *count, struct error *err);
 void condition_free(struct condition *condition);
 
-/* {"exists": false}: it holds where there is no value, and for no value that there is. */
+/* {"exists": false}: holds only where there is no value. */
 bool condition_wants_absence(const struct condition *condition);
 
-/* Only strings meet it. */
+/* Whether only strings can match. */
 bool condition_wants_string(const struct condition *condition);
 
 bool condition_holds(const struct condition *condition, const struct condition_value *value);

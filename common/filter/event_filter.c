@@ -1,9 +1,9 @@
-/* See event_filter.h. The pattern is a tree of entries; an event is judged by walking over its
- * bytes once, and once more for each alternative of a "$or".
+/* Event filters; see event_filter.h. The pattern is a tree of entries. Judging an event walks over
+ * its bytes once, and once more per alternative of a "$or".
  *
- * What came of an object or a list is more than yes or no: a part that holds only because nothing
- * stands where nothing may stand (EVENT_FILTER_ABSENT) must do so in all elements of an array,
- * where one that found something (EVENT_FILTER_YES) needs one element. */
+ * The result for an object or a list has three values. A part may hold because a value is absent
+ * (EVENT_FILTER_ABSENT): in an array, all elements must then agree. A part that found a value
+ * (EVENT_FILTER_YES) needs only one element. */
 #include "common/filter/event_filter.h"
 
 #include <stdio.h>
@@ -27,15 +27,15 @@ struct listed {
     struct listed *next;
 };
 
-/* A name of the pattern with what must be found there; of "$or" the alternatives. */
+/* A name of the pattern with its conditions; for "$or", the alternatives. */
 struct entry {
     enum entry_kind kind;
-    char *name; /* without escapes; of an alternative and of the root NULL */
+    char *name; /* unescaped; NULL for the root and alternatives */
     size_t name_len;
-    struct entry *entries;             /* of an object its names, of "$or" its alternatives */
+    struct entry *entries;             /* an object's names, or "$or"'s alternatives */
     size_t entries_count, names_count; /* names: without "$or" */
     struct listed *conditions;
-    bool absent; /* it holds where nothing stands */
+    bool absent; /* holds for an absent value */
     struct entry *next;
 };
 
@@ -61,7 +61,7 @@ static void event_filter_entry_free(struct entry *entry) {
 /* --- reading the pattern */
 
 struct reading {
-    char path[PATH_BYTES]; /* of what is read, for error messages */
+    char path[PATH_BYTES]; /* for error messages */
     size_t conditions;
     struct error *err;
 };
@@ -69,7 +69,7 @@ struct reading {
 static int entry_read_object(struct entry *entry, struct span json, struct reading *r,
                              unsigned depth, unsigned ors);
 
-/* Puts the place before the message. */
+/* Puts the path before the message. */
 static int reading_failed(struct reading *r) {
     snprintf(r->err->field, sizeof r->err->field, "%.*s", (int)sizeof r->err->field - 1, r->path);
     return error_prefix(r->err, "%s%s", r->path, r->path[0] ? ": " : "");
@@ -80,7 +80,7 @@ static int reading_fail(struct reading *r, const char *reason) {
     return reading_failed(r);
 }
 
-/* Adds a name or an index to the path; returns where it was, to be cut there again. */
+/* Adds a name or an index to the path. Returns the old length, to cut back to. */
 static size_t reading_enter(struct reading *r, const char *text) {
     size_t len = strlen(r->path);
     snprintf(r->path + len, sizeof r->path - len, "%s%s", len && text[0] != '[' ? "." : "", text);
@@ -239,7 +239,7 @@ static enum verdict verdict_of_absence(bool absent) {
     return absent ? EVENT_FILTER_ABSENT : EVENT_FILTER_NO;
 }
 
-/* The text of a string without its escapes, which is valid until the next call. */
+/* Unescapes a string. The text is valid until the next call. */
 static struct span filter_text(struct event_filter *filter, struct span quoted) {
     struct span inner = {quoted.data + 1, quoted.len - 2};
     struct json_string_reader reader;
@@ -264,8 +264,8 @@ static bool entry_holds(struct event_filter *filter, const struct entry *entry,
     return false;
 }
 
-/* A list against what stands there: a scalar, or the scalars of an array, however deep arrays are
- * nested. An object is no scalar. */
+/* Judges a list against the value there: a scalar, or the scalars of an array nested to any depth.
+ * An object is not a scalar. */
 static enum verdict entry_judge_list(struct event_filter *filter, const struct entry *entry,
                                      struct span value, unsigned depth) {
     struct json_walk walk;
@@ -286,7 +286,7 @@ static enum verdict entry_judge_list(struct event_filter *filter, const struct e
     return all;
 }
 
-/* One element of an array is enough; where it would hold by absence alone, all must. */
+/* One element of an array suffices; if absence decides, all elements must agree. */
 static enum verdict entry_judge_elements(struct event_filter *filter, const struct entry *entry,
                                          struct span array, unsigned depth) {
     struct json_walk walk;
@@ -332,15 +332,15 @@ static bool entry_is_named(struct event_filter *filter, const struct entry *entr
     return span_equal(name, (struct span){entry->name, entry->name_len});
 }
 
-/* The value that the walk stands before. An object that is the last thing looked for is judged
- * where it stands, since nobody needs to know where it ends. */
+/* Judges the value at the walk's position. The last object needed is judged in place, since its end
+ * does not matter. */
 static struct span entry_value(const struct entry *entry, struct json_walk *walk, bool last) {
     if (last && entry->kind == ENTRY_OBJECT && *walk->at == '{')
         return (struct span){walk->at, (size_t)(walk->end - walk->at) + 1};
     return json_walk_take(walk);
 }
 
-/* Judges each member that the pattern names. Returns false when one does not match. */
+/* Judges each member named in the pattern. Returns false at the first mismatch. */
 static bool entry_judge_members(struct event_filter *filter, const struct entry *entry,
                                 struct span object, enum verdict found[ENTRIES_MAX]) {
     struct json_walk walk;
@@ -360,8 +360,7 @@ static bool entry_judge_members(struct event_filter *filter, const struct entry 
     return true;
 }
 
-/* Anything but an object has no members: a number where an object is asked for is one that has not
- * what is looked for. */
+/* Any value but an object has no members: a number in place of an object lacks all of them. */
 static enum verdict entry_judge_object(struct event_filter *filter, const struct entry *entry,
                                        struct span value) {
     enum verdict found[ENTRIES_MAX] = {EVENT_FILTER_NO}, best = EVENT_FILTER_ABSENT;
@@ -384,7 +383,7 @@ bool event_filter_matches(struct event_filter *filter, struct span stored) {
     return event.len && entry_judge_object(filter, filter->root, event) != EVENT_FILTER_NO;
 }
 
-/* --- what can be said without an event */
+/* --- contradictions in the pattern */
 
 static const struct entry *entry_find(const struct entry *object, const char *name) {
     for (const struct entry *e = object->entries; e; e = e->next)
@@ -393,7 +392,8 @@ static const struct entry *entry_find(const struct entry *object, const char *na
     return NULL;
 }
 
-/* Whether no string meets the list: numbers, literals, absence of what is always there. */
+/* Whether no string can match the list: numbers, literals, or the absence of a member that every
+ * event has. */
 static bool entry_refuses_strings(const struct entry *entry, bool always_there) {
     struct condition_value probe[] = {{{"a", 1}, true}, {{"b", 1}, true}};
     if (!entry || (entry->absent && !always_there))

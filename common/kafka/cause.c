@@ -1,11 +1,11 @@
-/* Which of librdkafka's log lines an operator sees; see cause.h. */
+/* Selects librdkafka log lines to show to operators; see cause.h. */
 #include "common/kafka/cause.h"
 
 #include <string.h>
 #include <syslog.h>
 
-/* FNV-1a of what stays the same in a line that repeats: no digits, and nothing of "(after 3ms in
- * state CONNECT)". */
+/* FNV-1a of the constant part of a repeated line: without digits and without "(after 3ms in state
+ * CONNECT)". */
 static uint64_t cause_kind_of(const char *text) {
     const char *end = strstr(text, " (after");
     uint64_t hash = 0xcbf29ce484222325;

@@ -1,6 +1,5 @@
-/* librdkafka's own log lines name causes that its error codes do not: a wrong password, an unknown
- * CA, an advertised host that cannot be resolved. This says which of them an operator should see.
- */
+/* librdkafka's log lines name causes that its error codes do not: a wrong password, an unknown CA,
+ * an advertised host without an address. Selects the lines to show to operators. */
 #ifndef ESS_KAFKA_CAUSE_H
 #define ESS_KAFKA_CAUSE_H
 
@@ -14,7 +13,7 @@ enum { CAUSES_MAX = 8, CAUSE_PERIOD_MS = 60 * 1000 };
 struct causes {
     pthread_mutex_t lock;
     struct cause {
-        uint64_t kind; /* hash of the line without its numbers */
+        uint64_t kind; /* hash of the line without numbers */
         int64_t next_ms, held_back;
     } newest[CAUSES_MAX];
     unsigned at;
@@ -22,8 +21,8 @@ struct causes {
 
 void causes_init(struct causes *causes);
 
-/* Any thread. True for a line of level LOG_WARNING or worse, once a period for each kind;
- * `held_back` is the number of those of its kind that were not shown since. */
+/* Returns true for a line of level LOG_WARNING or worse, once a period per kind. `held_back` is the
+ * number of such lines hidden since. Any thread. */
 bool causes_pass(struct causes *causes, int syslog_level, const char *text, int64_t now_ms,
                  int64_t *held_back);
 

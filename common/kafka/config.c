@@ -1,4 +1,4 @@
-/* Where Kafka is and what an operator may set; see config.h. */
+/* Kafka's settings; see config.h. */
 #include "common/kafka/config.h"
 
 #include <librdkafka/rdkafka.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What the operator cannot set: order, durability and reading positions hang on these. */
+/* Settings closed to operators: order, durability and read positions depend on them. */
 static const char *const reserved[] = {
     "acks",
     "request.required.acks",

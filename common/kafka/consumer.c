@@ -1,4 +1,4 @@
-/* A consumer that is told what to read; see consumer.h. */
+/* A consumer with assigned partitions; see consumer.h. */
 #include "common/kafka/consumer.h"
 
 #include <assert.h>
@@ -19,15 +19,15 @@
 
 static_assert((int)KAFKA_BEGINNING == RD_KAFKA_OFFSET_BEGINNING, "librdkafka's own");
 
-enum { FETCH_BYTES = 1024 * 1024 }; /* fetch.message.max.bytes, its default */
+enum { FETCH_BYTES = 1024 * 1024 }; /* default of fetch.message.max.bytes */
 
 struct consumer {
     struct loop *loop;
     struct consumer_options options;
     rd_kafka_t *rk;
     struct kafka_queue queue;
-    struct message_headers headers; /* of the record that is given out */
-    int64_t taken;                  /* bytes, since the queue was empty */
+    struct message_headers headers; /* of the current record */
+    int64_t taken;                  /* bytes since the queue was empty */
     /* for options.lost */
     struct kafka_watch watch;
     atomic_bool lost;
@@ -35,16 +35,16 @@ struct consumer {
     struct loop_io lost_io;
 };
 
-/* librdkafka's thread: its next connection comes after this. */
+/* Runs on librdkafka's thread, before the next connection. */
 static void on_connection_lost(void *arg) {
     struct consumer *c = arg;
     const uint64_t one = 1;
     atomic_store(&c->lost, true);
     if (write(c->lost_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: the loop is awake already */
+        return; /* EAGAIN: the loop is already awake */
 }
 
-/* True: what was fetched before is not to be taken. */
+/* Whether records fetched before must be dropped. */
 static bool tell_lost(struct consumer *c) {
     if (!atomic_load(&c->lost) || !atomic_exchange(&c->lost, false))
         return false;
@@ -60,7 +60,7 @@ static void on_lost_fd(void *arg, uint32_t events) {
         tell_lost(c);
 }
 
-/* What librdkafka reports on the way to its own cure. */
+/* Errors that librdkafka recovers from. */
 static bool consumer_transient(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
            code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
@@ -84,8 +84,8 @@ static enum consumer_fault fault_of(rd_kafka_resp_err_t code, bool fatal) {
     }
 }
 
-/* Of a partition, or fatal. The rest is about one connection of several: a TLS handshake or an
- * authentication that failed. */
+/* Reports errors of a partition, and fatal ones. Other errors concern one connection of several: a
+ * failed TLS handshake or authentication. */
 static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_resp_err_t code) {
     rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
     bool of_partition = at && at->partition >= 0;
@@ -141,7 +141,7 @@ static int consumer_watch_connections(struct consumer *c, struct error *err) {
     return 0;
 }
 
-/* librdkafka's threads are gone. */
+/* librdkafka's threads have ended. */
 static void free_rest(void *arg) {
     struct consumer *c = arg;
     if (c->lost_fd >= 0)
@@ -198,11 +198,12 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
 void consumer_warm(struct consumer *c, const char *topic) {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, topic, NULL);
     if (rkt)
-        rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
+        rd_kafka_topic_destroy(rkt); /* the handle keeps its state */
 }
 
-/* What was fetched and not taken is void after the stop, but librdkafka (2.0.2) counts it until it
- * is looked at: with its queue full it would fetch from the new place only up to a second later. */
+/* Records fetched and not taken are void after the stop, but librdkafka (2.0.2) counts them until
+ * they are looked at: with a full queue, fetching from the new position would start up to a second
+ * later. */
 static void drop_fetched(struct consumer *c) {
     rd_kafka_event_t *event;
     if (rd_kafka_queue_length(c->queue.queue) == 0)

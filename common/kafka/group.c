@@ -1,5 +1,5 @@
-/* Membership in a consumer group; see group.h. A librdkafka consumer that answers every assignment
- * with an empty one. */
+/* Membership in a consumer group; see group.h. A librdkafka consumer that fetches nothing: every
+ * assignment gets an empty one. */
 #include "common/kafka/group.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct group {
     struct group_options options;
     rd_kafka_t *rk;
     struct kafka_queue queue;
-    struct kafka_queue leaving; /* what comes once it leaves */
+    struct kafka_queue leaving; /* set while leaving */
     struct loop_timer poll;
     bool revoked; /* and not yet released */
     bool has_left;
@@ -54,7 +54,7 @@ static void on_committed(struct group *g, rd_kafka_event_t *event) {
     g->options.answered(g->options.arg, (uintptr_t)rd_kafka_event_opaque(event), granted);
 }
 
-/* What librdkafka reports on the way to its own cure. */
+/* Errors that librdkafka recovers from. */
 static bool group_transient(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
            code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
@@ -119,7 +119,7 @@ struct group *group_new(struct loop *loop, const struct group_options *options, 
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
-        {"socket.timeout.ms", session}, /* an ask that no broker answers is given up */
+        {"socket.timeout.ms", session}, /* an ask without an answer is given up */
         {NULL, NULL},
     };
     struct group *g = mem_zero(sizeof *g);
@@ -143,7 +143,7 @@ struct group *group_new(struct loop *loop, const struct group_options *options, 
 int group_ask(struct group *g, int32_t partition, uint64_t ask) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, g->options.topic, partition)->offset = 0;
-    /* The answer comes on the consumer's own queue, in order with what the group says. */
+    /* The answer arrives on the consumer's queue, in order with rebalances. */
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(g->rk, list, g->queue.queue, NULL,
                                                      (void *)(uintptr_t)ask);
     rd_kafka_topic_partition_list_destroy(list);
@@ -162,7 +162,7 @@ void group_leave(struct group *g) {
         return;
     kafka_queue_open(&g->leaving, g->loop, rd_kafka_queue_new(g->rk), group_on_event, g);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(g->rk, g->leaving.queue);
-    rd_kafka_error_destroy(error); /* a fatal error came before: then it is closed already */
+    rd_kafka_error_destroy(error); /* already closed after a fatal error */
     group_release(g);
     loop_timer_set(g->loop, &g->poll, clock_ms());
 }

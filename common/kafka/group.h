@@ -1,6 +1,6 @@
-/* Membership in a consumer group, and nothing else: which partitions of a topic are this member's.
- * Nothing is ever fetched; the one thing committed is a question to the group, whether this member
- * still is one. Loop thread only; nothing blocks but group_free. */
+/* Membership in a consumer group, and nothing else: the partitions of a topic assigned to this
+ * member. Never fetches. Commits only to ask the group whether this member still belongs. Loop
+ * thread only; only group_free blocks. */
 #ifndef ESS_KAFKA_GROUP_H
 #define ESS_KAFKA_GROUP_H
 
@@ -12,20 +12,20 @@
 
 struct group;
 
-/* After it, a member that was not heard of is none any more, and its partitions go to others. */
+/* After this silence the group drops a member and reassigns the partitions. */
 enum { GROUP_SESSION_MS = 10000 };
 
 struct group_options {
     const struct kafka_config *kafka;
     const char *group, *topic;
-    /* The partitions that are this member's from now on. */
+    /* Partitions assigned from now on. */
     void (*assigned)(void *arg, const int32_t *partitions, int32_t count);
-    /* All are taken away. The group waits for group_release; but when they are `lost`, others may
-     * have them already. */
+    /* All partitions are revoked. The group waits for group_release, unless they are `lost`:
+     * another member may already have them. */
     void (*revoked)(void *arg, bool lost);
-    /* The answer to an ask: granted when the group took this for one of its present members. */
+    /* The answer to an ask: granted when the group counts this member as present. */
     void (*answered)(void *arg, uint64_t ask, bool granted);
-    /* Something that an operator should know of. `fatal`: this membership cannot go on. */
+    /* A fault to show to operators. `fatal`: this membership cannot continue. */
     void (*failed)(void *arg, bool fatal, const char *reason);
     void (*left)(void *arg); /* after group_leave */
     void *arg;
@@ -33,24 +33,24 @@ struct group_options {
 
 struct group *group_new(struct loop *loop, const struct group_options *options, struct error *err);
 
-/* Handles all that the group has said. Call it first at every wake-up, so that nothing is done on
- * old news. */
+/* Handles all pending group events. Call first at every wake-up, so that nothing acts on old
+ * news. */
 void group_drain(struct group *group);
 
-/* Commits to one of the member's partitions; `answered` is called with the number (above 0), unless
- * group_free is first. Returns -1 when that is impossible; then no answer comes. */
+/* Asks by a commit to one of the member's partitions. Calls `answered` with the number (above 0),
+ * unless group_free comes first. Returns -1 when impossible; then no answer follows. */
 int group_ask(struct group *group, int32_t partition, uint64_t ask);
 
-/* What was revoked has been let go. Does nothing when nothing was revoked. */
+/* Confirms that the revoked partitions were given up. Does nothing without a revocation. */
 void group_release(struct group *group);
 
-/* Leaves the group; `left` is called once that is done. Takes seconds when no broker answers. */
+/* Leaves the group; calls `left` when done, after seconds without a broker. */
 void group_leave(struct group *group);
 
-/* Makes the handle go fatal, as a broker's answer can. For tests. */
+/* Makes the handle fail as after a fatal answer. For tests. */
 void group_break(struct group *group);
 
-/* May block until librdkafka's threads have ended. One that has not left is a member until its
+/* May block until librdkafka's threads have ended. A member that has not left stays one until the
  * session ends. */
 void group_free(struct group *group);
 

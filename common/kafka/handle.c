@@ -1,4 +1,4 @@
-/* Handles with the settings that ESS rests on; see handle.h. */
+/* librdkafka handles with the settings that ESS depends on; see handle.h. */
 #include "common/kafka/handle.h"
 
 #include <pthread.h>
@@ -12,16 +12,16 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 
-/* What a handle's callbacks need; lives until rd_kafka_destroy has returned. */
+/* Context of a handle's callbacks; lives until rd_kafka_destroy has returned. */
 struct handle_context {
     void (*log)(void *arg, int syslog_level, const char *text);
     void *log_arg;
-    struct kafka_watch *watch; /* NULL: nobody watches its connections */
+    struct kafka_watch *watch; /* NULL: connections are not watched */
 };
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     const struct handle_context *context = rd_kafka_opaque(rk);
-    bool harmless = strcmp(facility, "CONFWARN") == 0; /* a setting for consumers, at a producer */
+    bool harmless = strcmp(facility, "CONFWARN") == 0; /* a consumer setting on a producer */
     if (context && context->log)
         context->log(context->log_arg, harmless ? LOG_DEBUG : level, text);
 }
@@ -32,7 +32,7 @@ static const struct kafka_setting common[] = {
     {"socket.keepalive.enable", "true"},
     {"allow.auto.create.topics", "false"},
     {"log.connection.close", "false"},
-    {"reconnect.backoff.ms", "50"}, /* a broker that comes back is found within a second */
+    {"reconnect.backoff.ms", "50"}, /* a returning broker is found within a second */
     {"reconnect.backoff.max.ms", "1000"},
     {"topic.metadata.propagation.max.ms", "5000"},
     {"socket.timeout.ms", "5000"}, /* a connection to a broker that hangs is given up, and the
@@ -56,8 +56,8 @@ static int apply_list(rd_kafka_conf_t *conf, const struct kafka_setting *setting
     return 0;
 }
 
-/* assign() wants a group although nothing is joined or committed: that of the dispatchers, so that
- * one ACL will do. */
+/* assign() needs a group name although nothing is joined or committed. Takes the dispatchers'
+ * group, so that one ACL suffices. */
 static int apply_group(rd_kafka_conf_t *conf, const struct kafka_config *config,
                        struct error *err) {
     char group[KAFKA_TOPIC_BYTES];
@@ -65,7 +65,7 @@ static int apply_group(rd_kafka_conf_t *conf, const struct kafka_config *config,
     return handle_apply(conf, "group.id", group, err);
 }
 
-/* Read for each handle: a changed password is in force at the next one. */
+/* Read for each handle: a changed password is used by the next one. */
 static int apply_password(rd_kafka_conf_t *conf, const char *path, struct error *err) {
     enum { PASSWORD_BYTES_MAX = 4096 };
     struct buf text = {0};
@@ -85,7 +85,7 @@ static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct k
                      const struct kafka_setting *settings, struct error *err) {
     struct error ignored;
     handle_apply(conf, "enable.metrics.push", "false",
-                 &ignored); /* only newer versions know these: */
+                 &ignored); /* known only to newer versions: */
     handle_apply(conf, "fetch.queue.backoff.ms", "1", &ignored);
     if (apply_list(conf, common, err) ||
         handle_apply(conf, "bootstrap.servers", config->brokers, err))
@@ -94,7 +94,7 @@ static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct k
         return -1;
     if (type == RD_KAFKA_PRODUCER)
         handle_apply(conf, "compression.codec", "lz4",
-                     &ignored); /* the operator's wins; a build may be without */
+                     &ignored); /* the operator's setting wins; builds may lack it */
     if (config->password_file && *config->password_file &&
         apply_password(conf, config->password_file, err))
         return -1;
@@ -104,8 +104,8 @@ static int apply_all(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct k
     return apply_list(conf, settings, err);
 }
 
-/* --- the connection that a consumer reads over. librdkafka has a thread for each connection, which
- * gets its answers and closes its socket. */
+/* --- the connection used for reading. librdkafka has a thread per connection, which receives
+ * answers and closes the socket. */
 
 enum { API_FETCH = 1 };
 
@@ -181,9 +181,9 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
     return rk;
 }
 
-/* librdkafka (2.0.2) stops a partition anew while it is still being stopped, and then an assertion
- * of its own ends the process. The stop, and the word that it is done, each pass through its main
- * thread before the answer to a question does. */
+/* librdkafka (2.0.2) may stop a partition that is already stopping, and then fails an assertion.
+ * The stop and its confirmation both pass through the main thread before the answer to a query
+ * does. */
 rd_kafka_resp_err_t kafka_handle_assign(rd_kafka_t *rk,
                                         const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_resp_err_t code = rd_kafka_assign(rk, list);
@@ -241,7 +241,7 @@ static void *leave_work(void *arg) {
     return NULL;
 }
 
-/* The thread takes no signals, as the one that it comes from takes none. */
+/* Blocks signals in the thread, as in its parent. */
 void kafka_handle_leave(rd_kafka_t *rk) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, leave_work, rk) == 0)

@@ -1,4 +1,4 @@
-/* From librdkafka's messages to records. Only common/kafka includes this. */
+/* Converts librdkafka's messages to records. Only common/kafka includes this. */
 #ifndef ESS_KAFKA_MESSAGE_H
 #define ESS_KAFKA_MESSAGE_H
 

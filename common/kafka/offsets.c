@@ -1,7 +1,6 @@
-/* What leaders are asked; see offsets.h. librdkafka only offers the question blocking: it is asked
- * by a task of the loop, one at a time for each partition, and what is asked about that partition
- * meanwhile goes with the next task. So many questions cost neither a thread nor an end each.
- */
+/* Questions to partition leaders; see offsets.h. librdkafka's call blocks, so a loop task asks, one
+ * per partition at a time; questions arriving meanwhile go with the next task. Many questions thus
+ * cost neither a thread nor a look-up of the end each. */
 #include "common/kafka/offsets.h"
 
 #include <stdatomic.h>
@@ -16,7 +15,8 @@
 
 enum { CALL_TIMEOUT_MS = 4000, BATCH_QUESTIONS_MAX = 100 };
 
-/* A task may be at work when the offsets are freed: the last of its users ends the handle. */
+/* Reference-counted: a task may be running when the offsets are freed, and the last user ends the
+ * handle. */
 struct offsets_handle {
     rd_kafka_t *rk;
     atomic_int users;
@@ -24,19 +24,19 @@ struct offsets_handle {
 
 struct offsets_question {
     struct offsets *offsets;
-    struct offsets_batch *batch; /* NULL: it waits for one */
+    struct offsets_batch *batch; /* NULL: waits for a batch */
     char topic[KAFKA_TOPIC_BYTES];
     int32_t partition;
-    int64_t *at; /* times, and then their offsets */
+    int64_t *at; /* times, then their offsets */
     size_t count;
     void (*answered)(void *arg, const struct offsets_answer *answer, const struct error *err);
-    void *arg; /* `answered` NULL: nobody wants to know any more */
+    void *arg; /* `answered` NULL: cancelled */
     struct offsets_question *prev, *next;
 };
 
-/* The questions about one partition that a task is at work on. */
+/* The questions about one partition being asked by a task. */
 struct offsets_batch {
-    struct offsets *offsets; /* NULL: they were freed */
+    struct offsets *offsets; /* NULL: freed */
     struct offsets_handle *handle;
     struct offsets_question *questions;
     int64_t end;
@@ -49,13 +49,13 @@ struct offsets {
     struct loop *loop;
     struct offsets_handle *handle;
     struct offsets_question *waiting;
-    struct offsets_batch *batches; /* under way */
+    struct offsets_batch *batches; /* in flight */
 };
 
 /* --- on a task's thread */
 
-/* A time before 1970 would mean one of Kafka's special offsets. Later than everything is the end.
- */
+/* A negative time would mean one of Kafka's special offsets. A time after the last record means the
+ * end. */
 static rd_kafka_resp_err_t ask_time(rd_kafka_t *rk, const struct offsets_question *q, int64_t *at,
                                     int64_t end, int64_t deadline_ms) {
     *at = *at < 0 ? 0 : *at;
@@ -109,7 +109,7 @@ static bool is_being_asked(const struct offsets *o, const struct offsets_questio
 
 static void offsets_done(void *arg);
 
-/* A batch of all that wait with `first` for an answer about the same partition. */
+/* Makes a batch of all questions waiting about the partition of `first`. */
 static void begin_batch(struct offsets *o, struct offsets_question *first) {
     struct offsets_question *q, *next;
     int count = 0;
@@ -137,8 +137,8 @@ static void begin_next(struct offsets *o) {
         begin_batch(o, q);
 }
 
-/* An answer may ask, drop others' questions, or free the offsets. The first question stays in the
- * batch to the last: it says which partition the batch is about. */
+/* A callback may ask, cancel other questions, or free the offsets. The first question stays in the
+ * batch to the last, since it names the partition. */
 static void offsets_done(void *arg) {
     struct offsets_batch *b = arg;
     struct offsets_question *q, *next;
@@ -185,7 +185,7 @@ void offsets_drop(struct offsets_question *q) {
         return;
     q->answered = NULL;
     if (q->batch)
-        return; /* its task's thread reads it */
+        return; /* the task's thread reads it */
     DL_DELETE(q->offsets->waiting, q);
     question_free(q);
 }

@@ -1,6 +1,6 @@
-/* The idempotent producer; see producer.h. One librdkafka handle at a time; one that went fatal is
- * emptied (its records are reported as it knows their fate) and closed on a thread of its own,
- * while its successor already works. */
+/* The idempotent producer; see producer.h. One active librdkafka handle. A handle that went fatal
+ * is drained (its records are reported as far as known) and closed on a thread of its own, while
+ * its successor already works. */
 #include "common/kafka/producer.h"
 
 #include <inttypes.h>
@@ -29,7 +29,7 @@ struct handle {
     rd_kafka_t *rk;
     struct kafka_queue queue;
     size_t pending;
-    bool retired; /* went fatal: only its last reports are waited for */
+    bool retired; /* fatal: waits only for its last reports */
     struct loop_timer ended;
 };
 
@@ -37,15 +37,15 @@ struct producer {
     struct loop *loop;
     struct producer_options options;
     struct handle *current;
-    size_t pending, pending_bytes; /* of the retired handles too */
+    size_t pending, pending_bytes; /* of retired handles too */
     enum { LINK_UNKNOWN, LINK_DOWN, LINK_UP } link;
-    bool doubted; /* every connection has ended while the link was up: a probe tells */
+    bool doubted; /* all connections ended while up: probe */
     struct loop_timer probe_timer;
     bool probing;
     bool stopped;
-    /* For a handle that goes fatal again and again: */
+    /* For handles that go fatal repeatedly: */
     struct loop_timer replace_timer, healthy_timer;
-    int64_t pause_ms; /* before the next successor; 0: none */
+    int64_t pause_ms; /* until the next successor; 0: none */
     char fault[256];
 };
 
@@ -74,7 +74,7 @@ static enum producer_flaw flaw_of(rd_kafka_resp_err_t code) {
 static struct producer_report producer_judge(const rd_kafka_message_t *message, bool alone) {
     if (!message->err && message->offset >= 0)
         return (struct producer_report){.fate = PRODUCER_WRITTEN, .offset = message->offset};
-    /* Without an error but also without an offset: a duplicate sequence was acknowledged. */
+    /* Neither an error nor an offset: the broker acknowledged a duplicate sequence. */
     const char *reason = message->err ? rd_kafka_err2str(message->err)
                                       : "acknowledged without an offset";
     bool certain = message->err &&
@@ -86,7 +86,7 @@ static struct producer_report producer_judge(const rd_kafka_message_t *message, 
                                                              : PRODUCER_FLAW_NONE};
 }
 
-/* The last event of a retired handle has been given back. */
+/* The last event of a retired handle was returned. */
 static void producer_on_ended(void *arg) {
     struct handle *h = arg;
     kafka_queue_close(&h->queue);
@@ -98,7 +98,7 @@ static void end_when_empty(struct handle *h) {
         loop_timer_set(h->producer->loop, &h->ended, clock_ms());
 }
 
-/* Kafka lets this producer write. */
+/* Kafka accepts writes of this producer. */
 static void on_healthy(void *arg) {
     struct producer *p = arg;
     loop_timer_clear(p->loop, &p->healthy_timer);
@@ -136,7 +136,7 @@ static void producer_replace(void *arg) {
     struct producer *p = arg;
     struct error err;
     struct handle *next = handle_new(p, &err);
-    if (!next) { /* out of memory or threads: the same settings made the first one */
+    if (!next) { /* no memory or threads: the same settings worked before */
         loop_timer_set(p->loop, &p->replace_timer, clock_ms() + PAUSE_MIN_MS);
         return;
     }
@@ -144,7 +144,7 @@ static void producer_replace(void *arg) {
     loop_timer_set(p->loop, &p->healthy_timer, clock_ms() + HEALTHY_MS);
 }
 
-/* A fatal handle takes nothing more. What it has not reported may be in the log or not. */
+/* A fatal handle accepts no record. Its unreported records may be in the log or not. */
 static void producer_retire(struct handle *h) {
     struct producer *p = h->producer;
     int64_t pause_ms = p->pause_ms;
@@ -199,10 +199,9 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
         {"linger.ms", "0"},
         {"message.timeout.ms", timeout},
         {"queue.buffering.max.kbytes",
-         "2097151"}, /* the queue's bound is producer_send's: librdkafka counts no headers */
+         "2097151"}, /* producer_send bounds the queue: librdkafka ignores headers */
         {"queue.buffering.max.messages", "10000000"},
-        {"message.max.bytes",
-         "100000000"}, /* what is too large is the topic's max.message.bytes to say */
+        {"message.max.bytes", "100000000"}, /* the topic's max.message.bytes decides */
         {NULL, NULL},
     };
     struct handle *h = mem_zero(sizeof *h);
@@ -218,7 +217,7 @@ static struct handle *handle_new(struct producer *p, struct error *err) {
     return h;
 }
 
-/* Whether a broker answers is asked on a thread of its own, only until one does. */
+/* Asks on a thread of its own whether a broker answers, until one does. */
 struct probe {
     struct producer *producer;
     rd_kafka_t *rk;
@@ -256,7 +255,7 @@ static void producer_probe(void *arg) {
         return;
     static const struct kafka_setting none[] = {{NULL, NULL}};
     rd_kafka_t *rk = kafka_handle_new(RD_KAFKA_PRODUCER, p->options.kafka, none, &err);
-    if (!rk) { /* out of memory or threads: the same settings made the producer's */
+    if (!rk) { /* no memory or threads: the same settings worked before */
         loop_timer_set(p->loop, &p->probe_timer, clock_ms() + PROBE_AGAIN_MS);
         return;
     }
@@ -286,7 +285,7 @@ struct producer *producer_new(struct loop *loop, const struct producer_options *
 void producer_warm(struct producer *p, const char *topic) {
     rd_kafka_topic_t *rkt = p->current ? rd_kafka_topic_new(p->current->rk, topic, NULL) : NULL;
     if (rkt)
-        rd_kafka_topic_destroy(rkt); /* the handle keeps what it has learned */
+        rd_kafka_topic_destroy(rkt); /* the handle keeps its state */
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record) {
@@ -378,10 +377,10 @@ void producer_break(struct producer *p) {
                                   "broken by a test");
 }
 
-/* --- for once */
+/* --- a single record */
 
-/* The fate of the one record that was sent. (rd_kafka_flush waits for reports to be taken, so it
- * would only time out.) */
+/* The fate of the only record. (rd_kafka_flush waits until reports are taken, so would time
+ * out.) */
 static rd_kafka_resp_err_t await_report(rd_kafka_t *rk) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;

@@ -1,4 +1,4 @@
-/* A librdkafka queue on the loop; see queue.h. After rd_kafka_queue_io_event_enable. */
+/* A librdkafka queue on the loop; see queue.h. By rd_kafka_queue_io_event_enable. */
 #include "common/kafka/queue.h"
 
 #include <errno.h>
@@ -7,17 +7,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum {
-    EVENTS_A_TURN = 200
-}; /* half a millisecond of records; then the loop's other sources have their turn */
+enum { EVENTS_A_TURN = 200 }; /* half a millisecond of records; then others' turn */
 
 static void queue_wake(struct kafka_queue *q) {
     uint64_t one = 1;
     if (write(q->wake_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is awake already */
+        return; /* EAGAIN: already awake */
 }
 
-/* False: there may be more. */
+/* Returns false when more may be left. */
 static bool queue_drain(struct kafka_queue *q) {
     for (int i = 0; i < EVENTS_A_TURN; i++) {
         rd_kafka_event_t *event = q->queue ? rd_kafka_queue_poll(q->queue, 0) : NULL;
@@ -39,7 +37,7 @@ static void queue_on_ready(void *arg, uint32_t events) {
     if (read(q->wake_fd, &count, sizeof count) < 0)
         count = 0;
     if (!queue_drain(q))
-        queue_wake(q); /* librdkafka only tells when an empty queue fills */
+        queue_wake(q); /* librdkafka signals only when an empty queue fills */
 }
 
 void kafka_queue_drain(struct kafka_queue *q) {
@@ -68,7 +66,7 @@ void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t
         .loop = loop, .queue = queue, .event = event, .arg = arg, .wake_fd = q->wake_fd};
     loop_io_set(loop, &q->io, q->wake_fd, EPOLLIN, queue_on_ready, q);
     rd_kafka_queue_io_event_enable(queue, q->wake_fd, &one, sizeof one);
-    queue_wake(q); /* for what came before */
+    queue_wake(q); /* for earlier events */
 }
 
 void kafka_queue_close(struct kafka_queue *q) {

@@ -1,5 +1,5 @@
-/* A librdkafka queue on the loop: its events wake the epoll through an eventfd, nothing is polled.
- * Only common/kafka includes this. */
+/* A librdkafka queue on the loop: events wake epoll through an eventfd, without polling. Only
+ * common/kafka includes this. */
 #ifndef ESS_KAFKA_QUEUE_H
 #define ESS_KAFKA_QUEUE_H
 
@@ -14,22 +14,23 @@ struct kafka_queue {
     struct loop_io io;
     rd_kafka_queue_t *queue;
     int wake_fd;
-    void (*event)(void *arg, rd_kafka_event_t *event); /* destroyed by the queue after the call */
+    void (*event)(void *arg,
+                  rd_kafka_event_t *event); /* the queue destroys the event after the call */
     void (*emptied)(void *arg); /* nothing is left in it; NULL, unless set after kafka_queue_open */
     void *arg;
 };
 
-/* Opens the descriptor that kafka_queue_open takes. Returns 0 or -1. */
+/* Opens the descriptor for kafka_queue_open. Returns 0 or -1. */
 int kafka_queue_reserve(struct kafka_queue *q, struct error *err);
-/* Gives it back when the queue is not opened after all. */
+/* Closes the descriptor if the queue is not opened after all. */
 void kafka_queue_unreserve(struct kafka_queue *q);
-/* Takes the queue over. `q` is reserved. Loop thread. */
+/* Takes over the queue. `q` is reserved. Loop thread. */
 void kafka_queue_open(struct kafka_queue *q, struct loop *loop, rd_kafka_queue_t *queue,
                       void (*event)(void *, rd_kafka_event_t *), void *arg);
-/* Hands over now whatever is in it, without waiting for the loop. */
+/* Delivers all queued events now, without waiting for the loop. */
 void kafka_queue_drain(struct kafka_queue *q);
-/* Call before the handle is destroyed; `q` is then all zero. Does nothing on one that is not open.
- * May be called from `event`. */
+/* Call before destroying the handle; zeroes `q`. Does nothing on a closed queue. May be called from
+ * `event`. */
 void kafka_queue_close(struct kafka_queue *q);
 
 #endif

@@ -1,4 +1,4 @@
-/* A stretch of a partition; see range.h. */
+/* Reads a range of a partition; see range.h. */
 #include "common/kafka/range.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct range {
     struct message_headers headers;
 };
 
-/* What range_read is about. */
+/* State of range_read. */
 struct range_walk {
     struct range *range;
     int64_t to;
@@ -65,16 +65,16 @@ static void range_assign(struct range *range, const struct kafka_position *from)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Whether there is more to come. */
+/* Whether more is to come. */
 static bool range_take(const struct range_walk *walk, const rd_kafka_message_t *message) {
     struct kafka_record record;
     if (message->err || message->offset >= walk->to)
-        return false; /* an error is the partition's end */
+        return false; /* the partition's end comes as an error */
     message_read(message, &walk->range->headers, &record);
     return walk->record(walk->arg, &record) && message->offset + 1 < walk->to;
 }
 
-/* 1: more is to come; 0: all was read; -1: nothing came. */
+/* Returns 1 when more is to come, 0 at the end, -1 without data. */
 static int range_step(const struct range_walk *walk) {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(walk->range->rk, POLL_MS);
     int result = -1;

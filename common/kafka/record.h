@@ -1,4 +1,4 @@
-/* A Kafka record as ESS reads and writes it, without a type of the library that carries it. */
+/* A Kafka record as read and written by ESS, free of library types. */
 #ifndef ESS_KAFKA_RECORD_H
 #define ESS_KAFKA_RECORD_H
 
@@ -13,7 +13,7 @@ struct kafka_header {
     struct span value;
 };
 
-/* One that was read. Nothing is copied: valid until the callback that got it returns. */
+/* A record as read. Nothing is copied: valid until the callback returns. */
 struct kafka_record {
     const char *topic;
     int32_t partition;
@@ -25,7 +25,7 @@ struct kafka_record {
     size_t headers_count;
 };
 
-/* The value of the last header of that name, {NULL, 0} when there is none. */
+/* The value of the last header with that name, or {NULL, 0}. */
 static inline struct span kafka_record_header(const struct kafka_record *record, const char *name) {
     for (size_t i = record->headers_count; i > 0; i--)
         if (strcmp(record->headers[i - 1].name, name) == 0)
@@ -39,6 +39,6 @@ struct kafka_position {
     int32_t partition;
     int64_t offset; /* or KAFKA_BEGINNING */
 };
-enum { KAFKA_BEGINNING = -2 }; /* the first record that is left */
+enum { KAFKA_BEGINNING = -2 }; /* the oldest record left */
 
 #endif

@@ -12,7 +12,7 @@
 /* A partition of a topic. */
 struct place {
     bool chosen, ended;
-    bool unheard; /* while there is trouble: nothing was read since the last try */
+    bool unheard; /* in trouble: nothing read since the last try */
     int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by
                      partition */
 };
@@ -26,12 +26,13 @@ struct table {
     size_t topics;
     struct place *places; /* [topic][partition] */
     int64_t to_end;
-    bool known; /* all that was read at some time was read to its end: the topics are there */
-    /* while partitions cannot be read */
-    char trouble[400]; /* "": they can */
+    /* Set once every partition has been read to its end, which proves that the topics exist. */
+    bool known;
+    /* set while partitions cannot be read */
+    char trouble[400]; /* "" while readable */
     struct loop_timer again;
     int64_t pause_ms, said_ms;
-    int64_t unheard; /* places */
+    int64_t unheard; /* positions */
 };
 
 static size_t table_topic_number(const struct table *t, const char *topic) {
@@ -58,7 +59,7 @@ static void reach_end(struct table *t, size_t topic, int32_t partition) {
         t->options.loaded(t->options.arg);
 }
 
-/* --- what cannot be read */
+/* --- trouble */
 
 static int table_assign(struct table *t, struct error *err) {
     size_t count = 0;
@@ -74,7 +75,7 @@ static int table_assign(struct table *t, struct error *err) {
     return result;
 }
 
-/* From now on each place must be heard of before all is well. */
+/* From now on, each partition must be read again before the trouble is over. */
 static void doubt_all(struct table *t) {
     t->unheard = 0;
     for (size_t i = 0; i < t->topics * (size_t)t->options.partitions; i++) {
@@ -103,7 +104,7 @@ static void hear_of(struct table *t, struct place *place) {
         end_trouble(t);
 }
 
-/* A new assignment: librdkafka tries some partitions only after minutes. */
+/* Assigns again: librdkafka retries some partitions only after minutes. */
 static void on_again(void *arg) {
     struct table *t = arg;
     struct error err;
@@ -124,7 +125,7 @@ static void begin_trouble(struct table *t, const char *topic, enum consumer_faul
                  "no right to read topic %s: grant Read and Describe on it to ESS's user", topic);
     else
         snprintf(text, sizeof text, "topic %s cannot be fetched: %.200s", topic, reason);
-    bool first = !t->trouble[0]; /* of the same fault each partition may tell in words of its own */
+    bool first = !t->trouble[0]; /* partitions may word the same fault differently */
     memcpy(t->trouble, text, sizeof text);
     if (first) {
         t->pause_ms = AGAIN_FIRST_MS;
@@ -135,7 +136,7 @@ static void begin_trouble(struct table *t, const char *topic, enum consumer_faul
         say_trouble(t, t->trouble);
 }
 
-/* --- what is read */
+/* --- reading */
 
 static void table_on_record(void *arg, const struct kafka_record *found) {
     struct table *t = arg;
@@ -156,7 +157,7 @@ static void table_on_record(void *arg, const struct kafka_record *found) {
     t->options.record(t->options.arg, &record);
     if (!place->ended &&
         consumer_at_end(t->consumer,
-                        found)) /* the end itself is told only after a fetch that waited */
+                        found)) /* the end is reported only after a fetch that waited */
         reach_end(t, topic, found->partition);
 }
 
@@ -174,7 +175,7 @@ static void table_on_failed(void *arg, const char *topic, enum consumer_fault fa
                             const char *reason) {
     struct table *t = arg;
     if (fault == CONSUMER_NO_TOPIC && !t->known)
-        return; /* it was made just now; librdkafka finds it once brokers know it */
+        return; /* just created; brokers will know it soon */
     bool other_log = fault == CONSUMER_NO_TOPIC || fault == CONSUMER_OUT_OF_RANGE;
     if (other_log || !topic)
         t->options.failed(t->options.arg, reason);

@@ -1,4 +1,4 @@
-/* The topics' shapes, their creation and check; see topics.h. By librdkafka's admin calls. */
+/* The topics' shapes, creation and check; see topics.h. By librdkafka's admin calls. */
 #include "common/kafka/topics.h"
 
 #include <inttypes.h>
@@ -18,8 +18,7 @@ enum {
 
 struct shape {
     const char *name;
-    int partitions; /* 0: kafka.partitions when the first of them is made; the others have as many
-                     */
+    int partitions; /* 0: kafka.partitions, or as many as the first such topic has */
     const char *cleanup;
     int64_t compaction_lag_ms;   /* -1: the replay window */
     int64_t delete_retention_ms; /* 0: the broker's default */
@@ -28,12 +27,13 @@ struct shape {
 static const struct shape shapes[] = {
     {"events", 1, "compact", -1, -1, 0},
     {"subscribers", 0, "compact", 0, 0, 0},
-    {"tokens", 0, "compact", HOUR_MS, 0, 0}, /* so that a claim cannot vanish under a reader */
+    {"tokens", 0, "compact", HOUR_MS, 0,
+     0}, /* so that a fence cannot vanish while a reader needs it */
     {"dlq", DEAD_LETTER_PARTITIONS, "delete", 0, 0, 30LL * 24 * HOUR_MS},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* The settings of one topic as ESS makes them. */
+/* The settings of a topic as created by ESS. */
 struct settings {
     char names[SETTINGS_MAX][40];
     char values[SETTINGS_MAX][24];
@@ -58,7 +58,7 @@ static void settings_of(const struct shape *shape, const struct kafka_config *co
     s->count = 0;
     topics_add(s, "cleanup.policy", shape->cleanup);
     topics_add(s, "message.timestamp.type",
-               "LogAppendTime"); /* a publisher's ts never decides what is compacted */
+               "LogAppendTime"); /* a publisher's ts must not influence compaction */
     if (config->min_insync_replicas > 0)
         add_number(s, "min.insync.replicas", config->min_insync_replicas);
     if (config->replication_factor != 1)
@@ -72,8 +72,8 @@ static void settings_of(const struct shape *shape, const struct kafka_config *co
         add_number(s, "retention.ms", shape->retention_ms);
 }
 
-/* One admin call: waits for its result, which the caller destroys. NULL with the reason when it
- * failed. */
+/* Makes an admin call and waits for the result, which the caller destroys. Returns NULL with the
+ * reason. */
 static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
     while (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
@@ -89,7 +89,7 @@ static rd_kafka_event_t *result_of(rd_kafka_queue_t *queue, struct error *err) {
     return event;
 }
 
-/* 1: made; 0: another one was faster; -1: no. */
+/* Returns 1: created; 0: another process was faster; -1: failed. */
 static int topics_create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct shape *shape,
                          const struct kafka_config *config, int partitions, struct error *err) {
     char topic[KAFKA_TOPIC_BYTES], reason[256];
@@ -125,8 +125,8 @@ static int topics_create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct s
     return result;
 }
 
-/* Compares one setting of an existing topic. A wrong clean-up policy is refused, all else is warned
- * of. */
+/* Compares one setting of an existing topic. A wrong clean-up policy is an error, any other
+ * difference a warning. */
 static int topics_compare(const char *topic, const char *name, const char *wanted,
                           const char *found, struct buf *warnings, struct error *err) {
     if (strcmp(wanted, found) == 0)
@@ -192,7 +192,7 @@ static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct 
     return result;
 }
 
-/* The number of partitions; 0: there is no such topic; -1: no broker answers. */
+/* The number of partitions; 0: no such topic; -1: no broker answers. */
 static int partitions_of(rd_kafka_t *rk, const char *topic, struct error *err) {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
@@ -208,7 +208,7 @@ static int partitions_of(rd_kafka_t *rk, const char *topic, struct error *err) {
     return result;
 }
 
-/* A topic that exists may be known to a broker a little later. */
+/* Brokers may learn of a new topic a little later. */
 static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err) {
     enum { LOOKS = 40, LOOK_MS = 50 };
     int partitions = 0;
@@ -220,7 +220,7 @@ static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err
                       : error_set(err, "topic %s exists, but no broker tells of it", topic);
 }
 
-/* The number that this topic must have; 0: any that fits. */
+/* The required number of partitions; 0: any that fits. */
 static int partitions_wanted(const struct shape *shape, const struct topics *topics) {
     return shape->partitions ? shape->partitions : topics->subscriber_partitions;
 }

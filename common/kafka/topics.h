@@ -1,4 +1,4 @@
-/* The four topics: made by ingest when missing, checked when present. Everything here blocks: for a
+/* The four topics: created by ingest when missing, checked when present. All functions block: for a
  * loop_task. */
 #ifndef ESS_KAFKA_TOPICS_H
 #define ESS_KAFKA_TOPICS_H
@@ -10,20 +10,22 @@
 
 enum topics_state {
     TOPICS_READY,
-    TOPICS_AWAY,    /* no broker answers, or (when they may not be made here) one is missing: try
-                       again; err says which */
-    TOPICS_REFUSED, /* one exists with a shape that ESS cannot work on; err says what to do */
+    /* No broker answers, or a topic is missing and may not be created here: retry. err says
+     * which. */
+    TOPICS_AWAY,
+    /* A topic has a shape that ESS cannot work on; err says what to do. */
+    TOPICS_REFUSED,
 };
 
-/* What was found. */
+/* The result of the check. */
 struct topics {
-    struct buf warnings; /* one line for each setting that differs from what ESS would have made */
+    struct buf warnings; /* a line per setting that differs from ESS's own */
     int64_t
         record_bytes_max; /* max.message.bytes of the events; Kafka's default where nobody tells */
     int32_t subscriber_partitions; /* of subscribers and of tokens */
 };
 
-/* A few seconds at most. The caller frees `found->warnings`. */
+/* Takes a few seconds at most. The caller frees `found->warnings`. */
 enum topics_state topics_ensure(const struct kafka_config *config, bool create,
                                 struct topics *found, struct error *err);
 
