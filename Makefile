@@ -199,11 +199,12 @@ bench-ownership: all setup-test ## how fast dispatchers load what they are assig
 objects: $(call objects,$(wildcard common/*.c common/*/*.c ingest/*.c ingest/*/*.c dispatcher/*.c dispatcher/*/*.c tests/unit/*.c))
 
 .PHONY: lint
-lint: ## warnings of gcc and clang, banned functions, lengths, layers, clang-format, shellcheck, cppcheck
+lint: ## warnings of gcc and clang, banned functions, lengths, layers, clang-format, shellcheck, cppcheck, structure
 	@deploy/setup lint
 	@$(MAKE) --silent CC=gcc WERROR=1 BUILD=build/lint-gcc objects
 	@$(MAKE) --silent CC=clang WERROR=1 BUILD=build/lint-clang objects
 	@tests/lint
+	@tests/structure build/lint-gcc
 
 .PHONY: format
 format: ## lay out all C files as .clang-format says

@@ -98,14 +98,18 @@ void lane_set_policy(struct lane *lane, const struct lane_policy *policy);
 /* --- what to do */
 
 enum lane_todo {
-    LANE_NOTHING, /* until *due_ms (INT64_MAX: until something happens) */
-    LANE_SEND, /* start the event at *cursor, which stands in the window: fetch it, then lane_start
-                  or lane_missing */
-    LANE_DEAD_LETTER, /* the event at *cursor was skipped, whatever the lane's state: fetch it, then
-                  lane_dead_letter or lane_missing */
-    LANE_SCAN,        /* look for the next event above lane->scanned: lane_found, lane_passed or
-                       * lane_at_end; while that must be waited for, ask again at *due_ms: an event of the
-                       * window is due */
+    /* Nothing to do until *due_ms (INT64_MAX: until something happens). */
+    LANE_NOTHING,
+    /* Start the event at *cursor, which stands in the window: fetch it, then call lane_start or
+     * lane_missing. */
+    LANE_SEND,
+    /* The event at *cursor was skipped, whatever the lane's state: fetch it, then call
+     * lane_dead_letter or lane_missing. */
+    LANE_DEAD_LETTER,
+    /* Look for the next event above lane->scanned, then call lane_found, lane_passed or
+     * lane_at_end. While the log has to be waited for, ask again at *due_ms: an event of the window
+     * is due. */
+    LANE_SCAN,
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 
