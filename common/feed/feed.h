@@ -98,6 +98,9 @@ enum feed_result {
     FEED_EVENT, /* `event` is the reader's next event above the position */
     /* FEED_EVENT, but from a later version of ESS: unreadable, and must not be passed. */
     FEED_NEWER,
+    /* No event up to passed.to, but many whose content the filter excludes: ask again, after others
+     * had their turn. */
+    FEED_MORE,
     FEED_END, /* no event up to the log's end, passed.to */
     /* No event up to passed.to. reader->ready is called when the next chunk is in memory. */
     FEED_LATER,

@@ -4,7 +4,11 @@
 
 #include "common/feed/feed_internal.h"
 
-enum { FEW_RECORDS = 16, NEAR_CHUNKS = 3 };
+enum {
+    FEW_RECORDS = 16,
+    NEAR_CHUNKS = 3,
+    JUDGED_MAX = 128 /* contents a call: a filter takes a microsecond or more for each */
+};
 
 void feed_reader_init(struct feed_reader *r, const struct subscription *subscription,
                       void (*ready)(void *), void *arg) {
@@ -47,9 +51,11 @@ static bool wants_topic_of(struct feed_reader *r, const struct chunk *chunk, siz
                : r->wanted[topic];
 }
 
-/* The index of the reader's next event above `position`, or the chunk's count. */
+/* The index of the reader's next event above `position`, or the chunk's count. At most `*left`
+ * events are excluded by their content; when `*left` is 0 afterwards, `event` is the last of them.
+ */
 static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position,
-                          struct feed_event *event) {
+                          struct feed_event *event, int *left) {
     size_t i = chunk_find(chunk, position);
     bool few = chunk->count - i <= FEW_RECORDS;
     if (!few)
@@ -60,7 +66,7 @@ static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int6
         if (!wants_topic_of(r, chunk, i, few))
             continue;
         chunk_get(chunk, i, event);
-        if (subscription_wants_content(r->subscription, event->stored))
+        if (subscription_wants_content(r->subscription, event->stored) || --*left == 0)
             break;
     }
     return i;
@@ -84,6 +90,7 @@ static void read_ahead(struct feed *feed, const struct chunk *chunk) {
 enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t position,
                            struct feed_event *event, struct feed_passed *passed) {
     struct chunk *chunk;
+    int left = JUDGED_MAX;
     *passed = (struct feed_passed){.to = position};
     while ((chunk = feed_chunk_at(feed, passed->to))) {
         if (!feed_is_tail(feed, chunk)) {
@@ -92,11 +99,13 @@ enum feed_result feed_next(struct feed *feed, struct feed_reader *r, int64_t pos
             if (passed->to == chunk->from && !r->peeks)
                 read_ahead(feed, chunk);
         }
-        size_t i = find_wanted(r, chunk, passed->to, event);
+        size_t i = find_wanted(r, chunk, passed->to, event, &left);
         if (i < chunk->count) {
             passed->compacted |= chunk_has_hole(chunk, passed->to, event->cursor);
             chunk->read_to = event->cursor > chunk->read_to ? event->cursor : chunk->read_to;
-            passed->to = event->cursor - 1;
+            passed->to = left ? event->cursor - 1 : event->cursor;
+            if (left == 0)
+                return FEED_MORE;
             return event->newer ? FEED_NEWER : FEED_EVENT;
         }
         passed->compacted |= chunk_has_hole(chunk, passed->to, chunk->to + 1);

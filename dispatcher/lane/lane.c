@@ -230,13 +230,31 @@ const struct window_entry *lane_start(struct lane *lane, int64_t cursor) {
     return e;
 }
 
+/* The subscriber never gets this event, so no other event names it as prev_cursor, except one that
+ * an attempt has already sent: its bytes stay the same on every retry. */
+static void lane_forget_unwanted(struct lane *lane, const struct window_entry *e,
+                                 struct window_entry *above) {
+    if (above && above->prev == e->cursor && above->attempts == 0) {
+        above->prev = e->prev;
+        above->prev_id_hash = e->prev_id_hash;
+        above->compacted |= e->compacted;
+    }
+    if (lane->newest == e->cursor) {
+        lane->newest = e->prev;
+        lane->newest_id_hash = e->prev_id_hash;
+        lane->compacted |= e->compacted;
+    }
+}
+
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
     struct window_entry *e = window_find(&lane->window, cursor),
                         *above = e ? window_above(&lane->window, e) : NULL;
     assert(e);
-    if (compacted && above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
+    if (!compacted)
+        lane_forget_unwanted(lane, e, above);
+    else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
         above->compacted = true;
-    else if (compacted)
+    else
         lane->compacted = true; /* of the next one that is found */
     settle(lane, e);
 }

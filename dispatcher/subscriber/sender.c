@@ -351,6 +351,10 @@ static bool scan(struct sender *sender) {
     case FEED_NEWER:
         lane_passed(lane, passed.to < lane->until ? passed.to : lane->until, passed.compacted);
         return event.cursor > lane->until || wait_at_newer(sender, event.cursor);
+    case FEED_MORE:
+        lane_passed(lane, passed.to, passed.compacted);
+        sender->owner->moved(sender->owner_arg);
+        return true;
     case FEED_LATER:
         lane_passed(lane, passed.to, passed.compacted);
         return false;
@@ -385,7 +389,7 @@ static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t curs
     struct feed_passed passed;
     enum feed_result result = feed_next(sender->subscriber->dispatcher->service.feed,
                                         &sender->finder, cursor - 1, &event, &passed);
-    if (result == FEED_LATER)
+    if (result == FEED_LATER && passed.to < cursor)
         return false;
     if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
         return wait_at_newer(sender, cursor);

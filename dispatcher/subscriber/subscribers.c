@@ -400,6 +400,8 @@ static void subscribers_wake(void *arg, struct match_member *member) {
         LL_PREPEND2(waking->behind, s, behind_next);
         return;
     }
+    if (!subscription_wants_content(&s->record.spec.subscription, event->stored))
+        return;
     lane_wake(&s->live.lane, event->cursor - 1);
     s->live.lane.appended_ms = event->appended_ms;
     checkpoint_soon(&s->checkpoint); /* that it is behind: it may have to wait */

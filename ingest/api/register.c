@@ -16,6 +16,7 @@
 #include "ingest/registry/positions.h"
 #include "ingest/registry/registration.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/warnings.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -68,6 +69,7 @@ static void registering_answer(struct registering *r) {
     json_member_string(&body, "whsec", buf_string(&whsec));
     json_member_string(&body, "token", r->token);
     json_member_number(&body, "cursor", r->start);
+    warnings_put(&r->spec, &body);
     json_end_object(&body);
     buf_puts(&body, "\n");
     buf_wipe(&whsec);

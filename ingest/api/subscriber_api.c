@@ -20,6 +20,7 @@
 #include "ingest/registry/registry_write.h"
 #include "ingest/registry/registry_writer.h"
 #include "ingest/registry/subscriber_status.h"
+#include "ingest/registry/warnings.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LIST_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -335,6 +336,7 @@ void subscriber_api_replace(void *arg, struct http_request *request) {
         if (spec.secret)
             keys_add_secret(call, write, entry, spec.secret);
         registry_writer_add_spec(ingest, write, &record);
+        warnings_put(&spec, &call->answer);
         call_send(call, write);
     }
     spec_fini(&spec);

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/crypto/signature.h"
+#include "ingest/registry/warnings.h"
 
 /* --- complaints */
 
@@ -131,6 +132,7 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
         spec_fini(&file->spec);
     file->spec = spec;
     file->good = true;
+    warnings_put(&spec, NULL);
     file->generation = file->keys_offset = -1;
     return true;
 }

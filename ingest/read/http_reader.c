@@ -126,6 +126,11 @@ int http_reader_topics(struct http_reader *p, struct error *err) {
     return result;
 }
 
+int http_reader_filter(struct http_reader *p, struct error *err) {
+    const char *text = http_request_query(p->request, "filter");
+    return text ? subscription_set_filter(&p->subscription, span_of(text), err) : 0;
+}
+
 /* --- begin */
 
 void http_reader_refuse(struct http_reader *p, const struct error *err) {
@@ -235,6 +240,10 @@ enum http_reader_result http_reader_next(struct http_reader *p, struct feed_even
     p->newer = result == FEED_NEWER && event->cursor <= p->until ? event->cursor : 0;
     if (p->newer)
         return HTTP_READER_NEWER;
+    if (result == FEED_MORE && p->position < p->until) {
+        http_reader_go_soon(p);
+        return HTTP_READER_LATER;
+    }
     return result == FEED_LATER && p->position < p->until ? HTTP_READER_LATER : HTTP_READER_END;
 }
 

@@ -70,6 +70,8 @@ int http_reader_number(const struct http_request *request, const char *name, int
 int http_reader_range(struct http_reader *reader, struct error *err);
 /* Parses `topics` into the subscription. */
 int http_reader_topics(struct http_reader *reader, struct error *err);
+/* The same from `filter`. */
+int http_reader_filter(struct http_reader *reader, struct error *err);
 
 /* Begins to read above `position`, or at the log's end if negative. Calls `go` once the tail has
  * reached the position. After a second without, answers 400 or calls `abandon`. */

@@ -201,13 +201,15 @@ bool log_stream_accepted(const struct http_request *request) {
 void log_stream_replay(void *arg, struct http_request *request) {
     static const struct http_reader_kind kind = {"since_cursor", log_stream_go, log_stream_abandon,
                                                  log_stream_lapse, log_stream_end};
-    static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
+    static const char *const known[] = {"since_cursor", "until_cursor", "topics",
+                                        "filter",       "limit",        NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
     struct http_reader *reader = &s->reader;
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
-        http_reader_range(reader, &err) || http_reader_topics(reader, &err)) {
+        http_reader_range(reader, &err) || http_reader_topics(reader, &err) ||
+        http_reader_filter(reader, &err)) {
         log_stream_refuse(s, &err);
         return;
     }
@@ -229,7 +231,7 @@ static int log_stream_last_event_id(struct http_reader *reader, struct error *er
 void log_stream_events(void *arg, struct http_request *request) {
     static const struct http_reader_kind kind = {"cursor", log_stream_go, log_stream_abandon,
                                                  log_stream_lapse, log_stream_end};
-    static const char *const known[] = {"cursor", "topics", NULL};
+    static const char *const known[] = {"cursor", "topics", "filter", NULL};
     struct error err;
     struct log_stream *s = log_stream_new(&kind, arg, request);
     struct http_reader *reader = &s->reader;
@@ -237,7 +239,8 @@ void log_stream_events(void *arg, struct http_request *request) {
     reader->position = -1;
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
-        log_stream_last_event_id(reader, &err) || http_reader_topics(reader, &err)) {
+        log_stream_last_event_id(reader, &err) || http_reader_topics(reader, &err) ||
+        http_reader_filter(reader, &err)) {
         log_stream_refuse(s, &err);
         return;
     }

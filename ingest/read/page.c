@@ -165,7 +165,8 @@ static void page_refuse(struct page *page, const struct error *err) {
 void page_replay(void *arg, struct http_request *request) {
     static const struct http_reader_kind kind = {"since_cursor", page_go, page_abandon, page_lapse,
                                                  page_end};
-    static const char *const known[] = {"since_cursor", "until_cursor", "topics", "limit", NULL};
+    static const char *const known[] = {"since_cursor", "until_cursor", "topics",
+                                        "filter",       "limit",        NULL};
     struct error err;
     if (log_stream_accepted(request)) {
         log_stream_replay(arg, request);
@@ -175,7 +176,8 @@ void page_replay(void *arg, struct http_request *request) {
     struct http_reader *reader = &page->reader;
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
-        http_reader_range(reader, &err) || http_reader_topics(reader, &err))
+        http_reader_range(reader, &err) || http_reader_topics(reader, &err) ||
+        http_reader_filter(reader, &err))
         page_refuse(page, &err);
     else
         page_begin(page);
@@ -184,7 +186,7 @@ void page_replay(void *arg, struct http_request *request) {
 void page_poll(void *arg, struct http_request *request) {
     static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
                                                  page_end};
-    static const char *const known[] = {"cursor", "topics", "limit", "wait", NULL};
+    static const char *const known[] = {"cursor", "topics", "filter", "limit", "wait", NULL};
     struct error err;
     int64_t wait_s = WAIT_S_DEFAULT;
     struct page *page = page_new(&kind, arg, request);
@@ -194,7 +196,7 @@ void page_poll(void *arg, struct http_request *request) {
         http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
         http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
         http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) ||
-        http_reader_topics(reader, &err)) {
+        http_reader_topics(reader, &err) || http_reader_filter(reader, &err)) {
         page_refuse(page, &err);
         return;
     }

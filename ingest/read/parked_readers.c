@@ -48,6 +48,7 @@ void parked_readers_free(struct parked_readers *parked) {
 
 void parked_readers_add(struct parked_readers *parked, struct parked_reader *reader,
                         const struct subscription *subscription) {
+    reader->subscription = subscription;
     match_add_all(parked->match, subscription, &reader->member);
 }
 
@@ -63,7 +64,7 @@ void parked_readers_park(struct parked_reader *reader) { reader->parked = true; 
 
 struct arrival {
     struct parked_readers *parked_readers;
-    int64_t cursor;
+    const struct feed_event *event;
 };
 
 static void parked_readers_mark(void *arg, struct match_member *member) {
@@ -72,14 +73,16 @@ static void parked_readers_mark(void *arg, struct match_member *member) {
     /* not parked: the reader will read the event itself */
     if (!reader->parked)
         return;
+    if (!subscription_wants_content(reader->subscription, arrival->event->stored))
+        return;
     reader->parked = false;
     reader->woken = true;
-    reader->cursor = arrival->cursor;
+    reader->cursor = arrival->event->cursor;
     DL_APPEND(arrival->parked_readers->woken, reader);
 }
 
 void parked_readers_appended(struct parked_readers *parked, const struct feed_event *event) {
-    struct arrival arrival = {parked, event->cursor};
+    struct arrival arrival = {parked, event};
     match_each(parked->match, event->topic, parked_readers_mark, &arrival);
     if (parked->woken && parked->turn.slot == 0)
         loop_timer_set(parked->loop, &parked->turn, clock_ms());

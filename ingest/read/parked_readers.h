@@ -20,6 +20,7 @@ struct parked_reader {
     void *arg;
     /* private to parked_readers.c */
     struct match_member member;
+    const struct subscription *subscription; /* the one that was added */
     bool parked, woken;
     int64_t cursor;
     struct parked_reader *prev, *next; /* list of woken readers */
@@ -29,7 +30,7 @@ struct parked_readers *parked_readers_new(struct loop *loop);
 /* Every reader must have been removed. NULL is allowed. */
 void parked_readers_free(struct parked_readers *parked);
 
-/* Adds the reader to the index. The reader is not parked yet. */
+/* Adds the reader to the index; `subscription` must live as long. The reader is not parked yet. */
 void parked_readers_add(struct parked_readers *parked, struct parked_reader *reader,
                         const struct subscription *subscription);
 /* Removes the reader; `subscription` is the one that was added. No wake follows. */

@@ -75,7 +75,7 @@ BAD = {
     "an alias": (spec("description: *x"), 5, "alias"),
     "an unquoted wildcard": (spec(topics="[*]"), 3, "quotes"),
     "a tag": (spec("description: !!str 5"), 5, "tags"),
-    "nested too deeply": (spec("headers: {a: {b: {c: {d: e}}}}"), 5, "deep"),
+    "nested too deeply": (spec("headers: " + "{a: " * 32 + "b" + "}" * 32), 5, "deep"),
     "no id": (spec(id=None), 1, "id: is missing"),
     "no url": (spec(url=None), 1, "url: is missing"),
     "no topics": (spec(topics=None), 1, "topics: is missing"),

@@ -63,6 +63,24 @@ static void an_event_that_is_gone_from_the_log_is_settled(UNUSED void **state) {
     assert_false(lane_entry(&lane, 7)->compacted);
 }
 
+static void an_event_that_is_not_wanted_any_more_is_no_ones_prev_cursor(UNUSED void **state) {
+    assert_int_equal(attempt(3, 200), 1);
+    attempt(5, 503);
+    lane_missing(&lane, 5, false);
+    assert_int_equal(attempt(7, 503), 1);
+    assert_int_equal(lane_entry(&lane, 7)->prev, 3);
+}
+
+static void what_an_attempt_has_gone_out_with_stays_its_prev_cursor(UNUSED void **state) {
+    concurrent(SPEC_NONE, 4);
+    start_new(10, 0);
+    start_new(11, 0);
+    finish(10, 503);
+    finish(11, 503);
+    lane_missing(&lane, 10, false);
+    assert_int_equal(lane_entry(&lane, 11)->prev, 10);
+}
+
 static void the_event_after_one_that_compaction_took_says_so(UNUSED void **state) {
     attempt(5, 503);
     lane_missing(&lane, 5, true);
@@ -406,6 +424,8 @@ int main(void) {
         TEST(a_lane_waits_at_the_end_and_wakes_for_the_next_event),
         TEST(a_failed_event_waits_between_half_and_all_of_the_delay),
         TEST(an_event_that_is_gone_from_the_log_is_settled),
+        TEST(an_event_that_is_not_wanted_any_more_is_no_ones_prev_cursor),
+        TEST(what_an_attempt_has_gone_out_with_stays_its_prev_cursor),
         TEST(the_event_after_one_that_compaction_took_says_so),
         TEST(resume_gives_a_lane_that_gives_nothing_up_clean_counts),
         TEST(resume_gives_clean_counts_to_what_is_under_way_too),

@@ -51,6 +51,27 @@ static void append(int64_t cursor, const char *topic) {
     parked_readers_appended(parked_readers, &event);
 }
 
+static void test_content_that_its_filter_excludes_wakes_nobody(void **state) {
+    struct reader maryland;
+    struct error err;
+    (void)state;
+    reader_add(&maryland, "*");
+    assert_int_equal(
+        subscription_set_filter(&maryland.wants, span_of("{\"data\":{\"state\":[\"MD\"]}}"), &err),
+        0);
+    for (int64_t cursor = 7; cursor <= 8; cursor++) {
+        const struct feed_event event = {
+            .cursor = cursor,
+            .topic = span_of("a"),
+            .stored = span_of(cursor == 7 ? "{\"topic\":\"a\",\"data\":{\"state\":\"VA\"}}"
+                                          : "{\"topic\":\"a\",\"data\":{\"state\":\"MD\"}}")};
+        parked_readers_appended(parked_readers, &event);
+    }
+    turn_once();
+    assert_int_equal(maryland.woken_at, 8);
+    reader_remove(&maryland);
+}
+
 static void test_an_event_wakes_those_who_want_it(void **state) {
     struct reader drugs, others, everything;
     (void)state;
@@ -164,6 +185,7 @@ static void test_of_thousands_each_turn_wakes_a_few_in_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         parked_readers_test(test_an_event_wakes_those_who_want_it),
+        parked_readers_test(test_content_that_its_filter_excludes_wakes_nobody),
         parked_readers_test(test_the_first_event_is_the_one_it_is_woken_for),
         parked_readers_test(test_who_does_not_wait_is_not_woken),
         parked_readers_test(test_one_who_is_removed_by_another_that_wakes_is_not_woken),

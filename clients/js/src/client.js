@@ -53,6 +53,10 @@ function query(parameters) {
   return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : ''
 }
 
+function filterOf(filter) {
+  return filter && JSON.stringify(filter)
+}
+
 function topicsOf(topics) {
   return Array.isArray(topics) ? topics.join(',') || undefined : topics
 }
@@ -116,9 +120,9 @@ export class Client {
     return results
   }
 
-  async *replay({ since = 0, until, topics, limit = 500, signal } = {}) {
+  async *replay({ since = 0, until, topics, filter, limit = 500, signal } = {}) {
     for (let cursor = since, more = true; more; ) {
-      const path = `/ess/replay${query({ since_cursor: cursor, until_cursor: until, topics: topicsOf(topics), limit })}`
+      const path = `/ess/replay${query({ since_cursor: cursor, until_cursor: until, topics: topicsOf(topics), filter: filterOf(filter), limit })}`
       const page = await this.#call('GET', path, undefined, { signal })
       yield* page.events
       more = page.more
@@ -126,10 +130,10 @@ export class Client {
     }
   }
 
-  async *poll({ cursor, topics, limit = 500, waitS = 30, signal } = {}) {
+  async *poll({ cursor, topics, filter, limit = 500, waitS = 30, signal } = {}) {
     for (;;) {
       signal?.throwIfAborted()
-      const path = `/ess/poll${query({ cursor, topics: topicsOf(topics), limit, wait: waitS })}`
+      const path = `/ess/poll${query({ cursor, topics: topicsOf(topics), filter: filterOf(filter), limit, wait: waitS })}`
       const page = await this.#call('GET', path, undefined, { timeoutMs: this.#timeoutMs + waitS * 1000, signal })
       yield* page.events
       cursor = page.cursor

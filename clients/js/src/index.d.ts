@@ -41,6 +41,8 @@ export interface CallOptions {
 
 export interface ReadOptions {
   topics?: string | string[]
+  /** Like a subscriber's. */
+  filter?: Filter
   /** Of one page. */
   limit?: number
   signal?: AbortSignal
@@ -109,6 +111,8 @@ export interface Registration {
   /** The subscriber's access token, shown this once. */
   token: string
   cursor: number
+  /** What is odd about the spec, which is in force all the same. */
+  warnings?: string[]
 }
 
 export interface ClientOptions {
