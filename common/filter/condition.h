@@ -18,7 +18,8 @@ struct condition_value {
 };
 
 /* Reads one element of a list (raw, valid JSON). Raises `count` by the number of compared values.
- * Returns NULL with the reason. The caller frees the condition. */
+ * Returns NULL with the reason. The caller frees the condition; `json` must live
+ * as long. */
 struct condition *condition_new(struct span json, size_t *count, struct error *err);
 void condition_free(struct condition *condition);
 

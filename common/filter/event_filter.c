@@ -40,6 +40,7 @@ struct entry {
 };
 
 struct event_filter {
+    char *pattern; /* the numbers of conditions point into it */
     struct entry *root;
     struct buf scratch;
 };
@@ -200,7 +201,6 @@ static int entry_read_object(struct entry *entry, struct span json, struct readi
 
 struct event_filter *event_filter_new(struct span pattern, struct error *err) {
     struct reading r = {.err = err};
-    struct span json = json_walk_value(pattern);
     if (pattern.len > EVENT_FILTER_BYTES_MAX) {
         error_set(err, "more than 16 KiB");
         return NULL;
@@ -209,14 +209,17 @@ struct event_filter *event_filter_new(struct span pattern, struct error *err) {
         err->field[0] = 0;
         return NULL;
     }
-    if (json.data[0] != '{') {
+    if (json_walk_value(pattern).data[0] != '{') {
         error_set(err, "must be an object, such as {\"data\": {\"state\": [\"MD\"]}}");
         return NULL;
     }
     struct event_filter *filter = mem_zero(sizeof *filter);
+    filter->pattern = mem_copy_string(pattern.data, pattern.len);
     filter->root = mem_zero(sizeof *filter->root);
     filter->root->kind = ENTRY_OBJECT;
-    if (entry_read_object(filter->root, json, &r, 0, 0) == 0)
+    if (entry_read_object(filter->root,
+                          json_walk_value((struct span){filter->pattern, pattern.len}), &r, 0,
+                          0) == 0)
         return filter;
     event_filter_free(filter);
     return NULL;
@@ -226,6 +229,7 @@ void event_filter_free(struct event_filter *filter) {
     if (!filter)
         return;
     event_filter_entry_free(filter->root);
+    free(filter->pattern);
     buf_fini(&filter->scratch);
     free(filter);
 }

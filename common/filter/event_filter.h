@@ -28,7 +28,7 @@ struct event_filter;
 
 /* Reads the pattern from JSON, scanned or not. Returns NULL with the reason, which names the place:
  * "data.copay[1]: unknown operator 'numerik': known are …". err->field is the place, or "" for the
- * whole pattern. */
+ * whole pattern. The pattern is copied. */
 struct event_filter *event_filter_new(struct span pattern, struct error *err);
 void event_filter_free(struct event_filter *filter);
 

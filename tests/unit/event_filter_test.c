@@ -119,6 +119,19 @@ static void test_the_examples_of_event_ruler_give_the_documented_answers(void **
             fail_msg("must be %d: %s", examples[i].answer, examples[i].pattern);
 }
 
+static void test_the_pattern_is_copied(void **state) {
+    char pattern[] = "{\"data\":{\"a\":[7,{\"numeric\":[\">\",100]},\"x\",{\"prefix\":\"y\"}]}}";
+    struct error err;
+    (void)state;
+    struct event_filter *filter = event_filter_new(span_of(pattern), &err);
+    memset(pattern, '9', sizeof pattern - 1);
+    assert_true(event_filter_matches(filter, span_of("{\"topic\":\"a\",\"data\":{\"a\":7.0}}")));
+    assert_true(event_filter_matches(filter, span_of("{\"topic\":\"a\",\"data\":{\"a\":101}}")));
+    assert_true(event_filter_matches(filter, span_of("{\"topic\":\"a\",\"data\":{\"a\":\"yx\"}}")));
+    assert_false(event_filter_matches(filter, span_of("{\"topic\":\"a\",\"data\":{\"a\":99}}")));
+    event_filter_free(filter);
+}
+
 static void test_members_of_the_event_itself_can_be_asked_for(void **state) {
     static const char event[] =
         "{\"topic\":\"drug.copay\",\"id\":\"a-1\",\"key\":\"k\",\"ts\":\"now\","
@@ -285,6 +298,7 @@ static void test_the_pattern_topic_tells_which_topics_may_match(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_examples_of_event_ruler_give_the_documented_answers),
+        cmocka_unit_test(test_the_pattern_is_copied),
         cmocka_unit_test(test_members_of_the_event_itself_can_be_asked_for),
         cmocka_unit_test(test_of_an_array_one_element_suffices_and_the_same_for_all_fields),
         cmocka_unit_test(test_absence_must_hold_in_all_elements_or_in_the_one_that_matched),
