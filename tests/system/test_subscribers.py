@@ -167,7 +167,7 @@ def test_of_two_new_files_with_one_id_the_first_by_name_is_taken(ess):
     ess.write("z.yml", SEED.format(id="twin", url=receiver.url("/z"), topic="a"))
     ess.write("m.yml", SEED.format(id="twin", url=receiver.url("/m"), topic="a"))
     ingest = ess.ingest()
-    assert "m.yml already" in ingest.wait_line("bad_subscriber_file", file=ess.subscribers / "z.yml")["reason"]
+    assert f"twin is already defined by {ess.subscribers / 'm.yml'}" in ingest.wait_line("bad_subscriber_file", file=ess.subscribers / "z.yml")["reason"]
     ess.dispatcher().wait_line("subscriber_started", subscriber="twin")
     ess.publish("a", 1)
     assert receiver.wait(1)[0].path == "/m"
