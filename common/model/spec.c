@@ -14,6 +14,7 @@
 #include "common/json/json_tree.h"
 #include "common/json/writer.h"
 #include "common/model/pattern.h"
+#include "common/model/sns_target.h"
 #include "common/model/spec.h"
 #include "common/net/url.h"
 
@@ -77,6 +78,12 @@ static int take_url(struct spec *spec, struct json_object *value, const struct s
     if (spec_take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
         return -1;
     return url_check(spec->url, rules->allowed, rules->allowed_count, err);
+}
+
+static int take_sns(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
+                    struct error *err) {
+    spec->sns = sns_target_new(value, rules, err);
+    return spec->sns ? 0 : -1;
 }
 
 /* --- lists, numbers, durations */
@@ -285,6 +292,8 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
         return spec_take_id(spec, value, err);
     if (strcmp(field, "url") == 0)
         return take_url(spec, value, rules, err);
+    if (strcmp(field, "sns") == 0)
+        return take_sns(spec, value, rules, err);
     if (strcmp(field, "topics") == 0)
         return take_topics(spec, value, err);
     if (strcmp(field, "filter") == 0)
@@ -308,13 +317,23 @@ static int take_field(struct spec *spec, const char *field, struct json_object *
     return take_limits(spec, field, value, rules, err);
 }
 
+static int spec_check_endpoint(const struct spec *spec, struct error *err) {
+    if (!spec->url && !spec->sns)
+        return error_set_field(err, "url", "is missing (url, or sns for a topic of AWS SNS)");
+    if (spec->url && spec->sns)
+        return error_set_field(err, "sns", "must not stand beside url");
+    if (spec->sns && spec->headers_count)
+        return error_set_field(err, "headers", "must not stand beside sns, which has none");
+    return 0;
+}
+
 /* Checks fields against each other. */
 static int spec_check_together(struct spec *spec, const struct spec_rules *rules,
                                struct error *err) {
     if (rules->from_file && !*spec->id)
         return error_set_field(err, "id", "is missing");
-    if (!spec->url)
-        return error_set_field(err, "url", "is missing");
+    if (spec_check_endpoint(spec, err))
+        return -1;
     if (!spec->subscription.patterns_count)
         return error_set_field(err, "topics", "is missing");
     if (spec->secret && spec->secret_file)
@@ -405,9 +424,18 @@ static void put_topics(const struct spec *spec, struct buf *out) {
     json_end_list(out);
 }
 
-void spec_put_members(const struct spec *spec, bool header_values, struct buf *out) {
+static void spec_put_endpoint(const struct spec *spec, bool values, struct buf *out) {
+    if (spec->url)
+        json_member_string(out, "url", spec->url);
+    if (!spec->sns)
+        return;
+    json_member(out, "sns");
+    sns_target_to_json(spec->sns, values, out);
+}
+
+void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
     json_member_string(out, "id", spec->id);
-    json_member_string(out, "url", spec->url);
+    spec_put_endpoint(spec, values, out);
     put_topics(spec, out);
     if (spec->filter)
         json_member_raw(out, "filter", span_of(spec->filter));
@@ -426,27 +454,41 @@ void spec_put_members(const struct spec *spec, bool header_values, struct buf *o
     if (spec->dead_letters_all)
         json_member_string(out, "exhausted", "dead_letter");
     if (spec->headers_count)
-        spec_put_headers(spec, header_values, out);
+        spec_put_headers(spec, values, out);
     if (spec->description)
         json_member_string(out, "description", spec->description);
 }
 
-void spec_to_json(const struct spec *spec, bool header_values, struct buf *out) {
+void spec_to_json(const struct spec *spec, bool values, struct buf *out) {
     json_put_object(out);
-    spec_put_members(spec, header_values, out);
+    spec_put_members(spec, values, out);
     json_end_object(out);
 }
 
-bool spec_equal(const struct spec *a, const struct spec *b) {
+/* What `put` writes of both, values included, is the same. */
+static bool spec_writes_same(const struct spec *a, const struct spec *b,
+                             void (*put)(const struct spec *spec, bool values, struct buf *out)) {
     struct buf one = {0}, other = {0};
-    spec_to_json(a, true, &one);
-    spec_to_json(b, true, &other);
+    put(a, true, &one);
+    put(b, true, &other);
     bool equal = strcmp(buf_string(&one), buf_string(&other)) == 0;
-    OPENSSL_cleanse(one.data, one.cap); /* header values may be secret */
-    OPENSSL_cleanse(other.data, other.cap);
-    buf_fini(&one);
-    buf_fini(&other);
+    buf_wipe(&one); /* header values and credentials are secret */
+    buf_wipe(&other);
     return equal;
+}
+
+bool spec_equal(const struct spec *a, const struct spec *b) {
+    return spec_writes_same(a, b, spec_to_json);
+}
+
+bool spec_same_endpoint(const struct spec *a, const struct spec *b) {
+    return spec_writes_same(a, b, spec_put_endpoint);
+}
+
+bool spec_same_server(const struct spec *a, const struct spec *b) {
+    if (a->url && b->url)
+        return url_same_server(a->url, b->url);
+    return a->sns && b->sns && sns_target_same_server(a->sns, b->sns);
 }
 
 void spec_fini(struct spec *spec) {
@@ -458,6 +500,7 @@ void spec_fini(struct spec *spec) {
     free(spec->headers);
     free(spec->url);
     free(spec->filter);
+    sns_target_free(spec->sns);
     mem_wipe_string(spec->secret);
     free(spec->secret_file);
     free(spec->description);

@@ -14,6 +14,7 @@
 #include "common/net/address.h"
 
 struct json_object;
+struct sns_target;
 
 enum {
     SPEC_ID_BYTES_MAX = 64,
@@ -35,7 +36,8 @@ struct spec_header {
 
 struct spec {
     char id[SPEC_ID_BYTES_MAX + 1];
-    char *url;
+    char *url;                        /* NULL if absent; then there is `sns` */
+    struct sns_target *sns;           /* NULL if absent */
     struct subscription subscription; /* topics and filter, checked */
     char *filter;                     /* JSON without white space; NULL when left out */
     char *secret;                     /* NULL if absent */
@@ -82,14 +84,19 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
                    struct error *err);
 
 /* Appends the spec as a JSON object, members in a fixed order: every field not at its default,
- * without secret, secret_file and from. With `header_values` headers are written whole, else as a
- * list of names. Equal specs give equal bytes. */
-void spec_to_json(const struct spec *spec, bool header_values, struct buf *out);
+ * without secret, secret_file and from. With `values` headers and the credentials of `sns` are
+ * written whole, else as a list of names. Equal specs give equal bytes. */
+void spec_to_json(const struct spec *spec, bool values, struct buf *out);
 /* Puts the members of spec_to_json into an open object. */
-void spec_put_members(const struct spec *spec, bool header_values, struct buf *out);
+void spec_put_members(const struct spec *spec, bool values, struct buf *out);
 
-/* Whether spec_to_json writes equal bytes for both, header values included. */
+/* Whether spec_to_json writes equal bytes for both, header values and credentials included. */
 bool spec_equal(const struct spec *a, const struct spec *b);
+/* Whether both deliver to the same endpoint in the same way: url or sns, credentials included. */
+bool spec_same_endpoint(const struct spec *a, const struct spec *b);
+/* Whether what is secret in one may be used for the other: the host and port of the endpoint are
+ * the same, and for SNS the topic's account. */
+bool spec_same_server(const struct spec *a, const struct spec *b);
 
 void spec_fini(struct spec *spec); /* wipes the secret */
 

@@ -4,6 +4,7 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_tree.h"
 #include "common/json/writer.h"
+#include "common/model/sns_target.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -83,9 +84,28 @@ static int open_sealed(struct json_object *object, const char *name, const char 
     return 0;
 }
 
+/* `values` is an object; it is wiped. */
+static void put_sealed_values(struct buf *out, const char *name, const char *id, struct buf *values,
+                              const struct keyring *keyring) {
+    put_sealed(out, name, id, (struct span){values->data, values->len}, keyring);
+    buf_wipe(values);
+}
+
+/* What the spec shows by name only. */
+static void subscriber_put_secrets(const struct spec *spec, const struct keyring *keyring,
+                                   struct buf *out) {
+    struct buf headers = {0}, sns = {0};
+    if (spec->headers_count) {
+        subscriber_put_headers(spec, &headers);
+        put_sealed_values(out, "headers", spec->id, &headers, keyring);
+    }
+    if (spec->sns && sns_target_put_secrets(spec->sns, &sns))
+        put_sealed_values(out, "sns", spec->id, &sns, keyring);
+    buf_fini(&sns);
+}
+
 void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring,
                                struct buf *out) {
-    struct buf headers = {0};
     put_begin(out, r->registration_id);
     json_member_string(out, "source", r->source);
     if (*r->by)
@@ -95,24 +115,54 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
         json_member_bool(out, "removed", true);
     json_member(out, "spec");
     spec_to_json(&r->spec, false, out);
-    if (r->spec.headers_count) {
-        subscriber_put_headers(&r->spec, &headers);
-        put_sealed(out, "headers", r->spec.id, (struct span){headers.data, headers.len}, keyring);
-        buf_wipe(&headers);
-    }
+    subscriber_put_secrets(&r->spec, keyring, out);
     json_end_object(out);
+}
+
+/* The object that put_sealed_values has sealed; the caller's. NULL with the reason. */
+static struct json_object *open_sealed_values(struct json_object *object, const char *name,
+                                              const char *id, const struct keyring *keyring,
+                                              bool *old_key, struct error *err) {
+    struct buf opened = {0};
+    if (open_sealed(object, name, id, keyring, &opened, old_key, err))
+        return NULL;
+    struct json_object *values = json_tokener_parse(buf_string(&opened));
+    buf_wipe(&opened);
+    if (json_object_is_type(values, json_type_object))
+        return values;
+    json_object_put(values);
+    error_set_field(err, name, "is no object");
+    return NULL;
 }
 
 /* Puts opened header values under the spec's header names, for the one validator. */
 static int restore_headers(struct json_object *object, struct json_object *spec, const char *id,
                            const struct keyring *keyring, bool *old_key, struct error *err) {
-    struct buf opened = {0};
     if (!json_object_object_get_ex(spec, "headers", NULL))
         return 0;
-    if (open_sealed(object, "headers", id, keyring, &opened, old_key, err))
+    struct json_object *values = open_sealed_values(object, "headers", id, keyring, old_key, err);
+    if (!values)
         return -1;
-    json_object_object_add(spec, "headers", json_tokener_parse(buf_string(&opened)));
-    buf_wipe(&opened);
+    json_object_object_add(spec, "headers", values);
+    return 0;
+}
+
+/* The same for the credentials of SNS. */
+static int subscriber_restore_sns(struct json_object *object, struct json_object *spec,
+                                  const char *id, const struct keyring *keyring, bool *old_key,
+                                  struct error *err) {
+    struct json_object *sns;
+    if (!json_object_object_get_ex(spec, "sns", &sns) ||
+        !json_object_is_type(sns, json_type_object) ||
+        !json_object_object_get_ex(sns, "secrets", NULL))
+        return 0;
+    struct json_object *values = open_sealed_values(object, "sns", id, keyring, old_key, err);
+    if (!values)
+        return -1;
+    json_object_object_foreach(values, name, value) {
+        json_object_object_add(sns, name, json_object_get(value));
+    }
+    json_object_put(values);
     return 0;
 }
 
@@ -127,7 +177,8 @@ static int subscriber_read_spec(struct subscriber_record *r, struct json_object 
     if (!json_object_object_get_ex(object, "spec", &spec) ||
         !json_object_is_type(spec, json_type_object))
         return error_set_field(err, "spec", "missing");
-    if (restore_headers(object, spec, id, keyring, old_key, err))
+    if (restore_headers(object, spec, id, keyring, old_key, err) ||
+        subscriber_restore_sns(object, spec, id, keyring, old_key, err))
         return -1;
     if (spec_from_tree(&r->spec, spec, &rules, err))
         return -1;

@@ -90,7 +90,7 @@ static void token_put_attempt(struct buf *out, const struct token_attempt *a) {
     json_member_number(out, "attempt", a->attempt);
     if (a->status)
         json_member_number(out, "status", a->status);
-    else
+    if (!a->status || *a->error)
         json_member_string(out, "error", a->error);
     json_member_number(out, "duration_ms", a->duration_ms);
     if (*a->excerpt)

@@ -44,7 +44,7 @@ struct outcome {
     int64_t duration_ms;
     /* for people */
     int status;          /* of the answer, in the endpoint's protocol; 0: there was none */
-    const char *error;   /* what went wrong; NULL with a status */
+    const char *error;   /* what went wrong; NULL when the status says it all */
     const char *excerpt; /* beginning of the answer, printable; NULL: none */
 };
 
@@ -62,6 +62,7 @@ struct delivery {
     bool fresh;                         /* on a new connection */
     void (*done)(struct delivery *delivery, const struct outcome *outcome); /* may free it, send
                                                                                and cancel others */
+    struct channel *channel;                                                /* that carries it */
     void *under_way;                                                        /* the channel's own */
 };
 
@@ -72,5 +73,15 @@ struct channel {
     /* Ends an attempt that is under way, so that no more of it goes out; `done` is not called. */
     void (*cancel)(struct channel *channel, struct delivery *delivery);
 };
+
+static inline void channel_send(struct channel *channel, struct delivery *delivery) {
+    delivery->channel = channel;
+    channel->send(channel, delivery);
+}
+
+/* By the channel that carries it, which need not be its subscriber's any more. */
+static inline void channel_cancel(struct delivery *delivery) {
+    delivery->channel->cancel(delivery->channel, delivery);
+}
 
 #endif

@@ -36,6 +36,7 @@ struct handle {
     CURL *easy;
     char *url, *host, *port;
     bool literal; /* the host is an address */
+    bool signs;   /* it holds credentials */
 };
 
 struct https_post {
@@ -53,6 +54,9 @@ struct https_post {
     int64_t timeout_ms;
     bool added; /* curl has it */
     struct span body;
+    const struct https_sigv4 *sigv4;
+    struct buf answer; /* at most answer_max of it */
+    size_t answer_max;
     void (*done)(void *, const struct https_result *);
     void *arg;
     int64_t began_ms;
@@ -164,6 +168,8 @@ static size_t https_on_write(char *data, size_t size, size_t count, void *arg) {
     size_t len = size * count;
     for (size_t i = 0; i < len && post->excerpt_len < EXCERPT_BYTES - 1; i++)
         post->excerpt[post->excerpt_len++] = data[i] >= 0x20 && data[i] < 0x7f ? data[i] : ' ';
+    size_t room = post->answer_max - post->answer.len;
+    buf_append(&post->answer, data, len < room ? len : room);
     post->answer_bytes += len;
     return post->answer_bytes > ANSWER_BYTES_MAX
                ? 0
@@ -212,9 +218,22 @@ static void https_handle_set_url(struct handle *handle, const char *text) {
     handle->literal = address_from_literal(handle->host, &literal);
 }
 
+/* libcurl signs the headers and the body when it sends them. NULL: unsigned, and no credentials of
+ * an earlier request stay. */
+static void https_handle_sign(struct handle *handle, const struct https_sigv4 *sigv4) {
+    CURL *easy = handle->easy;
+    curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, sigv4 ? sigv4->scope : NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPAUTH, sigv4 ? CURLAUTH_AWS_SIGV4 : CURLAUTH_BASIC);
+    curl_easy_setopt(easy, CURLOPT_USERNAME, sigv4 ? sigv4->access_key_id : NULL);
+    curl_easy_setopt(easy, CURLOPT_PASSWORD, sigv4 ? sigv4->secret_access_key : NULL);
+    handle->signs = sigv4;
+}
+
 static void https_handle_keep(struct https_client *client, struct handle *handle) {
     if (!handle)
         return;
+    if (handle->signs)
+        https_handle_sign(handle, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
     if (client->spare_count < SPARE_HANDLES_MAX)
         client->spare[client->spare_count++] = handle;
@@ -234,6 +253,7 @@ static void https_free(struct https_post *post) {
     authorities_release(post->authorities);
     curl_slist_free_all(post->headers);
     curl_slist_free_all(post->pins);
+    buf_fini(&post->answer);
     free(post);
 }
 
@@ -247,6 +267,7 @@ static void https_complete(struct https_post *post, const struct https_result *f
         .retry_after_ms = found->retry_after_ms,
         .duration_ms = clock_ms() - post->began_ms,
         .excerpt = post->excerpt_len ? post->excerpt : NULL,
+        .answer = {post->answer.data, post->answer.len},
     };
     post->done(post->arg, &result);
     https_free(post);
@@ -337,6 +358,8 @@ static void https_configure(struct https_post *post) {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->headers);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->body.data);
+    if (post->sigv4)
+        https_handle_sign(post->handle, post->sigv4);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, post);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, post);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
@@ -467,6 +490,8 @@ struct https_post *https_send(struct https_client *client, const struct https_re
     *post = (struct https_post){.client = client,
                                 .headers = request->headers,
                                 .body = request->body,
+                                .sigv4 = request->sigv4,
+                                .answer_max = request->answer_max,
                                 .timeout_ms = request->timeout_ms,
                                 .fresh = request->fresh,
                                 .done = request->done,

@@ -13,6 +13,12 @@
 
 struct https_post;
 
+/* AWS Signature Version 4, by libcurl. */
+struct https_sigv4 {
+    const char *scope; /* "aws:amz:<region>:<service>" */
+    const char *access_key_id, *secret_access_key;
+};
+
 struct https_result {
     int status;            /* 0: no answer, then `error` says why */
     enum fault_kind fault; /* with status 0: the endpoint had no part in it */
@@ -23,12 +29,15 @@ struct https_result {
     int64_t duration_ms;
     const char *excerpt; /* beginning of the answer's body, control characters and broken UTF-8 as
                             spaces */
+    struct span answer;  /* the beginning of its body as it came, where the request wants it */
 };
 
 struct https_request {
-    const char *url;            /* copied */
-    struct curl_slist *headers; /* taken over */
-    struct span body;           /* must stay until `done` or https_cancel is called */
+    const char *url;                 /* copied */
+    struct curl_slist *headers;      /* taken over */
+    struct span body;                /* must stay until `done` or https_cancel is called */
+    const struct https_sigv4 *sigv4; /* must stay as long; NULL: it is not signed */
+    size_t answer_max;               /* how much of the answer's body is wanted */
     int64_t timeout_ms;
     bool fresh;                                                 /* on a new connection */
     void (*done)(void *arg, const struct https_result *result); /* may send, and cancel others */

@@ -58,30 +58,48 @@ struct curl_slist *signing_add(struct curl_slist *list, const char *name, const 
     return list;
 }
 
-struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
-                                   int64_t wall_ms, struct span body) {
-    char hex[SIGNATURE_HEX_BYTES], webhook[SIGNATURE_WEBHOOK_BYTES], seconds[24];
-    char all[(SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES];
-    int64_t now_s = wall_ms / 1000;
+static void signing_prepare(struct signing *signing) {
     struct error err;
-    size_t len;
     if (!signing->current && make_signers(signing, &err))
         abort(); /* signing_set has made them before */
-    signer_hex(signing->current, body, hex);
-    signer_webhook(signing->current, span_of(id), now_s, body, webhook);
-    list = signing_add(list, "X-ESS-Signature", hex);
-    len = (size_t)snprintf(all, sizeof all, "%s", webhook);
-    for (size_t i = 0, said = 0; i < signing->old_count; i++) {
+}
+
+void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, struct span body,
+                      char out[SIGNING_STANDARD_BYTES]) {
+    char one[SIGNATURE_WEBHOOK_BYTES];
+    const int64_t now_s = wall_ms / 1000;
+    signing_prepare(signing);
+    signer_webhook(signing->current, span_of(id), now_s, body, one);
+    size_t len = (size_t)snprintf(out, SIGNING_STANDARD_BYTES, "%s", one);
+    for (size_t i = 0; i < signing->old_count; i++) {
         if (signing->old[i].until_ms <= wall_ms)
             continue;
-        signer_webhook(signing->old[i].signer, span_of(id), now_s, body, webhook);
-        len += (size_t)snprintf(all + len, sizeof all - len, " %s", webhook);
-        if (said++)
-            continue; /* the header has room for the newest of them */
-        signer_hex(signing->old[i].signer, body, hex);
+        signer_webhook(signing->old[i].signer, span_of(id), now_s, body, one);
+        len += (size_t)snprintf(out + len, SIGNING_STANDARD_BYTES - len, " %s", one);
+    }
+}
+
+/* The newest of the old secrets that are still in force; NULL: none is. */
+static struct signer *signing_old(const struct signing *signing, int64_t wall_ms) {
+    for (size_t i = 0; i < signing->old_count; i++)
+        if (signing->old[i].until_ms > wall_ms)
+            return signing->old[i].signer;
+    return NULL;
+}
+
+struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
+                                   int64_t wall_ms, struct span body) {
+    char hex[SIGNATURE_HEX_BYTES], all[SIGNING_STANDARD_BYTES], seconds[24];
+    signing_prepare(signing);
+    struct signer *old = signing_old(signing, wall_ms);
+    signer_hex(signing->current, body, hex);
+    list = signing_add(list, "X-ESS-Signature", hex);
+    if (old) {
+        signer_hex(old, body, hex);
         list = signing_add(list, "X-ESS-Signature-Old", hex);
     }
-    snprintf(seconds, sizeof seconds, "%" PRId64, now_s);
+    signing_standard(signing, id, wall_ms, body, all);
+    snprintf(seconds, sizeof seconds, "%" PRId64, wall_ms / 1000);
     list = signing_add(list, "webhook-id", id);
     list = signing_add(list, "webhook-timestamp", seconds);
     return signing_add(list, "webhook-signature", all);

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <stdint.h>
 
+#include "common/crypto/signature.h"
 #include "common/model/subscriber.h"
 
 struct signer;
@@ -25,6 +26,12 @@ struct signing {
  * with the reason when a secret is none; then nothing can be signed. */
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
+
+enum { SIGNING_STANDARD_BYTES = (SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES };
+/* The signatures of Standard Webhooks over the body, one of each secret in force, with spaces
+ * between them. */
+void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, struct span body,
+                      char out[SIGNING_STANDARD_BYTES]);
 
 /* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id,
  * webhook-timestamp and webhook-signature (Standard Webhooks: one entry a secret). */

@@ -61,10 +61,9 @@ static void attempt_end(struct attempt *a) {
 void sender_cancel(struct sender *sender) {
     struct attempt *a, *next;
     struct dispatcher *d = sender->subscriber->dispatcher;
-    struct channel *channel = sender->subscriber->channel;
     slots_leave(&d->slots, &sender->user);
     DL_FOREACH_SAFE(sender->attempts, a, next) {
-        channel->cancel(channel, &a->delivery);
+        channel_cancel(&a->delivery);
         lane_abort(&sender->lane, a->lane_cursor, clock_ms());
         attempt_end(a);
     }
@@ -189,7 +188,7 @@ static void attempt_send(struct attempt *a) {
     struct subscriber *s = a->sender->subscriber;
     slots_take(&s->dispatcher->slots, &a->sender->user);
     DL_APPEND(a->sender->attempts, a);
-    s->channel->send(s->channel, &a->delivery);
+    channel_send(channels_choose(&s->channels), &a->delivery);
 }
 
 static void send_event(struct sender *sender, const struct feed_event *event) {
@@ -254,7 +253,7 @@ static void test_send(struct sender *sender) {
     test->endpoint_number = endpoint_start(sender->lane.endpoint);
     test->under_way = true;
     slots_take(&s->dispatcher->slots, &sender->user);
-    s->channel->send(s->channel, &test->delivery);
+    channel_send(channels_choose(&s->channels), &test->delivery);
 }
 
 static int64_t test_due_ms(const struct sender *sender) {
@@ -272,9 +271,8 @@ void sender_test(struct sender *sender, struct sender_test *test) {
 }
 
 void sender_test_cancel(struct sender *sender) {
-    struct channel *channel = sender->subscriber->channel;
     if (sender->test && sender->test->under_way) {
-        channel->cancel(channel, &sender->test->delivery);
+        channel_cancel(&sender->test->delivery);
         test_end(sender->test);
     }
     sender->test = NULL;

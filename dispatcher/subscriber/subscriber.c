@@ -215,9 +215,8 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     s->tested = s->generation = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
-    webhook_init(&s->webhook, d->https, s->id, &s->record.spec,
-                 d->service.settings.delivery.timeout_ms);
-    s->channel = &s->webhook.channel;
+    channels_init(&s->channels, d->service.loop, d->https, s->id, &s->record.spec,
+                  d->service.genesis.feed, d->service.settings.delivery.timeout_ms);
     jobs_init(&s->jobs, d->service.loop, s->id, &jobs_owner, s);
     const struct commands_options commands = {.loop = d->service.loop,
                                               .producer = d->service.producer,
@@ -343,7 +342,7 @@ static void subscriber_take_silence(struct subscriber *s) {
 
 static int subscriber_renew_signing(struct subscriber *s) {
     struct error err;
-    if (webhook_set_keys(&s->webhook, &s->keys, &err) == 0)
+    if (channels_set_keys(&s->channels, &s->keys, &err) == 0)
         return 0;
     log_error("bad_secret", LOG_S("subscriber", s->id), LOG_S("reason", err.message));
     return -1;
@@ -464,7 +463,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     subscriber_behind(s);
     sender_fini(&s->live);
     jobs_clear(&s->jobs);
-    webhook_fini(&s->webhook);
+    channels_fini(&s->channels);
     s->running = false;
 }
 
@@ -498,7 +497,7 @@ static void subscriber_renew_policy(struct subscriber *s) {
 
 /* An attempt that is under way at the old one may still settle its event; its failure says nothing.
  */
-static void subscriber_take_new_url(struct subscriber *s) {
+static void subscriber_take_new_endpoint(struct subscriber *s) {
     endpoint_move(&s->endpoint);
     slots_set_silent(&s->dispatcher->slots, &s->slots, false);
     subscriber_resume(s);
@@ -506,7 +505,7 @@ static void subscriber_take_new_url(struct subscriber *s) {
 
 /* The new spec takes hold of a running lane. What is in flight ends under the old one. */
 static void subscriber_replace_record(struct subscriber *s, struct subscriber_record *record) {
-    bool new_url = strcmp(s->record.spec.url, record->spec.url) != 0;
+    bool moved = !spec_same_endpoint(&s->record.spec, &record->spec);
     subscriber_behind(s);
     if (s->live.lane.at_end)
         lane_wake(
@@ -519,8 +518,8 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     if (s->jobs.sender)
         sender_topics_changed(s->jobs.sender);
     subscriber_renew_policy(s);
-    if (new_url)
-        subscriber_take_new_url(s);
+    if (moved)
+        subscriber_take_new_endpoint(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
     subscriber_moved(s);
     subscriber_step_all(s);

@@ -12,7 +12,7 @@
 #include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
-#include "dispatcher/channel/webhook.h"
+#include "dispatcher/channel/channels.h"
 #include "dispatcher/ownership/log_check.h"
 #include "dispatcher/ownership/ownership.h"
 #include "dispatcher/subscriber/checkpoint.h"
@@ -65,9 +65,8 @@ struct subscriber {
     struct slots_group slots; /* of its attempts, whoever makes them */
     struct sender live;
     struct jobs jobs;
-    struct webhook webhook;
-    struct channel *channel; /* to its endpoint: the webhook */
-    int64_t last_success_ms; /* as in the token */
+    struct channels channels; /* to its endpoint */
+    int64_t last_success_ms;  /* as in the token */
     struct log_limit failures, compacted;
     struct lag_watch lag;
     struct test_delivery *test;

@@ -33,7 +33,7 @@ static void test_delivery_note(const struct test_delivery *t, const struct outco
              LOG_S("error", outcome->error));
     commands_note(&t->subscriber->commands, t->generation, "test",
                   outcome->verdict == VERDICT_DELIVERED ? "done" : "failed",
-                  outcome->status ? text : outcome->error, -1);
+                  outcome->error ? outcome->error : text, -1);
 }
 
 static void test_delivery_on_done(struct sender_test *test, const struct outcome *outcome) {

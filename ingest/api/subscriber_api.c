@@ -8,7 +8,10 @@
 #include <strings.h>
 
 #include "common/json/body.h"
+#include "common/json/json_string.h"
+#include "common/json/json_walk.h"
 #include "common/json/writer.h"
+#include "common/model/sns_target.h"
 #include "common/net/url.h"
 #include "ingest/access/auth.h"
 #include "ingest/api/call.h"
@@ -39,8 +42,8 @@ static void subscriber_api_put_entry(const struct ingest *ingest,
                                      const struct registry_entry *entry, struct buf *out) {
     json_put_object(out);
     if (entry->readable) {
-        char *url = auth_owns(ingest, request, entry) ? NULL
-                                                      : subscriber_api_masked(entry->spec.url);
+        bool masks = entry->spec.url && !auth_owns(ingest, request, entry);
+        char *url = masks ? subscriber_api_masked(entry->spec.url) : NULL;
         struct spec shown = entry->spec;
         shown.url = url ? url : shown.url;
         spec_put_members(&shown, false, out);
@@ -232,22 +235,64 @@ static int subscriber_api_put_headers(const struct registry_entry *entry, struct
     return result;
 }
 
-/* Turns the body into a spec. Members that GET shows may come back. `kept`: header values of the
- * old spec are kept. */
+/* The text of a string value. "" for another value. */
+static const char *subscriber_api_text(struct span value, char *out, size_t size) {
+    return value.len && value.data[0] == '"' && json_unescape(value, out, size) >= 0 ? out : "";
+}
+
+/* Credentials that are left out stay while the access key stays. Returns whether they do. */
+static bool subscriber_api_put_credentials(const struct sns_target *old, struct span key_id,
+                                           bool has_token, struct buf *out) {
+    char text[512];
+    if (!old || !old->access_key_id ||
+        strcmp(subscriber_api_text(key_id, text, sizeof text), old->access_key_id) != 0)
+        return false;
+    json_member_string(out, "secret_access_key", old->secret_access_key);
+    if (old->session_token && !has_token)
+        json_member_string(out, "session_token", old->session_token);
+    return true;
+}
+
+/* Writes `sns` with its credentials. Returns whether credentials of the old spec are kept. */
+static bool subscriber_api_put_sns(const struct registry_entry *entry, struct span value,
+                                   struct buf *out) {
+    struct json_walk walk;
+    struct span name, member, key_id = {0};
+    bool has_secret = false, has_token = false;
+    json_put_object(out);
+    for (json_walk_init(&walk, value); json_walk_member(&walk, &name, &member);) {
+        if (span_equal(name, span_of("secrets")))
+            continue;
+        key_id = span_equal(name, span_of("access_key_id")) ? member : key_id;
+        has_secret |= span_equal(name, span_of("secret_access_key"));
+        has_token |= span_equal(name, span_of("session_token"));
+        json_member_named(out, name);
+        json_put_raw(out, member);
+    }
+    bool kept = !has_secret &&
+                subscriber_api_put_credentials(entry->spec.sns, key_id, has_token, out);
+    json_end_object(out);
+    return kept;
+}
+
+/* Turns the body into a spec. Members that GET shows may come back. `kept` names the field that
+ * keeps secrets of the old spec; NULL: none does. */
 static int subscriber_api_put_body(const struct registry_entry *entry, const struct body *body,
-                                   struct buf *out, bool *kept, struct error *err) {
+                                   struct buf *out, const char **kept, struct error *err) {
     json_put_object(out);
     for (size_t i = 0; i < body->count; i++) {
         const struct json_member *member = &body->members[i];
         if (span_equal(member->name, span_of("status")))
             continue;
         json_member_named(out, member->name);
-        if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
+        if (member->kind == JSON_IS_OBJECT && span_equal(member->name, span_of("sns")))
+            *kept = subscriber_api_put_sns(entry, member->value, out) ? "sns" : *kept;
+        else if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
             json_put_raw(out, member->value);
         else if (subscriber_api_put_headers(entry, member->value, out, err))
             return -1;
         else
-            *kept = member->value.len > 2;
+            *kept = member->value.len > 2 ? "headers" : *kept;
     }
     json_end_object(out);
     return 0;
@@ -255,6 +300,8 @@ static int subscriber_api_put_body(const struct registry_entry *entry, const str
 
 /* A URL as shown, without the values of its query, leaves the URL unchanged. */
 static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
+    if (!spec->url || !old->url)
+        return;
     char *shown = subscriber_api_masked(old->url);
     if (strcmp(spec->url, shown) == 0) {
         free(spec->url);
@@ -265,12 +312,13 @@ static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
 
 /* Secrets are kept for one server only. Otherwise a change of the URL would send them elsewhere. */
 static int subscriber_api_check_kept(const struct registry_entry *entry, struct spec *spec,
-                                     bool kept_headers, struct error *err) {
+                                     const char *kept, struct error *err) {
     subscriber_api_keep_url(spec, &entry->spec);
-    if (url_same_server(spec->url, entry->spec.url) || (!kept_headers && spec->secret))
+    if (spec_same_server(spec, &entry->spec) || (!kept && spec->secret))
         return 0;
-    return error_set_field(err, kept_headers ? "headers" : "secret",
-                           "must be given again, because the url has another host or port: "
+    return error_set_field(err, kept ? kept : "secret", "must be given again, because %s: %s",
+                           spec->sns ? "sns has another endpoint or account"
+                                     : "the url has another host or port",
                            "secrets are kept for one server only");
 }
 
@@ -281,7 +329,7 @@ static int subscriber_api_parse_spec(const struct ingest *ingest,
                                      .allowed_count = ingest->service.settings.allowed_count};
     struct buf json = {0};
     struct body body;
-    bool kept = false;
+    const char *kept = NULL;
     int result = body_parse(&body, text, NULL, err) ||
                          subscriber_api_put_body(entry, &body, &json, &kept, err) ||
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)

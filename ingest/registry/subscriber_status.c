@@ -173,7 +173,7 @@ static void subscriber_status_put_last_error(struct buf *out, const struct token
     if (!last || last->at_ms <= token->last_success_ms)
         return; /* an attempt has succeeded since */
     snprintf(text, sizeof text, "status %" PRId64, last->status);
-    json_member_string(out, "last_error", last->status ? text : last->error);
+    json_member_string(out, "last_error", *last->error || !last->status ? last->error : text);
     subscriber_status_put_time(out, "last_error_at", last->at_ms);
 }
 
@@ -277,7 +277,7 @@ static void subscriber_status_put_attempt(struct buf *out, const struct token_at
     json_member_number(out, "attempt", a->attempt);
     if (a->status)
         json_member_number(out, "status", a->status);
-    else
+    if (!a->status || *a->error)
         json_member_string(out, "error", a->error);
     json_member_number(out, "duration_ms", a->duration_ms);
     json_member_string(out, "excerpt", a->excerpt);

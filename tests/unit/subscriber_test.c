@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/model/sns_target.h"
 #include "common/model/subscriber.h"
 
 static struct keyring *keyring;
@@ -75,6 +76,32 @@ static void test_a_record_is_read_as_it_was_written_and_hides_header_values(void
     assert_int_equal(subscriber_record_from_json(&read, "other", (struct span){text.data, text.len},
                                                  keyring, &newer, &old_key, &err),
                      -1);
+    spec_fini(&record.spec);
+    buf_fini(&text);
+}
+
+static void test_the_credentials_of_sns_are_sealed(void **state) {
+    static const char json[] =
+        "{\"id\":\"md-mm1\",\"sns\":{\"topic_arn\":\"arn:aws:sns:us-east-1:123456789012:t\","
+        "\"access_key_id\":\"AKIA\",\"secret_access_key\":\"pl4nted\",\"session_token\":"
+        "\"t0ken\"},\"topics\":[\"a\"]}";
+    struct subscriber_record record = {.registration_id = REGISTRATION_ID}, read;
+    struct buf text = {0};
+    struct error err;
+    bool newer, old_key = false;
+    (void)state;
+    assert_int_equal(spec_from_json(&record.spec, span_of(json), &rules, &err), 0);
+    subscriber_record_to_json(&record, keyring, &text);
+    assert_null(strstr(text.data, "pl4nted"));
+    assert_null(strstr(text.data, "t0ken"));
+    const struct span value = {text.data, text.len};
+    assert_int_equal(
+        subscriber_record_from_json(&read, "md-mm1", value, keyring, &newer, &old_key, &err), 0);
+    assert_true(spec_equal(&read.spec, &record.spec) &&
+                spec_same_endpoint(&read.spec, &record.spec));
+    assert_string_equal(read.spec.sns->secret_access_key, "pl4nted");
+    assert_string_equal(read.spec.sns->session_token, "t0ken");
+    spec_fini(&read.spec);
     spec_fini(&record.spec);
     buf_fini(&text);
 }
@@ -259,6 +286,7 @@ static void test_the_check_record_opens_only_with_its_key(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_record_is_read_as_it_was_written_and_hides_header_values),
+        cmocka_unit_test(test_the_credentials_of_sns_are_sealed),
         cmocka_unit_test(test_what_a_later_version_adds_to_a_record_is_passed_over),
         cmocka_unit_test(test_keys_open_only_for_their_own_subscriber),
         cmocka_unit_test(test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_hash),

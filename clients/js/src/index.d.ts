@@ -77,8 +77,22 @@ export interface Filter {
   $or?: Filter[]
 }
 
+/** A topic of AWS SNS. Without credentials those of the dispatcher's environment are used. */
+export interface Sns {
+  topic_arn: string
+  /** The ARN's unless set. */
+  region?: string
+  /** AWS's own for the region unless set. */
+  endpoint?: string
+  access_key_id?: string
+  secret_access_key?: string
+  session_token?: string
+}
+
 export interface SubscriberSpec {
-  url: string
+  /** Either this or sns. */
+  url?: string
+  sns?: Sns
   topics: string[]
   /** Excludes events of these topics by their content. */
   filter?: Filter

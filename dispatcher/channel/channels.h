@@ -1,0 +1,27 @@
+/* A subscriber's channels, of which its spec chooses one. Loop thread only; nothing blocks. */
+#ifndef ESS_DISPATCHER_CHANNELS_H
+#define ESS_DISPATCHER_CHANNELS_H
+
+#include "dispatcher/channel/sns.h"
+#include "dispatcher/channel/webhook.h"
+
+struct channels {
+    struct webhook webhook;
+    struct sns sns;
+};
+
+/* All that is given stays the caller's, and must stay: `subscriber` is its id, `spec` is the one in
+ * force at each delivery, `feed` is the log's id. `timeout_ms` holds where the spec has none.
+ * Nothing can be sent before channels_set_keys. */
+void channels_init(struct channels *channels, struct loop *loop, struct https_client *client,
+                   const char *subscriber, const struct spec *spec, const char *feed,
+                   int64_t timeout_ms);
+/* As webhook_set_keys. */
+int channels_set_keys(struct channels *channels, const struct subscriber_keys *keys,
+                      struct error *err);
+/* The one that the spec in force chooses. */
+struct channel *channels_choose(struct channels *channels);
+/* Nothing may be under way. */
+void channels_fini(struct channels *channels);
+
+#endif

@@ -1,0 +1,209 @@
+/* AWS SNS; see sns.h. A publish has copies of all that it needs, so that a new spec can come while
+ * it is under way. */
+#include "dispatcher/channel/sns.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/model/event.h"
+#include "common/model/sns_target.h"
+#include "dispatcher/channel/https_post.h"
+#include "dispatcher/channel/sns_message.h"
+
+enum { ANSWER_BYTES = 4096, SAID_BYTES = 128 };
+
+static const char no_credentials[] =
+    "no AWS credentials: give the subscriber its own, or set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for ess-dispatcher";
+
+/* One attempt. */
+struct sns_publish {
+    struct loop *loop;
+    struct delivery *delivery;
+    struct https_post *post; /* NULL: nothing is sent, and `soon` reports why */
+    struct loop_timer soon;
+    enum verdict verdict;
+    char error[SNS_ERROR_BYTES];
+    struct buf form;
+    char *scope, *access_key_id, *secret_access_key;
+    struct https_sigv4 sigv4;
+};
+
+static void sns_publish_free(struct sns_publish *p) {
+    loop_timer_clear(p->loop, &p->soon);
+    buf_fini(&p->form);
+    free(p->scope);
+    free(p->access_key_id);
+    mem_wipe_string(p->secret_access_key);
+    free(p);
+}
+
+static void sns_report(struct sns_publish *p, const struct outcome *outcome) {
+    p->delivery->under_way = NULL;
+    p->delivery->done(p->delivery, outcome);
+    sns_publish_free(p);
+}
+
+static void sns_on_done(void *arg, const struct https_result *result) {
+    struct sns_publish *p = arg;
+    char said[SAID_BYTES];
+    struct span message;
+    enum verdict verdict = sns_judge(result->status, result->answer, p->error, &message);
+    snprintf(said, sizeof said, "%.*s", (int)message.len, message.data ? message.data : "");
+    for (char *c = said; *c; c++)
+        *c = *c >= ' ' && *c <= '~' ? *c : ' ';
+    const struct outcome outcome = {
+        .verdict = result->fault || result->stale ? VERDICT_CALLED_OFF : verdict,
+        .fault = result->fault,
+        .stale = result->stale,
+        .connected = result->connected,
+        .retry_after_ms = result->retry_after_ms,
+        .duration_ms = result->duration_ms,
+        .status = result->status,
+        .error = *p->error ? p->error : result->error,
+        .excerpt = *said ? said : result->excerpt,
+    };
+    sns_report(p, &outcome);
+}
+
+/* --- what is not sent */
+
+static void sns_on_soon(void *arg) {
+    struct sns_publish *p = arg;
+    const struct outcome outcome = {.verdict = p->verdict, .error = p->error};
+    sns_report(p, &outcome);
+}
+
+/* The caller of send is never called back from within. */
+static void sns_fail_soon(struct sns_publish *p, enum verdict verdict) {
+    p->verdict = verdict;
+    loop_timer_set(p->loop, &p->soon, clock_ms());
+}
+
+/* --- credentials */
+
+struct sns_credentials {
+    const char *access_key_id, *secret_access_key, *session_token; /* NULL: none */
+};
+
+static const char *sns_environment(const char *name) {
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static struct sns_credentials sns_credentials_of(const struct sns_target *target) {
+    if (target->access_key_id)
+        return (struct sns_credentials){target->access_key_id, target->secret_access_key,
+                                        target->session_token};
+    return (struct sns_credentials){sns_environment("AWS_ACCESS_KEY_ID"),
+                                    sns_environment("AWS_SECRET_ACCESS_KEY"),
+                                    sns_environment("AWS_SESSION_TOKEN")};
+}
+
+/* --- sending */
+
+/* libcurl 7.88 signs every header of the list, and a host without its port: so there is no header
+ * that takes one away, and the host is given. */
+static struct curl_slist *sns_headers(const struct sns_target *target,
+                                      const struct sns_credentials *credentials) {
+    const char *host = target->url + strlen("https://");
+    char *name = mem_copy_string(host, strcspn(host, "/"));
+    struct curl_slist *list = signing_add(NULL, "Host", name);
+    free(name);
+    list = signing_add(list, "Content-Type", "application/x-www-form-urlencoded");
+    if (credentials->session_token)
+        list = signing_add(list, "x-amz-security-token", credentials->session_token);
+    return list;
+}
+
+static void sns_post(const struct sns *sns, struct sns_publish *p,
+                     const struct sns_credentials *credentials) {
+    const struct spec *spec = sns->spec;
+    struct buf scope = {0};
+    buf_printf(&scope, "aws:amz:%s:sns", spec->sns->signing_region);
+    p->scope = buf_detach(&scope, NULL);
+    p->access_key_id = mem_copy_string(credentials->access_key_id,
+                                       strlen(credentials->access_key_id));
+    p->secret_access_key = mem_copy_string(credentials->secret_access_key,
+                                           strlen(credentials->secret_access_key));
+    p->sigv4 = (struct https_sigv4){p->scope, p->access_key_id, p->secret_access_key};
+    const struct https_request request = {
+        .url = spec->sns->url,
+        .headers = sns_headers(spec->sns, credentials),
+        .body = {p->form.data, p->form.len},
+        .sigv4 = &p->sigv4,
+        .answer_max = ANSWER_BYTES,
+        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : sns->timeout_ms,
+        .fresh = p->delivery->fresh,
+        .done = sns_on_done,
+        .arg = p,
+    };
+    p->post = https_send(sns->client, &request);
+}
+
+/* Returns the message's size. */
+static size_t sns_make_form(struct sns *sns, const struct delivery *delivery, struct buf *form) {
+    const struct sns_target *target = sns->spec->sns;
+    const int64_t wall_ms = clock_wall_ms();
+    const struct span body = {delivery->body.data, delivery->body.len};
+    struct sns_message message = {.topic_arn = span_of(target->topic_arn), .body = body};
+    struct sns_texts texts;
+    char id[EVENT_ID_BYTES_MAX + 1], seconds[24], signature[SIGNING_STANDARD_BYTES];
+    snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
+    snprintf(seconds, sizeof seconds, "%" PRId64, wall_ms / 1000);
+    signing_standard(&sns->signing, id, wall_ms, body, signature);
+    sns_message_add_delivery(&message, delivery, &texts);
+    sns_message_add(&message, "ess-timestamp", span_of(seconds));
+    sns_message_add(&message, "ess-signature", span_of(signature));
+    if (target->fifo)
+        sns_message_set_fifo(&message, delivery, sns->feed);
+    sns_message_to_form(&message, form);
+    return sns_message_bytes(&message);
+}
+
+static void sns_send(struct channel *channel, struct delivery *delivery) {
+    struct sns *sns = (struct sns *)channel;
+    const struct sns_credentials credentials = sns_credentials_of(sns->spec->sns);
+    struct sns_publish *p = mem_zero(sizeof *p);
+    *p = (struct sns_publish){.loop = sns->loop, .delivery = delivery};
+    loop_timer_init(&p->soon, sns_on_soon, p);
+    delivery->under_way = p;
+    size_t bytes = sns_make_form(sns, delivery, &p->form);
+    if (bytes > SNS_BYTES_MAX) {
+        snprintf(p->error, sizeof p->error,
+                 "the message has %zu bytes with its attributes; SNS takes %d", bytes,
+                 SNS_BYTES_MAX);
+        sns_fail_soon(p, VERDICT_REFUSED);
+    } else if (!credentials.access_key_id || !credentials.secret_access_key) {
+        snprintf(p->error, sizeof p->error, "%s", no_credentials);
+        sns_fail_soon(p, VERDICT_FAILED);
+    } else {
+        sns_post(sns, p, &credentials);
+    }
+}
+
+static void sns_cancel(struct channel *channel, struct delivery *delivery) {
+    struct sns_publish *p = delivery->under_way;
+    (void)channel;
+    if (p->post)
+        https_cancel(p->post);
+    sns_publish_free(p);
+}
+
+void sns_init(struct sns *sns, struct loop *loop, struct https_client *client,
+              const struct spec *spec, const char *feed, int64_t timeout_ms) {
+    *sns = (struct sns){.channel = {.send = sns_send, .cancel = sns_cancel},
+                        .loop = loop,
+                        .client = client,
+                        .spec = spec,
+                        .feed = feed,
+                        .timeout_ms = timeout_ms};
+}
+
+int sns_set_keys(struct sns *sns, const struct subscriber_keys *keys, struct error *err) {
+    return signing_set(&sns->signing, keys, err);
+}
+
+void sns_fini(struct sns *sns) { signing_fini(&sns->signing); }
