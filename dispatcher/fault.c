@@ -10,7 +10,7 @@ enum {
     PAUSE_MAX_MS = 10000,
     HOLD_MIN_MS = 1000,
     HOLD_MAX_MS = 10000,
-    QUIET_MS = 30000, /* every sender that is held tries again sooner */
+    QUIET_MS = 30000, /* held senders all try again sooner */
     LOG_PERIOD_MS = 30000
 };
 
@@ -25,11 +25,11 @@ static const struct {
          "no local port is left for a new connection: widen net.ipv4.ip_local_port_range"},
     [FAULT_MEMORY] =
         {"kind=\"memory\"",
-         "no memory is left for a new connection: give this process or its machine more"},
+         "no memory is left for a new connection: give the process or the machine more"},
     [FAULT_ROUTE] = {"kind=\"route\"",
-                     "this machine has no route to the outside: see to its network"},
+                     "this machine has no route to the outside: check the network"},
     [FAULT_NAMES] = {"kind=\"names\"",
-                     "no name server answers: see to those of egress.dns, or of /etc/resolv.conf"},
+                     "no name server answers: check the servers of egress.dns or /etc/resolv.conf"},
     [FAULT_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
 };
 
@@ -58,8 +58,8 @@ static void fault_end(struct dispatcher *d) {
     f->kind = FAULT_NONE;
 }
 
-/* No attempt has met the fault for a while and none is under way, so nothing is left to send:
- * nobody would ever prove that the fault is over. */
+/* No attempt has met the fault for a while and no attempt is under way. With nothing left to
+ * send, nobody would ever prove the end of the fault. */
 static void fault_on_quiet(void *arg) {
     struct dispatcher *d = arg;
     if (d->slots.in_flight)
@@ -89,7 +89,7 @@ static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
     loop_timer_set(d->service.loop, &f->probe, now_ms + f->pause_ms);
 }
 
-/* An attempt got through. Only a new connection proves that the fault is over. */
+/* An attempt got through. Only a new connection proves the end of the fault. */
 static void fault_pass(struct dispatcher *d, bool connected) {
     fault_open(d);
     if (d->fault.kind && connected)

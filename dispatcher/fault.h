@@ -1,7 +1,7 @@
-/* Faults of this process or its machine that keep webhooks from going out: no descriptor, port,
- * memory or route is left, no name server answers, the CA file cannot be read. They say nothing of
- * an endpoint, so no attempt is counted. While one lasts, places for webhooks are closed, and after
- * each pause, which grows, one sender has its turn to try. */
+/* Faults of this process or machine that keep webhooks from going out: no descriptor, port,
+ * memory or route left, no name server answering, no readable CA file. A fault says nothing about
+ * an endpoint, so no attempt is counted. During a fault the delivery slots are closed. After each
+ * pause, longer every time, one sender gets a turn to try. */
 #ifndef ESS_DISPATCHER_FAULT_H
 #define ESS_DISPATCHER_FAULT_H
 
@@ -13,8 +13,8 @@
 struct dispatcher;
 
 struct fault {
-    enum fault_kind kind; /* the newest; until a new connection is made, or nothing is sent for
-                           * half a minute */
+    /* the newest fault, until a new connection is made, or nothing is sent for half a minute */
+    enum fault_kind kind;
     int64_t pause_ms;
     struct loop_timer probe; /* set while the places are closed */
     struct loop_timer quiet; /* set while there is a fault */
@@ -23,12 +23,11 @@ struct fault {
 };
 
 void fault_init(struct dispatcher *d);
-/* Is told of every attempt that ended. */
+/* Takes note of an ended attempt. */
 void fault_note(struct dispatcher *d, const struct outcome *outcome);
-/* How long the sender whose attempt met one, its `number`th in a row from 0, waits before it tries
- * again. */
+/* How long a sender waits after its `number`th faulty attempt in a row, from 0. */
 int64_t fault_hold_ms(int64_t number);
-/* What is wrong, and what to do; NULL: nothing. */
+/* The fault, and what to do; NULL: no fault. */
 const char *fault_reason(const struct dispatcher *d);
 void fault_metrics(const struct dispatcher *d, struct buf *out);
 

@@ -74,7 +74,7 @@ static void key_check_await_file(struct dispatcher *d) {
     struct key_check *check = &d->key_check;
     if (!check->said_no_key)
         log_warn("waiting_for_key_file", LOG_S("file", d->service.settings.secrets_key_file),
-                 LOG_S("reason", "it does not exist; ess-ingest makes it"));
+                 LOG_S("reason", "the file does not exist yet; ess-ingest creates it"));
     check->said_no_key = true;
     loop_timer_set(d->service.loop, &check->again, clock_ms() + KEY_AGAIN_MS);
 }

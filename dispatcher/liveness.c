@@ -1,4 +1,4 @@
-/* Lanes that nothing would step again; see liveness.h. */
+/* Lanes without a next step; see liveness.h. */
 #include "dispatcher/liveness.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum { EVERY_MS = 1000 };
 const char *liveness_waits_for(const struct sender *sender) {
     const struct subscriber *s = sender->subscriber;
     if (s->slots.in_flight > 0)
-        return "attempt"; /* any of the subscriber's: its end wakes all senders */
+        return "attempt"; /* any attempt of the subscriber: its end wakes all senders */
     if (sender->due.slot)
         return "timer";
     if (sender->user.queued)
@@ -30,7 +30,7 @@ const char *liveness_waits_for(const struct sender *sender) {
     return NULL;
 }
 
-static bool is_at_rest(const struct sender *sender) {
+static bool liveness_is_at_rest(const struct sender *sender) {
     const struct lane *lane = &sender->lane;
     if (sender->test)
         return false;
@@ -40,15 +40,16 @@ static bool is_at_rest(const struct sender *sender) {
 }
 
 bool liveness_is_stuck(const struct sender *sender) {
-    return !is_at_rest(sender) && !liveness_waits_for(sender);
+    return !liveness_is_at_rest(sender) && !liveness_waits_for(sender);
 }
 
-static bool may_not_be(const struct sender *sender) {
+static bool liveness_may_not_be(const struct sender *sender) {
     return subscriber_may_send(sender->subscriber, sender) && liveness_is_stuck(sender);
 }
 
-static size_t stuck_of(const struct subscriber *s) {
-    return s->running ? may_not_be(&s->live) + (s->jobs.sender && may_not_be(s->jobs.sender)) +
+static size_t liveness_stuck_of(const struct subscriber *s) {
+    return s->running ? liveness_may_not_be(&s->live) +
+                            (s->jobs.sender && liveness_may_not_be(s->jobs.sender)) +
                             jobs_stuck(&s->jobs) + commands_stuck(&s->commands)
                       : 0;
 }
@@ -56,13 +57,13 @@ static size_t stuck_of(const struct subscriber *s) {
 size_t liveness_stuck(const struct dispatcher *d) {
     size_t count = 0;
     for (const struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
-        count += stuck_of(s);
+        count += liveness_stuck_of(s);
     return count;
 }
 
-static void report(const struct subscriber *s) {
-    const struct sender *sender = may_not_be(&s->live) || !s->jobs.sender ? &s->live
-                                                                          : s->jobs.sender;
+static void liveness_report(const struct subscriber *s) {
+    const struct sender *sender = liveness_may_not_be(&s->live) || !s->jobs.sender ? &s->live
+                                                                                   : s->jobs.sender;
     const struct lane *lane = &sender->lane;
     log_error("lane_without_wakeup", LOG_S("subscriber", s->id), LOG_N("job", sender->job),
               LOG_N("jobs", s->jobs.count), LOG_N("commands_stuck", commands_stuck(&s->commands)),
@@ -70,12 +71,12 @@ static void report(const struct subscriber *s) {
               LOG_N("at_end", lane->at_end), LOG_N("window", lane->window.count));
 }
 
-static void on_due(void *arg) {
+static void liveness_on_due(void *arg) {
     struct dispatcher *d = arg;
     bool found = false;
     for (const struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
-        if (stuck_of(s)) {
-            report(s);
+        if (liveness_stuck_of(s)) {
+            liveness_report(s);
             found = true;
         }
     }
@@ -87,6 +88,6 @@ static void on_due(void *arg) {
 void liveness_begin(struct dispatcher *d) {
     if (!d->service.settings.dispatcher.check_liveness)
         return;
-    loop_timer_init(&d->liveness_due, on_due, d);
+    loop_timer_init(&d->liveness_due, liveness_on_due, d);
     loop_timer_set(d->service.loop, &d->liveness_due, clock_ms() + EVERY_MS);
 }

@@ -37,7 +37,8 @@ static const char *status_reason(const struct dispatcher *d, struct error *held)
                                 "the subscribers are being read");
     if (!count)
         return NULL;
-    error_set(held, "%lld subscribers are held, since their progress cannot be written to %s: %s",
+    error_set(held,
+              "%lld subscribers are held, because their checkpoints cannot be written to %s: %s",
               (long long)count, d->service.tokens_topic, d->checkpoints.reason);
     return held->message;
 }
@@ -47,7 +48,7 @@ void status_readyz(void *arg, struct http_request *request) {
     readiness_answer(request, status_reason(arg, &held));
 }
 
-static void counters(const struct dispatcher *d, struct buf *out) {
+static void status_counters(const struct dispatcher *d, struct buf *out) {
     const uint64_t *n = d->deliveries;
     const struct {
         const char *labels;
@@ -76,29 +77,31 @@ static void counters(const struct dispatcher *d, struct buf *out) {
                    "From an event's append to its 2xx.");
     metrics_histogram(out, "ess_end_to_end_seconds", "", &d->end_to_end_seconds);
     metrics_family(out, "ess_throttle_wait_seconds_total", "counter",
-                   "Time for which events waited for their throttle.");
+                   "Time that events waited for the throttle.");
     metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
     fault_metrics(d, out);
     metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
     metrics_value(out, "ess_in_flight", "", (double)d->slots.in_flight);
 }
 
-static int64_t lag_of(const struct dispatcher *d, const struct subscriber *s) {
-    if (lane_idle(&s->live.lane)) /* what came since is not for it, but for what cannot be read */
+static int64_t status_lag_of(const struct dispatcher *d, const struct subscriber *s) {
+    /* later events are not for the subscriber, except events that cannot be read */
+    if (lane_idle(&s->live.lane))
         return feed_trouble(d->service.feed)
                    ? feed_log_end(d->service.feed) - feed_end(d->service.feed)
                    : 0;
     return feed_log_end(d->service.feed) - s->live.lane.position;
 }
 
-static double lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
+static double status_lag_seconds_of(const struct subscriber *s, int64_t wall_ms) {
     int64_t oldest_ms = subscriber_oldest_ms(s);
     return oldest_ms && wall_ms > oldest_ms ? (double)(wall_ms - oldest_ms) / 1000 : 0;
 }
 
-/* One sample for each that runs. */
-static void each(const struct dispatcher *d, struct buf *out, const char *name, const char *help,
-                 double (*value)(const struct dispatcher *, const struct subscriber *)) {
+/* One sample for each running subscriber. */
+static void status_each(const struct dispatcher *d, struct buf *out, const char *name,
+                        const char *help,
+                        double (*value)(const struct dispatcher *, const struct subscriber *)) {
     struct buf labels = {0};
     metrics_family(out, name, "gauge", help);
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
@@ -111,26 +114,26 @@ static void each(const struct dispatcher *d, struct buf *out, const char *name, 
     buf_fini(&labels);
 }
 
-static double lag_events(const struct dispatcher *d, const struct subscriber *s) {
-    return (double)lag_of(d, s);
+static double status_lag_events(const struct dispatcher *d, const struct subscriber *s) {
+    return (double)status_lag_of(d, s);
 }
-static double lag_seconds(const struct dispatcher *d, const struct subscriber *s) {
+static double status_lag_seconds(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
-    return lag_seconds_of(s, clock_wall_ms());
+    return status_lag_seconds_of(s, clock_wall_ms());
 }
-static double lag_nears_window(const struct dispatcher *d, const struct subscriber *s) {
+static double status_lag_nears_window(const struct dispatcher *d, const struct subscriber *s) {
     return lag_watch_nears_window(&s->lag, d->service.settings.kafka.replay_window_ms,
                                   clock_wall_ms());
 }
-static double fails_long(const struct dispatcher *d, const struct subscriber *s) {
+static double status_fails_long(const struct dispatcher *d, const struct subscriber *s) {
     (void)d;
     return lag_watch_fails_long(&s->lag);
 }
 
-static void states(const struct dispatcher *d, struct buf *out) {
+static void status_states(const struct dispatcher *d, struct buf *out) {
     struct buf labels = {0};
     metrics_family(out, "ess_subscriber_state", "gauge",
-                   "1 for the state that a subscriber is in.");
+                   "1 for the present state of a subscriber.");
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next) {
         if (!s->running)
             continue;
@@ -142,17 +145,19 @@ static void states(const struct dispatcher *d, struct buf *out) {
     buf_fini(&labels);
 }
 
-static void subscribers(const struct dispatcher *d, struct buf *out) {
-    each(d, out, "ess_subscriber_lag_events",
-         "Cursors between a subscriber's settled position and the end.", lag_events);
-    each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest event that waits.", lag_seconds);
-    each(d, out, "ess_subscriber_lag_nears_window",
-         "1 while that age is above four fifths of the replay window.", lag_nears_window);
-    each(d, out, "ess_subscriber_fails_long", "1 while all attempts have failed for an hour.",
-         fails_long);
-    states(d, out);
+static void status_subscribers(const struct dispatcher *d, struct buf *out) {
+    status_each(d, out, "ess_subscriber_lag_events",
+                "Cursors between a subscriber's settled position and the end.", status_lag_events);
+    status_each(d, out, "ess_subscriber_lag_seconds", "Age of the oldest waiting event.",
+                status_lag_seconds);
+    status_each(d, out, "ess_subscriber_lag_nears_window",
+                "1 while the oldest waiting event is older than four fifths of the replay window.",
+                status_lag_nears_window);
+    status_each(d, out, "ess_subscriber_fails_long",
+                "1 while all attempts have failed for an hour.", status_fails_long);
+    status_states(d, out);
     metrics_family(out, "ess_stuck_lanes", "gauge",
-                   "Lanes that have something to do and that nothing would wake: a fault of ESS.");
+                   "Lanes with something to do and nothing to wake them: a fault of ESS.");
     metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
 }
 
@@ -161,15 +166,15 @@ void status_metrics(void *arg, struct http_request *request) {
     struct buf out = {0};
     if (!http_request_no_query(request))
         return;
-    counters(d, &out);
+    status_counters(d, &out);
     if (d->service.feed)
-        subscribers(d, &out);
+        status_subscribers(d, &out);
     metrics_family(&out, "ess_progress_unwritten_seconds", "gauge",
-                   "Age of the oldest progress that is not in Kafka.");
+                   "Age of the oldest progress not yet in Kafka.");
     metrics_value(&out, "ess_progress_unwritten_seconds", "",
                   (double)checkpoints_unwritten_ms(&d->checkpoints) / 1000);
     metrics_family(&out, "ess_subscribers_held", "gauge",
-                   "Subscribers that wait until their progress is in Kafka.");
+                   "Subscribers held until their progress is in Kafka.");
     metrics_value(&out, "ess_subscribers_held", "", (double)checkpoints_held(&d->checkpoints));
     readiness_metrics(&d->service, request, d->service.feed ? feed_log_end(d->service.feed) : 0,
                       &out);

@@ -29,7 +29,8 @@ struct authorities {
     struct authorities_copy *copy; /* NULL: there is no file */
 };
 
-/* How many certificates the text holds; -1: a part of it is none, which curl would refuse too. */
+/* The number of certificates in the text; -1: a part is malformed, and curl would refuse the text
+ * too. */
 static int authorities_count(struct span text) {
     BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
     STACK_OF(X509_INFO) *found = bio ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
@@ -55,8 +56,8 @@ static int authorities_keep(int fd, struct span text) {
 static struct authorities_copy *authorities_copy_new(struct span text, struct error *err) {
     int certificates = authorities_count(text);
     if (certificates <= 0) {
-        error_set(err, certificates ? "it holds what is no certificate in PEM"
-                                    : "it holds no certificate in PEM");
+        error_set(err, certificates ? "a part of the file is not a PEM certificate"
+                                    : "the file holds no PEM certificate");
         return NULL;
     }
     struct authorities_copy *copy = mem_zero(sizeof *copy);
@@ -65,7 +66,7 @@ static struct authorities_copy *authorities_copy_new(struct span text, struct er
     snprintf(copy->path, sizeof copy->path, "/proc/self/fd/%d", copy->fd);
     if (copy->fd >= 0 && authorities_keep(copy->fd, text) == 0 && access(copy->path, R_OK) == 0)
         return copy;
-    error_set(err, "no copy of it can be kept: %s", strerror(errno));
+    error_set(err, "no copy of the file can be kept: %s", strerror(errno));
     authorities_release(copy);
     return NULL;
 }

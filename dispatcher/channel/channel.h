@@ -1,6 +1,6 @@
-/* The way to a subscriber's endpoint. A lane decides what is delivered and when; a channel carries
- * it, speaks the endpoint's protocol, and judges what the endpoint's answer means. So a lane, a
- * checkpoint and a dead letter know verdicts only. Loop thread only; nothing blocks. */
+/* The way to a subscriber's endpoint. A lane decides what is delivered and when. A channel speaks
+ * the endpoint's protocol and judges the endpoint's answer, so that lanes, checkpoints and dead
+ * letters know verdicts only. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_CHANNEL_H
 #define ESS_DISPATCHER_CHANNEL_H
 
@@ -11,17 +11,17 @@
 #include "common/base/span.h"
 
 enum verdict {
-    VERDICT_DELIVERED,  /* the endpoint has it */
-    VERDICT_FAILED,     /* this delivery is tried again later */
-    VERDICT_OVERLOADED, /* the endpoint asks for a pause: no delivery is tried before it is over */
-    VERDICT_UNANSWERED, /* the endpoint did not answer: the same */
+    VERDICT_DELIVERED,  /* the endpoint took the delivery */
+    VERDICT_FAILED,     /* try this delivery again later */
+    VERDICT_OVERLOADED, /* the endpoint asks for a pause: try no delivery before its end */
+    VERDICT_UNANSWERED, /* the endpoint did not answer: back off as for OVERLOADED */
     VERDICT_REFUSED,    /* the endpoint will never take this delivery */
     VERDICT_GONE,       /* the endpoint will never take any */
     VERDICT_CALLED_OFF, /* nothing was learnt of the endpoint: the attempt does not count */
     VERDICTS
 };
 
-/* What this process or its machine lacks, so that no endpoint can be reached. */
+/* What this process or machine lacks, so that no endpoint can be reached. */
 enum fault_kind {
     FAULT_NONE,
     FAULT_DESCRIPTORS, /* no descriptor is left */
@@ -33,44 +33,45 @@ enum fault_kind {
     FAULTS,
 };
 
-/* What came of one attempt. Its texts are valid until `done` returns. */
+/* The outcome of one attempt. The texts are valid until `done` returns. */
 struct outcome {
     enum verdict verdict;
-    enum fault_kind fault; /* why it was called off; FAULT_NONE else */
-    bool stale;     /* it was called off since a connection that was kept alive had ended: the next
-                       attempt may be made at once, `fresh` */
-    bool connected; /* a new connection was made for it */
-    int64_t retry_after_ms; /* the pause that the endpoint asks for; 0: none */
+    enum fault_kind fault; /* why the attempt was called off; else FAULT_NONE */
+    /* called off because a kept-alive connection had ended: the next attempt may be made at once,
+     * `fresh` */
+    bool stale;
+    bool connected;         /* the attempt made a new connection */
+    int64_t retry_after_ms; /* the pause asked for by the endpoint; 0: none */
     int64_t duration_ms;
     /* for people */
     int status;          /* of the answer, in the endpoint's protocol; 0: there was none */
-    const char *error;   /* what went wrong; NULL when the status says it all */
+    const char *error;   /* the failure, for people; NULL if the status says everything */
     const char *excerpt; /* beginning of the answer, printable; NULL: none */
 };
 
 enum delivery_kind { DELIVERY_LIVE, DELIVERY_REPLAY, DELIVERY_REDRIVE, DELIVERY_TEST };
 
-/* One attempt to deliver an event. The caller's, who keeps it where it is until `done` is called or
- * it is cancelled. */
+/* One attempt to deliver an event. The caller keeps the struct in place until `done` is called or
+ * the attempt is cancelled. */
 struct delivery {
     enum delivery_kind kind;
     int64_t job;                        /* of a replay or redrive */
     int64_t cursor;                     /* the log's; a test has none */
     int64_t number;                     /* of the attempt, from 1 */
     struct span topic, id, traceparent; /* need not stay; traceparent may be empty */
-    struct buf body;                    /* the event as it is delivered */
+    struct buf body;                    /* the event as delivered */
     bool fresh;                         /* on a new connection */
-    void (*done)(struct delivery *delivery, const struct outcome *outcome); /* may free it, send
-                                                                               and cancel others */
-    struct channel *channel;                                                /* that carries it */
-    void *under_way;                                                        /* the channel's own */
+    /* may free the delivery, send and cancel others */
+    void (*done)(struct delivery *delivery, const struct outcome *outcome);
+    struct channel *channel; /* the channel of the delivery */
+    void *under_way;         /* the channel's own */
 };
 
 /* A channel's first member. */
 struct channel {
     /* Never calls `done` from within. */
     void (*send)(struct channel *channel, struct delivery *delivery);
-    /* Ends an attempt that is under way, so that no more of it goes out; `done` is not called. */
+    /* Ends an attempt under way: no more bytes go out, and `done` is not called. */
     void (*cancel)(struct channel *channel, struct delivery *delivery);
 };
 

@@ -31,7 +31,7 @@ enum {
 static const char died[] = "the connection was closed before an answer came";
 static const char not_public[] = "the address is not public; egress.allow does not allow it";
 
-/* An easy handle, and the URL that was last set in it: often that of the next request too. */
+/* An easy handle and the URL last set: often the URL of the next request too. */
 struct handle {
     CURL *easy;
     char *url, *host, *port;
@@ -44,15 +44,14 @@ struct https_post {
     struct https_client *client;
     struct handle *handle;
     struct curl_slist *headers, *pins;
-    struct authorities_copy *authorities; /* from when curl has it */
+    struct authorities_copy *authorities; /* held from the moment curl has the request */
     struct resolve resolve;
-    struct loop_timer
-        timer; /* while its name is resolved: how long at most; or a failure is to be told */
-    const char *failure;   /* why, when it was not curl that found out; NULL else */
-    enum fault_kind fault; /* likewise */
-    bool fresh, opened;    /* a new connection is wanted; was begun */
+    struct loop_timer timer; /* limits name resolution; or reports a failure from the loop */
+    const char *failure;     /* reason of a failure found before curl got the request; NULL: none */
+    enum fault_kind fault;   /* fault of a failure found before curl got the request */
+    bool fresh, opened;      /* a new connection is wanted; was begun */
     int64_t timeout_ms;
-    bool added; /* curl has it */
+    bool added; /* curl has the request */
     struct span body;
     const struct https_sigv4 *sigv4;
     struct buf answer; /* at most answer_max of it */
@@ -74,10 +73,10 @@ struct https_client {
     struct authorities *authorities;
     struct loop_timer timer;
     struct sockets *sockets;
-    int64_t deaf_until_ms; /* no name server answered; what was asked meanwhile may still fail until
-                              then */
-    struct handle
-        *spare[SPARE_HANDLES_MAX]; /* keep their buffers, and what holds for every request */
+    /* no name server answered; questions asked before may still fail until then */
+    int64_t deaf_until_ms;
+    /* keep their buffers, and the settings common to all requests */
+    struct handle *spare[SPARE_HANDLES_MAX];
     size_t spare_count;
     struct https_post *under_way;
 };
@@ -97,8 +96,8 @@ static int https_on_timer(CURLM *multi, long timeout_ms, void *arg) {
     return 0;
 }
 
-/* Each request is begun once: what curl would send again by itself, since the connection it took
- * from its cache was dead, is a second attempt, and that is not curl's to decide. */
+/* Each request is begun once. curl would resend a request by itself if a cached connection turned
+ * out dead: a second attempt, which only the lane may decide. */
 static bool https_begun_before(struct https_post *post) {
     if (post->exchange.begun)
         post->failure = died;
@@ -114,10 +113,10 @@ static int https_on_begin(void *arg, char *address, char *local_address, int por
     return CURL_PREREQFUNC_OK;
 }
 
-/* --- whose fault was it? */
+/* --- faults */
 
-/* Of an attempt that failed. What happens once the request is on its way is the endpoint's or the
- * network's. */
+/* The fault behind a failed attempt. A failure after the request is on its way counts against the
+ * endpoint or the network. */
 static enum fault_kind https_find_fault(const struct https_post *post, CURLcode code) {
     long os_errno = 0;
     if (post->exchange.begun)
@@ -135,8 +134,9 @@ static enum fault_kind https_find_fault(const struct https_post *post, CURLcode 
     return code == CURLE_COULDNT_CONNECT ? machine_fault_of((int)os_errno) : FAULT_NONE;
 }
 
-/* A connection that was kept alive ended before one byte of an answer. The endpoint may have closed
- * it just before the request, so it is tried again on a new one (RFC 9110 9.2.2). */
+/* A kept-alive connection ended before the first byte of an answer. The endpoint may have closed
+ * the connection just before the request, so the request is tried again on a new connection (RFC
+ * 9110 9.2.2). */
 static bool https_is_stale(const struct https_post *post, CURLcode code) {
     bool ended = post->failure == died || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
                  code == CURLE_GOT_NOTHING;
@@ -144,8 +144,8 @@ static bool https_is_stale(const struct https_post *post, CURLcode code) {
            post->answer_bytes == 0;
 }
 
-/* The last word on where a connection may go: whatever a name resolved to, this is the address that
- * is called. */
+/* The final check of where a connection may go: the address actually called, whatever the name
+ * resolved to. */
 static curl_socket_t https_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct https_post *post = arg;
     (void)purpose;
@@ -171,12 +171,11 @@ static size_t https_on_write(char *data, size_t size, size_t count, void *arg) {
     size_t room = post->answer_max - post->answer.len;
     buf_append(&post->answer, data, len < room ? len : room);
     post->answer_bytes += len;
-    return post->answer_bytes > ANSWER_BYTES_MAX
-               ? 0
-               : len; /* the status is what counts; the rest is not read */
+    return post->answer_bytes > ANSWER_BYTES_MAX ? 0 : len; /* the status counts; skip the rest */
 }
 
-/* A line of the answer's headers. An empty one ends them, and those of each 1xx before. */
+/* A line of the answer's headers. An empty line ends the headers, including those of each 1xx
+ * before. */
 static size_t https_on_header(char *data, size_t size, size_t count, void *arg) {
     struct https_post *post = arg;
     long status = 0;
@@ -211,7 +210,7 @@ static void https_handle_set_url(struct handle *handle, const char *text) {
     if (!url || curl_url_set(url, CURLUPART_URL, text, 0) ||
         curl_url_get(url, CURLUPART_HOST, &handle->host, 0) ||
         curl_url_get(url, CURLUPART_PORT, &handle->port, CURLU_DEFAULT_PORT))
-        abort(); /* it was checked when it was registered */
+        abort(); /* the URL was checked at registration */
     curl_url_cleanup(url);
     curl_easy_setopt(handle->easy, CURLOPT_URL, text);
     handle->url = mem_copy_string(text, strlen(text));
@@ -287,13 +286,13 @@ static void https_finish(struct https_client *client, CURL *easy, CURLcode code)
         .error = post->failure   ? post->failure
                  : *post->reason ? post->reason
                  : code          ? curl_easy_strerror(code)
-                                 : "its headers were cut short",
+                                 : "the answer's headers were cut short",
         .fault = counts || post->failure == not_public ? FAULT_NONE : https_find_fault(post, code),
         .stale = !counts && https_is_stale(post, code),
         .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,
     };
     curl_multi_remove_handle(
-        client->multi, easy); /* a broken connection is closed before anyone counts it as ended */
+        client->multi, easy); /* close a broken connection before the attempt counts as ended */
     post->added = false;
     https_complete(post, &result);
 }
@@ -343,8 +342,7 @@ static struct handle *https_handle_new(struct https_client *client) {
     return handle;
 }
 
-/* What is this request's. Its body goes out with its headers, in one write where it is below 64
- * KiB. */
+/* Sets what differs by request. Headers and a body below 64 KiB go out in one write. */
 static void https_configure(struct https_post *post) {
     CURL *easy = post->handle->easy;
     long spent_ms = (long)(clock_ms() - post->began_ms);
@@ -404,8 +402,8 @@ static void https_add_address(struct buf *list, const struct sockaddr *address) 
     buf_printf(list, "%s%s%s%s", list->len ? "," : "", v6 ? "[" : "", text, v6 ? "]" : "");
 }
 
-/* Tells curl the addresses of the name, so that it asks nobody. curl may look it up without the dot
- * at its end. */
+/* Gives curl the name's addresses, so that curl resolves nothing. curl may look the name up
+ * without the final dot. */
 static void https_pin(struct https_post *post, const char *addresses) {
     const char *host = post->handle->host, *port = post->handle->port;
     struct buf line = {0};
@@ -420,8 +418,8 @@ static void https_pin(struct https_post *post, const char *addresses) {
     buf_fini(&line);
 }
 
-/* A name that no name server answers for is the endpoint's matter, unless they answer nothing at
- * all, or did so a moment ago, when this name was asked for. */
+/* An unanswered name counts against the endpoint, unless the name servers answer nothing at all,
+ * or answered nothing a moment ago when this name was asked for. */
 static enum fault_kind https_find_name_fault(const struct https_post *post, bool no_server) {
     struct https_client *client = post->client;
     enum fault_kind fault = machine_fault();
@@ -433,7 +431,7 @@ static enum fault_kind https_find_name_fault(const struct https_post *post, bool
     return now_ms < client->deaf_until_ms ? FAULT_NAMES : FAULT_NONE;
 }
 
-/* Of the name's addresses those that may be called are called. */
+/* Calls those of the name's addresses that are allowed. */
 static void https_use_answer(struct https_post *post, const struct resolver_answer *answer) {
     const struct https_client_options *o = &post->client->options;
     struct buf addresses = {0};
@@ -479,7 +477,7 @@ static void https_resolve(struct https_post *post, const char *url) {
         https_use_answer(post, answer);
         return;
     }
-    post->failure = "its name could not be resolved in time";
+    post->failure = "the host name could not be resolved in time";
     loop_timer_init(&post->timer, https_on_name_late, post);
     loop_timer_set(post->client->loop, &post->timer,
                    post->began_ms + post->client->options.connect_timeout_ms);
@@ -510,7 +508,7 @@ struct https_post *https_send(struct https_client *client, const struct https_re
 
 void https_cancel(struct https_post *post) { https_free(post); }
 
-/* A connection to an address that the name no longer has is not used again. */
+/* Ends the reuse of connections to addresses that the name no longer has. */
 static void https_on_addresses_changed(void *arg, const char *host,
                                        const struct resolver_answer *answer) {
     struct https_client *client = arg;

@@ -1,5 +1,4 @@
-/* One POST by https.h's client, which is not for outside of this folder: it speaks libcurl's types.
- */
+/* One POST by the client of https.h. For this folder only, because of libcurl's types. */
 #ifndef ESS_DISPATCHER_HTTPS_POST_H
 #define ESS_DISPATCHER_HTTPS_POST_H
 
@@ -21,15 +20,16 @@ struct https_sigv4 {
 
 struct https_result {
     int status;            /* 0: no answer, then `error` says why */
-    enum fault_kind fault; /* with status 0: the endpoint had no part in it */
-    bool stale; /* with status 0: a kept-alive connection had ended before a byte of an answer */
-    bool connected;         /* a new connection was made for it */
+    enum fault_kind fault; /* with status 0: not the endpoint's fault */
+    /* with status 0: a kept-alive connection had ended before the first byte of an answer */
+    bool stale;
+    bool connected;         /* the request made a new connection */
     const char *error;      /* NULL with a status */
     int64_t retry_after_ms; /* 0: none */
     int64_t duration_ms;
-    const char *excerpt; /* beginning of the answer's body, control characters and broken UTF-8 as
-                            spaces */
-    struct span answer;  /* the beginning of its body as it came, where the request wants it */
+    /* beginning of the answer's body; control characters and broken UTF-8 as spaces */
+    const char *excerpt;
+    struct span answer; /* beginning of the body, unchanged, if the request wants the body */
 };
 
 struct https_request {
@@ -39,14 +39,15 @@ struct https_request {
     const struct https_sigv4 *sigv4; /* must stay as long; NULL: it is not signed */
     size_t answer_max;               /* how much of the answer's body is wanted */
     int64_t timeout_ms;
-    bool fresh;                                                 /* on a new connection */
-    void (*done)(void *arg, const struct https_result *result); /* may send, and cancel others */
+    bool fresh; /* on a new connection */
+    /* may send and cancel other requests */
+    void (*done)(void *arg, const struct https_result *result);
     void *arg;
 };
 
 /* Never calls `done` from within. */
 struct https_post *https_send(struct https_client *client, const struct https_request *request);
-/* Closes its connection; `done` is not called. */
+/* Closes the connection; `done` is not called. */
 void https_cancel(struct https_post *post);
 
 #endif

@@ -1,4 +1,4 @@
-/* What this machine lacks; see machine.h. */
+/* Faults of this machine; see machine.h. */
 #include "dispatcher/channel/machine.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Names by c-ares; see resolver.h. Its sockets and its next time-out are in the loop; what it says
- * at once, from within a call of ours, is told from the loop. */
+/* Host names by c-ares; see resolver.h. The sockets and the next time-out of c-ares are in the
+ * loop. An answer that c-ares gives from within a call is passed on from the loop. */
 #include "dispatcher/channel/resolver.h"
 
 #include <ares.h>
@@ -26,13 +26,13 @@ enum {
 };
 enum { FAMILY_ADDRESSES_MAX = RESOLVER_ADDRESSES_MAX / 2 };
 
-/* What is known of a name's addresses of one family. */
+/* The known addresses of a name, of one family. */
 struct family {
     struct resolver_name *name;
     int number;  /* AF_INET or AF_INET6 */
     bool asking; /* a query is under way */
-    bool known;  /* the last one was answered, */
-    bool silent; /* or nobody answered it; neither: it was refused, or failed else */
+    bool known;  /* the last query was answered */
+    bool silent; /* the last query got no answer; neither known nor silent: refused, or failed */
     int status;  /* of c-ares */
     int ttl_s;
     struct sockaddr_storage addresses[FAMILY_ADDRESSES_MAX];
@@ -44,8 +44,8 @@ struct resolver_name {
     struct resolver *resolver;
     char *host;
     struct family ipv6, ipv4;
-    struct loop_timer delay; /* for the other family's answer */
-    bool is_told;            /* its answer is there and to be told: it is in that list */
+    struct loop_timer delay; /* limits the wait for the other family's answer */
+    bool is_told;            /* in the list of names whose answer is due to be passed on */
     struct resolver_name *prev, *next;
     int64_t until_ms; /* the answer holds */
     struct resolver_answer answer;
@@ -63,18 +63,19 @@ struct resolver {
     struct loop *loop;
     struct resolver_options options;
     ares_channel channel;
-    struct timespec conf_changed; /* when resolv.conf was last changed, as the channel has it */
+    /* the modification time of resolv.conf as c-ares has read the file */
+    struct timespec conf_changed;
     struct loop_timer probe_timer;
     int64_t heard_ms;        /* a name server answered a probe */
     struct loop_timer timer; /* c-ares's next time-out */
     struct loop_timer tell_timer;
     struct resolver_name *names;
-    struct resolver_name *told; /* whose answer is to be told */
+    struct resolver_name *told; /* names whose answer is due to be passed on */
     struct channel_socket *sockets;
     bool ending;
 };
 
-static void watch_timeout(struct resolver *r) {
+static void resolver_watch_timeout(struct resolver *r) {
     struct timeval tv, *next = ares_timeout(r->channel, NULL, &tv);
     if (next)
         loop_timer_set(r->loop, &r->timer,
@@ -83,22 +84,22 @@ static void watch_timeout(struct resolver *r) {
         loop_timer_clear(r->loop, &r->timer);
 }
 
-static void on_timeout(void *arg) {
+static void resolver_on_timeout(void *arg) {
     struct resolver *r = arg;
     ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    watch_timeout(r);
+    resolver_watch_timeout(r);
 }
 
-static void on_ready(void *arg, uint32_t events) {
+static void resolver_on_ready(void *arg, uint32_t events) {
     struct channel_socket *s = arg;
     struct resolver *r = s->resolver;
     ares_socket_t fd = s->io.fd; /* the call may free the socket */
     ares_process_fd(r->channel, events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD,
                     events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
-    watch_timeout(r);
+    resolver_watch_timeout(r);
 }
 
-static void on_socket(void *arg, ares_socket_t fd, int readable, int writable) {
+static void resolver_on_socket(void *arg, ares_socket_t fd, int readable, int writable) {
     struct resolver *r = arg;
     struct channel_socket *s = r->sockets;
     while (s && s->io.fd != fd)
@@ -118,8 +119,8 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable) {
         DL_APPEND(r->sockets, s);
     }
     loop_io_set(r->loop, &s->io, fd,
-                (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0), on_ready,
-                s);
+                (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0),
+                resolver_on_ready, s);
 }
 
 static void name_free(struct resolver_name *name) {
@@ -135,9 +136,9 @@ void resolver_forget(struct resolve *resolve) {
     resolve->name = NULL;
 }
 
-/* Tells everybody who waits for an answer that is there. Who asks for that name meanwhile shares
- * it. */
-static void tell(void *arg) {
+/* Passes answers on to everybody waiting. A question for the same name meanwhile shares the
+ * answer. */
+static void resolver_tell(void *arg) {
     struct resolver *r = arg;
     for (struct resolver_name *name; (name = r->told);) {
         for (struct resolve *w; (w = name->waiting);) {
@@ -187,7 +188,7 @@ static int64_t name_keep_ms(const struct resolver_name *name) {
     return 1000LL * (ttl_s < KEEP_MIN_S ? KEEP_MIN_S : ttl_s);
 }
 
-/* IPv6 first, unless it cannot be reached from here. */
+/* IPv6 first, unless IPv6 is unreachable from here. */
 static void name_combine(struct resolver_name *name) {
     const struct family *v4 = &name->ipv4, *v6 = &name->ipv6;
     bool v6_first = v6->count && family_has_route(v6);
@@ -221,7 +222,7 @@ static bool family_take(struct family *f, const struct ares_addrinfo *found) {
     return f->count != count_before || memcmp(before, f->addresses, sizeof before) != 0;
 }
 
-/* Is there any sense in waiting for the other half, and how long? */
+/* Decides whether and how long to wait for the other family. */
 static void name_go_on(struct resolver_name *name) {
     const struct family *v4 = &name->ipv4, *v6 = &name->ipv6;
     bool both = !v4->asking && !v6->asking;
@@ -244,7 +245,7 @@ static void family_on_answer(void *arg, int status, int timeouts, struct ares_ad
     if (r->ending || status == ARES_EDESTRUCTION) {
         ares_freeaddrinfo(found);
         if (!r->ending)
-            family_ask(f); /* of the name servers that resolv.conf has now */
+            family_ask(f); /* from the name servers now in resolv.conf */
         return;
     }
     f->status = status;
@@ -275,8 +276,8 @@ static void resolver_heard(struct resolver *r, int status) {
         r->heard_ms = clock_ms();
 }
 
-/* Every name server knows the root's, or refuses to say them. c-ares 1.28 has a new function for
- * the question, and its header warns of the old one. */
+/* Every name server knows the root's name servers, or refuses the question. c-ares 1.28 has a new
+ * function for the question, and a header that warns about the old function. */
 #if ARES_VERSION >= 0x011c00
 static void resolver_on_probed(void *arg, ares_status_t status, size_t timeouts,
                                const ares_dns_record_t *answer) {
@@ -308,7 +309,7 @@ static void resolver_on_probe_due(void *arg) {
         if (!name->waiting || name->is_told)
             continue;
         resolver_probe(r);
-        watch_timeout(r);
+        resolver_watch_timeout(r);
         return;
     }
 }
@@ -317,7 +318,7 @@ bool resolver_heard_since(const struct resolver *r, int64_t since_ms) {
     return r->heard_ms >= since_ms;
 }
 
-static void drop_old(struct resolver *r) {
+static void resolver_drop_old(struct resolver *r) {
     struct resolver_name *name, *next;
     int64_t now = clock_ms();
     HASH_ITER(hh, r->names, name, next)
@@ -332,7 +333,7 @@ static struct resolver_name *name_of(struct resolver *r, const char *host) {
     if (name)
         return name;
     if (HASH_COUNT(r->names) >= NAMES_MAX)
-        drop_old(r);
+        resolver_drop_old(r);
     name = mem_zero(sizeof *name);
     name->resolver = r;
     name->host = mem_copy_string(host, strlen(host));
@@ -358,7 +359,7 @@ const struct resolver_answer *resolver_find(struct resolver *r, struct resolve *
     name->answer.count = 0;
     family_ask(&name->ipv6);
     family_ask(&name->ipv4);
-    watch_timeout(r);
+    resolver_watch_timeout(r);
     if (r->probe_timer.slot == 0)
         loop_timer_set(r->loop, &r->probe_timer, clock_ms() + PROBE_AFTER_MS);
     return NULL;
@@ -366,7 +367,8 @@ const struct resolver_answer *resolver_find(struct resolver *r, struct resolve *
 
 /* --- the channel */
 
-static int set_servers(ares_channel channel, const struct option_list *servers, struct error *err) {
+static int resolver_set_servers(ares_channel channel, const struct option_list *servers,
+                                struct error *err) {
     struct buf list = {0};
     for (size_t i = 0; i < servers->count; i++)
         buf_printf(&list, "%s%s", i ? "," : "", servers->items[i]);
@@ -387,10 +389,10 @@ static struct timespec resolver_conf_changed(const struct resolver *r) {
     return stat(resolver_conf(r), &found) == 0 ? found.st_ctim : (struct timespec){0};
 }
 
-/* How long an answer is waited for, about 6 s. From 1.32 on c-ares sets the time of a first try by
- * how quick the server's last answers were, 250 ms at least, and doubles it from try to try: five
- * tries then last as long as two of 2 s and 4 s did before, and a name that its server must look
- * for is found. From 1.31 on it remembers answers, and a probe would hear a server that is dead. */
+/* Limits a query to about 6 s. c-ares 1.32 and later derive the first time-out from the server's
+ * last answers, 250 ms at least, and double the time-out from try to try: five tries then last as
+ * long as two tries of 2 s and 4 s before, and a server has time to look a name up. c-ares 1.31
+ * and later cache answers, and a probe would believe a dead server. */
 static int resolver_set_limits(struct ares_options *options) {
     options->timeout = TRY_MS;
 #ifdef ARES_OPT_QUERY_CACHE
@@ -405,9 +407,9 @@ static int resolver_set_limits(struct ares_options *options) {
 }
 
 /* Search domains are left out: a URL's host is absolute. */
-static int open_channel(ares_channel *channel, struct resolver *r, struct error *err) {
+static int resolver_open_channel(ares_channel *channel, struct resolver *r, struct error *err) {
     struct ares_options options = {.ndomains = 0,
-                                   .sock_state_cb = on_socket,
+                                   .sock_state_cb = resolver_on_socket,
                                    .sock_state_cb_data = r,
                                    .resolvconf_path = (char *)(uintptr_t)resolver_conf(r)};
     int mask = resolver_set_limits(&options);
@@ -415,14 +417,13 @@ static int open_channel(ares_channel *channel, struct resolver *r, struct error 
     int code = ares_init_options(channel, &options, mask);
     if (code != ARES_SUCCESS)
         return error_set(err, "c-ares: %s", ares_strerror(code));
-    if (set_servers(*channel, r->options.servers, err) == 0)
+    if (resolver_set_servers(*channel, r->options.servers, err) == 0)
         return 0;
     ares_destroy(*channel);
     return error_prefix(err, "egress.dns: ");
 }
 
-/* c-ares 1.18 reads resolv.conf when a channel is made. What the old one was asked is asked again.
- */
+/* c-ares 1.18 reads resolv.conf when a channel is made. Queries under way are asked again. */
 static void resolver_renew(struct resolver *r) {
     struct timespec changed = resolver_conf_changed(r);
     ares_channel channel, old = r->channel;
@@ -430,8 +431,8 @@ static void resolver_renew(struct resolver *r) {
     if (r->options.servers->count ||
         (changed.tv_sec == r->conf_changed.tv_sec && changed.tv_nsec == r->conf_changed.tv_nsec))
         return;
-    if (open_channel(&channel, r, &err))
-        return; /* it stays as it is until the next question */
+    if (resolver_open_channel(&channel, r, &err))
+        return; /* the old channel stays until the next question */
     r->conf_changed = changed;
     r->channel = channel;
     ares_destroy(old);
@@ -441,12 +442,12 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
                               struct error *err) {
     struct resolver *r = mem_zero(sizeof *r);
     *r = (struct resolver){.loop = loop, .options = *options};
-    loop_timer_init(&r->timer, on_timeout, r);
-    loop_timer_init(&r->tell_timer, tell, r);
+    loop_timer_init(&r->timer, resolver_on_timeout, r);
+    loop_timer_init(&r->tell_timer, resolver_tell, r);
     loop_timer_init(&r->probe_timer, resolver_on_probe_due, r);
     r->conf_changed = resolver_conf_changed(r);
     int code = ares_library_init(ARES_LIB_INIT_ALL);
-    if (code == ARES_SUCCESS ? open_channel(&r->channel, r, err)
+    if (code == ARES_SUCCESS ? resolver_open_channel(&r->channel, r, err)
                              : error_set(err, "c-ares: %s", ares_strerror(code))) {
         free(r);
         return NULL;

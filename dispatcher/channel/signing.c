@@ -1,4 +1,4 @@
-/* Secrets in force, and the headers that they make; see signing.h. */
+/* Secrets in force and the signature headers; see signing.h. */
 #include "dispatcher/channel/signing.h"
 
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 
 #include "common/crypto/signature.h"
 
-static void drop_signers(struct signing *signing) {
+static void signing_drop_signers(struct signing *signing) {
     signer_free(signing->current);
     signing->current = NULL;
     for (size_t i = 0; i < signing->old_count; i++)
@@ -15,7 +15,7 @@ static void drop_signers(struct signing *signing) {
     signing->old_count = 0;
 }
 
-static int make_signers(struct signing *signing, struct error *err) {
+static int signing_make_signers(struct signing *signing, struct error *err) {
     const struct subscriber_keys *keys = signing->keys;
     signing->current = signer_new(keys->secret, err);
     if (!signing->current)
@@ -32,17 +32,17 @@ static int make_signers(struct signing *signing, struct error *err) {
 }
 
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err) {
-    drop_signers(signing);
+    signing_drop_signers(signing);
     signing->keys = keys;
-    int result = make_signers(signing, err);
-    drop_signers(signing);
+    int result = signing_make_signers(signing, err);
+    signing_drop_signers(signing);
     if (result)
         signing->keys = NULL;
     return result;
 }
 
 void signing_fini(struct signing *signing) {
-    drop_signers(signing);
+    signing_drop_signers(signing);
     signing->keys = NULL;
 }
 
@@ -60,8 +60,8 @@ struct curl_slist *signing_add(struct curl_slist *list, const char *name, const 
 
 static void signing_prepare(struct signing *signing) {
     struct error err;
-    if (!signing->current && make_signers(signing, &err))
-        abort(); /* signing_set has made them before */
+    if (!signing->current && signing_make_signers(signing, &err))
+        abort(); /* signing_set has made the signers before */
 }
 
 void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, struct span body,
@@ -79,7 +79,7 @@ void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, 
     }
 }
 
-/* The newest of the old secrets that are still in force; NULL: none is. */
+/* The newest old secret still in force; NULL: none. */
 static struct signer *signing_old(const struct signing *signing, int64_t wall_ms) {
     for (size_t i = 0; i < signing->old_count; i++)
         if (signing->old[i].until_ms > wall_ms)

@@ -13,8 +13,8 @@ struct signer;
 
 struct signing {
     const struct subscriber_keys *keys; /* NULL: nothing can be signed */
-    struct signer *current; /* made when it is needed first, as a signer takes a kilobyte and most
-                               lanes are quiet */
+    /* made when first needed: a signer takes a kilobyte, and most lanes are quiet */
+    struct signer *current;
     struct {
         struct signer *signer;
         int64_t until_ms;              /* wall */
@@ -22,18 +22,18 @@ struct signing {
     size_t old_count;
 };
 
-/* Signs with the keys' secrets from now on. The keys stay the caller's, and must stay. Returns -1
- * with the reason when a secret is none; then nothing can be signed. */
+/* Signs with the keys' secrets from now on. The caller keeps the keys, which must stay. Returns
+ * -1 with the reason if a secret is malformed; then nothing can be signed. */
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
 
 enum { SIGNING_STANDARD_BYTES = (SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES };
-/* The signatures of Standard Webhooks over the body, one of each secret in force, with spaces
- * between them. */
+/* The Standard Webhooks signatures of the body: one for each secret in force, separated by spaces.
+ */
 void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, struct span body,
                       char out[SIGNING_STANDARD_BYTES]);
 
-/* Appends X-ESS-Signature, X-ESS-Signature-Old while a rotation lasts, webhook-id,
+/* Appends X-ESS-Signature, X-ESS-Signature-Old during a rotation, webhook-id,
  * webhook-timestamp and webhook-signature (Standard Webhooks: one entry a secret). */
 struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
                                    int64_t wall_ms, struct span body);

@@ -14,12 +14,14 @@
 struct socket {
     struct sockets *owner;
     struct loop_io io;
-    uint32_t events; /* that it waits for */
-    bool idle;     /* curl does not wait for it: no request is under way on it, or it is about to be
-                      closed */
-    bool kept;     /* while idle: its last request was answered, so it is connected, and closed by
-                      sockets_close only */
-    bool unwanted; /* its connection is not to be used again */
+    uint32_t events; /* events waited for */
+    /* curl does not wait for the socket: no request is under way, or the socket is about to be
+     * closed */
+    bool idle;
+    /* while idle: the last request was answered, so the socket is connected, and only
+     * sockets_close closes the socket */
+    bool kept;
+    bool unwanted; /* do not reuse the connection */
     struct exchange *exchange;
     struct socket *prev, *next; /* of the exchange */
     char *host;
@@ -47,8 +49,8 @@ static void socket_watch(struct socket *s, uint32_t events) {
         loop_io_clear(s->owner->loop, &s->io);
 }
 
-/* curl has no call to close an idle connection. It finds this one at its end when it next wants to
- * use it: nothing is left to be read, and nothing more is taken. */
+/* curl has no call to close an idle connection. curl finds this connection at its end before the
+ * next use: all input is read, and the peer accepts nothing more. */
 static void socket_end(struct socket *s) {
     char dropped[4096];
     socket_watch(s, 0);
@@ -57,8 +59,8 @@ static void socket_end(struct socket *s) {
         ;
 }
 
-/* curl 7.88 closes one that was never connected without a word, so its number may be another's by
- * now: hands off. */
+/* curl 7.88 silently closes a socket that was never connected. Another socket may have the number
+ * by now: hands off. */
 static void socket_end_idle(struct socket *s) {
     if (s->kept)
         socket_end(s);
@@ -105,7 +107,7 @@ static struct socket *sockets_find(const struct sockets *sockets, curl_socket_t 
     return (size_t)fd < sockets->count ? sockets->by_fd[fd] : NULL;
 }
 
-/* curl does not wait for it any more: its request is over, or it is about to be closed. */
+/* curl no longer waits for the socket: the request is over, or the socket is about to be closed. */
 static void socket_rest(struct socket *s) {
     s->idle = true;
     s->kept = s->exchange && s->exchange->answered;
@@ -128,7 +130,7 @@ static int sockets_on_poll(CURL *easy, curl_socket_t fd, int what, void *arg, vo
         return 0;
     }
     curl_easy_getinfo(easy, CURLINFO_PRIVATE,
-                      &private); /* NULL: curl's own, which ends a connection */
+                      &private); /* NULL: curl's own handle, which ends a connection */
     socket_set_exchange(s, (struct exchange *)(void *)private);
     s->idle = false;
     socket_watch(s, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
@@ -157,8 +159,8 @@ static void socket_free(struct socket *s) {
     free(s);
 }
 
-/* Of a socket whose number comes back at once, without a word of its closing, curl believes that it
- * is still waited for. */
+/* If a socket's number comes back at once and curl did not report the close, curl believes that
+ * the loop still waits for the socket. */
 static uint32_t sockets_forget(struct sockets *sockets, int fd) {
     struct socket *s = sockets->by_fd[fd];
     uint32_t events = s && !s->idle ? s->events : 0;
@@ -197,7 +199,8 @@ int sockets_close(void *arg, curl_socket_t fd) {
     return close(fd);
 }
 
-static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b) {
+static bool sockets_same_address(const struct sockaddr_storage *a,
+                                 const struct sockaddr_storage *b) {
     const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
     const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
     if (a->ss_family != b->ss_family)
@@ -211,7 +214,7 @@ static bool address_set_has(const struct address_set *set, const struct sockaddr
     if (!(peer->ss_family == AF_INET6 ? set->ipv6_known : set->ipv4_known))
         return true;
     for (size_t i = 0; i < set->count; i++)
-        if (same_address(&set->addresses[i], peer))
+        if (sockets_same_address(&set->addresses[i], peer))
             return true;
     return false;
 }

@@ -8,8 +8,8 @@
 #include "common/model/event.h"
 #include "dispatcher/channel/https_post.h"
 
-/* 410 says that the subscriber is gone; some 4xx say that this event is not wanted. Redirects are
- * never followed: a 3xx is a failure as any other. */
+/* 410: the subscriber is gone. Some 4xx: the endpoint refuses the event. Redirects are never
+ * followed: a 3xx is a plain failure. */
 enum verdict webhook_judge(int status, int64_t retry_after_ms) {
     switch (status) {
     case 0:

@@ -1,5 +1,5 @@
-/* The channel to a webhook: each delivery is an HTTPS POST, signed, with the headers of CONTRACT:
- * see docs/api.md. One a subscriber. Loop thread only; nothing blocks. */
+/* The channel of a webhook: each delivery is a signed HTTPS POST with the headers of docs/api.md.
+ * One per subscriber. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_WEBHOOK_H
 #define ESS_DISPATCHER_WEBHOOK_H
 
@@ -16,24 +16,23 @@ struct https_client;
 struct webhook {
     struct channel channel;
     struct https_client *client;
-    const char *subscriber;  /* its id */
+    const char *subscriber;  /* the subscriber's id */
     const struct spec *spec; /* in force at each delivery */
     int64_t timeout_ms;      /* where the spec has none */
     struct signing signing;
 };
 
-/* All that is given stays the caller's, and must stay. Nothing can be sent before
- * webhook_set_keys. */
+/* The caller keeps all arguments, which must stay. Nothing can be sent before webhook_set_keys. */
 void webhook_init(struct webhook *webhook, struct https_client *client, const char *subscriber,
                   const struct spec *spec, int64_t timeout_ms);
-/* Signs with these secrets from now on; they stay the caller's, and must stay. Returns -1 with the
- * reason when one of them is none; then nothing can be sent. */
+/* Signs with these secrets from now on. The caller keeps the keys, which must stay. Returns -1
+ * with the reason if a secret is malformed; then nothing can be sent. */
 int webhook_set_keys(struct webhook *webhook, const struct subscriber_keys *keys,
                      struct error *err);
 /* Nothing may be under way. */
 void webhook_fini(struct webhook *webhook);
 
-/* What an answer means. `status`: 0, when there was no whole answer. */
+/* The meaning of an answer. `status` 0: no complete answer. */
 enum verdict webhook_judge(int status, int64_t retry_after_ms);
 
 #endif

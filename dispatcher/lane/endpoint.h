@@ -1,9 +1,10 @@
-/* How a subscriber's endpoint fares, over all attempts at it: its live lane, the job that runs and
- * test deliveries share one, as they share the throttle. Pure: no clock of its own.
+/* The health of a subscriber's endpoint over all attempts: the live lane, the running job and
+ * test deliveries share one struct endpoint, as they share the throttle. Pure: the caller passes
+ * the time.
  *
- * An endpoint that is not there, or says that it has too much, is backed off as a whole, and then
- * probed by one attempt at a time until a 2xx. Failing time is time in which attempts were made and
- * all failed: silence, a pause and a dispatcher that was off do not count. */
+ * An endpoint that is unreachable or overloaded is backed off as a whole, then probed by one
+ * attempt at a time until a 2xx. Failing time is time in which attempts were made and all failed:
+ * silence, a pause and downtime of the dispatcher do not count. */
 #ifndef ESS_DISPATCHER_ENDPOINT_H
 #define ESS_DISPATCHER_ENDPOINT_H
 
@@ -16,9 +17,10 @@ struct endpoint {
     int64_t failures; /* back-offs in a row */
     bool probing;     /* one attempt at a time until a 2xx */
     size_t in_flight;
-    uint64_t started;         /* attempts so far = the number of the next one */
-    uint64_t frees_from;      /* the 2xx of an attempt with a lower number was on its way when the
-                                 endpoint was backed off */
+    uint64_t started; /* attempts so far = the number of the next attempt */
+    /* a 2xx of an attempt with a lower number was on the way when the back-off began, and does
+     * not end the back-off */
+    uint64_t frees_from;
     uint64_t moved_at;        /* attempts with a lower number were made at another URL */
     int64_t failing_since_ms; /* wall: the first failure since the last 2xx, for people; 0: not
                                  failing */
@@ -28,27 +30,29 @@ struct endpoint {
 
 /* An attempt starts. Returns its number. */
 uint64_t endpoint_start(struct endpoint *endpoint);
-/* It was answered, failed, or was called off. */
+/* The attempt was answered, failed, or was called off. */
 void endpoint_end(struct endpoint *endpoint);
 
-/* Whether another attempt may start at until_ms: not while a probe is under way. */
+/* Whether another attempt may start at until_ms: false while a probe is under way. */
 bool endpoint_takes(const struct endpoint *endpoint);
 
-/* It was delivered: ends failing, and the back-off unless that began after the attempt. */
+/* An attempt was delivered: ends failing. Ends the back-off too, unless the back-off began after
+ * the attempt. */
 void endpoint_succeed(struct endpoint *endpoint, uint64_t attempt);
-/* A failed attempt. Of the time since the newest failure at most `most_ms` counts. */
+/* An attempt failed. At most `most_ms` of the time since the newest failure counts as failing
+ * time. */
 void endpoint_fail(struct endpoint *endpoint, int64_t now_ms, int64_t wall_ms, int64_t most_ms);
-/* Backs it off until `until_ms`; the failures of attempts that were under way already count as one.
- */
+/* Backs the endpoint off until `until_ms`. Failures of attempts that were already under way count
+ * as one. */
 void endpoint_back_off(struct endpoint *endpoint, int64_t now_ms, int64_t until_ms);
 
-/* A pause: what failed before it is over. */
+/* A pause ends the failing time. */
 void endpoint_pause(struct endpoint *endpoint);
-/* A resume: nothing is known of it. */
+/* A resume forgets all failures. */
 void endpoint_forget(struct endpoint *endpoint);
-/* Another URL: nothing is known of it, and attempts that are under way will tell nothing. */
+/* Another URL: forgets all failures, and ignores the attempts under way to the old URL. */
 void endpoint_move(struct endpoint *endpoint);
-/* Whether that attempt was made at another URL. */
+/* Whether the attempt was made to an earlier URL. */
 bool endpoint_moved_since(const struct endpoint *endpoint, uint64_t attempt);
 
 #endif

@@ -9,16 +9,16 @@
 #include "common/base/clock.h"
 #include "dispatcher/lane/retry.h"
 
-static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t lane_later(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static bool strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
+static bool lane_strict(const struct lane *lane) { return lane->policy.ordering == SPEC_STRICT; }
 
 const struct window_entry *lane_entry(const struct lane *lane, int64_t cursor) {
     return window_find(&lane->window, cursor);
 }
 
-/* Everything below the oldest that is not settled is; the position follows. */
-static void advance(struct lane *lane) {
+/* Moves the position up to the oldest unsettled event. */
+static void lane_advance(struct lane *lane) {
     const struct window_entry *oldest = window_oldest(&lane->window);
     if (!oldest) {
         lane->position = lane->scanned;
@@ -32,11 +32,11 @@ static void advance(struct lane *lane) {
     }
 }
 
-static void settle(struct lane *lane, struct window_entry *e) {
+static void lane_settle(struct lane *lane, struct window_entry *e) {
     if (e->cursor == lane->skipping)
         lane->skipping = 0;
     window_settle(&lane->window, e);
-    advance(lane);
+    lane_advance(lane);
 }
 
 /* --- beginning and end */
@@ -49,7 +49,7 @@ void lane_init(struct lane *lane, const struct lane_policy *policy, struct throt
     lane->window.by_key = policy->ordering == SPEC_KEY;
 }
 
-static void forget_settled(struct lane *lane) {
+static void lane_forget_settled(struct lane *lane) {
     free(lane->settled);
     lane->settled = NULL;
     lane->settled_at = lane->settled_count = 0;
@@ -57,13 +57,13 @@ static void forget_settled(struct lane *lane) {
 
 void lane_fini(struct lane *lane) {
     window_clear(&lane->window);
-    forget_settled(lane);
+    lane_forget_settled(lane);
     free(lane->failed);
     lane->failed = NULL;
 }
 
 void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
-    forget_settled(lane);
+    lane_forget_settled(lane);
     if (count == 0)
         return;
     lane->settled = mem_zero((size_t)count * sizeof *ranges);
@@ -83,15 +83,16 @@ void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
 
 /* --- what to do */
 
-static size_t in_flight_max(const struct lane *lane) {
-    return strict(lane) ? 1 : (size_t)lane->policy.max_in_flight;
+static size_t lane_in_flight_max(const struct lane *lane) {
+    return lane_strict(lane) ? 1 : (size_t)lane->policy.max_in_flight;
 }
 
-/* The first in the window that may start now; else when the next one may. Under strict order only
- * the oldest counts. */
-static struct window_entry *startable(const struct lane *lane, int64_t now_ms, int64_t *due_ms) {
-    struct window_entry *e = strict(lane) ? window_oldest(&lane->window)
-                                          : window_first_due(&lane->window);
+/* The first entry that may start now; else sets *due_ms to the start of the next. Under strict
+ * order only the oldest entry counts. */
+static struct window_entry *lane_startable(const struct lane *lane, int64_t now_ms,
+                                           int64_t *due_ms) {
+    struct window_entry *e = lane_strict(lane) ? window_oldest(&lane->window)
+                                               : window_first_due(&lane->window);
     if (!e || e->state == ENTRY_QUEUED || (e->state == ENTRY_BACKOFF && e->retry_at_ms <= now_ms))
         return e;
     if (e->state == ENTRY_BACKOFF)
@@ -99,17 +100,18 @@ static struct window_entry *startable(const struct lane *lane, int64_t now_ms, i
     return NULL;
 }
 
-static bool may_scan(const struct lane *lane) {
+static bool lane_may_scan(const struct lane *lane) {
     if (lane->at_end || lane->scanned >= lane->until)
         return false;
-    return lane->window.count < (strict(lane) ? 1 : LANE_WINDOW_MAX);
+    return lane->window.count < (lane_strict(lane) ? 1 : LANE_WINDOW_MAX);
 }
 
-/* --- what the token has as settled */
+/* --- ranges that the token has as settled */
 
-/* Drops the ranges that end at `cursor` or below. Each ends with an event of the subscriber: where
- * compaction took that one, it still is the next one's prev_cursor. */
-static void pass_settled(struct lane *lane, int64_t cursor) {
+/* Drops the ranges that end at `cursor` or below. Each range ends with an event of the
+ * subscriber. If compaction took that event, its cursor is still the prev_cursor of the next
+ * event. */
+static void lane_pass_settled(struct lane *lane, int64_t cursor) {
     while (lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].to <= cursor) {
         int64_t to = lane->settled[lane->settled_at++].to;
         if (to > lane->newest) {
@@ -118,11 +120,12 @@ static void pass_settled(struct lane *lane, int64_t cursor) {
         }
     }
     if (lane->settled_count && lane->settled_at == lane->settled_count)
-        forget_settled(lane);
+        lane_forget_settled(lane);
 }
 
-/* Nothing is to be found in a range but its last event, whose id is wanted. */
-static void skip_settled(struct lane *lane) {
+/* Skips to the last event of a range: nothing else in the range is needed, and the id of the last
+ * event is. */
+static void lane_skip_settled(struct lane *lane) {
     if (lane->settled_at == lane->settled_count)
         return;
     const struct token_range *range = &lane->settled[lane->settled_at];
@@ -132,35 +135,35 @@ static void skip_settled(struct lane *lane) {
     }
 }
 
-/* The skipped event, unless an attempt at it or its dead letter is under way, or it was not found
- * yet. */
+/* The skipped event; NULL while an attempt or a dead letter is under way, or before the event is
+ * found. */
 static const struct window_entry *lane_skipped(struct lane *lane) {
     const struct window_entry *e = lane->skipping ? window_find(&lane->window, lane->skipping)
                                                   : NULL;
     if (!e && lane->skipping <= lane->scanned)
-        lane->skipping = 0; /* it is not in the log any more, or not wanted */
+        lane->skipping = 0; /* the event has left the log, or is no longer wanted */
     return e && (e->state == ENTRY_QUEUED || e->state == ENTRY_BACKOFF) ? e : NULL;
 }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     const struct window_entry *skipped = lane_skipped(lane);
-    int64_t earliest = later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
+    int64_t earliest = lane_later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
     if (skipped) {
         *cursor = skipped->cursor;
         return LANE_DEAD_LETTER;
     }
-    if (lane->disabled || lane->paused || lane->window.in_flight >= in_flight_max(lane) ||
+    if (lane->disabled || lane->paused || lane->window.in_flight >= lane_in_flight_max(lane) ||
         !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
-    struct window_entry *e = startable(lane, now_ms, due_ms);
-    bool scan = !e && may_scan(lane);
-    int64_t retry_ms = later(*due_ms, earliest); /* of what is in the window */
+    struct window_entry *e = lane_startable(lane, now_ms, due_ms);
+    bool scan = !e && lane_may_scan(lane);
+    int64_t retry_ms = lane_later(*due_ms, earliest); /* of the window's entries */
     *due_ms = e || (scan && earliest > now_ms) ? earliest : retry_ms;
     if ((!e && !scan) || earliest > now_ms)
         return LANE_NOTHING;
     if (scan) {
-        skip_settled(lane);
+        lane_skip_settled(lane);
         return LANE_SCAN;
     }
     *cursor = e->cursor;
@@ -170,7 +173,7 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
                 bool compacted) {
     assert(cursor > lane->scanned && cursor <= lane->until);
-    pass_settled(lane, cursor - 1);
+    lane_pass_settled(lane, cursor - 1);
     const struct window_entry found = {.compacted = compacted || lane->compacted,
                                        .cursor = cursor,
                                        .prev = lane->newest,
@@ -182,8 +185,8 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
     lane->newest_id_hash = id_hash;
     lane->compacted = false;
     bool may_start = !settled && window_push(&lane->window, &found)->state == ENTRY_QUEUED;
-    pass_settled(lane, cursor);
-    advance(lane);
+    lane_pass_settled(lane, cursor);
+    lane_advance(lane);
     return may_start;
 }
 
@@ -205,8 +208,8 @@ void lane_passed(struct lane *lane, int64_t cursor, bool compacted) {
     lane->compacted |= compacted;
     if (cursor > lane->scanned)
         lane->scanned = cursor < lane->until ? cursor : lane->until;
-    pass_settled(lane, lane->scanned);
-    advance(lane);
+    lane_pass_settled(lane, lane->scanned);
+    lane_advance(lane);
 }
 
 void lane_at_end(struct lane *lane, int64_t cursor, bool compacted) {
@@ -255,14 +258,14 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
     else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
         above->compacted = true;
     else
-        lane->compacted = true; /* of the next one that is found */
-    settle(lane, e);
+        lane->compacted = true; /* for the next event found */
+    lane_settle(lane, e);
 }
 
 /* --- outcomes */
 
-static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
-                        const struct outcome *outcome, int64_t wall_ms) {
+static void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number,
+                             const struct outcome *outcome, int64_t wall_ms) {
     struct token_attempt *attempt;
     if (!lane->failed)
         lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
@@ -280,27 +283,28 @@ static void note_failed(struct lane *lane, int64_t cursor, int64_t number,
              outcome->excerpt ? outcome->excerpt : "");
 }
 
-static void end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
+static void lane_end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
     throttle_finish(lane->throttle, e->throttle_slot, now_ms);
     endpoint_end(lane->endpoint);
 }
 
-static void succeed(struct lane *lane, struct window_entry *e) {
+static void lane_succeed(struct lane *lane, struct window_entry *e) {
     lane->delivered++;
     lane->given_up = false;
     lane->refused_in_row = 0;
     endpoint_succeed(lane->endpoint, e->endpoint_number);
-    settle(lane, e);
+    lane_settle(lane, e);
 }
 
-/* What a failure says of the endpoint. Two failures in a row are no further apart than the longest
- * wait, an attempt, and the throttle's window: in what goes beyond that no attempt was made. */
-static void fail_endpoint(struct lane *lane, const struct outcome *outcome, int64_t now_ms,
-                          int64_t wall_ms, uint64_t random) {
+/* What a failure says about the endpoint. Between two failures in a row lie at most the longest
+ * wait, one attempt and the throttle's window. Beyond that no attempt was made. */
+static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome, int64_t now_ms,
+                               int64_t wall_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     struct endpoint *e = lane->endpoint;
     endpoint_fail(e, now_ms, wall_ms,
-                  later(policy->backoff_max_ms, lane->throttle->window_ms) + outcome->duration_ms);
+                  lane_later(policy->backoff_max_ms, lane->throttle->window_ms) +
+                      outcome->duration_ms);
     if (outcome->verdict != VERDICT_OVERLOADED && outcome->verdict != VERDICT_UNANSWERED)
         return;
     int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
@@ -308,33 +312,33 @@ static void fail_endpoint(struct lane *lane, const struct outcome *outcome, int6
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
-static void retry_later(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
-                        int64_t now_ms, uint64_t random) {
+static void lane_retry_later(struct lane *lane, struct window_entry *e,
+                             const struct outcome *outcome, int64_t now_ms, uint64_t random) {
     const struct lane_policy *policy = &lane->policy;
     e->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
                                             e->attempts, outcome->retry_after_ms, random);
     window_set_state(&lane->window, e, ENTRY_BACKOFF);
 }
 
-static void disable_for_failure(struct lane *lane) {
+static void lane_disable_for_failure(struct lane *lane) {
     char text[CLOCK_TEXT_BYTES], reason[TOKEN_REASON_BYTES];
     clock_format_duration(lane->policy.disable_after_ms, text);
     snprintf(reason, sizeof reason, "nothing but failure for %s (disable_after)", text);
     lane_disable(lane, reason);
 }
 
-static void fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
-                 int64_t now_ms, int64_t wall_ms, uint64_t random) {
-    fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+static void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
+                      int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     if (e->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
         e->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
         window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
-        retry_later(lane, e, outcome, now_ms, random);
+        lane_retry_later(lane, e, outcome, now_ms, random);
     }
     if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
-        disable_for_failure(lane);
+        lane_disable_for_failure(lane);
 }
 
 static void lane_disable_for_gone(struct lane *lane, int status) {
@@ -347,14 +351,14 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
                              int64_t now_ms, int64_t wall_ms, uint64_t random) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e && e->state == ENTRY_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
-    end_attempt(lane, e, now_ms);
+    lane_end_attempt(lane, e, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
-        succeed(lane, e);
+        lane_succeed(lane, e);
         return ENTRY_SETTLED;
     }
-    note_failed(lane, e->cursor, e->attempts, outcome, wall_ms);
+    lane_note_failed(lane, e->cursor, e->attempts, outcome, wall_ms);
     if (outcome->verdict == VERDICT_GONE) {
-        retry_later(lane, e, outcome, now_ms, random);
+        lane_retry_later(lane, e, outcome, now_ms, random);
         lane_disable_for_gone(lane, outcome->status);
     } else if (outcome->verdict == VERDICT_REFUSED &&
                (lane->policy.redrive || lane_may_give_up(lane))) {
@@ -362,7 +366,7 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
         e->reason = DEAD_LETTER_REFUSED;
         window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
-        fail(lane, e, outcome, now_ms, wall_ms, random);
+        lane_fail(lane, e, outcome, now_ms, wall_ms, random);
     }
     return e->state;
 }
@@ -374,15 +378,15 @@ void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outco
         endpoint_succeed(lane->endpoint, endpoint_number);
         return;
     }
-    note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
+    lane_note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
     if (outcome->verdict != VERDICT_REFUSED && outcome->verdict != VERDICT_GONE)
-        fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+        lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
 }
 
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e);
-    end_attempt(lane, e, now_ms);
+    lane_end_attempt(lane, e, now_ms);
     e->attempts--;
     window_set_state(&lane->window, e, ENTRY_QUEUED);
 }
@@ -409,10 +413,10 @@ void lane_dead_lettered(struct lane *lane, int64_t cursor) {
         lane->giving_up--;
         lane->given_up = true;
     }
-    settle(lane, e);
+    lane_settle(lane, e);
 }
 
-/* --- what its operator wants */
+/* --- operator commands */
 
 void lane_pause(struct lane *lane, bool paused) {
     lane->paused = paused;
@@ -450,7 +454,7 @@ void lane_resume(struct lane *lane) {
 void lane_rewind(struct lane *lane, int64_t position) {
     assert(lane->window.in_flight == 0);
     window_clear(&lane->window);
-    forget_settled(lane);
+    lane_forget_settled(lane);
     lane->giving_up = 0;
     lane->skipping = 0;
     lane->position = lane->scanned = lane->last = lane->newest = position;

@@ -1,14 +1,14 @@
-/* One subscriber's delivery: where it stands in the log, its attempts under way, its retries.
+/* One subscriber's delivery: the position in the log, the attempts under way, the retries.
  *
- * A state machine without I/O, memory of events, or a clock: it knows cursors only. Its owner asks
- * lane_next what to do; it looks in the log for the next event that the subscriber wants
- * (lane_found, lane_passed, lane_at_end), makes the attempts that lane_start counts, and tells
- * their outcomes by lane_finish. A retry finds its event again by its cursor.
+ * A state machine without I/O and without a clock. A lane knows cursors, not events. The owner
+ * asks lane_next what to do, looks in the log for the subscriber's next event (lane_found,
+ * lane_passed, lane_at_end), makes the attempts that lane_start counts, and reports outcomes by
+ * lane_finish. A retry reads the event again by the cursor.
  *
- * The window holds the events that were found and are not settled, LANE_WINDOW_MAX at most.
- * Everything up to `position` is settled (a 2xx, or a dead letter that is in Kafka); everything up
- * to `scanned` was found or passed, and what of it is not in the window is settled. A replay job is
- * a lane with an `until`, beside the subscriber's own, whose throttle it shares. */
+ * The window holds events that were found and are not settled, LANE_WINDOW_MAX at most.
+ * Everything up to `position` is settled: answered 2xx, or dead-lettered in Kafka. Everything up
+ * to `scanned` was found or passed, and is settled unless the window holds it. A replay job is a
+ * lane with an `until` beside the live lane, and shares the live lane's throttle. */
 #ifndef ESS_DISPATCHER_LANE_H
 #define ESS_DISPATCHER_LANE_H
 
@@ -23,7 +23,7 @@
 #include "dispatcher/lane/throttle.h"
 #include "dispatcher/lane/window.h"
 
-/* The token holds one range of settled events above each unsettled one. */
+/* The token holds one range of settled events above each unsettled event. */
 enum { LANE_REFUSED_MAX = 20, LANE_WINDOW_MAX = TOKEN_SETTLED_MAX };
 
 struct lane_policy {
@@ -32,67 +32,67 @@ struct lane_policy {
     int64_t max_attempts;
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t disable_after_ms;
-    bool dead_letters_all; /* every event is given up after its attempts, however many before it */
-    bool redrive; /* its events are dead letters: one that is refused stays one, however many were
-                     before it */
+    /* every event that has used up its attempts is given up, however many before */
+    bool dead_letters_all;
+    /* a redrive: a refused event stays a dead letter, however many were refused before */
+    bool redrive;
 };
 
 struct lane {
     struct lane_policy policy;
-    struct throttle *throttle; /* the subscriber's; its jobs and tests share both */
+    struct throttle *throttle; /* shared with the subscriber's jobs and tests, as is endpoint */
     struct endpoint *endpoint;
     bool paused, disabled;
-    char reason[TOKEN_REASON_BYTES];  /* why it is disabled; "" else */
+    char reason[TOKEN_REASON_BYTES];  /* why the lane is disabled; "" if it is not */
     int64_t position, scanned, until; /* until: INT64_MAX, or the last cursor of a job */
-    int64_t
-        appended_ms; /* wall: when the newest event that it knows of was appended; 0: not known */
-    bool at_end;     /* nothing more is in the log: lane_wake tells of the next event */
-    int64_t last;    /* newest event for it at or below position; or the position asked for */
-    uint64_t last_id_hash;          /* 0: none yet */
-    int64_t newest;                 /* newest event found; or the position asked for */
-    uint64_t newest_id_hash;        /* 0: not known */
-    bool compacted, last_compacted; /* compaction took records between newest and scanned; between
-                                       last and position */
+    int64_t appended_ms;              /* wall: append time of the newest known event; 0: unknown */
+    bool at_end;           /* nothing more is in the log: lane_wake tells of the next event */
+    int64_t last;          /* newest event found at or below position; or the position asked for */
+    uint64_t last_id_hash; /* 0: none yet */
+    int64_t newest;        /* newest event found; or the position asked for */
+    uint64_t newest_id_hash; /* 0: not known */
+    /* compaction took records between newest and scanned; between last and position */
+    bool compacted, last_compacted;
     struct window window;
-    struct token_range
-        *settled; /* of the token, above scanned: events found among these are settled; ascending */
-    int64_t settled_at, settled_count; /* those before settled_at were passed */
-    bool given_up;    /* one was dead-lettered for its attempts since the last 2xx */
+    /* from the token, ascending, above scanned: events found in these ranges are settled */
+    struct token_range *settled;
+    int64_t settled_at, settled_count; /* ranges before settled_at were passed */
+    bool given_up;    /* an event was dead-lettered for its attempts since the last 2xx */
     size_t giving_up; /* in DEAD_LETTERING for their attempts */
     int64_t refused_in_row;
-    int64_t skipping; /* an operator skipped it; until it is settled. 0: none */
+    int64_t skipping; /* skipped by an operator, until settled; 0: none */
     int64_t delivered, dead_lettered;
     struct token_attempt
-        *failed; /* the last failed attempts, oldest first; NULL until there was one */
+        *failed; /* the last failed attempts, oldest first; NULL before the first */
     int64_t failed_count;
 };
 
-/* A lane that has everything up to `position`. `throttle` and `endpoint` stay the caller's. */
+/* Starts a lane with everything up to `position` settled. The caller keeps `throttle` and
+ * `endpoint`. */
 void lane_init(struct lane *lane, const struct lane_policy *policy, struct throttle *throttle,
                struct endpoint *endpoint, int64_t position);
-/* Goes on where the token stands, and takes the endpoint's failing time from it (registration id
- * and feed were compared by the caller); attempts count anew. */
+/* Starts a lane where the token stands, with the endpoint's failing time from the token. Attempts
+ * count from zero. The caller has compared registration id and feed. */
 void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
                           struct throttle *throttle, struct endpoint *endpoint,
                           const struct token *token);
 void lane_fini(struct lane *lane);
 
-/* Writes the lane's part of a token that holds nothing: all but registration id, feed, generation,
- * applied, epoch, redriven and jobs. `wall_ms - now_ms` turns its deadline into the wall's time. */
+/* Writes the lane's part into an empty token: all but registration id, feed, generation, applied,
+ * epoch, redriven and jobs. `wall_ms - now_ms` converts the deadline to wall time. */
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token);
-/* Why the lane is disabled, or else which event it waits for and what helps; "" where it waits for
- * none. */
+/* Why the lane is disabled; else the event that blocks the lane, and what helps; "" if nothing
+ * blocks. */
 void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]);
 
-/* Of the events above `position`, those that are settled, as ascending ranges, each up to one of
- * the subscriber's events: TOKEN_SETTLED_MAX at most, *ranges the caller's to free (NULL when there
- * are none). Returns how many. */
+/* The settled events above `position` as ascending ranges, each ending with an event of the
+ * subscriber, TOKEN_SETTLED_MAX at most. The caller frees *ranges (NULL for none). Returns the
+ * count. */
 int64_t lane_settled(const struct lane *lane, struct token_range **ranges);
-/* Events that will be found among these ranges are settled; copied. To a lane that has found none.
- */
+/* Copies ranges of settled events into a lane that has found nothing yet. */
 void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count);
 
-/* Replaces the policy; what waits keeps its deadline. The throttle is the caller's to change. */
+/* Replaces the policy. Waiting events keep their deadlines. The caller changes the throttle. */
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy);
 
 /* --- what to do */
@@ -113,76 +113,76 @@ enum lane_todo {
 };
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 
-/* The next event above `scanned` stands at `cursor`; `compacted` when records between are missing.
- * Returns true when it may start now (lane_start), false when it was settled before or must wait.
- */
+/* The next event above `scanned` is at `cursor`; `compacted`: records between are missing.
+ * Returns true if the event may start now (lane_start), false if it was settled before or must
+ * wait. */
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
                 bool compacted);
-/* When that event was appended, of the wall. */
+/* Notes when the event at `cursor` was appended, in wall time. */
 void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms);
-/* When the oldest event was appended that is not settled, or one before it; 0: none waits, or it is
- * not known. */
+/* Append time of the oldest unsettled event, or of an event before it; 0: nothing waits, or
+ * unknown. */
 int64_t lane_oldest_ms(const struct lane *lane);
-/* There is nothing for it up to `cursor`. */
+/* The log has no event for the lane up to `cursor`. */
 void lane_passed(struct lane *lane, int64_t cursor, bool compacted);
-/* The same, and `cursor` is the log's end. */
+/* The log has no event for the lane up to `cursor`, the end of the log. */
 void lane_at_end(struct lane *lane, int64_t cursor, bool compacted);
-/* The next event for it stands right after `passed`, up to which there was none. Only while at_end.
- */
+/* The log has no event for the lane up to `passed`, and one right after. Only while at_end. */
 void lane_wake(struct lane *lane, int64_t passed);
 
-/* An attempt at an event that lane_next or lane_found gave. Returns it, with the attempt counted;
- * valid until the next call. */
+/* Starts an attempt at an event from lane_next or lane_found. Returns the entry with the attempt
+ * counted, valid until the next call. */
 const struct window_entry *lane_start(struct lane *lane, int64_t cursor);
-/* Its dead letter is written, and then lane_dead_lettered called. Valid until the next call. */
+/* Starts dead-lettering: the caller writes the dead letter, then calls lane_dead_lettered.
+ * Returns the entry, valid until the next call. */
 const struct window_entry *lane_dead_letter(struct lane *lane, int64_t cursor);
-/* The event is in the log no more, or is not wanted any more: settled. When compaction took it, the
- * next event says `compacted`. */
+/* Settles an event that has left the log or is no longer wanted. If compaction took the event,
+ * the next event is marked `compacted`. */
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted);
 
-/* What came of an attempt that was not called off. Returns the state that the event is in now.
- * ENTRY_DEAD_LETTERING: the caller writes the dead letter
- * (for the entry's `reason`) and then calls lane_dead_lettered. After an event that was given up
- * for its attempts, or LANE_REFUSED_MAX refused in a row, nothing more is given up before a 2xx,
- * unless the policy is dead_letters_all: the lane waits, the log is its queue. */
+/* Reports the outcome of an attempt, except a called-off one. Returns the entry's new state.
+ * ENTRY_DEAD_LETTERING: the caller writes the dead letter (with the entry's `reason`), then calls
+ * lane_dead_lettered. Once an event was given up for its attempts, or LANE_REFUSED_MAX in a row
+ * were refused, nothing more is given up before a 2xx: the lane waits, the log is the queue.
+ * dead_letters_all lifts this limit. */
 enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
                              int64_t now_ms, int64_t wall_ms, uint64_t random);
-/* What came of a test delivery, whose attempt at the endpoint had that number: a delivery frees the
- * endpoint, a failure is kept for the token's list. */
+/* Reports the outcome of a test delivery, given the endpoint's number of the attempt. A 2xx frees
+ * the endpoint, a failure joins the token's list of failed attempts. */
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random);
-/* The attempt was called off by us. It counts for the throttle only. */
+/* ESS called the attempt off. The attempt counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
-/* From now on its attempts are made on new connections. */
+/* Further attempts at the event use new connections. */
 void lane_wants_fresh(struct lane *lane, int64_t cursor);
 /* The dead letter is in Kafka; the event is settled. */
 void lane_dead_lettered(struct lane *lane, int64_t cursor);
 
-/* Whether an event whose attempts are used up, or that was refused, becomes a dead letter: else it
- * waits for a 2xx. */
+/* Whether an event that was refused or has used up its attempts becomes a dead letter. If not,
+ * the event waits for a 2xx. */
 bool lane_may_give_up(const struct lane *lane);
 
-/* The event at a cursor of the window; NULL when it is not (any more) in it. */
+/* The event at `cursor` in the window; NULL: not there. */
 const struct window_entry *lane_entry(const struct lane *lane, int64_t cursor);
 
-/* --- what its operator wants */
+/* --- operator commands */
 
 void lane_pause(struct lane *lane, bool paused);
 void lane_disable(struct lane *lane, const char *reason);
-/* The oldest event with a failed attempt is to be dead-lettered, after the attempt that is under
- * way. Returns its cursor; 0: there is none, or one is skipped already. */
+/* Dead-letters the oldest event with a failed attempt, after any attempt under way. Returns the
+ * event's cursor; 0: no such event, or a skip is already waiting. */
 int64_t lane_skip(struct lane *lane);
-/* All goes on with clean counts; any back-off ends. An attempt that is under way is the first. */
+/* Resets all counts and ends any back-off. An attempt under way counts as the first. */
 void lane_resume(struct lane *lane);
-/* Everything up to `position` counts as settled and nothing above it. No attempt may be under way:
- * lane_abort them. */
+/* Sets everything up to `position` as settled and nothing above. No attempt may be under way:
+ * call lane_abort first. */
 void lane_rewind(struct lane *lane, int64_t position);
 
-/* Nothing is under way or waits, and the log holds nothing more for it. */
+/* Nothing is under way or waits, and the log holds no further event for the lane. */
 bool lane_idle(const struct lane *lane);
 /* A job's: everything up to `until` is settled. */
 bool lane_done(const struct lane *lane);
-/* As status shows it: disabled, else paused, else retrying or active. */
+/* The state shown in status: disabled, else paused, else retrying or active. */
 enum token_state lane_state(const struct lane *lane);
 
 #endif

@@ -1,5 +1,5 @@
-/* Waits between attempts; see retry.h. The wait is "equal jitter": half of it is sure, so that
- * retries always grow. */
+/* Waits between attempts; see retry.h. "Equal jitter": half of the wait is fixed, so that waits
+ * always grow. */
 #include "dispatcher/lane/retry.h"
 
 int64_t retry_wait_ms(int64_t backoff_min_ms, int64_t backoff_max_ms, int64_t attempt,

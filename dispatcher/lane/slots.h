@@ -1,28 +1,27 @@
-/* Webhooks under way, all together bounded: who may start another, and who waits for a turn.
+/* Delivery slots: the limit on all webhooks under way, and the queue of users waiting for a slot.
  *
- * Every attempt holds a place, whether a live lane, a job or a test delivery makes it. Users that
- * find no place queue up and are served in that order, one webhook a turn. Two rules keep endpoints
- * that hang from the places of the others:
- *   - A group (a subscriber) that holds a quarter of all places gets another one only while more
- * than a quarter is free.
- *   - Groups that are silent (their last attempt had no answer) share a quarter of all places.
+ * Every attempt holds a slot: of a live lane, a job or a test delivery. A user without a slot
+ * queues up. The queue is served first come, first served, one webhook a turn. Two rules keep
+ * hanging endpoints from taking the slots of all others:
+ * - A group (one subscriber) holding a quarter of all slots gets another slot only while more
+ *   than a quarter is free.
+ * - Silent groups (no answer to the last attempt) share a quarter of all slots.
  *
- * Whoever gives a place back need not serve those who wait: `serve_soon` is called, and the loop
- * then calls slots_serve. So nothing is served from within a callback that frees something. Pure
- * but for the calls that are named here. */
+ * Freeing a slot never starts a webhook from within the callback: `serve_soon` is called, and the
+ * loop then calls slots_serve. Pure except for the callbacks named here. */
 #ifndef ESS_DISPATCHER_SLOTS_H
 #define ESS_DISPATCHER_SLOTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The users of one subscriber, to whom the shares apply together. All zero but for `ended` and
- * `arg` at first. */
+/* The users of one subscriber, sharing the group limits. All zero at first except `ended` and
+ * `arg`. */
 struct slots_group {
     int64_t in_flight;
     bool silent;
-    void (*ended)(void *arg); /* an attempt of it has ended, in whatever way; must not serve, start
-                                 or free anything */
+    /* an attempt of the group has ended; must not serve, start or free anything */
+    void (*ended)(void *arg);
     void *arg;
     struct slots_user *queued;
 };
@@ -30,11 +29,11 @@ struct slots_group {
 struct slots_user {
     struct slots_group *group;
     bool queued;
-    bool turn; /* it is being served */
+    bool turn; /* is being served */
     void (*served)(void *arg);
     void *arg;
     struct slots_user *prev, *next;             /* in the queue */
-    struct slots_user *group_prev, *group_next; /* among the group's that are queued */
+    struct slots_user *group_prev, *group_next; /* in the group's own queue */
 };
 
 struct slots {
@@ -43,31 +42,30 @@ struct slots {
     struct slots_user *queue, *silent_queue;
     int64_t waiting; /* in both queues */
     bool closed;
-    bool serve_due; /* slots_serve is to be called, or runs: until then nobody overtakes the
-                       queue */
+    bool serve_due; /* slots_serve is due or running: no newcomer overtakes the queue */
     void (*serve_soon)(void *arg); /* to call slots_serve from the loop */
     void *arg;
 };
 
 void slots_init(struct slots *slots, int64_t max, void (*serve_soon)(void *arg), void *arg);
 
-/* Whether it may start one now; when it may not, it is queued, and `served` is called when it may.
- */
+/* Whether the user may start a webhook now. If not, the user is queued, and `served` is called
+ * later. */
 bool slots_ask(struct slots *slots, struct slots_user *user);
-/* It has started one. */
+/* The user has started a webhook. */
 void slots_take(struct slots *slots, struct slots_user *user);
-/* One of its own has ended. */
+/* A webhook of the user has ended. */
 void slots_give(struct slots *slots, struct slots_user *user);
-/* While closed nobody may start; who asks is queued. */
+/* While closed, no webhook may start, and users that ask are queued. */
 void slots_close(struct slots *slots, bool closed);
-/* Gives one that waits its turn although places are closed. */
+/* Gives one queued user a turn although the slots are closed. */
 void slots_probe(struct slots *slots);
-/* It does not wait any more. */
+/* Takes the user out of the queue. */
 void slots_leave(struct slots *slots, struct slots_user *user);
 /* Whether the group's last attempt had no answer. */
 void slots_set_silent(struct slots *slots, struct slots_group *group, bool silent);
 
-/* Gives those that wait their turns, as far as there are places. */
+/* Gives queued users their turns while slots are free. */
 void slots_serve(struct slots *slots);
 
 #endif

@@ -1,5 +1,5 @@
-/* The throttle; see throttle.h. A ring of when the newest attempts were finished: the next one
- * looks at the slot that it will take, which is that of the attempt `burst` before it. */
+/* The throttle; see throttle.h. A ring of finish times: the next attempt reuses the slot of the
+ * attempt `burst` before. */
 #include "dispatcher/lane/throttle.h"
 
 #include <math.h>
@@ -7,20 +7,20 @@
 
 #include "common/base/buf.h"
 
-/* An attempt before those that are known, which ended no later than one that is in flight: settled
- * by the next finish. */
+/* Finish time of an attempt older than the known attempts, no later than the end of an attempt in
+ * flight: set by the next finish. */
 static const int64_t UNKNOWN = INT64_MAX - 1;
 
-static void set_window(struct throttle *t, double per_sec) {
+static void throttle_set_window(struct throttle *t, double per_sec) {
     t->per_sec = per_sec;
     t->burst = per_sec > 0 ? (uint32_t)ceil(per_sec)
-                           : 1; /* unlimited: the newest one is remembered for set_rate */
+                           : 1; /* unlimited: throttle_set_rate needs the newest finish time */
     t->window_ms = per_sec > 0 ? (int64_t)ceil(t->burst / per_sec * 1000) : 0;
 }
 
 void throttle_init(struct throttle *t, double per_sec) {
     *t = (struct throttle){.started = 0};
-    set_window(t, per_sec);
+    throttle_set_window(t, per_sec);
     t->finished_ms = mem_zero(t->burst * sizeof *t->finished_ms);
 }
 
@@ -29,27 +29,27 @@ void throttle_fini(struct throttle *t) {
     t->finished_ms = NULL;
 }
 
-/* The slot of the attempt `back` before the next one, from 1 to burst. */
-static uint32_t slot_before(const struct throttle *t, uint32_t back) {
+/* The slot of the attempt `back` before the next, from 1 to burst. */
+static uint32_t throttle_slot_before(const struct throttle *t, uint32_t back) {
     return (uint32_t)((t->started % t->burst + t->burst - back) % t->burst);
 }
 
-/* When the attempt `back` before the next one was finished, or a time that is no earlier where the
- * ring does not tell. */
-static int64_t finished_before(const struct throttle *t, uint32_t back) {
+/* When the attempt `back` before the next was finished; a later time where the ring does not
+ * know. */
+static int64_t throttle_finished_before(const struct throttle *t, uint32_t back) {
     if (back > t->started && !t->filled)
         return 0; /* there was none */
-    int64_t known = t->finished_ms[slot_before(t, back < t->burst ? back : t->burst)];
+    int64_t known = t->finished_ms[throttle_slot_before(t, back < t->burst ? back : t->burst)];
     return back > t->burst && known == INT64_MAX ? UNKNOWN : known;
 }
 
 void throttle_set_rate(struct throttle *t, double per_sec) {
     struct throttle old = *t;
-    set_window(t, per_sec);
+    throttle_set_window(t, per_sec);
     t->finished_ms = mem_zero(t->burst * sizeof *t->finished_ms);
     for (uint32_t back = 1; back <= t->burst; back++) {
-        int64_t known = finished_before(&old, back);
-        t->finished_ms[slot_before(t, back)] = known;
+        int64_t known = throttle_finished_before(&old, back);
+        t->finished_ms[throttle_slot_before(t, back)] = known;
         t->has_unknown |= known == UNKNOWN;
     }
     throttle_fini(&old);

@@ -1,5 +1,5 @@
-/* The window; see window.h. An array of pointers, ascending by cursor, a binary heap by due time,
- * and a list for each key. After PgBouncer's objects, one function changes a state. */
+/* The window; see window.h. An array of pointers ascending by cursor, a binary heap by due time,
+ * and a list per key. As in PgBouncer's objects, a single function changes states. */
 #include "dispatcher/lane/window.h"
 
 #include <assert.h>
@@ -29,8 +29,8 @@ struct window_key {
     UT_hash_handle hh;
 };
 
-/* Makes room for `count`, and gives back what was much too large. A single place is kept: a strict
- * lane allocates none. */
+/* Makes room for `count`, and returns memory when far too large. Room for one is kept: a strict
+ * lane then allocates nothing. */
 static void window_fit(struct window_entry ***list, size_t *cap, size_t count) {
     size_t wanted = *cap;
     if (count > wanted)
@@ -139,7 +139,7 @@ void window_clear(struct window *w) {
     *w = (struct window){.by_key = by_key};
 }
 
-/* The number of the first that stands at `cursor` or above. */
+/* The index of the first entry at `cursor` or above. */
 static size_t window_rank(const struct window *w, int64_t cursor) {
     size_t low = 0, high = w->count;
     while (low < high) {

@@ -1,7 +1,6 @@
-/* The events of a lane that were found in the log and are not settled yet: in the order of their
- * cursors, by key (each key's in order), and by when the next may start. What is settled leaves the
- * window, so that memory follows what waits, and one event that fails for hours holds up nothing
- * that was found after it. Pure. */
+/* The events that a lane has found and not settled: ordered by cursor, by key, and by when the
+ * next attempt may start. Settled events leave the window, so that memory follows the waiting
+ * events, and an event that fails for hours does not hold up later events. Pure. */
 #ifndef ESS_DISPATCHER_WINDOW_H
 #define ESS_DISPATCHER_WINDOW_H
 
@@ -12,13 +11,14 @@
 #include "common/model/dead_letter.h"
 
 /* An event in the window.
- *                     from → to
- *   ENTRY_BLOCKED    QUEUED                                  waits for an earlier one of its key
- *   ENTRY_QUEUED     IN_FLIGHT SETTLED BLOCKED DEAD_LETTERING       may start
- *   ENTRY_IN_FLIGHT  SETTLED BACKOFF DEAD_LETTERING QUEUED BLOCKED  an attempt is under way
- *   ENTRY_BACKOFF    IN_FLIGHT SETTLED QUEUED BLOCKED        an attempt failed
- *   ENTRY_DEAD_LETTERING    SETTLED                                 its dead letter is being
- * written ENTRY_SETTLED                                            it has left the window */
+ *
+ *   state                 to                                             meaning
+ *   ENTRY_BLOCKED         QUEUED                                         behind its key's earlier
+ *   ENTRY_QUEUED          IN_FLIGHT SETTLED BLOCKED DEAD_LETTERING       may start
+ *   ENTRY_IN_FLIGHT       SETTLED BACKOFF DEAD_LETTERING QUEUED BLOCKED  attempt under way
+ *   ENTRY_BACKOFF         IN_FLIGHT SETTLED QUEUED BLOCKED               attempt failed
+ *   ENTRY_DEAD_LETTERING  SETTLED                                        writing the dead letter
+ *   ENTRY_SETTLED                                                        has left the window */
 enum entry_state {
     ENTRY_BLOCKED,
     ENTRY_QUEUED,
@@ -33,14 +33,14 @@ struct window_key;
 
 struct window_entry {
     enum entry_state state;
-    bool fresh;                     /* its next attempt is to be made on a new connection */
+    bool fresh;                     /* make the next attempt on a new connection */
     bool compacted;                 /* compaction took records between prev and cursor */
     enum dead_letter_reason reason; /* while DEAD_LETTERING */
     int64_t cursor;
-    int64_t prev;          /* the subscriber's own event before it, its prev_cursor */
-    uint64_t prev_id_hash; /* of that event; 0: not known */
+    int64_t prev;          /* cursor of the subscriber's previous event: prev_cursor */
+    uint64_t prev_id_hash; /* of the previous event; 0: unknown */
     uint64_t key_hash;
-    int64_t appended_ms; /* wall: when it was appended to the log; 0: not known */
+    int64_t appended_ms; /* wall: when the event was appended to the log; 0: unknown */
     int64_t attempts;    /* made so far */
     int64_t retry_at_ms; /* while in BACKOFF */
     uint64_t throttle_slot;
@@ -62,29 +62,28 @@ struct window {
 };
 
 /* An empty window is all zero. */
-void window_clear(struct window *window); /* frees all that it holds */
+void window_clear(struct window *window); /* frees all entries */
 
-/* Appends an event above all others: QUEUED, or BLOCKED by an earlier one of its key. Copied;
- * returns the window's own. */
+/* Appends an event above all others: QUEUED, or BLOCKED by an earlier entry of the same key.
+ * Copied; returns the window's own entry. */
 struct window_entry *window_push(struct window *window, const struct window_entry *entry);
-/* NULL: it is not (any more) in the window. */
+/* NULL: not in the window. */
 struct window_entry *window_find(const struct window *window, int64_t cursor);
 struct window_entry *window_oldest(const struct window *window);
-/* The oldest at which an attempt failed, and whose dead letter is not being written. */
+/* The oldest entry with a failed attempt that is not being dead-lettered. */
 struct window_entry *window_oldest_failed(const struct window *window);
-/* The one that may start first, in QUEUED or BACKOFF; NULL: none waits for a start. What is QUEUED
- * comes first, oldest first. */
+/* The entry that may start first: QUEUED by age, then BACKOFF by due time; NULL: nothing waits. */
 struct window_entry *window_first_due(const struct window *window);
 /* The event right above `entry`; NULL: none. */
 struct window_entry *window_above(const struct window *window, const struct window_entry *entry);
 
-/* The one place where an entry's state changes; not to SETTLED. One that would wait before an
- * earlier one of its key is settled is BLOCKED instead. Set retry_at_ms before BACKOFF. */
+/* The only place where an entry's state changes; not to SETTLED. An entry that would wait behind
+ * an earlier entry of the same key becomes BLOCKED instead. Set retry_at_ms before BACKOFF. */
 void window_set_state(struct window *window, struct window_entry *entry, enum entry_state state);
-/* It is settled: it leaves the window and is freed, and the next of its key may start. */
+/* Settles the entry: frees the entry, and lets the next entry of the key start. */
 void window_settle(struct window *window, struct window_entry *entry);
 
-/* Whether of one key only the oldest may start. */
+/* Whether only the oldest entry of a key may start. */
 void window_set_by_key(struct window *window, bool by_key);
 
 #endif

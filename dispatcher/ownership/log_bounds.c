@@ -1,19 +1,19 @@
-/* How far two logs are the same; see log_bounds.h. */
+/* How far two logs are equal; see log_bounds.h. */
 #include "dispatcher/ownership/log_bounds.h"
 
 void log_bounds_init(struct log_bounds *b) { *b = (struct log_bounds){.other = INT64_MAX}; }
 
-static bool in_question(const struct log_bounds *b, const struct log_place *place) {
+static bool log_bounds_in_question(const struct log_bounds *b, const struct log_place *place) {
     return place->id_hash && !place->gone && place->cursor > b->same && place->cursor < b->other;
 }
 
 size_t log_bounds_next(const struct log_bounds *b, const struct log_place *places, size_t count) {
     size_t questions = 0, passed = 0;
     for (size_t i = 0; i < count; i++)
-        questions += in_question(b, &places[i]);
+        questions += log_bounds_in_question(b, &places[i]);
     size_t wanted = b->other == INT64_MAX ? questions : (questions + 1) / 2; /* counted from 1 */
     for (size_t i = 0; questions && i < count; i++)
-        if (in_question(b, &places[i]) && ++passed == wanted)
+        if (log_bounds_in_question(b, &places[i]) && ++passed == wanted)
             return i;
     return count;
 }

@@ -1,6 +1,5 @@
-/* Whether the log is still the same; see log_check.h. Those who ask are collected for a turn of the
- * loop, so that the tokens of a whole partition are judged by one look at the log when all is well.
- */
+/* Whether the log is unchanged; see log_check.h. Questions are collected for one turn of the
+ * loop, so that in the good case one read of the log judges the tokens of a whole partition. */
 #include "dispatcher/ownership/log_check.h"
 
 #include <inttypes.h>
@@ -23,14 +22,14 @@ struct log_check {
     struct log_bounds bounds;
     struct log_proof **asked; /* whose verdict is LOG_ASKED */
     size_t count, cap;
-    struct log_proof *relied; /* of lanes that run */
+    struct log_proof *relied; /* of running lanes */
     struct feed_reader reader;
     struct offsets_question *question; /* about where the log ends; under way */
-    int64_t end; /* the highest cursor that the log is known to have; the tail may be behind it */
+    int64_t end; /* the highest cursor known to be in the log; the tail may lag behind */
     struct loop_timer turn;
 };
 
-/* --- what the log says */
+/* --- reading the log */
 
 static int log_check_by_cursor(const void *a, const void *b) {
     int64_t x = (*(struct log_proof *const *)a)->place.cursor,
@@ -38,7 +37,7 @@ static int log_check_by_cursor(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* The place that is to be looked at next; NULL: none tells more. */
+/* The place to read next; NULL: no place tells more. */
 static struct log_place *log_check_next_place(struct log_check *c) {
     struct log_place *places = mem_alloc(c->count * sizeof *places);
     qsort(c->asked, c->count, sizeof *c->asked, log_check_by_cursor);
@@ -49,7 +48,7 @@ static struct log_place *log_check_next_place(struct log_check *c) {
     return next < c->count ? &c->asked[next]->place : NULL;
 }
 
-/* Compares the record at a place. False: it is not there to be read yet. */
+/* Compares the record at a place. False: the record cannot be read yet. */
 static bool log_check_look_at(struct log_check *c, struct log_place *place) {
     struct feed *feed = c->options.feed;
     struct feed_event event;
@@ -80,8 +79,8 @@ static void log_check_on_log_end(void *arg, const struct offsets_answer *answer,
     loop_timer_set(c->options.loop, &c->turn, clock_ms() + (answer ? 0 : END_AGAIN_MS));
 }
 
-/* A token may be ahead of this process's tail; only the leader knows whether it is beyond the end.
- * False: not known yet. */
+/* A token may be ahead of this process's tail; only the leader knows whether the token is beyond
+ * the end. False: not known yet. */
 static bool log_check_ends_known(struct log_check *c) {
     int64_t highest = 0;
     if (feed_end(c->options.feed) > c->end)
@@ -97,10 +96,10 @@ static bool log_check_ends_known(struct log_check *c) {
     return false;
 }
 
-/* --- who asks */
+/* --- questions */
 
-/* What speaks against the log may come after lanes were started that nothing spoke against: those
- * of another partition, that stand above the place but whose own newest event is below. */
+/* Proof against the log may arrive after lanes have started in good faith: lanes of another
+ * partition, positioned above the differing place, with their own newest event below. */
 static void log_check_judge_again(struct log_check *c) {
     struct log_proof *proof, *next;
     DL_FOREACH_SAFE(c->relied, proof, next) {
@@ -146,11 +145,11 @@ static void log_check_add(struct log_proof *proof, const struct token *token) {
     loop_timer_set(c->options.loop, &c->turn, clock_ms());
 }
 
-/* Answers what can be answered without a look at the log. */
+/* Gives the answers that need no read of the log. */
 static enum log_verdict log_check_judge(const struct log_check *c, const char *registration_id,
                                         const struct token *token) {
     if (strcmp(token->registration_id, registration_id) != 0)
-        return LOG_SAME; /* it is void */
+        return LOG_SAME; /* the token is void */
     if (strcmp(token->feed, c->options.feed_id) != 0)
         return LOG_WENT_BACK;
     bool in_doubt = (token->last_id_hash && token->last > c->bounds.same) ||
@@ -181,7 +180,7 @@ bool log_proof_ask(struct log_proof *proof, const char *registration_id, struct 
 }
 
 void log_proof_rely(struct log_proof *proof, int64_t position) {
-    proof->verdict = LOG_UNKNOWN; /* of its next token */
+    proof->verdict = LOG_UNKNOWN; /* for the next token */
     proof->position = position;
     proof->relied = position > 0;
     if (proof->relied)
@@ -202,7 +201,7 @@ void log_proof_forget(struct log_proof *proof) {
     proof->verdict = LOG_UNKNOWN;
 }
 
-/* Replays of the other log's events; redrives are of dead letters, which stay. */
+/* Drops replays of the other log's events. Redrives stay, since dead letters do. */
 static void log_check_drop_replays(struct token *token) {
     int64_t kept = 0;
     for (int64_t i = 0; i < token->jobs_count; i++) {

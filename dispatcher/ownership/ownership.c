@@ -1,6 +1,6 @@
-/* Ownership of partitions; see ownership.h. set_state is the one place where a partition's state
- * changes, set_phase the one where that of the whole does. What happened only notes; ownership_next
- * alone decides, so that whatever comes together is seen together. */
+/* Ownership of partitions; see ownership.h. Only ownership_set_state changes a partition's state,
+ * and only ownership_set_phase changes the phase. Events are noted, and ownership_next alone
+ * decides, so that events arriving together are judged together. */
 #include "dispatcher/ownership/ownership.h"
 
 #include <assert.h>
@@ -10,7 +10,7 @@ enum { ASKS_A_SESSION = 4 };
 
 #define GO(state) (1U << (state))
 
-static void set_state(struct ownership_partition *p, enum partition_state state) {
+static void ownership_set_state(struct ownership_partition *p, enum partition_state state) {
     static const unsigned legal[PARTITION_STATES] = {
         [PARTITION_OTHERS] = GO(PARTITION_ASKING),
         [PARTITION_ASKING] = GO(PARTITION_FENCING) | GO(PARTITION_LOADING) | GO(PARTITION_HELD),
@@ -23,7 +23,7 @@ static void set_state(struct ownership_partition *p, enum partition_state state)
     p->fence_due = state == PARTITION_FENCING;
 }
 
-static void set_phase(struct ownership *o, enum ownership_phase phase) {
+static void ownership_set_phase(struct ownership *o, enum ownership_phase phase) {
     static const unsigned legal[OWNERSHIP_PHASES] = {
         [OWNERSHIP_OUT] = GO(OWNERSHIP_IN),
         [OWNERSHIP_IN] = GO(OWNERSHIP_LEAVING),
@@ -44,25 +44,25 @@ void ownership_init(struct ownership *o, uint64_t owner, int32_t partitions, int
             .state = PARTITION_OTHERS, .newest_fence = -1, .epoch = -1};
 }
 
-/* --- what happened */
+/* --- events */
 
-/* Before it is ours (again), the group must confirm what it says from now on. */
-static void ask_for(struct ownership *o, struct ownership_partition *p) {
-    set_state(p, PARTITION_ASKING);
+/* The group must confirm the partition again before the partition is ours. */
+static void ownership_ask_for(struct ownership *o, struct ownership_partition *p) {
+    ownership_set_state(p, PARTITION_ASKING);
     p->ask_after = o->asked;
     p->epoch = -1;
 }
 
-/* What is known of a partition's log stays until the next assignment tells whether it is read on.
- */
-static void let_go(struct ownership *o) {
-    set_phase(o, OWNERSHIP_OUT);
+/* What is known about a partition's log stays until the next assignment decides whether the
+ * partition is read on. */
+static void ownership_let_go(struct ownership *o) {
+    ownership_set_phase(o, OWNERSHIP_OUT);
     o->suspended = false;
     o->read_due = false;
     o->lease_until_ms = INT64_MIN;
     for (int32_t i = 0; i < o->partitions; i++) {
         struct ownership_partition *p = &o->partition[i];
-        set_state(p, PARTITION_OTHERS);
+        ownership_set_state(p, PARTITION_OTHERS);
         p->started = p->resume = p->specs_ended = false;
         p->epoch = -1;
     }
@@ -74,8 +74,8 @@ void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t 
     assert(o->phase == OWNERSHIP_OUT || o->owned == 0);
     if (o->stopping)
         return;
-    let_go(o);
-    set_phase(o, OWNERSHIP_IN);
+    ownership_let_go(o);
+    ownership_set_phase(o, OWNERSHIP_IN);
     o->assignment++;
     memset(o->asks, 0, sizeof o->asks);
     o->owned = count;
@@ -86,8 +86,8 @@ void ownership_assigned(struct ownership *o, const int32_t *partitions, int32_t 
     for (int32_t i = 0; i < o->partitions; i++) {
         struct ownership_partition *p = &o->partition[i];
         if (ours[i]) {
-            ask_for(o, p);
-        } else { /* what is known of it ends here */
+            ownership_ask_for(o, p);
+        } else { /* nothing is known about the partition from here on */
             p->newest_fence = -1;
             p->window_known = false;
         }
@@ -99,9 +99,9 @@ void ownership_revoked(struct ownership *o, bool lost, int64_t now_ms) {
     if (o->phase == OWNERSHIP_OUT)
         return;
     if (lost) {
-        let_go(o);
+        ownership_let_go(o);
     } else if (o->phase == OWNERSHIP_IN) {
-        set_phase(o, OWNERSHIP_LEAVING);
+        ownership_set_phase(o, OWNERSHIP_LEAVING);
         o->deadline_ms = now_ms + OWNERSHIP_GRACE_MS;
     } else if (o->phase == OWNERSHIP_LEAVING && o->deadline_ms > now_ms + OWNERSHIP_GRACE_MS) {
         o->deadline_ms = now_ms + OWNERSHIP_GRACE_MS;
@@ -112,7 +112,7 @@ void ownership_stop(struct ownership *o, int64_t deadline_ms) {
     o->stopping = true;
     if (o->phase != OWNERSHIP_IN)
         return;
-    set_phase(o, OWNERSHIP_LEAVING);
+    ownership_set_phase(o, OWNERSHIP_LEAVING);
     o->deadline_ms = deadline_ms;
 }
 
@@ -130,20 +130,20 @@ void ownership_answered(struct ownership *o, uint64_t ask, bool granted, int64_t
         o->lease_until_ms = until;
     for (int32_t i = 0; i < o->partitions; i++)
         if (o->partition[i].state == PARTITION_ASKING && ask > o->partition[i].ask_after)
-            set_state(&o->partition[i], PARTITION_FENCING);
+            ownership_set_state(&o->partition[i], PARTITION_FENCING);
 }
 
 void ownership_fence_failed(struct ownership *o, int32_t partition, uint64_t assignment) {
     struct ownership_partition *p = &o->partition[partition];
     if (assignment == o->assignment && p->state == PARTITION_FENCING)
-        ask_for(o, p); /* the next answer that comes in its turn is soon enough to try again */
+        ownership_ask_for(o, p); /* a retry can wait for the next answer in turn */
 }
 
-/* One of ours is the newest: tokens written under it from now on are good. */
-static void take_epoch(struct ownership_partition *p, int64_t offset) {
+/* Our fence is the newest: tokens written under its epoch are valid. */
+static void ownership_take_epoch(struct ownership_partition *p, int64_t offset) {
     p->epoch = offset;
     if (p->state != PARTITION_LOADING && p->state != PARTITION_HELD)
-        set_state(p, p->specs_ended ? PARTITION_HELD : PARTITION_LOADING);
+        ownership_set_state(p, p->specs_ended ? PARTITION_HELD : PARTITION_LOADING);
 }
 
 void ownership_fence_read(struct ownership *o, int32_t partition, int64_t offset, uint64_t owner,
@@ -153,20 +153,21 @@ void ownership_fence_read(struct ownership *o, int32_t partition, int64_t offset
         return;
     p->newest_fence = offset;
     if (owner == o->owner) {
-        /* A late one of an earlier assignment proves nothing, but it too voids what stands before
-         * it. */
+        /* A late fence of an earlier assignment proves nothing, but voids the tokens before the
+         * fence as well. */
         if (p->state != PARTITION_OTHERS && (assignment == o->assignment || p->epoch >= 0))
-            take_epoch(p, offset);
+            ownership_take_epoch(p, offset);
         return;
     }
     p->window_known = false;
     if (p->epoch < 0)
-        return; /* it stands before ours */
+        return; /* an older fence than ours */
     p->resume = p->started;
-    ask_for(o, p);
+    ownership_ask_for(o, p);
+    /* two processes that each believe to own the partition (two groups, by mistake) must not
+     * fence as fast as possible */
     if (now_ms < o->next_dispute_ms)
-        return; /* two that are both told that it is theirs (of two groups, by mistake) must not
-                   fence as fast as they can */
+        return;
     o->next_ask_ms = now_ms;
     o->next_dispute_ms = now_ms + o->session_ms / ASKS_A_SESSION;
 }
@@ -177,7 +178,7 @@ void ownership_specs_read(struct ownership *o, int32_t partition) {
         return;
     p->specs_ended = true;
     if (p->state == PARTITION_LOADING)
-        set_state(p, PARTITION_HELD);
+        ownership_set_state(p, PARTITION_HELD);
 }
 
 bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t epoch,
@@ -185,7 +186,7 @@ bool ownership_token_read(const struct ownership *o, int32_t partition, int64_t 
     return token_choose(choice, epoch, number, o->partition[partition].newest_fence);
 }
 
-/* --- what may be done */
+/* --- permissions */
 
 bool ownership_leased(const struct ownership *o, int64_t now_ms) {
     return o->phase != OWNERSHIP_OUT && now_ms < o->lease_until_ms;
@@ -219,55 +220,57 @@ bool ownership_ended(const struct ownership *o) {
     return o->stopping && o->phase == OWNERSHIP_OUT && !o->revoked;
 }
 
-/* --- what to do */
+/* --- next steps */
 
-static bool any_started(const struct ownership *o) {
+static bool ownership_any_started(const struct ownership *o) {
     for (int32_t i = 0; i < o->partitions; i++)
         if (o->partition[i].started)
             return true;
     return false;
 }
 
-static struct ownership_step suspend(struct ownership *o) {
+static struct ownership_step ownership_suspend(struct ownership *o) {
     o->suspended = true;
     for (int32_t i = 0; i < o->partitions; i++)
         o->partition[i].resume |= o->partition[i].started;
     return (struct ownership_step){.act = OWNERSHIP_SUSPEND};
 }
 
-/* A place for one more ask; -1 when there may be none. */
-static int free_ask(const struct ownership *o) {
+/* A free place for another ask; -1: none. */
+static int ownership_free_ask(const struct ownership *o) {
     for (int i = 0; o->phase != OWNERSHIP_OUT && o->owned && i < OWNERSHIP_ASKS_MAX; i++)
         if (o->asks[i].number == 0)
             return i;
     return -1;
 }
 
-static struct ownership_step ask(struct ownership *o, int place, int64_t now_ms) {
+static struct ownership_step ownership_ask(struct ownership *o, int place, int64_t now_ms) {
     o->asks[place].number = ++o->asked;
     o->asks[place].sent_ms = now_ms;
     o->next_ask_ms = now_ms + o->session_ms / ASKS_A_SESSION;
     return (struct ownership_step){.act = OWNERSHIP_ASK, .ask = o->asked};
 }
 
-/* Out of what is assigned, with or without the last tokens. */
-static struct ownership_step leave(struct ownership *o, const struct ownership_view *view) {
+/* Leaves the assignment, with or without writing the last tokens. */
+static struct ownership_step ownership_leave(struct ownership *o,
+                                             const struct ownership_view *view) {
     bool leased = ownership_leased(o, view->now_ms), overdue = view->now_ms >= o->deadline_ms;
     if (leased && o->phase == OWNERSHIP_LEAVING) {
         if (view->in_flight > 0 && !overdue)
             return (struct ownership_step){.act = OWNERSHIP_NOTHING};
-        set_phase(o, OWNERSHIP_WRITING);
+        ownership_set_phase(o, OWNERSHIP_WRITING);
         o->deadline_ms = view->now_ms + OWNERSHIP_WRITE_MS;
         return (struct ownership_step){.act = OWNERSHIP_WRITE};
     }
     if (leased && view->unwritten > 0 && !overdue)
         return (struct ownership_step){.act = OWNERSHIP_NOTHING};
-    let_go(o);
+    ownership_let_go(o);
     o->revoked = false;
     return (struct ownership_step){.act = OWNERSHIP_LET_GO};
 }
 
-static struct ownership_step start_or_resume(struct ownership_partition *p, int32_t partition) {
+static struct ownership_step ownership_start_or_resume(struct ownership_partition *p,
+                                                       int32_t partition) {
     struct ownership_step step = {.act = p->started ? OWNERSHIP_RESUME : OWNERSHIP_START,
                                   .partition = partition,
                                   .window_full = !p->window_known,
@@ -277,8 +280,8 @@ static struct ownership_step start_or_resume(struct ownership_partition *p, int3
     return step;
 }
 
-/* The first partition for which there is something to do. */
-static struct ownership_step next_of_partitions(struct ownership *o, int64_t now_ms) {
+/* The first partition with something to do. */
+static struct ownership_step ownership_next_of_partitions(struct ownership *o, int64_t now_ms) {
     bool leased = ownership_leased(o, now_ms);
     for (int32_t i = 0; i < o->partitions; i++) {
         struct ownership_partition *p = &o->partition[i];
@@ -287,7 +290,7 @@ static struct ownership_step next_of_partitions(struct ownership *o, int64_t now
             return (struct ownership_step){.act = OWNERSHIP_FENCE, .partition = i};
         }
         if (leased && p->state == PARTITION_HELD && (!p->started || p->resume))
-            return start_or_resume(p, i);
+            return ownership_start_or_resume(p, i);
     }
     return (struct ownership_step){.act = OWNERSHIP_NOTHING};
 }
@@ -299,23 +302,25 @@ struct ownership_step ownership_next(struct ownership *o, const struct ownership
         o->revoked = false;
         return (struct ownership_step){.act = revoked ? OWNERSHIP_LET_GO : OWNERSHIP_NOTHING};
     }
-    if (!leased && !o->suspended && any_started(o))
-        return suspend(o);
+    if (!leased && !o->suspended && ownership_any_started(o))
+        return ownership_suspend(o);
     if (leased)
         o->suspended = false;
     if (o->read_due) {
         o->read_due = false;
         return (struct ownership_step){.act = OWNERSHIP_READ};
     }
-    int place = view->now_ms >= o->next_ask_ms ? free_ask(o) : -1;
+    int place = view->now_ms >= o->next_ask_ms ? ownership_free_ask(o) : -1;
     if (place >= 0)
-        return ask(o, place, view->now_ms);
-    return o->phase == OWNERSHIP_IN ? next_of_partitions(o, view->now_ms) : leave(o, view);
+        return ownership_ask(o, place, view->now_ms);
+    return o->phase == OWNERSHIP_IN ? ownership_next_of_partitions(o, view->now_ms)
+                                    : ownership_leave(o, view);
 }
 
 int64_t ownership_due_ms(const struct ownership *o) {
-    int64_t due = free_ask(o) >= 0 ? o->next_ask_ms : INT64_MAX;
-    if (o->phase != OWNERSHIP_OUT && !o->suspended && any_started(o) && o->lease_until_ms < due)
+    int64_t due = ownership_free_ask(o) >= 0 ? o->next_ask_ms : INT64_MAX;
+    if (o->phase != OWNERSHIP_OUT && !o->suspended && ownership_any_started(o) &&
+        o->lease_until_ms < due)
         due = o->lease_until_ms;
     if ((o->phase == OWNERSHIP_LEAVING || o->phase == OWNERSHIP_WRITING) && o->deadline_ms < due)
         due = o->deadline_ms;

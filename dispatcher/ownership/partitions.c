@@ -1,6 +1,6 @@
-/* The partitions that are this process's; see partitions.h. Callbacks only tell ownership what
- * happened. What follows from it is done in one place, `run`: at every wake-up, after the group's
- * queue was drained and before anything else, and before each wait. */
+/* This process's partitions; see partitions.h. Callbacks only report events to ownership. `run`
+ * alone carries out the steps: at every wake-up after the group's queue was drained, and before
+ * each wait. */
 #include "dispatcher/ownership/partitions.h"
 
 #include <malloc.h>
@@ -25,7 +25,7 @@ enum { LEAVE_MS = 5000, FAILURE_LOG_PERIOD_MS = 10000, FETCH_WAIT_MS = 250, TRIM
 
 struct fence_append {
     struct append append;
-    struct partitions *partitions; /* NULL: they are no more */
+    struct partitions *partitions; /* NULL: the partitions are gone */
     int32_t partition;
     uint64_t owner, assignment;
     struct fence_append *prev, *next;
@@ -47,7 +47,7 @@ struct partitions {
     struct loop_hook hook;
     struct loop_timer due, watchdog, trim;
     struct log_limit failures, disputes, fences;
-    char fence_trouble[512]; /* why a fence was not written, "" since one was read */
+    char fence_trouble[512]; /* why a fence was not written; "" once a fence was read */
     char group_trouble[256]; /* the group's newest error, "" since an assignment */
 };
 
@@ -56,8 +56,8 @@ struct partitions {
 static void partitions_note_fence_failed(struct partitions *p, int32_t partition,
                                          const char *reason) {
     int64_t held_back;
-    snprintf(p->fence_trouble, sizeof p->fence_trouble,
-             "partitions cannot be claimed in %s: %.150s", p->options.tokens_topic, reason);
+    snprintf(p->fence_trouble, sizeof p->fence_trouble, "partitions cannot be fenced in %s: %.150s",
+             p->options.tokens_topic, reason);
     if (log_limit_pass(&p->fences, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claim_not_written", LOG_N("partition", partition), LOG_S("reason", reason),
                  LOG_N("held_back", held_back));
@@ -108,7 +108,7 @@ static void partitions_forget_fences(struct partitions *p) {
     }
 }
 
-/* --- what ownership says is to be done */
+/* --- ownership's steps */
 
 static void partitions_read_assigned(struct partitions *p) {
     struct error err;
@@ -152,9 +152,8 @@ static void partitions_carry_out(struct partitions *p, const struct ownership_st
         partitions_start_lanes(p, step);
         break;
     case OWNERSHIP_SUSPEND:
-        log_warn("lease_expired",
-                 LOG_S("reason",
-                       "the group was not heard of for a session; nothing is sent until it is"));
+        log_warn("lease_expired", LOG_S("reason", "no answer from the consumer group for a "
+                                                  "session; nothing is sent before an answer"));
         owner->close(p->options.arg);
         break;
     case OWNERSHIP_WRITE:
@@ -209,19 +208,19 @@ static bool partitions_before_wait(void *arg) {
     return false;
 }
 
-static void partitions_on_due(void *arg) { (void)arg; } /* the loop has woken up: that is all */
+static void partitions_on_due(void *arg) { (void)arg; } /* only wakes the loop */
 
-/* Gives back what was read ahead: with thousands of subscribers several megabytes, in the arenas of
- * librdkafka's threads. */
+/* Returns the memory of read-ahead: with thousands of subscribers several megabytes in the arenas
+ * of librdkafka's threads. */
 static void partitions_on_trim(void *arg) {
     (void)arg;
     malloc_trim(0);
 }
 
-/* --- what the group says */
+/* --- events of the group */
 
-/* Partitions that were added to the topic after the feed was begun are the group's to give, and
- * hold nothing. */
+/* Drops partitions added to the topic after the feed was begun: the group may assign them, but
+ * they hold nothing. */
 static void partitions_drop_added(struct partitions *p) {
     int32_t kept = 0;
     for (int32_t i = 0; i < p->assigned_count; i++)
@@ -260,7 +259,8 @@ static void partitions_on_revoked(void *arg, bool lost) {
     struct partitions *p = arg;
     p->is_assigned = false;
     if (lost)
-        log_warn("partitions_lost", LOG_S("reason", "the group has taken this member for gone"));
+        log_warn("partitions_lost",
+                 LOG_S("reason", "the consumer group considers this member gone"));
     else
         log_info("revoked", LOG_N("in_flight", partitions_in_flight(p)));
     ownership_revoked(&p->ownership, lost, clock_ms());
@@ -290,15 +290,14 @@ static void partitions_on_left(void *arg) {
     loop_stop(p->options.loop);
 }
 
-/* --- what the log says */
+/* --- events of the log */
 
 static void partitions_note_dispute(struct partitions *p, const struct table_record *record) {
     int64_t held_back;
     if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claimed_by_another", LOG_N("partition", record->partition),
                  LOG_N("offset", record->offset), LOG_N("held_back", held_back),
-                 LOG_S("reason", "the group is asked, and if it says that the partition is ours it "
-                                 "is claimed again"));
+                 LOG_S("reason", "the group is asked; a confirmed partition is fenced again"));
 }
 
 static void partitions_on_record(void *arg, const struct table_record *record) {
@@ -323,7 +322,7 @@ static void partitions_on_ended(void *arg, const char *topic, int32_t partition)
         ownership_specs_read(&p->ownership, partition);
 }
 
-/* Lanes go on as they are: what is known of them stays true until it is read otherwise. */
+/* Lanes continue: what is known stays true until new records are read. */
 static void partitions_on_table_trouble(void *arg, const char *reason) {
     (void)arg;
     if (reason)
@@ -400,7 +399,7 @@ int partitions_open(struct partitions *p, int32_t count, struct error *err) {
     return 0;
 }
 
-/* Another owner from now on: what this one has under way must not be taken for the next one's. */
+/* A new owner follows: asks and fences under way must not count for the next owner. */
 void partitions_close(struct partitions *p) {
     if (!p || !p->table)
         return;
@@ -417,7 +416,7 @@ static void partitions_on_watchdog(void *arg) {
     log_warn(
         "group_not_left",
         LOG_S("reason",
-              "no broker answers; the group takes this member for gone when its session ends"));
+              "no broker answers; the consumer group drops this member when the session ends"));
     loop_stop(p->options.loop);
 }
 
@@ -440,7 +439,7 @@ void partitions_free(struct partitions *p) {
     free(p);
 }
 
-/* --- what may be done */
+/* --- permissions */
 
 const char *partitions_trouble(const struct partitions *p) {
     return p && p->table ? table_trouble(p->table) : NULL;

@@ -1,5 +1,5 @@
-/* Checkpoints; see checkpoint.h. A token that could not be written is written again later: it is
- * only ever newer. */
+/* Checkpoints; see checkpoint.h. After a failure a later token is written instead: each token
+ * replaces all earlier ones. */
 #include "dispatcher/subscriber/checkpoint.h"
 
 #include <stdio.h>
@@ -19,12 +19,12 @@ enum { PASSING_MS = 10 * 60 * 1000, AGAIN_MS = 1000, FAILURE_LOG_PERIOD_MS = 100
 struct token_append {
     struct append append;
     struct checkpoints *all;
-    struct checkpoint *checkpoint; /* NULL: it is no more */
+    struct checkpoint *checkpoint; /* NULL: the checkpoint is gone */
     int64_t number, sent_ms;       /* number 0: a tombstone */
     struct token_append *prev, *next;
 };
 
-/* --- the token that counts */
+/* --- the valid token */
 
 static void checkpoint_set(struct checkpoint *c, struct span text) {
     free(c->text);
@@ -45,8 +45,8 @@ bool checkpoint_read(struct checkpoint *c, struct span text, const struct token 
     return true;
 }
 
-/* The tombstone has no epoch, so it must not take away what a later registration has settled. The
- * token's registration id tells. */
+/* A tombstone has no epoch, so it must not erase what a later registration has settled: the
+ * token's registration id decides. */
 void checkpoint_erased(struct checkpoint *c) {
     c->in_log = false;
     c->erased = true;
@@ -57,7 +57,7 @@ bool checkpoint_is_anothers(const struct checkpoint *c) {
     return c->choice.kept == CHOICE_VALID && c->choice.epoch > c->epoch;
 }
 
-/* --- what Kafka does not take */
+/* --- failed writes */
 
 bool checkpoint_held(const struct checkpoint *c) {
     return checkpoint_pace_unwritten_ms(&c->pace, clock_ms()) >= c->all->hold_after_ms;
@@ -180,7 +180,7 @@ static void checkpoint_fill(struct checkpoint *c, struct token *token) {
     token->epoch = partitions_epoch(c->all->partitions, c->partition);
 }
 
-/* Spread, so that lanes that started together don't write together. */
+/* Spreads the writes of lanes that started together. */
 static void checkpoint_set_due_for_passing(struct checkpoint *c) {
     checkpoint_set_due(c,
                        PASSING_MS / 2 + (int64_t)(random_next(c->all->random) % (PASSING_MS / 2)));
@@ -202,7 +202,7 @@ static int checkpoint_write_now(struct checkpoint *c, struct token *token) {
     return 0;
 }
 
-/* Later where it may not be written now. */
+/* Tries again later if the token cannot be written now. */
 static void checkpoint_write(struct checkpoint *c) {
     struct token token;
     checkpoint_fill(c, &token);
@@ -246,7 +246,7 @@ void checkpoint_rewrite_if_due(struct checkpoint *c) {
         checkpoint_rewrite(c);
 }
 
-/* What this process wrote earlier and has not yet read back is older than what is kept. */
+/* Any token of this process not yet read back is older than the kept token. */
 void checkpoint_keep(struct checkpoint *c) {
     struct token token;
     struct buf text = {0};

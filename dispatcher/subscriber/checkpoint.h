@@ -1,8 +1,9 @@
-/* A subscriber's checkpoint: the token of ess.tokens that counts, and the writing of the next one:
- * within a second of progress, at once when the lane's state changes but no more than one a second,
- * and now and then when only events of others were passed. A lane whose progress could not be
- * written for dispatcher.hold_after is held: it starts nothing before a token is written, since a
- * crash would repeat all of it. Loop thread only. */
+/* A subscriber's checkpoint: the valid token of ess.tokens, and the writing of the next token. A
+ * new token is written within a second of progress; at once when the lane's state changes, but at
+ * most once a second; and now and then when only other subscribers' events were passed. If
+ * progress could not be written for dispatcher.hold_after, the lane is held and starts nothing
+ * before a token is written, since a crash would repeat all deliveries since the last token. Loop
+ * thread only. */
 #ifndef ESS_DISPATCHER_CHECKPOINT_H
 #define ESS_DISPATCHER_CHECKPOINT_H
 
@@ -20,7 +21,7 @@ struct partitions;
 struct producer;
 struct token_append;
 
-/* What all checkpoints of the process share. */
+/* Shared by all checkpoints of the process. */
 struct checkpoints {
     struct loop *loop;
     struct producer *producer;
@@ -28,36 +29,37 @@ struct checkpoints {
     const char *topic;
     int64_t hold_after_ms;
     uint64_t *random;                /* state of the generator: see random_next */
-    int64_t pending;                 /* appends that Kafka has not reported yet */
+    int64_t pending;                 /* appends not yet reported by Kafka */
     struct log_limit limit;          /* of the lines about failures */
-    char reason[TOKEN_REASON_BYTES]; /* why the newest token that failed did */
+    char reason[TOKEN_REASON_BYTES]; /* of the newest failed token */
     struct checkpoint *running;
 };
 
-/* Whose checkpoint it is; `arg` is the one given to checkpoint_init. */
+/* The owner of a checkpoint; `arg` is from checkpoint_init. */
 struct checkpoint_owner {
-    /* Writes into a token that holds nothing all but its epoch and number. */
+    /* Fills an empty token with everything except epoch and number. */
     void (*fill)(void *arg, struct token *token);
-    void (*released)(void *arg); /* it is held no more */
+    void (*released)(void *arg); /* the checkpoint is no longer held */
 };
 
 struct checkpoint { /* embedded */
     struct checkpoints *all;
-    const char *subscriber; /* its id */
+    const char *subscriber; /* the subscriber's id */
     int32_t partition;
     const struct checkpoint_owner *owner;
     void *arg;
     struct token_append *appends; /* not yet reported */
-    /* the token that counts */
-    char *text; /* JSON: read from the log, or left by its lane; NULL: none */
+    /* the valid token */
+    char *text; /* JSON, read from the log or left by the lane; NULL: none */
     size_t bytes;
     struct token_choice choice; /* while the log is read */
-    bool in_log;                /* it was read back, and counts */
-    bool erased;                /* a tombstone stands behind it */
-    /* while its lane runs */
+    bool in_log;                /* read back from the log, and valid */
+    bool erased;                /* a tombstone follows in the log */
+    /* while the lane runs */
     bool running;
-    int64_t epoch; /* the newest one that the lane began or wrote under: a valid token of a newer
-                      one is another owner's */
+    /* the newest epoch that the lane began or wrote under: a valid token of a newer epoch is from
+     * another owner */
+    int64_t epoch;
     struct loop_timer due; /* the next writing */
     struct checkpoint_pace pace;
     enum token_state state; /* as last written, and */
@@ -66,53 +68,53 @@ struct checkpoint { /* embedded */
     struct checkpoint *prev, *next;
 };
 
-/* `subscriber` and `owner` outlive it. */
+/* `subscriber` and `owner` outlive the checkpoint. */
 void checkpoint_init(struct checkpoint *checkpoint, struct checkpoints *all, const char *subscriber,
                      int32_t partition, const struct checkpoint_owner *owner, void *arg);
 void checkpoint_fini(struct checkpoint *checkpoint);
 
-/* --- the token that counts */
+/* --- the valid token */
 
-/* A token was read from the log. Returns whether it is the one that counts from now on. */
+/* A token was read from the log. Returns whether the token is valid from now on. */
 bool checkpoint_read(struct checkpoint *checkpoint, struct span text, const struct token *token);
-/* A tombstone was read: of a registration that was deleted, maybe by an earlier owner of the
- * partition and late. */
+/* A tombstone was read: the registration was deleted, possibly late, by an earlier owner of the
+ * partition. */
 void checkpoint_erased(struct checkpoint *checkpoint);
 /* None counts. */
 void checkpoint_drop(struct checkpoint *checkpoint);
-/* It, as JSON; {NULL, 0}: none. Valid until another counts. */
+/* The valid token as JSON; {NULL, 0}: none. Usable until the next token is valid. */
 struct span checkpoint_text(const struct checkpoint *checkpoint);
 /* Another owner has written a valid token since the lane began or last wrote. */
 bool checkpoint_is_anothers(const struct checkpoint *checkpoint);
 
-/* --- writing the next one */
+/* --- writing */
 
-/* The lane begins, in this state and position. `written`: the log has its token as it is. */
+/* The lane begins in this state and position. `written`: the log has the same token already. */
 void checkpoint_begin(struct checkpoint *checkpoint, enum token_state state, int64_t position,
                       bool written);
-/* It does not run any more. */
+/* The lane has stopped. */
 void checkpoint_end(struct checkpoint *checkpoint);
-/* The lane or its jobs have moved, or its state has changed to this one. */
+/* The lane or a job has moved, or the lane's state has changed. */
 void checkpoint_moved(struct checkpoint *checkpoint, enum token_state state);
 /* The token is to say something new, within a second. */
 void checkpoint_soon(struct checkpoint *checkpoint);
-/* The same, at once: something was done that its owner waits to hear of. */
+/* The token has news that a caller waits for: write at once. */
 void checkpoint_urgent(struct checkpoint *checkpoint);
-/* Its partition is given away: writes the token, unless the log has it as it is. */
+/* The partition is given away: writes the token, unless the log has the same. */
 void checkpoint_hand_over(struct checkpoint *checkpoint);
-/* The log's newest token is void: writes the running lane's, or the one that counts, under the
- * epoch in force. */
+/* The log's newest token is void: writes the running lane's token, or the valid one, under the
+ * present epoch. */
 void checkpoint_rewrite(struct checkpoint *checkpoint);
-/* The same, where a token that was read made it due. */
+/* Rewrites the token if a token read from the log was void. */
 void checkpoint_rewrite_if_due(struct checkpoint *checkpoint);
-/* The subscriber was deleted: takes its token out of the log. */
+/* The subscriber was deleted: erases the token from the log. */
 void checkpoint_erase(struct checkpoint *checkpoint);
-/* The lane is to stop: writes its token, and keeps it for its next one. */
+/* The lane is stopping: writes the token, and keeps a copy for the next lane. */
 void checkpoint_keep(struct checkpoint *checkpoint);
 
-/* It may start nothing: its progress is not in Kafka. */
+/* Nothing may start: progress has been unwritten for too long. */
 bool checkpoint_held(const struct checkpoint *checkpoint);
-/* How many are held, and the age of the oldest progress of all that is not in Kafka. */
+/* The number of held checkpoints, and the age of the oldest unwritten progress. */
 int64_t checkpoints_held(const struct checkpoints *all);
 int64_t checkpoints_unwritten_ms(const struct checkpoints *all);
 

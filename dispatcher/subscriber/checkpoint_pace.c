@@ -22,7 +22,7 @@ void checkpoint_pace_reported(struct checkpoint_pace *pace, int64_t number, int6
     bool newest = number == pace->number;
     if (!pace->covered_ms)
         return;
-    if (written && !newest) { /* what happened since it was sent, the newer ones say */
+    if (written && !newest) { /* changes since this token are in newer tokens */
         pace->covered_ms = sent_ms > pace->covered_ms ? sent_ms : pace->covered_ms;
     } else if (newest) {
         if (!written)

@@ -1,5 +1,5 @@
-/* Commands; see commands.h. None holds up another: one that must wait for something is tried again
- * at each commands_apply. */
+/* Commands; see commands.h. No command holds up another: a waiting command is tried again at each
+ * commands_apply. */
 #include "dispatcher/subscriber/commands.h"
 
 #include <stdio.h>
@@ -24,18 +24,19 @@ struct pending_command {
     struct commands *commands;
     int64_t offset;
     struct buf key, value;
-    bool waits;              /* it was tried and must wait; later ones may have overtaken it */
-    bool closed;             /* ended by a later command before it was applied */
-    bool later;              /* it is of a later version of ESS, which alone can apply it */
-    bool going;              /* its tombstone is on its way, or written and not yet read back */
-    struct removal *removal; /* that tombstone, on its way */
+    bool waits;  /* tried, and must wait; later commands may have overtaken it */
+    bool closed; /* ended by a later command before being applied */
+    /* written for a later version of ESS, which alone can apply the command */
+    bool later;
+    bool going;              /* the tombstone is being written, or not yet read back */
+    struct removal *removal; /* the tombstone being written */
     struct pending_command *prev, *next;
 };
 
-/* A command's tombstone on its way. */
+/* A command's tombstone being written. */
 struct removal {
     struct append append;
-    struct pending_command *command; /* NULL: it was dropped */
+    struct pending_command *command; /* NULL: the command was dropped */
 };
 
 static void commands_drop(struct commands *commands, struct pending_command *c) {
@@ -60,13 +61,13 @@ void commands_read(struct commands *commands, struct span key, struct span value
     c->offset = offset;
     buf_append(&c->key, key.data, key.len);
     buf_append(&c->value, value.data, value.len);
-    DL_APPEND(commands->list, c); /* they are read in the order of their offsets */
+    DL_APPEND(commands->list, c); /* commands are read in the order of their offsets */
 }
 
-/* --- taking them out of the log */
+/* --- removal from the log */
 
-/* One that stays is void for its offset, and goes with the next token that is read. Where there is
- * no subscriber any more, nothing but the timer would try again. */
+/* A command left in the log is void by its offset, and goes with the next token read. Without a
+ * subscriber only the timer tries again. */
 static void commands_note_not_removed(struct pending_command *c, const char *reason) {
     const struct commands_options *o = &c->commands->options;
     int64_t held_back, now_ms = clock_ms();
@@ -191,9 +192,9 @@ void commands_note(struct commands *commands, int64_t generation, const char *co
     token_add_outcome(&commands->outcomes, &commands->outcomes_count, &o);
 }
 
-/* --- applying them */
+/* --- application */
 
-/* Where the dead letters end at this moment, which a redrive goes up to. */
+/* Notes where the dead letters end now: the end of the redrive. */
 static void commands_on_letters_end(void *arg, const struct offsets_answer *answer,
                                     const struct error *err) {
     struct commands *commands = arg;
@@ -224,8 +225,8 @@ static enum applied commands_add_job(struct commands *commands, const struct tok
     return jobs_add(commands->options.jobs, job) == 0 ? APPLIED : REFUSED;
 }
 
-/* One question about the end of the dead letters at a time: the next redrive asks when it has been
- * answered. */
+/* Asks one question about the end of the dead letters at a time: the next redrive asks after the
+ * answer. */
 static enum applied commands_redrive(struct commands *commands, struct command *command,
                                      int64_t offset) {
     if (jobs_full(commands->options.jobs))
@@ -247,18 +248,18 @@ static enum applied commands_redrive(struct commands *commands, struct command *
         return APPLIED; /* there is nothing to redrive */
     job.cursors = command->cursors;
     job.cursors_count = (int64_t)command->cursors_count;
-    command->cursors = NULL; /* the job has them now */
+    command->cursors = NULL; /* owned by the job now */
     command->cursors_count = 0;
     return commands_add_job(commands, &job);
 }
 
-/* The job may not have begun: its redrive waits for an answer of Kafka. */
+/* Ends a job; also a job that has not begun because its redrive waits for Kafka's answer. */
 static void commands_end_job(struct commands *commands, int64_t job) {
     struct pending_command *c;
     DL_FOREACH(commands->list, c) {
         if (c->offset == job && c->waits) {
             c->closed = true;
-            c->waits = false; /* the token names it as pending no more */
+            c->waits = false; /* the token no longer names the command as pending */
         }
     }
     jobs_end(commands->options.jobs, job, "ended");
@@ -310,7 +311,7 @@ static void commands_note_applied(struct commands *commands, int64_t offset) {
     commands->options.owner->applied(commands->options.arg, offset);
 }
 
-/* Its owner is told once, whoever of the dispatchers has it. */
+/* Reports the command to the owner once, whichever dispatcher has the partition. */
 static void commands_note_unreadable(struct commands *commands, const struct pending_command *c,
                                      const char *outcome, const struct error *err) {
     for (int64_t i = 0; i < commands->outcomes_count; i++)
@@ -321,8 +322,8 @@ static void commands_note_unreadable(struct commands *commands, const struct pen
     commands->options.owner->noted(commands->options.arg);
 }
 
-/* One of a later version waits for an upgrade, alone: it may be anything, so none behind it is held
- * up. What no version can read is refused. */
+/* A command of a later version waits for an upgrade and holds up no other command, since it may
+ * be anything. A command that no version can read is refused. */
 static enum applied commands_judge_unreadable(struct commands *commands, struct pending_command *c,
                                               bool newer, int waiting, const struct error *err) {
     bool later = newer || strcmp(err->field, "command") == 0,
@@ -333,7 +334,7 @@ static enum applied commands_judge_unreadable(struct commands *commands, struct 
     return waits ? WAITS : REFUSED;
 }
 
-/* It has waited for the upgrade that came. */
+/* An upgrade has made the command readable. */
 static void commands_note_readable(struct commands *commands, int64_t offset) {
     for (int64_t i = 0; i < commands->outcomes_count; i++) {
         struct token_outcome *o = &commands->outcomes[i];
@@ -349,21 +350,21 @@ static void commands_log_applied(struct commands *commands, const struct command
              LOG_S("command", command_name(command->kind)), LOG_N("generation", offset));
 }
 
-/* What may not be done is refused, so that nothing piles up behind it; the token says so. */
+/* Refuses an impossible command, so that nothing piles up behind it; the token says so. */
 static void commands_refuse(struct commands *commands, const struct command *command,
                             int64_t offset, int waiting) {
     char reason[64];
     if (waiting == TOKEN_PENDING_MAX)
         snprintf(reason, sizeof reason, "%d commands wait already", waiting);
     else
-        snprintf(reason, sizeof reason, "it has %d jobs already", TOKEN_JOBS_MAX);
+        snprintf(reason, sizeof reason, "the subscriber has %d jobs already", TOKEN_JOBS_MAX);
     log_warn("command_refused", LOG_S("subscriber", commands->options.subscriber),
              LOG_S("command", command_name(command->kind)), LOG_N("generation", offset),
              LOG_S("reason", reason));
     commands_note(commands, offset, command_name(command->kind), "refused", reason, -1);
 }
 
-/* Tries one, while `waiting` before it wait. */
+/* Tries one command; `waiting` commands before it wait. */
 static enum applied commands_apply_one(struct commands *commands, struct pending_command *c,
                                        int waiting) {
     struct command command;

@@ -1,4 +1,4 @@
-/* Dead letters on their way to Kafka; see dead_lettering.h. */
+/* The writing of dead letters to Kafka; see dead_lettering.h. */
 #include "dispatcher/subscriber/dead_lettering.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct dead_lettering {
     int64_t cursor;      /* in the log */
     enum dead_letter_reason reason;
     struct buf value;
-    size_t before_event; /* what of the value stands before the event; 0: the event was left out */
+    size_t before_event; /* length of the value before the event; 0: the event was left out */
     int64_t again_ms;
     struct loop_timer again;
     bool on_its_way;
@@ -42,8 +42,8 @@ static void dead_lettering_again(struct dead_lettering *letter) {
     letter->again_ms = letter->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : letter->again_ms * 2;
 }
 
-/* Kafka never takes it as it is: rather a letter that only names the event than a lane that stands
- * still. */
+/* Kafka will never take this record: a dead letter that only names the event is better than a
+ * blocked lane. */
 static void dead_lettering_shorten(struct dead_lettering *letter, const char *reason) {
     dead_letter_leave_event_out(&letter->value, letter->before_event, reason);
     letter->before_event = 0;

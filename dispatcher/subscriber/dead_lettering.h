@@ -1,5 +1,5 @@
-/* Writes the events that were given up to ess.dlq. An event is not settled before its dead letter
- * is in Kafka. Loop thread only. */
+/* Writes dead letters to ess.dlq. An event is settled only when Kafka has the dead letter. Loop
+ * thread only. */
 #ifndef ESS_DISPATCHER_DEAD_LETTERING_H
 #define ESS_DISPATCHER_DEAD_LETTERING_H
 
@@ -8,12 +8,12 @@
 
 struct sender;
 
-/* Writes an event that the lane has in ENTRY_DEAD_LETTERING, as it is delivered, again and again
- * until Kafka has it; then calls sender_dead_lettered. `cursor` is the log's; `last` is what came
- * of the last attempt, NULL: not known. */
+/* Writes the dead letter of an event in ENTRY_DEAD_LETTERING, with the event as delivered.
+ * Retries until Kafka has the dead letter, then calls sender_dead_lettered. `cursor` is the
+ * event's in the log; `last` is the outcome of the last attempt; NULL: unknown. */
 void dead_lettering_begin(struct sender *sender, const struct window_entry *entry, int64_t cursor,
                           struct span event, const struct outcome *last);
-/* The sender stops. What is on its way may still be written. */
+/* The sender stops. Dead letters already sent to Kafka may still be written. */
 void dead_lettering_forget(struct sender *sender);
 
 #endif

@@ -17,12 +17,12 @@ static void jobs_read_lane(const struct lane *lane, struct token_job *job) {
     job->last = lane->last;
     job->delivered = lane->delivered;
     job->settled_count = lane_settled(lane, &job->settled);
-    lane_reason(lane, "resume tries it at once", job->reason);
+    lane_reason(lane, "resume retries at once", job->reason);
 }
 
-/* --- the one that runs */
+/* --- the running job */
 
-/* What its sender has settled is kept. */
+/* Keeps what the job's sender has settled. */
 static void jobs_close(struct jobs *jobs) {
     if (!jobs->sender)
         return;
@@ -35,7 +35,7 @@ static void jobs_close(struct jobs *jobs) {
 
 struct lane_policy jobs_policy(const struct lane_policy *live, const struct token_job *job) {
     struct lane_policy policy = *live;
-    if (job->redrive) { /* dead letters come one by one, in the order in which they were given up */
+    if (job->redrive) { /* dead letters go one by one, in the order of being given up */
         policy.ordering = SPEC_STRICT;
         policy.max_in_flight = 1;
         policy.redrive = true;
@@ -58,7 +58,7 @@ static void jobs_begin_lane(struct lane *lane, const struct token_job *job) {
     lane_set_settled(lane, job->settled, job->settled_count);
 }
 
-/* What the redrive before it has delivered is known only now. */
+/* Skips what earlier redrives have delivered, known only now. */
 static void jobs_pass_redriven(const struct jobs *jobs, struct token_job *job) {
     int64_t redriven = jobs->redriven < job->to ? jobs->redriven : job->to;
     if (!job->redrive || job->cursors_count || job->position >= redriven)
@@ -89,9 +89,9 @@ static void jobs_run_next(struct jobs *jobs) {
     sender_step(sender);
 }
 
-/* --- which dead letters were redriven */
+/* --- redriven dead letters */
 
-/* Those that a redrive of all has passed need not stand in the list. */
+/* Drops the listed dead letters that a redrive of all has passed. */
 static void jobs_forget_redriven(struct jobs *jobs) {
     int64_t kept = 0;
     for (int64_t i = 0; i < jobs->redriven_letters_count; i++)
@@ -110,7 +110,7 @@ static void jobs_note_redriven(struct jobs *jobs, int64_t offset) {
         return;
     if (jobs->redriven_letters_count == TOKEN_REDRIVEN_MAX) {
         if (at == 0)
-            return; /* older than all that are kept */
+            return; /* older than all kept */
         memmove(letters, letters + 1, (size_t)(--at) * sizeof *letters);
     } else {
         memmove(letters + at + 1, letters + at,
@@ -156,16 +156,16 @@ void jobs_end(struct jobs *jobs, int64_t number, const char *outcome) {
     if (i == 0)
         jobs_close(jobs);
     struct token_job job = jobs_remove_at(jobs, i);
+    /* also if ended early: delivered dead letters are not redriven again */
     if (job.redrive && job.cursors_count == 0 && job.position > jobs->redriven)
-        jobs->redriven = job.position; /* also of one that was ended early: what it has delivered is
-                                          not redriven again */
+        jobs->redriven = job.position;
     jobs_forget_redriven(jobs);
     jobs->owner->ended(jobs->arg, &job, outcome);
     token_job_fini(&job);
     jobs_run_next(jobs);
 }
 
-/* --- what the sender of the one that runs reports */
+/* --- reports of the running job's sender */
 
 void jobs_on_delivered(struct jobs *jobs, int64_t lane_cursor) {
     if (!jobs->list[0].redrive)
@@ -175,7 +175,7 @@ void jobs_on_delivered(struct jobs *jobs, int64_t lane_cursor) {
         jobs_note_redriven(jobs, lane_cursor);
 }
 
-/* The sender is in the middle of a step: its end comes from the loop. */
+/* The sender is in the middle of a step: the loop ends the job. */
 void jobs_on_done(struct jobs *jobs) { loop_timer_set(jobs->loop, &jobs->due, 0); }
 
 static void jobs_on_due(void *arg) {

@@ -1,7 +1,6 @@
-/* Warnings; see lag_monitor.h. One reader looks at one lane after the other, for the first record
- * above its position, whatever that is: so a lane costs a chunk at most, and nothing until its
- * position changes. A lane at the tail, and one that knows its oldest event, costs nothing at all.
- */
+/* Warnings; see lag_monitor.h. A single reader looks at one lane after the other, for the first
+ * record above the lane's position, of any topic. So a lane costs one chunk at most, and nothing
+ * until its position changes. A lane at the tail, or with a known oldest event, costs nothing. */
 #include "dispatcher/subscriber/lag_monitor.h"
 
 #include <assert.h>
@@ -29,8 +28,8 @@ struct lag_monitor {
     const struct lag_watch *read_for; /* whom the reader looked at last; NULL: nobody */
     struct loop_timer timer;
     struct lag_watch *watched;
-    struct lag_watch *at; /* where the round is; NULL: between two rounds, or at its end */
-    bool waited;          /* for a chunk, for this one */
+    struct lag_watch *at; /* where the round is; NULL: between two rounds */
+    bool waited;          /* for this watch's chunk */
 };
 
 /* --- one lane */
@@ -78,7 +77,7 @@ void lag_watch_begin(struct lag_watch *w, struct lag_monitor *m) {
     DL_APPEND(m->watched, w);
 }
 
-/* The round goes on behind it. */
+/* The round continues behind the watch. */
 void lag_watch_end(struct lag_watch *w) {
     struct lag_monitor *m = w->monitor;
     if (!m)
@@ -95,8 +94,8 @@ void lag_watch_end(struct lag_watch *w) {
 
 /* --- the round */
 
-/* Returns whether it is done with this one. One that moves while its chunk is read will know its
- * oldest event soon. */
+/* Returns whether the watch is done. A lane that moves while its chunk is read will soon know its
+ * oldest event. */
 static bool lag_monitor_look_at(struct lag_monitor *m, struct lag_watch *w) {
     const struct lane *lane = w->lane;
     struct feed_event event;

@@ -1,6 +1,6 @@
-/* Warns before it hurts: once a second the monitor looks at the lanes that are behind, how old the
- * oldest event is that waits, and says so when that comes near the replay window, beyond which
- * compaction may take it; and when an endpoint has failed for an hour. Loop thread only. */
+/* Warns early. Once a second the monitor looks at lanes that are behind, and warns when the age
+ * of the oldest waiting event nears the replay window: beyond the window compaction may take the
+ * event. Also warns when an endpoint has failed for an hour. Loop thread only. */
 #ifndef ESS_DISPATCHER_LAG_MONITOR_H
 #define ESS_DISPATCHER_LAG_MONITOR_H
 
@@ -16,33 +16,32 @@ struct lane;
 struct loop;
 
 struct lag_watch {          /* of one subscriber; embedded */
-    const char *subscriber; /* its id */
+    const char *subscriber; /* the subscriber's id */
     const struct lane *lane;
     const struct endpoint *endpoint;
     void (*changed)(void *arg); /* oldest_ms is another now */
     void *arg;
     struct lag_monitor *monitor; /* NULL: not watched */
-    int64_t oldest_at;           /* the position that oldest_ms is about; -1: none */
-    int64_t oldest_ms; /* wall: when the oldest event that waits was appended; 0: none, or not known
-                        */
+    int64_t oldest_at;           /* the position behind oldest_ms; -1: none */
+    int64_t oldest_ms; /* wall: append time of the oldest waiting event; 0: none, or unknown */
     struct log_limit lag_warning, failing_warning;
     struct lag_watch *prev, *next;
 };
 
-/* `subscriber`, `lane` and `endpoint` outlive it. */
+/* `subscriber`, `lane` and `endpoint` outlive the watch. */
 void lag_watch_init(struct lag_watch *watch, const char *subscriber, const struct lane *lane,
                     const struct endpoint *endpoint, void (*changed)(void *arg), void *arg);
 /* The lane runs from now on, or does not any more. */
 void lag_watch_begin(struct lag_watch *watch, struct lag_monitor *monitor);
 void lag_watch_end(struct lag_watch *watch);
 
-/* The oldest event that waits has waited for four fifths of the replay window. */
+/* The oldest waiting event has waited for four fifths of the replay window. */
 bool lag_watch_nears_window(const struct lag_watch *watch, int64_t replay_window_ms,
                             int64_t wall_ms);
 /* Attempts were made for an hour, and all failed. */
 bool lag_watch_fails_long(const struct lag_watch *watch);
 
-/* `feed` outlives it. */
+/* `feed` outlives the monitor. */
 struct lag_monitor *lag_monitor_new(struct loop *loop, struct feed *feed, int64_t replay_window_ms);
 /* Nothing is watched any more. */
 void lag_monitor_free(struct lag_monitor *monitor);

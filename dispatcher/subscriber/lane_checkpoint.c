@@ -29,7 +29,7 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
         lane_disable(lane, token->reason);
 }
 
-static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t lane_checkpoint_later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 struct range_list {
     struct token_range *ranges;
@@ -46,8 +46,8 @@ static void lane_checkpoint_add_range(struct range_list *list, int64_t from, int
     list->ranges[list->count++] = (struct token_range){from, to};
 }
 
-/* What was found between two of the window, or above its newest, is settled; the old token's ranges
- * that were not come to yet stay as they are. */
+/* Events found between two window entries, or above the newest, are settled. Ranges of the old
+ * token not reached yet stay. */
 int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
     const struct window *w = &lane->window;
     struct range_list list = {0};
@@ -56,7 +56,9 @@ int64_t lane_settled(const struct lane *lane, struct token_range **ranges) {
                                   i + 1 < w->count ? w->entries[i + 1]->prev : lane->newest);
     for (int64_t i = lane->settled_at; i < lane->settled_count; i++)
         lane_checkpoint_add_range(
-            &list, later(lane->settled[i].from, later(lane->newest, lane->position) + 1),
+            &list,
+            lane_checkpoint_later(lane->settled[i].from,
+                                  lane_checkpoint_later(lane->newest, lane->position) + 1),
             lane->settled[i].to);
     *ranges = list.ranges;
     return list.count;
@@ -66,18 +68,20 @@ static int64_t lane_checkpoint_next_retry_ms(const struct lane *lane) {
     const struct window_entry *f = lane->policy.ordering == SPEC_STRICT
                                        ? window_oldest(&lane->window)
                                        : window_first_due(&lane->window);
-    return f && f->state == ENTRY_BACKOFF ? later(f->retry_at_ms, lane->endpoint->until_ms)
-                                          : INT64_MAX;
+    return f && f->state == ENTRY_BACKOFF
+               ? lane_checkpoint_later(f->retry_at_ms, lane->endpoint->until_ms)
+               : INT64_MAX;
 }
 
 void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_REASON_BYTES]) {
     const struct window_entry *f = lane->paused || lane->disabled
                                        ? NULL
                                        : window_oldest_failed(&lane->window);
-    const char *why = lane_may_give_up(lane) ? ""
-                      : lane->refused_in_row < LANE_REFUSED_MAX
-                          ? "; one was given up before it, and none is again before a 2xx"
-                          : "; 20 were refused before it, and none is given up before a 2xx";
+    const char *why =
+        lane_may_give_up(lane) ? ""
+        : lane->refused_in_row < LANE_REFUSED_MAX
+            ? "; an earlier event was given up, and no other will be before a 2xx"
+            : "; 20 earlier events were refused, and no other is given up before a 2xx";
     bool full = lane->window.count >= LANE_WINDOW_MAX;
     snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
     if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_state(lane) == TOKEN_RETRYING))
@@ -96,7 +100,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->compacted = lane->last_compacted;
     token->waiting = lane_idle(lane);
     token->state = lane_state(lane);
-    lane_reason(lane, "resume tries it at once, skip dead-letters it", token->reason);
+    lane_reason(lane, "resume retries at once, skip dead-letters the event", token->reason);
     token->failing_since_ms = lane->endpoint->failing_since_ms;
     token->failing_ms = lane->endpoint->failing_ms;
     token->next_attempt_ms = next_ms == INT64_MAX ? 0 : next_ms - now_ms + wall_ms;

@@ -21,7 +21,7 @@ struct lane_policy policy_of(const struct spec *spec, const struct settings *def
                                               defaults->delivery.disable_after_ms),
         .dead_letters_all = spec->dead_letters_all,
     };
-    if (policy.backoff_max_ms < policy.backoff_min_ms) /* one is its own, the other the default */
+    if (policy.backoff_max_ms < policy.backoff_min_ms) /* one from the spec, one a default */
         policy.backoff_max_ms = policy.backoff_min_ms;
     return policy;
 }

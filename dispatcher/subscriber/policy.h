@@ -1,4 +1,4 @@
-/* The policy of a subscriber's lane: what its spec says, or else the settings' defaults. Pure. */
+/* The policy of a subscriber's lane: from the spec, with the settings as defaults. Pure. */
 #ifndef ESS_DISPATCHER_POLICY_H
 #define ESS_DISPATCHER_POLICY_H
 

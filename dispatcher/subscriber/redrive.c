@@ -1,5 +1,5 @@
-/* Dead letters on their way back; see redrive.h. The letters that were read ahead wait in a list;
- * the first stays until a later one is asked for, since it may have to be sent again. */
+/* A redrive's dead letters; see redrive.h. Dead letters read ahead wait in a list. The first
+ * stays until a later one is asked for, since the first may have to be sent again. */
 #include "dispatcher/subscriber/redrive.h"
 
 #include <stdlib.h>
@@ -16,14 +16,14 @@
 
 struct read_letter {
     struct redrive_letter letter;
-    struct buf text; /* that it points into */
+    struct buf text; /* backs the spans above */
     struct read_letter *prev, *next;
 };
 
 struct redrive {
     struct dispatcher *dispatcher;
-    struct redrive_reader *letters;
-    struct redrive_reader_user user; /* its `read`: up to the job's end */
+    struct redrive_reader *reader;
+    struct redrive_reader_user user; /* `read`: up to the job's end */
     const struct token_job *job;
     char *id, *registration_id;
     void (*ready)(void *arg);
@@ -31,23 +31,24 @@ struct redrive {
     struct read_letter *ahead; /* in the order of their offsets */
     size_t ahead_bytes;
     bool asked;
-    struct loop_timer turn; /* tells who has asked */
+    struct loop_timer turn; /* reports to the owner from the loop */
 };
 
-static bool wanted(const struct redrive *r, int64_t cursor) {
+static bool redrive_wanted(const struct redrive *r, int64_t cursor) {
     for (int64_t i = 0; i < r->job->cursors_count; i++)
         if (r->job->cursors[i] == cursor)
             return true;
     return r->job->cursors_count == 0;
 }
 
-/* Copies a record's letter, when it is this redrive's. */
-static bool copy_letter(const struct redrive *r, struct span text, struct read_letter *copy) {
+/* Copies a record's dead letter if the redrive wants it. */
+static bool redrive_copy_letter(const struct redrive *r, struct span text,
+                                struct read_letter *copy) {
     struct dead_letter_record record;
     struct error err;
     if (dead_letter_from_json(&record, text, &err) ||
         !span_equal(record.registration_id, span_of(r->registration_id)) ||
-        !wanted(r, record.cursor) ||
+        !redrive_wanted(r, record.cursor) ||
         dead_letter_copy_event(&record, &copy->text, &copy->letter.topic, &copy->letter.id))
         return false;
     copy->letter.cursor = record.cursor;
@@ -57,22 +58,22 @@ static bool copy_letter(const struct redrive *r, struct span text, struct read_l
 
 /* --- reading ahead */
 
-static void free_letter(struct read_letter *letter) {
+static void redrive_free_letter(struct read_letter *letter) {
     buf_fini(&letter->text);
     free(letter);
 }
 
-static void drop_first(struct redrive *r) {
+static void redrive_drop_first(struct redrive *r) {
     struct read_letter *first = r->ahead;
     r->ahead_bytes -= first->text.len;
     DL_DELETE(r->ahead, first);
-    free_letter(first);
+    redrive_free_letter(first);
 }
 
-static void add_letter(struct redrive *r, const struct redrive_reader_record *record) {
+static void redrive_add_letter(struct redrive *r, const struct redrive_reader_record *record) {
     struct read_letter *letter = mem_zero(sizeof *letter);
-    if (!copy_letter(r, record->value, letter)) {
-        free_letter(letter);
+    if (!redrive_copy_letter(r, record->value, letter)) {
+        redrive_free_letter(letter);
         return;
     }
     letter->letter.offset = record->offset;
@@ -84,71 +85,71 @@ static struct redrive *redrive_of(struct redrive_reader_user *user) {
     return container_of(user, struct redrive, user);
 }
 
-static void tell(struct redrive *r) {
+static void redrive_tell(struct redrive *r) {
     if (r->asked)
         loop_timer_set(r->dispatcher->service.loop, &r->turn, clock_ms());
 }
 
-static bool read_all(const struct redrive *r) { return r->user.read >= r->job->to; }
+static bool redrive_read_all(const struct redrive *r) { return r->user.read >= r->job->to; }
 
-static bool on_record(struct redrive_reader_user *user,
-                      const struct redrive_reader_record *record) {
+static bool redrive_on_record(struct redrive_reader_user *user,
+                              const struct redrive_reader_record *record) {
     struct redrive *r = redrive_of(user);
     if (record->offset <= r->job->to && span_equal(record->key, span_of(r->id)))
-        add_letter(r, record);
-    if (r->ahead || read_all(r))
-        tell(r);
-    return !read_all(r) && r->ahead_bytes < redrive_reader_share_bytes(r->letters);
+        redrive_add_letter(r, record);
+    if (r->ahead || redrive_read_all(r))
+        redrive_tell(r);
+    return !redrive_read_all(r) && r->ahead_bytes < redrive_reader_share_bytes(r->reader);
 }
 
-/* The partition ends before `to`: its retention took what was there. */
-static void on_end(struct redrive_reader_user *user) {
+/* The partition ends before `to`: retention took the rest. */
+static void redrive_on_end(struct redrive_reader_user *user) {
     struct redrive *r = redrive_of(user);
     user->read = r->job->to;
-    tell(r);
+    redrive_tell(r);
 }
 
-static void on_turn(void *arg) {
+static void redrive_on_turn(void *arg) {
     struct redrive *r = arg;
     r->asked = false;
     r->ready(r->arg);
 }
 
-/* Before the list runs dry, so that sending does not wait for reading. */
-static void read_on(struct redrive *r) {
-    if (!read_all(r) && r->ahead_bytes <= redrive_reader_share_bytes(r->letters) / 2)
-        redrive_reader_ask(r->letters, &r->user);
+/* Reads on before the list runs dry, so that sending never waits for reading. */
+static void redrive_read_on(struct redrive *r) {
+    if (!redrive_read_all(r) && r->ahead_bytes <= redrive_reader_share_bytes(r->reader) / 2)
+        redrive_reader_ask(r->reader, &r->user);
 }
 
 struct redrive *redrive_new(struct dispatcher *d, const char *id, const char *registration_id,
                             const struct token_job *job, void (*ready)(void *), void *arg,
                             struct error *err) {
-    struct redrive_reader *letters = redrive_reader_join(d, err);
-    if (!letters)
+    struct redrive_reader *reader = redrive_reader_join(d, err);
+    if (!reader)
         return NULL;
     struct redrive *r = mem_zero(sizeof *r);
     *r = (struct redrive){.dispatcher = d,
-                          .letters = letters,
+                          .reader = reader,
                           .job = job,
                           .ready = ready,
                           .arg = arg,
                           .user = {.partition = kafka_partition_of(id, DEAD_LETTER_PARTITIONS),
                                    .read = job->position,
-                                   .take = on_record,
-                                   .ended = on_end}};
+                                   .take = redrive_on_record,
+                                   .ended = redrive_on_end}};
     r->id = mem_copy_string(id, strlen(id));
     r->registration_id = mem_copy_string(registration_id, strlen(registration_id));
-    loop_timer_init(&r->turn, on_turn, r);
+    loop_timer_init(&r->turn, redrive_on_turn, r);
     return r;
 }
 
 void redrive_free(struct redrive *r) {
     if (!r)
         return;
-    redrive_reader_leave(r->letters, &r->user);
+    redrive_reader_leave(r->reader, &r->user);
     loop_timer_clear(r->dispatcher->service.loop, &r->turn);
     while (r->ahead)
-        drop_first(r);
+        redrive_drop_first(r);
     free(r->id);
     free(r->registration_id);
     free(r);
@@ -159,15 +160,15 @@ bool redrive_waits(const struct redrive *r) { return r->asked; }
 enum redrive_result redrive_next(struct redrive *r, int64_t position, struct redrive_letter *letter,
                                  int64_t *passed) {
     while (r->ahead && r->ahead->letter.offset <= position)
-        drop_first(r);
+        redrive_drop_first(r);
     *passed = position;
-    read_on(r);
+    redrive_read_on(r);
     r->asked = false;
     if (r->ahead) {
         *letter = r->ahead->letter;
         return REDRIVE_LETTER;
     }
-    if (read_all(r)) {
+    if (redrive_read_all(r)) {
         *passed = r->job->to;
         return REDRIVE_END;
     }

@@ -1,6 +1,6 @@
-/* The one reader of the dead letters for all redrives of the process. It serves those who wait in
- * their order, and each pass over a partition serves all who wait for it. Loop thread only; nothing
- * blocks. */
+/* The process's reader of dead letters, shared by all redrives. Users are served in turn, and
+ * each pass over a partition serves all users waiting for the partition. Loop thread only;
+ * nothing blocks. */
 #ifndef ESS_DISPATCHER_REDRIVE_READER_H
 #define ESS_DISPATCHER_REDRIVE_READER_H
 
@@ -19,27 +19,27 @@ struct redrive_reader_record {
     struct span key, value; /* valid until `take` returns */
 };
 
-/* Who reads a partition from one offset on; embedded, all zero at first. Callbacks may ask nothing
- * of the reader. */
+/* A user reads a partition from an offset on; embedded, all zero at first. Callbacks must not
+ * call the reader. */
 struct redrive_reader_user {
     int32_t partition;
-    int64_t read; /* all up to here was taken; the reader's, once it was asked */
-    /* The next record. Returns whether it wants the one behind it too. */
+    int64_t read; /* everything up to here was taken; owned by the reader once asked */
+    /* The next record. Returns whether the user wants the following record too. */
     bool (*take)(struct redrive_reader_user *user, const struct redrive_reader_record *record);
     void (*ended)(struct redrive_reader_user *user); /* there is no further record */
     bool waits, in_pass;                             /* the reader's */
     struct redrive_reader_user *prev, *next;
 };
 
-/* The dispatcher's reader, d->redrive_reader, made for its first user. NULL: librdkafka gave no
+/* The dispatcher's reader, d->redrive_reader, made for the first user. NULL: librdkafka gave no
  * handle. */
 struct redrive_reader *redrive_reader_join(struct dispatcher *d, struct error *err);
-/* The last user's leaving frees it. */
-void redrive_reader_leave(struct redrive_reader *letters, struct redrive_reader_user *user);
+/* Frees the reader when the last user leaves. */
+void redrive_reader_leave(struct redrive_reader *reader, struct redrive_reader_user *user);
 
-/* Takes what stands behind user->read, until `take` wants no more or `ended` was called. */
-void redrive_reader_ask(struct redrive_reader *letters, struct redrive_reader_user *user);
-/* As much as one user may keep, so that all together keep within bounds. */
-size_t redrive_reader_share_bytes(const struct redrive_reader *letters);
+/* Takes the records above user->read, until `take` returns false or `ended` is called. */
+void redrive_reader_ask(struct redrive_reader *reader, struct redrive_reader_user *user);
+/* The memory that one user may hold, so that all users together stay within bounds. */
+size_t redrive_reader_share_bytes(const struct redrive_reader *reader);
 
 #endif

@@ -1,4 +1,4 @@
-/* Moves one lane; see sender.h. Every way by which a lane may go on leads to sender_step. */
+/* Moves one lane; see sender.h. Every event that may move the lane leads to sender_step. */
 #include "dispatcher/subscriber/sender.h"
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ struct attempt {
     struct attempt *prev, *next;
 };
 
-static void on_turn(void *arg) { sender_step(arg); }
+static void sender_on_turn(void *arg) { sender_step(arg); }
 
 void sender_init(struct sender *sender, struct subscriber *subscriber,
                  const struct sender_owner *owner, void *owner_arg, int64_t job,
@@ -38,10 +38,12 @@ void sender_init(struct sender *sender, struct subscriber *subscriber,
                               .job = job,
                               .redrive = redrive};
     sender->user = (struct slots_user){
-        .group = &subscriber->slots, .served = on_turn, .arg = sender};
-    feed_reader_init(&sender->scanner, &subscriber->record.spec.subscription, on_turn, sender);
-    feed_reader_init(&sender->finder, &subscriber->record.spec.subscription, on_turn, sender);
-    loop_timer_init(&sender->due, on_turn, sender);
+        .group = &subscriber->slots, .served = sender_on_turn, .arg = sender};
+    feed_reader_init(&sender->scanner, &subscriber->record.spec.subscription, sender_on_turn,
+                     sender);
+    feed_reader_init(&sender->finder, &subscriber->record.spec.subscription, sender_on_turn,
+                     sender);
+    loop_timer_init(&sender->due, sender_on_turn, sender);
 }
 
 void sender_topics_changed(struct sender *sender) {
@@ -49,8 +51,8 @@ void sender_topics_changed(struct sender *sender) {
     feed_reader_changed(&sender->finder);
 }
 
-/* Its slot is free again, which wakes whoever may have waited for that or for its slot
- * of the throttle. */
+/* The slot is free again, which wakes all senders waiting for a delivery slot or for the
+ * attempt's slot in the throttle. */
 static void attempt_end(struct attempt *a) {
     DL_DELETE(a->sender->attempts, a);
     slots_give(&a->sender->subscriber->dispatcher->slots, &a->sender->user);
@@ -81,7 +83,7 @@ void sender_fini(struct sender *sender) {
 
 /* --- an attempt */
 
-static void log_failure(const struct attempt *a, const struct outcome *outcome) {
+static void sender_log_failure(const struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct subscriber *s = sender->subscriber;
     const struct window_entry *entry = lane_entry(&sender->lane, a->lane_cursor);
@@ -98,7 +100,8 @@ static void log_failure(const struct attempt *a, const struct outcome *outcome) 
              LOG_N("held_back", held_back));
 }
 
-static void count(struct dispatcher *d, const struct attempt *a, const struct outcome *outcome) {
+static void sender_count(struct dispatcher *d, const struct attempt *a,
+                         const struct outcome *outcome) {
     d->deliveries[outcome->verdict]++;
     histogram_observe_us(&d->delivery_seconds, outcome->duration_ms * 1000);
     if (outcome->verdict == VERDICT_DELIVERED && a->appended_ms &&
@@ -106,8 +109,8 @@ static void count(struct dispatcher *d, const struct attempt *a, const struct ou
         histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
 }
 
-/* It says nothing of the endpoint as it is now. What failed at an endpoint that the subscriber no
- * longer has is tried at its new one. */
+/* The outcome says nothing about the present endpoint. A failure at an earlier URL is tried again
+ * at the new URL. */
 static bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
                                   const struct outcome *outcome) {
     return outcome->verdict == VERDICT_CALLED_OFF ||
@@ -135,11 +138,11 @@ static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     bool was_disabled = sender->lane.disabled;
     sender->faults = 0;
-    count(d, a, outcome);
+    sender_count(d, a, outcome);
     enum entry_state now = lane_finish(&sender->lane, a->lane_cursor, outcome, clock_ms(),
                                        clock_wall_ms(), dispatcher_random(d));
     if (now != ENTRY_SETTLED)
-        log_failure(a, outcome);
+        sender_log_failure(a, outcome);
     else if (sender->job >= 0)
         sender->owner->delivered(sender->owner_arg, a->lane_cursor);
     if (now == ENTRY_DEAD_LETTERING)
@@ -163,19 +166,19 @@ static void attempt_on_done(struct delivery *delivery, const struct outcome *out
         attempt_finish(a, outcome);
 }
 
-static enum delivery_kind kind_of(const struct sender *sender) {
+static enum delivery_kind sender_kind_of(const struct sender *sender) {
     if (sender->job < 0)
         return DELIVERY_LIVE;
     return sender->redrive ? DELIVERY_REDRIVE : DELIVERY_REPLAY;
 }
 
-/* At an event of the lane, which is the log's at `cursor`. */
+/* An attempt at an event of the lane, at `cursor` in the log. */
 static struct attempt *attempt_new(struct sender *sender, const struct window_entry *entry,
                                    int64_t cursor) {
     struct attempt *a = mem_zero(sizeof *a);
     a->sender = sender;
     a->lane_cursor = entry->cursor;
-    a->delivery = (struct delivery){.kind = kind_of(sender),
+    a->delivery = (struct delivery){.kind = sender_kind_of(sender),
                                     .job = sender->job,
                                     .cursor = cursor,
                                     .number = entry->attempts,
@@ -191,7 +194,7 @@ static void attempt_send(struct attempt *a) {
     channel_send(channels_choose(&s->channels), &a->delivery);
 }
 
-static void send_event(struct sender *sender, const struct feed_event *event) {
+static void sender_send_event(struct sender *sender, const struct feed_event *event) {
     const struct window_entry *entry = lane_start(&sender->lane, event->cursor);
     struct attempt *a = attempt_new(sender, entry, event->cursor);
     a->appended_ms = event->appended_ms;
@@ -203,7 +206,7 @@ static void send_event(struct sender *sender, const struct feed_event *event) {
     attempt_send(a);
 }
 
-static void send_dead_letter(struct sender *sender, const struct redrive_letter *letter) {
+static void sender_send_dead_letter(struct sender *sender, const struct redrive_letter *letter) {
     const struct window_entry *entry = lane_start(&sender->lane, letter->offset);
     struct attempt *a = attempt_new(sender, entry, letter->cursor);
     a->delivery.topic = letter->topic;
@@ -278,25 +281,25 @@ void sender_test_cancel(struct sender *sender) {
     sender->test = NULL;
 }
 
-/* --- what to send. Each returns false when something must be waited for, of which the sender will
- * be told. */
+/* --- what to send. Each function returns false if the sender must wait; the sender is woken
+ * later. */
 
-static uint64_t key_hash(const struct feed_event *event) {
+static uint64_t sender_key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
 static void found(struct sender *sender, const struct feed_event *event, bool compacted) {
     struct lane *lane = &sender->lane;
-    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id), key_hash(event),
-                                compacted);
+    bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id),
+                                sender_key_hash(event), compacted);
     lane_note_appended(lane, event->cursor, event->appended_ms);
-    sender->owner->soon(sender->owner_arg); /* that it is behind: the attempt may hang */
+    sender->owner->soon(sender->owner_arg); /* the lane is behind: the attempt may hang */
     if (may_start)
-        send_event(sender, event);
+        sender_send_event(sender, event);
 }
 
 /* Only an upgrade helps, or a rewind. */
-static bool wait_at_newer(struct sender *sender, int64_t cursor) {
+static bool sender_wait_at_newer(struct sender *sender, int64_t cursor) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     int64_t held_back, now_ms = clock_ms();
     loop_timer_set(d->service.loop, &sender->due, now_ms + NEWER_LOOK_MS);
@@ -322,7 +325,7 @@ static void at_end(struct sender *sender, const struct feed_passed *passed) {
     sender->owner->at_end(sender->owner_arg);
 }
 
-static bool scan(struct sender *sender) {
+static bool sender_scan(struct sender *sender) {
     struct lane *lane = &sender->lane;
     struct dispatcher *d = sender->subscriber->dispatcher;
     struct feed_event event;
@@ -341,14 +344,14 @@ static bool scan(struct sender *sender) {
             lane_passed(lane, passed.to, passed.compacted);
         sender->owner->moved(sender->owner_arg);
         if (sender->job >= 0 &&
-            passed.to < lane->until) { /* another process has seen more of the log than this one */
+            passed.to < lane->until) { /* another process has seen more of the log */
             loop_timer_set(d->service.loop, &sender->due, clock_ms() + JOB_LOOK_MS);
             return false;
         }
         return true;
     case FEED_NEWER:
         lane_passed(lane, passed.to < lane->until ? passed.to : lane->until, passed.compacted);
-        return event.cursor > lane->until || wait_at_newer(sender, event.cursor);
+        return event.cursor > lane->until || sender_wait_at_newer(sender, event.cursor);
     case FEED_MORE:
         lane_passed(lane, passed.to, passed.compacted);
         sender->owner->moved(sender->owner_arg);
@@ -360,7 +363,7 @@ static bool scan(struct sender *sender) {
     return false;
 }
 
-/* A dead letter for an event that was skipped. */
+/* Dead-letters a skipped event. */
 static void sender_dead_letter(struct sender *sender, const struct feed_event *event) {
     const struct window_entry *entry = lane_dead_letter(&sender->lane, event->cursor);
     struct buf body = {0};
@@ -370,8 +373,9 @@ static void sender_dead_letter(struct sender *sender, const struct feed_event *e
     buf_fini(&body);
 }
 
-/* While it waited for another attempt compaction took it, or the subscriber stopped wanting it. */
-static void give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
+/* While the event waited for another attempt, compaction took it, or the subscriber stopped
+ * wanting it. */
+static void sender_give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
     struct subscriber *s = sender->subscriber;
     int64_t held_back;
     lane_missing(&sender->lane, cursor, compacted);
@@ -382,32 +386,32 @@ static void give_up_missing(struct sender *sender, int64_t cursor, bool compacte
     sender->owner->moved(sender->owner_arg);
 }
 
-static bool fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+static bool sender_fetch_again(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     struct feed_event event;
     struct feed_passed passed;
     enum feed_result result = feed_next(sender->subscriber->dispatcher->service.feed,
                                         &sender->finder, cursor - 1, &event, &passed);
     if (result == FEED_LATER && passed.to < cursor)
         return false;
-    if (result == FEED_NEWER && event.cursor == cursor) /* a later version had begun with it */
-        return wait_at_newer(sender, cursor);
+    if (result == FEED_NEWER && event.cursor == cursor) /* begun by a later version of ESS */
+        return sender_wait_at_newer(sender, cursor);
     if (result != FEED_EVENT || event.cursor != cursor)
-        give_up_missing(sender, cursor, passed.compacted);
+        sender_give_up_missing(sender, cursor, passed.compacted);
     else if (todo == LANE_DEAD_LETTER)
         sender_dead_letter(sender, &event);
     else
-        send_event(sender, &event);
+        sender_send_event(sender, &event);
     return true;
 }
 
-static bool find_dead_letter(struct sender *sender, bool again, int64_t offset) {
+static bool sender_find_dead_letter(struct sender *sender, bool again, int64_t offset) {
     struct lane *lane = &sender->lane;
     struct redrive_letter letter;
     int64_t passed;
     switch (redrive_next(sender->redrive, again ? offset - 1 : lane->scanned, &letter, &passed)) {
     case REDRIVE_LETTER:
         if (again || lane_found(lane, letter.offset, token_id_hash(letter.id), 0, false))
-            send_dead_letter(sender, &letter);
+            sender_send_dead_letter(sender, &letter);
         return true;
     case REDRIVE_END:
         lane_passed(lane, passed, false);
@@ -418,14 +422,14 @@ static bool find_dead_letter(struct sender *sender, bool again, int64_t offset) 
     return false;
 }
 
-static bool go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+static bool sender_go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
     if (sender->redrive)
-        return find_dead_letter(sender, todo == LANE_SEND, cursor);
-    return todo == LANE_SCAN ? scan(sender) : fetch_again(sender, todo, cursor);
+        return sender_find_dead_letter(sender, todo == LANE_SEND, cursor);
+    return todo == LANE_SCAN ? sender_scan(sender) : sender_fetch_again(sender, todo, cursor);
 }
 
 /* Nothing can be done before `due_ms`. */
-static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
+static void sender_wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     if (due_ms == INT64_MAX)
         return;
@@ -437,17 +441,17 @@ static void wait_until(struct sender *sender, int64_t due_ms, int64_t now_ms) {
     loop_timer_set(d->service.loop, &sender->due, due_ms);
 }
 
-/* One step: returns whether another may follow at once. */
+/* Makes one step. Returns whether another step may follow at once. */
 static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_start) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     int64_t cursor = 0, due_ms = INT64_MAX, test_ms = test_due_ms(sender);
     bool tests = test_ms <= now_ms;
     enum lane_todo todo = tests ? LANE_SEND : lane_next(&sender->lane, now_ms, &cursor, &due_ms);
     if (todo == LANE_NOTHING) {
-        wait_until(sender, due_ms < test_ms ? due_ms : test_ms, now_ms);
+        sender_wait_until(sender, due_ms < test_ms ? due_ms : test_ms, now_ms);
         return false;
     }
-    if (!may_start) { /* others have their turn */
+    if (!may_start) { /* others get a turn */
         loop_timer_set(d->service.loop, &sender->due, now_ms);
         return false;
     }
@@ -455,10 +459,10 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         return false;
     if (tests)
         test_send(sender);
-    else if (!go_on(sender, todo, cursor)) {
+    else if (!sender_go_on(sender, todo, cursor)) {
         if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
-            wait_until(sender, due_ms,
-                       now_ms); /* no event that is due waits for what is not found */
+            sender_wait_until(sender, due_ms,
+                              now_ms); /* a due event does not wait for an event not yet found */
         return false;
     }
     return true;

@@ -16,7 +16,7 @@
 #include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/test_delivery.h"
 
-enum { SILENCE_MS = 1000 }; /* a connection that is refused at once holds no place for long */
+enum { SILENCE_MS = 1000 }; /* a connection refused at once holds no slot for long */
 
 static void subscriber_step_all(struct subscriber *s) {
     sender_step(&s->live);
@@ -38,8 +38,8 @@ static void subscriber_wake_all(struct subscriber *s) {
         sender_wake(s->jobs.sender);
 }
 
-/* The place of an attempt was given back: any of its senders may have waited for that attempt's
- * slot of the throttle. */
+/* An attempt's slot is free: any sender of the subscriber may have waited for the attempt's slot
+ * in the throttle. */
 static void subscriber_on_attempt_ended(void *arg) {
     struct subscriber *s = arg;
     if (s->running)
@@ -58,12 +58,12 @@ int64_t subscriber_oldest_ms(const struct subscriber *s) {
     return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->lag.oldest_ms;
 }
 
-/* The lane has moved, or its state has changed. */
+/* The lane has moved or changed state. */
 static void subscriber_moved(struct subscriber *s) {
     checkpoint_moved(&s->checkpoint, lane_state(&s->live.lane));
 }
 
-/* --- its token */
+/* --- the token */
 
 static void subscriber_on_soon(void *arg) {
     struct subscriber *s = arg;
@@ -78,9 +78,9 @@ static void subscriber_on_fill(void *arg, struct token *token) {
     token->oldest_ms = subscriber_oldest_ms(s);
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
     if (token->waiting && feed_end(d->service.feed) > token->position)
-        token->position = feed_end(d->service.feed); /* what it wants would have woken it */
+        token->position = feed_end(d->service.feed); /* a wanted event would have woken the lane */
     if (token->waiting && feed_trouble(d->service.feed))
-        token->waiting = false; /* what stands in the log unread may be for it */
+        token->waiting = false; /* unread events in the log may be for the subscriber */
     if (sender_waits_for_newer(&s->live) && !token->reason[0])
         snprintf(token->reason, sizeof token->reason,
                  "a later version of ESS wrote the event at cursor %" PRId64
@@ -97,7 +97,7 @@ static void subscriber_on_released(void *arg) { subscriber_wake_all(arg); }
 static const struct checkpoint_owner checkpoint_owner = {.fill = subscriber_on_fill,
                                                          .released = subscriber_on_released};
 
-/* --- what its jobs ask and report */
+/* --- callbacks of jobs */
 
 static void subscriber_on_letter_ready(void *arg) { sender_step(arg); }
 
@@ -136,7 +136,7 @@ static void subscriber_on_refuted(void *arg) {
     subscriber_apply(s, LOG_LEVEL_INFO);
 }
 
-/* --- what its commands ask */
+/* --- callbacks of commands */
 
 static bool subscriber_on_may_write(void *arg) {
     const struct subscriber *s = arg;
@@ -259,7 +259,7 @@ void subscriber_read_token(struct subscriber *s, struct span text, const struct 
         return;
     if (!s->running)
         log_proof_forget(&s->log_proof);
-    /* it is in the log: only now may the commands that it says were applied leave the log */
+    /* the token is in the log: only now may the commands that it names as applied leave the log */
     if (s->checkpoint.in_log && s->running &&
         token->epoch == partitions_epoch(s->dispatcher->partitions, s->partition) &&
         strcmp(token->registration_id, s->record.registration_id) == 0)
@@ -273,14 +273,13 @@ void subscriber_block(struct subscriber *s) {
     s->blocked = true;
 }
 
-/* Its spec and keys are there and fit each other, and it is not removed. */
+/* Spec and keys are known and fit each other, and the subscriber is not removed. */
 static bool subscriber_complete(const struct subscriber *s) {
     return s->has_record && s->has_keys && !s->blocked && !s->desired_blocked &&
            !s->record.removed && strcmp(s->record.registration_id, s->keys.registration_id) == 0;
 }
 
-/* Where its lane and jobs begin. Returns whether the token in the log says all that would be
- * written. */
+/* Sets where lane and jobs begin. Returns whether the token in the log is up to date. */
 static bool subscriber_take_token(struct subscriber *s) {
     struct lane_policy policy = policy_of(&s->record.spec, &s->dispatcher->service.settings);
     struct lane *lane = &s->live.lane;
@@ -319,7 +318,7 @@ static bool subscriber_take_token(struct subscriber *s) {
     return written;
 }
 
-/* What was sent before counts, and what another may have sent. */
+/* Counts what this process has sent before, and what another owner may have sent. */
 static void subscriber_take_window(struct subscriber *s) {
     if (!s->has_throttle)
         throttle_init(&s->throttle, s->record.spec.throttle);
@@ -329,8 +328,8 @@ static void subscriber_take_window(struct subscriber *s) {
     throttle_fill(&s->throttle, partitions_window_ms(s->dispatcher->partitions, s->partition));
 }
 
-/* An endpoint that hung under its last owner is taken for one that hangs, so that a new owner does
- * not learn it by all its places. */
+/* An endpoint that hung under the last owner counts as hanging, so that the new owner does not
+ * lose all slots finding out. */
 static void subscriber_take_silence(struct subscriber *s) {
     const struct lane *lane = &s->live.lane;
     const struct token_attempt *last = lane->failed_count ? &lane->failed[lane->failed_count - 1]
@@ -352,7 +351,7 @@ static bool subscriber_wants_pause(const struct subscriber *s) {
     return s->desired.paused && strcmp(s->desired.registration_id, s->record.registration_id) == 0;
 }
 
-/* Its live lane stands at the end of the log: the next event for it wakes it. */
+/* The live lane is at the end of the log: the next event for the subscriber wakes the lane. */
 static void subscriber_at_end(struct subscriber *s) {
     if (s->in_match)
         return;
@@ -376,14 +375,14 @@ bool subscriber_may_send(const struct subscriber *s, const struct sender *sender
     return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
 }
 
-/* Nothing more is sent, until it is resumed. */
+/* Sends nothing more until a resume. */
 static void subscriber_disable(struct subscriber *s, const char *reason) {
     if (!s->live.lane.disabled)
         lane_disable(&s->live.lane, reason);
     log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
 }
 
-/* --- what its senders ask and report */
+/* --- callbacks of senders */
 
 static bool subscriber_on_may_send(void *arg, const struct sender *sender) {
     return subscriber_may_send(arg, sender);
@@ -467,7 +466,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     s->running = false;
 }
 
-/* Its record or keys are not there any more. */
+/* The record or keys are gone. */
 static void subscriber_halt(struct subscriber *s) {
     if (s->running)
         log_info("subscriber_stopped", LOG_S("subscriber", s->id),
@@ -495,23 +494,22 @@ static void subscriber_renew_policy(struct subscriber *s) {
     throttle_set_rate(&s->throttle, s->record.spec.throttle);
 }
 
-/* An attempt that is under way at the old one may still settle its event; its failure says nothing.
- */
+/* An attempt under way to the old endpoint may still settle its event. A failure there says
+ * nothing. */
 static void subscriber_take_new_endpoint(struct subscriber *s) {
     endpoint_move(&s->endpoint);
     slots_set_silent(&s->dispatcher->slots, &s->slots, false);
     subscriber_resume(s);
 }
 
-/* The new spec takes hold of a running lane. What is in flight ends under the old one. */
+/* A running lane takes the new spec. Attempts in flight end under the old spec. */
 static void subscriber_replace_record(struct subscriber *s, struct subscriber_record *record) {
     bool moved = !spec_same_endpoint(&s->record.spec, &record->spec);
     subscriber_behind(s);
     if (s->live.lane.at_end)
         lane_wake(
             &s->live.lane,
-            feed_end(
-                s->dispatcher->service.feed)); /* what it wanted up to here was the old spec's */
+            feed_end(s->dispatcher->service.feed)); /* events up to here were for the old spec */
     spec_fini(&s->record.spec);
     s->record = *record;
     sender_topics_changed(&s->live);
@@ -537,7 +535,7 @@ void subscriber_set_record(struct subscriber *s, struct subscriber_record *recor
                            int64_t generation) {
     subscriber_take_generation(s, generation);
     if (s->has_record && strcmp(s->record.registration_id, record->registration_id) != 0)
-        subscriber_stop(s, false); /* the token that is kept may be of either */
+        subscriber_stop(s, false); /* the kept token may be of either registration */
     if (s->running && !record->removed) {
         subscriber_replace_record(s, record);
         return;
@@ -574,7 +572,7 @@ void subscriber_set_desired(struct subscriber *s, const struct subscriber_desire
     subscriber_step_all(s);
 }
 
-/* False: it is applied again once it is. */
+/* False: subscriber_apply runs again once the log is known. */
 static bool subscriber_log_is_known(struct subscriber *s, enum log_level level) {
     if (s->log_proof.verdict != LOG_ASKED)
         s->start_level = level;

@@ -1,4 +1,4 @@
-/* All subscribers; see subscribers.h. By id in one table, and by partition in a list each. */
+/* All subscribers; see subscribers.h. A table by id, and a list for each partition. */
 #include "dispatcher/subscriber/subscribers.h"
 
 #include <stdlib.h>
@@ -18,11 +18,11 @@ enum { SAID_MAX = 100, KEY_AGAIN_MS = 1000 };
 
 struct subscribers {
     struct dispatcher *dispatcher;
-    int said; /* lines of starts since the last stop: at a take-over there may be thousands */
+    int said; /* lines of starts since the last stop: a take-over may start thousands */
     struct subscriber *all;
     struct subscriber *of[SUBSCRIBER_PARTITIONS_MAX];
     struct loop_timer key_due; /* something cannot be read: has a key come into the key file? */
-    unsigned key_version;      /* the keyring's, when that was read */
+    unsigned key_version;      /* the keyring's version when unreadable records were last tried */
 };
 
 struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
@@ -51,8 +51,9 @@ static void subscribers_drop(struct subscribers *all, struct subscriber *s) {
     subscriber_free(s);
 }
 
-/* It was deleted: what it leaves in the log goes too. (Whoever takes its id inherits nothing
- * anyway.) Its commands stay known, without a subscriber, until their tombstones were read back. */
+/* Erases everything of a deleted subscriber from the log. (A new owner of the id would inherit
+ * nothing anyway.) The commands stay known, without a subscriber, until their tombstones were
+ * read back. */
 static void subscribers_erase(struct subscribers *all, struct subscriber *s) {
     char id[SPEC_ID_BYTES_MAX + 1];
     int32_t partition = s->partition;
@@ -66,8 +67,8 @@ static void subscribers_erase(struct subscribers *all, struct subscriber *s) {
         commands_attach(&subscribers_find_or_add(all, id, partition)->commands, left);
 }
 
-/* Commands without a subscriber: it was deleted, and compaction may have taken the spec's
- * tombstone already. */
+/* Erases commands without a subscriber: the subscriber was deleted, and compaction may have taken
+ * the spec's tombstone already. */
 static void subscribers_erase_orphans(struct subscriber *s) {
     if (!s->listed)
         commands_erase(&s->commands);
@@ -78,8 +79,8 @@ static bool subscribers_is_empty(const struct subscriber *s) {
            !s->unreadable[UNREADABLE_KEYS].value.len;
 }
 
-/* Its spec is gone from the log. Who takes its id next may have a token there already, which was
- * read before: while the partition is loaded it stays until all is read. */
+/* The spec is gone from the log. The next owner of the id may already have a token in the log,
+ * read earlier: while the partition is loading, the token stays until everything is read. */
 static void subscribers_remove_spec(struct subscribers *all, struct subscriber *s) {
     bool ran = s->running;
     subscriber_stop(s, false);
@@ -89,7 +90,7 @@ static void subscribers_remove_spec(struct subscribers *all, struct subscriber *
     if (!partitions_may_write(all->dispatcher->partitions, s->partition))
         return;
     if (ran && !s->checkpoint.text)
-        checkpoint_erase(&s->checkpoint); /* one may be on its way */
+        checkpoint_erase(&s->checkpoint); /* a token may be on its way */
     subscribers_erase(all, s);
 }
 
@@ -117,8 +118,8 @@ static void subscribers_say_unreadable(struct subscriber *s) {
     }
 }
 
-/* It is said when all records were read: a newer one may take its place, as after a key of the key
- * file was replaced. */
+/* Logs an unreadable record once all records were read: a newer record may follow, as after a key
+ * was replaced in the key file. */
 static void subscribers_note_unreadable(struct subscriber *s, int kind, int64_t offset,
                                         const char *reason) {
     struct unreadable *u = &s->unreadable[kind];
@@ -130,7 +131,8 @@ static void subscribers_note_unreadable(struct subscriber *s, int kind, int64_t 
         subscribers_say_unreadable(s);
 }
 
-/* It may be sealed by a key that is still to come into the key file, as while keys are rotated. */
+/* The record may be sealed by a key that has yet to come into the key file, as during a key
+ * rotation. */
 static void subscribers_wait_for_key(struct subscribers *all, struct unreadable *u,
                                      struct span value) {
     buf_append(&u->value, value.data, value.len);
@@ -277,8 +279,8 @@ int subscribers_check_key(const struct dispatcher *d, struct span value, struct 
         err, "%s does not fit the secrets in Kafka: ", d->service.settings.secrets_key_file);
 }
 
-/* An ingest seals by a key that our file does not hold yet: subscribers whose records it has sealed
- * wait, the others go on. */
+/* An ingest seals by a key missing from our key file: subscribers with records sealed by that key
+ * wait, the others continue. */
 static void subscribers_read_check(const struct dispatcher *d, struct span value) {
     struct error err;
     if (subscribers_check_key(d, value, &err))
@@ -299,7 +301,7 @@ void subscribers_read(struct subscribers *all, const struct table_record *record
         return;
     int32_t partition = kafka_partition_of(id, d->service.genesis.subscriber_partitions);
     if (partition != record->partition) {
-        error_set(&err, "it belongs into partition %d", (int)partition);
+        error_set(&err, "the record belongs into partition %d", (int)partition);
         subscribers_note_bad(d, record, id, &err);
         return;
     }
@@ -332,7 +334,7 @@ void subscribers_start(struct subscribers *all, int32_t partition) {
     }
 }
 
-/* Another owner had the partition meanwhile, and wrote a token that counts: what it has settled and
+/* Another owner had the partition meanwhile and wrote a valid token: what that owner settled and
  * applied stays done. */
 static void subscribers_follow_another_owner(struct subscriber *s) {
     if (!s->running || !checkpoint_is_anothers(&s->checkpoint))
@@ -385,8 +387,8 @@ void subscribers_forget(struct subscribers *all, int32_t partition) {
     DL_FOREACH_SAFE2(all->of[partition], s, next, partition_next) { subscribers_drop(all, s); }
 }
 
-/* An event that was appended, and those that it met behind: they leave the index when it has been
- * gone through. So lanes that are behind cost one event, not each. */
+/* An appended event, and the subscribers that it found behind, which leave the index after the
+ * walk. So a lane that is behind costs one event, not every event. */
 struct waking {
     const struct feed_event *event;
     struct subscriber *behind;
@@ -396,7 +398,7 @@ static void subscribers_wake(void *arg, struct match_member *member) {
     struct waking *waking = arg;
     const struct feed_event *event = waking->event;
     struct subscriber *s = container_of(member, struct subscriber, member);
-    if (!s->live.lane.at_end) { /* it will come to it */
+    if (!s->live.lane.at_end) { /* the lane will find the event itself */
         LL_PREPEND2(waking->behind, s, behind_next);
         return;
     }
@@ -404,7 +406,7 @@ static void subscribers_wake(void *arg, struct match_member *member) {
         return;
     lane_wake(&s->live.lane, event->cursor - 1);
     s->live.lane.appended_ms = event->appended_ms;
-    checkpoint_soon(&s->checkpoint); /* that it is behind: it may have to wait */
+    checkpoint_soon(&s->checkpoint); /* the lane is behind: it may have to wait */
     sender_step(&s->live);
 }
 

@@ -1,5 +1,5 @@
-/* The pace of tokens: one a second at most, progress within a second, and the age of what Kafka
- * does not have. */
+/* The pace of tokens: one a second at most, progress within a second, and the age of unwritten
+ * changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,8 +53,7 @@ static void test_what_is_unwritten_is_as_old_as_its_oldest_change(void **state) 
     checkpoint_pace_changed(&pace, false, 5500);
     assert_int_equal(checkpoint_pace_unwritten_ms(&pace, 6000), 1000);
     checkpoint_pace_sent(&pace, 1, 6000);
-    assert_int_equal(checkpoint_pace_unwritten_ms(&pace, 7000),
-                     2000); /* on its way is not written */
+    assert_int_equal(checkpoint_pace_unwritten_ms(&pace, 7000), 2000); /* sent is not written */
     checkpoint_pace_reported(&pace, 1, 6000, true);
     assert_int_equal(checkpoint_pace_unwritten_ms(&pace, 7000), 0);
 }

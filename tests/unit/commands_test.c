@@ -1,5 +1,4 @@
-/* What becomes of commands: each is applied once, in order, and one that waits holds up no other.
- */
+/* The fate of commands: each is applied once, in order, and a waiting command holds up no other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +18,7 @@
 static struct loop *loop;
 static struct jobs jobs;
 static struct commands commands;
-static char done[256]; /* what the owner was asked, in order */
+static char done[256]; /* calls to the owner, in order */
 static bool may_write, has_waiting_event, tested;
 static int64_t generation;
 static size_t changes;
@@ -219,7 +218,7 @@ static void a_command_of_a_later_version_waits_and_one_that_none_can_read_is_ref
     assert_outcome(3, "waits");
     assert_outcome(4, "refused");
     assert_pending(1, 3);
-    assert_false(commands_stuck(&commands)); /* an upgrade ends it */
+    assert_false(commands_stuck(&commands)); /* an upgrade ends the wait */
 }
 
 static void a_job_is_added_until_there_is_no_room_and_then_refused(void **state) {

@@ -1,4 +1,4 @@
-/* One endpoint, several lanes: what holds up all of them, and what frees them. */
+/* One endpoint, several lanes: what holds up all lanes, and what frees them. */
 #include "tests/unit/lane_fixture.h"
 
 static struct lane job;
@@ -76,7 +76,7 @@ static void a_jobs_failure_holds_up_the_live_lane_and_the_other_way_round(UNUSED
     assert_int_equal(due_ms() - now_ms, 20000);
     now_ms += 20000;
     start_new(2, 0);
-    assert_int_equal(job_due_ms(), INT64_MAX); /* one probe */
+    assert_int_equal(job_due_ms(), INT64_MAX); /* a single probe */
     finish_after(2, 503, 25000);
     assert_true(job_due_ms() - now_ms >= 25000);
     now_ms = job_due_ms();

@@ -1,5 +1,5 @@
-/* Whose fault a failed POST is, in a network namespace that has nothing but loopback; where none
- * may be made, the tests are skipped. */
+/* The fault behind a failed POST, in a network namespace with loopback only; skipped where
+ * namespaces cannot be made. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void send_to(const char *url) {
     loop_free(loop);
 }
 
-/* --- an endpoint that takes connections and speaks no TLS */
+/* --- an endpoint that accepts connections and speaks no TLS */
 
 static int endpoint_open(char url[80]) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -1,4 +1,4 @@
-/* A subscriber's jobs, and which dead letters they have redriven. */
+/* A subscriber's jobs, and the dead letters redriven by them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* What a lane's token says, what a successor makes of it, and a skip, which stands in it. */
+/* A lane's token, a successor's use of the token, and a skip, which the token carries. */
 #include <stdio.h>
 
 #include "tests/unit/lane_fixture.h"
@@ -17,7 +17,7 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     assert_string_equal(reason(), "");
     attempt(6, 503);
     assert_string_equal(reason(), "event 6 failed at attempt 1 and waits for the next: resume "
-                                  "tries it at once, skip dead-letters it");
+                                  "retries at once, skip dead-letters the event");
     lane_pause(&lane, true);
     assert_string_equal(reason(), "");
     lane_pause(&lane, false);
@@ -28,14 +28,15 @@ static void the_reason_says_what_a_lane_waits_for(UNUSED void **state) {
     }
     attempt(27, 422);
     assert_non_null(
-        strstr(reason(), "; 20 were refused before it, and none is given up before a 2xx: resume"));
+        strstr(reason(),
+               "; 20 earlier events were refused, and no other is given up before a 2xx: resume"));
     attempt(27, 200);
     fail_until_given_up(28);
     dead_letter(28);
     attempt(29, 503);
-    assert_non_null(
-        strstr(reason(),
-               "event 29 failed at attempt 1 and waits for the next; one was given up before it"));
+    assert_non_null(strstr(
+        reason(),
+        "event 29 failed at attempt 1 and waits for the next; an earlier event was given up"));
 }
 
 static void a_skip_outlives_its_dispatcher(UNUSED void **state) {
@@ -73,7 +74,7 @@ static void skip_dead_letters_the_event_that_the_lane_waits_for(UNUSED void **st
     assert_int_equal(lane_skip(&lane), 0); /* nothing has failed yet */
     finish(5, 503);
     assert_int_equal(lane_skip(&lane), 5);
-    assert_int_equal(lane_skip(&lane), 0); /* a second one waits for nothing more */
+    assert_int_equal(lane_skip(&lane), 0); /* no second skip while one waits */
     lane_pause(&lane, true);
     assert_int_equal(next(&cursor), LANE_DEAD_LETTER);
     assert_true(cursor == 5 && lane_dead_letter(&lane, 5)->reason == DEAD_LETTER_SKIPPED);
@@ -114,7 +115,7 @@ static void a_token_carries_the_lane_over(UNUSED void **state) {
     assert_true(lane.refused_in_row == 1 && lane.delivered == 1 && lane.dead_lettered == 2 &&
                 lane.failed_count == TOKEN_ATTEMPTS_MAX);
     token_fini(&token);
-    assert_int_equal(attempt(9, 503), 1); /* attempts count anew */
+    assert_int_equal(attempt(9, 503), 1); /* attempts count from zero */
     assert_true(lane_entry(&lane, 9)->prev == 7 && lane_entry(&lane, 9)->compacted);
     attempt(9, 410);
     hand_over(&token);

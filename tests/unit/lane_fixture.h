@@ -1,4 +1,4 @@
-/* One lane in virtual time, and the steps that its tests are written in. */
+/* One lane in virtual time, and the steps used by the lane tests. */
 #ifndef ESS_TESTS_LANE_FIXTURE_H
 #define ESS_TESTS_LANE_FIXTURE_H
 
@@ -77,7 +77,7 @@ UNUSED static void start_new(int64_t cursor, uint64_t key) {
     lane_start(&lane, cursor);
 }
 
-/* As the webhook channel judges it. */
+/* Judges a status as the webhook channel does. */
 UNUSED static struct outcome answer(int status, int64_t retry_after_ms) {
     return (struct outcome){.verdict = webhook_judge(status, retry_after_ms),
                             .status = status,
@@ -91,7 +91,7 @@ UNUSED static enum entry_state finish(int64_t cursor, int status) {
     return lane_finish(&lane, cursor, &outcome, now_ms, now_ms + WALL_OFFSET, next_random());
 }
 
-/* Waits until it may, makes one attempt, and returns its number. */
+/* Waits until an attempt is allowed, makes one attempt, and returns the attempt's number. */
 UNUSED static int64_t attempt(int64_t cursor, int status) {
     int64_t known, due = due_ms();
     const struct window_entry *entry = lane_entry(&lane, cursor);
@@ -126,7 +126,7 @@ UNUSED static void fail_until_given_up(int64_t cursor) {
     assert_true(lane_entry(&lane, cursor)->reason == DEAD_LETTER_ATTEMPTS);
 }
 
-/* The lane goes through a token into another lane, as it does through Kafka. */
+/* Hands the lane over to another lane through a token, as Kafka would. */
 UNUSED static void hand_over(struct token *token) {
     struct lane_policy policy = lane.policy;
     *token = (struct token){.epoch = -1};

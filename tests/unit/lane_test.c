@@ -1,5 +1,5 @@
-/* One subscriber's lane, one event at a time: what each outcome leads to. Several at a time are in
- * lane_window_test.c, and what holds over thousands of random steps in lane_walk_test.c. */
+/* One subscriber's lane, one event at a time: the effect of each outcome. lane_window_test.c
+ * covers several events at a time, lane_walk_test.c thousands of random steps. */
 #include "tests/unit/lane_fixture.h"
 
 static void a_2xx_settles_the_event(UNUSED void **state) {
@@ -163,7 +163,7 @@ static void after_twenty_refused_in_a_row_the_lane_waits(UNUSED void **state) {
             dead_letter(cursor);
         }
         for (int i = 0; i < 40; i++) {
-            attempt(cursor, i > 20 ? 503 : 422); /* nor is it given up for its attempts */
+            attempt(cursor, i > 20 ? 503 : 422); /* nor is the event given up for its attempts */
             assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
         }
         assert_int_equal(attempt(cursor++, 200), 41);
@@ -179,7 +179,7 @@ static void a_redrive_passes_every_letter_that_is_refused_again(UNUSED void **st
     }
     fail_until_given_up(51);
     dead_letter(51);
-    attempt(52, 400); /* after one that was given up, too */
+    attempt(52, 400); /* also after an event was given up */
     dead_letter(52);
     assert_true(lane.position == 52 && lane.dead_lettered == 52);
 }
@@ -189,7 +189,7 @@ static void an_outage_gives_up_one_event_and_no_other_before_a_2xx(UNUSED void *
         fail_until_given_up(cursor);
         dead_letter(cursor);
         assert_int_equal(lane.position, cursor++);
-        for (int i = 0; i < 100; i++) { /* by whatever it fails */
+        for (int i = 0; i < 100; i++) { /* whatever the failure */
             assert_int_equal(attempt(cursor, i % 3 == 2 ? 400 : i % 3 ? 0 : 503), i + 1);
             assert_int_equal(state_of(cursor), ENTRY_BACKOFF);
         }
@@ -212,7 +212,7 @@ static void an_hour_of_503_makes_at_most_one_dead_letter(UNUSED void **state) {
             lane_dead_lettered(&lane, cursor);
     }
     assert_true(lane.dead_lettered == 1 &&
-                lane.position == 10); /* the attempts of one did run out */
+                lane.position == 10); /* the attempts of one event did run out */
     for (int i = 0; i < 100; i++)
         attempt(next_event(), 200);
     assert_true(lane.dead_lettered == 1 && lane.delivered == 100 && lane.position == 1010);
@@ -229,7 +229,7 @@ static void a_410_disables_the_lane(UNUSED void **state) {
     assert_int_equal(attempt(5, 200), 1);
 }
 
-/* One failed attempt at that time, whatever the lane would wait for. */
+/* Fails one attempt at that time, whatever the lane would wait for. */
 static void fail_at(int64_t cursor, int64_t at_ms) {
     now_ms = at_ms;
     if (!lane_entry(&lane, cursor))
@@ -238,7 +238,7 @@ static void fail_at(int64_t cursor, int64_t at_ms) {
     finish(cursor, 503);
 }
 
-/* An attempt each minute, all of which fail. */
+/* Fails one attempt a minute. */
 static void fail_for(int64_t cursor, int64_t ms) {
     for (int64_t end = now_ms + ms; now_ms < end;)
         fail_at(cursor, now_ms + 60000);
@@ -332,7 +332,8 @@ static void any_2xx_a_pause_and_a_resume_end_failing(UNUSED void **state) {
 
 static void an_attempt_that_was_called_off_counts_for_the_throttle_only(UNUSED void **state) {
     throttle_set_rate(&throttle, 1);
-    for (int i = 0; i < 30; i++) { /* more than max_attempts: it is not given up for them */
+    /* more than max_attempts: the event is not given up for its attempts */
+    for (int i = 0; i < 30; i++) {
         now_ms = due_ms() > now_ms ? due_ms() : now_ms;
         if (!i)
             lane_found(&lane, 5, 1, 0, false);

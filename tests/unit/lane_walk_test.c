@@ -1,6 +1,6 @@
-/* Lanes against a made-up log and endpoint, in virtual time, with hand-overs in between: thousands
- * of random steps for each ordering, after each of which the promises must hold. A failure names
- * its seed: WALK_SEED=n runs that one. */
+/* Lanes against a made-up log and endpoint, in virtual time, with hand-overs: thousands of random
+ * steps for each ordering, with all promises checked after each step. A failure names its seed:
+ * WALK_SEED=n runs that seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ static struct {
     int64_t cursors[EVENTS];
     unsigned keys[EVENTS];
     bool settled[EVENTS];
-    int64_t appended; /* events that are in the log so far */
+    int64_t appended; /* events in the log so far */
     struct {
         int event; /* -1: free */
         int64_t ends_ms;
@@ -57,7 +57,7 @@ static int event_at(int64_t cursor) {
 }
 
 static void check_order(int event) {
-    assert_false(w.settled[event]); /* nothing that is settled is sent again */
+    assert_false(w.settled[event]); /* a settled event is never sent again */
     for (int i = 0; i < event; i++) {
         bool before = w.policy.ordering == SPEC_STRICT ||
                       (w.policy.ordering == SPEC_KEY && w.keys[i] == w.keys[event]);
@@ -65,7 +65,7 @@ static void check_order(int event) {
     }
 }
 
-/* The attempt `burst` before this one was finished a whole window ago. */
+/* The attempt `burst` earlier was finished a whole window ago. */
 static void check_throttle(void) {
     if (w.throttle_per_sec <= 0 || w.started < w.throttle.burst)
         return;
@@ -131,7 +131,7 @@ static void append(void) {
         lane_wake(&w.lane, w.cursors[w.appended - 1] - 1);
 }
 
-/* Everything under way is called off, and another process goes on from the token. */
+/* Calls off everything under way; another process continues from the token. */
 static void hand_over(void) {
     struct token token = {.epoch = -1};
     for (int slot = 0; slot < FLIGHTS_MAX; slot++) {
@@ -226,7 +226,7 @@ static void walk(uint64_t seed, enum spec_ordering ordering) {
     while ((w.appended < EVENTS || !lane_idle(&w.lane)) && steps++ < STEPS_MAX &&
            w.started < (1 << 16) - 1) {
         if (steps > STEPS_MAX / 4)
-            w.bad_percent = 0; /* what waits for a 2xx gets it */
+            w.bad_percent = 0; /* waiting events get their 2xx */
         step();
     }
     assert_true(lane_idle(&w.lane));

@@ -1,4 +1,5 @@
-/* A lane with several events in flight: what holds up what, and what a successor sends again. */
+/* A lane with several events in flight: which event holds up which, and what a successor sends
+ * again. */
 #include "tests/unit/lane_fixture.h"
 
 static void without_order_a_retry_holds_up_nothing_else(UNUSED void **state) {
@@ -36,7 +37,7 @@ static void by_key_only_that_key_waits(UNUSED void **state) {
     int64_t cursor;
     concurrent(SPEC_KEY, 4);
     start_new(1, 100);
-    assert_false(lane_found(&lane, 2, 1, 100, false)); /* its key is busy */
+    assert_false(lane_found(&lane, 2, 1, 100, false)); /* the key is busy */
     start_new(3, 200);
     finish(3, 200);
     finish(1, 503);
@@ -57,11 +58,11 @@ static void the_endpoint_backs_off_as_a_whole_when_it_is_not_there_and_is_probed
         start_new(c, 0);
     for (int64_t c = 1; c <= 8; c++)
         finish(c, 0);
-    assert_in_range(due_ms() - now_ms, 500, 1000); /* eight failures of one moment are one */
+    assert_in_range(due_ms() - now_ms, 500, 1000); /* eight simultaneous failures count as one */
     now_ms += 5000;
     assert_int_equal(next(&cursor), LANE_SEND);
     lane_start(&lane, cursor);
-    assert_int_equal(due_ms(), INT64_MAX); /* one probe */
+    assert_int_equal(due_ms(), INT64_MAX); /* a single probe */
     finish(cursor, 0);
     assert_in_range(due_ms() - now_ms, 1000, 2000);
     now_ms += 5000;
@@ -89,7 +90,7 @@ static void what_is_settled_out_of_order_is_not_sent_again_after_a_hand_over(UNU
     token_fini(&token);
     assert_true(lane_found(&lane, 10, 1, 0, false));
     assert_false(lane_found(&lane, 20, 1, 0, false));
-    hand_over(&token); /* in the middle of it */
+    hand_over(&token); /* in the middle of the range */
     assert_true(token.settled_count == 3 && token.settled[0].to == 20 &&
                 token.settled[1].from == 21);
     token_fini(&token);
@@ -116,7 +117,7 @@ static void a_successor_looks_only_for_what_was_not_settled(UNUSED void **state)
     start_new(10, 0);
     assert_int_equal(next(&cursor), LANE_SCAN);
     assert_int_equal(lane.scanned, 699989);
-    hand_over(&token); /* between the leap and what it finds */
+    hand_over(&token); /* between the leap and the next event found */
     assert_true(token.settled_count == 2 && token.settled[0].from == 11 &&
                 token.settled[0].to == 699990);
     token_fini(&token);
@@ -127,7 +128,7 @@ static void a_successor_looks_only_for_what_was_not_settled(UNUSED void **state)
     assert_true(lane_entry(&lane, 700000)->prev == 699990 &&
                 lane_entry(&lane, 700000)->prev_id_hash == 77);
     assert_int_equal(next(&cursor), LANE_SCAN);
-    assert_true(lane_found(&lane, 1000010, 1, 0, true)); /* compaction took the one before it */
+    assert_true(lane_found(&lane, 1000010, 1, 0, true)); /* compaction took the previous event */
     assert_true(lane_entry(&lane, 1000010)->prev == 1000000 &&
                 lane_entry(&lane, 1000010)->compacted);
     lane_start(&lane, 1000010);
@@ -167,7 +168,7 @@ static void by_key_too_only_what_is_not_settled_fills_the_window(UNUSED void **s
     }
     assert_true(lane.window.count == 3 * LANE_WINDOW_MAX / 4);
     lane_resume(&lane);
-    while (next(&cursor) == LANE_SEND) { /* all of that key, in their order */
+    while (next(&cursor) == LANE_SEND) { /* all events of the key, in order */
         lane_start(&lane, cursor);
         finish(cursor, 200);
     }

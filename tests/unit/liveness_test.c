@@ -1,4 +1,4 @@
-/* A lane that has something to do waits for something that will step it, or it is found. */
+/* A lane with something to do waits for a next step, or is reported. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +69,7 @@ static void what_a_lane_waits_for_is_named(void **state) {
     s.live.scanner.next = s.live.scanner.prev = &other;
     assert_string_equal(liveness_waits_for(&s.live), "log");
     s.live.scanner.next = s.live.scanner.prev = NULL;
-    s.slots.in_flight = 1; /* also a job's or a test's: its end wakes all */
+    s.slots.in_flight = 1; /* of a job or test too: the end wakes all */
     assert_string_equal(liveness_waits_for(&s.live), "attempt");
 }
 

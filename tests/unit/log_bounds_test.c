@@ -1,4 +1,4 @@
-/* How far a log is the same: every cut is found, by few looks. */
+/* How far a log is unchanged: every cut is found, in few reads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 
 enum { PLACES = 200 };
 
-/* Looks until nothing more can be told; the log differs from `cut` upwards. Returns how many looks
- * it took. */
+/* Reads until nothing more can be learned; the log differs from `cut` upwards. Returns the number
+ * of reads. */
 static int look(struct log_bounds *bounds, struct log_place *places, size_t count, int64_t cut) {
     int looks = 0;
     for (size_t next; (next = log_bounds_next(bounds, places, count)) < count; looks++) {
@@ -36,7 +36,7 @@ static void one_look_at_the_highest_is_enough_where_all_is_well(void **state) {
     assert_int_equal(bounds.same, 3 * PLACES);
     assert_int_equal(bounds.same_id_hash, PLACES);
     assert_true(log_bounds_hold(&bounds, 3 * PLACES));
-    assert_true(log_bounds_hold(&bounds, 10 * PLACES)); /* nothing speaks against it */
+    assert_true(log_bounds_hold(&bounds, 10 * PLACES)); /* no evidence against the log */
 }
 
 static void every_cut_is_found_by_bisecting(void **state) {

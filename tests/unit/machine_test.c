@@ -1,4 +1,4 @@
-/* What this machine lacks. */
+/* Faults of this machine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Names by c-ares, with name servers of the test's own on port 53 of a network namespace. */
+/* Host names by c-ares, with the test's own name servers on port 53 of a network namespace. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,7 +126,7 @@ static void on_found(void *arg, const struct resolver_answer *answer) {
     loop_stop(loop);
 }
 
-/* The last byte of the one address that it has; 0: none. */
+/* The last byte of the name's only address; 0: no address. */
 static int ask(const char *host) {
     struct resolve resolve = {.done = on_found};
     if (!loop)
@@ -167,10 +167,10 @@ static void a_server_that_is_silent_on_ipv6_costs_a_moment(void **state) {
     servers[0].silent_on_ipv6 = true;
     assert_int_equal(ask("hook.test"), 1);
     assert_true(found.ipv4_known && !found.ipv6_known);
-    assert_int_equal(servers[0].asked_ipv6, 1); /* no second try of it was waited for */
+    assert_int_equal(servers[0].asked_ipv6, 1); /* no second try at the dead server */
 }
 
-/* c-ares 1.32 waits for a server about as long as it took before. */
+/* c-ares 1.32 waits for a server about as long as earlier versions. */
 static void after_quick_answers_a_slow_one_is_waited_for_too(void **state) {
     (void)state;
     for (int i = 0; i < 5; i++) {
@@ -187,7 +187,7 @@ static void stop_loop(void *arg) {
     loop_stop(loop);
 }
 
-/* Whether a name server was heard in the first 900 ms of waiting for a name. */
+/* Whether a name server was heard within 900 ms of waiting for a name. */
 static bool hears(const char *host) {
     struct resolve resolve = {.done = on_found};
     struct loop_timer timer;
@@ -200,7 +200,7 @@ static bool hears(const char *host) {
     return resolver_heard_since(resolver, began_ms);
 }
 
-/* c-ares 1.31 would answer from memory, and a dead server be taken for a living one. */
+/* c-ares 1.31 would answer from memory, and a dead server would pass for a live one. */
 static void a_server_is_heard_only_when_it_answers_now(void **state) {
     (void)state;
     if (!loop)

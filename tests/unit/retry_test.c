@@ -27,8 +27,7 @@ static void the_wait_is_between_half_and_all_of_the_delay(void **state) {
             low = wait < low ? wait : low;
             high = wait > high ? wait : high;
         }
-        /* It is spread over that range: a crowd that failed together does not come back together.
-         */
+        /* Spread over the range: a crowd that failed together does not return together. */
         assert_true(low < delay / 2 + delay / 20);
         assert_true(high > delay - delay / 20);
     }

@@ -14,11 +14,11 @@ static struct slots slots;
 static struct slots_user users[USERS];
 static struct slots_group groups[USERS];
 static size_t endings, servings;
-static int64_t wishes[USERS]; /* webhooks that it still wants to start */
-static int order[64];         /* who started, in order */
+static int64_t wishes[USERS]; /* webhooks still to start */
+static int order[64];         /* users started, in order */
 static size_t started;
 
-/* What a sender does with a turn, and at its own step: as many as it may. */
+/* A sender's turn or own step: starts as many webhooks as allowed. */
 static void step(void *arg) {
     struct slots_user *user = arg;
     int number = (int)(user - users);
@@ -56,7 +56,7 @@ static void want(int number, int64_t count) {
     step(&users[number]);
 }
 
-/* What the loop does when the callbacks are done. */
+/* The loop's work after the callbacks. */
 static void turn_of_the_loop(void) {
     for (; servings; servings--)
         slots_serve(&slots);
@@ -98,7 +98,7 @@ static void while_places_are_closed_one_has_its_turn_at_each_probe(void **state)
     for (int i = 0; i < 3; i++)
         want(i, 2);
     assert_int_equal(started, 0);
-    wishes[0] = 0; /* it passes its turn on */
+    wishes[0] = 0; /* passes the turn on */
     slots_probe(&slots);
     slots_probe(&slots);
     turn_of_the_loop();
@@ -132,7 +132,7 @@ static void the_silent_share_a_quarter(void **state) {
     assert_int_equal(slots.in_flight, 2 + 3 + 2);
     end_one(4);
     end_one(5);
-    assert_int_equal(slots.in_flight, 5); /* nobody silent takes them */
+    assert_int_equal(slots.in_flight, 5); /* no silent group takes the slots */
     end_one(0);
     assert_int_equal(slots.silent_in_flight, 2);
 }
@@ -171,7 +171,7 @@ static void whoever_gives_a_place_back_serves_those_who_wait_but_not_from_within
     slots_give(&slots, &users[0]);
     assert_int_equal(groups[2].in_flight, 0);
     assert_int_equal(servings, 1);
-    want(3, 1); /* it does not overtake those that wait */
+    want(3, 1); /* does not overtake the queue */
     assert_int_equal(groups[3].in_flight, 0);
     turn_of_the_loop();
     assert_int_equal(groups[2].in_flight, 1);

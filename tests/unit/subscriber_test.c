@@ -1,5 +1,5 @@
-/* A subscriber's records: what is written is read again, and secrets only with the key and for the
- * id they were sealed for. */
+/* A subscriber's records: written records can be read back, and secrets only with the key and for
+ * the id of the seal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,7 +106,7 @@ static void test_the_credentials_of_sns_are_sealed(void **state) {
     buf_fini(&text);
 }
 
-/* What a later version of ESS writes into records of the same v. */
+/* Members that a later version of ESS adds to records of the same v. */
 static void test_what_a_later_version_adds_to_a_record_is_passed_over(void **state) {
     static const char spec[] =
         "{\"v\":1,\"later\":[1],\"born\":\"" REGISTRATION_ID

@@ -1,5 +1,5 @@
-/* Whom an appended event wakes: lanes that stand at the end of the log. One that it meets behind
- * costs nothing from then on. */
+/* Which lanes an appended event wakes: lanes at the end of the log. A lane found behind costs
+ * nothing from then on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static void an_event_wakes_the_lane_that_waits_for_it(void **state) {
     append(9, "a.b");
     assert_false(s->live.lane.at_end);
     assert_true(s->live.lane.scanned == 8 && subscriber_oldest_ms(s) == 1009);
-    assert_true(s->checkpoint.due.slot); /* that it is behind is told soon */
+    assert_true(s->checkpoint.due.slot); /* the token soon says that the lane is behind */
     assert_true(s->in_match);
 }
 

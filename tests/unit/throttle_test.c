@@ -1,6 +1,6 @@
-/* The throttle, as the receiver sees it: it may see an attempt at any moment between its start and
- * its finish. The model here keeps real time in microseconds and tells the throttle whole
- * milliseconds, as a clock does. */
+/* The throttle as seen by the receiver, who may see an attempt at any moment between start and
+ * finish. The model keeps real time in microseconds and passes the throttle whole milliseconds,
+ * like a clock. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,8 +85,8 @@ static int below(const int64_t *times, int count, double limit) {
     return low;
 }
 
-/* The most attempts that a half-open window of ceil(N)/N s can hold. The fullest one begins at some
- * finish. */
+/* The most attempts that a half-open window of ceil(N)/N s can hold. The fullest window begins at
+ * some finish. */
 static int fullest_window(double per_sec) {
     double window_us = ceil(per_sec) / per_sec * 1e6;
     int fullest = 0;
@@ -131,7 +131,7 @@ static void sim_drain(struct sim *sim) {
         sim_finish_earliest(sim);
 }
 
-/* Starts attempts as early as it may, at most `at_once` in flight, until `more` were started. */
+/* Starts attempts as early as allowed, at most `at_once` in flight, until `more` were started. */
 static void sim_run(struct sim *sim, double per_sec, int at_once, int more) {
     for (int end = record.count + more; record.count < end;) {
         int64_t next_ms = throttle_next_ms(&sim->throttle), at_us;
@@ -142,8 +142,8 @@ static void sim_run(struct sim *sim, double per_sec, int at_once, int more) {
         }
         assert_true(next_ms < INT64_MAX / 2000);
         at_us = next_ms <= sim->now_us / 1000 ? sim->now_us : next_ms * 1000;
-        while (sim->in_flight > 0 && at_us > sim->now_us) { /* an answer that comes before changes
-                                                               nothing but that it is known */
+        /* an earlier answer only becomes known */
+        while (sim->in_flight > 0 && at_us > sim->now_us) {
             sim_finish_earliest(sim);
             at_us = at_us > sim->now_us ? at_us : sim->now_us;
         }
@@ -203,7 +203,7 @@ static void an_edit_of_the_rate_never_lets_through_more_than_the_larger_one(void
     }
 }
 
-/* What comes after the last answer of the old rate keeps to the new one alone. */
+/* Attempts after the last answer at the old rate keep to the new rate alone. */
 static void after_an_edit_the_new_rate_holds(void **state) {
     (void)state;
     for (uint64_t run = 1; run <= RUNS; run++) {
@@ -216,7 +216,8 @@ static void after_an_edit_the_new_rate_holds(void **state) {
         throttle_set_rate(&sim.throttle, after);
         if (run % 2)
             sim_drain(&sim);
-        record.count = sim.in_flight; /* look at the new ones only; the one in flight among them */
+        /* look at the new attempts only, including the one in flight */
+        record.count = sim.in_flight;
         if (sim.in_flight) {
             record.start_us[0] = sim.now_us;
             record.finish_us[0] = record.finish_us[sim.flights[0].index];

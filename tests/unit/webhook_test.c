@@ -1,4 +1,5 @@
-/* What a webhook's answer means, and what an attempt that never reached the endpoint does. */
+/* The meaning of a webhook's answer, and the effect of an attempt that never reached the
+ * endpoint. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@ static void every_2xx_is_delivered(void **state) {
         assert_int_equal(webhook_judge(status, 0), VERDICT_DELIVERED);
 }
 
-/* Nothing that an endpoint can answer may count as delivered by mistake. */
+/* No answer may count as delivered by mistake. */
 static void no_other_number_is(void **state) {
     (void)state;
     for (int status = -1; status <= 1000; status++)
@@ -46,7 +47,7 @@ static void of_the_4xx_five_refuse_the_event_and_one_the_subscriber(void **state
     }
 }
 
-/* A Retry-After in another answer is about that event alone. */
+/* A Retry-After in any other answer concerns the event alone. */
 static void a_gateway_asks_for_a_pause_by_retry_after(void **state) {
     (void)state;
     for (int status = 200; status <= 599; status++)
@@ -64,7 +65,7 @@ static void on_done(struct delivery *delivery, const struct outcome *found) {
     loop_stop(loop);
 }
 
-/* Nothing may be called that is not public: the attempt ends before anything is sent. */
+/* A private address is never called: the attempt ends before anything is sent. */
 static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     static const struct option_list servers;
     const struct subscriber_keys keys = {.secret = (char[]){"a secret"}};

@@ -1,5 +1,4 @@
-/* The window against a plain list: thousands of random steps, after each of which what it finds
- * must be what a scan finds. */
+/* The window against a plain list: thousands of random steps, comparing each lookup with a scan. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
