@@ -23,7 +23,7 @@ static int begin(void **state) {
     d.checkpoints.loop = d.service.loop;
     d.match = match_new();
     s = subscriber_new(&d, "one", 0);
-    s->record.spec = (struct spec){.subscription = {topics, 2}};
+    s->record.spec = (struct spec){.subscription = {.patterns = topics, .patterns_count = 2}};
     s->live = (struct sender){
         .subscriber = s, .owner = subscriber_as_sender_owner(), .owner_arg = s, .job = -1};
     lane_init(&s->live.lane, &policy, &s->throttle, &s->endpoint, 7);
