@@ -243,11 +243,15 @@ static enum verdict verdict_of_absence(bool absent) {
     return absent ? EVENT_FILTER_ABSENT : EVENT_FILTER_NO;
 }
 
-/* Unescapes a string. The text is valid until the next call. */
+/* Unescapes a string. The text is valid until the next call. A string that is not valid JSON, which
+ * only another program can have appended, stays as it is. */
 static struct span filter_text(struct event_filter *filter, struct span quoted) {
     struct span inner = {quoted.data + 1, quoted.len - 2};
     struct json_string_reader reader;
-    if (!memchr(inner.data, '\\', inner.len))
+    const char *at = inner.data;
+    bool escaped;
+    if (!memchr(inner.data, '\\', inner.len) ||
+        json_string_scan(&at, quoted.data + quoted.len, &escaped) || at != quoted.data + quoted.len)
         return inner;
     char *out = (buf_clear(&filter->scratch), buf_reserve(&filter->scratch, inner.len));
     size_t len = 0;

@@ -36,6 +36,7 @@ static void on_done(struct delivery *delivery, const struct outcome *found) {
 
 static int set_up(void **state) {
     static const struct option_list servers;
+    static char id[] = "AKIA", secret[] = "secret";
     const struct https_client_options options = {
         .max_connections = 1, .connect_timeout_ms = 1000, .ca_file = "", .name_servers = &servers};
     struct error err;
@@ -45,8 +46,8 @@ static int set_up(void **state) {
     sns_init(&sns, loop, client, &spec, "feed", 1000);
     calls = 0;
     unsetenv("AWS_ACCESS_KEY_ID");
-    target.access_key_id = (char[]){"AKIA"};
-    target.secret_access_key = (char[]){"secret"};
+    target.access_key_id = id;
+    target.secret_access_key = secret;
     return sns_set_keys(&sns, &keys, &err);
 }
 
