@@ -102,13 +102,19 @@ class World:
     def rest(self):
         began, end = time.monotonic(), max(cursor for cursor, _, _ in self.acknowledged.values())
         restless = lambda: [s for s in self.judged + self.passing if not is_at_rest(self.ingests[0], s, end)]
-        wait_for(lambda: not restless(), REST_S, lambda: {s.id: self.ingests[0].get(f"/ess/subscribers/{s.id}").json for s in restless()})
+        last = []  # who came to rest last: a throttle makes it wait by design, nothing else may
+
+        def is_resting():
+            found = [s.id for s in restless()]
+            last[:] = found or last
+            return not found
+        wait_for(is_resting, REST_S, lambda: {s.id: self.ingests[0].get(f"/ess/subscribers/{s.id}").json for s in restless()})
         metrics = [d.metrics() for d in self.dispatchers]
         assert [m["ess_stuck_lanes"] for m in metrics] == [0] * len(metrics)
         assert not (lines := [line for d in self.dispatchers for line in d.lines("lane_without_wakeup")]), lines[:SHOWN]
         memory = [f"{d.metrics()['process_resident_memory_bytes'] / 2**20:.0f}/{d.metrics()['process_open_fds']:.0f}"
                   for d in self.ingests + self.dispatchers]
-        print(f"{time.strftime('%H:%M:%S')} round={self.rounds} end={end} rest_s={time.monotonic() - began:.1f} "
+        print(f"{time.strftime('%H:%M:%S')} round={self.rounds} end={end} rest_s={time.monotonic() - began:.1f} last={','.join(last)} "
               f"memory_mib/descriptors={','.join(memory)} faults={len(self.faults.done)} acts={self.operators.done}", flush=True)
 
     def wrong(self):
