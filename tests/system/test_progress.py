@@ -23,7 +23,7 @@ def test_a_lane_is_held_while_its_progress_cannot_be_written_and_goes_on_by_itse
     line = dispatcher.wait_line("token_not_written", subscriber="held")
     assert "size" in line["reason"] and "max.message.bytes" in line["advice"]
     wait_for(lambda: dispatcher.get("/readyz").status == 503)
-    assert "progress cannot be written" in dispatcher.get("/readyz").json["detail"]
+    assert "checkpoints cannot be written" in dispatcher.get("/readyz").json["detail"]
     assert dispatcher.metrics()["ess_progress_unwritten_seconds"] >= 2
     assert dispatcher.metrics()["ess_subscribers_held"] == 1
     wait_for(lambda: dispatcher.metrics()["ess_in_flight"] == 0)
