@@ -12,12 +12,18 @@
 
 enum { PIECE_BYTES = 4096 };
 
-int file_read(const char *path, size_t max, struct buf *out, struct error *err) {
+static int file_fail(struct error *err, int code) {
+    error_set(err, "%s", strerror(code));
+    return code;
+}
+
+/* Returns 0, or an errno with its reason. */
+static int file_append(const char *path, size_t max, struct buf *out, struct error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     size_t before = out->len;
     ssize_t n;
     if (fd < 0)
-        return error_set(err, "%s", strerror(errno));
+        return file_fail(err, errno);
     do {
         n = read(fd, buf_reserve(out, PIECE_BYTES), PIECE_BYTES);
         if (n > 0)
@@ -26,8 +32,20 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err) 
     int failed = errno;
     close(fd);
     if (n < 0)
-        return error_set(err, "%s", strerror(failed));
-    return out->len - before > max ? error_set(err, "larger than %zu bytes", max) : 0;
+        return file_fail(err, failed);
+    if (out->len - before <= max)
+        return 0;
+    error_set(err, "larger than %zu bytes", max);
+    return EFBIG;
+}
+
+int file_read(const char *path, size_t max, struct buf *out, struct error *err) {
+    return file_append(path, max, out, err) ? -1 : 0;
+}
+
+/* What this process or machine lacks says nothing about the file. */
+static bool file_watch_blames(int code) {
+    return code != EMFILE && code != ENFILE && code != ENOMEM;
 }
 
 static void file_watch_look(void *arg) {
@@ -35,19 +53,21 @@ static void file_watch_look(void *arg) {
     struct buf now = {0};
     struct error err;
     loop_timer_set(w->loop, &w->timer, clock_ms() + FILE_WATCH_MS);
-    if (file_read(w->path, w->max, &now, &err)) {
+    int code = file_append(w->path, w->max, &now, &err);
+    if (code) {
         buf_wipe(&now);
-        if (strcmp(w->error.message, err.message) == 0)
+        if (!file_watch_blames(code) || strcmp(w->error.message, err.message) == 0)
             return;
         w->error = err;
         w->changed(w->arg, (struct span){"", 0}, &err);
         return;
     }
-    bool same = !*w->error.message && span_equal((struct span){now.data, now.len},
+    bool same = !w->again && !*w->error.message && span_equal((struct span){now.data, now.len},
                                                  (struct span){w->content.data, w->content.len});
     buf_wipe(&w->content);
     w->content = now;
     w->error = (struct error){0};
+    w->again = false;
     if (!same)
         w->changed(w->arg, (struct span){buf_string(&w->content), w->content.len}, NULL);
 }
@@ -61,6 +81,8 @@ void file_watch_init(struct file_watch *w, struct loop *loop, const char *path, 
     loop_timer_init(&w->timer, file_watch_look, w);
     loop_timer_set(loop, &w->timer, clock_ms() + FILE_WATCH_MS);
 }
+
+void file_watch_again(struct file_watch *w) { w->again = true; }
 
 void file_watch_fini(struct file_watch *w) {
     if (!w->loop)

@@ -2,6 +2,7 @@
 #ifndef ESS_BASE_FILE_H
 #define ESS_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/buf.h"
@@ -16,8 +17,9 @@ int file_read(const char *path, size_t max, struct buf *out, struct error *err);
 enum { FILE_WATCH_MS = 2000 };
 
 /* Reads a file every FILE_WATCH_MS and reports changed bytes, whatever the change was (written in
- * place, renamed over, another mount). The caller embeds the struct, all zero at first. Loop thread
- * only. */
+ * place, renamed over, another mount). While no descriptor or memory is left to read the file,
+ * nothing is known of the file, and nothing is reported. The caller embeds the struct, all zero at
+ * first. Loop thread only. */
 struct file_watch {
     struct loop *loop;
     struct loop_timer timer;
@@ -25,6 +27,7 @@ struct file_watch {
     size_t max;
     struct buf content; /* as last reported; wiped at the end */
     struct error error; /* last reported reason; "" while the file can be read */
+    bool again;         /* report the content once more */
     /* Reports new content, or a read error with empty content. Each reason is reported once. */
     void (*changed)(void *arg, struct span content, const struct error *err);
     void *arg;
@@ -35,6 +38,8 @@ void file_watch_init(struct file_watch *watch, struct loop *loop, const char *pa
                      struct span content,
                      void (*changed)(void *arg, struct span content, const struct error *err),
                      void *arg);
+/* The content just reported cannot be taken now: the next look reports it again. */
+void file_watch_again(struct file_watch *watch);
 void file_watch_fini(struct file_watch *watch);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "dispatcher/channel/machine.h"
 
 enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -53,8 +54,11 @@ static int authorities_keep(int fd, struct span text) {
     return 0;
 }
 
-static struct authorities_copy *authorities_copy_new(struct span text, struct error *err) {
+/* `lack`: what this process or machine lacks for a copy; FAULT_NONE: the text is to blame. */
+static struct authorities_copy *authorities_copy_new(struct span text, enum fault_kind *lack,
+                                                     struct error *err) {
     int certificates = authorities_count(text);
+    *lack = FAULT_NONE;
     if (certificates <= 0) {
         error_set(err, certificates ? "a part of the file is not a PEM certificate"
                                     : "the file holds no PEM certificate");
@@ -66,6 +70,7 @@ static struct authorities_copy *authorities_copy_new(struct span text, struct er
     snprintf(copy->path, sizeof copy->path, "/proc/self/fd/%d", copy->fd);
     if (copy->fd >= 0 && authorities_keep(copy->fd, text) == 0 && access(copy->path, R_OK) == 0)
         return copy;
+    *lack = machine_fault_of(errno);
     error_set(err, "no copy of the file can be kept: %s", strerror(errno));
     authorities_release(copy);
     return NULL;
@@ -73,8 +78,13 @@ static struct authorities_copy *authorities_copy_new(struct span text, struct er
 
 static void authorities_on_changed(void *arg, struct span content, const struct error *unreadable) {
     struct authorities *a = arg;
+    enum fault_kind lack = FAULT_NONE;
     struct error err;
-    struct authorities_copy *copy = unreadable ? NULL : authorities_copy_new(content, &err);
+    struct authorities_copy *copy = unreadable ? NULL : authorities_copy_new(content, &lack, &err);
+    if (lack) {
+        file_watch_again(&a->watch);
+        return;
+    }
     if (!copy) {
         log_error("bad_ca_file", LOG_S("file", a->file),
                   LOG_S("reason", unreadable ? unreadable->message : err.message),
@@ -88,8 +98,9 @@ static void authorities_on_changed(void *arg, struct span content, const struct 
 
 static int authorities_open(struct authorities *a, struct loop *loop, struct error *err) {
     struct buf text = {0};
+    enum fault_kind lack;
     if (file_read(a->file, FILE_BYTES_MAX, &text, err) == 0)
-        a->copy = authorities_copy_new((struct span){buf_string(&text), text.len}, err);
+        a->copy = authorities_copy_new((struct span){buf_string(&text), text.len}, &lack, err);
     if (a->copy)
         file_watch_init(&a->watch, loop, a->file, FILE_BYTES_MAX,
                         (struct span){text.data, text.len}, authorities_on_changed, a);

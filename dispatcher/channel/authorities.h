@@ -13,7 +13,8 @@ struct authorities_copy;
 
 /* Reads the file; "": no file. The caller keeps `file`, which must stay. Returns NULL with the
  * reason if the file cannot be read or holds no certificates. A file that turns bad later is
- * logged, and the last good file stays in force. */
+ * logged, and the last good file stays in force. A file that changes while no descriptor or memory
+ * is left comes into force as soon as there is one again. */
 struct authorities *authorities_new(struct loop *loop, const char *file, struct error *err);
 /* Copies taken outlive the authorities. */
 void authorities_free(struct authorities *authorities);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/base/file.h"
@@ -130,6 +131,47 @@ static void test_a_file_that_went_is_told_once_and_again_when_it_is_back(void **
     file_watch_fini(&watch); /* and one that was never begun */
 }
 
+static void look_without_descriptors(struct file_watch *watch) {
+    struct rlimit usual, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = usual.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    look(watch);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+}
+
+static void test_while_no_descriptor_is_left_nothing_is_told_of_the_file(void **state) {
+    struct file_watch watch;
+    (void)state;
+    write_file(path, "two");
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    look_without_descriptors(&watch);
+    assert_int_equal(told, 0);
+    look(&watch);
+    assert_int_equal(told, 1);
+    assert_string_equal(content, "two");
+    look_without_descriptors(&watch);
+    look(&watch);
+    assert_int_equal(told, 1);
+    file_watch_fini(&watch);
+}
+
+static void test_what_could_not_be_taken_is_told_again_once(void **state) {
+    struct file_watch watch;
+    (void)state;
+    write_file(path, "two");
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    look(&watch);
+    file_watch_again(&watch);
+    look_without_descriptors(&watch);
+    assert_int_equal(told, 1);
+    look(&watch);
+    look(&watch);
+    assert_int_equal(told, 2);
+    assert_string_equal(content, "two");
+    file_watch_fini(&watch);
+}
+
 static void test_a_watch_looks_by_itself_until_it_ends(void **state) {
     struct file_watch watch;
     (void)state;
@@ -153,6 +195,8 @@ int main(void) {
         file_test(test_what_cannot_be_read_is_told_and_never_waited_for),
         file_test(test_a_change_is_told_once_however_it_came_about),
         file_test(test_a_file_that_went_is_told_once_and_again_when_it_is_back),
+        file_test(test_while_no_descriptor_is_left_nothing_is_told_of_the_file),
+        file_test(test_what_could_not_be_taken_is_told_again_once),
         file_test(test_a_watch_looks_by_itself_until_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
