@@ -6,6 +6,7 @@
 #include "dispatcher/channel/webhook.h"
 
 struct channels {
+    struct signing signing; /* of all */
     struct webhook webhook;
     struct sns sns;
 };
@@ -16,7 +17,8 @@ struct channels {
 void channels_init(struct channels *channels, struct loop *loop, struct https_client *client,
                    const char *subscriber, const struct spec *spec, const char *feed,
                    int64_t timeout_ms);
-/* As webhook_set_keys. */
+/* Signs with these secrets from now on. The caller keeps the keys, which must stay. Returns -1
+ * with the reason if a secret is malformed; then nothing can be sent. */
 int channels_set_keys(struct channels *channels, const struct subscriber_keys *keys,
                       struct error *err);
 /* The one that the spec in force chooses. */

@@ -144,7 +144,7 @@ static void sns_post(const struct sns *sns, struct sns_publish *p,
 }
 
 /* Returns the message's size. */
-static size_t sns_make_form(struct sns *sns, const struct delivery *delivery, struct buf *form) {
+static size_t sns_make_form(const struct sns *sns, const struct delivery *delivery, struct buf *form) {
     const struct sns_target *target = sns->spec->sns;
     const int64_t wall_ms = clock_wall_ms();
     const struct span body = {delivery->body.data, delivery->body.len};
@@ -153,7 +153,7 @@ static size_t sns_make_form(struct sns *sns, const struct delivery *delivery, st
     char id[EVENT_ID_BYTES_MAX + 1], seconds[24], signature[SIGNING_STANDARD_BYTES];
     snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
     snprintf(seconds, sizeof seconds, "%" PRId64, wall_ms / 1000);
-    signing_standard(&sns->signing, id, wall_ms, body, signature);
+    signing_standard(sns->signing, id, wall_ms, body, signature);
     sns_message_add_delivery(&message, delivery, &texts);
     sns_message_add(&message, "ess-timestamp", span_of(seconds));
     sns_message_add(&message, "ess-signature", span_of(signature));
@@ -164,7 +164,7 @@ static size_t sns_make_form(struct sns *sns, const struct delivery *delivery, st
 }
 
 static void sns_send(struct channel *channel, struct delivery *delivery) {
-    struct sns *sns = (struct sns *)channel;
+    const struct sns *sns = (const struct sns *)channel;
     const struct sns_credentials credentials = sns_credentials_of(sns->spec->sns);
     struct sns_publish *p = mem_zero(sizeof *p);
     *p = (struct sns_publish){.loop = sns->loop, .delivery = delivery};
@@ -193,17 +193,13 @@ static void sns_cancel(struct channel *channel, struct delivery *delivery) {
 }
 
 void sns_init(struct sns *sns, struct loop *loop, struct https_client *client,
-              const struct spec *spec, const char *feed, int64_t timeout_ms) {
+              struct signing *signing, const struct spec *spec, const char *feed,
+              int64_t timeout_ms) {
     *sns = (struct sns){.channel = {.send = sns_send, .cancel = sns_cancel},
                         .loop = loop,
                         .client = client,
+                        .signing = signing,
                         .spec = spec,
                         .feed = feed,
                         .timeout_ms = timeout_ms};
 }
-
-int sns_set_keys(struct sns *sns, const struct subscriber_keys *keys, struct error *err) {
-    return signing_set(&sns->signing, keys, err);
-}
-
-void sns_fini(struct sns *sns) { signing_fini(&sns->signing); }

@@ -6,10 +6,8 @@
 
 #include <stdint.h>
 
-#include "common/base/error.h"
 #include "common/base/loop.h"
 #include "common/model/spec.h"
-#include "common/model/subscriber.h"
 #include "dispatcher/channel/channel.h"
 #include "dispatcher/channel/signing.h"
 
@@ -22,17 +20,14 @@ struct sns {
     const struct spec *spec; /* in force at each delivery */
     const char *feed;        /* the log's id */
     int64_t timeout_ms;      /* where the spec has none */
-    struct signing signing;
+    struct signing *signing;
 };
 
-/* All that is given stays the caller's, and must stay. Nothing can be sent before sns_set_keys, nor
- * while the spec has no `sns`. Where the spec has no credentials, those of the environment are
+/* All that is given stays the caller's, and must stay. Nothing can be sent while the signing has no
+ * keys, nor while the spec has no `sns`. Where the spec has no credentials, those of the environment are
  * used: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. */
 void sns_init(struct sns *sns, struct loop *loop, struct https_client *client,
-              const struct spec *spec, const char *feed, int64_t timeout_ms);
-/* As webhook_set_keys. */
-int sns_set_keys(struct sns *sns, const struct subscriber_keys *keys, struct error *err);
-/* Nothing may be under way. */
-void sns_fini(struct sns *sns);
+              struct signing *signing, const struct spec *spec, const char *feed,
+              int64_t timeout_ms);
 
 #endif

@@ -62,7 +62,7 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
     if (delivery->kind == DELIVERY_REPLAY || delivery->kind == DELIVERY_REDRIVE)
         list = webhook_add_number(list, "X-ESS-Replay", delivery->job);
     snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
-    list = signing_headers(&w->signing, list, id, clock_wall_ms(),
+    list = signing_headers(w->signing, list, id, clock_wall_ms(),
                            (struct span){delivery->body.data, delivery->body.len});
     if (delivery->traceparent.len)
         list = webhook_add_span(list, "traceparent", delivery->traceparent);
@@ -111,17 +111,12 @@ static void webhook_cancel(struct channel *channel, struct delivery *delivery) {
     https_cancel(delivery->under_way);
 }
 
-void webhook_init(struct webhook *w, struct https_client *client, const char *subscriber,
-                  const struct spec *spec, int64_t timeout_ms) {
+void webhook_init(struct webhook *w, struct https_client *client, struct signing *signing,
+                  const char *subscriber, const struct spec *spec, int64_t timeout_ms) {
     *w = (struct webhook){.channel = {.send = webhook_send, .cancel = webhook_cancel},
                           .client = client,
+                          .signing = signing,
                           .subscriber = subscriber,
                           .spec = spec,
                           .timeout_ms = timeout_ms};
 }
-
-int webhook_set_keys(struct webhook *w, const struct subscriber_keys *keys, struct error *err) {
-    return signing_set(&w->signing, keys, err);
-}
-
-void webhook_fini(struct webhook *w) { signing_fini(&w->signing); }

@@ -21,6 +21,7 @@ static const struct subscriber_keys keys = {.secret = (char[]){"a secret"}};
 
 static struct loop *loop;
 static struct https_client *client;
+static struct signing signing;
 static struct sns sns;
 static struct outcome outcome;
 static char reason[128];
@@ -43,17 +44,17 @@ static int set_up(void **state) {
     (void)state;
     loop = loop_new();
     client = https_client_new(loop, &options, &err);
-    sns_init(&sns, loop, client, &spec, "feed", 1000);
+    sns_init(&sns, loop, client, &signing, &spec, "feed", 1000);
     calls = 0;
     unsetenv("AWS_ACCESS_KEY_ID");
     target.access_key_id = id;
     target.secret_access_key = secret;
-    return sns_set_keys(&sns, &keys, &err);
+    return signing_set(&signing, &keys, &err);
 }
 
 static int tear_down(void **state) {
     (void)state;
-    sns_fini(&sns);
+    signing_fini(&signing);
     https_client_free(client);
     loop_free(loop);
     return 0;

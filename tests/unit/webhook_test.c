@@ -77,14 +77,15 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
                                 .topic = span_of("a.b"),
                                 .id = span_of("x"),
                                 .done = on_done};
+    struct signing signing = {0};
     struct webhook webhook;
     struct error err;
     (void)state;
     loop = loop_new();
     struct https_client *client = https_client_new(loop, &options, &err);
     assert_non_null(client);
-    webhook_init(&webhook, client, "s", &spec, 1000);
-    assert_int_equal(webhook_set_keys(&webhook, &keys, &err), 0);
+    webhook_init(&webhook, client, &signing, "s", &spec, 1000);
+    assert_int_equal(signing_set(&signing, &keys, &err), 0);
     buf_puts(&delivery.body, "{}");
     webhook.channel.send(&webhook.channel, &delivery);
     webhook.channel.cancel(&webhook.channel, &delivery); /* `done` is not called */
@@ -96,7 +97,7 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     assert_string_equal(outcome.error, "the address is not public; egress.allow does not allow it");
     assert_true(outcome.verdict != VERDICT_DELIVERED && !outcome.connected);
     buf_fini(&delivery.body);
-    webhook_fini(&webhook);
+    signing_fini(&signing);
     https_client_free(client);
     loop_free(loop);
 }
