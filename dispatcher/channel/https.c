@@ -506,6 +506,19 @@ struct https_post *https_send(struct https_client *client, const struct https_re
     return post;
 }
 
+struct outcome https_outcome(const struct https_result *result, enum verdict verdict) {
+    return (struct outcome){.verdict = result->fault || result->stale ? VERDICT_CALLED_OFF
+                                                                      : verdict,
+                            .fault = result->fault,
+                            .stale = result->stale,
+                            .connected = result->connected,
+                            .retry_after_ms = result->retry_after_ms,
+                            .duration_ms = result->duration_ms,
+                            .status = result->status,
+                            .error = result->error,
+                            .excerpt = result->excerpt};
+}
+
 void https_cancel(struct https_post *post) { https_free(post); }
 
 /* Ends the reuse of connections to addresses that the name no longer has. */

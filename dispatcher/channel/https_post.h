@@ -47,6 +47,9 @@ struct https_request {
 
 /* Never calls `done` from within. */
 struct https_post *https_send(struct https_client *client, const struct https_request *request);
+/* The outcome of a result that is judged as `verdict`, but for a result that teaches nothing about
+ * the endpoint. The texts are the result's. */
+struct outcome https_outcome(const struct https_result *result, enum verdict verdict);
 /* Closes the connection; `done` is not called. */
 void https_cancel(struct https_post *post);
 

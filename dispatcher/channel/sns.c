@@ -52,19 +52,12 @@ static void sns_on_done(void *arg, const struct https_result *result) {
     struct span message;
     enum verdict verdict = sns_judge(result->status, result->answer, p->error, &message);
     snprintf(said, sizeof said, "%.*s", (int)message.len, message.data ? message.data : "");
-    for (char *c = said; *c; c++)
-        *c = *c >= ' ' && *c <= '~' ? *c : ' ';
-    const struct outcome outcome = {
-        .verdict = result->fault || result->stale ? VERDICT_CALLED_OFF : verdict,
-        .fault = result->fault,
-        .stale = result->stale,
-        .connected = result->connected,
-        .retry_after_ms = result->retry_after_ms,
-        .duration_ms = result->duration_ms,
-        .status = result->status,
-        .error = *p->error ? p->error : result->error,
-        .excerpt = *said ? said : result->excerpt,
-    };
+    sns_make_printable(said);
+    struct outcome outcome = https_outcome(result, verdict);
+    if (*p->error)
+        outcome.error = p->error;
+    if (*said)
+        outcome.excerpt = said;
     sns_report(p, &outcome);
 }
 

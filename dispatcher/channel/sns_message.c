@@ -221,11 +221,15 @@ static enum verdict sns_judge_status(int status) {
     return status == 429 || status == 503 ? VERDICT_OVERLOADED : VERDICT_FAILED;
 }
 
+void sns_make_printable(char *text) {
+    for (char *c = text; *c; c++)
+        *c = *c >= ' ' && *c <= '~' ? *c : ' ';
+}
+
 static void sns_put_words(char error[SNS_ERROR_BYTES], struct span code, struct span words) {
     snprintf(error, SNS_ERROR_BYTES, "%.*s: %.*s", (int)code.len, code.data, (int)words.len,
              words.data);
-    for (char *c = error; *c; c++)
-        *c = *c >= ' ' && *c <= '~' ? *c : ' ';
+    sns_make_printable(error);
 }
 
 enum verdict sns_judge(int status, struct span answer, char error[SNS_ERROR_BYTES],

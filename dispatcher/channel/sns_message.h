@@ -50,5 +50,7 @@ void sns_message_to_form(const struct sns_message *message, struct buf *out);
  * the status. `said`: SNS's own words, a span of the answer; empty: none. */
 enum verdict sns_judge(int status, struct span answer, char error[SNS_ERROR_BYTES],
                        struct span *said);
+/* Makes a space of each character that is not printable ASCII. */
+void sns_make_printable(char *text);
 
 #endif

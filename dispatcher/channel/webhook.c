@@ -75,19 +75,8 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
 
 static void webhook_on_done(void *arg, const struct https_result *result) {
     struct delivery *delivery = arg;
-    bool called_off = result->fault || result->stale;
-    const struct outcome outcome = {
-        .verdict = called_off ? VERDICT_CALLED_OFF
-                              : webhook_judge(result->status, result->retry_after_ms),
-        .fault = result->fault,
-        .stale = result->stale,
-        .connected = result->connected,
-        .retry_after_ms = result->retry_after_ms,
-        .duration_ms = result->duration_ms,
-        .status = result->status,
-        .error = result->error,
-        .excerpt = result->excerpt,
-    };
+    const struct outcome outcome = https_outcome(
+        result, webhook_judge(result->status, result->retry_after_ms));
     delivery->done(delivery, &outcome);
 }
 
