@@ -352,10 +352,11 @@ static bool sender_scan(struct sender *sender) {
     case FEED_NEWER:
         lane_passed(lane, passed.to < lane->until ? passed.to : lane->until, passed.compacted);
         return event.cursor > lane->until || sender_wait_at_newer(sender, event.cursor);
-    case FEED_MORE:
+    case FEED_MORE: /* others get a turn */
         lane_passed(lane, passed.to, passed.compacted);
         sender->owner->moved(sender->owner_arg);
-        return true;
+        loop_timer_set(d->service.loop, &sender->due, clock_ms());
+        return false;
     case FEED_LATER:
         lane_passed(lane, passed.to, passed.compacted);
         return false;
