@@ -41,7 +41,7 @@ static void fault_on_probe_due(void *arg) {
     slots_probe(&d->slots);
 }
 
-/* Opens the places again. */
+/* Opens the slots again. */
 static void fault_open(struct dispatcher *d) {
     struct fault *f = &d->fault;
     if (!f->probe.slot)

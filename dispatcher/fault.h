@@ -16,7 +16,7 @@ struct fault {
     /* the newest fault, until a new connection is made, or nothing is sent for half a minute */
     enum fault_kind kind;
     int64_t pause_ms;
-    struct loop_timer probe; /* set while the places are closed */
+    struct loop_timer probe; /* set while the slots are closed */
     struct loop_timer quiet; /* set while there is a fault */
     struct log_limit log;
     uint64_t count[FAULTS];

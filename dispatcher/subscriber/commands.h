@@ -46,8 +46,8 @@ struct commands_options { /* everything here outlives the commands */
     struct producer *producer;
     struct offsets *offsets;
     const char *topic, *dlq_topic; /* topics of the commands' records, and of dead letters */
-    const char *subscriber,
-        *registration_id; /* the subscriber's id; the registration, which may change */
+    const char *subscriber;        /* the subscriber's id */
+    const char *registration_id;   /* of the registration in force, which may change */
     int32_t partition;
     struct jobs *jobs;
     struct log_limit *removal_warning; /* of all subscribers */
@@ -66,9 +66,8 @@ struct commands { /* embedded */
     /* asks where the dead letters end; NULL: no question open */
     struct offsets_question *question;
     int64_t asked_for; /* the redrive behind the question */
-    int64_t letters_end_of,
-        /* the redrive behind the last answer, and the offset of the newest dead letter */
-        letters_end;
+    int64_t letters_end_of; /* the redrive behind the last answer */
+    int64_t letters_end;    /* the answer: the offset of the newest dead letter */
     struct loop_timer due; /* when the question was answered, or failed */
 };
 

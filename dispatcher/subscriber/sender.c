@@ -288,7 +288,7 @@ static uint64_t sender_key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
-static void found(struct sender *sender, const struct feed_event *event, bool compacted) {
+static void sender_note_found(struct sender *sender, const struct feed_event *event, bool compacted) {
     struct lane *lane = &sender->lane;
     bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id),
                                 sender_key_hash(event), compacted);
@@ -320,7 +320,7 @@ int64_t sender_waits_for_newer(const struct sender *sender) {
     return lane->position < sender->newer && lane->scanned >= sender->newer - 1 ? sender->newer : 0;
 }
 
-static void at_end(struct sender *sender, const struct feed_passed *passed) {
+static void sender_note_end(struct sender *sender, const struct feed_passed *passed) {
     lane_at_end(&sender->lane, passed->to, passed->compacted);
     sender->owner->at_end(sender->owner_arg);
 }
@@ -335,11 +335,11 @@ static bool sender_scan(struct sender *sender) {
         if (event.cursor > lane->until)
             lane_passed(lane, lane->until, passed.compacted);
         else
-            found(sender, &event, passed.compacted);
+            sender_note_found(sender, &event, passed.compacted);
         return true;
     case FEED_END:
         if (sender->job < 0)
-            at_end(sender, &passed);
+            sender_note_end(sender, &passed);
         else
             lane_passed(lane, passed.to, passed.compacted);
         sender->owner->moved(sender->owner_arg);

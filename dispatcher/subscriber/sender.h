@@ -59,9 +59,8 @@ struct sender {
     struct sender_test *test;               /* waits, or is under way; NULL: none */
     struct dead_lettering *dead_letterings; /* being written */
     struct slots_user user;
-    int64_t faults,
-        /* attempts in a row that met a fault of this machine; no attempt before held_until_ms */
-        held_until_ms;
+    int64_t faults;        /* attempts in a row that met a fault of this machine */
+    int64_t held_until_ms; /* no attempt before */
     struct loop_timer due; /* when something may be done */
     /* cursor of an event written by a later version of ESS; see sender_waits_for_newer */
     int64_t newer;

@@ -46,13 +46,6 @@ static void subscriber_on_attempt_ended(void *arg) {
         subscriber_wake_all(s);
 }
 
-void subscriber_answered(struct subscriber *s, const struct outcome *outcome) {
-    bool silent = outcome->verdict == VERDICT_UNANSWERED && outcome->duration_ms >= SILENCE_MS;
-    slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
-    if (outcome->verdict == VERDICT_DELIVERED)
-        s->last_success_ms = clock_wall_ms();
-}
-
 int64_t subscriber_oldest_ms(const struct subscriber *s) {
     int64_t oldest_ms = lane_oldest_ms(&s->live.lane);
     return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->lag.oldest_ms;
@@ -388,7 +381,11 @@ static bool subscriber_on_may_send(void *arg, const struct sender *sender) {
     return subscriber_may_send(arg, sender);
 }
 static void subscriber_on_answered(void *arg, const struct outcome *outcome) {
-    subscriber_answered(arg, outcome);
+    struct subscriber *s = arg;
+    bool silent = outcome->verdict == VERDICT_UNANSWERED && outcome->duration_ms >= SILENCE_MS;
+    slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
+    if (outcome->verdict == VERDICT_DELIVERED)
+        s->last_success_ms = clock_wall_ms();
 }
 static void subscriber_on_disabled(void *arg, const char *reason) {
     subscriber_disable(arg, reason);

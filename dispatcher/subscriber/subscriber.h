@@ -106,8 +106,6 @@ void subscriber_stop(struct subscriber *s, bool keep);
 
 /* The callbacks for the subscriber's senders; their owner_arg is the subscriber. */
 const struct sender_owner *subscriber_as_sender_owner(void);
-/* An attempt has ended, and was not called off. */
-void subscriber_answered(struct subscriber *s, const struct outcome *outcome);
 /* An event for the subscriber arrived while the lane was behind: no waking until the lane is at
  * the end again. */
 void subscriber_behind(struct subscriber *s);

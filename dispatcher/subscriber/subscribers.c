@@ -25,10 +25,9 @@ struct subscribers {
     unsigned key_version;      /* the keyring's version when unreadable records were last tried */
 };
 
-struct subscriber *subscribers_find(struct subscribers *all, const char *id) {
-    struct subscriber *s = NULL;
-    if (all)
-        HASH_FIND_STR(all->all, id, s);
+static struct subscriber *subscribers_find(const struct subscribers *all, const char *id) {
+    struct subscriber *s;
+    HASH_FIND_STR(all->all, id, s);
     return s;
 }
 

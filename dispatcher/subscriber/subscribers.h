@@ -46,7 +46,6 @@ void subscribers_forget(struct subscribers *all, int32_t partition);
 void subscribers_appended(struct dispatcher *d, const struct feed_event *event);
 
 size_t subscribers_count(const struct subscribers *all); /* running subscribers */
-struct subscriber *subscribers_find(struct subscribers *all, const char *id);
 struct subscriber *subscribers_first(struct subscribers *all); /* then s->hh.next */
 
 #endif
