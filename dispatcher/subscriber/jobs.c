@@ -6,11 +6,10 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "dispatcher/lane/lane.h"
 #include "dispatcher/subscriber/sender.h"
 
-enum { AGAIN_MS = 1000 };
+enum { AGAIN_MS = 1000, FAILURE_LOG_PERIOD_MS = 10000 };
 
 static void jobs_read_lane(const struct lane *lane, struct token_job *job) {
     job->position = lane->position;
@@ -68,6 +67,14 @@ static void jobs_pass_redriven(const struct jobs *jobs, struct token_job *job) {
     job->position = job->last = redriven;
 }
 
+static void jobs_try_again(struct jobs *jobs, const struct token_job *job, const char *reason) {
+    int64_t held_back, now_ms = clock_ms();
+    loop_timer_set(jobs->loop, &jobs->due, now_ms + AGAIN_MS);
+    if (log_limit_pass(&jobs->failures, now_ms, FAILURE_LOG_PERIOD_MS, &held_back))
+        log_error("redrive", LOG_S("subscriber", jobs->subscriber), LOG_N("job", job->job),
+                  LOG_S("reason", reason), LOG_N("held_back", held_back));
+}
+
 static void jobs_run_next(struct jobs *jobs) {
     struct error err;
     if (!jobs->running || jobs->sender || jobs->count == 0)
@@ -76,10 +83,8 @@ static void jobs_run_next(struct jobs *jobs) {
     jobs_pass_redriven(jobs, job);
     struct sender *sender = mem_zero(sizeof *sender);
     if (jobs->owner->open(jobs->arg, sender, job, &err)) {
-        log_error("redrive", LOG_S("subscriber", jobs->subscriber), LOG_N("job", job->job),
-                  LOG_S("reason", err.message));
         free(sender);
-        loop_timer_set(jobs->loop, &jobs->due, clock_ms() + AGAIN_MS);
+        jobs_try_again(jobs, job, err.message);
         return;
     }
     jobs->sender = sender;

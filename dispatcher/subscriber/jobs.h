@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/error.h"
+#include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/model/token.h"
 
@@ -33,6 +34,7 @@ struct jobs { /* embedded */
     int64_t count;
     struct sender *sender; /* of list[0]; NULL: none runs */
     struct loop_timer due; /* the running job is done, or the next job could not begin */
+    struct log_limit failures; /* of the lines about a job that cannot begin */
     int64_t redriven, redriven_count, *redriven_letters,
         redriven_letters_count; /* as in the token */
 };
