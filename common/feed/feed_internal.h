@@ -1,4 +1,4 @@
-/* Shared by feed.c, reader.c and catchup.c. */
+/* Shared by feed.c, reader.c, catchup.c and health.c. */
 #ifndef ESS_FEED_INTERNAL_H
 #define ESS_FEED_INTERNAL_H
 

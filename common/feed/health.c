@@ -64,8 +64,8 @@ static void health_hear(struct feed_health *h, int64_t end) {
     int64_t now_ms = clock_ms();
     h->end = end;
     h->told_ms = now_ms;
-    if (h->suspected && end < feed_end(h->feed)) {
-        feed_break_end(h->feed, end, feed_end(h->feed));
+    if (h->suspected && end < h->asked_at) {
+        feed_break_end(h->feed, end, h->asked_at);
         return;
     }
     h->suspected = false;
@@ -85,6 +85,7 @@ static void health_on_answer(void *arg, const struct offsets_answer *answer,
 }
 
 static void health_ask(struct feed_health *h) {
+    h->asked_at = feed_end(h->feed);
     h->question = offsets_ask(h->feed->options.offsets, h->feed->topic, 0, NULL, 0,
                               health_on_answer, h);
 }

@@ -1,5 +1,5 @@
 /* Whether the tail can be trusted: compares the tail with the log's end, asked of the leader every
- * few seconds by a way that works while fetches fail. Loop thread only. */
+ * second by a way that works while fetches fail. Loop thread only. */
 #ifndef ESS_FEED_HEALTH_H
 #define ESS_FEED_HEALTH_H
 
@@ -16,6 +16,7 @@ struct feed_health {
     struct loop_timer look;
     struct offsets_question *question; /* in flight */
     bool suspected;    /* a fetch named an end below what was read, and the leader is asked */
+    int64_t asked_at;  /* the tail's end when the leader was asked: no intact log ends below */
     int64_t end;       /* the highest cursor named by the leader; -1: none */
     int64_t told_ms;   /* when the leader or the tail last reported */
     int64_t behind_ms; /* since when the tail stands still behind `end`; 0: moving */
@@ -33,7 +34,7 @@ bool feed_health_failed(struct feed_health *h, const char *reason);
 /* A fetch says that the log ends below a cursor that was read. A leader that was just elected, or
  * has just started, says that for a moment before its high watermark has caught up, so the leader
  * is asked for the log's end, which it answers only when it is sure (KIP-207). The feed breaks when
- * the end is below. */
+ * the log ends below what was read before the question. */
 void feed_health_suspect(struct feed_health *h);
 /* The tail received records. */
 void feed_health_moved(struct feed_health *h);

@@ -295,6 +295,10 @@ static bool world_believes(void *arg) {
     return !w->feed->health.suspected;
 }
 
+static bool world_believes_or_broken(void *arg) {
+    return world_believes(arg) || world_broken(arg);
+}
+
 /* A leader that has just been elected tells fetches of an end below what it has, for a moment. */
 static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it(void **state) {
     struct world w;
@@ -309,6 +313,26 @@ static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms
     write_event(&w, FEED_A, "t", 10);
     flush(&w);
     run_until(&w, world_caught_up, &w);
+    assert_int_equal(w.broken, 0);
+    teardown(&w);
+}
+
+/* The leader's answer is late, and the tail reads on before the answer is here. */
+static void what_is_read_after_the_leader_was_asked_does_not_break_the_feed(void **state) {
+    enum { LIST_OFFSETS = 2, LATE_MS = 300 };
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    rd_kafka_mock_broker_push_request_error_rtts(w.mock, 1, LIST_OFFSETS, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, LATE_MS);
+    feed_health_suspect(&w.feed->health);
+    write_event(&w, FEED_A, "t", 10);
+    flush(&w);
+    run_until(&w, world_caught_up, &w);
+    run_until(&w, world_believes_or_broken, &w);
     assert_int_equal(w.broken, 0);
     teardown(&w);
 }
@@ -330,6 +354,7 @@ int main(void) {
         cmocka_unit_test(
             a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
         cmocka_unit_test(an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it),
+        cmocka_unit_test(what_is_read_after_the_leader_was_asked_does_not_break_the_feed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
