@@ -42,7 +42,7 @@ bool subscription_wants_topic(const struct subscription *s, struct span topic) {
 }
 
 bool subscription_wants_content(const struct subscription *s, struct span stored) {
-    return !s || !s->filter || !stored.data || event_filter_matches(s->filter, stored);
+    return !s || !s->filter || !stored.len || event_filter_matches(s->filter, stored);
 }
 
 bool subscription_wants(const struct subscription *s, struct span topic, struct span stored) {

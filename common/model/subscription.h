@@ -29,8 +29,8 @@ void subscription_fini(struct subscription *subscription);
 /* Whether the topic may match. The answer holds for all events of a topic, so callers may remember
  * it. */
 bool subscription_wants_topic(const struct subscription *subscription, struct span topic);
-/* Whether an event of a matching topic is wanted. `stored` is event_store's bytes, or {NULL, 0} for
- * an event of a later version of ESS, whose topic alone can be read. */
+/* Whether an event of a matching topic is wanted. `stored` is event_store's bytes, or empty for an
+ * event of a later version of ESS, whose topic alone can be read. */
 bool subscription_wants_content(const struct subscription *subscription, struct span stored);
 /* Whether an event is wanted, by topic and content. */
 bool subscription_wants(const struct subscription *subscription, struct span topic,

@@ -290,6 +290,49 @@ static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_rec
     teardown(&w);
 }
 
+/* A reader that asks once, for the first event. */
+struct first_reader {
+    struct world *world;
+    struct feed_reader reader;
+    enum feed_result result;
+};
+
+static void first_step(void *arg) {
+    struct first_reader *f = arg;
+    struct feed_event event;
+    struct feed_passed passed;
+    f->result = feed_next(f->world->feed, &f->reader, 0, &event, &passed);
+}
+
+static bool first_is_read(void *arg) { return ((struct first_reader *)arg)->result != FEED_LATER; }
+
+static void an_event_of_a_later_version_stops_a_reader_with_a_filter_too(void **state) {
+    struct world w;
+    struct first_reader f = {.world = &w};
+    struct subscription s = {0};
+    struct error err;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
+    (void)state;
+    setup(&w);
+    write_genesis(&w, FEED_A);
+    rd_kafka_header_add(headers, "ess-v", -1, "2", -1);
+    rd_kafka_header_add(headers, "ess-feed", -1, FEED_A, -1);
+    rd_kafka_header_add(headers, "ess-topic", -1, "t", -1);
+    rd_kafka_header_add(headers, "ess-id", -1, "x", -1);
+    write_record(&w, span_of("t"), "?", 1, headers);
+    write_event(&w, FEED_A, "t", 10);
+    open_feed(&w, FEED_A, MIB);
+    subscription_add(&s, "t");
+    assert_int_equal(subscription_set_filter(&s, span_of("{\"data\":[\"y\"]}"), &err), 0);
+    feed_reader_init(&f.reader, &s, first_step, &f);
+    first_step(&f);
+    run_until(&w, first_is_read, &f);
+    assert_int_equal(f.result, FEED_NEWER);
+    feed_reader_fini(&f.reader);
+    subscription_fini(&s);
+    teardown(&w);
+}
+
 static bool world_believes(void *arg) {
     struct world *w = arg;
     return !w->feed->health.suspected;
@@ -353,6 +396,7 @@ int main(void) {
         cmocka_unit_test(what_ess_did_not_write_and_a_second_genesis_are_skipped_at_the_tail),
         cmocka_unit_test(
             a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
+        cmocka_unit_test(an_event_of_a_later_version_stops_a_reader_with_a_filter_too),
         cmocka_unit_test(an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it),
         cmocka_unit_test(what_is_read_after_the_leader_was_asked_does_not_break_the_feed),
     };

@@ -83,6 +83,7 @@ static void a_filter_decides_among_the_events_of_wanted_topics(void **state) {
     assert_false(subscription_wants(&s, span_of("claim"),
                                     span_of("{\"topic\":\"claim\",\"data\":{\"state\":\"MD\"}}")));
     assert_true(subscription_wants(&s, topic, (struct span){NULL, 0}));
+    assert_true(subscription_wants(&s, topic, (struct span){"", 0})); /* as a chunk gives it */
     subscription_fini(&s);
 }
 
