@@ -35,7 +35,7 @@ struct settings {
         char *group;
         int64_t max_connections;
         int64_t stop_timeout_ms, hold_after_ms;
-        bool check_liveness;
+        int64_t check_liveness;
     } dispatcher;
     struct option_list egress_allow, egress_dns;
     char *egress_ca_file;
