@@ -6,6 +6,7 @@
 #include <uthash.h>
 
 #include "common/base/buf.h"
+#include "common/model/pattern.h"
 
 struct entry {
     UT_hash_handle hh;
@@ -25,20 +26,6 @@ struct match {
     struct node root;
     uint64_t run;
 };
-
-/* Takes the first segment off `rest`. `*last` is set when no segment follows. */
-static struct span match_take_segment(struct span *rest, bool *last) {
-    const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
-    struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};
-    *last = !dot;
-    if (dot)
-        *rest = (struct span){dot + 1, rest->len - segment.len - 1};
-    return segment;
-}
-
-static bool match_is_wildcard(struct span segment) {
-    return segment.len == 1 && segment.data[0] == '*';
-}
 
 struct match *match_new(void) { return mem_zero(sizeof(struct match)); }
 
@@ -79,7 +66,7 @@ static struct node *find_child(const struct node *node, struct span segment) {
 }
 
 static struct node *match_find_or_add(struct node *node, struct span segment) {
-    if (match_is_wildcard(segment)) {
+    if (pattern_is_wildcard(segment)) {
         if (!node->any)
             node->any = mem_zero(sizeof *node->any);
         return node->any;
@@ -98,8 +85,8 @@ void match_add(struct match *match, struct span pattern, struct match_member *me
     struct entry **entries, *entry;
     for (;;) {
         bool last;
-        struct span segment = match_take_segment(&pattern, &last);
-        bool rest = last && match_is_wildcard(segment);
+        struct span segment = pattern_take_segment(&pattern, &last);
+        bool rest = last && pattern_is_wildcard(segment);
         node = rest ? node : match_find_or_add(node, segment);
         entries = rest ? &node->rest : &node->here;
         if (last)
@@ -128,12 +115,12 @@ static bool match_is_empty(const struct node *node) {
 
 static void remove_below(struct node *node, struct span pattern, struct match_member *member) {
     bool last;
-    struct span segment = match_take_segment(&pattern, &last);
-    if (last && match_is_wildcard(segment)) {
+    struct span segment = pattern_take_segment(&pattern, &last);
+    if (last && pattern_is_wildcard(segment)) {
         remove_entry(&node->rest, member);
         return;
     }
-    struct node *child = match_is_wildcard(segment) ? node->any : find_child(node, segment);
+    struct node *child = pattern_is_wildcard(segment) ? node->any : find_child(node, segment);
     if (!child)
         return;
     if (last)
@@ -182,7 +169,7 @@ static void match_call(const struct visit *visit, struct entry *entries) {
 
 static void match_walk(const struct visit *visit, const struct node *node, struct span topic) {
     bool last;
-    struct span segment = match_take_segment(&topic, &last);
+    struct span segment = pattern_take_segment(&topic, &last);
     struct node *const next[] = {find_child(node, segment), node->any};
     match_call(visit, node->rest);
     for (int i = 0; i < 2; i++) {

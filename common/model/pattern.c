@@ -8,8 +8,7 @@ static bool is_topic_char(char c) {
            c == '-';
 }
 
-/* Takes the first segment off `rest`. `*last` is set when no segment follows. */
-static struct span pattern_take_segment(struct span *rest, bool *last) {
+struct span pattern_take_segment(struct span *rest, bool *last) {
     const char *dot = rest->len ? memchr(rest->data, '.', rest->len) : NULL;
     struct span segment = {rest->data, dot ? (size_t)(dot - rest->data) : rest->len};
     *last = !dot;
@@ -20,7 +19,7 @@ static struct span pattern_take_segment(struct span *rest, bool *last) {
     return segment;
 }
 
-static bool pattern_is_wildcard(struct span segment) {
+bool pattern_is_wildcard(struct span segment) {
     return segment.len == 1 && segment.data[0] == '*';
 }
 

@@ -15,6 +15,11 @@ enum { TOPIC_BYTES_MAX = 100, TOPIC_SEGMENTS_MAX = 8 };
 int topic_check(struct span topic, struct error *err);
 int pattern_check(struct span pattern, struct error *err);
 
+/* Takes the first segment off `rest`. `*last` is set when no segment follows. */
+struct span pattern_take_segment(struct span *rest, bool *last);
+/* Whether the segment is "*". */
+bool pattern_is_wildcard(struct span segment);
+
 /* Expects a checked pattern and a checked topic. */
 bool pattern_matches(struct span pattern, struct span topic);
 
