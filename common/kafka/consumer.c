@@ -60,15 +60,6 @@ static void on_lost_fd(void *arg, uint32_t events) {
         tell_lost(c);
 }
 
-/* Errors that librdkafka recovers from. */
-static bool consumer_transient(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
-           code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-           code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
-}
-
 static enum consumer_fault fault_of(rd_kafka_resp_err_t code, bool fatal) {
     switch (code) {
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -103,7 +94,7 @@ static void consumer_on_error(struct consumer *c, rd_kafka_event_t *event) {
         rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
         c->options.end(c->options.arg, at->topic, at->partition, at->offset);
         rd_kafka_topic_partition_destroy(at);
-    } else if (!consumer_transient(code)) {
+    } else if (!kafka_handle_recovers(code)) {
         on_lasting(c, event, code);
     }
 }

@@ -54,21 +54,12 @@ static void on_committed(struct group *g, rd_kafka_event_t *event) {
     g->options.answered(g->options.arg, (uintptr_t)rd_kafka_event_opaque(event), granted);
 }
 
-/* Errors that librdkafka recovers from. */
-static bool group_transient(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
-           code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-           code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
-}
-
 static void group_on_error(struct group *g, rd_kafka_event_t *event) {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     char reason[256] = "";
     if (rd_kafka_fatal_error(g->rk, reason, sizeof reason))
         g->options.failed(g->options.arg, true, reason);
-    else if (!group_transient(code))
+    else if (!kafka_handle_recovers(code))
         g->options.failed(g->options.arg, false, rd_kafka_event_error_string(event));
 }
 

@@ -208,6 +208,14 @@ rd_kafka_resp_err_t kafka_handle_offset(rd_kafka_t *rk, const char *topic, int32
     return code;
 }
 
+bool kafka_handle_recovers(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
 /* --- the end of a handle */
 
 void kafka_handle_end(rd_kafka_t *rk, int flags) {

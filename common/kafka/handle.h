@@ -45,6 +45,9 @@ rd_kafka_resp_err_t kafka_handle_assign(rd_kafka_t *rk,
 rd_kafka_resp_err_t kafka_handle_offset(rd_kafka_t *rk, const char *topic, int32_t partition,
                                         int64_t *at, int64_t deadline_ms);
 
+/* Whether librdkafka recovers from this error of a consumer by itself. */
+bool kafka_handle_recovers(rd_kafka_resp_err_t code);
+
 /* Ends a handle by a loop task, whose thread then calls done(arg) (done may be NULL). Ending may
  * take seconds, and never completes in librdkafka before 2.6.1 when a partition was removed while
  * being read (its messages hold each other). Loop thread; does not block. */
