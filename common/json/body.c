@@ -28,10 +28,7 @@ int body_parse(struct body *body, struct span text, const char *const *known, st
 }
 
 const struct json_member *body_member(const struct body *body, const char *name) {
-    for (size_t i = 0; i < body->count; i++)
-        if (span_equal(body->members[i].name, span_of(name)))
-            return &body->members[i];
-    return NULL;
+    return json_find_member(body->members, body->count, name);
 }
 
 int body_text(const struct body *body, const char *name, char *out, size_t out_size,

@@ -357,6 +357,14 @@ int json_scan_object(struct span text, unsigned depth_max, struct json_member *m
     return kind == JSON_IS_OBJECT ? 0 : error_set(err, "must be a JSON object");
 }
 
+const struct json_member *json_find_member(const struct json_member *members, size_t count,
+                                           const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (span_equal(members[i].name, span_of(name)))
+            return &members[i];
+    return NULL;
+}
+
 int json_scan_array(struct span text, unsigned depth_max,
                     int (*take_element)(void *, size_t, const struct json_element *,
                                         struct error *),

@@ -42,6 +42,10 @@ int json_scan(struct span text, unsigned depth_max, struct error *err);
 int json_scan_object(struct span text, unsigned depth_max, struct json_member *members,
                      size_t members_max, size_t *members_count, struct error *err);
 
+/* The member whose name has no escapes and is `name`, or NULL. */
+const struct json_member *json_find_member(const struct json_member *members, size_t count,
+                                           const char *name);
+
 /* An element of an array. */
 struct json_element {
     struct span value;

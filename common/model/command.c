@@ -10,7 +10,6 @@
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
 #include "common/json/writer.h"
-#include "common/model/event.h"
 
 enum { MEMBERS_MAX = 32, REGISTRATION_ID_BYTES = 36 };
 
@@ -68,10 +67,8 @@ struct record {
 
 static const struct json_member *command_find(const struct record *r, const char *name,
                                               enum json_kind kind) {
-    for (size_t i = 0; i < r->count; i++)
-        if (r->members[i].kind == kind && span_equal(r->members[i].name, span_of(name)))
-            return &r->members[i];
-    return NULL;
+    const struct json_member *member = json_find_member(r->members, r->count, name);
+    return member && member->kind == kind ? member : NULL;
 }
 
 static int take_number(const struct record *r, const char *name, int64_t *out, struct error *err) {
@@ -101,14 +98,15 @@ static int command_take_cursors(const struct record *r, struct command *c, struc
 
 static int take_test(const struct record *r, struct command *c, struct error *err) {
     const struct json_member *topic = command_find(r, "topic", JSON_IS_STRING);
+    const struct json_member *data = json_find_member(r->members, r->count, "data");
     struct error reason;
     if (!topic || json_unescape(topic->value, c->topic, sizeof c->topic) < 0 ||
         topic_check(span_of(c->topic), &reason))
         return error_set_field(err, "topic", "must be a topic");
-    for (size_t i = 0; i < r->count; i++)
-        if (span_equal(r->members[i].name, span_of("data")))
-            c->data = mem_copy_string(r->members[i].value.data, r->members[i].value.len);
-    return c->data ? 0 : error_set_field(err, "data", "is missing");
+    if (!data)
+        return error_set_field(err, "data", "is missing");
+    c->data = mem_copy_string(data->value.data, data->value.len);
+    return 0;
 }
 
 static int take_members(const struct record *r, struct command *c, struct error *err) {

@@ -42,14 +42,6 @@ void dead_letter_leave_event_out(struct buf *value, size_t before_event, const c
 
 /* --- reading */
 
-static const struct json_member *dead_letter_find(const struct json_member *members, size_t count,
-                                                  const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (span_equal(members[i].name, span_of(name)))
-            return &members[i];
-    return NULL;
-}
-
 static struct span dead_letter_text(const struct json_member *member) {
     return member && member->kind == JSON_IS_STRING
                ? (struct span){member->value.data + 1, member->value.len - 2}
@@ -60,9 +52,9 @@ int dead_letter_from_json(struct dead_letter_record *record, struct span text, s
     if (json_scan_object(text, JSON_DEPTH_MAX + 1, record->members, DEAD_LETTER_MEMBERS_MAX,
                          &record->count, err))
         return -1;
-    const struct json_member *cursor = dead_letter_find(record->members, record->count, "cursor");
-    const struct json_member *member = dead_letter_find(record->members, record->count, "born");
-    const struct json_member *event = dead_letter_find(record->members, record->count, "event");
+    const struct json_member *cursor = json_find_member(record->members, record->count, "cursor");
+    const struct json_member *member = json_find_member(record->members, record->count, "born");
+    const struct json_member *event = json_find_member(record->members, record->count, "event");
     record->cursor = cursor ? number_parse(cursor->value) : -1;
     record->registration_id = dead_letter_text(member);
     record->event = event && event->kind == JSON_IS_OBJECT ? event->value : (struct span){NULL, 0};
@@ -78,7 +70,7 @@ void dead_letter_show(const struct dead_letter_record *record, bool redriven, st
                                         "status", "error", "event",  "event_left_out"};
     json_put_object(out);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        const struct json_member *member = dead_letter_find(record->members, record->count,
+        const struct json_member *member = json_find_member(record->members, record->count,
                                                             shown[i]);
         if (member)
             json_member_raw(out, shown[i], member->value);
@@ -127,12 +119,12 @@ int dead_letter_copy_event(const struct dead_letter_record *record, struct buf *
     if (!event.len ||
         json_scan_object(event, JSON_DEPTH_MAX, members, DEAD_LETTER_MEMBERS_MAX, &count, &err))
         return -1;
-    *topic = dead_letter_text(dead_letter_find(members, count, "topic"));
-    *id = dead_letter_text(dead_letter_find(members, count, "id"));
+    *topic = dead_letter_text(json_find_member(members, count, "topic"));
+    *id = dead_letter_text(json_find_member(members, count, "id"));
     if (!topic->len || !id->len)
         return -1;
     struct cut cut = dead_letter_cut(members, count,
-                                     dead_letter_find(members, count, "prev_cursor"));
+                                     json_find_member(members, count, "prev_cursor"));
     buf_append(out, event.data, (size_t)(cut.from - event.data));
     buf_append(out, cut.to, (size_t)(event.data + event.len - cut.to));
     *topic = dead_letter_moved(*topic, event, cut, out);
