@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/json/json_scan.h"
 #include "common/json/writer.h"
 #include "common/model/pattern.h"
@@ -76,15 +77,8 @@ static int take_ts(struct event *event, const struct json_member *member, struct
 }
 
 static int take_cursor(struct event *event, const struct json_member *member, struct error *err) {
-    const char *text = member->value.data;
-    size_t len = member->value.len;
-    int64_t n = 0;
-    bool whole = member->kind == JSON_IS_NUMBER && len <= 18;
-    for (size_t i = 0; whole && i < len; i++) {
-        whole = text[i] >= '0' && text[i] <= '9';
-        n = n * 10 + (text[i] - '0');
-    }
-    if (!whole)
+    int64_t n = member->kind == JSON_IS_NUMBER ? number_parse(member->value) : -1;
+    if (n < 0)
         return error_set_field(err, "cursor",
                                "must be a whole number from 0 to 999999999999999999");
     event->source_cursor = n;
