@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
 #include "common/model/pattern.h"
 #include "common/pii/detect.h"
 #include "common/pii/pii_internal.h"
@@ -44,24 +45,9 @@ static void pii_filter_skip_space(struct walk *w) {
         w->p++;
 }
 
-/* Moves from an opening quote to behind the closing one. */
-static void skip_string(struct walk *w) {
-    for (w->p++; *w->p != '"'; w->p++)
-        w->p += *w->p == '\\';
-    w->p++;
-}
-
+/* Skips the value or the name at w->p. */
 static void skip_value(struct walk *w) {
-    unsigned open = 0;
-    do {
-        if (*w->p == '"') {
-            skip_string(w);
-            continue;
-        }
-        open += *w->p == '{' || *w->p == '[';
-        open -= *w->p == '}' || *w->p == ']';
-        w->p++;
-    } while (w->p < w->end && (open || !memchr(",]} \t\r\n", *w->p, 7)));
+    w->p += json_walk_value((struct span){w->p, (size_t)(w->end - w->p)}).len;
 }
 
 /* --- changes */
@@ -368,7 +354,7 @@ static void walk_children(struct walk *w, const struct fit *fit, bool object) {
     while (*w->p != close) {
         const char *begin = w->p;
         if (object) {
-            skip_string(w);
+            skip_value(w);
             step->name = (struct span){begin + 1, (size_t)(w->p - begin) - 2};
             pii_filter_skip_space(w);
             w->p++; /* the colon */
