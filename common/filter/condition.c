@@ -44,7 +44,8 @@ struct condition {
     size_t parts_count;
     struct bound low, high;
     struct cidr cidr; /* also for a string that is an address */
-    bool has_cidr, is_ipv4;
+    bool has_cidr;    /* such a string */
+    bool is_ipv4;
     locale_t locale; /* for the three ignoring case */
     struct condition *none_of;
     struct condition *next; /* of none_of */
@@ -98,7 +99,6 @@ static int condition_take_cidr(struct condition *c, struct span json, struct err
         return -1;
     if (memchr(c->text, 0, c->len) || !strchr(c->text, '/'))
         return error_set(err, "cidr takes a range such as 10.1.0.0/16");
-    c->has_cidr = true;
     c->is_ipv4 = !strchr(c->text, ':');
     return cidr_parse(c->text, &c->cidr, err);
 }

@@ -247,18 +247,14 @@ static enum verdict verdict_of_absence(bool absent) {
  * only another program can have appended, stays as it is. */
 static struct span filter_text(struct event_filter *filter, struct span quoted) {
     struct span inner = {quoted.data + 1, quoted.len - 2};
-    struct json_string_reader reader;
     const char *at = inner.data;
     bool escaped;
     if (!memchr(inner.data, '\\', inner.len) ||
         json_string_scan(&at, quoted.data + quoted.len, &escaped) || at != quoted.data + quoted.len)
         return inner;
-    char *out = (buf_clear(&filter->scratch), buf_reserve(&filter->scratch, inner.len));
-    size_t len = 0;
-    json_string_reader_init(&reader, inner);
-    for (int c; len < inner.len && (c = json_string_reader_next(&reader)) >= 0;)
-        out[len++] = (char)c;
-    return (struct span){out, len};
+    buf_clear(&filter->scratch);
+    char *out = buf_reserve(&filter->scratch, quoted.len);
+    return (struct span){out, (size_t)json_unescape(quoted, out, quoted.len)};
 }
 
 static bool entry_holds(struct event_filter *filter, const struct entry *entry,
