@@ -121,14 +121,9 @@ static int sns_find_region(struct sns_target *t, struct span arns, struct error 
 /* The signature is over the whole path; AWS's own endpoints have none. */
 static int sns_check_endpoint(const struct sns_target *t, const struct spec_rules *rules,
                               struct error *err) {
-    struct error reason;
-    const char *begin = t->endpoint;
-    if (url_check(t->endpoint, rules->allowed, rules->allowed_count, &reason)) {
-        const char *text = reason.message;
-        return error_set_field(err, "sns.endpoint", "%s",
-                               strncmp(text, "url: ", 5) == 0 ? text + 5 : text);
-    }
-    begin += strlen("https://");
+    if (url_check("sns.endpoint", t->endpoint, rules->allowed, rules->allowed_count, err))
+        return -1;
+    const char *begin = t->endpoint + strlen("https://");
     begin += strcspn(begin, "/?");
     return strcmp(begin, "") == 0 || strcmp(begin, "/") == 0
                ? 0

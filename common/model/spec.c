@@ -77,7 +77,7 @@ static int take_url(struct spec *spec, struct json_object *value, const struct s
                     struct error *err) {
     if (spec_take_text("url", value, SPEC_URL_BYTES_MAX, &spec->url, err))
         return -1;
-    return url_check(spec->url, rules->allowed, rules->allowed_count, err);
+    return url_check("url", spec->url, rules->allowed, rules->allowed_count, err);
 }
 
 static int take_sns(struct spec *spec, struct json_object *value, const struct spec_rules *rules,

@@ -27,26 +27,27 @@ static bool is_localhost(const char *host) {
            (len == 9 || host[len - 10] == '.');
 }
 
-static int check_host(const char *host, const struct cidr *allowed, size_t count,
-                      struct error *err) {
+static int check_host(const char *field, const char *host, const struct cidr *allowed,
+                      size_t count, struct error *err) {
     struct sockaddr_storage address;
     if (address_from_literal(host, &address)) {
         if (address_allowed((struct sockaddr *)&address, allowed, count))
             return 0;
         return error_set_field(
-            err, "url", "%s is not a public address, and egress.allow does not allow it", host);
+            err, field, "%s is not a public address, and egress.allow does not allow it", host);
     }
     if (host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")])
         return error_set_field(
-            err, "url",
+            err, field,
             "has a host that is not of letters, digits, hyphens and dots; write others as xn--…");
     if (is_localhost(host) && !loopback_allowed(allowed, count))
         return error_set_field(
-            err, "url", "%s is this machine itself, which egress.allow does not allow", host);
+            err, field, "%s is this machine itself, which egress.allow does not allow", host);
     return 0;
 }
 
-static int check_parts(CURLU *parts, const struct cidr *allowed, size_t count, struct error *err) {
+static int check_parts(const char *field, CURLU *parts, const struct cidr *allowed, size_t count,
+                       struct error *err) {
     char *user = NULL, *password = NULL, *host = NULL, *port = NULL;
     int result = -1;
     curl_url_get(parts, CURLUPART_USER, &user, 0);
@@ -54,13 +55,13 @@ static int check_parts(CURLU *parts, const struct cidr *allowed, size_t count, s
     curl_url_get(parts, CURLUPART_HOST, &host, 0);
     curl_url_get(parts, CURLUPART_PORT, &port, 0);
     if (user || password)
-        error_set_field(err, "url", "must not hold credentials; use headers");
+        error_set_field(err, field, "must not hold credentials; use headers");
     else if (!host || !*host)
-        error_set_field(err, "url", "has no host");
+        error_set_field(err, field, "has no host");
     else if (port && number_parse(span_of(port)) == 0)
-        error_set_field(err, "url", "must not have port 0");
+        error_set_field(err, field, "must not have port 0");
     else
-        result = check_host(host, allowed, count, err);
+        result = check_host(field, host, allowed, count, err);
     curl_free(user);
     curl_free(password);
     curl_free(host);
@@ -68,27 +69,27 @@ static int check_parts(CURLU *parts, const struct cidr *allowed, size_t count, s
     return result;
 }
 
-int url_check(const char *url, const struct cidr *allowed, size_t allowed_count,
-              struct error *err) {
+int url_check(const char *field, const char *url, const struct cidr *allowed,
+              size_t allowed_count, struct error *err) {
     for (const char *p = url; *p; p++)
         if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '\\')
-            return error_set_field(err, "url",
+            return error_set_field(err, field,
                                    "may hold only printable ASCII without spaces and backslashes; "
                                    "encode others with %%");
     if (strncasecmp(url, "https://", 8) != 0)
-        return error_set_field(err, "url", "must begin with https://; nothing is sent in clear");
+        return error_set_field(err, field, "must begin with https://; nothing is sent in clear");
     if (strchr(url, '#'))
-        return error_set_field(err, "url", "must not have a fragment (#…)");
+        return error_set_field(err, field, "must not have a fragment (#…)");
     if (url[8] == '/') /* libcurl ignores an extra slash */
-        return error_set_field(err, "url", "has no host");
+        return error_set_field(err, field, "has no host");
     CURLU *parts = curl_url();
     if (!parts)
         abort();
     CURLUcode code = curl_url_set(parts, CURLUPART_URL, url, 0);
-    int result = code ? error_set_field(err, "url",
+    int result = code ? error_set_field(err, field,
                                         "is not a URL such as https://vendor.example/hook: %s",
                                         curl_url_strerror(code))
-                      : check_parts(parts, allowed, allowed_count, err);
+                      : check_parts(field, parts, allowed, allowed_count, err);
     curl_url_cleanup(parts);
     return result;
 }

@@ -10,9 +10,10 @@
 #include "common/base/error.h"
 #include "common/net/address.h"
 
-/* Whether webhooks may go to `url`, given the ranges of egress.allow. Returns 0, or -1 blaming the
- * field "url", without quoting a possible password. */
-int url_check(const char *url, const struct cidr *allowed, size_t allowed_count, struct error *err);
+/* Whether ESS may send to `url`, given the ranges of egress.allow. Returns 0, or -1 blaming `field`,
+ * without quoting a possible password. */
+int url_check(const char *field, const char *url, const struct cidr *allowed, size_t allowed_count,
+              struct error *err);
 
 /* Whether two checked URLs have the same host and port. */
 bool url_same_server(const char *a, const char *b);

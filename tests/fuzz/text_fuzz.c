@@ -30,8 +30,8 @@ static void check_addresses(const char *text) {
         MUST(cidr.bits <= 128);
     if (address_from_literal(text, &address))
         address_allowed((const struct sockaddr *)&address, NULL, 0);
-    if (url_check(text, NULL, 0, &err) == 0)
-        MUST(url_check(text, &everywhere, 1, &err) == 0);
+    if (url_check("url", text, NULL, 0, &err) == 0)
+        MUST(url_check("url", text, &everywhere, 1, &err) == 0);
 }
 
 static void check_secrets(struct span text, const char *string) {

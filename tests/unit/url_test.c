@@ -17,12 +17,12 @@ static size_t allowed_count;
 /* Each of a list that ends with NULL is taken, or refused with the reason. */
 static void each_taken(const char *const *urls) {
     for (; *urls; urls++)
-        if (url_check(*urls, allowed, allowed_count, &err))
+        if (url_check("url", *urls, allowed, allowed_count, &err))
             fail_msg("%s: %s", *urls, err.message);
 }
 static void each_refused(const char *const *urls, const char *reason) {
     for (; *urls; urls++) {
-        if (url_check(*urls, allowed, allowed_count, &err) == 0)
+        if (url_check("url", *urls, allowed, allowed_count, &err) == 0)
             fail_msg("taken: %s", *urls);
         assert_string_equal(err.field, "url");
         if (!strstr(err.message, reason))
