@@ -1,6 +1,6 @@
 /* Base64 (RFC 4648, section 4), with padding. Any thread. */
-#ifndef ESS_MODEL_BASE64_H
-#define ESS_MODEL_BASE64_H
+#ifndef ESS_CRYPTO_BASE64_H
+#define ESS_CRYPTO_BASE64_H
 
 #include <stddef.h>
 

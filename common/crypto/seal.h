@@ -1,8 +1,8 @@
 /* Secrets at rest: AES-256-GCM with a key from `secrets.key_file`, and the subscriber's id as
  * additional data. A sealed text is printable: "<key id>:<base64 of nonce, ciphertext and tag>". By
  * OpenSSL's EVP; a keyring belongs to one thread. */
-#ifndef ESS_MODEL_SEAL_H
-#define ESS_MODEL_SEAL_H
+#ifndef ESS_CRYPTO_SEAL_H
+#define ESS_CRYPTO_SEAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

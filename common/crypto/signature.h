@@ -1,8 +1,8 @@
 /* The two signatures of a webhook: X-ESS-Signature (hex HMAC-SHA256 of the body) and the Standard
  * Webhooks one (https://www.standardwebhooks.com: "v1," and base64 of HMAC-SHA256 over
  * id.timestamp.body). Pure; a signer belongs to one thread, since the OpenSSL context is reused. */
-#ifndef ESS_MODEL_SIGNATURE_H
-#define ESS_MODEL_SIGNATURE_H
+#ifndef ESS_CRYPTO_SIGNATURE_H
+#define ESS_CRYPTO_SIGNATURE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* UUIDs (RFC 9562) as text. Any thread. */
-#ifndef ESS_MODEL_UUID_H
-#define ESS_MODEL_UUID_H
+#ifndef ESS_CRYPTO_UUID_H
+#define ESS_CRYPTO_UUID_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,6 @@
  * The cost is linear in the value's length for any operands. */
 #include "common/filter/condition.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include <utlist.h>

@@ -2,8 +2,6 @@
 #ifndef ESS_JSON_BODY_H
 #define ESS_JSON_BODY_H
 
-#include <stdint.h>
-
 #include "common/base/error.h"
 #include "common/base/span.h"
 #include "common/json/json_scan.h"

@@ -6,8 +6,8 @@
  * duplicate member names (compared unescaped) and escaped lone surrogates at any depth. Allocates
  * only to compare member names; runs in linear time on any input (names are hashed with a random
  * seed). Any thread. */
-#ifndef ESS_MODEL_JSON_SCAN_H
-#define ESS_MODEL_JSON_SCAN_H
+#ifndef ESS_JSON_JSON_SCAN_H
+#define ESS_JSON_JSON_SCAN_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Checks a JSON string, and resolves its escapes. No allocation. Any thread. */
-#ifndef ESS_MODEL_JSON_STRING_H
-#define ESS_MODEL_JSON_STRING_H
+#ifndef ESS_JSON_JSON_STRING_H
+#define ESS_JSON_JSON_STRING_H
 
 #include <stdbool.h>
 #include <stddef.h>

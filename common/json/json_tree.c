@@ -1,7 +1,6 @@
 /* JSON as json-c's tree; see json_tree.h. */
 #include "common/json/json_tree.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

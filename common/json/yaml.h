@@ -1,8 +1,8 @@
 /* A small YAML file as a json-c tree, with the line of each value. Strict, for files written by
  * hand: refuses anchors, aliases, tags, further documents, duplicate names, U+0000 and too deep
  * nesting (libyaml has no limit). Plain scalars follow YAML 1.2's core schema. Pure, any thread. */
-#ifndef ESS_MODEL_YAML_H
-#define ESS_MODEL_YAML_H
+#ifndef ESS_JSON_YAML_H
+#define ESS_JSON_YAML_H
 
 #include <stddef.h>
 

@@ -2,7 +2,6 @@
  * tree. */
 #include <ctype.h>
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

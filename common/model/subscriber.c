@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Puts the members that begin every record of a registration. */
 static void put_begin(struct buf *out, const char *registration_id) {

@@ -4,8 +4,8 @@
  * multicast, reserved, unspecified; of IPv6, everything outside of 2000::/3 and the NAT64 prefix
  * 64:ff9b::/96; and IPv6 addresses with such an IPv4 address embedded (mapped, NAT64, 6to4,
  * Teredo). After the IANA special-purpose registries (RFC 6890). Pure, any thread. */
-#ifndef ESS_MODEL_ADDRESS_H
-#define ESS_MODEL_ADDRESS_H
+#ifndef ESS_NET_ADDRESS_H
+#define ESS_NET_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

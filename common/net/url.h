@@ -1,7 +1,7 @@
 /* A subscriber's URL: https only, without credentials or fragment, and without a literal address
  * that is not public. Names are resolved at delivery, not here. Pure, any thread. */
-#ifndef ESS_MODEL_URL_H
-#define ESS_MODEL_URL_H
+#ifndef ESS_NET_URL_H
+#define ESS_NET_URL_H
 
 #include <stdbool.h>
 #include <stddef.h>

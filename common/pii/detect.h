@@ -10,8 +10,8 @@
  * Unicode's no-break space, no-break hyphen, dashes and minus sign are separators too; up to three
  * may be adjacent, as in "123 - 45 - 6789". Digits without separators are no ssn and no phone
  * number: too much other data has 9 or 10 digits. */
-#ifndef ESS_MODEL_DETECT_H
-#define ESS_MODEL_DETECT_H
+#ifndef ESS_PII_DETECT_H
+#define ESS_PII_DETECT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -21,8 +21,8 @@
  *         of any other value
  *
  * All other bytes stay as they are. Pure, any thread. */
-#ifndef ESS_MODEL_PII_H
-#define ESS_MODEL_PII_H
+#ifndef ESS_PII_PII_H
+#define ESS_PII_PII_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Shared by pii.c and pii_filter.c. */
-#ifndef ESS_MODEL_PII_INTERNAL_H
-#define ESS_MODEL_PII_INTERNAL_H
+#ifndef ESS_PII_PII_INTERNAL_H
+#define ESS_PII_PII_INTERNAL_H
 
 #include "common/pii/pii.h"
 
