@@ -17,6 +17,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/utf8.h"
 
 #define CUT " cut=1" /* ends a line that lacks fields */
 
@@ -51,11 +52,7 @@ static void add_value(struct buf *line, const char *text) {
         buf_append(line, text, len);
         return;
     }
-    if (cut)
-        len = LOG_VALUE_BYTES_MAX;
-    while (cut && len && (text[len] & 0xc0) == 0x80) /* within a character */
-        len--;
-    buf_json_string(line, text, len);
+    buf_json_string(line, text, utf8_fit(text, len, LOG_VALUE_BYTES_MAX));
     if (cut) {
         line->len--;
         buf_puts(line, "…\"");
