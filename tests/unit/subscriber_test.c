@@ -166,7 +166,8 @@ static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_ha
     struct subscriber_keys
         keys = {.registration_id = REGISTRATION_ID,
                 .secret = (char[]){"n3w"},
-                .old = {{(char[]){"0ld"}, 1700000000000}, {(char[]){"0lder"}, 1600000000000}},
+                .old = {{(char[]){"an 0ld secret"}, 1700000000000},
+                        {(char[]){"an 0ld secret, older"}, 1600000000000}},
                 .old_count = 2,
                 .token = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
         read;
@@ -175,15 +176,15 @@ static void test_keys_keep_old_secrets_with_their_ends_and_the_access_token_s_ha
     bool newer, old_key = false;
     (void)state;
     subscriber_keys_to_json(&keys, "md-mm1", keyring, &text);
-    assert_null(strstr(text.data, "0ld"));
+    assert_null(strstr(text.data, "an 0ld secret"));
     assert_int_equal(subscriber_keys_from_json(&read, "md-mm1", (struct span){text.data, text.len},
                                                keyring, &newer, &old_key, &err),
                      0);
     assert_string_equal(read.secret, "n3w");
     assert_int_equal(read.old_count, 2);
-    assert_string_equal(read.old[0].secret, "0ld");
+    assert_string_equal(read.old[0].secret, "an 0ld secret");
     assert_true(read.old[0].until_ms == 1700000000000);
-    assert_string_equal(read.old[1].secret, "0lder");
+    assert_string_equal(read.old[1].secret, "an 0ld secret, older");
     assert_string_equal(read.token, keys.token);
     subscriber_keys_fini(&read);
     assert_int_equal(subscriber_keys_from_json(&read, "md-mm2", (struct span){text.data, text.len},
