@@ -10,7 +10,7 @@
 
 enum { KEY_AGAIN_MS = 300 };
 
-static void key_check_on_record(void *arg, const struct table_record *record) {
+static void key_check_on_record(void *arg, const struct kafka_record *record) {
     struct dispatcher *d = arg;
     struct buf *value = &d->key_check.value;
     char id[SPEC_ID_BYTES_MAX + 1];

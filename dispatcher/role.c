@@ -34,7 +34,7 @@ static void dispatcher_role_on_trouble_changed(void *arg) {
 
 /* --- what the partitions ask of their subscribers and of the process */
 
-static void dispatcher_role_on_record(void *arg, const struct table_record *record) {
+static void dispatcher_role_on_record(void *arg, const struct kafka_record *record) {
     const struct dispatcher *d = arg;
     subscribers_read(d->subscribers, record);
 }

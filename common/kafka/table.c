@@ -142,14 +142,8 @@ static void table_on_record(void *arg, const struct kafka_record *found) {
     struct table *t = arg;
     size_t topic = table_topic_number(t, found->topic);
     struct place *place = place_of(t, topic, found->partition);
-    const struct table_record record = {
-        .topic = t->options.topics[topic],
-        .partition = found->partition,
-        .offset = found->offset,
-        .appended_ms = found->appended_ms,
-        .key = found->key,
-        .value = found->value,
-    };
+    struct kafka_record record = *found;
+    record.topic = t->options.topics[topic];
     if (!place->chosen || found->offset < place->next)
         return;
     place->next = found->offset + 1;

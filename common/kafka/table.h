@@ -7,20 +7,10 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
-#include "common/base/span.h"
 #include "common/kafka/config.h"
+#include "common/kafka/record.h"
 
 struct table;
-
-/* One record. Valid until the callback returns. */
-struct table_record {
-    const char *topic; /* as in the options */
-    int32_t partition;
-    int64_t offset;
-    int64_t appended_ms;
-    struct span key;
-    struct span value; /* data NULL: a tombstone */
-};
 
 struct table_options {
     const struct kafka_config *kafka;
@@ -29,7 +19,8 @@ struct table_options {
     bool chosen;               /* read nothing before table_choose */
     int fetch_wait_ms; /* a partition that is chosen may wait so long for others, which stand at
                           their ends; 0: 500 */
-    void (*record)(void *arg, const struct table_record *record);
+    /* The record's topic is the string in `topics`. */
+    void (*record)(void *arg, const struct kafka_record *record);
     void (*loaded)(void *arg); /* once: all partitions read to the end. May be NULL */
     void (*ended)(void *arg, const char *topic,
                   int32_t partition); /* a partition was read to its end. May be NULL */

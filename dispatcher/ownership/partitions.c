@@ -292,7 +292,7 @@ static void partitions_on_left(void *arg) {
 
 /* --- events of the log */
 
-static void partitions_note_dispute(struct partitions *p, const struct table_record *record) {
+static void partitions_note_dispute(struct partitions *p, const struct kafka_record *record) {
     int64_t held_back;
     if (log_limit_pass(&p->disputes, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
         log_warn("claimed_by_another", LOG_N("partition", record->partition),
@@ -300,7 +300,7 @@ static void partitions_note_dispute(struct partitions *p, const struct table_rec
                  LOG_S("reason", "the group is asked; a confirmed partition is fenced again"));
 }
 
-static void partitions_on_record(void *arg, const struct table_record *record) {
+static void partitions_on_record(void *arg, const struct kafka_record *record) {
     struct partitions *p = arg;
     uint64_t owner, assignment;
     if (record->topic != p->topics[1] || !span_equal(record->key, fence_key())) {

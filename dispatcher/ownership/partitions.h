@@ -14,12 +14,12 @@ struct kafka_config;
 struct loop;
 struct partitions;
 struct producer;
-struct table_record;
+struct kafka_record;
 
 /* Runs the subscribers of the partitions, and the process around them. */
 struct partitions_owner {
     /* a record of ess.subscribers or ess.tokens, but for fences */
-    void (*read)(void *arg, const struct table_record *record);
+    void (*read)(void *arg, const struct kafka_record *record);
     /* all records of the partition were read: start the lanes */
     void (*start)(void *arg, int32_t partition);
     /* the suspended lanes continue; `rewrite`: their tokens are void */

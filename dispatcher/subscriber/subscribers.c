@@ -101,7 +101,7 @@ static void subscribers_erase_deleted(struct subscribers *all, int32_t partition
     }
 }
 
-static void subscribers_note_bad(struct dispatcher *d, const struct table_record *record,
+static void subscribers_note_bad(struct dispatcher *d, const struct kafka_record *record,
                                  const char *id, const struct error *err) {
     service_bad_record(&d->service, record->topic, record->partition, record->offset, id,
                        err->message);
@@ -146,7 +146,7 @@ static void subscribers_read_again(struct subscribers *all, struct subscriber *s
     struct unreadable *u = &s->unreadable[kind];
     struct buf value = u->value;
     snprintf(key, sizeof key, "%s%s", s->id, kind == UNREADABLE_KEYS ? "/keys" : "");
-    const struct table_record record = {.topic = all->dispatcher->service.subscribers_topic,
+    const struct kafka_record record = {.topic = all->dispatcher->service.subscribers_topic,
                                         .partition = s->partition,
                                         .offset = u->offset,
                                         .key = span_of(key),
@@ -176,7 +176,7 @@ static void subscribers_on_key_due(void *arg) {
 }
 
 static void subscribers_read_spec(struct subscribers *all, const char *id,
-                                  const struct table_record *record) {
+                                  const struct kafka_record *record) {
     struct subscriber *s = subscribers_find(all, id);
     struct subscriber_record parsed;
     struct error err;
@@ -201,7 +201,7 @@ static void subscribers_read_spec(struct subscribers *all, const char *id,
 }
 
 static void subscribers_read_keys(struct subscribers *all, const char *id,
-                                  const struct table_record *record) {
+                                  const struct kafka_record *record) {
     struct subscriber_keys keys;
     struct error err;
     bool newer;
@@ -220,7 +220,7 @@ static void subscribers_read_keys(struct subscribers *all, const char *id,
 }
 
 static void subscribers_read_desired(struct subscribers *all, const char *id,
-                                     const struct table_record *record) {
+                                     const struct kafka_record *record) {
     struct subscriber *s = subscribers_find_or_add(all, id, record->partition);
     struct subscriber_desired desired = {.paused = false};
     struct error err;
@@ -234,7 +234,7 @@ static void subscribers_read_desired(struct subscribers *all, const char *id,
 }
 
 static void subscribers_read_command(struct subscribers *all, const char *id,
-                                     const struct table_record *record) {
+                                     const struct kafka_record *record) {
     struct subscriber *s = record->value.data ? subscribers_find_or_add(all, id, record->partition)
                                               : subscribers_find(all, id);
     if (!s)
@@ -249,7 +249,7 @@ static void subscribers_read_command(struct subscribers *all, const char *id,
 }
 
 static void subscribers_read_token(struct subscribers *all, const char *id,
-                                   const struct table_record *record) {
+                                   const struct kafka_record *record) {
     struct subscriber *s = record->value.data ? subscribers_find_or_add(all, id, record->partition)
                                               : subscribers_find(all, id);
     struct token token;
@@ -287,7 +287,7 @@ static void subscribers_read_check(const struct dispatcher *d, struct span value
                  LOG_S("reason", err.message));
 }
 
-void subscribers_read(struct subscribers *all, const struct table_record *record) {
+void subscribers_read(struct subscribers *all, const struct kafka_record *record) {
     struct dispatcher *d = all->dispatcher;
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);

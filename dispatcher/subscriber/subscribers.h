@@ -13,7 +13,7 @@
 struct dispatcher;
 struct subscriber;
 struct subscribers;
-struct table_record;
+struct kafka_record;
 struct feed_event;
 
 struct subscribers *subscribers_new(struct dispatcher *d);
@@ -22,7 +22,7 @@ void subscribers_free(struct subscribers *all);
 
 /* A record of ess.subscribers or ess.tokens, except fences. Takes effect at once if the partition
  * is started. */
-void subscribers_read(struct subscribers *all, const struct table_record *record);
+void subscribers_read(struct subscribers *all, const struct kafka_record *record);
 
 /* Whether the keyring opens a sealed check record. Returns -1 with the mismatch. */
 int subscribers_check_key(const struct dispatcher *d, struct span value, struct error *err);

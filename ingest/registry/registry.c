@@ -106,7 +106,7 @@ static void registry_say_bad(const struct registry *r, const struct registry_ent
 /* While the topics are first read a bad record is noted, not logged: a newer record may replace
  * it, as after the replacement of a key in the key file. */
 static void registry_note_bad(struct registry *r, struct registry_entry *entry,
-                              enum registry_record kind, const struct table_record *record,
+                              enum registry_record kind, const struct kafka_record *record,
                               const char *reason) {
     struct buf text = {0};
     buf_printf(&text, "the record in %s, partition %d, offset %lld cannot be read: %s",
@@ -148,7 +148,7 @@ static const struct keyring *registry_ring_of(struct registry *r) {
 }
 
 static void registry_read_spec(struct registry *r, struct registry_entry *entry,
-                               const struct table_record *record) {
+                               const struct kafka_record *record) {
     struct subscriber_record parsed;
     struct error err;
     bool newer = false, old_key = false;
@@ -171,7 +171,7 @@ static void registry_read_spec(struct registry *r, struct registry_entry *entry,
 }
 
 static void registry_read_keys(struct registry *r, struct registry_entry *entry,
-                               const struct table_record *record, bool overtaken) {
+                               const struct kafka_record *record, bool overtaken) {
     struct subscriber_keys keys;
     struct error err;
     bool newer, old_key = false;
@@ -197,7 +197,7 @@ static void registry_read_keys(struct registry *r, struct registry_entry *entry,
 }
 
 static void registry_read_desired(struct registry *r, struct registry_entry *entry,
-                                  const struct table_record *record) {
+                                  const struct kafka_record *record) {
     struct subscriber_desired desired;
     struct error err;
     bool newer;
@@ -224,7 +224,7 @@ static void registry_read_tombstone(struct registry *r, struct registry_entry *e
     }
 }
 
-static void registry_read_check(struct registry *r, const struct table_record *record) {
+static void registry_read_check(struct registry *r, const struct kafka_record *record) {
     buf_clear(&r->check);
     buf_append(&r->check, record->value.data, record->value.len);
     r->has_check = record->value.data;
@@ -241,7 +241,7 @@ static void registry_pass_over(struct registry_entry *entry, enum subscriber_key
 
 static void registry_read_of_subscriber(struct registry *r, const char *id,
                                         enum subscriber_key kind,
-                                        const struct table_record *record) {
+                                        const struct kafka_record *record) {
     struct registry_entry *entry = registry_find(r, id);
     struct registry_write *ours = registry_write_find(r->ingest->registry_writes, id, record,
                                                       entry);
@@ -264,7 +264,7 @@ static void registry_read_of_subscriber(struct registry *r, const char *id,
     registry_write_was_read(ours, record->offset);
 }
 
-static void registry_on_record(void *arg, const struct table_record *record) {
+static void registry_on_record(void *arg, const struct kafka_record *record) {
     struct registry *r = arg;
     char id[SPEC_ID_BYTES_MAX + 1];
     enum subscriber_key kind = subscriber_key_parse(record->key, id);

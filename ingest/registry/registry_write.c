@@ -223,7 +223,7 @@ bool registry_write_pending(const struct registry_writes *writes, const char *id
     return registry_writes_of(writes, id) != NULL;
 }
 
-static bool write_record_matches(const struct write_record *r, const struct table_record *record) {
+static bool write_record_matches(const struct write_record *r, const struct kafka_record *record) {
     if (r->read && (r->offset >= 0 || !r->tombstone))
         return false;
     if (r->offset >= 0 && r->offset != record->offset)
@@ -264,7 +264,7 @@ static void registry_write_compare(struct registry_write *w, struct write_record
 bool registry_write_overtaken(const struct registry_write *w) { return w && w->found->overtaken; }
 
 struct registry_write *registry_write_find(struct registry_writes *writes, const char *id,
-                                           const struct table_record *record,
+                                           const struct kafka_record *record,
                                            const struct registry_entry *entry) {
     struct registry_writes_of *of = registry_writes_of(writes, id);
     for (struct registry_write *w = of ? of->list : NULL; w; w = w->next) {

@@ -13,7 +13,7 @@ struct ingest;
 struct registry_write;
 struct registry_writes; /* all writes of one ingest */
 struct registry_entry;
-struct table_record;
+struct kafka_record;
 
 struct registry_writes *registry_writes_new(void);
 /* Every write must have ended. NULL is allowed. */
@@ -66,7 +66,7 @@ bool registry_write_pending(const struct registry_writes *writes, const char *id
 /* Called by the registry for each record read: registry_write_find before the record changes the
  * entry (NULL: no entry), registry_write_was_read afterwards. `write` may be NULL. */
 struct registry_write *registry_write_find(struct registry_writes *writes, const char *id,
-                                           const struct table_record *record,
+                                           const struct kafka_record *record,
                                            const struct registry_entry *entry);
 /* Whether the registry must ignore the record that registry_write_find found. `write` may be
  * NULL. */

@@ -72,7 +72,7 @@ static struct reservations_of *reservations_find_or_add(struct reservations *res
 }
 
 void reservations_read(struct reservations *reservations, const char *id,
-                       const struct table_record *record, bool past) {
+                       const struct kafka_record *record, bool past) {
     struct reservation *reservation = reservation_find(reservations_of(reservations, id),
                                                        record->key);
     if (reservation && !record->value.data)

@@ -10,7 +10,7 @@
 
 struct reservations; /* all reservations of one ingest */
 struct ingest;
-struct table_record;
+struct kafka_record;
 
 enum {
     RESERVATIONS_KEY_BYTES = SPEC_ID_BYTES_MAX + 7 + 36 + 1,
@@ -30,7 +30,7 @@ void reservations_key(const char *id, const char *registration_id,
 /* Takes a reservation's record or tombstone. `past`: in the log before this ingest began to
  * read. */
 void reservations_read(struct reservations *reservations, const char *id,
-                       const struct table_record *record, bool past);
+                       const struct kafka_record *record, bool past);
 
 /* Whether the reservation was read back with no other live reservation of the id before. */
 bool reservations_first(const struct reservations *reservations, const char *id,

@@ -74,7 +74,7 @@ static struct held *subscriber_status_find_or_add(struct subscriber_statuses *s,
 /* --- reading */
 
 static void subscriber_status_note_bad(struct ingest *ingest, struct held *held,
-                                       const struct table_record *record, const char *reason) {
+                                       const struct kafka_record *record, const char *reason) {
     struct buf text = {0};
     service_bad_record(&ingest->service, record->topic, record->partition, record->offset, held->id,
                        reason);
@@ -85,7 +85,7 @@ static void subscriber_status_note_bad(struct ingest *ingest, struct held *held,
 }
 
 static void subscriber_status_read_token(struct ingest *ingest, const char *id,
-                                         const struct table_record *record) {
+                                         const struct kafka_record *record) {
     struct subscriber_statuses *s = ingest->statuses;
     struct token token;
     struct error err;
@@ -106,7 +106,7 @@ static void subscriber_status_read_token(struct ingest *ingest, const char *id,
     token_fini(&token);
 }
 
-void subscriber_status_read(struct ingest *ingest, const struct table_record *record) {
+void subscriber_status_read(struct ingest *ingest, const struct kafka_record *record) {
     struct subscriber_statuses *s = ingest->statuses;
     char id[SPEC_ID_BYTES_MAX + 1];
     if (span_equal(record->key, fence_key())) {

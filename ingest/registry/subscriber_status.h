@@ -12,13 +12,13 @@
 struct ingest;
 struct registry_entry;
 struct subscriber_statuses;
-struct table_record;
+struct kafka_record;
 
 struct subscriber_statuses *subscriber_status_new(int32_t partitions);
 void subscriber_status_free(struct subscriber_statuses *statuses); /* NULL is allowed */
 
 /* Takes a record of ess.tokens, in the order of its partition. */
-void subscriber_status_read(struct ingest *ingest, const struct table_record *record);
+void subscriber_status_read(struct ingest *ingest, const struct kafka_record *record);
 
 /* The replay token of the subscriber's present registration; free with token_fini. False: no token
  * yet. */

@@ -106,7 +106,7 @@ bool table_loaded(const struct table *table) {
 }
 
 static inline void world_read(const struct world_record *r) {
-    const struct table_record record = {.topic = world.table.topics[0],
+    const struct kafka_record record = {.topic = world.table.topics[0],
                                         .partition = r->partition,
                                         .offset = r->offset,
                                         .appended_ms = clock_wall_ms(),

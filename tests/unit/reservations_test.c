@@ -78,7 +78,7 @@ static void test_a_reservation_that_is_dropped_leaves_the_log(void **state) {
 static void read_old(const char *kind, bool past) {
     char key[RESERVATIONS_KEY_BYTES];
     snprintf(key, sizeof key, "a%s", kind);
-    const struct table_record record = {.key = span_of(key),
+    const struct kafka_record record = {.key = span_of(key),
                                         .value = span_of("{\"v\":1}"),
                                         .appended_ms = clock_wall_ms() - RESERVATIONS_STALE_MS - 1};
     reservations_read(world.ingest.reservations, "a", &record, past);

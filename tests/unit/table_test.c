@@ -20,7 +20,7 @@ struct seen {
 static struct world world;
 static struct seen seen;
 
-static void on_record(void *arg, const struct table_record *record) {
+static void on_record(void *arg, const struct kafka_record *record) {
     struct seen *s = arg;
     int topic = record->topic == topics[1];
     assert_int_equal(record->offset, s->next[topic][record->partition]++);
