@@ -12,7 +12,7 @@
 struct decimal {
     /* From the first digit that is not 0, perhaps with a point inside; both NULL for zero. */
     const char *digits, *end;
-    int64_t exponent; /* at most 10^15 */
+    int64_t exponent; /* its magnitude stops growing before 10^16 */
     bool negative;
 };
 
