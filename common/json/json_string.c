@@ -76,6 +76,14 @@ const char *json_string_scan(const char **at, const char *end, bool *escaped) {
     return "the text ends within a string";
 }
 
+bool json_is_string(struct span value) {
+    bool escaped;
+    if (value.len < 2 || value.data[0] != '"')
+        return false;
+    const char *at = value.data + 1, *end = value.data + value.len;
+    return !json_string_scan(&at, end, &escaped) && at == end;
+}
+
 void json_string_reader_init(struct json_string_reader *reader, struct span inner) {
     *reader = (struct json_string_reader){.at = inner.data, .end = inner.data + inner.len};
 }

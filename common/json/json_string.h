@@ -12,6 +12,10 @@
  * `*at` at the fault. */
 const char *json_string_scan(const char **at, const char *end, bool *escaped);
 
+/* Whether the whole of `value` is a valid string with its quotes. For text that another program may
+ * have written: nothing below may read what has not been scanned. */
+bool json_is_string(struct span value);
+
 /* Reads the text of a scanned string byte by byte, escapes resolved. */
 struct json_string_reader {
     const char *at, *end;

@@ -89,6 +89,18 @@ static void test_what_is_left_of_a_text_that_does_not_fit_is_whole_characters(vo
     assert_string_equal(out, "ab\u00e9");
 }
 
+static void test_only_a_whole_valid_string_is_one(void **state) {
+    static const char *const others[] = {"",        "\"",      "5",     "null",   "\"a",
+                                         "\"\\q\"", "\"\\\"", "\"\"1", "\"a\"b\"", "\"\xff\""};
+    (void)state;
+    assert_true(json_is_string(span_of("\"\"")));
+    assert_true(json_is_string(span_of("\"a\\n\\\"b\"")));
+    assert_false(json_is_string((struct span){NULL, 0}));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (json_is_string(span_of(others[i])))
+            fail_msg("%s", others[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_escape_stands_for_its_character),
@@ -96,6 +108,7 @@ int main(void) {
         cmocka_unit_test(test_all_code_points_are_resolved_as_the_c_library_encodes_them),
         cmocka_unit_test(test_a_text_fits_with_its_nul_or_is_refused),
         cmocka_unit_test(test_what_is_left_of_a_text_that_does_not_fit_is_whole_characters),
+        cmocka_unit_test(test_only_a_whole_valid_string_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,15 @@ static void the_group_is_the_key_or_its_hash_or_the_topic(void **state) {
     assert_int_equal(strncmp(group_of(EVENT("\"key\":\"\xc3\xa9\",")), "sha256-", 7), 0);
 }
 
+/* As another program can append it. */
+static void a_key_that_is_not_valid_gives_the_group_of_the_topic(void **state) {
+    (void)state;
+    assert_string_equal(group_of(EVENT("\"key\":\"\\q\",")), "a.b");
+    assert_string_equal(group_of(EVENT("\"key\":\"\\u12\",")), "a.b");
+    assert_string_equal(group_of(EVENT("\"key\":5,")), "a.b");
+    assert_string_equal(group_of("{\"topic\":\"a.b\",\"key\":\"}"), "a.b");
+}
+
 static void a_replay_has_a_deduplication_id_of_its_own(void **state) {
     static const struct {
         enum delivery_kind kind;
@@ -268,6 +277,7 @@ int main(void) {
         cmocka_unit_test(the_attributes_are_the_events),
         cmocka_unit_test(a_redrive_names_its_job_and_a_test_has_no_cursor),
         cmocka_unit_test(the_group_is_the_key_or_its_hash_or_the_topic),
+        cmocka_unit_test(a_key_that_is_not_valid_gives_the_group_of_the_topic),
         cmocka_unit_test(a_replay_has_a_deduplication_id_of_its_own),
         cmocka_unit_test(only_a_2xx_with_a_message_id_is_delivered),
         cmocka_unit_test(what_an_operator_can_mend_is_tried_again),
