@@ -7,21 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void put_hex(const unsigned char *bytes, size_t count, char *out) {
-    for (size_t i = 0; i < count; i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
+#include "common/base/hex.h"
 
 void access_token_make(char out[ACCESS_TOKEN_BYTES]) {
     unsigned char random[32];
     if (RAND_bytes(random, sizeof random) != 1)
         abort();
     snprintf(out, ACCESS_TOKEN_BYTES, "ess_");
-    put_hex(random, sizeof random, out + 4);
+    hex_put(random, sizeof random, out + 4);
 }
 
 void access_token_hash(struct span token, char out[ACCESS_TOKEN_HASH_BYTES]) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     SHA256((const unsigned char *)token.data, token.len, digest);
-    put_hex(digest, sizeof digest, out);
+    hex_put(digest, sizeof digest, out);
 }

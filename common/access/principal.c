@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/hex.h"
 #include "common/json/yaml.h"
 
 enum { DEPTH_MAX = 5, FIELD_BYTES = 64 };
@@ -52,20 +53,8 @@ bool principal_digest_equal(const unsigned char a[PRINCIPAL_DIGEST_BYTES],
     return CRYPTO_memcmp(a, b, PRINCIPAL_DIGEST_BYTES) == 0;
 }
 
-void principal_digest_format(const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
-                             char hex[2 * PRINCIPAL_DIGEST_BYTES + 1]) {
-    for (size_t i = 0; i < PRINCIPAL_DIGEST_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 int principal_digest_parse(struct span hex, unsigned char digest[PRINCIPAL_DIGEST_BYTES]) {
-    for (size_t i = 0; i < hex.len; i++) {
-        int digit = OPENSSL_hexchar2int((unsigned char)hex.data[i]);
-        if (digit < 0 || hex.len != 2 * PRINCIPAL_DIGEST_BYTES)
-            return -1;
-        digest[i / 2] = (unsigned char)(i % 2 ? digest[i / 2] << 4 | digit : digit);
-    }
-    return hex.len ? 0 : -1;
+    return hex_parse(hex, digest, PRINCIPAL_DIGEST_BYTES);
 }
 
 /* --- the file */

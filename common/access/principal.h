@@ -53,8 +53,6 @@ void principal_digest(struct span token, unsigned char digest[PRINCIPAL_DIGEST_B
 /* Compares in constant time. */
 bool principal_digest_equal(const unsigned char a[PRINCIPAL_DIGEST_BYTES],
                             const unsigned char b[PRINCIPAL_DIGEST_BYTES]);
-void principal_digest_format(const unsigned char digest[PRINCIPAL_DIGEST_BYTES],
-                             char hex[2 * PRINCIPAL_DIGEST_BYTES + 1]);
 /* Reads 64 hex digits. Returns 0 or -1. */
 int principal_digest_parse(struct span hex, unsigned char digest[PRINCIPAL_DIGEST_BYTES]);
 

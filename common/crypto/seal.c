@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/hex.h"
 #include "common/crypto/base64.h"
 
 enum { KEY_BYTES = 32, KEYS_MAX = 16, NONCE_BYTES = 12, TAG_BYTES = 16, ID_CHARS = 8 };
@@ -35,26 +36,13 @@ struct keyring {
     struct keys *keys;
 };
 
-static int hex_value(char c) {
-    const char *digits = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 static int parse_key(struct keys *keys, const char *line, size_t len) {
     struct key *key = &keys->of[keys->count];
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    if (len != 2 * KEY_BYTES || keys->count == KEYS_MAX)
+    if (keys->count == KEYS_MAX || hex_parse((struct span){line, len}, key->bytes, KEY_BYTES))
         return -1;
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        int high = hex_value(line[2 * i]), low = hex_value(line[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return -1;
-        key->bytes[i] = (unsigned char)(high * 16 + low);
-    }
     SHA256(key->bytes, KEY_BYTES, digest);
-    for (int i = 0; i < ID_CHARS / 2; i++)
-        snprintf(key->id + 2 * i, 3, "%02x", digest[i]);
+    hex_put(digest, ID_CHARS / 2, key->id);
     keys->count++;
     return 0;
 }

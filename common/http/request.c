@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <utlist.h>
 
+#include "common/base/hex.h"
 #include "common/base/number.h"
 #include "common/http/http_internal.h"
 #include "common/json/writer.h"
@@ -171,8 +172,7 @@ static void name_request(struct http_request *r) {
     }
     if (getrandom(random, sizeof random, 0) != sizeof random)
         abort();
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(r->id + 2 * i, 3, "%02x", random[i]);
+    hex_put(random, sizeof random, r->id);
 }
 
 static void body_fit(struct http_request *r, size_t bytes) {

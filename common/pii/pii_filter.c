@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "common/base/hex.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "common/model/pattern.h"
@@ -92,12 +93,13 @@ static void tell_place(const struct walk *w) {
 
 static void put_hash(struct walk *w, const char *text, size_t len) {
     unsigned char mac[EVP_MAX_MD_SIZE];
+    char hex[2 * sizeof mac + 1];
     unsigned mac_len = 0;
     const char *key = w->pii->hash_key;
     if (!HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)text, len, mac, &mac_len))
         abort();
-    for (unsigned i = 0; i < mac_len; i++)
-        buf_printf(w->out, "%02x", mac[i]);
+    hex_put(mac, mac_len, hex);
+    buf_puts(w->out, hex);
 }
 
 /* The text of a string, escapes resolved, with a map from each byte to its position in the raw

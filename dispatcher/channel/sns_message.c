@@ -5,6 +5,7 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
+#include "common/base/hex.h"
 #include "common/json/json_string.h"
 #include "common/json/json_walk.h"
 #include "common/model/event.h"
@@ -63,9 +64,8 @@ static bool sns_takes_id(struct span text) {
 static void sns_hash(struct span text, char out[SNS_ID_BYTES]) {
     unsigned char hash[SHA256_DIGEST_LENGTH];
     SHA256((const unsigned char *)text.data, text.len, hash);
-    size_t len = (size_t)snprintf(out, SNS_ID_BYTES, "sha256-");
-    for (size_t i = 0; i < sizeof hash; i++)
-        len += (size_t)snprintf(out + len, SNS_ID_BYTES - len, "%02x", hash[i]);
+    int len = snprintf(out, SNS_ID_BYTES, "sha256-");
+    hex_put(hash, sizeof hash, out + len);
 }
 
 /* The group is the event's key. A key that is not valid JSON, which only another program can have

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/base/log.h"
+#include "common/base/hex.h"
 #include "common/model/event.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
@@ -14,7 +14,7 @@ struct principal *auth_find_own(void *arg, const unsigned char digest[PRINCIPAL_
                                 bool *later) {
     struct ingest *ingest = arg;
     char hex[2 * PRINCIPAL_DIGEST_BYTES + 1];
-    principal_digest_format(digest, hex);
+    hex_put(digest, PRINCIPAL_DIGEST_BYTES, hex);
     const struct registry_entry *entry = ingest_knows_subscribers(ingest)
                                              ? registry_find_token(ingest->registry, hex)
                                              : NULL;
