@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/hex.h"
+#include "common/base/names.h"
 #include "common/json/yaml.h"
 
 enum { DEPTH_MAX = 5, FIELD_BYTES = 64 };
@@ -78,11 +79,8 @@ static int principal_check_fields(struct json_object *token, size_t index, struc
     if (!json_object_is_type(token, json_type_object))
         return principal_blame(index, "", err, "must have name, sha256 and scopes");
     json_object_object_foreach(token, name, value) {
-        size_t i = 0;
         (void)value;
-        while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
-            i++;
-        if (i == sizeof known / sizeof *known)
+        if (names_find(known, sizeof known / sizeof *known, name) < 0)
             return principal_blame(
                 index, name, err,
                 "is not a field of a token; fields are name, sha256, scopes and expires");

@@ -17,6 +17,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/names.h"
 #include "common/base/utf8.h"
 
 #define CUT " cut=1" /* ends a line that lacks fields */
@@ -29,13 +30,11 @@ static _Atomic int64_t dropped, dropped_unreported;
 void log_set_level(enum log_level level) { least = level; }
 
 int log_level_parse(const char *text, enum log_level *level) {
-    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    }
-    return -1;
+    int found = names_find(names, sizeof names / sizeof *names, text);
+    if (found < 0)
+        return -1;
+    *level = (enum log_level)found;
+    return 0;
 }
 
 static bool is_plain(const char *text, size_t len) {

@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "common/base/buf.h"
+#include "common/base/names.h"
 #include "common/filter/condition.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
@@ -161,10 +162,7 @@ static void entry_take_name(struct entry *entry, struct span name) {
 
 static bool entry_name_is_known(const struct entry *entry) {
     static const char *const names[] = {"topic", "key", "id", "source_cursor", "data", "$or"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(entry->name, names[i]) == 0)
-            return true;
-    return false;
+    return names_find(names, sizeof names / sizeof *names, entry->name) >= 0;
 }
 
 static int entry_read_member(struct entry *entry, struct span name, struct span value,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/names.h"
+
 /* Settings closed to operators: order, durability and read positions depend on them. */
 static const char *const reserved[] = {
     "acks",
@@ -49,9 +51,8 @@ static const char *const reserved[] = {
 
 int kafka_check_rdkafka(const char *name, const char *value, struct error *err) {
     char reason[256];
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (strcmp(name, reserved[i]) == 0)
-            return error_set(err, "ESS rests on its own value of this setting; leave it out");
+    if (names_find(reserved, sizeof reserved / sizeof *reserved, name) >= 0)
+        return error_set(err, "ESS rests on its own value of this setting; leave it out");
     if (strncmp(name, "sasl.mechanism", strlen("sasl.mechanism")) == 0 &&
         strcasecmp(value, "OAUTHBEARER") == 0)
         return error_set(err, "ESS cannot renew OAUTHBEARER's tokens: take SCRAM, GSSAPI, PLAIN "

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/names.h"
 #include "common/base/number.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
@@ -136,13 +137,11 @@ static int command_take_kind(const struct record *r, struct command *c, struct e
     char name[16] = "";
     if (member)
         json_unescape(member->value, name, sizeof name);
-    for (int i = 0; i < COMMAND_KINDS; i++) {
-        if (strcmp(names[i], name) == 0) {
-            c->kind = (enum command_kind)i;
-            return 0;
-        }
-    }
-    return error_set_field(err, "command", "missing or unknown");
+    int kind = names_find(names, COMMAND_KINDS, name);
+    if (kind < 0)
+        return error_set_field(err, "command", "missing or unknown");
+    c->kind = (enum command_kind)kind;
+    return 0;
 }
 
 static int take_all(const struct record *r, struct command *c, bool *newer, struct error *err) {

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "common/base/clock.h"
+#include "common/base/names.h"
 #include "common/crypto/signature.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_tree.h"
@@ -179,13 +180,11 @@ static const char *const orderings[] = {
 static int take_ordering(struct spec *spec, struct json_object *value, struct error *err) {
     const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
                                                                     : "";
-    for (int i = SPEC_STRICT; i <= SPEC_NONE; i++) {
-        if (strcmp(text, orderings[i]) == 0) {
-            spec->ordering = (enum spec_ordering)i;
-            return 0;
-        }
-    }
-    return error_set_field(err, "ordering", "must be strict, key or none");
+    int found = names_find(orderings, sizeof orderings / sizeof *orderings, text);
+    if (found < 0)
+        return error_set_field(err, "ordering", "must be strict, key or none");
+    spec->ordering = (enum spec_ordering)found;
+    return 0;
 }
 
 static int take_exhausted(struct spec *spec, struct json_object *value, struct error *err) {

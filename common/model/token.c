@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/names.h"
 #include "common/base/utf8.h"
 #include "common/crypto/uuid.h"
 #include "common/json/json_scan.h"
@@ -15,6 +16,10 @@
 static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
+
+int token_state_of(const char *name) {
+    return names_find(state_names, sizeof state_names / sizeof *state_names, name);
+}
 
 bool token_choose(struct token_choice *choice, int64_t epoch, int64_t number,
                   int64_t newest_fence) {
@@ -368,13 +373,11 @@ static void read_outcomes(struct token *t, struct json_object *object) {
 static int read_state(struct token *t, struct json_object *object, struct error *err) {
     char name[16];
     token_text(object, "state", name, sizeof name);
-    for (int i = TOKEN_ACTIVE; i <= TOKEN_DISABLED; i++) {
-        if (strcmp(name, state_names[i]) == 0) {
-            t->state = (enum token_state)i;
-            return 0;
-        }
-    }
-    return error_set_field(err, "state", "missing or unknown");
+    int found = token_state_of(name);
+    if (found < 0)
+        return error_set_field(err, "state", "missing or unknown");
+    t->state = (enum token_state)found;
+    return 0;
 }
 
 static int read_members(struct token *t, struct json_object *object, struct error *err) {

@@ -150,6 +150,8 @@ void token_to_json(const struct token *token, struct buf *out);
 int token_from_json(struct token *token, struct span text, bool *newer, struct error *err);
 
 const char *token_state_name(enum token_state state);
+/* Returns the state or -1. */
+int token_state_of(const char *name);
 
 /* The checkpoint to keep, while a subscriber's checkpoints are read in log order. All zero at
  * first. */

@@ -4,14 +4,13 @@
 
 #include <stdint.h>
 
+#include "common/base/names.h"
+
 enum { SEPARATORS_MAX = 3, PHONE_DIGITS_MIN = 7, PHONE_DIGITS_MAX = 15 };
 
 int detect_kind_of(const char *name) {
     static const char *const names[DETECT_KINDS] = {"ssn", "email", "phone", "card"};
-    for (int i = 0; i < DETECT_KINDS; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
+    return names_find(names, DETECT_KINDS, name);
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/names.h"
 #include "common/json/yaml.h"
 #include "common/model/pattern.h"
 #include "common/pii/detect.h"
@@ -139,15 +140,13 @@ static int take_action(const struct pii *pii, struct pii_rule *rule, struct json
     static const char *const names[] = {
         [PII_DROP] = "drop", [PII_MASK] = "mask", [PII_HASH] = "hash"};
     const char *text = pii_text_of(value);
-    for (unsigned i = 0; text && i < sizeof names / sizeof *names; i++) {
-        if (strcmp(names[i], text) != 0)
-            continue;
-        rule->action = (enum pii_action)i;
-        return i == PII_HASH && !pii->hash_key
-                   ? pii_blame(at, "action", -1, "is hash, and there is no hash_key beside rules")
-                   : 0;
-    }
-    return pii_blame(at, "action", -1, "must be drop, mask or hash");
+    int found = text ? names_find(names, sizeof names / sizeof *names, text) : -1;
+    if (found < 0)
+        return pii_blame(at, "action", -1, "must be drop, mask or hash");
+    rule->action = (enum pii_action)found;
+    return rule->action == PII_HASH && !pii->hash_key
+               ? pii_blame(at, "action", -1, "is hash, and there is no hash_key beside rules")
+               : 0;
 }
 
 static int pii_check_fields(struct json_object *rule, const struct place *at) {
@@ -155,11 +154,8 @@ static int pii_check_fields(struct json_object *rule, const struct place *at) {
     if (!json_object_is_type(rule, json_type_object))
         return pii_blame(at, "", -1, "must have name, topics, paths or detect, and action");
     json_object_object_foreach(rule, name, value) {
-        size_t i = 0;
         (void)value;
-        while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
-            i++;
-        if (i == sizeof known / sizeof *known)
+        if (names_find(known, sizeof known / sizeof *known, name) < 0)
             return pii_blame(
                 at, name, -1,
                 "is no field of a rule; these are name, topics, paths, detect and action");

@@ -110,9 +110,8 @@ static int subscriber_api_parse_list(const struct http_request *request, struct 
     if (http_request_query_check(request, known, err) ||
         http_reader_number(request, "limit", 1, LIMIT_MAX, &list->limit, err))
         return -1;
-    for (int i = TOKEN_ACTIVE; state && i <= TOKEN_DISABLED; i++)
-        if (strcmp(state, token_state_name((enum token_state)i)) == 0)
-            list->state = i;
+    if (state)
+        list->state = token_state_of(state);
     return state && list->state < 0
                ? error_set_field(err, "state", "must be active, retrying, paused or disabled")
                : 0;
