@@ -68,20 +68,19 @@ static void status_counters(const struct dispatcher *d, struct buf *out) {
                    "Events that became dead letters, by reason.");
     for (int i = 0; i < DEAD_LETTER_REASONS; i++)
         metrics_value(out, "ess_dead_letters_total", reasons[i], (double)d->dead_letters[i]);
-    metrics_family(out, "ess_compacted_total", "counter",
-                   "Events that compaction took while they waited for another attempt.");
-    metrics_value(out, "ess_compacted_total", "", (double)d->compacted);
+    metrics_single(out, "ess_compacted_total", "counter",
+                   "Events that compaction took while they waited for another attempt.",
+                   (double)d->compacted);
     metrics_family(out, "ess_delivery_seconds", "histogram", "Duration of attempts.");
     metrics_histogram(out, "ess_delivery_seconds", "", &d->delivery_seconds);
     metrics_family(out, "ess_end_to_end_seconds", "histogram",
                    "From an event's append to its 2xx.");
     metrics_histogram(out, "ess_end_to_end_seconds", "", &d->end_to_end_seconds);
-    metrics_family(out, "ess_throttle_wait_seconds_total", "counter",
-                   "Time that events waited for the throttle.");
-    metrics_value(out, "ess_throttle_wait_seconds_total", "", (double)d->throttle_wait_ms / 1000);
+    metrics_single(out, "ess_throttle_wait_seconds_total", "counter",
+                   "Time that events waited for the throttle.", (double)d->throttle_wait_ms / 1000);
     fault_metrics(d, out);
-    metrics_family(out, "ess_in_flight", "gauge", "Attempts under way.");
-    metrics_value(out, "ess_in_flight", "", (double)d->slots.in_flight);
+    metrics_single(out, "ess_in_flight", "gauge", "Attempts under way.",
+                   (double)d->slots.in_flight);
 }
 
 static int64_t status_lag_of(const struct dispatcher *d, const struct subscriber *s) {
@@ -156,9 +155,9 @@ static void status_subscribers(const struct dispatcher *d, struct buf *out) {
     status_each(d, out, "ess_subscriber_fails_long",
                 "1 while all attempts have failed for an hour.", status_fails_long);
     status_states(d, out);
-    metrics_family(out, "ess_stuck_lanes", "gauge",
-                   "Lanes with something to do and nothing to wake them: a fault of ESS.");
-    metrics_value(out, "ess_stuck_lanes", "", (double)liveness_stuck(d));
+    metrics_single(out, "ess_stuck_lanes", "gauge",
+                   "Lanes with something to do and nothing to wake them: a fault of ESS.",
+                   (double)liveness_stuck(d));
 }
 
 void status_metrics(void *arg, struct http_request *request) {
@@ -169,13 +168,12 @@ void status_metrics(void *arg, struct http_request *request) {
     status_counters(d, &out);
     if (d->service.feed)
         status_subscribers(d, &out);
-    metrics_family(&out, "ess_progress_unwritten_seconds", "gauge",
-                   "Age of the oldest progress not yet in Kafka.");
-    metrics_value(&out, "ess_progress_unwritten_seconds", "",
-                  (double)checkpoints_unwritten_ms(&d->checkpoints) / 1000);
-    metrics_family(&out, "ess_subscribers_held", "gauge",
-                   "Subscribers held until their progress is in Kafka.");
-    metrics_value(&out, "ess_subscribers_held", "", (double)checkpoints_held(&d->checkpoints));
+    metrics_single(&out, "ess_progress_unwritten_seconds", "gauge",
+                   "Age of the oldest progress not yet in Kafka.",
+                   (double)checkpoints_unwritten_ms(&d->checkpoints) / 1000);
+    metrics_single(&out, "ess_subscribers_held", "gauge",
+                   "Subscribers held until their progress is in Kafka.",
+                   (double)checkpoints_held(&d->checkpoints));
     readiness_metrics(&d->service, request, d->service.feed ? feed_log_end(d->service.feed) : 0,
                       &out);
 }

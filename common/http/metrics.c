@@ -36,6 +36,12 @@ void metrics_value(struct buf *out, const char *name, const char *labels, double
                value);
 }
 
+void metrics_single(struct buf *out, const char *name, const char *type, const char *help,
+                    double value) {
+    metrics_family(out, name, type, help);
+    metrics_value(out, name, "", value);
+}
+
 void metrics_histogram(struct buf *out, const char *name, const char *labels,
                        const struct histogram *h) {
     uint64_t total = 0;
@@ -117,12 +123,6 @@ static double open_files(void) {
     return count < 0 ? 0 : count;
 }
 
-static void metrics_gauge(struct buf *out, const char *name, const char *type, const char *help,
-                          double value) {
-    metrics_family(out, name, type, help);
-    metrics_value(out, name, "", value);
-}
-
 void metrics_process(struct buf *out) {
     struct rusage usage;
     struct rlimit limit;
@@ -131,16 +131,16 @@ void metrics_process(struct buf *out) {
     getrlimit(RLIMIT_NOFILE, &limit);
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    metrics_gauge(out, "process_cpu_seconds_total", "counter", "User and system CPU time.", cpu);
-    metrics_gauge(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
-                  resident_bytes());
-    metrics_gauge(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
-    metrics_gauge(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
-                  (double)limit.rlim_cur);
-    metrics_gauge(out, "process_start_time_seconds", "gauge", "When the process began, since 1970.",
-                  start_time());
-    metrics_gauge(out, "ess_log_lines_dropped_total", "counter",
-                  "Log lines that stderr did not take.", (double)log_dropped());
+    metrics_single(out, "process_cpu_seconds_total", "counter", "User and system CPU time.", cpu);
+    metrics_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+                   resident_bytes());
+    metrics_single(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
+    metrics_single(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
+                   (double)limit.rlim_cur);
+    metrics_single(out, "process_start_time_seconds", "gauge",
+                   "When the process began, since 1970.", start_time());
+    metrics_single(out, "ess_log_lines_dropped_total", "counter",
+                   "Log lines that stderr did not take.", (double)log_dropped());
     metrics_label(&labels, "version", ESS_VERSION);
     metrics_family(out, "ess_build_info", "gauge", "1, with the version.");
     metrics_value(out, "ess_build_info", buf_string(&labels), 1);

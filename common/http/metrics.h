@@ -18,6 +18,9 @@ void histogram_observe_us(struct histogram *h, int64_t us);
 void metrics_family(struct buf *out, const char *name, const char *type, const char *help);
 /* Writes a sample; `labels` is "" or name="value",… made by metrics_label. */
 void metrics_value(struct buf *out, const char *name, const char *labels, double value);
+/* A family of one sample without labels. */
+void metrics_single(struct buf *out, const char *name, const char *type, const char *help,
+                    double value);
 void metrics_histogram(struct buf *out, const char *name, const char *labels,
                        const struct histogram *h);
 /* Appends name="value" with the value escaped, after a comma unless the buffer is empty. */

@@ -36,14 +36,12 @@ void readiness_answer(struct http_request *request, const char *reason) {
 
 void readiness_metrics(const struct service *s, struct http_request *request, int64_t cursor,
                        struct buf *own) {
-    metrics_family(own, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.");
-    metrics_value(own, "ess_kafka_up", "", service_kafka_up(s));
-    metrics_family(own, "ess_feed_cursor", "gauge", "The newest cursor.");
-    metrics_value(own, "ess_feed_cursor", "", (double)cursor);
+    metrics_single(own, "ess_kafka_up", "gauge", "1 while Kafka answers and the log can be read.",
+                   service_kafka_up(s));
+    metrics_single(own, "ess_feed_cursor", "gauge", "The newest cursor.", (double)cursor);
     feed_metrics(s->feed, own);
-    metrics_family(own, "ess_bad_records_total", "counter",
-                   "Records about subscribers that cannot be read.");
-    metrics_value(own, "ess_bad_records_total", "", (double)s->bad_records);
+    metrics_single(own, "ess_bad_records_total", "counter",
+                   "Records about subscribers that cannot be read.", (double)s->bad_records);
     metrics_process(own);
     http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", own);
     buf_fini(own);

@@ -36,15 +36,14 @@ void monitoring_metrics(void *arg, struct http_request *request) {
         return;
     publisher_metrics(ingest->publisher, &out);
     filter_metrics(ingest->filter, &out);
-    metrics_family(&out, "ess_http_buffer_bytes", "gauge",
-                   "Memory of request bodies and of answers not sent yet.");
-    metrics_value(&out, "ess_http_buffer_bytes", "",
-                  (double)http_server_held(ingest->service.http));
-    metrics_family(&out, "ess_readers", "gauge", "Replays, polls and streams under way.");
-    metrics_value(&out, "ess_readers", "", (double)http_readers_count(ingest->http_readers));
-    metrics_family(&out, "ess_foreign_records_total", "counter",
-                   "Records in the events topic that ESS did not write.");
-    metrics_value(&out, "ess_foreign_records_total", "", (double)ingest->service.foreign_records);
+    metrics_single(&out, "ess_http_buffer_bytes", "gauge",
+                   "Memory of request bodies and of answers not sent yet.",
+                   (double)http_server_held(ingest->service.http));
+    metrics_single(&out, "ess_readers", "gauge", "Replays, polls and streams under way.",
+                   (double)http_readers_count(ingest->http_readers));
+    metrics_single(&out, "ess_foreign_records_total", "counter",
+                   "Records in the events topic that ESS did not write.",
+                   (double)ingest->service.foreign_records);
     monitoring_subscribers(ingest, &out);
     readiness_metrics(&ingest->service, request, ingest_log_end(ingest), &out);
 }

@@ -21,12 +21,12 @@ void publisher_metrics(struct publisher *publisher, struct buf *out) {
     metrics_family(out, "ess_publish_seconds", "histogram",
                    "Seconds from a complete request to Kafka's acknowledgement.");
     metrics_histogram(out, "ess_publish_seconds", "", &publisher->publish_seconds);
-    metrics_family(out, "ess_dedupe_ids", "gauge", "Ids in the dedupe index.");
-    metrics_value(out, "ess_dedupe_ids", "", (double)publisher_ids(publisher));
-    metrics_family(out, "ess_publish_unresolved", "gauge",
-                   "Events with an unknown produce outcome, to be found by reading the log.");
-    metrics_value(out, "ess_publish_unresolved", "", (double)publisher->inflight.unresolved_count);
-    metrics_family(out, "ess_doubled_ids_total", "counter",
-                   "Ids that the log's tail has found at a second cursor.");
-    metrics_value(out, "ess_doubled_ids_total", "", (double)publisher->doubled);
+    metrics_single(out, "ess_dedupe_ids", "gauge", "Ids in the dedupe index.",
+                   (double)publisher_ids(publisher));
+    metrics_single(out, "ess_publish_unresolved", "gauge",
+                   "Events with an unknown produce outcome, to be found by reading the log.",
+                   (double)publisher->inflight.unresolved_count);
+    metrics_single(out, "ess_doubled_ids_total", "counter",
+                   "Ids that the log's tail has found at a second cursor.",
+                   (double)publisher->doubled);
 }
