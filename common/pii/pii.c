@@ -2,7 +2,6 @@
 #include "common/pii/pii.h"
 
 #include <json-c/json.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -250,9 +249,7 @@ void pii_free(struct pii *pii) {
     for (size_t i = 0; i < pii->rules_count; i++)
         free_rule(&pii->rules[i]);
     free(pii->rules);
-    if (pii->hash_key)
-        OPENSSL_cleanse(pii->hash_key, strlen(pii->hash_key));
-    free(pii->hash_key);
+    mem_wipe_string(pii->hash_key);
     free(pii);
 }
 

@@ -29,11 +29,9 @@ struct keys_change {
     char token[ACCESS_TOKEN_HASH_BYTES]; /* hash of the new access token; "": unchanged */
 };
 
-static void keys_registry_write_free(void *data) {
+static void keys_change_free(void *data) {
     struct keys_change *k = data;
-    if (k->secret)
-        OPENSSL_cleanse(k->secret, strlen(k->secret));
-    free(k->secret);
+    mem_wipe_string(k->secret);
     free(k);
 }
 
@@ -84,7 +82,7 @@ static void keys_send_write(struct call *call, struct registry_entry *entry) {
 
 static struct keys_change *keys_prepare(struct call *call) {
     call->data = mem_zero(sizeof(struct keys_change));
-    call->free_data = keys_registry_write_free;
+    call->free_data = keys_change_free;
     call->again = keys_send_write;
     return call->data;
 }
