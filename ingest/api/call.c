@@ -15,8 +15,6 @@
 
 enum { RETRY_AFTER_S = 1 };
 
-static const char *const no_parameters[] = {NULL};
-
 static void call_not_found(struct http_request *request, const char *id) {
     struct error err;
     error_set(&err, "there is no subscriber %s", id);
@@ -86,11 +84,9 @@ static int call_check_kind(const struct registry_entry *entry, enum call_kind ki
 
 struct call *call_begin(struct ingest *ingest, struct http_request *request, enum call_kind kind) {
     struct error err;
-    if (http_request_query_check(request, no_parameters, &err)) {
-        http_problem(request, 400, &err, NULL, 0);
-        return NULL;
-    }
-    struct registry_entry *entry = call_look_up(ingest, request, kind == CALL_DELETES);
+    struct registry_entry *entry = http_request_no_query(request)
+                                       ? call_look_up(ingest, request, kind == CALL_DELETES)
+                                       : NULL;
     if (!entry)
         return NULL;
     if (call_check_kind(entry, kind, &err)) {

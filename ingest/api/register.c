@@ -138,15 +138,15 @@ static void register_make_missing(struct spec *spec) {
 }
 
 void register_handle(void *arg, struct http_request *request) {
-    static const char *const no_parameters[] = {NULL};
     struct ingest *ingest = arg;
     const struct spec_rules rules = {.allowed = ingest->service.settings.allowed,
                                      .allowed_count = ingest->service.settings.allowed_count};
     struct error err;
+    if (!http_request_no_query(request))
+        return;
     struct registering *r = mem_zero(sizeof *r);
     *r = (struct registering){.ingest = ingest, .request = request};
-    if (http_request_query_check(request, no_parameters, &err) ||
-        spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
+    if (spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {
         registering_refuse(r, 400, &err);
     } else if (auth_register(ingest, request, &r->spec, &err)) {
         authenticator_refuse(request, &err);
