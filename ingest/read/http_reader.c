@@ -69,7 +69,7 @@ void http_reader_fini(struct http_reader *p) {
     loop_timer_clear(p->ingest->service.loop, &p->turn);
     feed_reader_fini(&p->log_reader);
     if (p->indexed)
-        parked_readers_remove(p->ingest->parked_readers, &p->at_end, &p->subscription);
+        parked_readers_remove(p->ingest->parked_readers, &p->at_end);
     token_reads_end(p->ingest->token_reads, p->token_reads);
     subscription_fini(&p->subscription);
 }

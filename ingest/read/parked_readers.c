@@ -52,9 +52,8 @@ void parked_readers_add(struct parked_readers *parked, struct parked_reader *rea
     match_add_all(parked->match, subscription, &reader->member);
 }
 
-void parked_readers_remove(struct parked_readers *parked, struct parked_reader *reader,
-                           const struct subscription *subscription) {
-    match_remove_all(parked->match, subscription, &reader->member);
+void parked_readers_remove(struct parked_readers *parked, struct parked_reader *reader) {
+    match_remove_all(parked->match, reader->subscription, &reader->member);
     if (reader->woken)
         DL_DELETE(parked->woken, reader);
     reader->parked = reader->woken = false;

@@ -33,9 +33,8 @@ void parked_readers_free(struct parked_readers *parked);
 /* Adds the reader to the index; `subscription` must live as long. The reader is not parked yet. */
 void parked_readers_add(struct parked_readers *parked, struct parked_reader *reader,
                         const struct subscription *subscription);
-/* Removes the reader; `subscription` is the one that was added. No wake follows. */
-void parked_readers_remove(struct parked_readers *parked, struct parked_reader *reader,
-                           const struct subscription *subscription);
+/* Removes the reader. No wake follows. */
+void parked_readers_remove(struct parked_readers *parked, struct parked_reader *reader);
 
 /* Parks the reader: the next wanted event wakes it. */
 void parked_readers_park(struct parked_reader *reader);

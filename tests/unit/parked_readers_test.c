@@ -25,7 +25,7 @@ struct reader {
 };
 
 static void reader_remove(struct reader *r) {
-    parked_readers_remove(parked_readers, &r->reader, &r->wants);
+    parked_readers_remove(parked_readers, &r->reader);
     subscription_fini(&r->wants);
 }
 
