@@ -155,8 +155,7 @@ static void log_stream_go(struct http_reader *reader) {
     loop_timer_clear(reader->ingest->service.loop, &s->patience);
     if (http_reader_lapsed(reader))
         return;
-    if ((!s->begun || http_stream_backlog(reader->request) == 0) &&
-        log_stream_newer_is_next(reader)) {
+    if (!s->begun && log_stream_newer_is_next(reader)) {
         log_stream_cut_at_newer(s);
         return;
     }
@@ -168,7 +167,9 @@ static void log_stream_go(struct http_reader *reader) {
     if (piece.len)
         http_stream_take(reader->request, &piece);
     buf_fini(&piece);
-    if (result == HTTP_READER_END && s->events) {
+    if (result == HTTP_READER_NEWER && http_stream_backlog(reader->request) == 0) {
+        log_stream_cut_at_newer(s);
+    } else if (result == HTTP_READER_END && s->events) {
         http_reader_park(reader);
     } else if (result == HTTP_READER_END) {
         http_stream_end(reader->request);
