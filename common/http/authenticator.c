@@ -72,9 +72,10 @@ void authenticator_free(struct authenticator *b) {
     free(b);
 }
 
-bool authenticator_required(const struct authenticator *b) { return *b->options.file; }
-
 /* --- requests */
+
+/* Whether there is an auth.file. Without auth.file no access token is needed. */
+static bool authenticator_required(const struct authenticator *b) { return *b->options.file; }
 
 static bool authenticator_unauthorised(struct http_request *request, const char *challenge,
                                        const char *reason) {

@@ -47,9 +47,6 @@ struct authenticator *authenticator_new(const struct authenticator_options *opti
                                         struct error *err);
 void authenticator_free(struct authenticator *authenticator);
 
-/* Whether there is an auth.file. Without auth.file no access token is needed. */
-bool authenticator_required(const struct authenticator *authenticator);
-
 /* Checks a request by its route's rule. Returns false after answering 401, 403 or 503. */
 bool authenticator_admit(struct authenticator *authenticator, struct http_request *request);
 

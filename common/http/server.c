@@ -299,13 +299,6 @@ size_t http_server_connections_max(const struct http_server *server) {
     return server->connections_max;
 }
 
-size_t http_server_pending(const struct http_server *server) {
-    size_t count = 0;
-    for (const struct http_request *r = server->requests; r; r = r->next)
-        count += r->handled && !r->answered;
-    return count;
-}
-
 /* --- the end */
 
 void http_server_quiesce(struct http_server *server) {

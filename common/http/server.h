@@ -59,8 +59,6 @@ const char *http_server_address(const struct http_server *server);
 /* Stops accepting connections; closes kept-alive ones with their next answer. */
 void http_server_quiesce(struct http_server *server);
 
-/* Requests passed to a handler and not answered yet, streams included. */
-size_t http_server_pending(const struct http_server *server);
 /* Open connections, and their limit: options.max_connections, or fewer for lack of descriptors. */
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_connections_max(const struct http_server *server);

@@ -108,7 +108,7 @@ void http_stream_take(struct http_request *r, struct buf *data) {
     http_request_resume(r);
 }
 
-static void stream_end_answer(struct http_request *r) {
+void http_stream_end(struct http_request *r) {
     r->answered = true;
     http_connection_deadline(r->connection, http_answer_ms(http_stream_backlog(r)));
     http_stream_forget(r);
@@ -116,10 +116,8 @@ static void stream_end_answer(struct http_request *r) {
     http_request_resume(r);
 }
 
-void http_stream_end(struct http_request *r) { stream_end_answer(r); }
-
 void http_stream_cut(struct http_request *r) {
     r->dead = true;
     shutdown(r->connection->fd, SHUT_RDWR); /* the client may not read what libmicrohttpd holds */
-    stream_end_answer(r);
+    http_stream_end(r);
 }

@@ -76,7 +76,8 @@ void dedupe_print_content(const struct dedupe *d, struct span topic, struct span
                                                                           << RULES_SHIFT;
 }
 
-bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b) {
+/* Whether the contents may be the same. */
+static bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b) {
     return a->content == b->content || a->content >> RULES_SHIFT != b->content >> RULES_SHIFT;
 }
 

@@ -44,8 +44,6 @@ void dedupe_print_id(const struct dedupe *dedupe, struct span id, struct dedupe_
  * the PII rules; 0: no rules. */
 void dedupe_print_content(const struct dedupe *dedupe, struct span topic, struct span key,
                           struct span data, uint16_t rules, struct dedupe_print *print);
-/* Whether the contents may be the same. */
-bool dedupe_same_content(const struct dedupe_print *a, const struct dedupe_print *b);
 
 /* Adds an event that the log holds at `cursor`. Of several records with one id the lowest cursor
  * is kept. Returns whether a lower cursor was known: the log has the id twice. */
