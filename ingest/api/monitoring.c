@@ -21,8 +21,8 @@ static void monitoring_subscribers(struct ingest *ingest, struct buf *out) {
     size_t active = 0, removed = 0;
     for (struct registry_entry *e = ingest->registry ? registry_first(ingest->registry) : NULL; e;
          e = e->hh.next) {
-        active += e->known && !e->removed;
-        removed += e->known && e->removed;
+        active += registry_in_force(e);
+        removed += e->known && !registry_in_force(e);
     }
     metrics_family(out, "ess_subscribers", "gauge", "Subscribers in ess.subscribers.");
     metrics_value(out, "ess_subscribers", "state=\"registered\"", (double)active);
