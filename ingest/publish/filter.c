@@ -63,12 +63,8 @@ static int filter_take_rules(struct filter *f, struct span text, struct error *e
 static void filter_on_changed(void *arg, struct span content, const struct error *unreadable) {
     struct filter *f = arg;
     struct error err;
-    int result = 0;
-    if (unreadable)
-        result = error_set(&err, "%s: %s", f->path, unreadable->message);
-    else
-        result = filter_take_rules(f, content, &err);
-    if (result)
+    if (unreadable ? error_set(&err, "%s: %s", f->path, unreadable->message)
+                   : filter_take_rules(f, content, &err))
         log_error("bad_pii_file", LOG_S("reason", err.message),
                   LOG_N("rules_in_force", pii_count(f->pii)));
     else
@@ -99,8 +95,7 @@ void filter_free(struct filter *f) {
     struct count *count, *next;
     if (!f)
         return;
-    if (f->watch.loop)
-        file_watch_fini(&f->watch);
+    file_watch_fini(&f->watch);
     HASH_ITER(hh, f->counts, count, next) {
         HASH_DEL(f->counts, count);
         free(count);
