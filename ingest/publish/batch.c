@@ -76,8 +76,10 @@ static int batch_take_lines(struct reading *r, struct span body, struct error *e
 }
 
 bool batch_is_array(struct span body) {
-    struct span text = batch_trim(body);
-    return text.len && text.data[0] == '[';
+    size_t at = 0; /* the end is not looked at: an incomplete body is asked about piece by piece */
+    while (at < body.len && batch_is_space(body.data[at]))
+        at++;
+    return at < body.len && body.data[at] == '[';
 }
 
 static int batch_take_body(struct reading *r, struct span body, struct error *err) {
