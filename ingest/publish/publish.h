@@ -14,8 +14,8 @@ struct ingest;
 struct publisher;
 
 struct publisher *publisher_new(struct ingest *ingest);
-/* Call after the producer, the server and the loop were freed: by then every record is reported
- * and every task has ended. */
+/* Call after the producer, the offsets and the server were freed: by then every record is reported
+ * and every question has ended. */
 void publisher_free(struct publisher *publisher);
 
 /* Route handler; `arg` is the struct ingest. */
