@@ -131,8 +131,7 @@ static void test_a_gap_is_not_forgotten_while_the_next_part_is_waited_for(void *
     fake_event("plan.copay", 1);
     fake_event("drug.copay", 1); /* 4 */
     fake_feed.absent_from = 4;
-    client_begin(&c, "GET", "/read?since_cursor=1&topics=drug.*", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=1&topics=drug.*");
     world_settle();
     assert_false(client_has_ended(&c));
     fake_feed_bring();
@@ -144,8 +143,7 @@ static void test_a_gap_that_opens_while_parked_marks_the_next_event(void **state
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    client_begin(&c, "GET", "/read?since_cursor=0&follow=1&topics=drug.*", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=0&follow=1&topics=drug.*");
     world_settle();
     append_event("plan.copay", 1);
     fake_hole();
@@ -158,8 +156,7 @@ static void test_while_it_waits_at_the_end_what_it_does_not_want_counts_as_reach
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    client_begin(&c, "GET", "/read?since_cursor=1&follow=1&topics=drug.*", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=1&follow=1&topics=drug.*");
     world_settle();
     append_event("plan.copay", 1);
     world_settle();
@@ -188,8 +185,7 @@ static void test_a_cursor_that_another_ingest_gave_a_moment_ago_is_waited_for(vo
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    client_begin(&c, "GET", "/read?since_cursor=2", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=2");
     world_pass(900);
     append_event("drug.copay", 1); /* 2 */
     assert_answer(client_answer(&c), 200, "reached 2");
@@ -200,8 +196,7 @@ static void test_a_cursor_beyond_the_end_is_refused_after_a_second(void **state)
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    client_begin(&c, "GET", "/read?since_cursor=2", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=2");
     world_pass(900);
     assert_false(client_has_ended(&c));
     world_pass(200);
@@ -216,8 +211,7 @@ static void test_a_tail_that_stays_behind_its_own_publishes_is_503(void **state)
     (void)state;
     fake_event("drug.copay", 1);
     world.ingest.acknowledged = 2; /* published here, not read yet */
-    client_begin(&c, "GET", "/read?since_cursor=1", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=1");
     world_pass(1100);
     assert_answer(client_answer(&c), 503, "the log cannot be read at present");
     client_end(&c);
@@ -259,8 +253,7 @@ static void test_one_whose_client_goes_away_is_gone(void **state) {
     struct client c;
     (void)state;
     fake_event("drug.copay", 1);
-    client_begin(&c, "GET", "/read?since_cursor=1&follow=1", NULL);
-    await_readers(1);
+    begin_read(&c, "/read?since_cursor=1&follow=1");
     client_end(&c);
     await_readers(0);
     append_event("drug.copay", 1); /* wakes no reader */

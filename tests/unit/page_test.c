@@ -117,8 +117,7 @@ static void test_a_poll_waits_for_a_first_event(void **state) {
     struct client c;
     (void)state;
     publish(2, 1);
-    client_begin(&c, "GET", "/poll", NULL); /* from the end */
-    await_readers(1);
+    begin_read(&c, "/poll"); /* from the end */
     world_pass(29000);
     assert_false(client_has_ended(&c));
     publish(1, 1);
@@ -132,8 +131,7 @@ static void test_a_poll_for_which_nothing_comes_is_empty_after_its_wait_and_move
     struct client c;
     (void)state;
     publish(2, 1);
-    client_begin(&c, "GET", "/poll?topics=plan.*&cursor=1&wait=20", NULL);
-    await_readers(1);
+    begin_read(&c, "/poll?topics=plan.*&cursor=1&wait=20");
     world_pass(10000);
     publish(3, 1); /* not a wanted event */
     world_pass(9900);
@@ -150,13 +148,17 @@ static void test_a_poll_with_events_or_without_a_wait_does_not_wait(void **state
     assert_answer(get("/poll?wait=0"), 200, "{\"events\":[],\"cursor\":2,\"more\":false}\n");
 }
 
+/* Begins a read of five events, of which those from the cursor `absent_from` on do not come. */
+static void read_of_five(struct client *c, const char *target, int64_t absent_from) {
+    publish(5, 1);
+    fake_feed.absent_from = absent_from;
+    begin_read(c, target);
+}
+
 static void test_a_log_that_does_not_come_at_all_is_503_after_10_s(void **state) {
     struct client c;
     (void)state;
-    publish(5, 1);
-    fake_feed.absent_from = 1;
-    client_begin(&c, "GET", "/replay", NULL);
-    await_readers(1);
+    read_of_five(&c, "/replay", 1);
     world_pass(9800);
     assert_false(client_has_ended(&c));
     world_pass(300);
@@ -167,10 +169,7 @@ static void test_a_log_that_does_not_come_at_all_is_503_after_10_s(void **state)
 static void test_a_log_that_stops_coming_makes_a_short_page(void **state) {
     struct client c;
     (void)state;
-    publish(5, 1);
-    fake_feed.absent_from = 3;
-    client_begin(&c, "GET", "/replay", NULL);
-    await_readers(1);
+    read_of_five(&c, "/replay", 3);
     world_pass(10100);
     const char *page = client_answer(&c);
     assert_answer(page, 200, "],\"cursor\":2,\"more\":true}\n");
@@ -181,10 +180,7 @@ static void test_a_log_that_stops_coming_makes_a_short_page(void **state) {
 static void test_a_search_that_takes_long_says_how_far_it_came(void **state) {
     struct client c;
     (void)state;
-    publish(5, 1);
-    fake_feed.absent_from = 4;
-    client_begin(&c, "GET", "/replay?topics=plan.*", NULL);
-    await_readers(1);
+    read_of_five(&c, "/replay?topics=plan.*", 4);
     world_pass(10100);
     assert_answer(client_answer(&c), 200, "{\"events\":[],\"cursor\":3,\"more\":true}\n");
     client_end(&c);
@@ -212,8 +208,7 @@ static void test_bad_parameters_are_named(void **state) {
 static void test_a_poll_beyond_the_end_names_cursor(void **state) {
     struct client c;
     (void)state;
-    client_begin(&c, "GET", "/poll?cursor=9", NULL);
-    await_readers(1);
+    begin_read(&c, "/poll?cursor=9");
     world_pass(1100);
     const char *answer = client_answer(&c);
     assert_answer(answer, 400, "\"field\":\"cursor\"");

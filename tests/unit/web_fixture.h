@@ -159,6 +159,12 @@ static inline bool readers_are(void *arg) {
 }
 static inline void await_readers(size_t count) { world_until(readers_are, &count); }
 
+/* Begins a read of the log that is the only one under way and is not answered at once. */
+static inline void begin_read(struct client *c, const char *target) {
+    client_begin(c, "GET", target, NULL);
+    await_readers(1);
+}
+
 /* The log's tail reads another event. */
 static inline int64_t append_event(const char *topic, size_t bytes) {
     const struct feed_event event = {.cursor = fake_event(topic, bytes), .topic = span_of(topic)};
