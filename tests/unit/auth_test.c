@@ -125,24 +125,12 @@ static const char *as(const char *token, const char *target) {
 /* A subscriber with an access token of its own, "own-<id>", registered by the token `by`. */
 static void add_subscriber(const char *id, const char *registration_id, const char *by,
                            const char *source, const char *topic) {
-    struct subscriber_keys keys = {.secret = (char *)(uintptr_t)"abcdefghijklmnop"};
     struct subscriber_record record = {.start = 5};
-    struct buf value = {0};
     char token[80];
     snprintf(token, sizeof token, "own-%s", id);
-    access_token_hash(span_of(token), keys.token);
-    snprintf(keys.registration_id, sizeof keys.registration_id, "%s", registration_id);
-    subscriber_keys_to_json(&keys, id, world.ingest.keyring, &value);
-    world_write(id, "/keys", buf_string(&value));
-    buf_clear(&value);
-    world_spec(&record.spec, id, topic);
-    snprintf(record.registration_id, sizeof record.registration_id, "%s", registration_id);
+    world_write_keys_of(id, registration_id, "abcdefghijklmnop", token);
     snprintf(record.by, sizeof record.by, "%s", by);
-    snprintf(record.source, sizeof record.source, "%s", source);
-    subscriber_record_to_json(&record, world.ingest.keyring, &value);
-    world_write(id, "", buf_string(&value));
-    spec_fini(&record.spec);
-    buf_fini(&value);
+    world_write_record(record, id, registration_id, source, topic);
 }
 
 /* --- by the route */

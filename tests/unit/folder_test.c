@@ -55,11 +55,13 @@ static void scan(void) {
     world_settle();
 }
 
-static const struct registry_entry *entry_of(const char *id) {
-    return registry_find(world.ingest.registry, id);
+/* Writes a.yml, a file of the subscriber `a`, and scans the folder. */
+static void scan_with_a(const char *topic) {
+    write_file("a.yml", yaml("a", topic));
+    scan();
 }
 
-static bool in_force(const char *id) { return registry_in_force(entry_of(id)); }
+static bool in_force(const char *id) { return registry_in_force(world_entry(id)); }
 
 /* Asserts that the subscriber is in force and the spec record has the topic. */
 static void assert_topic(const char *id, const char *topic) {
@@ -80,12 +82,11 @@ static void assert_errors(const char *part) {
 static void test_a_new_file_is_a_subscriber(void **state) {
     (void)state;
     fake_event("drug.copay", 1);
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_topic("a", "drug.*");
-    assert_string_equal(entry_of("a")->source, path_of("a.yml"));
-    assert_string_equal(registry_keys(entry_of("a"))->secret, "abcdefghijklmnop");
-    assert_int_equal(entry_of("a")->start, 1); /* the log's end */
+    assert_string_equal(world_entry("a")->source, path_of("a.yml"));
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "abcdefghijklmnop");
+    assert_int_equal(world_entry("a")->start, 1); /* the log's end */
     assert_errors("");
 }
 
@@ -113,13 +114,11 @@ static void test_what_is_no_yaml_file_is_none(void **state) {
 static void test_an_edit_is_written_once(void **state) {
     char registration_id[37];
     (void)state;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
-    snprintf(registration_id, sizeof registration_id, "%s", entry_of("a")->registration_id);
-    write_file("a.yml", yaml("a", "plan.*"));
-    scan();
+    scan_with_a("drug.*");
+    snprintf(registration_id, sizeof registration_id, "%s", world_entry("a")->registration_id);
+    scan_with_a("plan.*");
     assert_topic("a", "plan.*");
-    assert_string_equal(entry_of("a")->registration_id, registration_id);
+    assert_string_equal(world_entry("a")->registration_id, registration_id);
     assert_int_equal(world_records("a", ""), 2);
     assert_int_equal(world_records("a", "/keys"), 1);
     scan();
@@ -129,8 +128,7 @@ static void test_an_edit_is_written_once(void **state) {
 
 static void test_a_file_that_is_half_written_keeps_its_last_good_version(void **state) {
     (void)state;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     write_file("a.yml", "id: a\nurl: https://a.exam");
     scan();
     assert_topic("a", "drug.*");
@@ -138,8 +136,7 @@ static void test_a_file_that_is_half_written_keeps_its_last_good_version(void **
     write_file("a.yml", "");
     scan();
     assert_topic("a", "drug.*");
-    write_file("a.yml", yaml("a", "plan.*"));
-    scan();
+    scan_with_a("plan.*");
     assert_topic("a", "plan.*");
     assert_errors("");
 }
@@ -150,16 +147,14 @@ static void test_a_new_file_that_is_half_written_is_not_in_force(void **state) {
     scan();
     assert_null(world.log);
     assert_errors("the file is not in force");
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_true(in_force("a"));
     assert_errors("");
 }
 
 static void test_a_file_that_goes_for_a_moment_is_not_gone(void **state) {
     (void)state;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_int_equal(rename(path_of("a.yml"), path_of("a.yml~")), 0);
     world_pass(1000);
     assert_int_equal(rename(path_of("a.yml~"), path_of("a.yml")), 0);
@@ -175,20 +170,19 @@ static void test_a_file_that_stays_away_is_removed_and_comes_back_as_the_same(vo
     write_file("a.yml", yaml("a", "drug.*"));
     write_file("b.yml", yaml("b", "drug.*"));
     scan();
-    snprintf(registration_id, sizeof registration_id, "%s", entry_of("a")->registration_id);
+    snprintf(registration_id, sizeof registration_id, "%s", world_entry("a")->registration_id);
     assert_int_equal(unlink(path_of("a.yml")), 0);
     scan();
     scan();
     assert_false(in_force("a"));
-    assert_true(entry_of("a")->removed);
+    assert_true(world_entry("a")->removed);
     assert_true(in_force("b"));
     int records = world_records("a", "");
     scan();
     assert_int_equal(world_records("a", ""), records);
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_true(in_force("a"));
-    assert_string_equal(entry_of("a")->registration_id, registration_id);
+    assert_string_equal(world_entry("a")->registration_id, registration_id);
 }
 
 /* As Kubernetes mounts files: each name is a link into a folder whose own name is a link. */
@@ -233,8 +227,7 @@ static void test_a_link_that_leads_nowhere_for_a_moment_removes_nothing(void **s
 static void test_of_two_files_with_one_id_the_first_by_name_counts(void **state) {
     (void)state;
     write_file("b.yml", yaml("a", "plan.*"));
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_topic("a", "drug.*");
     assert_errors("is already defined by ");
 }
@@ -243,8 +236,7 @@ static void test_the_file_in_force_keeps_its_id_from_one_with_an_earlier_name(vo
     (void)state;
     write_file("b.yml", yaml("a", "plan.*"));
     scan();
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     scan();
     assert_topic("a", "plan.*");
     assert_errors("/a.yml\",\"line\":1,\"error\":\"id: a is already defined by ");
@@ -258,10 +250,9 @@ static void test_the_file_in_force_keeps_its_id_from_one_with_an_earlier_name(vo
 static void test_a_file_does_not_take_the_id_of_the_apis_subscriber(void **state) {
     (void)state;
     world_register("a", BORN_A);
-    write_file("a.yml", yaml("a", "plan.*"));
-    scan();
+    scan_with_a("plan.*");
     assert_topic("a", "drug.*");
-    assert_string_equal(entry_of("a")->source, "api");
+    assert_string_equal(world_entry("a")->source, "api");
     assert_errors("was registered through the API");
     world_write("a", "", NULL);
     scan();
@@ -269,13 +260,18 @@ static void test_a_file_does_not_take_the_id_of_the_apis_subscriber(void **state
     assert_errors("");
 }
 
-static void test_a_folder_that_is_away_removes_nothing(void **state) {
-    char away[120];
-    (void)state;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+/* Returns where the folder is now. */
+static const char *move_folder(void) {
+    static char away[120];
     snprintf(away, sizeof away, "%s-away", folder);
     assert_int_equal(rename(folder, away), 0);
+    return away;
+}
+
+static void test_a_folder_that_is_away_removes_nothing(void **state) {
+    (void)state;
+    scan_with_a("drug.*");
+    const char *away = move_folder();
     scan();
     scan();
     assert_true(in_force("a"));
@@ -296,12 +292,9 @@ static void test_a_folder_that_is_away_at_the_start_removes_nothing(void **state
 }
 
 static void test_another_folder_that_is_empty_removes_nothing(void **state) {
-    char away[120];
     (void)state;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
-    snprintf(away, sizeof away, "%s-away", folder);
-    assert_int_equal(rename(folder, away), 0);
+    scan_with_a("drug.*");
+    move_folder();
     assert_int_equal(mkdir(folder, 0700), 0); /* like a mount that is still missing */
     scan();
     scan();
@@ -312,8 +305,7 @@ static void test_another_folder_that_is_empty_removes_nothing(void **state) {
 static void test_what_kafka_does_not_take_is_written_by_a_later_scan(void **state) {
     (void)state;
     world.refuses = true;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_false(in_force("a"));
     world.refuses = false;
     scan();
@@ -323,8 +315,7 @@ static void test_what_kafka_does_not_take_is_written_by_a_later_scan(void **stat
 static void test_while_kafka_is_away_nothing_is_compared(void **state) {
     (void)state;
     world.ingest.service.kafka_up = false;
-    write_file("a.yml", yaml("a", "drug.*"));
-    scan();
+    scan_with_a("drug.*");
     assert_null(world.log);
     world.ingest.service.kafka_up = true;
     scan();
@@ -350,7 +341,7 @@ static void test_where_a_file_begins_is_asked_of_the_broker(void **state) {
     world.silent = false;
     world_pass(3100);
     world_until(a_is_in_force, NULL);
-    assert_int_equal(entry_of("a")->start, 3);
+    assert_int_equal(world_entry("a")->start, 3);
     assert_int_equal(world_records("a", ""), 1);
 }
 
@@ -374,13 +365,13 @@ static void test_a_secret_file_that_changes_changes_the_secret(void **state) {
     write_file("a.yml", "id: a\nurl: https://a.example/\ntopics: [drug.*]\nsecret_file: secret\n");
     write_file("secret", "the-first-secret\n");
     scan();
-    assert_string_equal(registry_keys(entry_of("a"))->secret, "the-first-secret");
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "the-first-secret");
     write_file("secret", "the-other-secret\n");
     scan();
-    assert_string_equal(registry_keys(entry_of("a"))->secret, "the-other-secret");
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "the-other-secret");
     assert_int_equal(unlink(path_of("secret")), 0);
     scan();
-    assert_string_equal(registry_keys(entry_of("a"))->secret, "the-other-secret");
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "the-other-secret");
     assert_errors("secret_file: secret");
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "common/access/access_token.h"
 #include "common/crypto/seal.h"
 #include "common/kafka/offsets.h"
 #include "common/kafka/table.h"
@@ -269,10 +270,11 @@ static inline void world_spec(struct spec *spec, const char *id, const char *top
     assert_int_equal(spec_from_json(spec, span_of(text), &rules, &err), 0);
 }
 
-/* `source`: "api" or the path of a file. */
-static inline void world_write_spec(const char *id, const char *registration_id, const char *source,
-                                    const char *topic, bool removed) {
-    struct subscriber_record record = {.start = 5, .removed = removed};
+/* Writes a record of which the spec and these members are still missing. `source`: "api" or the
+ * path of a file. */
+static inline void world_write_record(struct subscriber_record record, const char *id,
+                                      const char *registration_id, const char *source,
+                                      const char *topic) {
     struct buf value = {0};
     world_spec(&record.spec, id, topic);
     snprintf(record.registration_id, sizeof record.registration_id, "%s", registration_id);
@@ -283,21 +285,39 @@ static inline void world_write_spec(const char *id, const char *registration_id,
     buf_fini(&value);
 }
 
-static inline void world_write_keys(const char *id, const char *registration_id,
-                                    const char *secret) {
+static inline void world_write_spec(const char *id, const char *registration_id, const char *source,
+                                    const char *topic, bool removed) {
+    const struct subscriber_record record = {.start = 5, .removed = removed};
+    world_write_record(record, id, registration_id, source, topic);
+}
+
+/* `token`: the subscriber's own access token; NULL: none. */
+static inline void world_write_keys_of(const char *id, const char *registration_id,
+                                       const char *secret, const char *token) {
     struct subscriber_keys keys = {.secret = (char *)(uintptr_t)secret};
     struct buf value = {0};
+    if (token)
+        access_token_hash(span_of(token), keys.token);
     snprintf(keys.registration_id, sizeof keys.registration_id, "%s", registration_id);
     subscriber_keys_to_json(&keys, id, world.ingest.keyring, &value);
     world_write(id, "/keys", buf_string(&value));
     buf_fini(&value);
 }
 
+static inline void world_write_keys(const char *id, const char *registration_id,
+                                    const char *secret) {
+    world_write_keys_of(id, registration_id, secret, NULL);
+}
+
+static inline struct registry_entry *world_entry(const char *id) {
+    return registry_find(world.ingest.registry, id);
+}
+
 /* Registers a subscriber as the API does; returns its entry. */
 static inline struct registry_entry *world_register(const char *id, const char *registration_id) {
     world_write_keys(id, registration_id, "abcdefghijklmnop");
     world_write_spec(id, registration_id, "api", "drug.*", false);
-    return registry_find(world.ingest.registry, id);
+    return world_entry(id);
 }
 
 static inline void ignore_loaded(struct ingest *ingest) { (void)ingest; }

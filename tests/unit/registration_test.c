@@ -29,9 +29,7 @@ static struct registration *begin(struct told *told) {
     return r;
 }
 
-static const struct registry_entry *entry(void) {
-    return registry_find(world.ingest.registry, "a");
-}
+static const struct registry_entry *entry(void) { return world_entry("a"); }
 
 /* The number of reservations of the id left in the log. */
 static int claims_left(void) {

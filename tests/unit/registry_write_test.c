@@ -31,6 +31,12 @@ static void send_off(struct registry_write *write, struct told *told) {
     assert_int_equal(told->done, 0); /* never from within the call */
 }
 
+/* Its records, and all that are sent later, stay on their way until world_report. */
+static void send_held(struct registry_write *write, struct told *told) {
+    world.held = true;
+    send_off(write, told);
+}
+
 static struct registry_write *new_write(void) {
     return registry_write_new(&world.ingest, "a", "", -1);
 }
@@ -43,7 +49,7 @@ static struct registry_write *command(const char *key) {
 
 /* A write of new keys for the subscriber `a`, based on the entry's present keys. */
 static struct registry_write *keys_change(const char *secret) {
-    const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
+    const struct registry_entry *entry = world_entry("a");
     struct registry_write *write = registry_write_new(&world.ingest, "a", entry->registration_id,
                                                       entry->keys_offset);
     struct subscriber_keys keys = {.secret = (char *)(uintptr_t)secret};
@@ -53,7 +59,7 @@ static struct registry_write *keys_change(const char *secret) {
 }
 
 static struct registry_write *spec_write(const char *topic) {
-    const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
+    const struct registry_entry *entry = world_entry("a");
     struct registry_write *write = registry_write_new(&world.ingest, "a", entry->registration_id,
                                                       entry->keys_offset);
     struct spec spec;
@@ -69,8 +75,7 @@ static void test_a_write_is_done_when_its_last_record_was_read_back(void **state
     struct registry_write *write = command("a/cmd/1");
     (void)state;
     registry_write_add(write, "a/cmd/2", span_of("{\"v\":1}"));
-    world.held = true;
-    send_off(write, &told);
+    send_held(write, &told);
     assert_true(registry_write_pending(world.ingest.registry_writes, "a"));
     assert_false(registry_write_pending(world.ingest.registry_writes, "b"));
     world_report(PRODUCER_WRITTEN, true);
@@ -98,8 +103,7 @@ static void test_what_is_written_and_not_read_yet_is_not_done(void **state) {
 static void test_a_record_that_kafka_took_without_a_report_is_found_by_reading(void **state) {
     struct told told;
     (void)state;
-    world.held = true;
-    send_off(command("a/cmd/1"), &told);
+    send_held(command("a/cmd/1"), &told);
     world_report(PRODUCER_UNRESOLVED, false);
     world_pass(6000);
     assert_int_equal(told.late, 1);
@@ -112,8 +116,7 @@ static void test_a_record_that_kafka_took_without_a_report_is_found_by_reading(v
 static void test_two_writes_with_the_same_bytes_need_a_record_each(void **state) {
     struct told first, second;
     (void)state;
-    world.held = true;
-    send_off(command("a/cmd/1"), &first);
+    send_held(command("a/cmd/1"), &first);
     send_off(command("a/cmd/1"), &second);
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(first.done + second.done, 1);
@@ -124,8 +127,7 @@ static void test_two_writes_with_the_same_bytes_need_a_record_each(void **state)
 static void test_what_kafka_rejects_has_failed(void **state) {
     struct told told;
     (void)state;
-    world.held = true;
-    send_off(command("a/cmd/1"), &told);
+    send_held(command("a/cmd/1"), &told);
     world_report(PRODUCER_REJECTED, false);
     assert_int_equal(told.fate, REGISTRY_WRITE_FAILED);
     assert_int_equal(told.generation, -1);
@@ -137,8 +139,7 @@ static void test_a_write_of_which_a_part_was_taken_has_failed_once_that_was_read
     struct registry_write *write = command("a/cmd/1");
     (void)state;
     registry_write_add(write, "a/cmd/2", span_of("{\"v\":1}"));
-    world.held = true;
-    send_off(write, &told);
+    send_held(write, &told);
     world_report(PRODUCER_UNRESOLVED, false);
     world_report(PRODUCER_REJECTED, false);
     assert_int_equal(told.done, 0); /* the first record may still arrive */
@@ -160,8 +161,7 @@ static void test_a_full_queue_fails_at_once_but_not_from_within_the_call(void **
 static void test_a_silent_kafka_is_told_of_after_5_s_and_given_up_after_35(void **state) {
     struct told told;
     (void)state;
-    world.held = true;
-    send_off(command("a/cmd/1"), &told);
+    send_held(command("a/cmd/1"), &told);
     world_pass(4900);
     assert_int_equal(told.late, 0);
     world_pass(200);
@@ -179,13 +179,12 @@ static void test_keys_between_a_write_and_what_it_was_made_from_are_overtaken(vo
     struct told told;
     (void)state;
     world_register("a", BORN_A);
-    world.held = true;
-    send_off(keys_change("ours-ours-ours-1"), &told);
+    send_held(keys_change("ours-ours-ours-1"), &told);
     world_write_keys("a", BORN_A, "theirs-theirs-1");
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
     assert_true(told.keys_overtaken);
-    const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
+    const struct registry_entry *entry = world_entry("a");
     assert_string_equal(registry_keys(entry)->secret, "theirs-theirs-1"); /* stays in force */
     assert_int_equal(entry->keys_offset, told.generation); /* although our record is the newest */
 }
@@ -197,42 +196,37 @@ static void test_keys_made_from_the_newest_are_not_overtaken(void **state) {
     send_off(keys_change("ours-ours-ours-1"), &told);
     world_settle();
     assert_false(told.keys_overtaken);
-    assert_string_equal(registry_keys(registry_find(world.ingest.registry, "a"))->secret,
-                        "ours-ours-ours-1");
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "ours-ours-ours-1");
 }
 
 static void test_keys_of_another_registration_hide_those_a_write_was_made_from(void **state) {
     struct told told;
     (void)state;
     world_register("a", BORN_A);
-    world.held = true;
-    send_off(keys_change("ours-ours-ours-1"), &told);
+    send_held(keys_change("ours-ours-ours-1"), &told);
     world_write_keys("a", BORN_B, "another's-keys-1");
     world_report(PRODUCER_WRITTEN, true);
     assert_true(told.keys_overtaken);
-    assert_string_equal(registry_keys(registry_find(world.ingest.registry, "a"))->secret,
-                        "abcdefghijklmnop");
+    assert_string_equal(registry_keys(world_entry("a"))->secret, "abcdefghijklmnop");
 }
 
 static void test_a_spec_whose_subscriber_was_deleted_meets_nothing(void **state) {
     struct told told;
     (void)state;
     world_register("a", BORN_A);
-    world.held = true;
-    send_off(spec_write("plan.*"), &told);
+    send_held(spec_write("plan.*"), &told);
     world_write("a", "", NULL);
     world_report(PRODUCER_WRITTEN, true);
     assert_int_equal(told.fate, REGISTRY_WRITE_DONE);
     assert_true(told.spec_overtaken);
-    assert_false(registry_in_force(registry_find(world.ingest.registry, "a")));
+    assert_false(registry_in_force(world_entry("a")));
 }
 
 static void test_a_spec_whose_id_is_anothers_by_now_is_not_taken(void **state) {
     struct told told;
     (void)state;
     world_register("a", BORN_A);
-    world.held = true;
-    send_off(spec_write("plan.*"), &told);
+    send_held(spec_write("plan.*"), &told);
     world_write("a", "", NULL);
     const struct registry_entry *other = world_register("a", BORN_B);
     world_report(PRODUCER_WRITTEN, true);
@@ -247,14 +241,13 @@ static void test_a_tombstone_does_not_delete_another_registration(void **state) 
     world_register("a", BORN_A);
     struct registry_write *write = registry_write_new(&world.ingest, "a", BORN_A, -1);
     registry_writer_add_tombstones(write, "a");
-    world.held = true;
-    send_off(write, &told);
+    send_held(write, &told);
     world_write("a", "", NULL);
     world_register("a", BORN_B);
     for (int i = 0; i < 3; i++)
         world_report(PRODUCER_WRITTEN, true);
     assert_true(told.spec_overtaken);
-    const struct registry_entry *entry = registry_find(world.ingest.registry, "a");
+    const struct registry_entry *entry = world_entry("a");
     assert_true(registry_in_force(entry));
     assert_non_null(registry_keys(entry));
 }
@@ -265,8 +258,7 @@ static void test_with_if_match_a_spec_that_came_between_overtakes(void **state) 
     const struct registry_entry *entry = world_register("a", BORN_A);
     struct registry_write *write = spec_write("plan.*");
     registry_write_expect_spec(write, entry->generation);
-    world.held = true;
-    send_off(write, &expecting);
+    send_held(write, &expecting);
     send_off(spec_write("claim.*"), &careless);
     world_write_spec("a", BORN_A, "api", "price.*", false);
     world_report(PRODUCER_WRITTEN, true);
@@ -278,8 +270,7 @@ static void test_with_if_match_a_spec_that_came_between_overtakes(void **state) 
 static void test_when_the_log_is_read_anew_all_end_as_unknown(void **state) {
     struct told first, second;
     (void)state;
-    world.held = true;
-    send_off(command("a/cmd/1"), &first);
+    send_held(command("a/cmd/1"), &first);
     send_off(registry_write_new(&world.ingest, "b", "", -1), &second);
     registry_writes_end(world.ingest.registry_writes);
     assert_int_equal(first.fate, REGISTRY_WRITE_UNKNOWN);
