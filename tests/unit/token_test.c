@@ -45,6 +45,75 @@ static int read_token(const char *text) {
     return result;
 }
 
+static void fill_settled(struct token *t) {
+    t->settled = mem_zero(2 * sizeof *t->settled);
+    t->settled_count = 2;
+    t->settled[0] = (struct token_range){1844, 1844};
+    t->settled[1] = (struct token_range){1850, 1900};
+}
+
+/* A replay that has settled a range, and a redrive of two dead letters. */
+static void fill_jobs(struct token *t) {
+    t->jobs = mem_zero(2 * sizeof *t->jobs);
+    t->jobs_count = 2;
+    t->jobs[0] = (struct token_job){.job = 3,
+                                    .from = 42,
+                                    .to = 99,
+                                    .position = 50,
+                                    .last = 49,
+                                    .settled = mem_zero(sizeof(struct token_range)),
+                                    .settled_count = 1};
+    t->jobs[0].settled[0] = (struct token_range){52, 60};
+    t->jobs[1] = (struct token_job){.job = 5,
+                                    .redrive = true,
+                                    .to = 7,
+                                    .position = 1,
+                                    .cursors = mem_zero(2 * sizeof(int64_t)),
+                                    .cursors_count = 2};
+    t->jobs[1].cursors[0] = 12;
+    t->jobs[1].cursors[1] = 99;
+    t->jobs[1].delivered = 4;
+}
+
+static void fill_redriven(struct token *t) {
+    t->redriven_count = 73;
+    t->redriven_letters = mem_zero(2 * sizeof *t->redriven_letters);
+    t->redriven_letters_count = 2;
+    t->redriven_letters[0] = 5;
+    t->redriven_letters[1] = 9;
+}
+
+static void fill_pending(struct token *t) {
+    t->pending = mem_zero(2 * sizeof *t->pending);
+    t->pending_count = 2;
+    t->pending[0] = 3;
+    t->pending[1] = 5;
+}
+
+/* One more than are kept. */
+static void fill_outcomes(struct token *t) {
+    for (int64_t i = 0; i < TOKEN_OUTCOMES_MAX + 1; i++) {
+        struct token_outcome o = {.generation = i,
+                                  .at_ms = 10 * i,
+                                  .command = "replay",
+                                  .outcome = "refused",
+                                  .delivered = -1};
+        snprintf(o.reason, sizeof o.reason, "it has 16 jobs");
+        token_add_outcome(&t->outcomes, &t->outcomes_count, &o);
+    }
+}
+
+static void fill_attempts(struct token *t) {
+    for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
+        struct token_attempt attempt = {
+            .at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
+        attempt.status = i % 2 ? 503 : 0;
+        snprintf(attempt.error, sizeof attempt.error, "%s", i % 2 ? "" : "connection \"refused\"");
+        snprintf(attempt.excerpt, sizeof attempt.excerpt, "%s", i % 2 ? "try \\ later \u20ac" : "");
+        token_add_attempt(t, &attempt);
+    }
+}
+
 static struct token full_token(void) {
     struct token t = {
         .registration_id = REGISTRATION_ID,
@@ -68,58 +137,15 @@ static struct token full_token(void) {
         .dead_lettered = 3,
         .applied = 6,
         .redriven = 2,
-        .settled = mem_zero(2 * sizeof(struct token_range)),
-        .settled_count = 2,
-        .jobs = mem_zero(2 * sizeof(struct token_job)),
-        .jobs_count = 2,
+        .written_ms = 71,
+        .last_success_ms = 72,
     };
-    t.settled[0] = (struct token_range){1844, 1844};
-    t.settled[1] = (struct token_range){1850, 1900};
-    t.jobs[0] = (struct token_job){.job = 3,
-                                   .from = 42,
-                                   .to = 99,
-                                   .position = 50,
-                                   .last = 49,
-                                   .settled = mem_zero(sizeof(struct token_range)),
-                                   .settled_count = 1};
-    t.jobs[0].settled[0] = (struct token_range){52, 60};
-    t.jobs[1] = (struct token_job){.job = 5,
-                                   .redrive = true,
-                                   .to = 7,
-                                   .position = 1,
-                                   .cursors = mem_zero(2 * sizeof(int64_t)),
-                                   .cursors_count = 2};
-    t.jobs[1].cursors[0] = 12;
-    t.jobs[1].cursors[1] = 99;
-    t.jobs[1].delivered = 4;
-    t.written_ms = 71;
-    t.last_success_ms = 72;
-    t.redriven_count = 73;
-    t.redriven_letters = mem_zero(2 * sizeof *t.redriven_letters);
-    t.redriven_letters_count = 2;
-    t.redriven_letters[0] = 5;
-    t.redriven_letters[1] = 9;
-    t.pending = mem_zero(2 * sizeof *t.pending);
-    t.pending_count = 2;
-    t.pending[0] = 3;
-    t.pending[1] = 5;
-    for (int64_t i = 0; i < TOKEN_OUTCOMES_MAX + 1; i++) {
-        struct token_outcome o = {.generation = i,
-                                  .at_ms = 10 * i,
-                                  .command = "replay",
-                                  .outcome = "refused",
-                                  .delivered = -1};
-        snprintf(o.reason, sizeof o.reason, "it has 16 jobs");
-        token_add_outcome(&t.outcomes, &t.outcomes_count, &o);
-    }
-    for (int64_t i = 1; i <= TOKEN_ATTEMPTS_MAX; i++) {
-        struct token_attempt attempt = {
-            .at_ms = 1000 * i, .cursor = 40 + i, .attempt = i, .duration_ms = 15 * i};
-        attempt.status = i % 2 ? 503 : 0;
-        snprintf(attempt.error, sizeof attempt.error, "%s", i % 2 ? "" : "connection \"refused\"");
-        snprintf(attempt.excerpt, sizeof attempt.excerpt, "%s", i % 2 ? "try \\ later \u20ac" : "");
-        token_add_attempt(&t, &attempt);
-    }
+    fill_settled(&t);
+    fill_jobs(&t);
+    fill_redriven(&t);
+    fill_pending(&t);
+    fill_outcomes(&t);
+    fill_attempts(&t);
     return t;
 }
 
