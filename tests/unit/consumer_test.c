@@ -68,11 +68,7 @@ static void assignments_at_once_leave_the_last_one_in_force(void **state) {
     struct world w;
     struct seen seen;
     (void)state;
-    setup(&w);
-    write_genesis(&w, FEED_A);
-    for (int i = 1; i < RECORDS; i++)
-        write_event(&w, FEED_A, "t", 10);
-    flush(&w);
+    setup_log(&w, RECORDS, 10);
     open_consumer(&seen, &w);
     for (int i = 0; i < TIMES; i++) {
         assign(&seen, i % RECORDS);
@@ -120,11 +116,7 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
     struct jumper j = {.jumps = 0};
     struct error err;
     (void)state;
-    setup(&w);
-    write_genesis(&w, FEED_A);
-    for (int i = 1; i < 2 * PLACES; i++)
-        write_event(&w, FEED_A, "t", 1000);
-    flush(&w);
+    setup_log(&w, 2 * PLACES, 1000);
     const struct consumer_options options = {.kafka = &w.config,
                                              .fetch_wait_ms = 10,
                                              .queue_kib = 64,

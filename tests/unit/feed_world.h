@@ -150,6 +150,16 @@ static inline void flush(struct world *w) {
     assert_int_equal(rd_kafka_flush(w->writer, PATIENCE_MS), 0);
 }
 
+/* Sets up a world with a log of `records` records: the genesis record, then events of the topic "t"
+ * with `bytes` bytes of data each. */
+static inline void setup_log(struct world *w, int records, size_t bytes) {
+    setup(w);
+    write_genesis(w, FEED_A);
+    for (int i = 1; i < records; i++)
+        write_event(w, FEED_A, "t", bytes);
+    flush(w);
+}
+
 static inline void open_feed_from(struct world *w, const char *feed, int64_t cache_bytes,
                                   int64_t start) {
     struct error err;

@@ -30,11 +30,7 @@ static struct offsets_question *ask(struct asker *a) {
 
 static void open_world(struct world *w, struct asker *a) {
     struct error err;
-    setup(w);
-    write_genesis(w, FEED_A);
-    for (int i = 1; i < RECORDS; i++)
-        write_event(w, FEED_A, "t", 10);
-    flush(w);
+    setup_log(w, RECORDS, 10);
     *a = (struct asker){.world = w, .offsets = offsets_new(w->loop, &w->config, &err), .end = -1};
     assert_non_null(a->offsets);
 }

@@ -27,11 +27,7 @@ static bool on_record(void *arg, const struct kafka_record *record) {
 
 static struct range *open_range(struct world *w) {
     struct error err;
-    setup(w);
-    write_genesis(w, FEED_A);
-    for (int i = 1; i < RECORDS; i++)
-        write_event(w, FEED_A, "t", 10);
-    flush(w);
+    setup_log(w, RECORDS, 10);
     struct range *range = range_new(&w->config, &err);
     assert_non_null(range);
     return range;
