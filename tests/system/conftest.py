@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from ess import CA, Broker, Ess, running
+from ess import CA, Broker, Ess, Subscriber, running, wait_for
 
 LOG_BYTES_SHOWN = 20000
 
@@ -48,6 +48,16 @@ def shared(tmp_path_factory, broker, ca):
         ess.ingest()
         ess.dispatcher()
         yield ess
+
+
+@pytest.fixture
+def make(shared):
+    """Makes a subscriber with a receiver of its own, registered with the ESS `shared` and running."""
+    def make(topics, **fields):
+        subscriber = Subscriber(shared.daemons[0], shared.receiver(), topics, **fields)
+        wait_for(lambda: shared.daemons[1].lines("subscriber_started", subscriber=subscriber.id))
+        return subscriber
+    return make
 
 
 @pytest.fixture

@@ -463,6 +463,56 @@ class Ingest(Daemon):
         query = "&".join(f"{name}={value}" for name, value in {"since_cursor": since, **parameters}.items())
         return self.get(f"/ess/replay?{query}")
 
+    def status(self, id):
+        return self.get(f"/ess/subscribers/{id}").json["status"]
+
+    def command(self, id, name, body=None):
+        """Gives a command, without waiting for it; the answer."""
+        answer = self.request("POST", f"/ess/subscribers/{id}/{name}", json.dumps(body) if body is not None else None)
+        assert answer.status == 202, answer
+        return answer.json
+
+
+class Subscriber:
+    """One that was registered by HTTP, and the calls about it."""
+
+    def __init__(self, ingest, receiver, topics, **fields):
+        self.ingest, self.receiver = ingest, receiver
+        made = ingest.request("POST", "/register", json.dumps({"url": receiver.url(), "topics": topics, **fields}))
+        assert made.status == 201, made
+        self.registration, self.id = made.json, made.json["id"]
+
+    def call(self, name, body=None, method="POST"):
+        """A command; its generation, once it is in force."""
+        answer = self.ingest.request(method, f"/ess/subscribers/{self.id}/{name}", json.dumps(body) if body is not None else None)
+        return self._in_force(answer)["generation"]
+
+    def _in_force(self, answer):
+        assert answer.status == 202, answer
+        wait_for(lambda: self.status()["generation"] >= answer.json["generation"], told=self.status)
+        return answer.json
+
+    def give(self, name, body=None):
+        """A command, without waiting for it."""
+        return self.ingest.command(self.id, name, body or {})["generation"]
+
+    def give_delete(self, job):
+        answer = self.ingest.request("DELETE", f"/ess/subscribers/{self.id}/jobs/{job}")
+        assert answer.status in (202, 404), answer
+
+    def replace(self, **fields):
+        """A PUT of what GET shows with these fields; None: left out. Returns the answer, once it is in force."""
+        shown = {name: value for name, value in (self.show() | fields).items() if name != "status" and value is not None}
+        return self._in_force(self.ingest.request("PUT", f"/ess/subscribers/{self.id}", json.dumps(shown)))
+
+    def show(self):
+        answer = self.ingest.get(f"/ess/subscribers/{self.id}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def status(self):
+        return self.show()["status"]
+
 
 class Ess:
     """One test's ESS: a prefix of topics, a folder, and all that was started in it."""
@@ -540,6 +590,13 @@ class Ess:
         """All records of the topic `events`, `subscribers`, `tokens` or `dlq`."""
         return self.broker.records(self.topic(name))
 
+    def append(self, name, key, value, partition=0, **options):
+        """Appends a record to one of these topics, as another program may; its offset. `value` None: a tombstone."""
+        producer, offsets = confluent_kafka.Producer({"bootstrap.servers": self.broker.address, "log_level": 0}), []
+        producer.produce(self.topic(name), value, key, partition, on_delivery=lambda _, record: offsets.append(record.offset()), **options)
+        assert producer.flush(30) == 0
+        return offsets[0]
+
     def close(self):
         """Ends everything, and says what was not as it must be."""
         wrong = []
@@ -578,9 +635,9 @@ def running(folder, broker, ca):
 
 
 @contextlib.contextmanager
-def running_alone(folder):
-    """The same, on a broker of its own, which runs."""
-    broker = Broker(folder / "kafka")
+def running_alone(folder, settings=()):
+    """The same, on a broker of its own, which runs, with these settings."""
+    broker = Broker(folder / "kafka", settings=settings)
     try:
         broker.start()
         with running(folder, broker, CA(folder)) as ess:

@@ -2,57 +2,10 @@
 import json
 import time
 
-import confluent_kafka
 import pytest
 import standardwebhooks
 
-from ess import Answer, wait_for
-
-
-class Subscriber:
-    """One that was registered by HTTP, and the calls about it."""
-
-    def __init__(self, ingest, receiver, topics, **fields):
-        self.ingest, self.receiver = ingest, receiver
-        made = ingest.request("POST", "/register", json.dumps({"url": receiver.url(), "topics": topics, **fields}))
-        assert made.status == 201, made
-        self.registration, self.id = made.json, made.json["id"]
-
-    def call(self, name, body=None, method="POST"):
-        """A command; its generation, once it is in force."""
-        answer = self.ingest.request(method, f"/ess/subscribers/{self.id}/{name}", json.dumps(body) if body is not None else None)
-        assert answer.status == 202, answer
-        generation = answer.json["generation"]
-        wait_for(lambda: self.status()["generation"] >= generation, told=self.status)
-        return generation
-
-    def give(self, name, body=None):
-        """A command, without waiting for it."""
-        answer = self.ingest.request("POST", f"/ess/subscribers/{self.id}/{name}", json.dumps(body or {}))
-        assert answer.status == 202, answer
-        return answer.json["generation"]
-
-    def give_delete(self, job):
-        answer = self.ingest.request("DELETE", f"/ess/subscribers/{self.id}/jobs/{job}")
-        assert answer.status in (202, 404), answer
-
-    def show(self):
-        answer = self.ingest.get(f"/ess/subscribers/{self.id}")
-        assert answer.status == 200, answer
-        return answer.json
-
-    def status(self):
-        return self.show()["status"]
-
-
-@pytest.fixture
-def make(shared):
-    """Makes a subscriber with a receiver of its own, registered and running."""
-    def make(topics, **fields):
-        subscriber = Subscriber(shared.daemons[0], shared.receiver(), topics, **fields)
-        wait_for(lambda: shared.daemons[1].lines("subscriber_started", subscriber=subscriber.id))
-        return subscriber
-    return make
+from ess import Answer, Subscriber, wait_for
 
 
 def publish(shared, topic, count):
@@ -215,10 +168,8 @@ def test_an_owner_may_choose_that_every_event_is_given_up(shared, make):
     subscriber.receiver.answer = lambda request: Answer(500)
     publish(shared, "exhausted.a", 5)
     wait_for(lambda: subscriber.status()["dead_lettered"] == 5, told=subscriber.status)
-    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
-    assert fields["exhausted"] == "dead_letter"
-    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "throttle": 50}))
-    assert answer.status == 202, answer
+    assert subscriber.show()["exhausted"] == "dead_letter"
+    subscriber.replace(throttle=50)
     wait_for(lambda: subscriber.show().get("throttle") == 50)
     assert subscriber.show()["exhausted"] == "dead_letter"
 
@@ -231,9 +182,7 @@ def test_a_running_redrive_follows_a_new_policy(shared, make):
     subscriber.receiver.answer = lambda request: Answer(500)
     subscriber.call("redrive", {})
     subscriber.receiver.wait(2)
-    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
-    patient = {**fields, "backoff_min": "10ms", "backoff_max": "20ms"}
-    assert subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps(patient)).status == 202
+    subscriber.replace(backoff_min="10ms", backoff_max="20ms")
     wait_for(lambda: subscriber.show().get("backoff_max") == "20ms")
     subscriber.call("resume")
     subscriber.receiver.wait(6)
@@ -245,9 +194,7 @@ def test_another_url_enables_a_disabled_subscriber(shared, make):
     subscriber.receiver.answer = lambda request: Answer(410 if request.path == "/hook" else 200)
     cursors = publish(shared, "moved.a", 2)
     wait_for(lambda: subscriber.status()["state"] == "disabled")
-    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
-    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": subscriber.receiver.url("/new")}))
-    assert answer.status == 202, answer
+    subscriber.replace(url=subscriber.receiver.url("/new"))
     subscriber.receiver.wait(3)
     assert [request.cursor for request in subscriber.receiver.requests if request.path == "/new"] == cursors
 
@@ -260,10 +207,7 @@ def test_a_failure_at_the_url_before_says_nothing_of_the_new_one(shared, make, s
     subscriber.receiver.take, take = lambda request: at_old if take(request).hang else Answer(), subscriber.receiver.take
     cursor = shared.publish(f"left.{status}", 1)
     subscriber.receiver.wait(1)
-    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
-    url = subscriber.receiver.url("/new")
-    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": url}))
-    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"])
+    subscriber.replace(url=subscriber.receiver.url("/new"))
     subscriber.receiver.release()
     requests = subscriber.receiver.wait(2)
     assert [(request.path, request.cursor) for request in requests] == [("/hook", cursor), ("/new", cursor)]
@@ -277,10 +221,7 @@ def test_a_test_that_failed_at_the_url_before_is_made_at_the_new_one(shared, mak
     subscriber.receiver.take, take = lambda request: Answer(500) if take(request).hang else Answer(), subscriber.receiver.take
     test = subscriber.give("test")
     subscriber.receiver.wait(1)
-    fields = {name: value for name, value in subscriber.show().items() if name != "status"}
-    url = subscriber.receiver.url("/new")
-    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps({**fields, "url": url}))
-    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"])
+    subscriber.replace(url=subscriber.receiver.url("/new"))
     subscriber.receiver.release()
     wait_for(lambda: any(o["generation"] == test and o["outcome"] == "done" for o in subscriber.status()["outcomes"]), told=subscriber.status)
     assert [request.path for request in subscriber.receiver.requests] == ["/hook", "/new"]
@@ -415,12 +356,9 @@ def test_a_command_of_a_later_version_waits_alone_and_what_no_version_can_read_i
     wait_for(lambda: dispatcher.lines("subscriber_started", subscriber=one.id))
     record = next(r for r in ess.records("subscribers") if r.key() == one.id.encode())
     born, offsets = json.loads(record.value())["born"], []
-    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
     for number, value in enumerate([{"v": 2}, {"v": 1, "born": born, "command": "fly"}, {"v": 1, "born": born, "command": "rewind"}]):
         key = f"{one.id}/cmd/00000000-0000-4000-8000-00000000000{number}"
-        writer.produce(ess.topic("subscribers"), json.dumps(value), key, partition=record.partition(),
-                       on_delivery=lambda _, report: offsets.append(report.offset()))
-        assert writer.flush(10) == 0
+        offsets.append(ess.append("subscribers", key, json.dumps(value), record.partition()))
     cursor = ess.publish("later.a", 1)
     assert receiver.wait(1)[0].cursor == cursor
     one.call("rewind", {"cursor": cursor - 1})

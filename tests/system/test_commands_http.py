@@ -8,7 +8,7 @@ import pytest
 import standardwebhooks
 
 from ess import Answer, wait_for
-from test_subscribers_api import call, in_force, produce, register, show, status
+from test_subscribers_api import call, in_force, register, show, status
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_what_others_have_in_the_same_partition_is_looked_past(shared, ingest):
     partition = 0
     while True:  # where its dead letters go is only known by trying: the partition in which they are found
         letter = {"v": 1, "subscriber": "sparse", "born": born, "cursor": 1, "at": now(), "reason": "refused", "attempts": 1, "event": {"n": 1}}
-        produce(shared, "dlq", "sparse", json.dumps(letter), partition)
+        shared.append("dlq", "sparse", json.dumps(letter), partition)
         if ingest.get("/ess/subscribers/sparse/dead-letters").json["dead_letters"]:
             break
         partition += 1

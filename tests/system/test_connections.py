@@ -22,7 +22,7 @@ def end_that(ess):
 
 
 def settled(ess, cursor):
-    return ess.daemons[0].get("/ess/subscribers/bad").json["status"]["cursor"] >= cursor
+    return ess.daemons[0].status("bad")["cursor"] >= cursor
 
 
 def test_an_event_that_a_dead_kept_alive_connection_swallowed_is_sent_again_at_once_and_counts_as_no_attempt(ess, end_that):

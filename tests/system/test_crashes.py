@@ -11,7 +11,6 @@ import re
 import signal
 import time
 
-import confluent_kafka
 import pytest
 import standardwebhooks
 
@@ -407,10 +406,8 @@ def test_every_command_is_applied_once_though_the_dispatchers_are_killed_as_soon
 def pad(ess, id, records=4):
     """So much that what comes after it in the partition of a subscriber's records is read after its token."""
     partition = next(record.partition() for record in ess.records("subscribers") if record.key() == id.encode())
-    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
     for n in range(records):
-        producer.produce(ess.topic("subscribers"), b"x" * 900_000, f"\0pad-{n}", partition)
-        assert producer.flush(30) == 0
+        ess.append("subscribers", f"\0pad-{n}", b"x" * 900_000, partition)
 
 
 def test_the_deletion_of_one_that_had_its_id_takes_no_token_from_who_has_it_now(ess):
@@ -423,7 +420,7 @@ def test_the_deletion_of_one_that_had_its_id_takes_no_token_from_who_has_it_now(
     assert ingest.request("DELETE", "/ess/subscribers/again").status == 202
     assert ingest.post(registration, "/register").status == 201
     receiver.wait(6)
-    wait_for(lambda: ingest.get("/ess/subscribers/again").json["status"].get("cursor") == cursors[-1])
+    wait_for(lambda: ingest.status("again").get("cursor") == cursors[-1])
     dispatcher.restart()
     cursors.append(ess.publish("a", "last"))
     wait_for(lambda: receiver.cursors()[-1] == cursors[-1])
@@ -462,12 +459,10 @@ def test_commands_of_nobody_leave_the_log_as_soon_as_kafka_takes_it(ess):
     assert "too large" in dispatcher.wait_line("command_not_removed", subscriber="gone")["reason"].lower()
     ess.broker.alter_topic(ess.topic("subscribers"), max_message_bytes="1048588")
     wait_for(lambda: not commands_left(ess))
-    late = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
     for restart in (False, True):  # one that comes after the spec's tombstone, to a dispatcher that runs, or before it starts
         if restart:
             dispatcher.term()
-        late.produce(ess.topic("subscribers"), command.value(), command.key(), command.partition())
-        assert late.flush(30) == 0
+        ess.append("subscribers", command.key(), command.value(), command.partition())
         if restart:
             assert commands_left(ess)
             dispatcher.start()

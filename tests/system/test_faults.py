@@ -142,7 +142,7 @@ def test_a_changed_ca_file_is_in_force_without_a_restart_and_drops_nothing_under
     ess.publish("b", 1)
     new.wait(1)
     old.release()
-    wait_for(lambda: ess.daemons[0].get("/ess/subscribers/old").json["status"]["cursor"] >= cursors[0])
+    wait_for(lambda: ess.daemons[0].status("old")["cursor"] >= cursors[0])
     cursors.append(ess.publish("a", 2))  # the connection is open, and nobody vouches for it any more
     dispatcher.wait_line("delivery_failed", subscriber="old")
     assert old.cursors() == cursors[:1]

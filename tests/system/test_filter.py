@@ -5,7 +5,6 @@ import urllib.parse
 import pytest
 
 from ess import Answer, wait_for
-from test_commands import make  # noqa: F401 a fixture
 from test_pull import poll, stream
 
 STATES = "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA " \
@@ -21,15 +20,6 @@ def ingest(shared):
 
 def publish(ess, topic, states):
     return [ess.publish(topic, {"state": state}) for state in states]
-
-
-def replace(subscriber, **fields):
-    """A PUT of what GET shows with these fields; None: left out. Returns the answer, once it is in force."""
-    shown = {name: value for name, value in (subscriber.show() | fields).items() if name != "status" and value is not None}
-    answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps(shown))
-    assert answer.status == 202, answer
-    wait_for(lambda: subscriber.status()["generation"] >= answer.json["generation"], told=subscriber.status)
-    return answer.json
 
 
 def chain(requests):
@@ -57,10 +47,10 @@ def test_each_of_fifty_states_gets_its_own_events_alone(shared, ingest):
         requests = receivers[state].wait(2)
         assert [request.cursor for request in requests] == [cursors[number], cursors[50 + number]]
         assert requests[1].json["prev_cursor"] == cursors[number] and requests[0].json["prev_cursor"] < cursors[number]
-    wait_for(lambda: all(ingest.get(f"/ess/subscribers/fifty-{state}").json["status"]["lag"] == 0 for state in STATES))
+    wait_for(lambda: all(ingest.status(f"fifty-{state}")["lag"] == 0 for state in STATES))
 
 
-def test_prev_cursor_spans_what_is_filtered_out_and_stays_true_over_filters_that_change(shared, make):  # noqa: F811
+def test_prev_cursor_spans_what_is_filtered_out_and_stays_true_over_filters_that_change(shared, make):
     subscriber = make(["span.a"], filter=MD)
     assert subscriber.show()["filter"] == MD
     first = publish(shared, "span.a", ["MD", "VA", "VA", "MD"])
@@ -68,17 +58,17 @@ def test_prev_cursor_spans_what_is_filtered_out_and_stays_true_over_filters_that
     expected = chained(begin, [first[0], first[3]])
     assert chain(subscriber.receiver.wait(2)) == expected
 
-    replace(subscriber, filter={"data": {"state": ["MD", "VA"]}})  # wider
+    subscriber.replace(filter={"data": {"state": ["MD", "VA"]}})  # wider
     second = publish(shared, "span.a", ["VA", "WV", "MD"])
     expected += chained(first[3], [second[0], second[2]])
     assert chain(subscriber.receiver.wait(4)) == expected
 
-    replace(subscriber, filter={"data": {"state": ["WV"]}})  # another
+    subscriber.replace(filter={"data": {"state": ["WV"]}})  # another
     third = publish(shared, "span.a", ["VA", "WV"])
     expected += chained(second[2], [third[1]])
     assert chain(subscriber.receiver.wait(5)) == expected
 
-    replace(subscriber, filter=None)
+    subscriber.replace(filter=None)
     assert "filter" not in subscriber.show()
     fourth = publish(shared, "span.a", ["VA", "WV"])
     expected += chained(third[1], fourth)
@@ -86,12 +76,12 @@ def test_prev_cursor_spans_what_is_filtered_out_and_stays_true_over_filters_that
     assert subscriber.status()["dead_lettered"] == 0
 
 
-def test_an_event_that_waits_for_its_next_attempt_is_judged_by_the_new_filter(shared, make):  # noqa: F811
+def test_an_event_that_waits_for_its_next_attempt_is_judged_by_the_new_filter(shared, make):
     subscriber = make(["judged.a"], backoff_min="1h", backoff_max="1h")
     subscriber.receiver.answers(200, 503)
     cursors = publish(shared, "judged.a", ["MD", "VA", "VA", "MD"])
     wait_for(lambda: "next_attempt" in subscriber.status(), told=subscriber.status)
-    replace(subscriber, filter=MD)
+    subscriber.replace(filter=MD)
     subscriber.call("resume")
     assert chain(subscriber.receiver.wait(3))[2] == (cursors[3], cursors[0])
     wait_for(lambda: subscriber.status()["cursor"] == cursors[3] and subscriber.status()["lag"] == 0, told=subscriber.status)
@@ -104,7 +94,7 @@ def test_a_filter_and_its_position_survive_a_kill(ess):
     first = [ess.publish("kept.a", {"state": state, "n": n}) for state, n in
              (("MD", 12345678901234567891), ("MD", 12345678901234567890), ("VA", 12345678901234567891))]
     receiver.wait(1)
-    wait_for(lambda: ess.daemons[0].get("/ess/subscribers/kept").json["status"]["cursor"] >= first[0])
+    wait_for(lambda: ess.daemons[0].status("kept")["cursor"] >= first[0])
     dispatcher.kill9()
     between = ess.publish("kept.a", {"state": "MD", "n": 5e300})
     ess.publish("kept.a", {"state": "VA", "n": 5e300})
@@ -116,7 +106,7 @@ def test_a_filter_and_its_position_survive_a_kill(ess):
     assert set(chained_to) == {first[0], between, last}
 
 
-def test_a_replay_job_and_a_rewind_keep_to_the_filter(shared, make):  # noqa: F811
+def test_a_replay_job_and_a_rewind_keep_to_the_filter(shared, make):
     subscriber = make(["job.a"], filter=MD)
     cursors = publish(shared, "job.a", ["MD", "VA", "MD", "VA"] * 100)
     mine = cursors[::2]
@@ -130,17 +120,17 @@ def test_a_replay_job_and_a_rewind_keep_to_the_filter(shared, make):  # noqa: F8
     assert chain(subscriber.receiver.wait(3 * len(mine) - 1)[2 * len(mine):]) == chained(cursors[0], mine[1:])
 
 
-def test_a_redrive_sends_dead_letters_whatever_the_filter_is_by_now(shared, make):  # noqa: F811
+def test_a_redrive_sends_dead_letters_whatever_the_filter_is_by_now(shared, make):
     subscriber = make(["letter.a"])
     subscriber.receiver.answers(Answer(400))
     cursor = shared.publish("letter.a", {"state": "VA"})
     wait_for(lambda: subscriber.status()["dead_lettered"] == 1)
-    replace(subscriber, filter=MD)
+    subscriber.replace(filter=MD)
     subscriber.call("redrive", {})
     assert [request.cursor for request in subscriber.receiver.wait(2)] == [cursor, cursor]
 
 
-def test_thousands_of_excluded_events_are_passed(shared, make):  # noqa: F811
+def test_thousands_of_excluded_events_are_passed(shared, make):
     """Behind the tail, in pieces: others have their turn."""
     ingest = shared.daemons[0]
     body = json.dumps([{"topic": "many.a", "data": {"state": "VA", "text": "x" * 100}}] * 1000)
@@ -216,7 +206,7 @@ def test_a_bad_filter_is_refused_with_its_place_and_nothing_is_written(shared, i
     assert not [record for record in shared.records("subscribers") if (record.key() or b"").startswith(b"never")]
 
 
-def test_a_put_with_a_bad_filter_changes_nothing(make):  # noqa: F811
+def test_a_put_with_a_bad_filter_changes_nothing(make):
     subscriber = make(["put.a"], filter=MD)
     shown = {**subscriber.show(), "filter": {"data": {"state": [{"is": "MD"}]}}}
     answer = subscriber.ingest.request("PUT", f"/ess/subscribers/{subscriber.id}", json.dumps(shown))
@@ -242,13 +232,13 @@ def test_a_file_has_a_filter_and_a_bad_one_is_named_with_its_line(shared, ingest
     assert [request.cursor for request in receiver.wait(3)] == wanted
 
 
-def test_a_filter_that_no_event_can_match_is_warned_of(shared, ingest, make):  # noqa: F811
+def test_a_filter_that_no_event_can_match_is_warned_of(shared, ingest, make):
     subscriber = make(["hopeless.a", "hopeless.b"], filter={"topic": ["hopeless.c"]})
     [warning] = subscriber.registration["warnings"]
     assert "filter: no event matches it" in warning and "topics" in warning
     assert "no event matches it" in ingest.wait_line("filter_matches_nothing", subscriber=subscriber.id)["reason"]
-    assert "warnings" not in replace(subscriber, filter={"topic": ["hopeless.a"]})
-    [warning] = replace(subscriber, filter={"topic": [{"exists": False}]})["warnings"]
+    assert "warnings" not in subscriber.replace(filter={"topic": ["hopeless.a"]})
+    [warning] = subscriber.replace(filter={"topic": [{"exists": False}]})["warnings"]
     assert "topic is always there" in warning
     assert "warnings" not in make(["hopeless.*"], filter={"topic": ["hopeless.c"]}).registration
     shared.subscribe("hopeless", "https://127.0.0.1:1/", ["hopeless.a"], filter={"key": [5]})

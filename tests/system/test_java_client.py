@@ -135,7 +135,7 @@ class Vendor:
     def command(self, name, **members):
         """Returns when it is in force."""
         answer = self.post(f"/ess/subscribers/{self.id}/{name}", **members)
-        wait_for(lambda: self.ingest.get(f"/ess/subscribers/{self.id}").json["status"]["generation"] >= answer["generation"])
+        wait_for(lambda: self.ingest.status(self.id)["generation"] >= answer["generation"])
 
     def hand_on(self, request):
         if self.loses(request.json):

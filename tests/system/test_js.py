@@ -52,7 +52,7 @@ def test_during_a_rotation_both_secrets_verify_with_npms_library_and_afterwards_
 
     def rotate(overlap):
         answer = ingest.post(json.dumps({"overlap": overlap}), "/ess/subscribers/rotated/rotate").json
-        wait_for(lambda: ingest.get("/ess/subscribers/rotated").json["status"]["generation"] >= answer["generation"])
+        wait_for(lambda: ingest.status("rotated")["generation"] >= answer["generation"])
         return answer["whsec"]
 
     def verified(*secrets):

@@ -9,12 +9,6 @@ import pytest
 from ess import Answer, wait_for
 
 
-def produce(broker, topic, key, value, headers=None):
-    producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "log_level": 0})
-    producer.produce(topic, value, key, partition=0, headers=headers)
-    assert producer.flush(10) == 0
-
-
 def test_a_broker_that_is_away_at_the_start_is_waited_for_and_that_is_said_once(ess_on_own_broker, own_broker):
     ess, receiver = ess_on_own_broker, ess_on_own_broker.receiver()
     ingest, dispatcher = ess.ingest(ready=False), ess.dispatcher(ready=False)
@@ -57,7 +51,7 @@ def test_a_topic_with_a_wrong_shape_is_refused_with_what_to_do(ess, topic, parti
 def test_a_topic_that_ess_did_not_begin_is_refused(ess):
     ess.allow("bad_topic")
     ess.broker.create_topic(ess.topic("events"), cleanup_policy="compact")
-    produce(ess.broker, ess.topic("events"), b"k", b"v")
+    ess.append("events", b"k", b"v")
     ingest = ess.ingest(ready=False)
     assert "not begun by ESS" in ingest.wait_line("bad_topic")["reason"] and ingest.wait_exit() == 1
 
@@ -111,8 +105,8 @@ def test_two_ingests_that_start_at_once_agree_on_the_feed(ess):
 def test_records_of_others_are_skipped_counted_and_said_once(ess):
     ingest, dispatcher, receiver = ess.ingest(), ess.dispatcher(), ess.receiver()
     ess.subscribe("s", receiver, ["*"])
-    produce(ess.broker, ess.topic("events"), b"k", b"not of ESS")
-    produce(ess.broker, ess.topic("events"), b"k", b"{}", [("ess-v", b"1"), ("ess-feed", ess.records("events")[0].key()[9:])])
+    ess.append("events", b"k", b"not of ESS")
+    ess.append("events", b"k", b"{}", headers=[("ess-v", b"1"), ("ess-feed", ess.records("events")[0].key()[9:])])
     cursor = ess.publish("a", 1)
     assert cursor == 3 and receiver.wait(1)[0].cursor == cursor
     assert [e["cursor"] for e in ingest.replay(0).json["events"]] == [cursor]

@@ -11,22 +11,16 @@ import urllib.request
 import confluent_kafka
 import pytest
 
-from ess import CA, Answer, Broker, running, wait_for
+from ess import Answer, running_alone, wait_for
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory):
     """An ESS on a broker that closes connections on which nothing happens for three seconds."""
-    folder = tmp_path_factory.mktemp("impatient")
-    broker = Broker(folder / "kafka", settings=["connections.max.idle.ms=3000"])
-    try:
-        broker.start()
-        with running(folder, broker, CA(folder)) as ess:
-            ess.ingest()
-            ess.dispatcher()
-            yield ess
-    finally:
-        broker.stop()
+    with running_alone(tmp_path_factory.mktemp("impatient"), ["connections.max.idle.ms=3000"]) as ess:
+        ess.ingest()
+        ess.dispatcher()
+        yield ess
 
 
 def test_no_publish_is_refused_when_brokers_close_connections_that_nothing_is_read_over(impatient):
@@ -40,6 +34,17 @@ def test_no_publish_is_refused_when_brokers_close_connections_that_nothing_is_re
         time.sleep(0.02)
     assert set(answers) == {(201, 200, 200)}
     receiver.wait(len(answers))
+
+
+def feed_of(ess):
+    """The feed's id, which each event has in a header."""
+    return ess.records("events")[0].key()[9:]
+
+
+def append_newer(ess, topic):
+    """An event as a later version of ESS may write it; its cursor."""
+    headers = [("ess-v", b"2"), ("ess-topic", topic.encode()), ("ess-id", b"x"), ("ess-feed", feed_of(ess))]
+    return ess.append("events", topic, b"?", headers=headers)
 
 
 def connections_to(daemon, port):
@@ -64,7 +69,7 @@ def test_another_programs_open_transaction_stops_no_reader(impatient):
     writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0, "transactional.id": "another",
                                        "transaction.timeout.ms": 600000})
     writer.init_transactions(10)
-    feed = ess.records("events")[0].key()[9:]
+    feed = feed_of(ess)
     for end in (writer.abort_transaction, writer.commit_transaction):
         receiver.requests.clear()
         writer.begin_transaction()
@@ -83,15 +88,9 @@ def test_another_programs_open_transaction_stops_no_reader(impatient):
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     """An ESS on a broker that asks what its user may do."""
-    folder = tmp_path_factory.mktemp("guarded")
-    broker = Broker(folder / "kafka", settings=["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-                                                "allow.everyone.if.no.acl.found=true"])
-    try:
-        broker.start()
-        with running(folder, broker, CA(folder)) as ess:
-            yield ess
-    finally:
-        broker.stop()
+    settings = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true"]
+    with running_alone(tmp_path_factory.mktemp("guarded"), settings) as ess:
+        yield ess
 
 
 def rule(topic, operation, permission):
@@ -106,7 +105,7 @@ def test_a_right_to_read_that_is_taken_back_is_said_and_everything_goes_on_when_
     ess.subscribe("s", receiver, ["a"])
     first = ess.publish("a", 1)
     receiver.wait(1)
-    wait_for(lambda: ingest.get("/ess/subscribers/s").json["status"]["cursor"] == first)
+    wait_for(lambda: ingest.status("s")["cursor"] == first)
     admin, denied = ess.broker.admin(), rule(ess.topic("events"), "READ", "DENY")
     for result in admin.create_acls([rule(ess.topic("events"), "ALL", "ALLOW"), denied]).values():
         result.result()
@@ -116,10 +115,8 @@ def test_a_right_to_read_that_is_taken_back_is_said_and_everything_goes_on_when_
         ready = wait_for(lambda daemon=daemon: (answer := daemon.get("/readyz")).status == 503 and answer)
         assert ready.json["detail"] == line["reason"] and daemon.get("/healthz").status == 200
         assert daemon.metrics()["ess_kafka_up"] == 0
-    other = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
     for _ in range(5):  # another ingest, that may still read
-        other.produce(ess.topic("events"), b"v", b"k", partition=0)
-    assert other.flush(10) == 0
+        ess.append("events", b"k", b"v")
     wait_for(lambda: dispatcher.metrics()['ess_subscriber_lag_events{subscriber="s"}'] == 5)
     time.sleep(2)
     assert len(dispatcher.lines("log_not_read")) == 1  # throttled
@@ -133,7 +130,7 @@ def test_a_right_to_read_that_is_taken_back_is_said_and_everything_goes_on_when_
         wait_for(lambda daemon=daemon: daemon.metrics()["ess_kafka_up"] == 1)
     second = ess.publish("a", 2)
     assert receiver.wait(2)[1].cursor == second == first + 6
-    wait_for(lambda: ingest.get("/ess/subscribers/s").json["status"]["lag"] == 0)
+    wait_for(lambda: ingest.status("s")["lag"] == 0)
     assert not ingest.lines("start_over") and not dispatcher.lines("start_over")
 
 
@@ -158,15 +155,11 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     poll = threading.Thread(target=lambda: polled.append(ingest.get(f"/ess/poll?topics=new.*&cursor={first}&wait=50")))
     poll.start()
     wait_for(lambda: ingest.metrics()["ess_readers"] == 2)
-    feed = ess.records("events")[0].key()[9:]
-    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
-    writer.produce(ess.topic("events"), b"?", b"new.kind", partition=0, headers=[
-        ("ess-v", b"2"), ("ess-topic", b"new.kind"), ("ess-id", b"x"), ("ess-feed", feed)])
-    assert writer.flush(10) == 0
-    newer = first + 1
+    newer = append_newer(ess, "new.kind")
+    assert newer == first + 1
     after = ess.publish("old", 2)
     assert other.wait(2)[1].cursor == after == newer + 1
-    status = wait_for(lambda: (s := ingest.get("/ess/subscribers/wanting").json["status"]).get("reason") and s)
+    status = wait_for(lambda: (s := ingest.status("wanting")).get("reason") and s)
     assert "later version" in status["reason"] and str(newer) in status["reason"] and status["cursor"] < newer and status["lag"] == 2
     assert wanting.wait(1)[0].cursor == first and len(wanting.requests) == 1
     for path in (f"/ess/replay?since_cursor={first}", f"/ess/poll?cursor={first}&topics=new.*&wait=0", f"/ess/stream?cursor={first}"):
@@ -186,11 +179,11 @@ def test_an_event_of_a_later_version_is_passed_by_nobody_who_wants_its_topic_and
     other.requests.clear()
     last = ess.publish("old", 4)
     other.wait(1)
-    wait_for(lambda: ingest.get("/ess/subscribers/other").json["status"]["cursor"] >= last)
+    wait_for(lambda: ingest.status("other")["cursor"] >= last)
     assert len(wanting.requests) == 1 and dispatcher.wait_line("newer_event")["cursor"] == str(newer)
-    assert ingest.request("POST", "/ess/subscribers/wanting/rewind", json.dumps({"cursor": newer})).status == 202
+    ingest.command("wanting", "rewind", {"cursor": newer})
     assert wanting.wait(4)[1].cursor == after
-    wait_for(lambda: "reason" not in ingest.get("/ess/subscribers/wanting").json["status"])
+    wait_for(lambda: "reason" not in ingest.status("wanting"))
 
 
 def test_a_lane_that_waits_at_an_event_of_a_later_version_makes_its_retries_when_they_are_due(ess):
@@ -198,12 +191,8 @@ def test_a_lane_that_waits_at_an_event_of_a_later_version_makes_its_retries_when
     dispatcher, receiver = ess.dispatcher(), ess.receiver()
     receiver.answer = lambda request: Answer(500 if len(receiver.requests) < 3 else 200, delay=0.5)
     ess.subscribe("wanting", receiver, ["new.*"], ordering="none")
-    feed = ess.records("events")[0].key()[9:]
     first = ess.publish("new.a", 1)
-    writer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
-    writer.produce(ess.topic("events"), b"?", b"new.kind", partition=0, headers=[
-        ("ess-v", b"2"), ("ess-topic", b"new.kind"), ("ess-id", b"x"), ("ess-feed", feed)])
-    assert writer.flush(10) == 0
+    append_newer(ess, "new.kind")
     dispatcher.wait_line("newer_event")
     assert {r.cursor for r in receiver.wait(3, timeout=40)} == {first}  # it looks for an upgrade once a minute
 
@@ -215,9 +204,9 @@ def test_a_paused_lane_far_behind_costs_a_chunk_and_its_lag_in_seconds_is_known_
     for _ in range(5):
         lines = "\n".join(json.dumps({"topic": "many", "data": "x" * 1000}) for _ in range(1000))
         assert ingest.request("POST", "/ess/publish", lines, {"Content-Type": "application/x-ndjson"}).status == 201
-    assert ingest.request("POST", "/ess/subscribers/far/pause").status == 202
-    wait_for(lambda: ingest.get("/ess/subscribers/far").json["status"]["state"] == "paused")
-    assert ingest.request("POST", "/ess/subscribers/far/rewind", json.dumps({"cursor": 0})).status == 202
+    ingest.command("far", "pause")
+    wait_for(lambda: ingest.status("far")["state"] == "paused")
+    ingest.command("far", "rewind", {"cursor": 0})
     seconds = 'ess_subscriber_lag_seconds{subscriber="far"}'
     wait_for(lambda: dispatcher.metrics().get(seconds, 0) > 0, timeout=20)
     before = dispatcher.metrics()

@@ -275,15 +275,7 @@ def newest_token(ess, id):
 
 
 def plant(ess, partition, key, value):
-    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
-    producer.produce(ess.topic("tokens"), json.dumps(value), key, partition)
-    assert producer.flush(30) == 0
-
-
-def tombstone(ess, partition, key):
-    producer = confluent_kafka.Producer({"bootstrap.servers": ess.broker.address, "log_level": 0})
-    producer.produce(ess.topic("tokens"), None, key, partition)
-    assert producer.flush(30) == 0
+    ess.append("tokens", key, json.dumps(value), partition)
 
 
 @pytest.fixture
@@ -343,10 +335,10 @@ def test_a_tombstone_that_comes_late_takes_nothing_from_a_registration(ess, rece
     """An earlier owner's, of an earlier registration under the same id."""
     dispatcher, cursors = single
     partition, _ = partition_records(ess, "md-mm1")
-    tombstone(ess, partition, b"md-mm1")
+    ess.append("tokens", b"md-mm1", None, partition)
     wait_for(lambda: is_written_again(ess, cursors[-1]))
     dispatcher.kill9()
-    tombstone(ess, partition, b"md-mm1")
+    ess.append("tokens", b"md-mm1", None, partition)
     dispatcher.start()
     wait_for(lambda: is_written_again(ess, cursors[-1]))
     cursors.append(ess.publish("a", "last"))

@@ -48,7 +48,7 @@ def test_a_subscriber_that_fails_now_and_then_writes_a_token_a_second(ess):
     before, began = len(tokens(ess, "flaps")), time.monotonic()
     cursors = [ess.publish("flaps.a", number) for number in range(400)]
     wait_for(lambda: {request.cursor for request in receiver.requests if request.headers["X-ESS-Attempt"] == "2"} >= set(cursors[::4]))
-    status = lambda: ingest.get("/ess/subscribers/flaps").json["status"]
+    status = lambda: ingest.status("flaps")
     wait_for(lambda: status()["delivered"] == len(cursors), told=status)
     written = len(tokens(ess, "flaps")) - before
     assert written <= time.monotonic() - began + 2

@@ -72,7 +72,7 @@ class Vendor:
     def command(self, name, **members):
         """Returns when it is in force."""
         answer = self.post(members, f"/ess/subscribers/{self.id}/{name}")
-        wait_for(lambda: self.ingest.get(f"/ess/subscribers/{self.id}").json["status"]["generation"] >= answer["generation"])
+        wait_for(lambda: self.ingest.status(self.id)["generation"] >= answer["generation"])
         return answer
 
     def fetch(self, gap):
@@ -124,7 +124,7 @@ def test_a_test_delivery_and_a_redriven_dead_letter_leave_the_stream_alone(ess):
     take = vendor.receiver.answer
     vendor.receiver.answer = lambda request: Answer(400) if request.json["data"] == "poison" else take(request)
     vendor.publish("first", "poison")
-    wait_for(lambda: ingest.get("/ess/subscribers/vendor").json["status"]["dead_lettered"] == 1)
+    wait_for(lambda: ingest.status("vendor")["dead_lettered"] == 1)
     vendor.receiver.answer = take
     vendor.command("test", data="a test")
     vendor.wait_handled("first", "a test")

@@ -35,12 +35,11 @@ def test_redrives_of_many_share_one_reader_and_each_gets_its_own_letters_in_orde
         ess.subscribe(id, receiver, ["many.*"])
     cursors = [ess.publish("many.a", number) for number in range(EVENTS)]
     wait_for(lambda: len(letters(ess)) == MANY * EVENTS // 2)
-    status = lambda id: ingest.get(f"/ess/subscribers/{id}").json["status"]
-    wait_for(lambda: all(status(id)["dead_lettered"] == EVENTS // 2 for id in ids))
+    wait_for(lambda: all(ingest.status(id)["dead_lettered"] == EVENTS // 2 for id in ids))
     before = threads(dispatcher)
     receiver.answer = lambda request: Answer(hang=True)
     for id in ids:
-        assert ingest.request("POST", f"/ess/subscribers/{id}/redrive", "{}").status == 202
+        ingest.command(id, "redrive", {})
     wait_for(lambda: all(redriven(receiver, id) for id in ids))
     assert threads(dispatcher) < before + MANY  # a reader each were four threads each
     receiver.answer = lambda request: Answer()
@@ -48,7 +47,7 @@ def test_redrives_of_many_share_one_reader_and_each_gets_its_own_letters_in_orde
     wait_for(lambda: all(set(redriven(receiver, id)) == set(cursors[1::2]) for id in ids))
     for id in ids:
         assert redriven(receiver, id) == cursors[1::2], id
-    wait_for(lambda: all(status(id)["jobs"] == [] for id in ids))
+    wait_for(lambda: all(ingest.status(id)["jobs"] == [] for id in ids))
     wait_for(lambda: threads(dispatcher) <= before)
 
 
@@ -64,9 +63,9 @@ def test_a_redrive_sends_what_the_retention_left(ess):
     partition = confluent_kafka.TopicPartition(ess.topic("dlq"), third.partition(), third.offset())
     admin = ess.broker.admin()
     admin.delete_records([partition])[partition].result()
-    assert ingest.request("POST", "/ess/subscribers/left/redrive", "{}").status == 202
+    ingest.command("left", "redrive", {})
     wait_for(lambda: len(redriven(receiver, "left")) == 3)
-    status = lambda: ingest.get("/ess/subscribers/left").json["status"]
+    status = lambda: ingest.status("left")
     wait_for(lambda: status()["jobs"] == [], told=status)
     assert redriven(receiver, "left") == cursors[5::2]
 
@@ -79,8 +78,8 @@ def test_a_redrive_whose_letters_are_all_refused_again_comes_to_its_end(ess):
     ess.subscribe("refuses", receiver, ["refuses.*"], backoff_min="50ms", backoff_max="200ms")
     cursors = [ess.publish("refuses.a", number) for number in range(EVENTS)]
     wait_for(lambda: len(letters(ess)) == EVENTS // 2)
-    assert ingest.request("POST", "/ess/subscribers/refuses/redrive", "{}").status == 202
-    status = lambda: ingest.get("/ess/subscribers/refuses").json["status"]
+    ingest.command("refuses", "redrive", {})
+    status = lambda: ingest.status("refuses")
     wait_for(lambda: len(letters(ess)) == EVENTS, told=status)  # each is a dead letter once more
     wait_for(lambda: status()["jobs"] == [], told=status)
     assert redriven(receiver, "refuses") == cursors[1::2]
@@ -94,11 +93,11 @@ def test_a_job_says_which_event_it_waits_for(ess):
     cursor = ess.publish("waits.a", 1)
     receiver.wait(1)
     receiver.answer = lambda request: Answer(500)
-    assert ingest.request("POST", "/ess/subscribers/waits/replay", f'{{"from":0,"to":{cursor}}}').status == 202
-    job = lambda: (ingest.get("/ess/subscribers/waits").json["status"]["jobs"] or [{}])[0]
+    ingest.command("waits", "replay", {"from": 0, "to": cursor})
+    job = lambda: (ingest.status("waits")["jobs"] or [{}])[0]
     wait_for(lambda: f"event {cursor} failed at attempt " in job().get("reason", ""), told=job)
     receiver.answer = lambda request: Answer()
-    assert ingest.request("POST", "/ess/subscribers/waits/resume").status == 202
+    ingest.command("waits", "resume")
     wait_for(lambda: job() == {}, told=job)
 
 
@@ -109,11 +108,11 @@ def test_of_two_redrives_of_all_in_quick_succession_the_second_begins_where_the_
     receiver.answer = refuse_odd
     ess.subscribe("twice", receiver, ["twice.*"])
     cursors = [ess.publish("twice.a", number) for number in range(10)]
-    status = lambda: ingest.get("/ess/subscribers/twice").json["status"]
+    status = lambda: ingest.status("twice")
     wait_for(lambda: status()["dead_lettered"] == 5)
     receiver.answer = lambda request: Answer(hang=True)
     for count in (1, 2):
-        assert ingest.request("POST", "/ess/subscribers/twice/redrive", "{}").status == 202
+        ingest.command("twice", "redrive", {})
         wait_for(lambda: len(status()["jobs"]) == count, told=status)
     receiver.answer = lambda request: Answer()
     receiver.release()

@@ -200,10 +200,8 @@ def test_an_id_that_two_want_at_the_same_moment_is_the_first_ones(shared, ingest
 
 
 def claim(shared, id, number, value=b'{"v":1}', **options):
-    producer = confluent_kafka.Producer({"bootstrap.servers": shared.broker.address, "log_level": 0})
     partition = records_of(shared, id)[0].partition()
-    producer.produce(shared.topic("subscribers"), key=f"{id}/claim/00000000-0000-4000-8000-{number:012}", value=value, partition=partition, **options)
-    producer.flush(20)
+    shared.append("subscribers", f"{id}/claim/00000000-0000-4000-8000-{number:012}", value, partition, **options)
 
 
 def claims_of(shared, id):

@@ -1,19 +1,7 @@
 """Status and metrics tell the truth within a second, whatever the endpoint does meanwhile."""
 import datetime
 
-import pytest
-
 from ess import Answer, wait_for
-from test_commands import Subscriber
-
-
-@pytest.fixture
-def make(shared):
-    def make(topics, **fields):
-        subscriber = Subscriber(shared.daemons[0], shared.receiver(), topics, **fields)
-        wait_for(lambda: shared.daemons[1].lines("subscriber_started", subscriber=subscriber.id))
-        return subscriber
-    return make
 
 
 def of_time(text):

@@ -5,7 +5,6 @@ import hmac
 import json
 import re
 
-import confluent_kafka
 import pytest
 import standardwebhooks
 
@@ -267,14 +266,6 @@ def test_a_fresh_ingest_shows_what_the_others_show(shared, ingests):
 # --- records that cannot be read
 
 
-def produce(shared, topic, key, value, partition):
-    producer = confluent_kafka.Producer({"bootstrap.servers": shared.broker.address, "log_level": 0})
-    at = []
-    producer.produce(shared.topic(topic), key=key, value=value, partition=partition, on_delivery=lambda err, m: at.append(m.offset()))
-    producer.flush(20)
-    return at[0]
-
-
 def partition_of(shared, id):
     return next(m.partition() for m in shared.records("subscribers") if m.key() == id.encode())
 
@@ -290,7 +281,7 @@ def test_a_record_that_cannot_be_read_stops_its_subscriber_only_and_stays(shared
     shared.publish(f"bad.{name}", 1)
     receiver.wait(2)
     partition = partition_of(shared, id)
-    offset = produce(shared, "subscribers", id + suffix, value, partition)
+    offset = shared.append("subscribers", id + suffix, value, partition)
     for daemon in shared.daemons:
         said = daemon.wait_line("bad_record", subscriber=id)
         assert (said["topic"], said["partition"], said["offset"]) == (shared.topic("subscribers"), str(partition), str(offset))
@@ -316,7 +307,7 @@ def test_a_token_that_cannot_be_read_stops_its_subscriber_only_and_stays(shared,
     receiver.wait(2)
     partition = partition_of(shared, "bad-token")
     wait_for(lambda: status(ingests[0], "bad-token").get("delivered") == 1)
-    offset = produce(shared, "tokens", "bad-token", b'{"v":1,"born":', partition)
+    offset = shared.append("tokens", "bad-token", b'{"v":1,"born":', partition)
     for daemon in shared.daemons:
         said = daemon.wait_line("bad_record", subscriber="bad-token")
         assert (said["topic"], said["partition"], said["offset"]) == (shared.topic("tokens"), str(partition), str(offset))
@@ -337,7 +328,7 @@ def test_a_void_token_does_not_count(shared, ingests, receiver):
     receiver.wait(1)
     good = wait_for(lambda: (s := status(ingests[0], "judged"))["delivered"] == 1 and s)
     token = json.loads([m for m in shared.records("tokens") if m.key() == b"judged"][-1].value())
-    produce(shared, "tokens", "judged", json.dumps(token | {"epoch": token["epoch"] - 1, "delivered": 77}), partition_of(shared, "judged"))
+    shared.append("tokens", "judged", json.dumps(token | {"epoch": token["epoch"] - 1, "delivered": 77}), partition_of(shared, "judged"))
     after = shared.publish("judged.a", 2)
     receiver.wait(2)
     fares = wait_for(lambda: (s := status(ingests[1], "judged"))["cursor"] >= after and s)

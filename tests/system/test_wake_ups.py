@@ -3,8 +3,7 @@
 import pytest
 
 from badends import BadEnd
-from ess import Answer, wait_for
-from test_commands import Subscriber
+from ess import Answer, Subscriber, wait_for
 
 
 def register(ess, receiver, topics, **fields):
