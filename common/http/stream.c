@@ -1,5 +1,5 @@
-/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; the connection is
- * suspended while there are none. */
+/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; while
+ * there are none, the connection is suspended. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -88,7 +88,7 @@ static void yaml_put_number(const char *text, struct buf *out) {
     buf_puts(out, text);
 }
 
-/* NULL when the text is none. */
+/* The text as a JSON number; NULL if it is no number. */
 static struct json_object *yaml_number(const char *text) {
     size_t sign = *text == '-' || *text == '+', whole = strspn(text + sign, "0123456789"),
            point = text[sign + whole] == '.',

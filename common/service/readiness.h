@@ -1,4 +1,4 @@
-/* What a service answers to those who watch it: GET /healthz, /readyz and /metrics. */
+/* The answers to GET /healthz, /readyz and /metrics. */
 #ifndef ESS_SERVICE_READINESS_H
 #define ESS_SERVICE_READINESS_H
 

@@ -23,7 +23,7 @@ export class GapDetector {
     return this.#cursor
   }
 
-  /** The range that is missing before this event, as { since, until }; null when there is none. */
+  /** The range that is missing before this event, as { since, until }; null if nothing is missing. */
   gapBefore(event) {
     if (this.#cursor === undefined || event.prev_cursor === undefined || this.#cursor >= event.prev_cursor) return null
     return { since: this.#cursor, until: event.prev_cursor }

@@ -3,7 +3,7 @@ export interface EventInput {
   /** 1 to 8 segments of A-Z a-z 0-9 _ - joined by dots. */
   topic: string
   data: unknown
-  /** The thing that the event is about: of each key the newest event is kept for ever. */
+  /** What the event is about. Kafka keeps the newest event of each topic and key for ever. */
   key?: string
   /** Names the event: sent twice with one id within an hour, it is in the feed once. Made when neither id nor cursor is given. */
   id?: string

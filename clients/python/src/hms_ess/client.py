@@ -15,7 +15,7 @@ from .transport import Http
 
 BATCH_MAX = 1000
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 5.0
-RETRY_AFTER_MAX_S = 60.0  # who asks for more than that is reported to the caller at once
+RETRY_AFTER_MAX_S = 60.0  # a longer Retry-After is reported to the caller at once
 POLL_WAIT_MAX_S = 60
 
 Event = Dict[str, Any]
@@ -29,8 +29,8 @@ class _Needed(TypedDict):
 
 class EventInput(_Needed, total=False):
     """What a publisher sends."""
-    key: str     # the thing that the event is about: of each key the newest event is kept for ever
-    id: str      # names the event; made when neither id nor cursor is given
+    key: str     # what the event is about; Kafka keeps the newest event of each topic and key for ever
+    id: str      # names the event; generated if neither id nor cursor is given
     cursor: int  # the publisher's own counter; arrives as source_cursor
     ts: str      # RFC 3339
 
@@ -38,11 +38,11 @@ class EventInput(_Needed, total=False):
 class Published(NamedTuple):
     cursor: int
     id: str
-    duplicate: bool = False  # the feed had it already
+    duplicate: bool = False  # the event was in the log already
 
 
 def _named(event: Mapping[str, Any]) -> Dict[str, Any]:
-    """An event that can be sent again: what names it stands in it."""
+    """The event with an id or a cursor in it, so that it can be sent again."""
     if not isinstance(event, Mapping) or not {"topic", "data"} <= event.keys():
         raise ValueError('an event must be such as {"topic": "drug.copay", "data": {"copay": 25}}')
     whole = {name: value for name, value in event.items() if value is not None or name == "data"}
@@ -60,8 +60,8 @@ def _query(path: str, topics: Topics, **parameters: Optional[int]) -> str:
 
 
 class Client:
-    """Any thread may use it. `timeout` (seconds) is of each wait on the network, `retries` how often a call is made again after 429, 502,
-    503, 504 or a lost connection. `tls` verifies an https server; the system's CAs unless given."""
+    """Any thread may use it. `timeout` limits each wait on the network, in seconds. `retries` is how often a call is repeated after 429,
+    502, 503, 504 or a lost connection. `tls` verifies an https server; without it, the system's CAs do."""
 
     def __init__(self, url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 10, retries: int = 8,
                  tls: Optional[ssl.SSLContext] = None) -> None:
@@ -80,7 +80,7 @@ class Client:
         self._http.close()
 
     def _call(self, method: str, path: str, body: Optional[bytes] = None, *, id: Optional[str] = None, longer: float = 0) -> Any:
-        """Makes a call, again while that can help. Only for calls that may be made twice."""
+        """Makes a call, and repeats it while that can help. Only for calls that may be made twice."""
         headers = {"Accept": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -105,8 +105,8 @@ class Client:
 
     def publish(self, topic: str, data: Any, *, key: Optional[str] = None, id: Optional[str] = None, cursor: Optional[int] = None,
                 ts: Optional[str] = None) -> Published:
-        """Returns once the event is in Kafka, on every in-sync replica. An event without `id` or `cursor` gets an id, so that it can be
-        sent again without being doubled; an EssError has this `id`, for those who try again later."""
+        """Returns once the event is in Kafka, on every in-sync replica. An event without `id` or `cursor` gets an id, by which ESS
+        recognises a repeat. An EssError has the event's `id`: publish with it to try again later."""
         event = _named({"topic": topic, "data": data, "key": key, "id": id, "cursor": cursor, "ts": ts})
         try:
             return _published(self._publish(event, event))
@@ -115,15 +115,15 @@ class Client:
             raise
 
     def publish_batch(self, events: Sequence[EventInput]) -> List[Published]:
-        """1 to 1,000 events, checked whole before any is appended. After an EssError of which `retryable` is true, a part may be in the
-        feed: send the whole again. Give the events ids of their own where you want to do so."""
+        """Publishes 1 to 1,000 events. ESS checks all of them before it appends any. After an EssError whose `retryable` is true, some of
+        them may be in the log: send the whole batch again. To be able to do so, give each event an `id`."""
         if isinstance(events, (str, bytes, Mapping)) or not 1 <= len(events) <= BATCH_MAX:
             raise ValueError(f"a batch must be a list of 1 to {BATCH_MAX} events")
         whole = [_named(event) for event in events]
         return [_published(result) for result in self._publish(whole[0], whole)["results"]]
 
     def replay(self, since: int = 0, until: Optional[int] = None, topics: Topics = None, *, limit: int = 500) -> Iterator[Event]:
-        """Every event above the cursor `since`, up to `until` (this one too) or the end. `limit`: of one page."""
+        """Every event above the cursor `since`, up to `until` (this one too) or the end. `limit` bounds one page."""
         cursor, more = since, True
         while more:
             page = self._call("GET", _query("/ess/replay", topics, since_cursor=cursor, until_cursor=until, limit=limit))
@@ -134,8 +134,8 @@ class Client:
 
     def poll(self, cursor: Optional[int] = None, topics: Topics = None, *, limit: int = 500, wait: int = 30,
              stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Every event above `cursor` (the end unless set), and then each as it comes. Ends once `stop()` is true, which is asked before
-        each request, so every `wait` seconds at least. Continue after an EssError from the last event's cursor."""
+        """Every event above `cursor` (the end unless set), and then each as it comes. Ends once `stop()` returns true; it is called before
+        each request, so at least every `wait` seconds. After an EssError, continue from the last event's cursor."""
         if not 0 <= wait <= POLL_WAIT_MAX_S:
             raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")
         while not stop():

@@ -8,8 +8,8 @@ from typing import Any, Callable, Mapping, Optional
 
 
 class EssError(Exception):
-    """`status` is the answer's (0: there was none), `problem` its body's members (RFC 9457), of which `field`, `index`, `id` and
-    `cursor` are attributes too. `retryable`: the same call may succeed later, not before `retry_after` seconds."""
+    """`status` is the status of the answer, 0 if there was none. `problem` has the members of its body (RFC 9457); `field`, `index`, `id`
+    and `cursor` are attributes too. `retryable`: the same call may succeed later, but not before `retry_after` seconds."""
 
     def __init__(self, message: str, *, status: int = 0, problem: Optional[Mapping[str, Any]] = None, retryable: bool = False,
                  retry_after: float = 0) -> None:
@@ -22,7 +22,7 @@ class EssError(Exception):
 
 
 class VerificationError(EssError):
-    """A webhook that is not to be believed. Answer it with 401."""
+    """A webhook that cannot be trusted; the message says why. Answer it with 401."""
 
 
 # 502 and 504 are a proxy's: the ingest behind it went away or did not answer, and may have taken the event.
@@ -48,7 +48,7 @@ def _seconds(text: Optional[str]) -> float:
 
 
 def error_of_answer(url: str, status: int, reason: str, header: Callable[[str], Optional[str]], body: bytes) -> EssError:
-    """From an answer that is no 2xx."""
+    """The error for an answer that is not 2xx."""
     problem = _problem(body)
     place = header("Location") if 300 <= status < 400 else None
     advice = f"it points to {place}, where nothing is sent; is ESS_URL right?" if place else _ADVICE.get(status)
@@ -58,7 +58,7 @@ def error_of_answer(url: str, status: int, reason: str, header: Callable[[str], 
 
 
 def error_of_network(url: str, cause: Exception, timeout: float) -> EssError:
-    """From a connection that failed, or a time-out. A certificate that is not trusted stays so: that one is not retryable."""
+    """The error for a connection that failed, or a time-out. It is retryable, unless the server's certificate is not trusted."""
     retryable = True
     if isinstance(cause, (socket.timeout, TimeoutError)):
         said = f"no answer within {timeout:g} s; is ess-ingest overloaded, or Kafka away?"

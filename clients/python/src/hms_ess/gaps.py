@@ -15,10 +15,11 @@ class Gap(NamedTuple):
 
 
 class GapDetector:
-    """Give every event as it arrives to `take`, which hands on what is to be handled: in order, each once.
+    """Give every event to `take` as it arrives: it hands each event to your handler once, in order.
 
-    `cursor` is the newest that was handled before, as kept by the receiver; None: none yet. `fetch_missing(gap)` gives the events of a
-    gap, such as `lambda gap: client.replay(gap.since, gap.until, topics)`. Any thread may call `take`; one after the other has its turn.
+    `cursor` is the newest cursor that the receiver has handled, and has kept; None if it has handled nothing yet. `fetch_missing(gap)`
+    returns the events of a gap, such as `lambda gap: client.replay(gap.since, gap.until, topics)`. Any thread may call `take`; the calls
+    run one at a time.
     """
 
     def __init__(self, cursor: Optional[int] = None, *, fetch_missing: Callable[[Gap], Iterable[Event]]) -> None:
@@ -26,11 +27,11 @@ class GapDetector:
 
     @property
     def cursor(self) -> Optional[int]:
-        """The newest cursor that was handled: to be kept, with what was done for the event."""
+        """The newest cursor that was handled. Keep it together with what you did for the event."""
         return self._cursor
 
     def gap_before(self, event: Event) -> Optional[Gap]:
-        """The range that is missing before this event; None when there is none."""
+        """The range that is missing before this event; None if nothing is missing."""
         previous = event.get("prev_cursor")
         if self._cursor is None or previous is None or self._cursor >= previous:
             return None
@@ -40,7 +41,7 @@ class GapDetector:
         """Calls `handle` with the events that were missed before this one, and then with this one; not at all for a repeat. A dead letter that
         is sent again (it has no prev_cursor) and an event of a replay job (`replay`: it came with the header X-ESS-Replay) stand beside the
         live stream: they are always handled, and `cursor` stays. What `handle` or the fetch raises ends the call: answer with 503, and
-        the event's next delivery goes on where this one ended."""
+        the event's next delivery continues where this one stopped."""
         with self._lock:
             if replay or event.get("cursor") is None or event.get("prev_cursor") is None:
                 handle(event)

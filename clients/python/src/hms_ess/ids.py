@@ -1,4 +1,4 @@
-"""Ids of events: what lets a publish be sent again without being doubled."""
+"""Ids of events: by its id ESS recognises an event that is sent again."""
 from __future__ import annotations
 
 import re

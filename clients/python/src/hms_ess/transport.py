@@ -1,4 +1,4 @@
-"""HTTP/1.1 to one server, with connections that are kept. Never follows a redirect."""
+"""HTTP/1.1 to one server, over connections that are kept alive. Never follows a redirect."""
 from __future__ import annotations
 
 import http.client
@@ -82,7 +82,8 @@ class Http:
         return self._answered(self._new(timeout), *request)
 
     def call(self, method: str, path: str, body: Optional[bytes], headers: Mapping[str, str], timeout: float) -> Any:
-        """The JSON of a 2xx answer; else an EssError. `timeout`: of each wait, in seconds. Only for what may be sent twice."""
+        """Returns the JSON of a 2xx answer, and raises an EssError otherwise. `timeout` limits each wait, in seconds. Only for requests that
+        may be sent twice."""
         url = self._shown + path
         try:
             response, answer = self._request(timeout, method, path, body, headers)

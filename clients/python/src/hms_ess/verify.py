@@ -73,7 +73,7 @@ def _event(body: bytes) -> Dict[str, Any]:
 def verify(raw_body: Union[bytes, bytearray, memoryview, str], headers: Headers, secret: Union[str, Iterable[str]], *,
            tolerance: float = 300, now: Optional[float] = None) -> Dict[str, Any]:
     """Checks the signature (in constant time) and the age of a webhook, and returns its event. `raw_body` are the bytes as they came, before
-    any parsing. `secret` may be several, of which one must fit: during a rotation. Raises a VerificationError that says what is wrong
+    any parsing. During a rotation `secret` may be a list, of which one must fit. Raises a VerificationError that says what is wrong
     with the webhook; ValueError and TypeError are mistakes of the caller. `tolerance` and `now` are seconds."""
     if not isinstance(raw_body, (bytes, bytearray, memoryview, str)):
         raise TypeError(f"verify: the body must be the raw bytes as they came, before any parsing, not {type(raw_body).__name__}")

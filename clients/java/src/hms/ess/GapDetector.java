@@ -36,7 +36,7 @@ public final class GapDetector {
         return cursor;
     }
 
-    /** The range that is missing before this event; null when there is none. */
+    /** The range that is missing before this event; null if nothing is missing. */
     public synchronized Gap gapBefore(Event event) {
         return cursor == Event.NONE || cursor >= event.prevCursor() ? null : new Gap(cursor, event.prevCursor());
     }
