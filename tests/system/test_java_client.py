@@ -72,6 +72,11 @@ public class Endpoint {
 
     EXAMPLE
 
+    {
+        if (System.getenv("FILTER") != null)
+            gaps = new GapDetector(lastHandled, new Replay(essUrl, essToken, "drug.*", System.getenv("FILTER")));
+    }
+
     void handle(Event event) {
         System.out.println(event.cursor());
     }
@@ -105,12 +110,12 @@ public class Endpoint {
 class Vendor:
     """A subscriber with an endpoint in Java, behind a receiver that ends TLS and hands on. `loses`: answers 200 and hands nothing on."""
 
-    def __init__(self, ess, ingest, classes, *more_secrets, id="vendor", topic="drug.copay"):
+    def __init__(self, ess, ingest, classes, *more_secrets, id="vendor", topic="drug.copay", **fields):
         self.ingest, self.id, self.receiver, self.loses, self.statuses = ingest, id, ess.receiver(), lambda event: False, []
         self.receiver.answer = self.hand_on
-        made = self.post("/register", id=id, url=self.receiver.url(), topics=[topic])
+        made = self.post("/register", id=id, url=self.receiver.url(), topics=[topic], **fields)
         environment = {**os.environ, "SECRETS": " ".join([*more_secrets, made["whsec"]]), "ESS_URL": f"http://{ingest.address}",
-                       "LAST_HANDLED": str(made["cursor"])}
+                       "LAST_HANDLED": str(made["cursor"]), **({"FILTER": json.dumps(fields["filter"])} if "filter" in fields else {})}
         self.said = ess.folder / f"{id}.out"
         with open(self.said, "wb") as out:
             self.process = subprocess.Popen(["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes, "Endpoint"],
@@ -159,8 +164,8 @@ def endpoint(ess, tmp_path):
     classes, ingest, vendors = compiled(tmp_path, source), ess.ingest(), []
     ess.dispatcher()
 
-    def make(*more_secrets):
-        vendors.append(Vendor(ess, ingest, classes, *more_secrets))
+    def make(*more_secrets, **fields):
+        vendors.append(Vendor(ess, ingest, classes, *more_secrets, **fields))
         return vendors[-1]
     yield make
     for vendor in vendors:
@@ -185,6 +190,13 @@ def test_what_an_endpoint_lost_is_noticed_fetched_in_pages_and_handled_in_order(
     vendor.command("replay", **{"from": cursors[0], "to": cursors[1]})
     vendor.command("test")
     vendor.wait_handled([*cursors, cursors[1], -1])
+
+
+def test_what_the_subscribers_filter_excludes_is_not_fetched(ess, endpoint):
+    vendor = endpoint(filter={"data": ["first", "lost", "last"]})
+    vendor.loses = lambda event: event["data"] == "lost"
+    cursors = [ess.publish("drug.copay", data) for data in ("first", "excluded", "lost", "excluded too", "last")]
+    vendor.wait_handled(cursors[::2])
 
 
 def test_a_webhook_with_another_secret_is_refused_with_401(ess, endpoint):

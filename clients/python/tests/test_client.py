@@ -172,6 +172,13 @@ class Real(unittest.TestCase):
         self.assertEqual([event["data"] for event in events], [0, 1, 2, 3])
         self.assertEqual(events[1]["prev_cursor"], events[0]["cursor"])
 
+    def test_a_filter_selects_by_content(self):
+        results = self.client.publish_batch([{"topic": self.topic, "data": {"state": state}} for state in ("MD", "VA", "MD")])
+        begin, md = results[0].cursor - 1, {"data": {"state": ["MD"]}}
+        self.assertEqual([event["cursor"] for event in self.client.replay(begin, topics=self.topic, filter=md)], [results[0].cursor, results[2].cursor])
+        polled = self.client.poll(begin, self.topic, filter=md, stop=iter((False, True)).__next__)
+        self.assertEqual([event["cursor"] for event in polled], [results[0].cursor, results[2].cursor])
+
     def test_poll_waits_for_what_comes_and_ends_when_it_is_to_stop(self):
         begin = self.client.publish(self.topic, "before").cursor
         events, ended = self.client.poll(begin, self.topic, wait=5), threading.Event()

@@ -20,6 +20,7 @@ POLL_WAIT_MAX_S = 60
 
 Event = Dict[str, Any]
 Topics = Union[str, Sequence[str], None]
+Filter = Optional[Mapping[str, Any]]  # like a subscriber's: {"data": {"state": ["MD"]}}
 
 
 class _Needed(TypedDict):
@@ -53,10 +54,14 @@ def _published(result: Mapping[str, Any]) -> Published:
     return Published(result["cursor"], result["id"], result.get("duplicate", False))
 
 
-def _query(path: str, topics: Topics, **parameters: Optional[int]) -> str:
+def _query(path: str, topics: Topics, filter: Filter, **parameters: Optional[int]) -> str:
     given: Dict[str, Any] = {name: value for name, value in parameters.items() if value is not None}
     joined = topics if isinstance(topics, str) else ",".join(topics or ())
-    return f"{path}?{urlencode({**given, 'topics': joined} if joined else given, safe=',*')}"
+    if joined:
+        given["topics"] = joined
+    if filter is not None:
+        given["filter"] = json.dumps(filter, separators=(",", ":"))
+    return f"{path}?{urlencode(given, safe=',*')}"
 
 
 class Client:
@@ -122,23 +127,24 @@ class Client:
         whole = [_named(event) for event in events]
         return [_published(result) for result in self._publish(whole[0], whole)["results"]]
 
-    def replay(self, since: int = 0, until: Optional[int] = None, topics: Topics = None, *, limit: int = 500) -> Iterator[Event]:
+    def replay(self, since: int = 0, until: Optional[int] = None, topics: Topics = None, *, filter: Filter = None,
+               limit: int = 500) -> Iterator[Event]:
         """Every event above the cursor `since`, up to `until` (this one too) or the end. `limit` bounds one page."""
         cursor, more = since, True
         while more:
-            page = self._call("GET", _query("/ess/replay", topics, since_cursor=cursor, until_cursor=until, limit=limit))
+            page = self._call("GET", _query("/ess/replay", topics, filter, since_cursor=cursor, until_cursor=until, limit=limit))
             yield from page["events"]
             if page["more"] and page["cursor"] <= cursor:
                 raise EssError(f"replay stands still at cursor {cursor}: the answer has more, but names no later cursor; is it ESS that answers?")
             cursor, more = page["cursor"], page["more"]
 
-    def poll(self, cursor: Optional[int] = None, topics: Topics = None, *, limit: int = 500, wait: int = 30,
+    def poll(self, cursor: Optional[int] = None, topics: Topics = None, *, filter: Filter = None, limit: int = 500, wait: int = 30,
              stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Every event above `cursor` (the end unless set), and then each as it comes. Ends once `stop()` returns true; it is called before
         each request, so at least every `wait` seconds. After an EssError, continue from the last event's cursor."""
         if not 0 <= wait <= POLL_WAIT_MAX_S:
             raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")
         while not stop():
-            page = self._call("GET", _query("/ess/poll", topics, cursor=cursor, limit=limit, wait=wait), longer=wait)
+            page = self._call("GET", _query("/ess/poll", topics, filter, cursor=cursor, limit=limit, wait=wait), longer=wait)
             yield from page["events"]
             cursor = page["cursor"]

@@ -35,7 +35,13 @@ public final class Replay implements GapDetector.Fetch {
      * @param topics those of the subscriber: drug.*,appointment.created
      */
     public Replay(String url, String token, String topics) {
-        query = url.replaceAll("/+$", "") + "/ess/replay?limit=" + PAGE_EVENTS + "&topics=" + URLEncoder.encode(topics, StandardCharsets.UTF_8);
+        this(url, token, topics, null);
+    }
+
+    /** @param filter that of the subscriber, as JSON; null: it has none */
+    public Replay(String url, String token, String topics, String filter) {
+        query = url.replaceAll("/+$", "") + "/ess/replay?limit=" + PAGE_EVENTS + "&topics=" + URLEncoder.encode(topics, StandardCharsets.UTF_8)
+                + (filter == null ? "" : "&filter=" + URLEncoder.encode(filter, StandardCharsets.UTF_8));
         this.token = token;
     }
 
