@@ -16,7 +16,7 @@ import load
 import operators
 import pytest
 import verdict
-from ess import CA, Broker, Receiver, running, wait_for
+from ess import Receiver, running_alone, wait_for
 from names import NameServer
 
 SECONDS = float(os.environ.get("SOAK_S", 3600))
@@ -30,14 +30,9 @@ SHOWN = 5  # lines of each check
 @pytest.fixture
 def ess(tmp_path, request):
     """On a broker that closes a connection that was idle for 10 s."""
-    broker = Broker(tmp_path / "kafka", settings=["connections.max.idle.ms=10000"])
-    try:
-        broker.start()
-        with running(tmp_path, broker, CA(tmp_path)) as ess:
-            request.node.ess = ess
-            yield ess
-    finally:
-        broker.stop()
+    with running_alone(tmp_path, settings=["connections.max.idle.ms=10000"]) as ess:
+        request.node.ess = ess
+        yield ess
 
 
 def judged(ess):

@@ -635,9 +635,9 @@ def running(folder, broker, ca):
 
 
 @contextlib.contextmanager
-def running_alone(folder, settings=()):
-    """The same, on a broker of its own, which runs, with these settings."""
-    broker = Broker(folder / "kafka", settings=settings)
+def running_alone(folder, **options):
+    """The same, on a broker of its own, which runs: a Broker with these options."""
+    broker = Broker(folder / "kafka", **options)
     try:
         broker.start()
         with running(folder, broker, CA(folder)) as ess:

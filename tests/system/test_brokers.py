@@ -1,19 +1,14 @@
 """A cluster of three brokers: while one of them hangs, the others do its work."""
 import pytest
 
-from ess import Broker, running, wait_for
+from ess import running_alone, wait_for
 
 
 @pytest.fixture
-def cluster(tmp_path, ca):
+def cluster(tmp_path):
     """An ESS on three brokers."""
-    broker = Broker(tmp_path / "kafka", brokers=3)
-    try:
-        broker.start()
-        with running(tmp_path, broker, ca) as ess:
-            yield ess
-    finally:
-        broker.stop()
+    with running_alone(tmp_path, brokers=3) as ess:
+        yield ess
 
 
 def test_while_the_logs_leader_hangs_events_are_published_and_delivered(cluster):

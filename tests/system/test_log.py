@@ -8,8 +8,7 @@ import time
 import confluent_kafka
 import pytest
 
-from conftest import running
-from ess import Broker, wait_for
+from ess import running_alone, wait_for
 
 WAIT_S = 60
 
@@ -56,17 +55,12 @@ def resume(ingest, subscriber):
 
 
 @pytest.fixture
-def ess_that_compacts(tmp_path, ca):
+def ess_that_compacts(tmp_path):
     """Compaction takes what is superseded as soon as its segment is rolled."""
-    broker = Broker(tmp_path / "kafka", settings=["log.cleaner.backoff.ms=500"])
-    broker.start()
-    try:
-        with running(tmp_path, broker, ca) as ess:
-            broker.create_topic(ess.topic("events"), cleanup_policy="compact", segment_ms="100", min_compaction_lag_ms="0",
+    with running_alone(tmp_path, settings=["log.cleaner.backoff.ms=500"]) as ess:
+        ess.broker.create_topic(ess.topic("events"), cleanup_policy="compact", segment_ms="100", min_compaction_lag_ms="0",
                                 delete_retention_ms="86400000", min_cleanable_dirty_ratio="0.01", message_timestamp_type="LogAppendTime")
-            yield ess
-    finally:
-        broker.stop()
+        yield ess
 
 
 def compact(ess):

@@ -17,7 +17,7 @@ from ess import Answer, running_alone, wait_for
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory):
     """An ESS on a broker that closes connections on which nothing happens for three seconds."""
-    with running_alone(tmp_path_factory.mktemp("impatient"), ["connections.max.idle.ms=3000"]) as ess:
+    with running_alone(tmp_path_factory.mktemp("impatient"), settings=["connections.max.idle.ms=3000"]) as ess:
         ess.ingest()
         ess.dispatcher()
         yield ess
@@ -89,7 +89,7 @@ def test_another_programs_open_transaction_stops_no_reader(impatient):
 def guarded(tmp_path_factory):
     """An ESS on a broker that asks what its user may do."""
     settings = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true"]
-    with running_alone(tmp_path_factory.mktemp("guarded"), settings) as ess:
+    with running_alone(tmp_path_factory.mktemp("guarded"), settings=settings) as ess:
         yield ess
 
 
