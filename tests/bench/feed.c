@@ -1,9 +1,10 @@
-/* The feed reader by itself, without HTTP:
- *   feed fill BROKERS PREFIX COUNT BYTES     appends so many events to a log that an ingest has
- * begun, as fast as it can feed read BROKERS PREFIX CACHE_BYTES     reads all of them from the
- * beginning, while others are appended, 200 a second `read` prints events a second, the most memory
- * that chunks took, and how long an append took to reach the tail, before and during the reading,
- * in microseconds. Loopback only. */
+/* The feed reader by itself, without HTTP. Loopback only.
+ *
+ *   feed fill BROKERS PREFIX COUNT BYTES   appends events to a log that an ingest has begun
+ *   feed read BROKERS PREFIX CACHE_BYTES   reads all of them, while 200 a second are appended
+ *
+ * `read` prints events a second, the most memory that chunks took, and how long an append took to
+ * reach the tail, before and during the reading, in microseconds. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>

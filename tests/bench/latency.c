@@ -1,11 +1,13 @@
-/* Latencies, one in flight or at a fixed rate, each beside the bare limit that it is held against:
- *   latency kafka BROKERS TOPIC COUNT            one record in flight, acks=all: the broker's own
- * round trip latency publish URL COUNT                    one POST in flight to ess-ingest latency
- * receive CERT KEY SECONDS             an HTTPS receiver: publish time (data.sent_us) to its
- * handler; at SIGUSR1 it prints too, and begins anew latency send URL COUNT RATE publishes
- * {"sent_us":…} at a rate, for a receiver of the same machine latency post URL CA COUNT one bare
- * libcurl POST in flight over TLS to such a receiver Prints count, p50, p90, p99 and max in
- * microseconds. Loopback only. */
+/* Latencies, one in flight or at a fixed rate, each beside the bare limit that it is held against.
+ * Prints count, p50, p90, p99 and max in microseconds. Loopback only.
+ *
+ *   latency kafka BROKERS TOPIC COUNT   the broker's own round trip, acks=all
+ *   latency publish URL COUNT           a POST to ess-ingest
+ *   latency receive CERT KEY SECONDS    from the publish (data.sent_us) to an HTTPS receiver
+ *   latency send URL COUNT RATE         publishes {"sent_us":…} at a rate, for that receiver
+ *   latency post URL CA COUNT           a bare libcurl POST over TLS to such a receiver
+ *
+ * kafka, publish and post have one in flight. At SIGUSR1 receive prints too, and begins anew. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <inttypes.h>

@@ -1,8 +1,10 @@
-/* What webhooks cost, without ESS: the limit that ess-dispatcher is held against.
- *   webhooks receive CERT KEY COUNT SECONDS [FAILS]  an HTTPS receiver; prints its port, and after
- * COUNT requests that it took how fast they came; FAILS percent of all it answers with 503 webhooks
- * bare URL CA COUNT IN_FLIGHT BYTES  a bare libcurl multi loop: COUNT POSTs, both signatures made
- * for each The receiver says a second line for each further COUNT. Loopback only. */
+/* What webhooks cost, without ESS: the limit that ess-dispatcher is held against. Loopback only.
+ *
+ *   webhooks receive CERT KEY COUNT SECONDS [FAILS]   an HTTPS receiver; prints its port
+ *   webhooks bare URL CA COUNT IN_FLIGHT BYTES        a bare libcurl multi loop: COUNT POSTs
+ *
+ * The receiver prints how fast the requests came after each COUNT that it took; it answers FAILS
+ * percent of all with 503. `bare` makes both signatures for each POST. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <inttypes.h>
