@@ -56,7 +56,7 @@ def command(ingest, name):
         answer = ingest.post("", f"/ess/subscribers/hanging-{n}/{name}")
         assert answer.status == 202, answer
         generation = answer.json["generation"]
-        wait_for(lambda: ingest.get(f"/ess/subscribers/hanging-{n}").json["status"]["generation"] >= generation)
+        wait_for(lambda: ingest.status(f"hanging-{n}")["generation"] >= generation)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(one, range(HANGING)))
 

@@ -39,13 +39,11 @@ def shown(ess, id):
 
 
 def status(ess, id):
-    return shown(ess, id)["status"]
+    return ess.daemons[0].status(id)
 
 
 def command(ess, id, name, **body):
-    answer = ess.daemons[0].post(json.dumps(body), f"/ess/subscribers/{id}/{name}")
-    assert answer.status == 202, answer
-    return answer.json
+    return ess.daemons[0].command(id, name, body)
 
 
 def last_error(ess, id, part):
