@@ -62,8 +62,9 @@ static void file_watch_look(void *arg) {
         w->changed(w->arg, (struct span){"", 0}, &err);
         return;
     }
-    bool same = !w->again && !*w->error.message && span_equal((struct span){now.data, now.len},
-                                                 (struct span){w->content.data, w->content.len});
+    bool same = !w->again && !*w->error.message &&
+                span_equal((struct span){now.data, now.len},
+                           (struct span){w->content.data, w->content.len});
     buf_wipe(&w->content);
     w->content = now;
     w->error = (struct error){0};

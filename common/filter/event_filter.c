@@ -245,7 +245,7 @@ static enum verdict verdict_of_absence(bool absent) {
  * only another program can have appended, stays as it is. */
 static struct span filter_text(struct event_filter *filter, struct span quoted) {
     struct span inner = {quoted.data + 1, quoted.len - 2};
-    if (!memchr(inner.data, '\\', inner.len) || !json_is_string(quoted))
+    if (!memchr(inner.data, '\\', inner.len) || !json_string_is_valid(quoted))
         return inner;
     buf_clear(&filter->scratch);
     char *out = buf_reserve(&filter->scratch, quoted.len);

@@ -76,7 +76,7 @@ const char *json_string_scan(const char **at, const char *end, bool *escaped) {
     return "the text ends within a string";
 }
 
-bool json_is_string(struct span value) {
+bool json_string_is_valid(struct span value) {
     bool escaped;
     if (value.len < 2 || value.data[0] != '"')
         return false;

@@ -14,7 +14,7 @@ const char *json_string_scan(const char **at, const char *end, bool *escaped);
 
 /* Whether the whole of `value` is a valid string with its quotes. For text that another program may
  * have written: nothing below may read what has not been scanned. */
-bool json_is_string(struct span value);
+bool json_string_is_valid(struct span value);
 
 /* Reads the text of a scanned string byte by byte, escapes resolved. */
 struct json_string_reader {

@@ -216,8 +216,9 @@ static int await_partitions(rd_kafka_t *rk, const char *topic, struct error *err
         usleep(LOOK_MS * 1000);
         partitions = partitions_of(rk, topic, err);
     }
-    return partitions ? partitions
-                      : error_set(err, "topic %s exists, but no broker knows its partitions yet", topic);
+    return partitions
+               ? partitions
+               : error_set(err, "topic %s exists, but no broker knows its partitions yet", topic);
 }
 
 /* The required number of partitions; 0: any that fits. */

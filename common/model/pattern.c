@@ -19,9 +19,7 @@ struct span pattern_take_segment(struct span *rest, bool *last) {
     return segment;
 }
 
-bool pattern_is_wildcard(struct span segment) {
-    return segment.len == 1 && segment.data[0] == '*';
-}
+bool pattern_is_wildcard(struct span segment) { return segment.len == 1 && segment.data[0] == '*'; }
 
 static int segment_check(struct span segment, bool wildcards, struct error *err) {
     if (wildcards && pattern_is_wildcard(segment))

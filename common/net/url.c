@@ -27,8 +27,8 @@ static bool is_localhost(const char *host) {
            (len == 9 || host[len - 10] == '.');
 }
 
-static int check_host(const char *field, const char *host, const struct cidr *allowed,
-                      size_t count, struct error *err) {
+static int check_host(const char *field, const char *host, const struct cidr *allowed, size_t count,
+                      struct error *err) {
     struct sockaddr_storage address;
     if (address_from_literal(host, &address)) {
         if (address_allowed((struct sockaddr *)&address, allowed, count))
@@ -69,8 +69,8 @@ static int check_parts(const char *field, CURLU *parts, const struct cidr *allow
     return result;
 }
 
-int url_check(const char *field, const char *url, const struct cidr *allowed,
-              size_t allowed_count, struct error *err) {
+int url_check(const char *field, const char *url, const struct cidr *allowed, size_t allowed_count,
+              struct error *err) {
     for (const char *p = url; *p; p++)
         if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '\\')
             return error_set_field(err, field,

@@ -10,8 +10,8 @@
 #include "common/base/error.h"
 #include "common/net/address.h"
 
-/* Whether ESS may send to `url`, given the ranges of egress.allow. Returns 0, or -1 blaming `field`,
- * without quoting a possible password. */
+/* Whether ESS may send to `url`, given the ranges of egress.allow. Returns 0, or -1 blaming
+ * `field`, without quoting a possible password. */
 int url_check(const char *field, const char *url, const struct cidr *allowed, size_t allowed_count,
               struct error *err);
 

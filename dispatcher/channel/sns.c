@@ -137,7 +137,8 @@ static void sns_post(const struct sns *sns, struct sns_publish *p,
 }
 
 /* Returns the message's size. */
-static size_t sns_make_form(const struct sns *sns, const struct delivery *delivery, struct buf *form) {
+static size_t sns_make_form(const struct sns *sns, const struct delivery *delivery,
+                            struct buf *form) {
     const struct sns_target *target = sns->spec->sns;
     const int64_t wall_ms = clock_wall_ms();
     const struct span body = {delivery->body.data, delivery->body.len};

@@ -24,8 +24,8 @@ struct sns {
 };
 
 /* All that is given stays the caller's, and must stay. Nothing can be sent while the signing has no
- * keys, nor while the spec has no `sns`. Where the spec has no credentials, those of the environment are
- * used: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. */
+ * keys, nor while the spec has no `sns`. Where the spec has no credentials, those of the
+ * environment are used: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. */
 void sns_init(struct sns *sns, struct loop *loop, struct https_client *client,
               struct signing *signing, const struct spec *spec, const char *feed,
               int64_t timeout_ms);

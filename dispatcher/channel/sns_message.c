@@ -73,7 +73,7 @@ static void sns_hash(struct span text, char out[SNS_ID_BYTES]) {
 static void sns_set_group(struct sns_message *m, const struct delivery *delivery) {
     char key[EVENT_KEY_BYTES_MAX + 1];
     const struct span quoted = sns_member_of(sns_body_of(delivery), "key");
-    const long len = json_is_string(quoted) ? json_unescape(quoted, key, sizeof key) : 0;
+    const long len = json_string_is_valid(quoted) ? json_unescape(quoted, key, sizeof key) : 0;
     const struct span text = {key, len > 0 ? (size_t)len : 0};
     const struct span group = text.len ? text : delivery->topic;
     if (sns_takes_id(group))

@@ -65,10 +65,10 @@ struct commands { /* embedded */
     int64_t outcomes_count;
     /* asks where the dead letters end; NULL: no question open */
     struct offsets_question *question;
-    int64_t asked_for; /* the redrive behind the question */
+    int64_t asked_for;      /* the redrive behind the question */
     int64_t letters_end_of; /* the redrive behind the last answer */
     int64_t letters_end;    /* the answer: the offset of the newest dead letter */
-    struct loop_timer due; /* when the question was answered, or failed */
+    struct loop_timer due;  /* when the question was answered, or failed */
 };
 
 void commands_init(struct commands *commands, const struct commands_options *options);

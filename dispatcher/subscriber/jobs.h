@@ -32,8 +32,8 @@ struct jobs { /* embedded */
     bool running;
     struct token_job *list;
     int64_t count;
-    struct sender *sender; /* of list[0]; NULL: none runs */
-    struct loop_timer due; /* the running job is done, or the next job could not begin */
+    struct sender *sender;     /* of list[0]; NULL: none runs */
+    struct loop_timer due;     /* the running job is done, or the next job could not begin */
     struct log_limit failures; /* of the lines about a job that cannot begin */
     int64_t redriven, redriven_count, *redriven_letters,
         redriven_letters_count; /* as in the token */

@@ -288,7 +288,8 @@ static uint64_t sender_key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
-static void sender_note_found(struct sender *sender, const struct feed_event *event, bool compacted) {
+static void sender_note_found(struct sender *sender, const struct feed_event *event,
+                              bool compacted) {
     struct lane *lane = &sender->lane;
     bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id),
                                 sender_key_hash(event), compacted);

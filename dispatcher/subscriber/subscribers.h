@@ -45,7 +45,7 @@ void subscribers_forget(struct subscribers *all, int32_t partition);
 /* An event was appended: wakes the lanes waiting for the event. */
 void subscribers_appended(struct dispatcher *d, const struct feed_event *event);
 
-size_t subscribers_count(const struct subscribers *all); /* running subscribers */
+size_t subscribers_count(const struct subscribers *all);       /* running subscribers */
 struct subscriber *subscribers_first(struct subscribers *all); /* then s->hh.next */
 
 #endif

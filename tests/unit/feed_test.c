@@ -338,9 +338,7 @@ static bool world_believes(void *arg) {
     return !w->feed->health.suspected;
 }
 
-static bool world_believes_or_broken(void *arg) {
-    return world_believes(arg) || world_broken(arg);
-}
+static bool world_believes_or_broken(void *arg) { return world_believes(arg) || world_broken(arg); }
 
 /* A leader that has just been elected tells fetches of an end below what it has, for a moment. */
 static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it(void **state) {

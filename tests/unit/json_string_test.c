@@ -90,14 +90,14 @@ static void test_what_is_left_of_a_text_that_does_not_fit_is_whole_characters(vo
 }
 
 static void test_only_a_whole_valid_string_is_one(void **state) {
-    static const char *const others[] = {"",        "\"",      "5",     "null",   "\"a",
+    static const char *const others[] = {"",        "\"",     "5",     "null",     "\"a",
                                          "\"\\q\"", "\"\\\"", "\"\"1", "\"a\"b\"", "\"\xff\""};
     (void)state;
-    assert_true(json_is_string(span_of("\"\"")));
-    assert_true(json_is_string(span_of("\"a\\n\\\"b\"")));
-    assert_false(json_is_string((struct span){NULL, 0}));
+    assert_true(json_string_is_valid(span_of("\"\"")));
+    assert_true(json_string_is_valid(span_of("\"a\\n\\\"b\"")));
+    assert_false(json_string_is_valid((struct span){NULL, 0}));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (json_is_string(span_of(others[i])))
+        if (json_string_is_valid(span_of(others[i])))
             fail_msg("%s", others[i]);
 }
 
