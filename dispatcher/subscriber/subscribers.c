@@ -222,7 +222,9 @@ static void subscribers_read_keys(struct subscribers *all, const char *id,
 static void subscribers_read_desired(struct subscribers *all, const char *id,
                                      const struct kafka_record *record) {
     struct subscriber *s = subscribers_find_or_add(all, id, record->partition);
-    struct subscriber_desired desired = {.paused = false};
+    /* Only a deletion writes a tombstone, and the spec's tombstone follows: until then a paused
+     * lane stays paused. */
+    struct subscriber_desired desired = s->desired;
     struct error err;
     bool newer;
     s->desired_blocked = record->value.data &&

@@ -365,7 +365,7 @@ class Daemon:
         self.log, self.process, self.address = folder / f"{name}.log", None, None
         self.ended = True  # by the test's will
 
-    def command(self):
+    def command_line(self):
         return [BUILD / self.program, *(f"--{name}={value}" for name, value in self.options.items())]
 
     def start(self, ready=True):
@@ -373,7 +373,7 @@ class Daemon:
         assert not self.running()
         before = len(self.lines("listening"))
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
+            self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
         self.ended = False
         lines = wait_for(lambda: self.lines("listening")[before:] or not self.running() and [None])
         assert lines[0], f"{self.name} ended with {self.process.returncode}"

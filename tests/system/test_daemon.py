@@ -230,7 +230,7 @@ def test_a_log_that_nobody_reads_stops_nothing(ess, closed):
         address = f"127.0.0.1:{free_port()}"
         daemon = make({f"{make.__name__}.listen": address, "log.level": "debug"}, start=False)
         reader, writer = dead_pipe(closed)
-        daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer,
+        daemon.process = subprocess.Popen(daemon.command_line(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer,
                                           env=ENVIRONMENT, cwd=daemon.folder)
         daemon.address, daemon.ended = address, False
         daemons.append((daemon, reader, writer))

@@ -150,5 +150,5 @@ def test_a_name_that_does_not_exist_says_so(named):
 
 def test_a_name_server_is_an_address(ess):
     daemon = ess.dispatcher({"egress.dns": "dns.example:53"}, start=False)
-    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(daemon.command_line(), capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and "egress.dns" in done.stderr

@@ -198,6 +198,22 @@ def test_a_deleted_one_is_gone_and_its_id_inherits_nothing(shared, ingests, rece
     assert newest[b"again/want"] is None
 
 
+def test_a_paused_one_gets_nothing_while_it_is_being_deleted(shared, ingests, receiver):
+    """The desired state's tombstone comes before the spec's."""
+    for id in ("leaving", "staying"):
+        register(ingests[0], id, receiver.url(f"/{id}"), ["leaving.a"])
+    in_force(ingests[0], "leaving", call(ingests[0], "POST", "/leaving/pause"))
+    offset = shared.append("subscribers", "leaving/want", None, partition_of(shared, "leaving"))
+    wait_for(lambda: status(ingests[0], "leaving")["generation"] >= offset)
+    shared.publish("leaving.a", 1)
+    wait_for(lambda: status(ingests[0], "staying").get("delivered") == 1)
+    assert status(ingests[0], "leaving")["state"] == "paused"
+    assert call(ingests[0], "DELETE", "/leaving").status == 202
+    shared.publish("leaving.a", 2)
+    wait_for(lambda: status(ingests[0], "staying").get("delivered") == 2)
+    assert {request.path for request in receiver.requests} == {"/staying"}
+
+
 # --- files
 
 
