@@ -50,7 +50,7 @@ def test_head_is_get_without_its_body(shared):
 
 def test_connections_stay_below_the_descriptors_that_there_are(ess):
     ingest = ess.ingest(start=False)
-    ingest.command = lambda command=ingest.command: ["prlimit", "--nofile=600:600", *command()]
+    ingest.command_line = lambda command=ingest.command_line: ["prlimit", "--nofile=600:600", *command()]
     ingest.start()
     assert ingest.wait_line("few_descriptors")["connections"] == str(600 - 256)
     host, port = ingest.address.rsplit(":", 1)
@@ -85,7 +85,7 @@ def test_connections_wait_for_a_descriptor_and_are_accepted_once_there_is_one(es
 
 def test_refused_connections_that_linger_leave_descriptors_to_others(ess):
     ingest = ess.ingest(start=False)
-    ingest.command = lambda command=ingest.command: ["prlimit", "--nofile=600:600", *command()]
+    ingest.command_line = lambda command=ingest.command_line: ["prlimit", "--nofile=600:600", *command()]
     ingest.start()
     host, port = ingest.address.rsplit(":", 1)
     used = 0
