@@ -140,7 +140,7 @@ endif
 .PHONY: bench
 bench: ## all of the below, one after the other
 	@for what in $(BENCHES); do echo "== bench-$$what"; $(MAKE) --no-print-directory bench-$$what || exit 1; done
-BENCHES ?= latency publish delivery failures idle takeover isolation catch-up pull ownership js
+BENCHES ?= filter latency publish delivery failures idle takeover isolation catch-up pull ownership js
 .PHONY: bench-js bench-latency bench-idle bench-takeover bench-isolation bench-catch-up bench-failures
 bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
 	@build/venv/bin/python tests/bench/latency.py
@@ -156,6 +156,10 @@ bench-failures: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## wh
 	@build/venv/bin/python tests/bench/failures.py
 bench-catch-up: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/feed ## how fast lanes deliver that are far behind, one and a hundred
 	@build/venv/bin/python tests/bench/catch_up.py
+
+.PHONY: bench-filter
+bench-filter: $(BUILD)/bench/filter ## what a filter of 10 conditions adds to an event, beside a bare JSON scan
+	@$<
 
 .PHONY: bench-delivery
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop

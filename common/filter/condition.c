@@ -212,8 +212,11 @@ static int condition_exclude(struct condition *c, struct span op, struct span va
          number = value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9');
     if (!text && (op.len || !number))
         return error_set(err, "anything-but takes strings%s", op.len ? "" : " or numbers");
-    if (op.len == 0)
-        return condition_take(excluded, value, count, err);
+    if (op.len == 0) {
+        int result = condition_take(excluded, value, count, err);
+        excluded->has_cidr = false; /* event-ruler excludes this spelling of an address alone */
+        return result;
+    }
     ++*count;
     excluded->kind = condition_is(op, "prefix")     ? CONDITION_PREFIX
                      : condition_is(op, "suffix")   ? CONDITION_SUFFIX

@@ -1,5 +1,5 @@
 /* Event filters: the examples of Amazon EventBridge's documentation and of aws/event-ruler with the
- * documented answers, arrays, absence, and what is refused. */
+ * documented answers, event-ruler's own answers, arrays, absence, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,6 +113,39 @@ static void test_the_examples_of_event_ruler_give_the_documented_answers(void **
             fail_msg("must be %d: %s", examples[i].answer, examples[i].pattern);
 }
 
+/* Checks each example of a file in tests/unit/filter: a line with a pattern, and under it lines with
+ * "yes " or "no " and an event. */
+static void check_examples(const char *path) {
+    char line[4096], pattern[4096] = "";
+    FILE *file = fopen(path, "r");
+    size_t count = 0;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        bool yes = strncmp(line, "yes ", 4) == 0;
+        if (*line == '{')
+            snprintf(pattern, sizeof pattern, "%s", line);
+        else if (yes || strncmp(line, "no ", 3) == 0) {
+            count++;
+            if (matches(pattern, strchr(line, ' ') + 1) != yes)
+                fail_msg("%s: %s\n%s", path, pattern, line);
+        } else
+            assert_true(!*line || *line == '#');
+    }
+    fclose(file);
+    assert_true(count > 100);
+}
+
+static void test_the_examples_of_eventbridge_give_the_documented_answers(void **state) {
+    (void)state;
+    check_examples("tests/unit/filter/eventbridge.txt");
+}
+
+static void test_generated_patterns_give_the_answers_of_event_ruler(void **state) {
+    (void)state;
+    check_examples("tests/unit/filter/ruler.txt");
+}
+
 static void test_the_pattern_is_copied(void **state) {
     char pattern[] = "{\"data\":{\"a\":[7,{\"numeric\":[\">\",100]},\"x\",{\"prefix\":\"y\"}]}}";
     struct error err;
@@ -210,7 +243,6 @@ static void test_text_is_compared_without_its_escapes(void **state) {
     assert_true(matches("{\"ab\":[{\"suffix\":\"é\"}]}", "{\"a\\u0062\":\"caf\\u00e9\"}"));
     assert_true(matches("{\"a\":[{\"equals-ignore-case\":\"CAFÉ\"}]}", "{\"a\":\"caf\\u00e9\"}"));
     assert_true(matches("{\"a\":[\"\\ud83d\\ude00\"]}", "{\"a\":\"😀\"}"));
-    assert_true(matches("{\"a\":[\"::1\"]}", "{\"a\":\"0:0:0:0:0:0:0:1\"}"));
 }
 
 static void test_wildcards(void **state) {
@@ -225,6 +257,9 @@ static void test_wildcards(void **state) {
 
 static void test_addresses(void **state) {
     (void)state;
+    assert_true(matches("{\"a\":[\"::1\"]}", "{\"a\":\"0:0:0:0:0:0:0:1\"}"));
+    assert_true(matches("{\"a\":[{\"anything-but\":\"::1\"}]}", "{\"a\":\"0:0:0:0:0:0:0:1\"}"));
+    assert_false(matches("{\"a\":[{\"anything-but\":\"::1\"}]}", "{\"a\":\"::1\"}"));
     assert_true(matches("{\"a\":[{\"cidr\":\"2001:db8::/32\"}]}", "{\"a\":\"2001:db8:1::5\"}"));
     assert_false(matches("{\"a\":[{\"cidr\":\"::/0\"}]}", "{\"a\":\"10.0.0.1\"}"));
     assert_false(matches("{\"a\":[{\"cidr\":\"0.0.0.0/0\"}]}", "{\"a\":\"host\"}"));
@@ -292,6 +327,8 @@ static void test_the_pattern_topic_tells_which_topics_may_match(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_examples_of_event_ruler_give_the_documented_answers),
+        cmocka_unit_test(test_the_examples_of_eventbridge_give_the_documented_answers),
+        cmocka_unit_test(test_generated_patterns_give_the_answers_of_event_ruler),
         cmocka_unit_test(test_the_pattern_is_copied),
         cmocka_unit_test(test_members_of_the_event_itself_can_be_asked_for),
         cmocka_unit_test(test_of_an_array_one_element_suffices_and_the_same_for_all_fields),

@@ -338,6 +338,11 @@ static bool world_believes(void *arg) {
     return !w->feed->health.suspected;
 }
 
+static bool world_silence_noted(void *arg) {
+    struct world *w = arg;
+    return w->feed->health.silence[0];
+}
+
 static bool world_believes_or_broken(void *arg) { return world_believes(arg) || world_broken(arg); }
 
 /* A leader that has just been elected tells fetches of an end below what it has, for a moment. */
@@ -354,6 +359,26 @@ static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms
     write_event(&w, FEED_A, "t", 10);
     flush(&w);
     run_until(&w, world_caught_up, &w);
+    assert_int_equal(w.broken, 0);
+    teardown(&w);
+}
+
+/* Nothing else asks again: until an answer is here the tail must not stay suspected. */
+static void a_leader_that_does_not_answer_is_asked_again(void **state) {
+    enum { LIST_OFFSETS = 2 };
+    struct world w;
+    (void)state;
+    setup(&w);
+    write_log(&w);
+    open_feed(&w, FEED_A, MIB);
+    run_until(&w, world_sure, &w);
+    rd_kafka_mock_push_request_errors(w.mock, LIST_OFFSETS, 2,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    feed_health_suspect(&w.feed->health);
+    run_until(&w, world_silence_noted, &w);
+    assert_true(w.feed->health.suspected);
+    run_until(&w, world_believes_or_broken, &w);
     assert_int_equal(w.broken, 0);
     teardown(&w);
 }
@@ -396,6 +421,7 @@ int main(void) {
             a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_record_again),
         cmocka_unit_test(an_event_of_a_later_version_stops_a_reader_with_a_filter_too),
         cmocka_unit_test(an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it),
+        cmocka_unit_test(a_leader_that_does_not_answer_is_asked_again),
         cmocka_unit_test(what_is_read_after_the_leader_was_asked_does_not_break_the_feed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
