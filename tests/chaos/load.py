@@ -12,6 +12,8 @@ from ess import Answer
 
 TOPICS = ["chaos.a", "chaos.a", "chaos.b", "chaos.c"]
 KEYS = [f"key-{n}" for n in range(6)] + [None]
+STATES = ["MD", "MD", "VA", "WV", "DC"]
+FILTERS = [{"data": {"state": states}} for states in (["MD", "VA"], ["MD", "WV"], ["MD"])]
 
 
 def call(ingest, method, path, body=None, timeout=3):
@@ -46,7 +48,7 @@ class Publisher(threading.Thread):
         try:
             number = 0
             while not self._end.wait(self.pause):
-                self._publish({"topic": self.rng.choice(TOPICS), "id": f"{self.prefix}-{number}", "data": {"n": number, "by": self.prefix}})
+                self._publish({"topic": self.rng.choice(TOPICS), "id": f"{self.prefix}-{number}", "data": {"n": number, "by": self.prefix, "state": self.rng.choice(STATES)}})
                 number += 1
         except Exception as failure:
             self.failure = failure
@@ -91,9 +93,12 @@ class Receipt:
 class Subscriber:
     """One with an endpoint of its own. What an attempt is answered with hangs on its cursor, its number and the seed alone."""
 
-    def __init__(self, ess, id, topics, refuses=False, rewound=False, receiver=None, name="127.0.0.1", **fields):
-        """`rewound`: operators may send it back; `name`: of its host."""
+    def __init__(self, ess, id, topics, refuses=False, rewound=False, receiver=None, name="127.0.0.1", filters=(), **fields):
+        """`rewound`: operators may send it back; `name`: of its host; `filters`: it has the first, and with several operators change it."""
         self.id, self.topics, self.fields, self.refuses, self.rewound = id, topics, fields, refuses, rewound
+        self.filters, self.changing = filters, len(filters) > 1
+        if filters:
+            fields["filter"] = filters[0]
         self.ordering, self.throttle = fields.get("ordering", "strict"), fields.get("throttle")
         self.receiver, self.receipts = receiver or ess.receiver(), []
         self.silent, self.url = False, self.receiver.url(host=name)
@@ -105,14 +110,28 @@ class Subscriber:
         return {"id": self.id, "url": self.url, "topics": self.topics, "from": "beginning", **self.patience, **self.fields}
 
     def register(self, ess, by_file):
-        if by_file:
+        """What operators change cannot be a file."""
+        if by_file and not self.changing:
             ess.subscribe(self.id, self.url, self.topics, wait=False, **{"from": "beginning"}, **self.patience, **self.fields)
             return
         answer = ess.daemons[0].post(json.dumps(self.spec()), "/register")
         assert answer.status == 201, answer
 
-    def wants(self, topic):
-        return topic in self.topics or f"{topic.split('.')[0]}.*" in self.topics
+    def change_filter(self, rng):
+        self.fields["filter"] = rng.choice(self.filters)
+
+    def _wants(self, event, quantifier):
+        topic = event["topic"]
+        return (topic in self.topics or f"{topic.split('.')[0]}.*" in self.topics) and \
+            quantifier(event["data"]["state"] in filter["data"]["state"] for filter in self.filters or [{"data": {"state": STATES}}])
+
+    def wants(self, event):
+        """Under each of its filters: it must get this event."""
+        return self._wants(event, all)
+
+    def may_get(self, event):
+        """Under one of its filters."""
+        return self._wants(event, any)
 
     def answer(self, request):
         if "X-ESS-Cursor" not in request.headers:  # a test delivery
@@ -148,4 +167,8 @@ def subscribers(ess):
         Subscriber(ess, "none", ["chaos.*"], ordering="none", max_in_flight=16),
         Subscriber(ess, "none-slow", ["chaos.a"], ordering="none", throttle=25, max_in_flight=4),
         Subscriber(ess, "none-refuses", ["chaos.*"], ordering="none", refuses=True),
+        Subscriber(ess, "strict-filter", ["chaos.*"], filters=FILTERS[:1], refuses=True),
+        Subscriber(ess, "none-filter", ["chaos.*"], filters=FILTERS[1:2], ordering="none"),
+        Subscriber(ess, "strict-filters", ["chaos.*"], filters=FILTERS),
+        Subscriber(ess, "key-filters", ["chaos.b", "chaos.c"], filters=FILTERS, ordering="key", refuses=True),
     ]

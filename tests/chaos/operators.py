@@ -27,7 +27,7 @@ class Operators(threading.Thread):
 
     def run(self):
         acts = [self.replay, self.replay, self.redrive, self.rewind, self.pause_one, self.test, self.end_job, self.replace_passing,
-                self.delete_passing, self.silence, self.silence, self.move_name, self.resume, self.skip_passing]
+                self.delete_passing, self.silence, self.silence, self.move_name, self.resume, self.skip_passing, self.change_filter]
         try:
             while not self._end.wait(self.rng.uniform(*self.pause)):
                 with self._busy:
@@ -140,6 +140,12 @@ class Operators(threading.Thread):
         subscriber = self.rng.choice(self.passing)
         subscriber.fields["throttle"] = self.rng.choice([20, 40, 200])  # above what is published: else the backlog of a round outlasts its rest
         self._call("PUT", f"/ess/subscribers/{subscriber.id}", subscriber.spec())
+
+    def change_filter(self):
+        subscriber = self.rng.choice([s for s in self.subscribers if s.changing])
+        subscriber.change_filter(self.rng)
+        if self._call("PUT", f"/ess/subscribers/{subscriber.id}", subscriber.spec()) is not None:
+            self.done["filter changed"] = self.done.get("filter changed", 0) + 1
 
     def skip_passing(self):
         self._command(self.rng.choice(self.passing), "skip")

@@ -1,4 +1,5 @@
 """What must be true in the end, of the log and of what each endpoint saw. Each check returns what is wrong, a line each."""
+import bisect
 import collections
 import itertools
 import json
@@ -22,7 +23,11 @@ class Log:
             self.dead[record.key().decode()].add(json.loads(record.value())["cursor"])
 
     def wanted(self, subscriber):
-        return [cursor for cursor, event in self.events.items() if subscriber.wants(event["topic"])]
+        return [cursor for cursor, event in self.events.items() if subscriber.wants(event)]
+
+    def possible(self, subscriber):
+        """What it may get; more than what it wants while its filter changes."""
+        return {cursor for cursor, event in self.events.items() if subscriber.may_get(event)}
 
 
 def few(items):
@@ -37,13 +42,17 @@ def acknowledged_is_there(log, acknowledged):
             yield f"{id} was acknowledged at {cursor}, where the log has {event}"
 
 
+def settled(log, subscriber):
+    """What was delivered, or given up by a dead letter."""
+    return {r.cursor for r in subscriber.receipts if r.job is None and r.status // 100 == 2} | log.dead[subscriber.id]
+
+
 def all_is_settled(log, subscriber):
-    """Delivered, or given up by a dead letter, and nothing that is not for it."""
-    wanted, live = log.wanted(subscriber), [r for r in subscriber.receipts if r.job is None]
-    settled = {r.cursor for r in live if r.status // 100 == 2} | log.dead[subscriber.id]
-    if missing := [c for c in wanted if c not in settled]:
+    """And nothing came that is not for it."""
+    wanted = log.wanted(subscriber)
+    if missing := sorted(set(wanted) - settled(log, subscriber)):
         yield f"{subscriber.id} never got {few(missing)} of {len(wanted)}"
-    if strange := {r.cursor for r in subscriber.receipts} - set(wanted):
+    if strange := {r.cursor for r in subscriber.receipts} - log.possible(subscriber):
         yield f"{subscriber.id} got {few(strange)}, which are not for it"
     for cursor in log.dead[subscriber.id]:
         if not (subscriber.refuses and cursor % 23 == 0):
@@ -80,17 +89,34 @@ def repeats_are_the_same(log, subscriber):
             yield f"{subscriber.id}: {receipt.cursor} came as {receipt.id}, {receipt.body[:200]}"
         elif {name: value for name, value in body.items() if name not in ("cursor", "prev_cursor")} != event:
             yield f"{subscriber.id}: {receipt.cursor} is not what was stored: {receipt.body[:200]}"
-        elif receipt.job is None and not subscriber.rewound and bodies.setdefault(receipt.cursor, receipt.body) != receipt.body:
+        elif receipt.job is None and not (subscriber.rewound or subscriber.changing) and \
+                bodies.setdefault(receipt.cursor, receipt.body) != receipt.body:
             yield f"{subscriber.id}: {receipt.cursor} came with other bytes: {receipt.body[:200]}, before: {bodies[receipt.cursor][:200]}"
 
 
 def chain_is_whole(log, subscriber):
     """prev_cursor names the subscriber's own event before it; before the first, where it began."""
+    if subscriber.changing:
+        yield from chain_spans_no_event(log, subscriber)
+        return
     wanted = log.wanted(subscriber)
     before = dict(zip(wanted, [0, *wanted]))
     for receipt in firsts(subscriber):
         if receipt.cursor in before and json.loads(receipt.body)["prev_cursor"] != before[receipt.cursor]:
             yield f"{subscriber.id}: {receipt.cursor} says {json.loads(receipt.body)['prev_cursor']} was before it, not {before[receipt.cursor]}"
+
+
+def chain_spans_no_event(log, subscriber):
+    """While the filter changes: prev_cursor names a settled event, or where it began, and spans no event that each filter wants. Without
+    strict order, the event that it names may have waited for its next attempt when a filter came that excludes it."""
+    wanted = log.wanted(subscriber)
+    names = {0} | (settled(log, subscriber) if subscriber.ordering == "strict" else log.possible(subscriber))
+    for receipt in subscriber.receipts:
+        if receipt.job is None:
+            prev = json.loads(receipt.body)["prev_cursor"]
+            spanned = wanted[bisect.bisect_right(wanted, prev):bisect.bisect_left(wanted, receipt.cursor)]
+            if prev not in names or prev >= receipt.cursor or spanned:
+                yield f"{subscriber.id}: {receipt.cursor} says that {prev} was before it, and spans {few(spanned)}"
 
 
 def throttle_holds(log, subscriber):
@@ -106,10 +132,10 @@ def throttle_holds(log, subscriber):
 
 
 def job_is_done(log, subscriber, job, low, high):
-    wanted = [c for c in log.wanted(subscriber) if low < c <= high]
+    wanted, possible = ({c for c in cursors if low < c <= high} for cursors in (log.wanted(subscriber), log.possible(subscriber)))
     done = {r.cursor for r in subscriber.receipts if r.job == job and (r.status // 100 == 2 or r.status == 400)}
-    if set(wanted) != done:
-        yield f"{subscriber.id}: job {job} of {low}..{high} lacks {few(set(wanted) - done)}, and has {few(done - set(wanted))}"
+    if not wanted <= done <= possible:
+        yield f"{subscriber.id}: job {job} of {low}..{high} lacks {few(wanted - done)}, and has {few(done - possible)}"
 
 
 OF_A_SUBSCRIBER = (all_is_settled, order_is_kept, repeats_are_the_same, chain_is_whole, throttle_holds)
