@@ -126,6 +126,9 @@ chaos: all setup-test ## a minute of load while everything is killed, stopped an
 	@tests/run --system tests/chaos/test_chaos.py
 outage: all setup-test ## two minutes of load while the broker is away; OUTAGE_S=20 for fewer
 	@PYTEST_ARGS="-s $$PYTEST_ARGS" TEST_PROCESSES=0 tests/run --system tests/chaos/test_outage.py
+.PHONY: sns-long
+sns-long: all setup-test ## 10,000 events to a topic of AWS SNS, standard and FIFO, with a kill -9 in the middle; SNS_EVENTS=1000 for fewer
+	@SNS_EVENTS=$${SNS_EVENTS:-10000} PYTEST_ARGS="-s -k kill_in_the_middle $$PYTEST_ARGS" TEST_PROCESSES=0 SYSTEM_TIMEOUT_S=5000 tests/run --system tests/system/test_sns.py
 .PHONY: soak
 soak: all setup-test ## an hour of faults, commands and silent endpoints, at rest every few minutes; SOAK_SEED=7 SOAK_S=300 for others
 	@PYTEST_ARGS="-s $$PYTEST_ARGS" TEST_PROCESSES=0 SYSTEM_TIMEOUT_S=14000 tests/run --system tests/chaos/test_soak.py
@@ -133,7 +136,7 @@ chaos-long: ## half an hour of it
 	@CHAOS_S=1800 SYSTEM_TIMEOUT_S=4200 PYTEST_ARGS="-s $$PYTEST_ARGS" $(MAKE) --no-print-directory chaos
 
 # Of several in one command each waits for the one before, and so does what it builds: at once they would measure each other.
-ifneq ($(word 2,$(filter bench bench-% chaos chaos-long outage soak fuzz fuzz-long test test-compose,$(MAKECMDGOALS))),)
+ifneq ($(word 2,$(filter bench bench-% chaos chaos-long outage sns-long soak fuzz fuzz-long test test-compose,$(MAKECMDGOALS))),)
 .NOTPARALLEL:
 endif
 
