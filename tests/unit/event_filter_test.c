@@ -113,8 +113,8 @@ static void test_the_examples_of_event_ruler_give_the_documented_answers(void **
             fail_msg("must be %d: %s", examples[i].answer, examples[i].pattern);
 }
 
-/* Checks each example of a file in tests/unit/filter: a line with a pattern, and under it lines with
- * "yes " or "no " and an event. */
+/* Checks each example of a file in tests/unit/filter: a line with a pattern, and under it lines
+ * with "yes " or "no " and an event. */
 static void check_examples(const char *path) {
     char line[4096], pattern[4096] = "";
     FILE *file = fopen(path, "r");
