@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -17,30 +18,50 @@ static int file_fail(struct error *err, int code) {
     return code;
 }
 
+int file_check_secret(int fd, struct error *err) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return error_set(err, "%s", strerror(errno));
+    if (st.st_mode & (st.st_uid == 0 ? 037 : 077))
+        return error_set(err, "others than its owner may read it; chmod 600 it (640 will do where "
+                              "root owns it), and make a new key if it was exposed");
+    return 0;
+}
+
 /* Returns 0, or an errno with its reason. */
-static int file_append(const char *path, size_t max, struct buf *out, struct error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+static int file_append_open(int fd, size_t max, struct buf *out, struct error *err) {
     size_t before = out->len;
     ssize_t n;
-    if (fd < 0)
-        return file_fail(err, errno);
     do {
         n = read(fd, buf_reserve(out, PIECE_BYTES), PIECE_BYTES);
         if (n > 0)
             buf_commit(out, (size_t)n);
     } while (n > 0 && out->len - before <= max);
-    int failed = errno;
-    close(fd);
     if (n < 0)
-        return file_fail(err, failed);
+        return file_fail(err, errno);
     if (out->len - before <= max)
         return 0;
     error_set(err, "larger than %zu bytes", max);
     return EFBIG;
 }
 
+static int file_append(const char *path, size_t max, bool secret, struct buf *out,
+                       struct error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return file_fail(err, errno);
+    int result = secret && file_check_secret(fd, err) ? EACCES
+                                                      : file_append_open(fd, max, out, err);
+    close(fd);
+    return result;
+}
+
 int file_read(const char *path, size_t max, struct buf *out, struct error *err) {
-    return file_append(path, max, out, err) ? -1 : 0;
+    return file_append(path, max, false, out, err) ? -1 : 0;
+}
+
+int file_read_secret(const char *path, size_t max, struct buf *out, struct error *err) {
+    return file_append(path, max, true, out, err) ? -1 : 0;
 }
 
 /* What this process or machine lacks says nothing about the file. */
@@ -53,7 +74,7 @@ static void file_watch_look(void *arg) {
     struct buf now = {0};
     struct error err;
     loop_timer_set(w->loop, &w->timer, clock_ms() + FILE_WATCH_MS);
-    int code = file_append(w->path, w->max, &now, &err);
+    int code = file_append(w->path, w->max, w->secret, &now, &err);
     if (code) {
         buf_wipe(&now);
         if (!file_watch_blames(code) || strcmp(w->error.message, err.message) == 0)

@@ -14,6 +14,12 @@
  * the file. Blocks as long as the disk does; never on a pipe. */
 int file_read(const char *path, size_t max, struct buf *out, struct error *err);
 
+/* Refuses an open file that others than its owner may read, except that the group may read root's
+ * file (PostgreSQL's rule: Kubernetes mounts secrets as root's, with the pod's group). */
+int file_check_secret(int fd, struct error *err);
+/* file_read for a secret: with file_check_secret. */
+int file_read_secret(const char *path, size_t max, struct buf *out, struct error *err);
+
 enum { FILE_WATCH_MS = 2000 };
 
 /* Reads a file every FILE_WATCH_MS and reports changed bytes, whatever the change was (written in
@@ -28,6 +34,7 @@ struct file_watch {
     struct buf content; /* as last reported; wiped at the end */
     struct error error; /* last reported reason; "" while the file can be read */
     bool again;         /* report the content once more */
+    bool secret;        /* set after file_watch_init: read by file_read_secret */
     /* Reports new content, or a read error with empty content. Each reason is reported once. */
     void (*changed)(void *arg, struct span content, const struct error *err);
     void *arg;

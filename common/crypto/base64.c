@@ -9,6 +9,15 @@ void base64_put(struct buf *out, const unsigned char *data, size_t len) {
     buf_commit(out, (size_t)EVP_EncodeBlock((unsigned char *)to, data, (int)len));
 }
 
+void base64url_put(struct buf *out, const unsigned char *data, size_t len) {
+    const size_t begin = out->len;
+    base64_put(out, data, len);
+    while (out->len > begin && out->data[out->len - 1] == '=')
+        out->data[--out->len] = 0;
+    for (char *c = out->data + begin; c < out->data + out->len; c++)
+        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+}
+
 static size_t base64_leading(struct span text, const char *alphabet) {
     size_t n = 0;
     while (n < text.len && text.data[n] && strchr(alphabet, text.data[n]))

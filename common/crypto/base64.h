@@ -8,6 +8,8 @@
 #include "common/base/span.h"
 
 void base64_put(struct buf *out, const unsigned char *data, size_t len);
+/* The alphabet for URLs, without padding (RFC 4648, section 5). */
+void base64url_put(struct buf *out, const unsigned char *data, size_t len);
 
 /* Decodes pure base64: the alphabet, padding at the end, no white space, not empty. `out` has room
  * for three bytes per four characters. Returns the number of bytes, or -1. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/hex.h"
 #include "common/crypto/base64.h"
 
@@ -68,14 +69,8 @@ static int seal_read_file(int fd, const char *path, char text[FILE_BYTES_MAX + 1
     ssize_t n = 1;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return error_set(err, "%s: is not a file", path);
-    if (st.st_mode &
-        (st.st_uid == 0 ? 037
-                        : 077)) /* a group may read root's file: a secret mounted by Kubernetes */
-        return error_set(err,
-                         "%s: others than its owner may read it; chmod 600 it (640 will do where "
-                         "root owns it), and make a new key "
-                         "if it was exposed",
-                         path);
+    if (file_check_secret(fd, err))
+        return error_prefix(err, "%s: ", path);
     while (len < FILE_BYTES_MAX && (n = read(fd, text + len, FILE_BYTES_MAX - len)) > 0)
         len += (size_t)n;
     text[len] = 0;

@@ -13,10 +13,9 @@
 
 struct keyring; /* keys of a file: the first seals, all open */
 
-/* Reads a key file: lines of 64 hex digits, blank lines ignored. Refuses a file readable by others
- * than its owner, except that the group may read root's file (PostgreSQL's rule: Kubernetes mounts
- * secrets as root's, with the pod's group). Returns NULL with the reason; sets `*missing` (may be
- * NULL) for an absent file. */
+/* Reads a key file: lines of 64 hex digits, blank lines ignored. Refuses a file as
+ * file_check_secret does. Returns NULL with the reason; sets `*missing` (may be NULL) for an absent
+ * file. */
 struct keyring *keyring_load(const char *path, bool *missing, struct error *err);
 /* Creates a file with one new random key, mode 0600, and its folder when missing. Never replaces a
  * file. */

@@ -70,11 +70,28 @@ static void test_what_is_not_base64_to_the_last_character_is_refused(void **stat
     assert_int_equal(base64_decode((struct span){"Zm9\0", 4}, decoded), -1);
 }
 
+static void test_the_form_for_urls_has_its_two_letters_and_no_padding(void **state) {
+    static const char *const vectors[][2] = {
+        {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xfb\xff\xbf", "-_-_"}};
+    struct buf out = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        buf_clear(&out);
+        buf_puts(&out, "+/=");
+        base64url_put(&out, (const unsigned char *)vectors[i][0], strlen(vectors[i][0]));
+        assert_memory_equal(out.data, "+/=", 3);
+        assert_string_equal(out.data + 3, vectors[i][1]);
+        assert_int_equal(out.len, 3 + strlen(vectors[i][1]));
+    }
+    buf_fini(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc_4648s_vectors_are_met_both_ways),
         cmocka_unit_test(test_all_bytes_and_lengths_come_back),
         cmocka_unit_test(test_what_is_not_base64_to_the_last_character_is_refused),
+        cmocka_unit_test(test_the_form_for_urls_has_its_two_letters_and_no_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

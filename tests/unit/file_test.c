@@ -187,6 +187,46 @@ static void test_a_watch_looks_by_itself_until_it_ends(void **state) {
     assert_int_equal(watch.timer.slot, 0);
 }
 
+#define EXPOSED                                                                                    \
+    "others than its owner may read it; chmod 600 it (640 will do where root owns it), and make "  \
+    "a new key if it was exposed"
+
+static void test_a_secret_is_not_read_while_others_may_read_it(void **state) {
+    struct buf text = {0};
+    struct error err;
+    (void)state;
+    write_file(path, "key");
+    for (mode_t mode = 0600; mode <= 0607; mode++) {
+        assert_int_equal(chmod(path, mode), 0);
+        assert_int_equal(file_read_secret(path, 5, &text, &err), mode == 0600 ? 0 : -1);
+        if (mode != 0600)
+            assert_string_equal(err.message, EXPOSED);
+    }
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(file_read_secret(path, 5, &text, &err), getuid() == 0 ? 0 : -1);
+    buf_fini(&text);
+}
+
+static void test_a_watched_secret_is_told_of_once_others_cannot_read_it_any_more(void **state) {
+    struct file_watch watch;
+    (void)state;
+    write_file(path, "two");
+    assert_int_equal(chmod(path, 0644), 0);
+    file_watch_init(&watch, loop, path, 10, span_of("one"), on_changed, &told);
+    watch.secret = true;
+    look(&watch);
+    look(&watch);
+    assert_int_equal(told, 1);
+    assert_string_equal(content, "");
+    assert_int_equal(strncmp(reason, EXPOSED, 40), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    look(&watch);
+    look(&watch);
+    assert_int_equal(told, 2);
+    assert_string_equal(content, "two");
+    file_watch_fini(&watch);
+}
+
 #define file_test(f) cmocka_unit_test_setup_teardown(f, make_all, remove_all)
 
 int main(void) {
@@ -198,6 +238,8 @@ int main(void) {
         file_test(test_while_no_descriptor_is_left_nothing_is_told_of_the_file),
         file_test(test_what_could_not_be_taken_is_told_again_once),
         file_test(test_a_watch_looks_by_itself_until_it_ends),
+        file_test(test_a_secret_is_not_read_while_others_may_read_it),
+        file_test(test_a_watched_secret_is_told_of_once_others_cannot_read_it_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
