@@ -114,6 +114,12 @@ export interface SubscriberSpec {
   /** Sent with each delivery. */
   headers?: Record<string, string>
   description?: string
+  /** cloudevents: CloudEvents 1.0, structured JSON. */
+  format?: 'ess' | 'cloudevents'
+  /** id: without data, which the receiver fetches by replay. */
+  content?: 'full' | 'id'
+  /** ed25519: by ESS's own key, whose public half is at /.well-known/jwks.json. */
+  signatures?: Array<'hmac' | 'ed25519'>
   [field: string]: unknown
 }
 
@@ -176,12 +182,17 @@ export class EssError extends Error {
 
 type HeadersLike = { get(name: string): string | null } | Record<string, string | string[] | undefined>
 
+/** What ESS serves at /.well-known/jwks.json. Keys of other kinds than Ed25519 are passed over. */
+export interface JwkSet {
+  keys: Array<{ kty?: string; crv?: string; x?: string; kid?: string; [member: string]: unknown }>
+}
+
 /** Checks a webhook's signature (constant time) and age, and returns its event; throws an EssError. */
 export function verify(
   rawBody: Uint8Array | string,
   headers: HeadersLike,
-  /** Or several, of which one must fit: during a rotation. */
-  secret: string | string[],
+  /** Or ESS's public keys, for a subscriber with signatures: ed25519; or several, of which one must fit: during a rotation. */
+  secret: string | JwkSet | Array<string | JwkSet>,
   options?: { toleranceS?: number; now?: number }
 ): EssEvent
 

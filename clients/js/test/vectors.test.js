@@ -11,12 +11,14 @@ const SAYS = {
   timestamp: /away from this clock/,
   signature: /signature does not fit/,
   secret: /secret is (missing|damaged)/,
-  body: /no JSON/
+  body: /no JSON/,
+  jwks: /the JWKS has (no|a damaged) Ed25519 key/
 }
 
-for (const { name, secrets, headers, body, now, tolerance, error } of vectors.signatures)
+for (const { name, secrets = [], jwks, headers, body, now, tolerance, error } of [...vectors.signatures, ...vectors.public_key_signatures])
   test(`signature: ${name}`, () => {
-    const call = () => verify(Buffer.from(body), headers, secrets, { now: now * 1000, toleranceS: tolerance })
+    const keys = jwks ? [...secrets, jwks] : secrets
+    const call = () => verify(Buffer.from(body), headers, keys, { now: now * 1000, toleranceS: tolerance })
     if (error) assert.throws(call, (e) => e instanceof EssError && SAYS[error].test(e.message))
     else assert.deepEqual(call(), JSON.parse(body))
   })

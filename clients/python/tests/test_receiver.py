@@ -23,6 +23,13 @@ class Verify(unittest.TestCase):
                 kind = ValueError if vector["error"] == "secret" else VerificationError
                 self.assertRaisesRegex(kind, SAYS[vector["error"]], verify, *given, **call)
 
+    def test_a_signature_by_public_key_alone_is_never_good(self):
+        """The standard library has no Ed25519."""
+        for vector in (one for one in VECTORS["public_key_signatures"] if one["error"] in (None, "signature")):
+            with self.subTest(vector["name"]):
+                given = (vector["body"].encode(), vector["headers"], "another secret")
+                self.assertRaisesRegex(VerificationError, SAYS["signature"], verify, *given, now=vector["now"])
+
     def test_every_kind_of_body_headers_and_secret_is_taken(self):
         good = VECTORS["signatures"][0]
         body, headers, secret = good["body"].encode(), good["headers"], good["secrets"][0]

@@ -15,6 +15,7 @@ import javax.crypto.spec.SecretKeySpec;
 /** Checks that a webhook is really from ESS, and whole, after the Standard Webhooks specification. Any thread may use it. */
 public final class Webhook {
     private final List<SecretKeySpec> keys = new ArrayList<>();
+    private final PublicKeys publicKeys; // null: none
     private final Duration tolerance;
     private final Clock clock;
 
@@ -23,12 +24,22 @@ public final class Webhook {
         this(Duration.ofMinutes(5), Clock.systemUTC(), secrets);
     }
 
+    /** For a subscriber with {@code signatures: [ed25519]}. Secrets may stand beside the keys: one of all must fit. */
+    public Webhook(PublicKeys publicKeys, String... secrets) {
+        this(Duration.ofMinutes(5), Clock.systemUTC(), publicKeys, secrets);
+    }
+
     public Webhook(Duration tolerance, Clock clock, String... secrets) {
+        this(tolerance, clock, null, secrets);
+    }
+
+    public Webhook(Duration tolerance, Clock clock, PublicKeys publicKeys, String... secrets) {
         this.tolerance = tolerance;
         this.clock = clock;
+        this.publicKeys = publicKeys;
         for (String secret : secrets)
             keys.add(keyOf(secret));
-        if (keys.isEmpty())
+        if (keys.isEmpty() && publicKeys == null)
             throw new IllegalArgumentException("the secret is missing; give the one that the subscriber was registered with");
     }
 
@@ -53,15 +64,21 @@ public final class Webhook {
      *                {@code exchange.getRequestHeaders()::getFirst} of the JDK's server
      */
     public Event verify(byte[] rawBody, Function<String, String> header) throws EssException {
+        check(rawBody, header);
+        return Event.of(new String(rawBody, StandardCharsets.UTF_8));
+    }
+
+    /** The same without reading the body: for {@code format: cloudevents}. */
+    public void check(byte[] rawBody, Function<String, String> header) throws EssException {
         String id = required(header, "webhook-id");
         String timestamp = required(header, "webhook-timestamp");
         String signatures = required(header, "webhook-signature");
         if (!timestamp.matches("[0-9]{1,12}") || isFar(Long.parseLong(timestamp)))
             throw new EssException("the timestamp is more than " + tolerance.toSeconds()
                     + " s away from this clock; is one of the clocks wrong, or was it recorded?");
-        if (!isSigned(signatures, (id + "." + timestamp + ".").getBytes(StandardCharsets.UTF_8), rawBody))
+        byte[] head = (id + "." + timestamp + ".").getBytes(StandardCharsets.UTF_8);
+        if (!isSigned(signatures, head, rawBody) && !(publicKeys != null && publicKeys.haveSigned(signatures, head, rawBody)))
             throw new EssException("the signature does not fit; is it the secret of this subscriber, and the body as it came?");
-        return Event.of(new String(rawBody, StandardCharsets.UTF_8));
     }
 
     private static String required(Function<String, String> header, String name) throws EssException {

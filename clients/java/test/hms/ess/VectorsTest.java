@@ -12,18 +12,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** Holds the client against the test vectors that all clients of ESS share: java hms.ess.VectorsTest clients/vectors.json */
 public final class VectorsTest {
     private static final Map<String, String> SAYS = Map.of(
             "header", "the header webhook-[a-z]+ is missing.*", "timestamp", ".*away from this clock.*", "signature", "the signature does not fit.*",
-            "secret", "the secret is (missing|damaged).*", "body", "this is no JSON object.*");
+            "secret", "the secret is (missing|damaged).*", "body", "this is no JSON object.*",
+            "jwks", "the JWKS has (no|a damaged) Ed25519 key.*");
     private static int passed, failed;
 
     public static void main(String[] arguments) throws Exception {
         Map<String, Object> vectors = object(Json.parse(Files.readString(Path.of(arguments[0]))));
         for (Object one : list(vectors.get("signatures")))
+            signature(object(one));
+        for (Object one : list(vectors.get("public_key_signatures")))
             signature(object(one));
         for (Object one : list(vectors.get("gaps")))
             new Story(object(one)).run();
@@ -54,10 +58,11 @@ public final class VectorsTest {
         object(vector.get("headers")).forEach((name, value) -> headers.put(name, (String) value));
         Duration tolerance = Duration.ofSeconds((Long) vector.getOrDefault("tolerance", 300L));
         Clock clock = Clock.fixed(Instant.ofEpochSecond((Long) vector.get("now")), ZoneOffset.UTC);
-        String[] secrets = list(vector.get("secrets")).toArray(new String[0]);
+        String[] secrets = vector.containsKey("secrets") ? list(vector.get("secrets")).toArray(new String[0]) : new String[0];
         try {
             byte[] body = ((String) vector.get("body")).getBytes(StandardCharsets.UTF_8);
-            return new Webhook(tolerance, clock, secrets).verify(body, headers::get).json();
+            PublicKeys keys = vector.containsKey("jwks") ? PublicKeys.of(text(vector.get("jwks"))) : null;
+            return new Webhook(tolerance, clock, keys, secrets).verify(body, headers::get).json();
         } catch (EssException | IllegalArgumentException e) {
             return e.getMessage();
         }
@@ -117,6 +122,16 @@ public final class VectorsTest {
     private static Event event(Object value) {
         Map<String, Object> event = object(value);
         return new Event(cursor(event, "cursor"), cursor(event, "prev_cursor"), event.containsKey("compacted"), "");
+    }
+
+    /** JSON of what was read: the client reads a JWK Set as text. */
+    private static String text(Object value) {
+        if (value instanceof List<?> elements)
+            return elements.stream().map(VectorsTest::text).collect(Collectors.joining(", ", "[", "]"));
+        if (value instanceof Map<?, ?> members)
+            return members.entrySet().stream().map(member -> text(member.getKey()) + ": " + text(member.getValue()))
+                    .collect(Collectors.joining(",\n", "{", "}"));
+        return "\"" + value + "\"";
     }
 
     private static long cursor(Map<String, Object> object, String name) {
