@@ -156,6 +156,8 @@ static const struct option table[] = {
      "YAML file of rules that remove personal data from events before storage"},
     {"secrets.key_file", OPTION_STRING, AT(secrets_key_file), ".run/secrets.key", 0, 0, check_given,
      "keys that seal secrets; created by ess-ingest when missing"},
+    {"signing.key_file", OPTION_STRING, AT(signing_key_file), NULL, 0, 0, NULL,
+     "Ed25519 keys for subscribers' signatures: ed25519, PEM; the first signs; reloaded on change"},
     {"dispatcher.listen", OPTION_STRING, AT(dispatcher.listen), "127.0.0.1:0", 0, 0, check_listen,
      "address:port of health and metrics; port 0: any free port"},
     {"dispatcher.hosts", OPTION_LIST, AT(dispatcher.hosts), NULL, 0, 0, NULL,

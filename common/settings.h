@@ -29,6 +29,7 @@ struct settings {
     char *pii_file;
     int64_t auth_insecure;
     char *secrets_key_file;
+    char *signing_key_file;
     struct {
         char *listen;
         struct option_list hosts;

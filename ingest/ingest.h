@@ -21,6 +21,7 @@ struct token_reads;
 struct keyring;
 struct parked_readers;
 struct subscriber_statuses;
+struct spec_rules;
 
 struct ingest {
     struct service service;
@@ -53,6 +54,9 @@ bool ingest_ready(const struct ingest *ingest);
 /* The subscribers have been read, and are kept while Kafka is away: what is known of them may be
  * shown. */
 bool ingest_knows_subscribers(const struct ingest *ingest);
+
+/* What a spec is checked by that comes by HTTP. */
+struct spec_rules ingest_spec_rules(const struct ingest *ingest);
 
 /* The newest cursor that this ingest knows of by reading or writing it. */
 int64_t ingest_end(const struct ingest *ingest);

@@ -14,6 +14,7 @@
 #include "ingest/access/token_reads.h"
 #include "ingest/api/command_api.h"
 #include "ingest/api/dead_letters.h"
+#include "ingest/api/jwks.h"
 #include "ingest/api/keys.h"
 #include "ingest/api/monitoring.h"
 #include "ingest/api/openapi.h"
@@ -45,6 +46,7 @@ static const struct http_route ingest_role_routes[] = {
     {"GET", "/readyz", monitoring_readyz, false, AUTHENTICATOR_OPEN},
     {"GET", "/metrics", monitoring_metrics, false, AUTHENTICATOR_ADMIN},
     {"GET", "/openapi.json", openapi_handle, false, AUTHENTICATOR_OPEN},
+    {"GET", "/.well-known/jwks.json", jwks_handle, false, AUTHENTICATOR_OPEN},
     {"POST", "/register", register_handle, false, AUTH_REGISTER},
     {"POST", "/ess/subscribers", register_handle, false, AUTH_REGISTER},
     {"GET", "/ess/subscribers", subscriber_api_list, false, AUTH_REGISTER},

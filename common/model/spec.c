@@ -11,6 +11,7 @@
 #include "common/model/sns_target.h"
 #include "common/model/spec.h"
 #include "common/model/spec_fields.h"
+#include "common/model/spec_form.h"
 #include "common/net/url.h"
 
 static int spec_check_endpoint(const struct spec *spec, struct error *err) {
@@ -151,6 +152,7 @@ void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
         json_member_string(out, "exhausted", "dead_letter");
     if (spec->headers_count)
         spec_put_headers(spec, values, out);
+    spec_put_form(spec, out);
     if (spec->description)
         json_member_string(out, "description", spec->description);
 }

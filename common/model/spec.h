@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/event_form.h"
 #include "common/model/subscription.h"
 #include "common/net/address.h"
 
@@ -27,6 +28,7 @@ enum {
 };
 
 enum spec_ordering { SPEC_STRICT, SPEC_KEY, SPEC_NONE };
+enum spec_signed { SPEC_SIGNED_HMAC = 1, SPEC_SIGNED_ED25519 = 2 };
 enum spec_from { SPEC_FROM_END, SPEC_FROM_BEGINNING, SPEC_FROM_CURSOR, SPEC_FROM_TIME };
 
 struct spec_header {
@@ -57,15 +59,18 @@ struct spec {
     int64_t disable_after_ms;
     struct spec_header *headers;
     size_t headers_count;
-    char *description; /* NULL if absent */
+    char *description;      /* NULL if absent */
+    struct event_form form; /* format and content */
+    unsigned signatures;    /* spec_signed bits; 0: as SPEC_SIGNED_HMAC */
 };
 
 /* The rules to check a spec by. */
 struct spec_rules {
     const struct cidr *allowed; /* egress.allow */
     size_t allowed_count;
-    bool from_file;   /* a YAML file: secret_file allowed, id and secret needed */
-    bool from_record; /* of Kafka: fields of a later version are passed over */
+    bool from_file;       /* a YAML file: secret_file allowed, id and secret needed */
+    bool from_record;     /* of Kafka: fields of a later version are passed over */
+    bool has_signing_key; /* ESS has keys of its own, so that ed25519 may be asked for */
 };
 
 /* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller

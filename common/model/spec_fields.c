@@ -14,6 +14,7 @@
 #include "common/json/json_tree.h"
 #include "common/model/pattern.h"
 #include "common/model/sns_target.h"
+#include "common/model/spec_form.h"
 #include "common/net/url.h"
 
 /* json-c silently clamps numbers above int64. */
@@ -275,12 +276,20 @@ struct spec_field {
                          const struct spec_rules *rules, struct error *err);
 };
 static const struct spec_field fields[] = {
-    {.name = "id", .take = spec_take_id},        {.name = "url", .take_by_rules = take_url},
-    {.name = "sns", .take_by_rules = take_sns},  {.name = "topics", .take = take_topics},
-    {.name = "filter", .take = take_filter},     {.name = "secret", .take = take_secret},
-    {.name = "throttle", .take = take_throttle}, {.name = "from", .take = take_from},
-    {.name = "ordering", .take = take_ordering}, {.name = "exhausted", .take = take_exhausted},
+    {.name = "id", .take = spec_take_id},
+    {.name = "url", .take_by_rules = take_url},
+    {.name = "sns", .take_by_rules = take_sns},
+    {.name = "topics", .take = take_topics},
+    {.name = "filter", .take = take_filter},
+    {.name = "secret", .take = take_secret},
+    {.name = "throttle", .take = take_throttle},
+    {.name = "from", .take = take_from},
+    {.name = "ordering", .take = take_ordering},
+    {.name = "exhausted", .take = take_exhausted},
     {.name = "headers", .take = take_headers},
+    {.name = "format", .take = spec_take_format},
+    {.name = "content", .take = spec_take_content},
+    {.name = "signatures", .take_by_rules = spec_take_signatures},
 };
 
 /* A text as it is. */

@@ -15,9 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/pause.h"
+#include "common/crypto/signing_keys.h"
 #include "common/feed/feed.h"
 #include "common/feed/genesis.h"
 #include "common/http/authenticator.h"
@@ -71,6 +73,8 @@ struct service {
     struct http_server *http;
     struct tls *tls; /* NULL: the listener is without */
     struct authenticator *authenticator;
+    struct signing_keys signing_keys; /* of signing.key_file, as last read */
+    struct file_watch signing_watch;
     struct producer *producer;
     struct offsets *offsets;
     char events_topic[KAFKA_TOPIC_BYTES], subscribers_topic[KAFKA_TOPIC_BYTES],

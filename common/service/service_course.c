@@ -10,6 +10,7 @@
 #include "common/feed/begin.h"
 #include "common/http/tls.h"
 #include "common/kafka/offsets.h"
+#include "common/service/signing_file.h"
 #include "common/version.h"
 
 extern char **environ;
@@ -264,7 +265,7 @@ static void service_init(struct service *s) {
 
 static int service_check_options(struct service *s, struct error *err) {
     return service_open_authenticator(s, err) || service_open_tls(s, err) ||
-                   (s->role->check && s->role->check(s->arg, err))
+                   signing_file_open(s, err) || (s->role->check && s->role->check(s->arg, err))
                ? -1
                : 0;
 }
@@ -309,6 +310,7 @@ bool service_close(struct service *s) {
     tls_free(s->tls);
     authenticator_free(s->authenticator);
     s->role->free(s->arg);
+    signing_file_close(s);
     if (!loop_free(s->loop))
         return false;
     settings_free(&s->settings);

@@ -2,11 +2,11 @@
 #include "dispatcher/channel/channels.h"
 
 void channels_init(struct channels *channels, struct loop *loop, struct https_client *client,
-                   const char *subscriber, const struct spec *spec, const char *feed,
-                   int64_t timeout_ms) {
+                   const struct signing_keys *own, const char *subscriber, const struct spec *spec,
+                   const char *feed, int64_t timeout_ms) {
     struct signing *signing = &channels->signing;
-    *signing = (struct signing){0};
-    webhook_init(&channels->webhook, client, signing, subscriber, spec, timeout_ms);
+    *signing = (struct signing){.own = own};
+    webhook_init(&channels->webhook, loop, client, signing, subscriber, spec, feed, timeout_ms);
     sns_init(&channels->sns, loop, client, signing, spec, feed, timeout_ms);
 }
 

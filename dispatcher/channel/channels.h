@@ -11,12 +11,12 @@ struct channels {
     struct sns sns;
 };
 
-/* All that is given stays the caller's, and must stay: `subscriber` is its id, `spec` is the one in
- * force at each delivery, `feed` is the log's id. `timeout_ms` holds where the spec has none.
- * Nothing can be sent before channels_set_keys. */
+/* All that is given stays the caller's, and must stay: `own` are ESS's keys, `subscriber` is its
+ * id, `spec` is the one in force at each delivery, `feed` is the log's id. `timeout_ms` holds where
+ * the spec has none. Nothing can be sent before channels_set_keys. */
 void channels_init(struct channels *channels, struct loop *loop, struct https_client *client,
-                   const char *subscriber, const struct spec *spec, const char *feed,
-                   int64_t timeout_ms);
+                   const struct signing_keys *own, const char *subscriber, const struct spec *spec,
+                   const char *feed, int64_t timeout_ms);
 /* Signs with these secrets from now on. The caller keeps the keys, which must stay. Returns -1
  * with the reason if a secret is malformed; then nothing can be sent. */
 int channels_set_keys(struct channels *channels, const struct subscriber_keys *keys,

@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "common/crypto/signature.h"
+#include "common/crypto/signing_keys.h"
 #include "common/model/subscriber.h"
 
 struct signer;
 
 struct signing {
+    const struct signing_keys *own;     /* ESS's, for SPEC_SIGNED_ED25519; may be NULL */
     const struct subscriber_keys *keys; /* NULL: nothing can be signed */
     /* made when first needed: a signer takes a kilobyte, and most lanes are quiet */
     struct signer *current;
@@ -27,16 +29,25 @@ struct signing {
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
 
-enum { SIGNING_STANDARD_BYTES = (SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES };
-/* The Standard Webhooks signatures of the body: one for each secret in force, separated by spaces.
- */
-void signing_standard(struct signing *signing, const char *id, int64_t wall_ms, struct span body,
-                      char out[SIGNING_STANDARD_BYTES]);
+/* NULL, or why nothing can be signed as the spec wants: this process has no key of its own. */
+const char *signing_lacks(const struct signing *signing, const struct spec *spec);
+/* The id of the key that makes the spec's signature ed25519; NULL: it has none. */
+const char *signing_key_id(const struct signing *signing, const struct spec *spec);
 
-/* Appends X-ESS-Signature, X-ESS-Signature-Old during a rotation, webhook-id,
- * webhook-timestamp and webhook-signature (Standard Webhooks: one entry a secret). */
-struct curl_slist *signing_headers(struct signing *signing, struct curl_slist *list, const char *id,
-                                   int64_t wall_ms, struct span body);
+enum {
+    SIGNING_STANDARD_BYTES = (SUBSCRIBER_OLD_SECRETS_MAX + 1) * SIGNATURE_WEBHOOK_BYTES +
+    SIGNING_KEYS_SIGNATURE_BYTES
+};
+/* The Standard Webhooks signatures of the body that the spec wants, separated by spaces: one for
+ * each secret in force, and one by ESS's own key. */
+void signing_standard(struct signing *signing, const struct spec *spec, const char *id,
+                      int64_t wall_ms, struct span body, char out[SIGNING_STANDARD_BYTES]);
+
+/* Appends webhook-id, webhook-timestamp and webhook-signature (Standard Webhooks). With hmac also
+ * X-ESS-Signature, and X-ESS-Signature-Old during a rotation; with ed25519 X-ESS-Key-Id. */
+struct curl_slist *signing_headers(struct signing *signing, const struct spec *spec,
+                                   struct curl_slist *list, const char *id, int64_t wall_ms,
+                                   struct span body);
 
 /* Appends "name: value". */
 struct curl_slist *signing_add(struct curl_slist *list, const char *name, const char *value);

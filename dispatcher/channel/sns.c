@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/event.h"
+#include "common/model/event_form.h"
 #include "common/model/sns_target.h"
 #include "dispatcher/channel/https_post.h"
 #include "dispatcher/channel/sns_message.h"
@@ -97,6 +98,11 @@ static struct sns_credentials sns_credentials_of(const struct sns_target *target
 
 /* --- sending */
 
+/* Texts of a message's attributes. */
+struct sns_proof {
+    char seconds[24], signature[SIGNING_STANDARD_BYTES];
+};
+
 /* libcurl 7.88 signs every header of the list, and a host without its port: so there is no header
  * that takes one away, and the host is given. */
 static struct curl_slist *sns_headers(const struct sns_target *target,
@@ -136,25 +142,37 @@ static void sns_post(const struct sns *sns, struct sns_publish *p,
     p->post = https_send(sns->client, &request);
 }
 
+static void sns_sign(const struct sns *sns, struct sns_message *message, struct sns_proof *proof,
+                     const struct delivery *delivery) {
+    const int64_t wall_ms = clock_wall_ms();
+    char id[EVENT_ID_BYTES_MAX + 1];
+    snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
+    snprintf(proof->seconds, sizeof proof->seconds, "%" PRId64, wall_ms / 1000);
+    signing_standard(sns->signing, sns->spec, id, wall_ms, message->body, proof->signature);
+    sns_message_add(message, "ess-timestamp", span_of(proof->seconds));
+    sns_message_add(message, "ess-signature", span_of(proof->signature));
+    sns_message_add(message, "ess-key-id", span_of(signing_key_id(sns->signing, sns->spec)));
+}
+
 /* Returns the message's size. */
 static size_t sns_make_form(const struct sns *sns, const struct delivery *delivery,
                             struct buf *form) {
     const struct sns_target *target = sns->spec->sns;
-    const int64_t wall_ms = clock_wall_ms();
-    const struct span body = {delivery->body.data, delivery->body.len};
-    struct sns_message message = {.topic_arn = span_of(target->topic_arn), .body = body};
+    struct buf body = {0};
+    event_form_put(sns->spec->form, sns->feed,
+                   (struct span){delivery->body.data, delivery->body.len}, &body);
+    struct sns_message message = {.topic_arn = span_of(target->topic_arn),
+                                  .body = {body.data, body.len}};
     struct sns_texts texts;
-    char id[EVENT_ID_BYTES_MAX + 1], seconds[24], signature[SIGNING_STANDARD_BYTES];
-    snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
-    snprintf(seconds, sizeof seconds, "%" PRId64, wall_ms / 1000);
-    signing_standard(sns->signing, id, wall_ms, body, signature);
+    struct sns_proof proof;
     sns_message_add_delivery(&message, delivery, &texts);
-    sns_message_add(&message, "ess-timestamp", span_of(seconds));
-    sns_message_add(&message, "ess-signature", span_of(signature));
+    sns_sign(sns, &message, &proof, delivery);
     if (target->fifo)
         sns_message_set_fifo(&message, delivery, sns->feed);
     sns_message_to_form(&message, form);
-    return sns_message_bytes(&message);
+    const size_t bytes = sns_message_bytes(&message);
+    buf_fini(&body);
+    return bytes;
 }
 
 static void sns_send(struct channel *channel, struct delivery *delivery) {
@@ -164,8 +182,12 @@ static void sns_send(struct channel *channel, struct delivery *delivery) {
     *p = (struct sns_publish){.loop = sns->loop, .delivery = delivery};
     loop_timer_init(&p->soon, sns_on_soon, p);
     delivery->under_way = p;
-    size_t bytes = sns_make_form(sns, delivery, &p->form);
-    if (bytes > SNS_BYTES_MAX) {
+    const char *lacks = signing_lacks(sns->signing, sns->spec);
+    size_t bytes = lacks ? 0 : sns_make_form(sns, delivery, &p->form);
+    if (lacks) {
+        snprintf(p->error, sizeof p->error, "%s", lacks);
+        sns_fail_soon(p, VERDICT_FAILED);
+    } else if (bytes > SNS_BYTES_MAX) {
         snprintf(p->error, sizeof p->error,
                  "the message has %zu bytes with its attributes; SNS takes %d", bytes,
                  SNS_BYTES_MAX);

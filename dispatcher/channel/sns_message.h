@@ -10,7 +10,7 @@
 enum {
     SNS_BYTES_MAX = 256 * 1024, /* of a message with its attributes */
     SNS_ID_BYTES = 129,         /* of MessageGroupId and MessageDeduplicationId, with the NUL */
-    SNS_ATTRIBUTES_MAX = 7,
+    SNS_ATTRIBUTES_MAX = 8,
     SNS_ERROR_BYTES = 128,
 };
 

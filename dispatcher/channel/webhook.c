@@ -3,9 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/loop.h"
 #include "common/model/event.h"
+#include "common/model/event_form.h"
 #include "dispatcher/channel/https_post.h"
 
 /* 410: the subscriber is gone. Some 4xx: the endpoint refuses the event. Redirects are never
@@ -49,10 +52,16 @@ static struct curl_slist *webhook_add_number(struct curl_slist *list, const char
     return signing_add(list, name, text);
 }
 
-static struct curl_slist *webhook_headers(struct webhook *w, const struct delivery *delivery) {
+static struct span webhook_event_of(const struct delivery *delivery) {
+    return (struct span){delivery->body.data, delivery->body.len};
+}
+
+static struct curl_slist *webhook_headers(struct webhook *w, const struct delivery *delivery,
+                                          struct span body) {
     const struct spec *spec = w->spec;
     char id[EVENT_ID_BYTES_MAX + 1];
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *list = signing_add(NULL, "Content-Type",
+                                          event_form_type(spec->form, webhook_event_of(delivery)));
     list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
     list = signing_add(list, "X-ESS-Subscriber", w->subscriber);
     list = webhook_add_span(list, "X-ESS-Topic", delivery->topic);
@@ -62,8 +71,7 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
     if (delivery->kind == DELIVERY_REPLAY || delivery->kind == DELIVERY_REDRIVE)
         list = webhook_add_number(list, "X-ESS-Replay", delivery->job);
     snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
-    list = signing_headers(w->signing, list, id, clock_wall_ms(),
-                           (struct span){delivery->body.data, delivery->body.len});
+    list = signing_headers(w->signing, spec, list, id, clock_wall_ms(), body);
     if (delivery->traceparent.len)
         list = webhook_add_span(list, "traceparent", delivery->traceparent);
     for (size_t i = 0; i < spec->headers_count; i++)
@@ -73,39 +81,93 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
 
 /* --- a delivery */
 
+struct webhook_attempt {
+    struct loop *loop;
+    struct delivery *delivery;
+    struct https_post *post; /* NULL: nothing is sent, and `soon` reports why */
+    struct loop_timer soon;
+    const char *error;
+    struct buf composed; /* the body, where it is not the delivery's own */
+};
+
+static void webhook_attempt_free(struct webhook_attempt *a) {
+    loop_timer_clear(a->loop, &a->soon);
+    buf_fini(&a->composed);
+    free(a);
+}
+
+static void webhook_report(struct webhook_attempt *a, const struct outcome *outcome) {
+    a->delivery->under_way = NULL;
+    a->delivery->done(a->delivery, outcome);
+    webhook_attempt_free(a);
+}
+
 static void webhook_on_done(void *arg, const struct https_result *result) {
-    struct delivery *delivery = arg;
     const struct outcome outcome = https_outcome(
         result, webhook_judge(result->status, result->retry_after_ms));
-    delivery->done(delivery, &outcome);
+    webhook_report(arg, &outcome);
+}
+
+static void webhook_on_soon(void *arg) {
+    struct webhook_attempt *a = arg;
+    const struct outcome outcome = {.verdict = VERDICT_FAILED, .error = a->error};
+    webhook_report(a, &outcome);
+}
+
+/* The body as the subscriber gets it. */
+static struct span webhook_compose(const struct webhook *w, struct webhook_attempt *a) {
+    const struct span event = webhook_event_of(a->delivery);
+    if (!event_form_changes(w->spec->form, event))
+        return event;
+    event_form_put(w->spec->form, w->feed, event, &a->composed);
+    return (struct span){a->composed.data, a->composed.len};
+}
+
+static void webhook_post(struct webhook *w, struct webhook_attempt *a) {
+    const struct spec *spec = w->spec;
+    const struct span body = webhook_compose(w, a);
+    const struct https_request request = {
+        .url = spec->url,
+        .headers = webhook_headers(w, a->delivery, body),
+        .body = body,
+        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : w->timeout_ms,
+        .fresh = a->delivery->fresh,
+        .done = webhook_on_done,
+        .arg = a,
+    };
+    a->post = https_send(w->client, &request);
 }
 
 static void webhook_send(struct channel *channel, struct delivery *delivery) {
     struct webhook *w = (struct webhook *)channel;
-    const struct spec *spec = w->spec;
-    const struct https_request request = {
-        .url = spec->url,
-        .headers = webhook_headers(w, delivery),
-        .body = {delivery->body.data, delivery->body.len},
-        .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : w->timeout_ms,
-        .fresh = delivery->fresh,
-        .done = webhook_on_done,
-        .arg = delivery,
-    };
-    delivery->under_way = https_send(w->client, &request);
+    struct webhook_attempt *a = mem_zero(sizeof *a);
+    *a = (struct webhook_attempt){
+        .loop = w->loop, .delivery = delivery, .error = signing_lacks(w->signing, w->spec)};
+    loop_timer_init(&a->soon, webhook_on_soon, a);
+    delivery->under_way = a;
+    if (a->error)
+        loop_timer_set(a->loop, &a->soon, clock_ms()); /* never from within */
+    else
+        webhook_post(w, a);
 }
 
 static void webhook_cancel(struct channel *channel, struct delivery *delivery) {
+    struct webhook_attempt *a = delivery->under_way;
     (void)channel;
-    https_cancel(delivery->under_way);
+    if (a->post)
+        https_cancel(a->post);
+    webhook_attempt_free(a);
 }
 
-void webhook_init(struct webhook *w, struct https_client *client, struct signing *signing,
-                  const char *subscriber, const struct spec *spec, int64_t timeout_ms) {
+void webhook_init(struct webhook *w, struct loop *loop, struct https_client *client,
+                  struct signing *signing, const char *subscriber, const struct spec *spec,
+                  const char *feed, int64_t timeout_ms) {
     *w = (struct webhook){.channel = {.send = webhook_send, .cancel = webhook_cancel},
+                          .loop = loop,
                           .client = client,
                           .signing = signing,
                           .subscriber = subscriber,
                           .spec = spec,
+                          .feed = feed,
                           .timeout_ms = timeout_ms};
 }

@@ -10,20 +10,24 @@
 #include "dispatcher/channel/signing.h"
 
 struct https_client;
+struct loop;
 
 struct webhook {
     struct channel channel;
+    struct loop *loop;
     struct https_client *client;
     const char *subscriber;  /* the subscriber's id */
     const struct spec *spec; /* in force at each delivery */
+    const char *feed;        /* the log's id */
     int64_t timeout_ms;      /* where the spec has none */
     struct signing *signing;
 };
 
 /* The caller keeps all arguments, which must stay. Nothing can be sent while the signing has no
  * keys. */
-void webhook_init(struct webhook *webhook, struct https_client *client, struct signing *signing,
-                  const char *subscriber, const struct spec *spec, int64_t timeout_ms);
+void webhook_init(struct webhook *webhook, struct loop *loop, struct https_client *client,
+                  struct signing *signing, const char *subscriber, const struct spec *spec,
+                  const char *feed, int64_t timeout_ms);
 
 /* The meaning of an answer. `status` 0: no complete answer. */
 enum verdict webhook_judge(int status, int64_t retry_after_ms);

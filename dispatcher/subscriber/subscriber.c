@@ -208,8 +208,9 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     s->tested = s->generation = -1;
     snprintf(s->id, sizeof s->id, "%s", id);
     log_proof_init(&s->log_proof, d->log_check, subscriber_on_judged, subscriber_on_refuted, s);
-    channels_init(&s->channels, d->service.loop, d->https, s->id, &s->record.spec,
-                  d->service.genesis.feed, d->service.settings.delivery.timeout_ms);
+    channels_init(&s->channels, d->service.loop, d->https, &d->service.signing_keys, s->id,
+                  &s->record.spec, d->service.genesis.feed,
+                  d->service.settings.delivery.timeout_ms);
     jobs_init(&s->jobs, d->service.loop, s->id, &jobs_owner, s);
     const struct commands_options commands = {.loop = d->service.loop,
                                               .producer = d->service.producer,

@@ -139,8 +139,7 @@ static void register_make_missing(struct spec *spec) {
 
 void register_handle(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
-    const struct spec_rules rules = {.allowed = ingest->service.settings.allowed,
-                                     .allowed_count = ingest->service.settings.allowed_count};
+    const struct spec_rules rules = ingest_spec_rules(ingest);
     struct error err;
     if (!http_request_no_query(request))
         return;

@@ -319,8 +319,7 @@ static int subscriber_api_check_kept(const struct registry_entry *entry, struct 
 static int subscriber_api_parse_spec(const struct ingest *ingest,
                                      const struct registry_entry *entry, struct span text,
                                      struct spec *spec, struct error *err) {
-    const struct spec_rules rules = {.allowed = ingest->service.settings.allowed,
-                                     .allowed_count = ingest->service.settings.allowed_count};
+    const struct spec_rules rules = ingest_spec_rules(ingest);
     struct buf json = {0};
     struct body body;
     const char *kept = NULL;

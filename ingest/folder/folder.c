@@ -76,7 +76,8 @@ static bool folder_yaml_name(const char *name) {
 static void folder_visit_file(struct folder *f, int folder_fd, const char *name, const char *path) {
     struct stat now;
     struct subscriber_file *file;
-    const struct settings *s = &f->ingest->service.settings;
+    struct spec_rules rules = ingest_spec_rules(f->ingest);
+    rules.from_file = true;
     if (fstatat(folder_fd, name, &now, 0) || !S_ISREG(now.st_mode))
         return;
     HASH_FIND_STR(f->files, path, file);
@@ -85,7 +86,7 @@ static void folder_visit_file(struct folder *f, int folder_fd, const char *name,
         HASH_ADD_KEYPTR(hh, f->files, file->path, strlen(file->path), file);
     }
     file->seen = true;
-    f->stale |= subscriber_file_load(file, &now, s->allowed, s->allowed_count);
+    f->stale |= subscriber_file_load(file, &now, &rules);
 }
 
 static bool folder_in_directory(const char *path, const char *directory) {

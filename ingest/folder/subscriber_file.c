@@ -105,9 +105,7 @@ static bool subscriber_file_same_spec(const struct spec *a, const struct spec *b
 }
 
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
-                          const struct cidr *allowed, size_t allowed_count) {
-    const struct spec_rules rules = {
-        .allowed = allowed, .allowed_count = allowed_count, .from_file = true};
+                          const struct spec_rules *rules) {
     struct spec spec;
     struct error err;
     bool was_bad = file->bad;
@@ -116,7 +114,7 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
     file->modified = now->st_mtim;
     file->size = now->st_size;
     file->inode = now->st_ino;
-    file->bad = subscriber_file_parse(file->path, &rules, &spec, &err) != 0;
+    file->bad = subscriber_file_parse(file->path, rules, &spec, &err) != 0;
     file->again = file->bad || spec.secret_file || subscriber_file_is_fresh(now);
     if (file->bad) {
         complain_of(file, &err);

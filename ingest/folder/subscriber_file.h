@@ -40,7 +40,7 @@ void subscriber_file_free(struct subscriber_file *file);
 /* Reads the file if it looks changed. Returns true when the spec has changed, or is good again. A
  * bad or unreadable file keeps its last good spec and gets a complaint. */
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
-                          const struct cidr *allowed, size_t allowed_count);
+                          const struct spec_rules *rules);
 
 /* Notes a complaint, and logs a new one as an error. `line` 0: no line to blame. `file` is a
  * path. */

@@ -180,7 +180,7 @@ REGISTER, LIST = (201, 403, 403, 403), (200, 403, 403, 200)
 SHOW, COMMAND, REPLACE = (200, 200, 404, 404), (202, 202, 404, 404), (202, 403, 404, 404)
 ENDPOINTS = {
     ("GET", "/healthz"): (None, OPEN), ("GET", "/readyz"): (None, OPEN), ("GET", "/metrics"): (None, ADMIN),
-    ("GET", "/openapi.json"): (None, OPEN),
+    ("GET", "/openapi.json"): (None, OPEN), ("GET", "/.well-known/jwks.json"): (None, OPEN),
     ("POST", "/publish"): (EVENT, PUBLISH), ("POST", "/ess/publish"): (EVENT, PUBLISH),
     ("GET", "/ess/replay"): (None, READ), ("GET", "/ess/poll"): (None, READ), ("GET", "/ess/stream"): (None, READ),
     ("POST", "/register"): (SPEC, REGISTER), ("POST", "/ess/subscribers"): (SPEC, REGISTER), ("GET", "/ess/subscribers"): (None, LIST),
@@ -207,7 +207,7 @@ def status_of_stream(ingest, path, headers):
 def status_of(ingest, method, path, body, headers):
     """Of a call about a subscriber made for it, the headers being those of `headers(its own token)`."""
     id = job = own = None
-    if path not in ("/healthz", "/readyz", "/openapi.json"):
+    if path not in ("/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json"):
         id, own = register(ingest)
     if "{job}" in path:
         job = call(ingest, "POST", f"/ess/subscribers/{id}/replay", "admin", {"from": 0, "to": 1}).json["generation"]

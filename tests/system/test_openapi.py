@@ -11,6 +11,7 @@ import pytest
 from conftest import running_on_shared
 from ess import ENVIRONMENT, PATIENCE_S, ROOT, wait_for
 from test_auth import ENDPOINTS, OPEN, auth_file, bearer, token, write_auth
+from test_signatures import new_key, signing, write_keys
 
 SETTINGS = pathlib.Path(__file__).parent / "schemathesis"
 
@@ -18,7 +19,8 @@ SETTINGS = pathlib.Path(__file__).parent / "schemathesis"
 @pytest.fixture(scope="module")
 def described(tmp_path_factory, broker, ca):
     with running_on_shared(tmp_path_factory.mktemp("described"), broker, ca) as ess:
-        yield ess.ingest({"auth.file": write_auth(ess, auth_file({"admin": ["admin"]}))})
+        write_keys(ess, new_key())
+        yield ess.ingest({"auth.file": write_auth(ess, auth_file({"admin": ["admin"]})), **signing(ess)})
 
 
 def test_the_description_is_served_and_has_every_endpoint_with_its_protection(described):

@@ -84,7 +84,7 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     loop = loop_new();
     struct https_client *client = https_client_new(loop, &options, &err);
     assert_non_null(client);
-    webhook_init(&webhook, client, &signing, "s", &spec, 1000);
+    webhook_init(&webhook, loop, client, &signing, "s", &spec, "feed", 1000);
     assert_int_equal(signing_set(&signing, &keys, &err), 0);
     buf_puts(&delivery.body, "{}");
     webhook.channel.send(&webhook.channel, &delivery);
