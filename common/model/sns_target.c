@@ -2,13 +2,11 @@
  * checked one by one, so that each mistake has its own reason. */
 #include "common/model/sns_target.h"
 
-#include <json-c/json.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/span.h"
-#include "common/json/writer.h"
+#include "common/model/members.h"
 #include "common/model/spec.h"
 #include "common/net/url.h"
 
@@ -167,66 +165,26 @@ static int sns_check(struct sns_target *t, const struct spec_rules *rules, struc
 
 /* --- reading and writing */
 
-static const struct sns_member {
-    const char *name;
-    size_t offset, max;
-    bool secret;
-} members[] = {
-    {"topic_arn", offsetof(struct sns_target, topic_arn), ARN_BYTES_MAX, false},
-    {"region", offsetof(struct sns_target, region), REGION_BYTES_MAX, false},
-    {"endpoint", offsetof(struct sns_target, endpoint), SPEC_URL_BYTES_MAX, false},
-    {"access_key_id", offsetof(struct sns_target, access_key_id), KEY_BYTES_MAX, false},
-    {"secret_access_key", offsetof(struct sns_target, secret_access_key), KEY_BYTES_MAX, true},
-    {"session_token", offsetof(struct sns_target, session_token), SPEC_SECRET_BYTES_MAX, true},
-};
-enum { MEMBERS = sizeof members / sizeof *members };
-
-static char **sns_text_of(struct sns_target *t, const struct sns_member *member) {
-    return (char **)(void *)((char *)t + member->offset);
-}
-
-static const char *sns_get(const struct sns_target *t, const struct sns_member *member) {
-    return *(char *const *)(const void *)((const char *)t + member->offset);
-}
+#define SNS_MEMBER(member, max, secret)                                                            \
+    {#member, offsetof(struct sns_target, member), max, MEMBER_VISIBLE, secret}
 
 /* All of them go into a header or a signature: none may hold a space or what cannot be seen. */
-static int sns_take_text(char **out, const char *field, size_t max, struct json_object *value,
-                         struct error *err) {
-    if (!json_object_is_type(value, json_type_string))
-        return error_set_field(err, field, "must be text");
-    size_t len = (size_t)json_object_get_string_len(value);
-    const char *text = json_object_get_string(value);
-    if (len == 0 || len > max)
-        return error_set_field(err, field, "must have 1 to %zu bytes", max);
-    for (size_t i = 0; i < len; i++)
-        if (text[i] <= ' ' || text[i] > '~')
-            return error_set_field(err, field, "may hold only printable ASCII without spaces");
-    *out = mem_copy_string(text, len);
-    return 0;
-}
+static const struct member members[] = {
+    SNS_MEMBER(topic_arn, ARN_BYTES_MAX, false),
+    SNS_MEMBER(region, REGION_BYTES_MAX, false),
+    SNS_MEMBER(endpoint, SPEC_URL_BYTES_MAX, false),
+    SNS_MEMBER(access_key_id, KEY_BYTES_MAX, false),
+    SNS_MEMBER(secret_access_key, KEY_BYTES_MAX, true),
+    SNS_MEMBER(session_token, SPEC_SECRET_BYTES_MAX, true),
+};
 
-static int sns_take(struct sns_target *t, const char *name, struct json_object *value,
-                    const struct spec_rules *rules, struct error *err) {
-    char field[64];
-    snprintf(field, sizeof field, "sns.%s", name);
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (strcmp(name, members[i].name) == 0)
-            return sns_take_text(sns_text_of(t, &members[i]), field, members[i].max, value, err);
-    return rules->from_record ? 0 : error_set_field(err, field, "is no field of sns");
-}
+static const struct members sns_members = {"sns", "topic_arn", members,
+                                           sizeof members / sizeof *members};
 
 struct sns_target *sns_target_new(struct json_object *value, const struct spec_rules *rules,
                                   struct error *err) {
-    if (!json_object_is_type(value, json_type_object)) {
-        error_set_field(err, "sns", "must be a map with topic_arn");
-        return NULL;
-    }
     struct sns_target *t = mem_zero(sizeof *t);
-    int result = 0;
-    json_object_object_foreach(value, name, member) {
-        result = result || sns_take(t, name, member, rules, err);
-    }
-    if (result == 0 && sns_check(t, rules, err) == 0)
+    if (members_take(&sns_members, t, value, rules, err) == 0 && sns_check(t, rules, err) == 0)
         return t;
     sns_target_free(t);
     return NULL;
@@ -235,42 +193,18 @@ struct sns_target *sns_target_new(struct json_object *value, const struct spec_r
 void sns_target_free(struct sns_target *t) {
     if (!t)
         return;
-    for (size_t i = 0; i < MEMBERS; i++)
-        mem_wipe_string(*sns_text_of(t, &members[i]));
+    members_wipe(&sns_members, t);
     free(t->signing_region);
     free(t->url);
     free(t);
 }
 
-static void sns_put_names(const struct sns_target *t, struct buf *out) {
-    json_member_list(out, "secrets");
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (members[i].secret && sns_get(t, &members[i]))
-            json_put_string(out, members[i].name);
-    json_end_list(out);
-}
-
-static void sns_put_members(const struct sns_target *t, bool secret, struct buf *out) {
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (members[i].secret == secret && sns_get(t, &members[i]))
-            json_member_string(out, members[i].name, sns_get(t, &members[i]));
-}
-
 void sns_target_to_json(const struct sns_target *t, bool secrets, struct buf *out) {
-    json_put_object(out);
-    sns_put_members(t, false, out);
-    if (secrets)
-        sns_put_members(t, true, out);
-    else if (t->secret_access_key)
-        sns_put_names(t, out);
-    json_end_object(out);
+    members_to_json(&sns_members, t, secrets, out);
 }
 
 bool sns_target_put_secrets(const struct sns_target *t, struct buf *out) {
-    json_put_object(out);
-    sns_put_members(t, true, out);
-    json_end_object(out);
-    return t->secret_access_key;
+    return members_put_secrets(&sns_members, t, out);
 }
 
 bool sns_target_same_server(const struct sns_target *a, const struct sns_target *b) {

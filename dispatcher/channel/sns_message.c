@@ -9,6 +9,7 @@
 #include "common/json/json_string.h"
 #include "common/json/json_walk.h"
 #include "common/model/event.h"
+#include "common/net/form.h"
 
 /* --- the message */
 
@@ -106,52 +107,25 @@ size_t sns_message_bytes(const struct sns_message *m) {
     return bytes;
 }
 
-/* RFC 3986, 2.3: what need not be encoded. */
-static bool sns_is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-static void sns_put_encoded(struct buf *out, struct span text) {
-    static const char digits[] = "0123456789ABCDEF";
-    char *at = buf_reserve(out, text.len * 3), *begin = at;
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.data[i];
-        if (sns_is_plain(text.data[i])) {
-            *at++ = text.data[i];
-            continue;
-        }
-        *at++ = '%';
-        *at++ = digits[c >> 4];
-        *at++ = digits[c & 15];
-    }
-    buf_commit(out, (size_t)(at - begin));
-}
-
-static void sns_put(struct buf *out, const char *name, struct span value) {
-    buf_puts(out, name);
-    buf_puts(out, "=");
-    sns_put_encoded(out, value);
-}
-
 static void sns_put_attribute(struct buf *out, size_t number, const char *part, struct span value) {
-    buf_printf(out, "&MessageAttributes.entry.%zu.", number);
-    sns_put(out, part, value);
+    char name[64];
+    snprintf(name, sizeof name, "MessageAttributes.entry.%zu.%s", number, part);
+    form_put(out, name, value);
 }
 
 void sns_message_to_form(const struct sns_message *m, struct buf *out) {
-    buf_puts(out, "Action=Publish&Version=2010-03-31&");
-    sns_put(out, "TopicArn", m->topic_arn);
+    buf_puts(out, "Action=Publish&Version=2010-03-31");
+    form_put(out, "TopicArn", m->topic_arn);
     for (size_t i = 0; i < m->attributes_count; i++) {
         sns_put_attribute(out, i + 1, "Name", span_of(m->attributes[i].name));
         sns_put_attribute(out, i + 1, "Value.DataType", span_of(data_type));
         sns_put_attribute(out, i + 1, "Value.StringValue", m->attributes[i].value);
     }
     if (*m->group) {
-        sns_put(out, "&MessageGroupId", span_of(m->group));
-        sns_put(out, "&MessageDeduplicationId", span_of(m->deduplication));
+        form_put(out, "MessageGroupId", span_of(m->group));
+        form_put(out, "MessageDeduplicationId", span_of(m->deduplication));
     }
-    sns_put(out, "&Message", m->body);
+    form_put(out, "Message", m->body);
 }
 
 /* --- the answer */
