@@ -3,16 +3,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/clock.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_tree.h"
 #include "common/json/writer.h"
+#include "common/model/oauth2_grant.h"
 #include "common/model/sns_target.h"
 #include "common/model/spec.h"
 #include "common/model/spec_fields.h"
 #include "common/model/spec_form.h"
+#include "common/model/tls_identity.h"
 #include "common/net/url.h"
+
+static bool spec_has_header(const struct spec *spec, const char *name) {
+    for (size_t i = 0; i < spec->headers_count; i++)
+        if (strcasecmp(spec->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What belongs to a URL. */
+static int spec_check_access(const struct spec *spec, struct error *err) {
+    if (spec->tls && !spec->url)
+        return error_set_field(err, "tls", "wants a url beside it");
+    if (spec->oauth2 && !spec->url)
+        return error_set_field(err, "oauth2", "wants a url beside it");
+    if (spec->oauth2 && spec_has_header(spec, "Authorization"))
+        return error_set_field(err, "headers",
+                               "Authorization must not stand beside oauth2, which sets it");
+    return 0;
+}
 
 static int spec_check_endpoint(const struct spec *spec, struct error *err) {
     if (!spec->url && !spec->sns)
@@ -21,7 +43,7 @@ static int spec_check_endpoint(const struct spec *spec, struct error *err) {
         return error_set_field(err, "sns", "must not stand beside url");
     if (spec->sns && spec->headers_count)
         return error_set_field(err, "headers", "must not stand beside sns, which has none");
-    return 0;
+    return spec_check_access(spec, err);
 }
 
 /* Checks fields against each other. */
@@ -124,10 +146,30 @@ static void put_topics(const struct spec *spec, struct buf *out) {
 static void spec_put_endpoint(const struct spec *spec, bool values, struct buf *out) {
     if (spec->url)
         json_member_string(out, "url", spec->url);
-    if (!spec->sns)
-        return;
-    json_member(out, "sns");
-    sns_target_to_json(spec->sns, values, out);
+    if (spec->sns) {
+        json_member(out, "sns");
+        sns_target_to_json(spec->sns, values, out);
+    }
+    if (spec->tls) {
+        json_member(out, "tls");
+        tls_identity_to_json(spec->tls, values, out);
+    }
+    if (spec->oauth2) {
+        json_member(out, "oauth2");
+        oauth2_grant_to_json(spec->oauth2, values, out);
+    }
+}
+
+const char *const spec_secret_fields[SPEC_SECRET_FIELDS] = {"sns", "tls", "oauth2"};
+
+bool spec_put_secrets(const struct spec *spec, const char *field, struct buf *out) {
+    if (spec->sns && strcmp(field, "sns") == 0)
+        return sns_target_put_secrets(spec->sns, out);
+    if (spec->tls && strcmp(field, "tls") == 0)
+        return tls_identity_put_secrets(spec->tls, out);
+    if (spec->oauth2 && strcmp(field, "oauth2") == 0)
+        return oauth2_grant_put_secrets(spec->oauth2, out);
+    return false;
 }
 
 void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
@@ -199,6 +241,8 @@ void spec_fini(struct spec *spec) {
     free(spec->url);
     free(spec->filter);
     sns_target_free(spec->sns);
+    tls_identity_free(spec->tls);
+    oauth2_grant_free(spec->oauth2);
     mem_wipe_string(spec->secret);
     free(spec->secret_file);
     free(spec->description);

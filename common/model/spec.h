@@ -15,7 +15,9 @@
 #include "common/net/address.h"
 
 struct json_object;
+struct oauth2_grant;
 struct sns_target;
+struct tls_identity;
 
 enum {
     SPEC_ID_BYTES_MAX = 64,
@@ -40,6 +42,8 @@ struct spec {
     char id[SPEC_ID_BYTES_MAX + 1];
     char *url;                        /* NULL if absent; then there is `sns` */
     struct sns_target *sns;           /* NULL if absent */
+    struct tls_identity *tls;         /* NULL if absent */
+    struct oauth2_grant *oauth2;      /* NULL if absent */
     struct subscription subscription; /* topics and filter, checked */
     char *filter;                     /* JSON without white space; NULL when left out */
     char *secret;                     /* NULL if absent */
@@ -71,6 +75,10 @@ struct spec_rules {
     bool from_file;       /* a YAML file: secret_file allowed, id and secret needed */
     bool from_record;     /* of Kafka: fields of a later version are passed over */
     bool has_signing_key; /* ESS has keys of its own, so that ed25519 may be asked for */
+    /* Appends a file of at most `max` bytes that a YAML file names. NULL: no field may name a file
+     * but secret_file, which the caller reads. */
+    int (*read_file)(void *arg, const char *path, size_t max, struct buf *out, struct error *err);
+    void *arg;
 };
 
 /* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller
@@ -89,15 +97,22 @@ int spec_from_json(struct spec *spec, struct span text, const struct spec_rules 
                    struct error *err);
 
 /* Appends the spec as a JSON object, members in a fixed order: every field not at its default,
- * without secret, secret_file and from. With `values` headers and the credentials of `sns` are
- * written whole, else as a list of names. Equal specs give equal bytes. */
+ * without secret, secret_file and from. With `values` headers and the secrets of `sns`, `tls` and
+ * `oauth2` are written whole, else as a list of names. Equal specs give equal bytes. */
 void spec_to_json(const struct spec *spec, bool values, struct buf *out);
 /* Puts the members of spec_to_json into an open object. */
 void spec_put_members(const struct spec *spec, bool values, struct buf *out);
 
+/* Appends an object of the field's secret members: of `sns`, `tls` or `oauth2`, the names of
+ * spec_secret_fields. Returns whether there are any. */
+bool spec_put_secrets(const struct spec *spec, const char *field, struct buf *out);
+enum { SPEC_SECRET_FIELDS = 3 };
+extern const char *const spec_secret_fields[SPEC_SECRET_FIELDS];
+
 /* Whether spec_to_json writes equal bytes for both, header values and credentials included. */
 bool spec_equal(const struct spec *a, const struct spec *b);
-/* Whether both deliver to the same endpoint in the same way: url or sns, credentials included. */
+/* Whether both deliver to the same endpoint in the same way: url or sns, tls and oauth2,
+ * credentials included. */
 bool spec_same_endpoint(const struct spec *a, const struct spec *b);
 /* Whether what is secret in one may be used for the other: the host and port of the endpoint are
  * the same, and for SNS the topic's account. */

@@ -12,9 +12,11 @@
 #include "common/base/names.h"
 #include "common/crypto/signature.h"
 #include "common/json/json_tree.h"
+#include "common/model/oauth2_grant.h"
 #include "common/model/pattern.h"
 #include "common/model/sns_target.h"
 #include "common/model/spec_form.h"
+#include "common/model/tls_identity.h"
 #include "common/net/url.h"
 
 /* json-c silently clamps numbers above int64. */
@@ -83,6 +85,18 @@ static int take_sns(struct spec *spec, struct json_object *value, const struct s
                     struct error *err) {
     spec->sns = sns_target_new(value, rules, err);
     return spec->sns ? 0 : -1;
+}
+
+static int take_tls(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
+                    struct error *err) {
+    spec->tls = tls_identity_new(value, rules, err);
+    return spec->tls ? 0 : -1;
+}
+
+static int take_oauth2(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
+                       struct error *err) {
+    spec->oauth2 = oauth2_grant_new(value, rules, err);
+    return spec->oauth2 ? 0 : -1;
 }
 
 /* --- lists, numbers, durations */
@@ -290,6 +304,8 @@ static const struct spec_field fields[] = {
     {.name = "format", .take = spec_take_format},
     {.name = "content", .take = spec_take_content},
     {.name = "signatures", .take_by_rules = spec_take_signatures},
+    {.name = "tls", .take_by_rules = take_tls},
+    {.name = "oauth2", .take_by_rules = take_oauth2},
 };
 
 /* A text as it is. */

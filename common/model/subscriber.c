@@ -4,7 +4,6 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_tree.h"
 #include "common/json/writer.h"
-#include "common/model/sns_target.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -93,14 +92,17 @@ static void put_sealed_values(struct buf *out, const char *name, const char *id,
 /* What the spec shows by name only. */
 static void subscriber_put_secrets(const struct spec *spec, const struct keyring *keyring,
                                    struct buf *out) {
-    struct buf headers = {0}, sns = {0};
+    struct buf values = {0};
     if (spec->headers_count) {
-        subscriber_put_headers(spec, &headers);
-        put_sealed_values(out, "headers", spec->id, &headers, keyring);
+        subscriber_put_headers(spec, &values);
+        put_sealed_values(out, "headers", spec->id, &values, keyring);
     }
-    if (spec->sns && sns_target_put_secrets(spec->sns, &sns))
-        put_sealed_values(out, "sns", spec->id, &sns, keyring);
-    buf_fini(&sns);
+    for (size_t i = 0; i < SPEC_SECRET_FIELDS; i++) {
+        if (spec_put_secrets(spec, spec_secret_fields[i], &values))
+            put_sealed_values(out, spec_secret_fields[i], spec->id, &values, keyring);
+        buf_clear(&values);
+    }
+    buf_fini(&values);
 }
 
 void subscriber_record_to_json(const struct subscriber_record *r, const struct keyring *keyring,
@@ -146,20 +148,20 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
     return 0;
 }
 
-/* The same for the credentials of SNS. */
-static int subscriber_restore_sns(struct json_object *object, struct json_object *spec,
-                                  const char *id, const struct keyring *keyring, bool *old_key,
-                                  struct error *err) {
-    struct json_object *sns;
-    if (!json_object_object_get_ex(spec, "sns", &sns) ||
-        !json_object_is_type(sns, json_type_object) ||
-        !json_object_object_get_ex(sns, "secrets", NULL))
+/* The same for the secret members of a field. */
+static int restore_secrets(struct json_object *object, struct json_object *spec, const char *field,
+                           const char *id, const struct keyring *keyring, bool *old_key,
+                           struct error *err) {
+    struct json_object *members;
+    if (!json_object_object_get_ex(spec, field, &members) ||
+        !json_object_is_type(members, json_type_object) ||
+        !json_object_object_get_ex(members, "secrets", NULL))
         return 0;
-    struct json_object *values = open_sealed_values(object, "sns", id, keyring, old_key, err);
+    struct json_object *values = open_sealed_values(object, field, id, keyring, old_key, err);
     if (!values)
         return -1;
     json_object_object_foreach(values, name, value) {
-        json_object_object_add(sns, name, json_object_get(value));
+        json_object_object_add(members, name, json_object_get(value));
     }
     json_object_put(values);
     return 0;
@@ -176,9 +178,11 @@ static int subscriber_read_spec(struct subscriber_record *r, struct json_object 
     if (!json_object_object_get_ex(object, "spec", &spec) ||
         !json_object_is_type(spec, json_type_object))
         return error_set_field(err, "spec", "missing");
-    if (restore_headers(object, spec, id, keyring, old_key, err) ||
-        subscriber_restore_sns(object, spec, id, keyring, old_key, err))
+    if (restore_headers(object, spec, id, keyring, old_key, err))
         return -1;
+    for (size_t i = 0; i < SPEC_SECRET_FIELDS; i++)
+        if (restore_secrets(object, spec, spec_secret_fields[i], id, keyring, old_key, err))
+            return -1;
     if (spec_from_tree(&r->spec, spec, &rules, err))
         return -1;
     if (strcmp(r->spec.id, id) == 0)

@@ -5,16 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/json/body.h"
-#include "common/json/json_string.h"
-#include "common/json/json_walk.h"
 #include "common/json/writer.h"
-#include "common/model/sns_target.h"
-#include "common/net/url.h"
+#include "common/model/oauth2_grant.h"
 #include "ingest/access/auth.h"
 #include "ingest/api/call.h"
+#include "ingest/api/kept_secrets.h"
 #include "ingest/api/keys.h"
 #include "ingest/folder/folder.h"
 #include "ingest/ingest.h"
@@ -29,25 +26,33 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LIST_BYTES_MAX = 4 * 1024 * 1024 }
 
 /* --- showing */
 
-static char *subscriber_api_masked(const char *url) {
-    struct buf out = {0};
-    url_mask(url, &out);
-    return buf_detach(&out, NULL);
+/* The query of a URL may be secret and is shown to owners only. */
+static void subscriber_api_put_spec(const struct spec *spec, bool owner, struct buf *out) {
+    struct spec shown = *spec;
+    struct oauth2_grant grant;
+    if (owner) {
+        spec_put_members(spec, false, out);
+        return;
+    }
+    shown.url = spec->url ? kept_secrets_shown_url(spec->url) : NULL;
+    if (spec->oauth2) {
+        grant = *spec->oauth2;
+        grant.token_url = kept_secrets_shown_url(grant.token_url);
+        shown.oauth2 = &grant;
+    }
+    spec_put_members(&shown, false, out);
+    free(shown.url);
+    if (spec->oauth2)
+        free(grant.token_url);
 }
 
-/* Shows the spec's fields flat, without secrets, and the status. The query of the URL may be
- * secret and is shown to owners only. */
+/* Shows the spec's fields flat, without secrets, and the status. */
 static void subscriber_api_put_entry(const struct ingest *ingest,
                                      const struct http_request *request,
                                      const struct registry_entry *entry, struct buf *out) {
     json_put_object(out);
     if (entry->readable) {
-        bool masks = entry->spec.url && !auth_owns(ingest, request, entry);
-        char *url = masks ? subscriber_api_masked(entry->spec.url) : NULL;
-        struct spec shown = entry->spec;
-        shown.url = url ? url : shown.url;
-        spec_put_members(&shown, false, out);
-        free(url);
+        subscriber_api_put_spec(&entry->spec, auth_owns(ingest, request, entry), out);
     } else {
         json_member_string(out, "id", entry->id);
     }
@@ -192,139 +197,15 @@ void subscriber_api_list(void *arg, struct http_request *request) {
 
 /* --- replacing */
 
-/* Headers given as a list of names, as shown, keep their values. */
-struct names {
-    const struct spec *old;
-    struct buf *out;
-};
-
-static int subscriber_api_put_header(void *arg, size_t index, const struct json_element *element,
-                                     struct error *err) {
-    struct names *n = arg;
-    struct span value = element->value;
-    char name[256];
-    (void)index;
-    if (element->kind != JSON_IS_STRING || json_unescape(value, name, sizeof name) < 0)
-        return error_set_field(
-            err, "headers",
-            "must be a map of names and values, or a list of names that keep their values");
-    for (size_t i = 0; i < n->old->headers_count; i++) {
-        const struct spec_header *header = &n->old->headers[i];
-        if (strcasecmp(header->name, name) != 0)
-            continue;
-        json_member_named(n->out, (struct span){value.data + 1, value.len - 2});
-        json_put_string(n->out, header->value);
-        return 0;
-    }
-    return error_set_field(err, "headers",
-                           "%s has no value yet: give headers as a map of names and values", name);
-}
-
-static int subscriber_api_put_headers(const struct registry_entry *entry, struct span names,
-                                      struct buf *out, struct error *err) {
-    struct names n = {.old = &entry->spec, .out = out};
-    json_put_object(out);
-    int result = json_scan_array(names, JSON_DEPTH_MAX, subscriber_api_put_header, &n, err);
-    json_end_object(out);
-    return result;
-}
-
-/* The text of a string value. "" for another value. */
-static const char *subscriber_api_text(struct span value, char *out, size_t size) {
-    return value.len && value.data[0] == '"' && json_unescape(value, out, size) >= 0 ? out : "";
-}
-
-/* Credentials that are left out stay while the access key stays. Returns whether they do. */
-static bool subscriber_api_put_credentials(const struct sns_target *old, struct span key_id,
-                                           bool has_token, struct buf *out) {
-    char text[512];
-    if (!old || !old->access_key_id ||
-        strcmp(subscriber_api_text(key_id, text, sizeof text), old->access_key_id) != 0)
-        return false;
-    json_member_string(out, "secret_access_key", old->secret_access_key);
-    if (old->session_token && !has_token)
-        json_member_string(out, "session_token", old->session_token);
-    return true;
-}
-
-/* Writes `sns` with its credentials. Returns whether credentials of the old spec are kept. */
-static bool subscriber_api_put_sns(const struct registry_entry *entry, struct span value,
-                                   struct buf *out) {
-    struct json_walk walk;
-    struct span name, member, key_id = {0};
-    bool has_secret = false, has_token = false;
-    json_put_object(out);
-    for (json_walk_init(&walk, value); json_walk_member(&walk, &name, &member);) {
-        if (span_equal(name, span_of("secrets")))
-            continue;
-        key_id = span_equal(name, span_of("access_key_id")) ? member : key_id;
-        has_secret |= span_equal(name, span_of("secret_access_key"));
-        has_token |= span_equal(name, span_of("session_token"));
-        json_member_named(out, name);
-        json_put_raw(out, member);
-    }
-    bool kept = !has_secret &&
-                subscriber_api_put_credentials(entry->spec.sns, key_id, has_token, out);
-    json_end_object(out);
-    return kept;
-}
-
-/* Turns the body into a spec. Members that GET shows may come back. `kept` names the field that
- * keeps secrets of the old spec; NULL: none does. */
-static int subscriber_api_put_body(const struct registry_entry *entry, const struct body *body,
-                                   struct buf *out, const char **kept, struct error *err) {
-    json_put_object(out);
-    for (size_t i = 0; i < body->count; i++) {
-        const struct json_member *member = &body->members[i];
-        if (span_equal(member->name, span_of("status")))
-            continue;
-        json_member_named(out, member->name);
-        if (member->kind == JSON_IS_OBJECT && span_equal(member->name, span_of("sns")))
-            *kept = subscriber_api_put_sns(entry, member->value, out) ? "sns" : *kept;
-        else if (member->kind != JSON_IS_ARRAY || !span_equal(member->name, span_of("headers")))
-            json_put_raw(out, member->value);
-        else if (subscriber_api_put_headers(entry, member->value, out, err))
-            return -1;
-        else
-            *kept = member->value.len > 2 ? "headers" : *kept;
-    }
-    json_end_object(out);
-    return 0;
-}
-
-/* A URL as shown, without the values of its query, leaves the URL unchanged. */
-static void subscriber_api_keep_url(struct spec *spec, const struct spec *old) {
-    if (!spec->url || !old->url)
-        return;
-    char *shown = subscriber_api_masked(old->url);
-    if (strcmp(spec->url, shown) == 0) {
-        free(spec->url);
-        spec->url = mem_copy_string(old->url, strlen(old->url));
-    }
-    free(shown);
-}
-
-/* Secrets are kept for one server only. Otherwise a change of the URL would send them elsewhere. */
-static int subscriber_api_check_kept(const struct registry_entry *entry, struct spec *spec,
-                                     const char *kept, struct error *err) {
-    subscriber_api_keep_url(spec, &entry->spec);
-    if (spec_same_server(spec, &entry->spec) || (!kept && spec->secret))
-        return 0;
-    return error_set_field(err, kept ? kept : "secret", "must be given again, because %s: %s",
-                           spec->sns ? "sns has another endpoint or account"
-                                     : "the url has another host or port",
-                           "secrets are kept for one server only");
-}
-
 static int subscriber_api_parse_spec(const struct ingest *ingest,
                                      const struct registry_entry *entry, struct span text,
                                      struct spec *spec, struct error *err) {
     const struct spec_rules rules = ingest_spec_rules(ingest);
     struct buf json = {0};
     struct body body;
-    const char *kept = NULL;
+    struct kept_secrets kept;
     int result = body_parse(&body, text, NULL, err) ||
-                         subscriber_api_put_body(entry, &body, &json, &kept, err) ||
+                         kept_secrets_put_body(&kept, &entry->spec, &body, &json, err) ||
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)
                      ? -1
                      : 0;
@@ -333,7 +214,7 @@ static int subscriber_api_parse_spec(const struct ingest *ingest,
         return -1;
     if (*spec->id && strcmp(spec->id, entry->id) != 0)
         result = error_set_field(err, "id", "must equal the id in the path");
-    if (result || subscriber_api_check_kept(entry, spec, kept, err)) {
+    if (result || kept_secrets_check(&kept, spec, err)) {
         spec_fini(spec);
         return -1;
     }

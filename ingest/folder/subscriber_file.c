@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/crypto/signature.h"
+#include "common/model/tls_identity.h"
 #include "ingest/registry/warnings.h"
 
 /* --- complaints */
@@ -38,15 +39,21 @@ void complain(struct complaint *c, const char *event, const char *file, int64_t 
 
 /* --- reading */
 
-/* Reads the one line of a `secret_file`. A relative path starts at the YAML file's folder. */
-static int subscriber_file_read_secret(const char *yaml_path, struct spec *spec,
-                                       struct error *err) {
+/* Reads a file that a YAML file names. A relative path starts at the YAML file's folder. */
+static int subscriber_file_read_named(void *yaml_path, const char *name, size_t max,
+                                      struct buf *out, struct error *err) {
     char path[4096];
+    const char *from = yaml_path, *slash = strrchr(from, '/');
+    int folder_len = slash && name[0] != '/' ? (int)(slash - from + 1) : 0;
+    snprintf(path, sizeof path, "%.*s%s", folder_len, from, name);
+    return file_read(path, max, out, err);
+}
+
+/* Reads the one line of a `secret_file`. */
+static int subscriber_file_read_secret(char *yaml_path, struct spec *spec, struct error *err) {
     struct buf text = {0};
-    const char *slash = strrchr(yaml_path, '/');
-    int folder_len = slash && spec->secret_file[0] != '/' ? (int)(slash - yaml_path + 1) : 0;
-    snprintf(path, sizeof path, "%.*s%s", folder_len, yaml_path, spec->secret_file);
-    int result = file_read(path, SPEC_SECRET_BYTES_MAX, &text, err);
+    int result = subscriber_file_read_named(yaml_path, spec->secret_file, SPEC_SECRET_BYTES_MAX,
+                                            &text, err);
     size_t len = strcspn(buf_string(&text), "\r\n");
     if (result == 0 && (len == 0 || strspn(buf_string(&text) + len, "\r\n") != text.len - len))
         result = error_set(err, "must hold one line");
@@ -62,8 +69,8 @@ static int subscriber_file_read_secret(const char *yaml_path, struct spec *spec,
 }
 
 /* On failure err->message may start with the line: "4: throttle: …". */
-static int subscriber_file_parse(const char *path, const struct spec_rules *rules,
-                                 struct spec *spec, struct error *err) {
+static int subscriber_file_parse(char *path, const struct spec_rules *rules, struct spec *spec,
+                                 struct error *err) {
     struct buf text = {0};
     int result = file_read(path, SPEC_FILE_BYTES_MAX, &text, err);
     if (result == 0)
@@ -99,6 +106,11 @@ static bool subscriber_file_unchanged(const struct subscriber_file *file, const 
            file->modified.tv_nsec == now->st_mtim.tv_nsec;
 }
 
+/* A change of one of these does not show at the YAML file. */
+static bool subscriber_file_names_files(const struct spec *spec) {
+    return spec->secret_file || (spec->tls && tls_identity_has_files(spec->tls));
+}
+
 static bool subscriber_file_same_spec(const struct spec *a, const struct spec *b) {
     return spec_equal(a, b) && strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
            a->from_value == b->from_value;
@@ -106,6 +118,7 @@ static bool subscriber_file_same_spec(const struct spec *a, const struct spec *b
 
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
                           const struct spec_rules *rules) {
+    struct spec_rules own = *rules;
     struct spec spec;
     struct error err;
     bool was_bad = file->bad;
@@ -114,8 +127,10 @@ bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,
     file->modified = now->st_mtim;
     file->size = now->st_size;
     file->inode = now->st_ino;
-    file->bad = subscriber_file_parse(file->path, rules, &spec, &err) != 0;
-    file->again = file->bad || spec.secret_file || subscriber_file_is_fresh(now);
+    own.read_file = subscriber_file_read_named;
+    own.arg = file->path;
+    file->bad = subscriber_file_parse(file->path, &own, &spec, &err) != 0;
+    file->again = file->bad || subscriber_file_names_files(&spec) || subscriber_file_is_fresh(now);
     if (file->bad) {
         complain_of(file, &err);
         return false;

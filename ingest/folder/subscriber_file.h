@@ -24,7 +24,8 @@ struct subscriber_file {
     bool seen; /* in this scan */
     bool good; /* `spec` is valid: the last good content */
     bool bad;  /* the present content is bad */
-    /* read the file again even if unchanged: a secret_file may have changed, or reading failed */
+    /* read the file again even if unchanged: a file that it names may have changed, or reading
+     * failed */
     bool again;
     struct spec spec; /* includes the secret */
     bool asking;      /* the start position is being resolved */

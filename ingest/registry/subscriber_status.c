@@ -13,8 +13,10 @@
 #include "common/json/writer.h"
 #include "common/kafka/table.h"
 #include "common/model/fence.h"
+#include "common/model/tls_identity.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
+#include "ingest/registry/warnings.h"
 
 struct held {
     UT_hash_handle hh;
@@ -264,6 +266,9 @@ void subscriber_status_to_json(const struct ingest *ingest, const struct registr
         subscriber_status_put_commands(out, token);
         json_member_number(out, "generation", token ? token->generation : 0);
         json_member_string(out, "source", entry->source);
+        if (entry->spec.tls && entry->spec.tls->not_after_ms)
+            subscriber_status_put_time(out, "not_after", entry->spec.tls->not_after_ms);
+        warnings_show(&entry->spec, out);
     }
     json_end_object(out);
     if (token)

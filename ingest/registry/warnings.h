@@ -8,5 +8,7 @@
 /* Logs each, and puts the member "warnings", a list of sentences, into the object that was begun in
  * `out` (NULL: only logs). Nothing where there is none. */
 void warnings_put(const struct spec *spec, struct buf *out);
+/* The same without a log line. */
+void warnings_show(const struct spec *spec, struct buf *out);
 
 #endif
