@@ -39,7 +39,7 @@ struct dispatcher {
     struct fault fault;
     struct slots slots;          /* of webhooks under way */
     struct loop_timer slots_due; /* those that wait for it are served */
-    struct loop_timer liveness_due;
+    struct loop_timer liveness_due, certificates_due;
     struct checkpoints checkpoints;
     int64_t dead_letters_pending;          /* not yet reported by Kafka */
     struct redrive_reader *redrive_reader; /* reads dead letters, while there are redrives */

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/crypto/seal.h"
 #include "common/service/readiness.h"
+#include "dispatcher/certificates.h"
 #include "dispatcher/channel/https.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
@@ -225,6 +226,7 @@ static int dispatcher_role_open(void *arg, struct error *err) {
     if (!d->https)
         return -1;
     liveness_begin(d);
+    certificates_begin(d);
     return 0;
 }
 

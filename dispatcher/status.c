@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/service/readiness.h"
+#include "dispatcher/certificates.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/liveness.h"
 #include "dispatcher/ownership/partitions.h"
@@ -58,6 +59,7 @@ static void status_counters(const struct dispatcher *d, struct buf *out) {
         {"outcome=\"failed\"", n[VERDICT_FAILED] + n[VERDICT_OVERLOADED] + n[VERDICT_UNANSWERED]},
         {"outcome=\"refused\"", n[VERDICT_REFUSED]},
         {"outcome=\"gone\"", n[VERDICT_GONE]},
+        {"outcome=\"unsent\"", n[VERDICT_UNSENT]},
     };
     static const char *const reasons[DEAD_LETTER_REASONS] = {
         "reason=\"attempts\"", "reason=\"refused\"", "reason=\"skipped\""};
@@ -155,6 +157,7 @@ static void status_subscribers(const struct dispatcher *d, struct buf *out) {
     status_each(d, out, "ess_subscriber_fails_long",
                 "1 while all attempts have failed for an hour.", status_fails_long);
     status_states(d, out);
+    certificates_metrics(d, out);
     metrics_single(out, "ess_stuck_lanes", "gauge",
                    "Lanes with something to do and nothing to wake them: a fault of ESS.",
                    (double)liveness_stuck(d));

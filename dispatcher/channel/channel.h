@@ -17,6 +17,9 @@ enum verdict {
     VERDICT_UNANSWERED, /* the endpoint did not answer: back off as for OVERLOADED */
     VERDICT_REFUSED,    /* the endpoint will never take this delivery */
     VERDICT_GONE,       /* the endpoint will never take any */
+    /* nothing was sent, since an access token for the endpoint could not be had: the attempt does
+     * not count, but the endpoint is backed off as for UNANSWERED, and counts as failing */
+    VERDICT_UNSENT,
     VERDICT_CALLED_OFF, /* nothing was learnt of the endpoint: the attempt does not count */
     VERDICTS
 };

@@ -6,7 +6,9 @@ void channels_init(struct channels *channels, struct loop *loop, struct https_cl
                    const char *feed, int64_t timeout_ms) {
     struct signing *signing = &channels->signing;
     *signing = (struct signing){.own = own};
-    webhook_init(&channels->webhook, loop, client, signing, subscriber, spec, feed, timeout_ms);
+    oauth2_init(&channels->oauth2, client, loop, spec, timeout_ms);
+    webhook_init(&channels->webhook, loop, &channels->oauth2, signing, subscriber, spec, feed,
+                 timeout_ms);
     sns_init(&channels->sns, loop, client, signing, spec, feed, timeout_ms);
 }
 
@@ -19,4 +21,9 @@ struct channel *channels_choose(struct channels *channels) {
     return channels->sns.spec->sns ? &channels->sns.channel : &channels->webhook.channel;
 }
 
-void channels_fini(struct channels *channels) { signing_fini(&channels->signing); }
+void channels_move(struct channels *channels) { oauth2_forget(&channels->oauth2); }
+
+void channels_fini(struct channels *channels) {
+    oauth2_fini(&channels->oauth2);
+    signing_fini(&channels->signing);
+}

@@ -2,11 +2,13 @@
 #ifndef ESS_DISPATCHER_CHANNELS_H
 #define ESS_DISPATCHER_CHANNELS_H
 
+#include "dispatcher/channel/oauth2.h"
 #include "dispatcher/channel/sns.h"
 #include "dispatcher/channel/webhook.h"
 
 struct channels {
     struct signing signing; /* of all */
+    struct oauth2 oauth2;
     struct webhook webhook;
     struct sns sns;
 };
@@ -21,6 +23,8 @@ void channels_init(struct channels *channels, struct loop *loop, struct https_cl
  * with the reason if a secret is malformed; then nothing can be sent. */
 int channels_set_keys(struct channels *channels, const struct subscriber_keys *keys,
                       struct error *err);
+/* The spec in force has another endpoint: what was learnt for the last one is forgotten. */
+void channels_move(struct channels *channels);
 /* The one that the spec in force chooses. */
 struct channel *channels_choose(struct channels *channels);
 /* Nothing may be under way. */

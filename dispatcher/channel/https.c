@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/version.h"
 #include "dispatcher/channel/authorities.h"
+#include "dispatcher/channel/handshake.h"
 #include "dispatcher/channel/https_post.h"
 #include "dispatcher/channel/machine.h"
 #include "dispatcher/channel/resolver.h"
@@ -26,8 +27,6 @@ enum {
     DEAF_MS = 10000
 };
 
-#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
-
 static const char died[] = "the connection was closed before an answer came";
 static const char not_public[] = "the address is not public; egress.allow does not allow it";
 
@@ -37,6 +36,7 @@ struct handle {
     char *url, *host, *port;
     bool literal; /* the host is an address */
     bool signs;   /* it holds credentials */
+    struct handshake handshake;
 };
 
 struct https_post {
@@ -233,6 +233,7 @@ static void https_handle_keep(struct https_client *client, struct handle *handle
         return;
     if (handle->signs)
         https_handle_sign(handle, NULL);
+    handshake_set(&handle->handshake, handle->easy, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
     if (client->spare_count < SPARE_HANDLES_MAX)
         client->spare[client->spare_count++] = handle;
@@ -281,6 +282,7 @@ static void https_finish(struct https_client *client, CURL *easy, CURLcode code)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool counts = post->exchange.answered && code != CURLE_OPERATION_TIMEDOUT;
+    handshake_explain(&post->handle->handshake, clock_wall_ms(), post->reason, sizeof post->reason);
     const struct https_result result = {
         .status = counts ? (int)status : 0,
         .error = post->failure   ? post->failure
@@ -327,7 +329,7 @@ static struct handle *https_handle_new(struct https_client *client) {
                      ""); /* also against the environment's: only the address itself is checked */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
+    handshake_init(easy);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(o->idle_timeout_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)(o->lifetime_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
@@ -499,16 +501,18 @@ struct https_post *https_send(struct https_client *client, const struct https_re
     post->handle = client->spare_count ? client->spare[--client->spare_count]
                                        : https_handle_new(client);
     DL_APPEND(client->under_way, post);
-    if (post->handle)
-        https_resolve(post, request->url);
-    else
+    if (!post->handle) {
         https_fail_for_memory(post);
+        return post;
+    }
+    handshake_set(&post->handle->handshake, post->handle->easy, request->tls);
+    https_resolve(post, request->url);
     return post;
 }
 
 struct outcome https_outcome(const struct https_result *result, enum verdict verdict) {
-    return (struct outcome){.verdict = result->fault || result->stale ? VERDICT_CALLED_OFF
-                                                                      : verdict,
+    const enum verdict made = result->unsent ? VERDICT_UNSENT : verdict;
+    return (struct outcome){.verdict = result->fault || result->stale ? VERDICT_CALLED_OFF : made,
                             .fault = result->fault,
                             .stale = result->stale,
                             .connected = result->connected,

@@ -11,6 +11,7 @@
 #include "dispatcher/channel/https.h"
 
 struct https_post;
+struct tls_identity;
 
 /* AWS Signature Version 4, by libcurl. */
 struct https_sigv4 {
@@ -23,6 +24,7 @@ struct https_result {
     enum fault_kind fault; /* with status 0: not the endpoint's fault */
     /* with status 0: a kept-alive connection had ended before the first byte of an answer */
     bool stale;
+    bool unsent;            /* with status 0: there was no access token to send it with */
     bool connected;         /* the request made a new connection */
     const char *error;      /* NULL with a status */
     int64_t retry_after_ms; /* 0: none */
@@ -37,6 +39,7 @@ struct https_request {
     struct curl_slist *headers;      /* taken over */
     struct span body;                /* must stay until `done` or https_cancel is called */
     const struct https_sigv4 *sigv4; /* must stay as long; NULL: it is not signed */
+    const struct tls_identity *tls;  /* read before https_send returns; NULL: none */
     size_t answer_max;               /* how much of the answer's body is wanted */
     int64_t timeout_ms;
     bool fresh; /* on a new connection */

@@ -4,12 +4,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/loop.h"
 #include "common/model/event.h"
 #include "common/model/event_form.h"
 #include "dispatcher/channel/https_post.h"
+#include "dispatcher/channel/oauth2.h"
 
 /* 410: the subscriber is gone. Some 4xx: the endpoint refuses the event. Redirects are never
  * followed: a 3xx is a plain failure. */
@@ -84,7 +86,7 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
 struct webhook_attempt {
     struct loop *loop;
     struct delivery *delivery;
-    struct https_post *post; /* NULL: nothing is sent, and `soon` reports why */
+    struct oauth2_post *post; /* NULL: nothing is sent, and `soon` reports why */
     struct loop_timer soon;
     const char *error;
     struct buf composed; /* the body, where it is not the delivery's own */
@@ -102,9 +104,26 @@ static void webhook_report(struct webhook_attempt *a, const struct outcome *outc
     webhook_attempt_free(a);
 }
 
+/* nginx answers 400 to a client certificate that it does not take. The event is not to blame. */
+static const char *webhook_find_refusal(const struct https_result *result) {
+    static const struct {
+        const char *title, *error;
+    } refusals[] = {
+        {"The SSL certificate error", "the endpoint refused the client certificate"},
+        {"No required SSL certificate was sent", "the endpoint wants a client certificate (tls)"}};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (result->status == 400 && result->excerpt && strstr(result->excerpt, refusals[i].title))
+            return refusals[i].error;
+    return NULL;
+}
+
 static void webhook_on_done(void *arg, const struct https_result *result) {
-    const struct outcome outcome = https_outcome(
-        result, webhook_judge(result->status, result->retry_after_ms));
+    const char *refusal = webhook_find_refusal(result);
+    struct outcome outcome = https_outcome(
+        result,
+        refusal ? VERDICT_UNANSWERED : webhook_judge(result->status, result->retry_after_ms));
+    if (refusal)
+        outcome.error = refusal;
     webhook_report(arg, &outcome);
 }
 
@@ -127,7 +146,6 @@ static void webhook_post(struct webhook *w, struct webhook_attempt *a) {
     const struct spec *spec = w->spec;
     const struct span body = webhook_compose(w, a);
     const struct https_request request = {
-        .url = spec->url,
         .headers = webhook_headers(w, a->delivery, body),
         .body = body,
         .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : w->timeout_ms,
@@ -135,7 +153,7 @@ static void webhook_post(struct webhook *w, struct webhook_attempt *a) {
         .done = webhook_on_done,
         .arg = a,
     };
-    a->post = https_send(w->client, &request);
+    a->post = oauth2_send(w->oauth2, &request);
 }
 
 static void webhook_send(struct channel *channel, struct delivery *delivery) {
@@ -155,16 +173,16 @@ static void webhook_cancel(struct channel *channel, struct delivery *delivery) {
     struct webhook_attempt *a = delivery->under_way;
     (void)channel;
     if (a->post)
-        https_cancel(a->post);
+        oauth2_cancel(a->post);
     webhook_attempt_free(a);
 }
 
-void webhook_init(struct webhook *w, struct loop *loop, struct https_client *client,
+void webhook_init(struct webhook *w, struct loop *loop, struct oauth2 *oauth2,
                   struct signing *signing, const char *subscriber, const struct spec *spec,
                   const char *feed, int64_t timeout_ms) {
     *w = (struct webhook){.channel = {.send = webhook_send, .cancel = webhook_cancel},
                           .loop = loop,
-                          .client = client,
+                          .oauth2 = oauth2,
                           .signing = signing,
                           .subscriber = subscriber,
                           .spec = spec,

@@ -9,13 +9,13 @@
 #include "dispatcher/channel/channel.h"
 #include "dispatcher/channel/signing.h"
 
-struct https_client;
 struct loop;
+struct oauth2;
 
 struct webhook {
     struct channel channel;
     struct loop *loop;
-    struct https_client *client;
+    struct oauth2 *oauth2;   /* the way to the URL, with or without an access token */
     const char *subscriber;  /* the subscriber's id */
     const struct spec *spec; /* in force at each delivery */
     const char *feed;        /* the log's id */
@@ -25,7 +25,7 @@ struct webhook {
 
 /* The caller keeps all arguments, which must stay. Nothing can be sent while the signing has no
  * keys. */
-void webhook_init(struct webhook *webhook, struct loop *loop, struct https_client *client,
+void webhook_init(struct webhook *webhook, struct loop *loop, struct oauth2 *oauth2,
                   struct signing *signing, const char *subscriber, const struct spec *spec,
                   const char *feed, int64_t timeout_ms);
 

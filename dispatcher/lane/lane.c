@@ -305,7 +305,8 @@ static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome,
     endpoint_fail(e, now_ms, wall_ms,
                   lane_later(policy->backoff_max_ms, lane->throttle->window_ms) +
                       outcome->duration_ms);
-    if (outcome->verdict != VERDICT_OVERLOADED && outcome->verdict != VERDICT_UNANSWERED)
+    if (outcome->verdict != VERDICT_OVERLOADED && outcome->verdict != VERDICT_UNANSWERED &&
+        outcome->verdict != VERDICT_UNSENT)
         return;
     int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
                                  outcome->retry_after_ms, random);
@@ -325,6 +326,18 @@ static void lane_disable_for_failure(struct lane *lane) {
     clock_format_duration(lane->policy.disable_after_ms, text);
     snprintf(reason, sizeof reason, "nothing but failure for %s (disable_after)", text);
     lane_disable(lane, reason);
+}
+
+/* Another server stands in the way of every event: none is to be given up for it. */
+static void lane_fail_unsent(struct lane *lane, struct window_entry *e,
+                             const struct outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                             uint64_t random) {
+    lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+    e->attempts--;
+    e->retry_at_ms = lane->endpoint->until_ms;
+    window_set_state(&lane->window, e, ENTRY_BACKOFF);
+    if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
+        lane_disable_for_failure(lane);
 }
 
 static void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
@@ -360,6 +373,8 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     if (outcome->verdict == VERDICT_GONE) {
         lane_retry_later(lane, e, outcome, now_ms, random);
         lane_disable_for_gone(lane, outcome->status);
+    } else if (outcome->verdict == VERDICT_UNSENT) {
+        lane_fail_unsent(lane, e, outcome, now_ms, wall_ms, random);
     } else if (outcome->verdict == VERDICT_REFUSED &&
                (lane->policy.redrive || lane_may_give_up(lane))) {
         lane->refused_in_row += !lane->policy.redrive;

@@ -383,7 +383,8 @@ static bool subscriber_on_may_send(void *arg, const struct sender *sender) {
 }
 static void subscriber_on_answered(void *arg, const struct outcome *outcome) {
     struct subscriber *s = arg;
-    bool silent = outcome->verdict == VERDICT_UNANSWERED && outcome->duration_ms >= SILENCE_MS;
+    bool silent = (outcome->verdict == VERDICT_UNANSWERED || outcome->verdict == VERDICT_UNSENT) &&
+                  outcome->duration_ms >= SILENCE_MS;
     slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
     if (outcome->verdict == VERDICT_DELIVERED)
         s->last_success_ms = clock_wall_ms();
@@ -496,6 +497,7 @@ static void subscriber_renew_policy(struct subscriber *s) {
  * nothing. */
 static void subscriber_take_new_endpoint(struct subscriber *s) {
     endpoint_move(&s->endpoint);
+    channels_move(&s->channels);
     slots_set_silent(&s->dispatcher->slots, &s->slots, false);
     subscriber_resume(s);
 }

@@ -68,7 +68,7 @@ struct subscriber {
     struct jobs jobs;
     struct channels channels; /* the ways to the endpoint */
     int64_t last_success_ms;  /* as in the token */
-    struct log_limit failures, compacted;
+    struct log_limit failures, compacted, certificate;
     struct lag_watch lag;
     struct test_delivery *test;
     int64_t tested; /* generation of the last test made */

@@ -199,7 +199,7 @@ int kept_secrets_check(const struct kept_secrets *kept, struct spec *spec, struc
     if (spec_same_server(spec, old) || (!kept->field && spec->secret))
         return 0;
     return kept_blame(kept->field ? kept->field : "secret",
-                       spec->sns ? "sns has another endpoint or account"
-                                 : "the url has another host or port",
-                       err);
+                      spec->sns ? "sns has another endpoint or account"
+                                : "the url has another host or port",
+                      err);
 }

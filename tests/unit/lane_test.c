@@ -358,6 +358,34 @@ static void an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_o
     assert_false(lane_entry(&lane, 6)->fresh);
 }
 
+static enum entry_state finish_unsent(int64_t cursor) {
+    const struct outcome unsent = {
+        .verdict = VERDICT_UNSENT, .error = "token server: status 503", .duration_ms = 5};
+    return lane_finish(&lane, cursor, &unsent, now_ms, now_ms + WALL_OFFSET, next_random());
+}
+
+/* Not even where every event is given up after its first attempt. */
+static void what_was_not_sent_is_never_given_up_but_backs_off_and_disables(UNUSED void **state) {
+    lane.policy.max_attempts = 1;
+    lane.policy.dead_letters_all = true;
+    int64_t began_ms = now_ms, attempts = 0;
+    start_new(2, 0);
+    for (; finish_unsent(2) == ENTRY_BACKOFF && !lane.disabled; attempts++) {
+        assert_true(due_ms() >= now_ms + 500);
+        now_ms = due_ms();
+        assert_int_equal(lane_start(&lane, 2)->attempts, 1);
+        assert_int_equal(lane_state(&lane), TOKEN_RETRYING);
+    }
+    assert_true(lane.disabled && attempts > 10);
+    assert_true(now_ms - began_ms >= lane.policy.disable_after_ms);
+    assert_string_equal(lane.failed[9].error, "token server: status 503");
+    assert_int_equal(lane.dead_lettered, 0);
+    lane_resume(&lane);
+    assert_int_equal(attempt(2, 200), 1);
+    assert_int_equal(state_of(2), ENTRY_SETTLED);
+    assert_int_equal(lane_state(&lane), TOKEN_ACTIVE);
+}
+
 static void a_paused_lane_starts_nothing_and_settles_what_is_under_way(UNUSED void **state) {
     start_new(5, 0);
     lane_pause(&lane, true);
@@ -444,6 +472,7 @@ int main(void) {
         TEST(any_2xx_a_pause_and_a_resume_end_failing),
         TEST(an_attempt_that_was_called_off_counts_for_the_throttle_only),
         TEST(an_event_that_met_a_dead_connection_is_due_at_once_and_wants_a_new_one),
+        TEST(what_was_not_sent_is_never_given_up_but_backs_off_and_disables),
         TEST(a_paused_lane_starts_nothing_and_settles_what_is_under_way),
         TEST(a_disabled_lane_settles_what_is_under_way),
         TEST(resume_ends_a_backoff),

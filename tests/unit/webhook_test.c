@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dispatcher/channel/https.h"
+#include "dispatcher/channel/oauth2.h"
 #include "dispatcher/channel/webhook.h"
 
 static void every_2xx_is_delivered(void **state) {
@@ -78,13 +79,15 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
                                 .id = span_of("x"),
                                 .done = on_done};
     struct signing signing = {0};
+    struct oauth2 oauth2;
     struct webhook webhook;
     struct error err;
     (void)state;
     loop = loop_new();
     struct https_client *client = https_client_new(loop, &options, &err);
     assert_non_null(client);
-    webhook_init(&webhook, loop, client, &signing, "s", &spec, "feed", 1000);
+    oauth2_init(&oauth2, client, loop, &spec, 1000);
+    webhook_init(&webhook, loop, &oauth2, &signing, "s", &spec, "feed", 1000);
     assert_int_equal(signing_set(&signing, &keys, &err), 0);
     buf_puts(&delivery.body, "{}");
     webhook.channel.send(&webhook.channel, &delivery);

@@ -89,6 +89,25 @@ export interface Sns {
   session_token?: string
 }
 
+/** PEM texts. */
+export interface Tls {
+  certificate?: string
+  /** Of the certificate, without a passphrase; never shown. */
+  key?: string
+  /** In place of the system's. */
+  ca?: string
+}
+
+/** The client credentials grant of RFC 6749. */
+export interface Oauth2 {
+  token_url: string
+  client_id: string
+  /** Never shown. */
+  client_secret: string
+  scope?: string
+  audience?: string
+}
+
 export interface SubscriberSpec {
   /** Either this or sns. */
   url?: string
@@ -113,6 +132,10 @@ export interface SubscriberSpec {
   exhausted?: 'wait' | 'dead_letter'
   /** Sent with each delivery. */
   headers?: Record<string, string>
+  /** A client certificate, a private CA, or both. */
+  tls?: Tls
+  /** Where the endpoint wants an access token. */
+  oauth2?: Oauth2
   description?: string
   /** cloudevents: CloudEvents 1.0, structured JSON. */
   format?: 'ess' | 'cloudevents'
