@@ -34,7 +34,7 @@ static bool liveness_is_at_rest(const struct sender *sender) {
     const struct lane *lane = &sender->lane;
     if (sender->test)
         return false;
-    if (lane->paused || lane->disabled)
+    if (lane->paused || lane->disabled || (lane->policy.pulled && lane->window.count))
         return true;
     return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->jobs.due.slot;
 }

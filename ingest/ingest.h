@@ -17,6 +17,7 @@ struct http_readers;
 struct registry;
 struct registry_entry;
 struct folder;
+struct acknowledging;
 struct token_reads;
 struct keyring;
 struct parked_readers;
@@ -28,6 +29,7 @@ struct ingest {
     struct publisher *publisher;
     struct filter *filter;
     struct positions *positions;
+    struct acknowledging *acknowledging; /* of subscribers with acknowledgements under way */
     struct http_readers *http_readers;
     struct token_reads *token_reads;
     struct dead_letter_search *dead_letter_searches; /* under way */

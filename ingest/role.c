@@ -13,6 +13,7 @@
 #include "ingest/access/auth.h"
 #include "ingest/access/token_reads.h"
 #include "ingest/api/command_api.h"
+#include "ingest/api/consumer.h"
 #include "ingest/api/dead_letters.h"
 #include "ingest/api/jwks.h"
 #include "ingest/api/keys.h"
@@ -29,6 +30,7 @@
 #include "ingest/read/log_stream.h"
 #include "ingest/read/page.h"
 #include "ingest/read/parked_readers.h"
+#include "ingest/registry/acknowledging.h"
 #include "ingest/registry/positions.h"
 #include "ingest/registry/registry.h"
 #include "ingest/registry/registry_writer.h"
@@ -56,6 +58,8 @@ static const struct http_route ingest_role_routes[] = {
     {"POST", "/ess/subscribers/{id}/pause", command_api_pause, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/resume", command_api_resume, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/skip", command_api_skip, false, AUTH_SUBSCRIBER},
+    {"GET", "/ess/subscribers/{id}/next", consumer_next, false, AUTH_SUBSCRIBER},
+    {"POST", "/ess/subscribers/{id}/ack", consumer_acknowledge, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/rewind", command_api_rewind, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/replay", command_api_replay, false, AUTH_SUBSCRIBER},
     {"POST", "/ess/subscribers/{id}/redrive", command_api_redrive, false, AUTH_SUBSCRIBER},
@@ -211,6 +215,7 @@ static void ingest_role_on_log_lost(void *arg) {
     parked_readers_free(ingest->parked_readers);
     folder_free(ingest->folder);
     ingest->folder = NULL; /* what the registry ends may ask for it */
+    acknowledging_end(ingest);
     registry_free(ingest->registry);
     ingest->parked_readers = NULL;
     ingest->registry = NULL;

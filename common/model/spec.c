@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/base/clock.h"
+#include "common/base/names.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_tree.h"
 #include "common/json/writer.h"
@@ -36,9 +37,31 @@ static int spec_check_access(const struct spec *spec, struct error *err) {
     return 0;
 }
 
+bool spec_is_pulled(const struct spec *spec) { return !spec->url && !spec->sns; }
+
+/* What is given of a pulled subscriber must make sense without an endpoint. A secret means most
+ * likely that the url was forgotten. */
+static int spec_check_pulled(const struct spec *spec, struct json_object *tree, struct error *err) {
+    static const char *const without_endpoint[] = {"id",          "topics", "filter",  "from",
+                                                   "description", "owner",  "expires", "notify"};
+    if (!spec_is_pulled(spec))
+        return 0;
+    if (spec->secret || spec->secret_file)
+        return error_set_field(err, "url",
+                               "is missing (url, or sns for a topic of AWS SNS); a subscriber "
+                               "without both is pulled, and takes no secret");
+    json_object_object_foreach(tree, field, value) {
+        (void)value;
+        if (names_find(without_endpoint, sizeof without_endpoint / sizeof *without_endpoint,
+                       field) < 0)
+            return error_set_field(err, field,
+                                   "needs an endpoint (url, or sns for a topic of AWS SNS); a "
+                                   "subscriber without both is pulled");
+    }
+    return 0;
+}
+
 static int spec_check_endpoint(const struct spec *spec, struct error *err) {
-    if (!spec->url && !spec->sns)
-        return error_set_field(err, "url", "is missing (url, or sns for a topic of AWS SNS)");
     if (spec->url && spec->sns)
         return error_set_field(err, "sns", "must not stand beside url");
     if (spec->sns && spec->headers_count)
@@ -57,7 +80,7 @@ static int spec_check_together(struct spec *spec, const struct spec_rules *rules
         return error_set_field(err, "topics", "is missing");
     if (spec->secret && spec->secret_file)
         return error_set_field(err, "secret_file", "must not stand beside secret");
-    if (rules->from_file && !spec->secret && !spec->secret_file)
+    if (rules->from_file && !spec_is_pulled(spec) && !spec->secret && !spec->secret_file)
         return error_set_field(err, "secret", "is missing (secret or secret_file)");
     if (spec->ordering == SPEC_STRICT && spec->max_in_flight > 1)
         return error_set_field(err, "max_in_flight", "must be 1 while ordering is strict");
@@ -82,7 +105,8 @@ int spec_from_tree(struct spec *spec, struct json_object *tree, const struct spe
             return -1;
         }
     }
-    if (spec_check_together(spec, rules, err) == 0)
+    if (spec_check_together(spec, rules, err) == 0 &&
+        (rules->from_record || spec_check_pulled(spec, tree, err) == 0))
         return 0;
     spec_fini(spec);
     return -1;

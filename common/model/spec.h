@@ -40,8 +40,9 @@ struct spec_header {
 
 struct spec {
     char id[SPEC_ID_BYTES_MAX + 1];
-    char *url;                        /* NULL if absent; then there is `sns` */
-    struct sns_target *sns;           /* NULL if absent */
+    char *url; /* NULL if absent */
+    /* NULL if absent; without both the subscriber is pulled */
+    struct sns_target *sns;
     struct tls_identity *tls;         /* NULL if absent */
     struct oauth2_grant *oauth2;      /* NULL if absent */
     struct subscription subscription; /* topics and filter, checked */
@@ -108,6 +109,9 @@ void spec_put_members(const struct spec *spec, bool values, struct buf *out);
 bool spec_put_secrets(const struct spec *spec, const char *field, struct buf *out);
 enum { SPEC_SECRET_FIELDS = 3 };
 extern const char *const spec_secret_fields[SPEC_SECRET_FIELDS];
+/* Whether the subscriber has no endpoint: its consumer asks for the events and acknowledges them.
+ */
+bool spec_is_pulled(const struct spec *spec);
 
 /* Whether spec_to_json writes equal bytes for both, header values and credentials included. */
 bool spec_equal(const struct spec *a, const struct spec *b);

@@ -330,11 +330,10 @@ static enum subscriber_key subscriber_kind_of(struct span rest) {
         const char *text;
         bool begins; /* and something must follow */
         enum subscriber_key kind;
-    } kinds[] = {{"", false, SUBSCRIBER_KEY_SPEC},
-                 {"/keys", false, SUBSCRIBER_KEY_KEYS},
-                 {"/want", false, SUBSCRIBER_KEY_DESIRED},
-                 {"/cmd/", true, SUBSCRIBER_KEY_COMMAND},
-                 {"/claim/", true, SUBSCRIBER_KEY_RESERVATION}};
+    } kinds[] = {
+        {"", false, SUBSCRIBER_KEY_SPEC},         {"/keys", false, SUBSCRIBER_KEY_KEYS},
+        {"/want", false, SUBSCRIBER_KEY_DESIRED}, {"/ack", false, SUBSCRIBER_KEY_ACKNOWLEDGEMENT},
+        {"/cmd/", true, SUBSCRIBER_KEY_COMMAND},  {"/claim/", true, SUBSCRIBER_KEY_RESERVATION}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct span text = span_of(kinds[i].text), head = {rest.data, text.len};
         if (kinds[i].begins ? rest.len > text.len && span_equal(head, text)

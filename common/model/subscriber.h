@@ -82,8 +82,9 @@ enum subscriber_key {
     SUBSCRIBER_KEY_SPEC,
     SUBSCRIBER_KEY_KEYS,
     SUBSCRIBER_KEY_DESIRED,
-    SUBSCRIBER_KEY_COMMAND,     /* "<id>/cmd/<uuid>" */
-    SUBSCRIBER_KEY_RESERVATION, /* "<id>/claim/<registration id>" */
+    SUBSCRIBER_KEY_ACKNOWLEDGEMENT, /* "<id>/ack": see acknowledgement.h */
+    SUBSCRIBER_KEY_COMMAND,         /* "<id>/cmd/<uuid>" */
+    SUBSCRIBER_KEY_RESERVATION,     /* "<id>/claim/<registration id>" */
     SUBSCRIBER_KEY_CHECK,
     SUBSCRIBER_KEY_OTHER,
 };

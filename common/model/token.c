@@ -182,6 +182,8 @@ void token_to_json(const struct token *t, struct buf *out) {
     snprintf(hash, sizeof hash, "%016" PRIx64,
              t->last_id_hash); /* as text: JSON numbers lose bits above 2^53 */
     json_member_string(out, "last_id_hash", hash);
+    if (t->rewinds)
+        json_member_number(out, "rewinds", t->rewinds);
     json_member_bool(out, "compacted", t->compacted);
     json_member_bool(out, "waiting", t->waiting);
     json_member_string(out, "state", token_state_name(t->state));
@@ -409,6 +411,7 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->skipping = token_number(object, "skipping", 0);
     t->delivered = token_number(object, "delivered", 0);
     t->dead_lettered = token_number(object, "dead_lettered", 0);
+    t->rewinds = token_number(object, "rewinds", 0);
     t->compacted = token_truth(object, "compacted");
     t->applied = token_number(object, "applied", -1);
     t->redriven = token_number(object, "redriven", -1);

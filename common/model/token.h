@@ -78,6 +78,7 @@ struct token {
     /* The newest own event up to position; before the first, the requested position. */
     int64_t last;
     uint64_t last_id_hash; /* token_id_hash of the event at `last`; 0: none */
+    int64_t rewinds;       /* of the position so far, by commands or because the log went back */
     /* Compaction removed records between last and position. */
     bool compacted;
     bool waiting; /* was at the tail */

@@ -145,6 +145,15 @@ static const struct window_entry *lane_skipped(struct lane *lane) {
     return e && (e->state == ENTRY_QUEUED || e->state == ENTRY_BACKOFF) ? e : NULL;
 }
 
+/* A pulled lane knows the oldest event that waits for its consumer, and so where the lane stands.
+ */
+static enum lane_todo lane_next_pulled(struct lane *lane) {
+    if (lane->disabled || lane->paused || lane->window.count || !lane_may_scan(lane))
+        return LANE_NOTHING;
+    lane_skip_settled(lane);
+    return LANE_SCAN;
+}
+
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     const struct window_entry *skipped = lane_skipped(lane);
     int64_t earliest = lane_later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
@@ -153,6 +162,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
         *cursor = skipped->cursor;
         return LANE_DEAD_LETTER;
     }
+    if (lane->policy.pulled)
+        return lane_next_pulled(lane);
     if (lane->disabled || lane->paused || lane->window.in_flight >= lane_in_flight_max(lane) ||
         !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
@@ -187,7 +198,7 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
     bool may_start = !settled && window_push(&lane->window, &found)->state == ENTRY_QUEUED;
     lane_pass_settled(lane, cursor);
     lane_advance(lane);
-    return may_start;
+    return may_start && !lane->policy.pulled;
 }
 
 void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms) {
@@ -466,7 +477,7 @@ void lane_resume(struct lane *lane) {
     }
 }
 
-void lane_rewind(struct lane *lane, int64_t position) {
+static void lane_go_to(struct lane *lane, int64_t position) {
     assert(lane->window.in_flight == 0);
     window_clear(&lane->window);
     lane_forget_settled(lane);
@@ -476,6 +487,18 @@ void lane_rewind(struct lane *lane, int64_t position) {
     lane->last_id_hash = lane->newest_id_hash = 0;
     lane->compacted = lane->last_compacted = false;
     lane->at_end = false;
+}
+
+void lane_rewind(struct lane *lane, int64_t position) {
+    lane->rewinds++;
+    lane_go_to(lane, position);
+}
+
+void lane_acknowledge(struct lane *lane, int64_t cursor) {
+    const struct token_range settled = {cursor, cursor};
+    assert(cursor > lane->position);
+    lane_go_to(lane, cursor - 1);
+    lane_set_settled(lane, &settled, 1);
 }
 
 bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }

@@ -36,6 +36,9 @@ struct lane_policy {
     bool dead_letters_all;
     /* a redrive: a refused event stays a dead letter, however many were refused before */
     bool redrive;
+    /* The consumer fetches the events and acknowledges them: the lane finds the next event and
+     * starts nothing. */
+    bool pulled;
 };
 
 struct lane {
@@ -49,6 +52,7 @@ struct lane {
     bool at_end;           /* nothing more is in the log: lane_wake tells of the next event */
     int64_t last;          /* newest event found at or below position; or the position asked for */
     uint64_t last_id_hash; /* 0: none yet */
+    int64_t rewinds;       /* so far; as in the token */
     int64_t newest;        /* newest event found; or the position asked for */
     uint64_t newest_id_hash; /* 0: not known */
     /* compaction took records between newest and scanned; between last and position */
@@ -177,6 +181,9 @@ void lane_resume(struct lane *lane);
 /* Sets everything up to `position` as settled and nothing above. No attempt may be under way:
  * call lane_abort first. */
 void lane_rewind(struct lane *lane, int64_t position);
+/* The consumer has everything up to `cursor`, which is above the position. The lane reads the event
+ * there once more, for its id. No attempt may be under way. */
+void lane_acknowledge(struct lane *lane, int64_t cursor);
 
 /* Nothing is under way or waits, and the log holds no further event for the lane. */
 bool lane_idle(const struct lane *lane);

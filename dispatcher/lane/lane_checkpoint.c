@@ -11,6 +11,7 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
     lane_init(lane, policy, throttle, endpoint, token->position);
     lane->last = lane->newest = token->last;
     lane->last_id_hash = lane->newest_id_hash = token->last_id_hash;
+    lane->rewinds = token->rewinds;
     lane->compacted = lane->last_compacted = token->compacted;
     endpoint->failing_since_ms = token->failing_since_ms;
     endpoint->failing_ms = token->failing_ms;
@@ -97,6 +98,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->position = lane->position;
     token->last = lane->last;
     token->last_id_hash = lane->last_id_hash;
+    token->rewinds = lane->rewinds;
     token->compacted = lane->last_compacted;
     token->waiting = lane_idle(lane);
     token->state = lane_state(lane);

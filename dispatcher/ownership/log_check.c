@@ -218,6 +218,7 @@ void log_check_amend(const struct log_check *c, struct token *token) {
     int64_t was = token->position;
     token->position = token->last = other_feed ? 0 : c->bounds.same;
     token->last_id_hash = other_feed ? 0 : c->bounds.same_id_hash;
+    token->rewinds++;
     token->compacted = false;
     token->settled_count = 0;
     log_check_drop_replays(token);

@@ -103,8 +103,11 @@ static bool lag_monitor_look_at(struct lag_monitor *m, struct lag_watch *w) {
     if (m->read_for != w)
         feed_reader_changed(&m->reader);
     m->read_for = w;
-    if (lane_idle(lane) || lane_oldest_ms(lane)) {
+    if (lane_idle(lane)) {
         lag_watch_note(w, -1, 0);
+    } else if (lane_oldest_ms(lane)) { /* the token has it from the lane */
+        w->oldest_at = -1;
+        w->oldest_ms = lane_oldest_ms(lane);
     } else if (w->oldest_at != lane->position || !w->oldest_ms) {
         enum feed_result result = feed_next(m->feed, &m->reader, lane->position, &event, &passed);
         if (result == FEED_LATER && !m->waited)

@@ -10,6 +10,7 @@ static int64_t policy_or_default(int64_t own, int64_t otherwise) {
 
 struct lane_policy policy_of(const struct spec *spec, const struct settings *defaults) {
     struct lane_policy policy = {
+        .pulled = spec_is_pulled(spec),
         .ordering = spec->ordering,
         .max_in_flight = spec->max_in_flight,
         .max_attempts = policy_or_default(spec->max_attempts, defaults->delivery.max_attempts),

@@ -457,7 +457,8 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         loop_timer_set(d->service.loop, &sender->due, now_ms);
         return false;
     }
-    if (todo != LANE_DEAD_LETTER && !slots_ask(&d->slots, &sender->user))
+    if (todo != LANE_DEAD_LETTER && !sender->lane.policy.pulled &&
+        !slots_ask(&d->slots, &sender->user))
         return false;
     if (tests)
         test_send(sender);

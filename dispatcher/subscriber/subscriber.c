@@ -13,6 +13,7 @@
 #include "dispatcher/subscriber/dead_lettering.h"
 #include "dispatcher/subscriber/jobs.h"
 #include "dispatcher/subscriber/policy.h"
+#include "dispatcher/subscriber/pulled.h"
 #include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/test_delivery.h"
 
@@ -164,7 +165,7 @@ static bool subscriber_on_skip(void *arg) {
 }
 
 static bool subscriber_on_test(void *arg, const struct command *command, int64_t generation) {
-    return test_delivery(arg, command, generation);
+    return pulled_refuses_test(arg, generation) || test_delivery(arg, command, generation);
 }
 
 static bool subscriber_tests(void *arg) {
@@ -366,7 +367,8 @@ bool subscriber_may_send(const struct subscriber *s, const struct sender *sender
         return false;
     if (checkpoint_held(&s->checkpoint))
         return false;
-    return sender == &s->live || (!s->live.lane.paused && !s->live.lane.disabled);
+    return sender == &s->live ||
+           (!s->live.lane.paused && !s->live.lane.disabled && !s->live.lane.policy.pulled);
 }
 
 /* Sends nothing more until a resume. */
@@ -423,6 +425,7 @@ static void subscriber_start(struct subscriber *s) {
     subscriber_take_window(s);
     sender_init(&s->live, s, &sender_owner, s, -1, NULL);
     bool written = subscriber_take_token(s);
+    written &= !pulled_begin(s);
     subscriber_take_silence(s);
     lane_pause(&s->live.lane, subscriber_wants_pause(s));
     s->running = true;
@@ -494,8 +497,12 @@ static void subscriber_renew_policy(struct subscriber *s) {
 }
 
 /* An attempt under way to the old endpoint may still settle its event. A failure there says
- * nothing. */
+ * nothing. Without an endpoint nothing can be tried again, so everything under way ends. */
 static void subscriber_take_new_endpoint(struct subscriber *s) {
+    if (spec_is_pulled(&s->record.spec)) {
+        subscriber_close(s);
+        commands_apply(&s->commands);
+    }
     endpoint_move(&s->endpoint);
     channels_move(&s->channels);
     slots_set_silent(&s->dispatcher->slots, &s->slots, false);

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/model/acknowledgement.h"
 #include "common/model/match.h"
 #include "common/model/subscriber.h"
 #include "common/model/token.h"
@@ -48,6 +49,7 @@ struct subscriber {
     struct subscriber_record record;
     struct subscriber_keys keys;
     struct subscriber_desired desired; /* registration_id "": none */
+    struct acknowledgement acknowledged;
     struct commands commands;
     int64_t generation; /* offset of the newest spec, keys, wanted state or command in force */
     struct checkpoint checkpoint;

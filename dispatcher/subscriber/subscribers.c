@@ -12,6 +12,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/pulled.h"
 #include "dispatcher/subscriber/subscriber.h"
 
 enum { SAID_MAX = 100, KEY_AGAIN_MS = 1000 };
@@ -235,6 +236,18 @@ static void subscribers_read_desired(struct subscribers *all, const char *id,
         subscriber_set_desired(s, &desired, record->offset);
 }
 
+static void subscribers_read_acknowledgement(struct subscribers *all, const char *id,
+                                             const struct kafka_record *record) {
+    struct acknowledgement acknowledged;
+    struct error err;
+    if (!record->value.data)
+        return; /* the spec's tombstone follows */
+    if (acknowledgement_from_json(&acknowledged, record->value, &err))
+        subscribers_note_bad(all->dispatcher, record, id, &err);
+    else
+        pulled_acknowledge(subscribers_find_or_add(all, id, record->partition), &acknowledged);
+}
+
 static void subscribers_read_command(struct subscribers *all, const char *id,
                                      const struct kafka_record *record) {
     struct subscriber *s = record->value.data ? subscribers_find_or_add(all, id, record->partition)
@@ -314,6 +327,8 @@ void subscribers_read(struct subscribers *all, const struct kafka_record *record
         subscribers_read_keys(all, id, record);
     else if (kind == SUBSCRIBER_KEY_DESIRED && !token)
         subscribers_read_desired(all, id, record);
+    else if (kind == SUBSCRIBER_KEY_ACKNOWLEDGEMENT && !token)
+        subscribers_read_acknowledgement(all, id, record);
     else if (kind == SUBSCRIBER_KEY_COMMAND && !token)
         subscribers_read_command(all, id, record);
     else

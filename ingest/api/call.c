@@ -138,18 +138,21 @@ void call_unavailable(struct call *call, const char *reason) {
     call_refuse(call, 503, &err);
 }
 
-static void call_answer(struct call *call) {
+static void call_answer(struct call *call, unsigned status) {
     struct buf body = {0};
     if (call->request) {
         json_put_object(&body);
-        json_member_number(&body, "generation", call->generation);
+        if (call->generation >= 0)
+            json_member_number(&body, "generation", call->generation);
         json_put_raw(&body, (struct span){call->answer.data, call->answer.len});
         json_end_object(&body);
         buf_puts(&body, "\n");
-        http_answer(call->request, 202, "application/json", &body);
+        http_answer(call->request, status, "application/json", &body);
     }
     call_free(call);
 }
+
+void call_settle(struct call *call) { call_answer(call, 200); }
 
 static void call_on_late(void *arg) {
     struct call *call = arg;
@@ -187,7 +190,7 @@ static void call_on_done(void *arg, const struct registry_write_result *result) 
     if (result->spec_overtaken)
         call_undo(call);
     else if (!result->keys_overtaken || !call->again)
-        call_answer(call);
+        call_answer(call, 202);
     else if ((entry = call_entry(call)))
         call->again(call, entry);
 }

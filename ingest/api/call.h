@@ -59,6 +59,8 @@ void call_forbid(struct call *call, const struct error *err); /* 403 with the mi
 /* 412: the subscriber has changed since the ETag in If-Match */
 void call_changed(struct call *call);
 void call_unavailable(struct call *call, const char *reason);
+/* 200 with the members in `answer`. */
+void call_settle(struct call *call);
 /* Sends the write; its result answers and frees the call. */
 void call_send(struct call *call, struct registry_write *write);
 

@@ -45,6 +45,19 @@ static bool command_api_has_too_many(struct call *call) {
     return true;
 }
 
+/* What delivers needs an endpoint. */
+static bool command_api_lacks_endpoint(struct call *call, enum command_kind kind) {
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    struct error err;
+    if (!spec_is_pulled(&entry->spec) || (kind != COMMAND_TEST && kind != COMMAND_REPLAY &&
+                                          kind != COMMAND_REDRIVE && kind != COMMAND_SKIP))
+        return false;
+    error_set(&err, "%s is pulled and has no endpoint: rewind gives events again, ack passes them",
+              call->id);
+    call_refuse(call, 409, &err);
+    return true;
+}
+
 /* Begins a call with `members` in the body and a command of this kind. NULL: answered. */
 static struct call *command_api_begin(struct ingest *ingest, struct http_request *request,
                                       enum command_kind kind, const char *const *members,
@@ -57,7 +70,8 @@ static struct call *command_api_begin(struct ingest *ingest, struct http_request
         command_api_refuse(call, &err);
         return NULL;
     }
-    if (kind != COMMAND_KINDS && command_api_has_too_many(call))
+    if (command_api_lacks_endpoint(call, kind) ||
+        (kind != COMMAND_KINDS && command_api_has_too_many(call)))
         return NULL;
     struct command *command = mem_zero(sizeof *command);
     command->kind = kind;

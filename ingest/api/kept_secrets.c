@@ -196,8 +196,10 @@ int kept_secrets_check(const struct kept_secrets *kept, struct spec *spec, struc
         kept_restore_url(&spec->oauth2->token_url, old->oauth2->token_url);
     if (kept->oauth2 && !url_same_server(spec->oauth2->token_url, old->oauth2->token_url))
         return kept_blame("oauth2.client_secret", "token_url has another host or port", err);
-    if (spec_same_server(spec, old) || (!kept->field && spec->secret))
+    if (spec_same_server(spec, old) || spec_is_pulled(spec) || (!kept->field && spec->secret))
         return 0;
+    if (spec_is_pulled(old))
+        return error_set_field(err, "secret", "is missing: a pulled subscriber has none to keep");
     return kept_blame(kept->field ? kept->field : "secret",
                       spec->sns ? "sns has another endpoint or account"
                                 : "the url has another host or port",

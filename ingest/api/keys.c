@@ -124,6 +124,11 @@ void keys_rotate(void *arg, struct http_request *request) {
     struct registry_entry *entry = call ? call_entry(call) : NULL;
     if (!entry)
         return;
+    if (spec_is_pulled(&entry->spec)) {
+        error_set(&err, "the subscriber is pulled: nothing is signed, so there is no secret");
+        call_refuse(call, 409, &err);
+        return;
+    }
     if (keys_parse_overlap(http_request_body(request), &overlap_ms, &err)) {
         call_refuse(call, 400, &err);
         return;

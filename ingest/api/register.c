@@ -58,21 +58,32 @@ static void registering_refuse_taken(struct registering *r) {
     registering_refuse(r, 409, &err);
 }
 
-static void registering_answer(struct registering *r) {
-    struct buf body = {0};
+static void registering_put_secret(const struct spec *spec, struct buf *body) {
     struct error err;
     struct buf whsec = {0};
-    signature_whsec(r->spec.secret, &whsec, &err); /* checked before */
+    signature_whsec(spec->secret, &whsec, &err); /* checked before */
+    json_member_string(body, "secret", spec->secret);
+    json_member_string(body, "whsec", buf_string(&whsec));
+    buf_wipe(&whsec);
+}
+
+/* Names the call that a pulled subscriber gets its events by, so that a forgotten url shows. */
+static void registering_put_next(const struct spec *spec, struct buf *body) {
+    char path[SPEC_ID_BYTES_MAX + 32];
+    snprintf(path, sizeof path, "/ess/subscribers/%s/next", spec->id);
+    json_member_string(body, "next", path);
+}
+
+static void registering_answer(struct registering *r) {
+    struct buf body = {0};
     json_put_object(&body);
     json_member_string(&body, "id", r->spec.id);
-    json_member_string(&body, "secret", r->spec.secret);
-    json_member_string(&body, "whsec", buf_string(&whsec));
+    (spec_is_pulled(&r->spec) ? registering_put_next : registering_put_secret)(&r->spec, &body);
     json_member_string(&body, "token", r->token);
     json_member_number(&body, "cursor", r->start);
     warnings_put(&r->spec, &body);
     json_end_object(&body);
     buf_puts(&body, "\n");
-    buf_wipe(&whsec);
     http_answer(r->request, 201, "application/json", &body);
     registering_free(r);
 }
@@ -131,7 +142,7 @@ static void register_make_missing(struct spec *spec) {
     struct buf secret = {0};
     if (!*spec->id)
         uuid_v4(spec->id);
-    if (spec->secret)
+    if (spec->secret || spec_is_pulled(spec))
         return;
     signature_make_secret(&secret);
     spec->secret = buf_detach(&secret, NULL);

@@ -111,9 +111,14 @@ static bool subscriber_file_names_files(const struct spec *spec) {
     return spec->secret_file || (spec->tls && tls_identity_has_files(spec->tls));
 }
 
+/* A pulled subscriber has no secret. */
+static bool subscriber_file_same_secret(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool subscriber_file_same_spec(const struct spec *a, const struct spec *b) {
-    return spec_equal(a, b) && strcmp(a->secret, b->secret) == 0 && a->from == b->from &&
-           a->from_value == b->from_value;
+    return spec_equal(a, b) && subscriber_file_same_secret(a->secret, b->secret) &&
+           a->from == b->from && a->from_value == b->from_value;
 }
 
 bool subscriber_file_load(struct subscriber_file *file, const struct stat *now,

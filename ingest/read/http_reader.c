@@ -47,6 +47,7 @@ void http_reader_init(struct http_reader *p, const struct http_reader_kind *kind
                               .ingest = ingest,
                               .request = request,
                               .cursor_name = kind->cursor_name,
+                              .previous = -1,
                               .until = INT64_MAX,
                               .limit = INT64_MAX};
     p->at_end = (struct parked_reader){.wake = http_reader_on_wake, .arg = p};
@@ -180,7 +181,7 @@ static bool http_reader_count_in(struct http_reader *p) {
 /* Checks scopes, memory and the limit of reads. False: refused, and answered. */
 static bool http_reader_admitted(struct http_reader *p) {
     struct error err;
-    if (auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
+    if (p->admitted || auth_read(p->ingest, p->request, &p->subscription, &err) == 0)
         return http_answer_has_room(p->request) && http_reader_count_in(p);
     authenticator_refuse(p->request, &err);
     return false;
@@ -200,7 +201,8 @@ void http_reader_begin(struct http_reader *p) {
         p->position = p->end;
     if (p->position > p->end)
         p->end = p->position;
-    p->previous = p->position;
+    if (p->previous < 0)
+        p->previous = p->position;
     p->ask_ms = clock_ms() + ASK_AGAIN_MS;
     http_request_on_gone(p->request, http_reader_on_gone, p);
     if (feed_end(p->ingest->service.feed) >= p->end) {

@@ -34,8 +34,9 @@ struct http_reader {
     struct http_request *request;
     const char *cursor_name; /* the kind's, or the header used instead */
     struct subscription subscription;
+    bool admitted;    /* the caller may read what the subscription wants, whatever the scopes say */
     int64_t position; /* read up to here: no event above `previous` is missing */
-    int64_t previous; /* prev_cursor of the next event */
+    int64_t previous; /* prev_cursor of the next event; -1 before the begin: the position */
     bool compacted;   /* compaction removed cursors between `previous` and `position` */
     int64_t newer;    /* cursor of the next event if a later version of ESS wrote it; otherwise 0 */
     int64_t until;    /* inclusive; INT64_MAX: without end */

@@ -29,12 +29,14 @@ struct page {
     int64_t begin;         /* the start position */
     int64_t wait_until_ms; /* a poll's deadline; 0: no waiting */
     struct loop_timer over;
+    struct page_order order; /* all zero for a page without */
 };
 
 static void page_free(struct page *page) {
     loop_timer_clear(page->reader.ingest->service.loop, &page->over);
     http_reader_fini(&page->reader);
     buf_fini(&page->body);
+    free(page->order.arg);
     free(page);
 }
 
@@ -97,12 +99,20 @@ static void page_at_newer(struct page *page) {
         page_abandon(&page->reader);
 }
 
+/* The subscriber that the page is for has changed: what it gets now is another page's. */
+static bool page_is_over(struct page *page) {
+    if (!page->order.still || page->order.still(page->order.arg, page->reader.request))
+        return false;
+    page_free(page);
+    return true;
+}
+
 /* Reads until the page is full or must wait. */
 static void page_go(struct http_reader *reader) {
     struct page *page = (struct page *)reader;
     struct feed_event event;
     size_t began = page->body.len;
-    if (http_reader_lapsed(reader))
+    if (http_reader_lapsed(reader) || page_is_over(page))
         return;
     while (page->body.len - began < PIECE_BYTES) {
         enum http_reader_result result = http_reader_next(reader, &event);
@@ -197,6 +207,31 @@ void page_poll(void *arg, struct http_request *request) {
         http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
         http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) ||
         http_reader_topics(reader, &err) || http_reader_filter(reader, &err)) {
+        page_refuse(page, &err);
+        return;
+    }
+    page->wait_until_ms = clock_ms() + wait_s * 1000;
+    http_request_watch(request);
+    page_begin(page);
+}
+
+void page_answer_order(struct ingest *ingest, struct http_request *request,
+                       const struct page_order *order) {
+    static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
+                                                 page_end};
+    static const char *const known[] = {"limit", "wait", NULL};
+    struct error err;
+    int64_t wait_s = 0;
+    struct page *page = page_new(&kind, ingest, request);
+    page->order = *order;
+    page->reader.subscription = order->subscription;
+    page->reader.position = order->position;
+    page->reader.previous = order->previous;
+    page->reader.compacted = order->compacted;
+    page->reader.admitted = true;
+    if (http_request_query_check(request, known, &err) ||
+        http_reader_number(request, "limit", 1, LIMIT_MAX, &page->reader.limit, &err) ||
+        http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err)) {
         page_refuse(page, &err);
         return;
     }

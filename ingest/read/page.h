@@ -3,11 +3,32 @@
 #ifndef ESS_INGEST_PAGE_H
 #define ESS_INGEST_PAGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/model/subscription.h"
+
 struct http_request;
+struct ingest;
 
 /* Route handlers; `arg` is the struct ingest. page_replay streams where the request accepts
  * NDJSON. */
 void page_replay(void *arg, struct http_request *request);
 void page_poll(void *arg, struct http_request *request);
+
+/* A page for a subscriber, of what is above `position`. */
+struct page_order {
+    struct subscription subscription; /* the page frees it */
+    int64_t position;
+    int64_t previous; /* the newest event for the subscriber up to there, or the position */
+    bool compacted;   /* compaction removed records between the two */
+    /* Asked whenever the page goes on. False: the subscriber has changed, and this function has
+     * answered the request. */
+    bool (*still)(void *arg, struct http_request *request);
+    void *arg; /* the page frees it by free() */
+};
+/* Answers like page_poll: `limit` and `wait` are the request's, where `wait` left out is 0. */
+void page_answer_order(struct ingest *ingest, struct http_request *request,
+                       const struct page_order *order);
 
 #endif

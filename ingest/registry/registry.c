@@ -211,6 +211,21 @@ static void registry_read_desired(struct registry *r, struct registry_entry *ent
         entry->desired = desired;
 }
 
+static void registry_read_acknowledgement(struct registry *r, struct registry_entry *entry,
+                                          const struct kafka_record *record) {
+    struct acknowledgement read;
+    struct error err;
+    if (acknowledgement_from_json(&read, record->value, &err)) {
+        service_bad_record(&r->ingest->service, record->topic, record->partition, record->offset,
+                           entry->id, err.message);
+        return;
+    }
+    read.appended_ms = record->appended_ms;
+    bool counts = acknowledgement_take(&entry->acknowledged, &read, entry->registration_id,
+                                       r->ingest->service.genesis.feed);
+    entry->acknowledged_shadowed = !counts && acknowledgement_differs(&entry->acknowledged, &read);
+}
+
 static void registry_read_tombstone(struct registry *r, struct registry_entry *entry,
                                     enum subscriber_key kind) {
     if (kind == SUBSCRIBER_KEY_SPEC) {
@@ -221,6 +236,9 @@ static void registry_read_tombstone(struct registry *r, struct registry_entry *e
     } else if (kind == SUBSCRIBER_KEY_DESIRED) {
         registry_note_good(entry, REGISTRY_DESIRED);
         entry->desired = (struct subscriber_desired){0};
+    } else if (kind == SUBSCRIBER_KEY_ACKNOWLEDGEMENT) {
+        entry->acknowledged = (struct acknowledgement){0};
+        entry->acknowledged_shadowed = false;
     }
 }
 
@@ -246,7 +264,7 @@ static void registry_read_of_subscriber(struct registry *r, const char *id,
     struct registry_write *ours = registry_write_find(r->ingest->registry_writes, id, record,
                                                       entry);
     bool overtaken = registry_write_overtaken(ours);
-    r->version++;
+    r->version += kind != SUBSCRIBER_KEY_ACKNOWLEDGEMENT; /* nothing that the folder writes */
     if (kind == SUBSCRIBER_KEY_RESERVATION)
         reservations_read(r->ingest->reservations, id, record, !table_loaded(r->table));
     else if (overtaken && (kind == SUBSCRIBER_KEY_SPEC || !record->value.data))
@@ -259,6 +277,8 @@ static void registry_read_of_subscriber(struct registry *r, const char *id,
         registry_read_keys(r, registry_entry_of(r, id), record, overtaken);
     else if (record->value.data && kind == SUBSCRIBER_KEY_DESIRED)
         registry_read_desired(r, registry_entry_of(r, id), record);
+    else if (record->value.data && kind == SUBSCRIBER_KEY_ACKNOWLEDGEMENT)
+        registry_read_acknowledgement(r, registry_entry_of(r, id), record);
     else if (record->value.data && kind == SUBSCRIBER_KEY_COMMAND && entry)
         command_ring_note(&entry->commands, record->offset);
     registry_write_was_read(ours, record->offset);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "common/model/acknowledgement.h"
 #include "common/model/spec.h"
 #include "common/model/subscriber.h"
 #include "ingest/registry/command_ring.h"
@@ -44,6 +45,11 @@ struct registry_entry {
     UT_hash_handle by_token;           /* linked while the keys hold an access token */
     int64_t keys_offset;               /* -1: no keys record */
     struct subscriber_desired desired; /* registration_id "": no such record */
+    /* of a pulled subscriber; registration_id "": none. `shadowed`: the newest record in the log is
+     * another, which does not count: append this one again */
+    struct acknowledgement acknowledged;
+    bool acknowledged_shadowed;
+    int64_t acknowledged_paced_ms; /* see acknowledging.c */
     struct command_ring commands;
     struct registry_fault faults[REGISTRY_RECORDS];
     bool newer;   /* the spec was written by a newer version of ESS */

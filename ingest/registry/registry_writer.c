@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/crypto/signature.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
 #include "ingest/registry/registry_write.h"
@@ -22,16 +23,21 @@ void registry_writer_add_spec(const struct ingest *ingest, struct registry_write
 
 void registry_writer_add_keys(const struct ingest *ingest, struct registry_write *write,
                               const char *id, const struct subscriber_keys *keys) {
-    struct buf value = {0};
+    struct buf value = {0}, made = {0};
+    struct subscriber_keys whole = *keys;
     char key[KEY_BYTES];
-    subscriber_keys_to_json(keys, id, ingest->keyring, &value);
+    if (!keys->secret)
+        signature_make_secret(&made);
+    whole.secret = keys->secret ? keys->secret : made.data;
+    subscriber_keys_to_json(&whole, id, ingest->keyring, &value);
+    buf_wipe(&made);
     snprintf(key, sizeof key, "%s/keys", id);
     registry_write_add(write, key, (struct span){value.data, value.len});
     buf_fini(&value);
 }
 
 void registry_writer_add_tombstones(struct registry_write *write, const char *id) {
-    static const char *const kinds[] = {"/want", "/keys", ""};
+    static const char *const kinds[] = {"/ack", "/want", "/keys", ""};
     char key[KEY_BYTES];
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         snprintf(key, sizeof key, "%s%s", id, kinds[i]);
@@ -95,7 +101,7 @@ static void registry_writer_add_secret(struct ingest *ingest, struct registry_wr
 bool registry_writer_update(struct ingest *ingest, const struct registry_entry *entry,
                             const struct spec *spec, const char *source) {
     const struct subscriber_keys *keys = registry_keys(entry);
-    bool same_keys = keys && strcmp(keys->secret, spec->secret) == 0;
+    bool same_keys = keys && (!spec->secret || strcmp(keys->secret, spec->secret) == 0);
     bool same_spec = !entry->removed && strcmp(entry->source, source) == 0 &&
                      spec_equal(&entry->spec, spec);
     if (same_keys && same_spec)

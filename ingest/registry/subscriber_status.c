@@ -161,6 +161,12 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
     return token ? token->state : registry_paused(entry) ? TOKEN_PAUSED : TOKEN_ACTIVE;
 }
 
+int64_t subscriber_status_position(const struct registry_entry *entry, const struct token *token) {
+    return acknowledgement_position(&entry->acknowledged, entry->registration_id,
+                                    token ? token->rewinds : 0,
+                                    token ? token->position : entry->start);
+}
+
 static void subscriber_status_put_time(struct buf *out, const char *name, int64_t wall_ms) {
     char text[CLOCK_TEXT_BYTES];
     clock_format(wall_ms, text);
@@ -182,7 +188,8 @@ static void subscriber_status_put_last_error(struct buf *out, const struct token
 static void subscriber_status_put_progress(struct buf *out, const struct ingest *ingest,
                                            const struct registry_entry *entry,
                                            const struct token *token) {
-    int64_t cursor = token ? token->position : entry->start, end = ingest_log_end(ingest);
+    int64_t cursor = subscriber_status_position(entry, token), end = ingest_log_end(ingest);
+    const struct acknowledgement *a = &entry->acknowledged;
     bool behind = end > cursor && !(token && token->waiting);
     json_member_number(out, "cursor", cursor);
     json_member_number(out, "lag", behind ? end - cursor : 0);
@@ -192,6 +199,8 @@ static void subscriber_status_put_progress(struct buf *out, const struct ingest 
         subscriber_status_put_time(out, "failing_since", token->failing_since_ms);
     if (token && token->last_success_ms)
         subscriber_status_put_time(out, "last_success", token->last_success_ms);
+    if (a->appended_ms && strcmp(a->registration_id, entry->registration_id) == 0)
+        subscriber_status_put_time(out, "last_ack", a->appended_ms);
     if (token && token->oldest_ms && behind)
         subscriber_status_put_time(out, "waiting_since", token->oldest_ms);
     if (token && token->written_ms)

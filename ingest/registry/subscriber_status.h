@@ -25,6 +25,10 @@ void subscriber_status_read(struct ingest *ingest, const struct kafka_record *re
 bool subscriber_status_token(const struct ingest *ingest, const struct registry_entry *entry,
                              struct token *token);
 
+/* Everything up to here is settled: the token's position, or what the consumer of a pulled
+ * subscriber has acknowledged since. `token` may be NULL. */
+int64_t subscriber_status_position(const struct registry_entry *entry, const struct token *token);
+
 /* The subscriber's state and the reason for it. The reason lives as long as `token` and the entry;
  * NULL: no reason. `token` may be NULL. */
 enum token_state subscriber_status_state(const struct ingest *ingest,

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/json/json_scan.h"
+#include "common/model/acknowledgement.h"
 #include "common/model/command.h"
 #include "common/model/dead_letter.h"
 #include "common/model/subscriber.h"
@@ -28,11 +29,24 @@ static void check_json(const struct buf *text) {
     MUST(json_scan(content(text), JSON_DEPTH_MAX + 8, &err) == 0);
 }
 
+static void check_acknowledgement(struct span text) {
+    struct acknowledgement read, again;
+    struct buf out = {0};
+    struct error err;
+    if (acknowledgement_from_json(&read, text, &err))
+        return;
+    acknowledgement_to_json(&read, &out);
+    MUST(acknowledgement_from_json(&again, content(&out), &err) == 0);
+    MUST(!acknowledgement_differs(&read, &again));
+    buf_fini(&out);
+}
+
 static void check_command(struct span text) {
     struct command command, again;
     struct buf first = {0}, second = {0};
     struct error err;
     bool newer = false;
+    check_acknowledgement(text);
     if (command_from_json(&command, text, &newer, &err))
         return;
     command_to_json(&command, &first);

@@ -73,9 +73,10 @@ def publish(ingest, topic, name):
 ids = (f"s{n}" for n in itertools.count())
 
 
-def register(ingest, topics=("drug.copay",), name="admin"):
+def register(ingest, topics=("drug.copay",), name="admin", pulled=False):
     """A new subscriber: its id and its own access token."""
-    answer = call(ingest, "POST", "/register", name, {"id": next(ids), "url": "https://vendor.example/hook", "topics": topics})
+    endpoint = {} if pulled else {"url": "https://vendor.example/hook"}
+    answer = call(ingest, "POST", "/register", name, {"id": next(ids), "topics": topics, **endpoint})
     assert answer.status == 201, answer
     return answer.json["id"], answer.json["token"]
 
@@ -187,7 +188,7 @@ ENDPOINTS = {
     ("GET", SUBSCRIBER): (None, SHOW), ("PUT", SUBSCRIBER): (SPEC, REPLACE), ("DELETE", SUBSCRIBER): (None, COMMAND),
     ("GET", f"{SUBSCRIBER}/attempts"): (None, SHOW), ("GET", f"{SUBSCRIBER}/dead-letters"): (None, SHOW),
     ("POST", f"{SUBSCRIBER}/pause"): (None, COMMAND), ("POST", f"{SUBSCRIBER}/resume"): (None, COMMAND),
-    ("POST", f"{SUBSCRIBER}/skip"): (None, COMMAND),
+    ("POST", f"{SUBSCRIBER}/skip"): (None, COMMAND), ("GET", f"{SUBSCRIBER}/next"): (None, SHOW), ("POST", f"{SUBSCRIBER}/ack"): ({"cursor": 0}, SHOW),
     ("POST", f"{SUBSCRIBER}/rewind"): ({"cursor": 0}, COMMAND), ("POST", f"{SUBSCRIBER}/replay"): ({"from": 0, "to": 1}, COMMAND),
     ("POST", f"{SUBSCRIBER}/redrive"): ({}, COMMAND), ("POST", f"{SUBSCRIBER}/test"): (None, COMMAND),
     ("DELETE", f"{SUBSCRIBER}/jobs/{{job}}"): (None, COMMAND),
@@ -208,7 +209,7 @@ def status_of(ingest, method, path, body, headers):
     """Of a call about a subscriber made for it, the headers being those of `headers(its own token)`."""
     id = job = own = None
     if path not in ("/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json"):
-        id, own = register(ingest)
+        id, own = register(ingest, pulled=path.endswith(("/next", "/ack")))
     if "{job}" in path:
         job = call(ingest, "POST", f"/ess/subscribers/{id}/replay", "admin", {"from": 0, "to": 1}).json["generation"]
     path = path.format(id=id, job=job)

@@ -248,6 +248,8 @@ static void test_kafka_keys_are_told_apart(void **state) {
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/want"), id), SUBSCRIBER_KEY_DESIRED);
     assert_string_equal(id, "md-mm1");
+    assert_int_equal(subscriber_key_parse(span_of("md-mm1/ack"), id),
+                     SUBSCRIBER_KEY_ACKNOWLEDGEMENT);
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/1"), id), SUBSCRIBER_KEY_COMMAND);
     assert_string_equal(id, "md-mm1");
     assert_int_equal(subscriber_key_parse(span_of("md-mm1/cmd/"), id), SUBSCRIBER_KEY_OTHER);

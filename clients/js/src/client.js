@@ -140,6 +140,28 @@ export class Client {
     }
   }
 
+  async next(id, { limit = 500, waitS = 0, signal } = {}) {
+    const path = `/ess/subscribers/${encodeURIComponent(id)}/next${query({ limit, wait: waitS })}`
+    return this.#call('GET', path, undefined, { timeoutMs: this.#timeoutMs + waitS * 1000, signal })
+  }
+
+  async ack(id, cursor, options) {
+    const path = `/ess/subscribers/${encodeURIComponent(id)}/ack`
+    const answer = await this.#call('POST', path, JSON.stringify({ cursor }), { ...options, headers: {} })
+    return answer.cursor
+  }
+
+  async *consume(id, { limit = 500, waitS = 30, signal } = {}) {
+    for (;;) {
+      signal?.throwIfAborted()
+      const page = await this.next(id, { limit, waitS, signal })
+      yield* page.events
+      // without events, the page has passed those of other topics
+      const done = page.events.at(-1)?.cursor ?? (page.more ? page.cursor : undefined)
+      if (done !== undefined) await this.ack(id, done, { signal })
+    }
+  }
+
   /** Not repeated after a lost answer: the first one may have registered it, and its secret is shown once. */
   async subscribe(spec, options) {
     return this.#call('POST', '/register', JSON.stringify(spec), { retries: 0, ...options, headers: {} })

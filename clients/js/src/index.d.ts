@@ -109,7 +109,7 @@ export interface Oauth2 {
 }
 
 export interface SubscriberSpec {
-  /** Either this or sns. */
+  /** Either this or sns. Without both the subscriber is pulled: next and ack. */
   url?: string
   sns?: Sns
   topics: string[]
@@ -148,14 +148,23 @@ export interface SubscriberSpec {
 
 export interface Registration {
   id: string
-  /** Shown this once. */
-  secret: string
-  whsec: string
+  /** Shown this once. A pulled subscriber has none. */
+  secret?: string
+  whsec?: string
+  /** Of a pulled subscriber: the path of the call that gives its events. */
+  next?: string
   /** The subscriber's access token, shown this once. */
   token: string
   cursor: number
   /** What is odd about the spec, which is in force all the same. */
   warnings?: string[]
+}
+
+/** Continue from `cursor`; `more`: at once. */
+export interface Page {
+  events: EssEvent[]
+  cursor: number
+  more: boolean
 }
 
 export interface ClientOptions {
@@ -178,6 +187,15 @@ export interface Client {
   replay(options?: ReadOptions & { since?: number; until?: number }): AsyncGenerator<EssEvent, void, undefined>
   /** Every event above `cursor` (the end unless set), and then each as it comes; ends with `signal`. */
   poll(options?: ReadOptions & { cursor?: number; waitS?: number }): AsyncGenerator<EssEvent, never, undefined>
+  /** What a pulled subscriber is to get next. Waits up to `waitS` seconds (0 unless set) for a first event. */
+  next(id: string, options?: { limit?: number; waitS?: number; signal?: AbortSignal }): Promise<Page>
+  /** Everything up to `cursor` is done, and is not given again. Resolves with the position, once it is in Kafka. */
+  ack(id: string, cursor: number, options?: CallOptions): Promise<number>
+  /**
+   * Each event of a pulled subscriber as it comes. When the next one is asked for, the ones before are done: they are acknowledged with
+   * their page. Ends with `signal`.
+   */
+  consume(id: string, options?: { limit?: number; waitS?: number; signal?: AbortSignal }): AsyncGenerator<EssEvent, never, undefined>
   /** Registers a webhook. */
   subscribe(spec: SubscriberSpec, options?: CallOptions): Promise<Registration>
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import test from 'node:test'
-import { EssError, createClient, publish } from '../src/index.js'
+import { EssError, GapDetector, createClient, publish } from '../src/index.js'
 
 const client = createClient()
 const topic = `js.${process.pid}`
@@ -74,6 +74,34 @@ test('a subscriber is registered, and its secret shown', async () => {
   assert.equal(made.secret, 'vend0r')
   assert.match(made.whsec, /^whsec_/)
   await assert.rejects(client.subscribe({ url: 'http://vendor.example/hook', topics: ['a'] }), (e) => e.status === 400 && e.field === 'url')
+})
+
+test('a pulled subscriber is consumed, each event until it is acknowledged, without a gap', async () => {
+  const mine = `${topic}.pulled`
+  const { id, next, secret } = await client.subscribe({ topics: [mine] })
+  assert.equal(next, `/ess/subscribers/${id}/next`)
+  assert.equal(secret, undefined)
+  const published = []
+  for (const n of [1, 2, 3, 4]) {
+    published.push((await client.publish({ topic: mine, data: { n } })).cursor)
+    await client.publish({ topic, data: 'between' })
+  }
+  const page = await client.next(id, { limit: 2 })
+  assert.deepEqual(page.events.map((event) => event.cursor), published.slice(0, 2))
+  assert.equal(page.more, true)
+  assert.equal(await client.ack(id, published[0]), published[0])
+  assert.equal(await client.ack(id, 0), published[0])
+  const gaps = new GapDetector({ cursor: published[0] })
+  const taken = []
+  for await (const event of client.consume(id, { limit: 2, waitS: 5 })) {
+    assert.equal(gaps.gapBefore(event), null)
+    for await (const one of gaps.take(event)) taken.push(one.cursor)
+    if (taken.length === 3) break
+  }
+  assert.deepEqual(taken, published.slice(1))
+  assert.deepEqual((await client.next(id)).events.map((event) => event.cursor), published.slice(3)) // the last page was not done
+  await assert.rejects(client.ack(id, published[3] + 1e6), (e) => e.status === 400 && e.field === 'cursor')
+  await assert.rejects(client.next('nobody'), (e) => e.status === 404)
 })
 
 /** A server that answers 503 a few times, then hands on; keeps the bodies that it got, and of each request the id in its header. */

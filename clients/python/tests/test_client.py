@@ -193,6 +193,32 @@ class Real(unittest.TestCase):
         from_the_end = self.client.poll(topics="python.nobody", wait=0, stop=iter((False, False, True)).__next__)
         self.assertEqual(list(from_the_end), [])
 
+    def test_a_pulled_subscriber_is_consumed_each_event_until_it_is_acknowledged_without_a_gap(self):
+        topic = f"{self.topic}.pulled"
+        registered = self.client._call("POST", "/register", json.dumps({"topics": [topic]}).encode())
+        id, published = registered["id"], []
+        for n in range(4):
+            published.append(self.client.publish(topic, n).cursor)
+            self.client.publish(self.topic, "between")
+        page = self.client.next(id, limit=2)
+        self.assertEqual([event["cursor"] for event in page.events], published[:2])
+        self.assertTrue(page.more)
+        self.assertEqual(self.client.ack(id, published[0]), published[0])
+        self.assertEqual(self.client.ack(id, 0), published[0])
+        gaps, taken = hms_ess.GapDetector(published[0], fetch_missing=lambda gap: self.fail(f"a gap: {gap}")), []
+        for event in self.client.consume(id, limit=2, wait=5):
+            gaps.take(event, lambda one: taken.append(one["cursor"]))
+            if len(taken) == 3:
+                break
+        self.assertEqual(taken, published[1:])
+        self.assertEqual([event["cursor"] for event in self.client.next(id).events], published[3:])  # the last page was not done
+        self.assertEqual(list(self.client.consume(id, stop=lambda: True)), [])
+        with self.assertRaises(EssError) as caught:
+            self.client.ack(id, published[3] + 10**6)
+        self.assertEqual((caught.exception.status, caught.exception.field), (400, "cursor"))
+        with self.assertRaises(ValueError):
+            self.client.next(id, wait=61)
+
     def test_a_refusal_names_what_is_to_blame(self):
         with self.assertRaises(EssError) as caught:
             self.client.publish("no good", 1)

@@ -27,6 +27,6 @@ def map_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A poll that may wait does not."""
-    if case.operation.path == "/ess/poll" and str((case.query or {}).get("wait", 0)).isdecimal() and int((case.query or {}).get("wait", 0)) <= 60:
+    """A read that may wait does not."""
+    if case.operation.path in ("/ess/poll", "/ess/subscribers/{id}/next") and str((case.query or {}).get("wait", 0)).isdecimal() and int((case.query or {}).get("wait", 0)) <= 60:
         case.query = {**(case.query or {}), "wait": 0}

@@ -4,12 +4,12 @@ from __future__ import annotations
 import threading
 from typing import Any, Optional
 
-from .client import Client, EventInput, Published
+from .client import Client, EventInput, Page, Published
 from .errors import EssError, VerificationError
 from .gaps import Gap, GapDetector
 from .verify import verify
 
-__all__ = ["Client", "EssError", "EventInput", "Gap", "GapDetector", "Published", "VerificationError", "publish", "verify"]
+__all__ = ["Client", "EssError", "EventInput", "Gap", "GapDetector", "Page", "Published", "VerificationError", "publish", "verify"]
 __version__ = "0.1.0"
 
 _lock = threading.Lock()

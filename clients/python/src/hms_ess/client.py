@@ -7,7 +7,7 @@ import random
 import ssl
 import time
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypedDict, Union
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from .errors import EssError
 from .ids import header_id, uuid7
@@ -40,6 +40,13 @@ class Published(NamedTuple):
     cursor: int
     id: str
     duplicate: bool = False  # the event was in the log already
+
+
+class Page(NamedTuple):
+    """What a pulled subscriber is to get next."""
+    events: List[Event]
+    cursor: int  # read up to here; acknowledge it if a page without events has more
+    more: bool   # the log has more
 
 
 def _named(event: Mapping[str, Any]) -> Dict[str, Any]:
@@ -148,3 +155,28 @@ class Client:
             page = self._call("GET", _query("/ess/poll", topics, filter, cursor=cursor, limit=limit, wait=wait), longer=wait)
             yield from page["events"]
             cursor = page["cursor"]
+
+    def next(self, id: str, *, limit: int = 500, wait: int = 0) -> Page:
+        """What a pulled subscriber is to get next. Waits up to `wait` seconds for a first event. Without an ack, the next call gives the
+        same events."""
+        if not 0 <= wait <= POLL_WAIT_MAX_S:
+            raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")
+        page = self._call("GET", _query(f"/ess/subscribers/{quote(id, safe='')}/next", None, None, limit=limit, wait=wait), longer=wait)
+        return Page(page["events"], page["cursor"], page["more"])
+
+    def ack(self, id: str, cursor: int) -> int:
+        """Everything up to `cursor` is done, and is not given again. Returns the position, once it is in Kafka."""
+        body = json.dumps({"cursor": cursor}).encode()
+        position: int = self._call("POST", f"/ess/subscribers/{quote(id, safe='')}/ack", body)["cursor"]
+        return position
+
+    def consume(self, id: str, *, limit: int = 500, wait: int = 30, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Each event of a pulled subscriber as it comes. When the caller asks for the next one, the ones before are done: they are
+        acknowledged with their page. Ends once `stop()` returns true; it is called before each request."""
+        while not stop():
+            page = self.next(id, limit=limit, wait=wait)
+            yield from page.events
+            if page.events:
+                self.ack(id, page.events[-1]["cursor"])
+            elif page.more:  # it has passed events of other topics
+                self.ack(id, page.cursor)
