@@ -167,11 +167,13 @@ def test_the_examples_of_its_readme_do_what_they_say(ess, tmp_path):
     ingest, receiver = ess.ingest(), ess.receiver()
     ess.dispatcher()
     ess.subscribe("md-mm1", receiver, ["drug.*"])
-    publish, read, receive = (snippet.text for snippet in snippets(DOCUMENT, "python"))
+    publish, read, consume, receive = (snippet.text for snippet in snippets(DOCUMENT, "python"))
     assert len([line for line in publish.splitlines() if line]) <= 5 and len([line for line in receive.splitlines() if line]) <= 5
     first = run(ingest, "-c", publish)
     assert first == "cursor 1\n"
     assert run(ingest, "-c", read) == "2 {'ndc': '00002-8215', 'copay': 25}\n"
+    assert ingest.post('{"id":"md-batch","topics":["drug.*"],"from":"beginning"}', "/register").status == 201
+    assert run(ingest, "-c", f"def handle(event):\n    print(event['cursor'])\n    raise SystemExit\n{consume}") == "2\n"
     ess.publish("drug.copay", "last")
     last = receiver.wait(2)[1]
     given = {"last": 1, "body": last.body.decode(), "headers": dict(last.headers)}
