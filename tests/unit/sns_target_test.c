@@ -207,7 +207,7 @@ static void a_topic_stands_in_place_of_a_url_and_headers(void **state) {
     assert_string_equal(buf_string(&out), json);
     assert_true(spec_same_server(&spec, &spec) && spec_same_endpoint(&spec, &spec));
     assert_false(spec_same_server(&spec, &hook) || spec_same_endpoint(&hook, &spec));
-    spec_refused("{\"topics\":[\"a\"]}", "url: is missing (url, or sns");
+    spec_refused("{\"topics\":[\"a\"],\"secret\":\"s\"}", "url: is missing (url, or sns");
     spec_refused("{" URL "," SNS ",\"topics\":[\"a\"]}", "sns: must not stand beside url");
     spec_refused("{" SNS ",\"topics\":[\"a\"],\"headers\":{\"A\":\"b\"}}",
                  "headers: must not stand beside sns");
