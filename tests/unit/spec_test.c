@@ -549,35 +549,11 @@ static void test_headers_are_written_as_names_where_values_are_secret(void **sta
     spec_fini(&spec);
 }
 
-static void test_without_url_and_sns_a_subscriber_is_pulled_and_has_nothing_of_an_endpoint(
-    void **state) {
-    (void)state;
-    assert_int_equal(read_with(&from_api, "{'topics':['a'],'from':7,'description':'d'}"), 0);
-    assert_true(spec_is_pulled(&spec));
-    assert_string_equal(written, json("{'id':'','topics':['a'],'description':'d'}"));
-    spec_fini(&spec);
-    assert_int_equal(read_with(&from_file, "{'id':'a','topics':['a']}"), 0);
-    assert_null(spec.secret);
-    spec_fini(&spec);
-    assert_int_equal(read_with(&from_api, "{'topics':['a'],'url':'https://v.example/h'}"), 0);
-    assert_false(spec_is_pulled(&spec));
-    spec_fini(&spec);
-    assert_refused("{'topics':['a'],'secret':'s'}", "url", "takes no secret");
-    assert_refused_by(&from_file, "{'id':'a','topics':['a'],'secret_file':'s'}", "url",
-                      "is missing");
-    assert_refused("{'topics':['a'],'throttle':5}", "throttle", "needs an endpoint");
-    assert_refused("{'topics':['a'],'headers':{'A':'b'}}", "headers", "needs an endpoint");
-    assert_refused("{'topics':['a'],'ordering':'strict'}", "ordering", "needs an endpoint");
-    assert_refused("{'topics':['a'],'timeout':'5s'}", "timeout", "needs an endpoint");
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_seeds_registration_is_taken_as_it_stands),
         cmocka_unit_test(test_every_field_is_read),
         cmocka_unit_test(test_url_and_topics_must_be_there_and_in_a_file_id_and_secret_too),
-        cmocka_unit_test(
-            test_without_url_and_sns_a_subscriber_is_pulled_and_has_nothing_of_an_endpoint),
         cmocka_unit_test(test_unknown_fields_are_refused_by_name),
         cmocka_unit_test(test_a_name_with_a_zero_character_is_no_field),
         cmocka_unit_test(test_what_is_not_an_object_of_json_is_refused),
