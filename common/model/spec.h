@@ -109,8 +109,8 @@ void spec_put_members(const struct spec *spec, bool values, struct buf *out);
 bool spec_put_secrets(const struct spec *spec, const char *field, struct buf *out);
 enum { SPEC_SECRET_FIELDS = 3 };
 extern const char *const spec_secret_fields[SPEC_SECRET_FIELDS];
-/* Whether the subscriber has no endpoint: its consumer asks for the events and acknowledges them.
- */
+
+/* Whether the subscriber has no endpoint: its consumer asks for the events. */
 bool spec_is_pulled(const struct spec *spec);
 
 /* Whether spec_to_json writes equal bytes for both, header values and credentials included. */

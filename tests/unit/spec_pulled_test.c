@@ -1,4 +1,4 @@
-/* A subscriber without an endpoint: which fields it may have, and what a forgotten url looks like. */
+/* A subscriber without an endpoint: which fields it may have, and what a forgotten url is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static void without_url_and_sns_a_subscriber_is_pulled(void **state) {
     taken(&from_api, "{\"topics\":[\"a\"],\"from\":7,\"description\":\"d\"}", true);
     taken(&from_api, "{\"topics\":[\"a\"],\"filter\":{\"data\":{\"a\":[1]}}}", true);
     taken(&from_api, "{\"topics\":[\"a\"],\"url\":\"https://v.example/h\"}", false);
-    taken(&from_file, "{\"id\":\"a\",\"topics\":[\"a\"]}", true); /* a file needs no secret then */
+    taken(&from_file, "{\"id\":\"a\",\"topics\":[\"a\"]}", true);
     taken(&from_record, "{\"id\":\"a\",\"topics\":[\"a\"],\"of_a_later_version\":1}", true);
 }
 
