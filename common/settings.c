@@ -14,6 +14,8 @@
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/model/event.h"
+#include "common/net/no_proxy.h"
+#include "common/net/proxy_url.h"
 
 enum { HOST_BYTES = 64 };
 enum { KIB = 1024, MIB = 1024 * 1024, SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
@@ -49,6 +51,19 @@ static int check_server(const char *name, const char *value, struct error *err) 
         return error_set(err,
                          "must be the address of a name server, such as 127.0.0.1:53 or [::1]:53");
     return 0;
+}
+
+static int check_proxy(const char *name, const char *value, struct error *err) {
+    struct proxy_url url = {0};
+    (void)name;
+    int result = proxy_url_parse(value, &url, err);
+    proxy_url_fini(&url);
+    return result;
+}
+
+static int check_no_proxy(const char *name, const char *value, struct error *err) {
+    (void)name;
+    return no_proxy_check(value, err);
 }
 
 static int check_given(const char *name, const char *value, struct error *err) {
@@ -178,6 +193,13 @@ static const struct option table[] = {
      "CA certificates trusted besides the system's, PEM"},
     {"egress.dns", OPTION_LIST, AT(egress_dns), NULL, 0, 0, check_server,
      "name servers, addr:port; none: the system's"},
+    {"egress.proxy", OPTION_STRING, AT(egress_proxy), NULL, 0, 0, check_proxy,
+     "forward proxy (CONNECT) to endpoints, http://host:port or https://…; user:password@ is "
+     "secret"},
+    {"egress.proxy_password_file", OPTION_STRING, AT(egress_proxy_password_file), NULL, 0, 0, NULL,
+     "file whose first line is the password for egress.proxy; read again on change"},
+    {"egress.no_proxy", OPTION_LIST, AT(egress_no_proxy), NULL, 0, 0, check_no_proxy,
+     "CIDRs, and domains with the names below them, that are called without egress.proxy"},
     {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND,
      NULL, "how long one attempt may take"},
     {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100,
@@ -226,6 +248,21 @@ static int parse_allowed(struct settings *s, struct error *err) {
     return 0;
 }
 
+/* The URL was checked alone. */
+static int settings_check_proxy(const struct settings *s, struct error *err) {
+    struct proxy_url url = {0};
+    struct error ignored;
+    if (*s->egress_proxy && proxy_url_parse(s->egress_proxy, &url, &ignored))
+        abort();
+    bool user = url.user && *url.user, password = url.password && *url.password;
+    proxy_url_fini(&url);
+    if (!*s->egress_proxy_password_file || (user && !password))
+        return 0;
+    return error_set_field(err, "egress.proxy_password_file",
+                           user ? "egress.proxy has a password already"
+                                : "needs a user in egress.proxy: http://user@host:port");
+}
+
 static int settings_check_together(struct settings *s, struct error *err) {
     if (check_loopback(s, "ingest.listen", s->ingest.listen, err) ||
         check_loopback(s, "dispatcher.listen", s->dispatcher.listen, err))
@@ -248,6 +285,8 @@ static int settings_check_together(struct settings *s, struct error *err) {
         s->kafka.min_insync_replicas > s->kafka.replication_factor)
         return error_set_field(err, "kafka.min_insync_replicas",
                                "must not be above kafka.replication_factor");
+    if (settings_check_proxy(s, err))
+        return -1;
     return parse_allowed(s, err);
 }
 

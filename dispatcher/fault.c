@@ -10,7 +10,8 @@ enum {
     PAUSE_MAX_MS = 10000,
     HOLD_MIN_MS = 1000,
     HOLD_MAX_MS = 10000,
-    QUIET_MS = 30000, /* held senders all try again sooner */
+    PROXY_MAX_MS = 2000, /* of a pause and of a hold: deliveries resume soon after the proxy */
+    QUIET_MS = 30000,    /* held senders all try again sooner */
     LOG_PERIOD_MS = 30000
 };
 
@@ -31,12 +32,30 @@ static const struct {
     [FAULT_NAMES] = {"kind=\"names\"",
                      "no name server answers: check the servers of egress.dns or /etc/resolv.conf"},
     [FAULT_CA] = {"kind=\"ca\"", "egress.ca_file cannot be read: put it back"},
+    [FAULT_PROXY] =
+        {"kind=\"proxy\"",
+         "the proxy of egress.proxy cannot be reached or does not answer: bring it back"},
+    [FAULT_PROXY_LOGIN] =
+        {"kind=\"proxy_login\"",
+         "the proxy of egress.proxy refuses to log ESS in: check the user and password"},
+    [FAULT_PROXY_TLS] =
+        {"kind=\"proxy_tls\"",
+         "TLS to the proxy of egress.proxy fails: check its certificate, and egress.ca_file"},
+    [FAULT_PROXY_GATEWAY] =
+        {"kind=\"proxy_gateway\"",
+         "the proxy of egress.proxy does not get through to the endpoint: check "
+         "the network behind the proxy"},
 };
+
+static int64_t fault_limit_ms(enum fault_kind kind, int64_t otherwise_ms) {
+    return fault_is_proxys(kind) ? PROXY_MAX_MS : otherwise_ms;
+}
 
 static void fault_on_probe_due(void *arg) {
     struct dispatcher *d = arg;
     struct fault *f = &d->fault;
-    f->pause_ms = f->pause_ms * 2 < PAUSE_MAX_MS ? f->pause_ms * 2 : PAUSE_MAX_MS;
+    int64_t most_ms = fault_limit_ms(f->kind, PAUSE_MAX_MS);
+    f->pause_ms = f->pause_ms * 2 < most_ms ? f->pause_ms * 2 : most_ms;
     loop_timer_set(d->service.loop, &f->probe, clock_ms() + f->pause_ms);
     slots_probe(&d->slots);
 }
@@ -73,14 +92,13 @@ void fault_init(struct dispatcher *d) {
     loop_timer_init(&d->fault.quiet, fault_on_quiet, d);
 }
 
-static void fault_begin(struct dispatcher *d, enum fault_kind kind) {
+static void fault_begin(struct dispatcher *d, enum fault_kind kind, const char *error) {
     struct fault *f = &d->fault;
     int64_t held_back, now_ms = clock_ms();
     f->kind = kind;
-    f->count[kind]++;
     loop_timer_set(d->service.loop, &f->quiet, now_ms + QUIET_MS);
     if (log_limit_pass(&f->log, now_ms, LOG_PERIOD_MS, &held_back))
-        log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason),
+        log_warn("deliveries_held_up", LOG_S("reason", kinds[kind].reason), LOG_S("error", error),
                  LOG_N("held_back", held_back));
     slots_close(&d->slots, true);
     if (f->probe.slot)
@@ -97,20 +115,23 @@ static void fault_pass(struct dispatcher *d, bool connected) {
 }
 
 void fault_note(struct dispatcher *d, const struct outcome *outcome) {
-    if (outcome->fault)
-        fault_begin(d, outcome->fault);
-    else
+    d->fault.count[outcome->fault]++;
+    if (!outcome->fault)
         fault_pass(d, outcome->connected);
+    else if (!outcome->alone)
+        fault_begin(d, outcome->fault, outcome->error);
 }
 
-int64_t fault_hold_ms(int64_t number) {
-    int64_t hold_ms = HOLD_MIN_MS;
-    for (int64_t i = 0; i < number && hold_ms < HOLD_MAX_MS; i++)
+int64_t fault_hold_ms(enum fault_kind kind, int64_t number) {
+    int64_t hold_ms = HOLD_MIN_MS, most_ms = fault_limit_ms(kind, HOLD_MAX_MS);
+    for (int64_t i = 0; i < number && hold_ms < most_ms; i++)
         hold_ms *= 2;
-    return hold_ms < HOLD_MAX_MS ? hold_ms : HOLD_MAX_MS;
+    return hold_ms < most_ms ? hold_ms : most_ms;
 }
 
-const char *fault_reason(const struct dispatcher *d) { return kinds[d->fault.kind].reason; }
+const char *fault_reason_of(enum fault_kind kind) { return kinds[kind].reason; }
+
+const char *fault_reason(const struct dispatcher *d) { return fault_reason_of(d->fault.kind); }
 
 void fault_metrics(const struct dispatcher *d, struct buf *out) {
     metrics_family(out, "ess_own_faults_total", "counter",

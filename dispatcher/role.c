@@ -218,7 +218,10 @@ static int dispatcher_role_open(void *arg, struct error *err) {
         .ca_file = d->service.settings.egress_ca_file,
         .name_servers = &d->service.settings.egress_dns,
         .allowed = d->service.settings.allowed,
-        .allowed_count = d->service.settings.allowed_count};
+        .allowed_count = d->service.settings.allowed_count,
+        .proxy = {.url = d->service.settings.egress_proxy,
+                  .password_file = d->service.settings.egress_proxy_password_file,
+                  .skipped = &d->service.settings.egress_no_proxy}};
     /* before it has connected: then it need not be asked for later */
     producer_warm(d->service.producer, d->service.tokens_topic);
     producer_warm(d->service.producer, d->dlq_topic);

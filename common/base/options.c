@@ -367,7 +367,8 @@ static int split_argument(int argc, char **argv, int *i, char name[NAME_BYTES], 
                           struct error *err) {
     const char *arg = argv[*i];
     if (strncmp(arg, "--", 2) != 0 || !arg[2])
-        return error_set(err, "%s: is not an option; write --name=value", arg);
+        return error_set(err, "%.*s: is not an option; write --name=value", (int)strcspn(arg, "="),
+                         arg); /* the value may be a secret */
     size_t len = strcspn(arg + 2, "=");
     if (len >= NAME_BYTES)
         return error_set(err, "%.40s…: is not an option", arg);

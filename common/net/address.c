@@ -121,9 +121,8 @@ static bool carried_allowed(const unsigned char bytes[16], const struct cidr *al
     return true;
 }
 
-bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
-                     size_t allowed_count) {
-    unsigned char bytes[16];
+/* Returns false for an address of another family. */
+static bool address_bytes(const struct sockaddr *address, unsigned char bytes[16]) {
     if (address->sa_family == AF_INET) {
         struct sockaddr_in in;
         memcpy(&in, address, sizeof in);
@@ -135,7 +134,19 @@ bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
     } else {
         return false;
     }
-    return (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) &&
+    return true;
+}
+
+bool cidr_has(const struct cidr *range, const struct sockaddr *address) {
+    unsigned char bytes[16];
+    return address_bytes(address, bytes) && address_contains(range, bytes);
+}
+
+bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
+                     size_t allowed_count) {
+    unsigned char bytes[16];
+    return address_bytes(address, bytes) &&
+           (in_list(bytes, allowed, allowed_count) || !is_special(bytes)) &&
            carried_allowed(bytes, allowed, allowed_count);
 }
 

@@ -24,6 +24,9 @@ int cidr_parse(const char *text, struct cidr *cidr, struct error *err);
 /* Whether the first address of `inner` is within `range`. */
 bool cidr_contains(const struct cidr *range, const struct cidr *inner);
 
+/* Whether `address` (AF_INET or AF_INET6) is within `range`. */
+bool cidr_has(const struct cidr *range, const struct sockaddr *address);
+
 /* Whether `address` (AF_INET or AF_INET6) is in an allowed range, or public. An IPv6 address with
  * an IPv4 address embedded is allowed only if both are. */
 bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,

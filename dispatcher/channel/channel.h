@@ -24,15 +24,19 @@ enum verdict {
     VERDICTS
 };
 
-/* What this process or machine lacks, so that no endpoint can be reached. */
+/* What this process, machine or network lacks, so that no endpoint can be reached. */
 enum fault_kind {
     FAULT_NONE,
     FAULT_DESCRIPTORS, /* no descriptor is left */
     FAULT_PORTS,       /* no local port is left for a new connection */
     FAULT_MEMORY,
-    FAULT_ROUTE, /* there is no route to the outside */
-    FAULT_NAMES, /* no name server answers anything */
-    FAULT_CA,    /* the CA file cannot be read */
+    FAULT_ROUTE,         /* there is no route to the outside */
+    FAULT_NAMES,         /* no name server answers anything */
+    FAULT_CA,            /* the CA file cannot be read */
+    FAULT_PROXY,         /* the proxy cannot be reached, or does not answer */
+    FAULT_PROXY_LOGIN,   /* the proxy does not take the user and password */
+    FAULT_PROXY_TLS,     /* the proxy's certificate is wrong, or it speaks no TLS */
+    FAULT_PROXY_GATEWAY, /* the proxy does not get through to the outside */
     FAULTS,
 };
 
@@ -40,6 +44,7 @@ enum fault_kind {
 struct outcome {
     enum verdict verdict;
     enum fault_kind fault; /* why the attempt was called off; else FAULT_NONE */
+    bool alone;            /* the fault keeps this endpoint alone from being reached */
     /* called off because a kept-alive connection had ended: the next attempt may be made at once,
      * `fresh` */
     bool stale;
@@ -77,6 +82,11 @@ struct channel {
     /* Ends an attempt under way: no more bytes go out, and `done` is not called. */
     void (*cancel)(struct channel *channel, struct delivery *delivery);
 };
+
+/* Whether the fault is the proxy's. */
+static inline bool fault_is_proxys(enum fault_kind fault) {
+    return fault >= FAULT_PROXY && fault <= FAULT_PROXY_GATEWAY;
+}
 
 static inline void channel_send(struct channel *channel, struct delivery *delivery) {
     delivery->channel = channel;

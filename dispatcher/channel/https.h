@@ -14,6 +14,12 @@
 
 struct https_client;
 
+/* The options egress.proxy, egress.proxy_password_file and egress.no_proxy, checked. */
+struct https_proxy_options {
+    const char *url, *password_file; /* "" : none */
+    const struct option_list *skipped;
+};
+
 struct https_client_options {
     int64_t max_connections;
     int64_t connect_timeout_ms;
@@ -23,6 +29,7 @@ struct https_client_options {
     const struct option_list *name_servers; /* empty: the system's */
     const struct cidr *allowed;             /* egress.allow; must outlive the client */
     size_t allowed_count;
+    struct https_proxy_options proxy; /* all zero: no proxy */
 };
 
 struct https_client *https_client_new(struct loop *loop, const struct https_client_options *options,

@@ -22,6 +22,7 @@ struct https_sigv4 {
 struct https_result {
     int status;            /* 0: no answer, then `error` says why */
     enum fault_kind fault; /* with status 0: not the endpoint's fault */
+    bool alone;            /* the fault keeps this endpoint alone from being reached */
     /* with status 0: a kept-alive connection had ended before the first byte of an answer */
     bool stale;
     bool unsent;            /* with status 0: there was no access token to send it with */

@@ -145,6 +145,7 @@ static void oauth2_on_answer(void *arg, const struct https_result *found) {
     struct oauth2_answer answer = {0};
     char reason[OAUTH2_ERROR_BYTES] = "", error[OAUTH2_FAILURE_BYTES];
     struct https_result result = {.fault = found->fault,
+                                  .alone = found->alone,
                                   .unsent = true,
                                   .retry_after_ms = found->retry_after_ms,
                                   .duration_ms = found->duration_ms,

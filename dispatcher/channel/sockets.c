@@ -169,8 +169,8 @@ static uint32_t sockets_forget(struct sockets *sockets, int fd) {
     return events;
 }
 
-int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, const char *host,
-                 struct exchange *exchange) {
+int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address,
+                 const struct sockaddr *peer, const char *host, struct exchange *exchange) {
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return -1;
@@ -180,8 +180,8 @@ int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, c
     struct socket *s = sockets->by_fd[fd] = mem_zero(sizeof *s);
     *s = (struct socket){
         .owner = sockets, .io.fd = fd, .host = mem_copy_string(host, strlen(host))};
-    memcpy(&s->peer, &address->addr,
-           address->addrlen < sizeof s->peer ? address->addrlen : sizeof s->peer);
+    memcpy(&s->peer, peer,
+           peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     socket_set_exchange(s, exchange);
     socket_watch(s, events);
     return fd;

@@ -34,9 +34,10 @@ struct sockets *sockets_new(struct loop *loop, CURLM *multi, void (*acted)(void 
 /* Call after curl_multi_cleanup, which closes all sockets. */
 void sockets_free(struct sockets *sockets);
 
-/* A new socket for a connection to a host's address; -1 with errno. */
-int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address, const char *host,
-                 struct exchange *exchange);
+/* A new socket for a connection to `peer`, an address of the host; -1 with errno. `address`, where
+ * the socket connects to, is another one if a proxy stands between. */
+int sockets_open(struct sockets *sockets, const struct curl_sockaddr *address,
+                 const struct sockaddr *peer, const char *host, struct exchange *exchange);
 /* CURLOPT_CLOSESOCKETFUNCTION, with the sockets as its data. */
 int sockets_close(void *sockets, curl_socket_t fd);
 /* The exchange is over: its sockets are idle or closed. */

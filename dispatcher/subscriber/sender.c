@@ -118,9 +118,35 @@ static bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint
             endpoint_moved_since(sender->lane.endpoint, endpoint_number));
 }
 
+static void sender_log_hold(const struct sender *sender, const struct outcome *outcome) {
+    struct subscriber *s = sender->subscriber;
+    int64_t held_back;
+    if (outcome->alone &&
+        log_limit_pass(&s->failures, clock_ms(), FAILURE_LOG_PERIOD_MS, &held_back))
+        log_warn("delivery_held_up", LOG_S("subscriber", s->id),
+                 LOG_S("reason", fault_reason_of(outcome->fault)), LOG_S("error", outcome->error),
+                 LOG_N("held_back", held_back));
+}
+
 static void sender_hold(struct sender *sender, const struct outcome *outcome) {
-    if (outcome->fault)
-        sender->held_until_ms = clock_ms() + fault_hold_ms(sender->faults++);
+    sender->fault = outcome->fault;
+    if (!outcome->fault)
+        return;
+    sender->held_until_ms = clock_ms() + fault_hold_ms(outcome->fault, sender->faults++);
+    sender_log_hold(sender, outcome);
+    sender->owner->soon(sender->owner_arg); /* the token names the fault */
+}
+
+static void sender_release(struct sender *sender) {
+    sender->faults = 0;
+    sender->fault = FAULT_NONE;
+}
+
+enum fault_kind sender_fault(const struct sender *sender) {
+    const struct lane *lane = &sender->lane;
+    if (lane->paused || lane->disabled || lane_idle(lane))
+        return FAULT_NONE;
+    return sender->fault ? sender->fault : sender->subscriber->dispatcher->fault.kind;
 }
 
 static void attempt_call_off(struct attempt *a, const struct outcome *outcome) {
@@ -137,7 +163,7 @@ static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct dispatcher *d = sender->subscriber->dispatcher;
     bool was_disabled = sender->lane.disabled;
-    sender->faults = 0;
+    sender_release(sender);
     sender_count(d, a, outcome);
     enum entry_state now = lane_finish(&sender->lane, a->lane_cursor, outcome, clock_ms(),
                                        clock_wall_ms(), dispatcher_random(d));
@@ -241,7 +267,7 @@ static void test_on_done(struct delivery *delivery, const struct outcome *outcom
         test_call_off(test, outcome);
         return;
     }
-    sender->faults = 0;
+    sender_release(sender);
     sender->test = NULL;
     lane_tested(&sender->lane, test->endpoint_number, outcome, clock_ms(), clock_wall_ms(),
                 dispatcher_random(d));

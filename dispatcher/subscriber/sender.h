@@ -59,7 +59,8 @@ struct sender {
     struct sender_test *test;               /* waits, or is under way; NULL: none */
     struct dead_lettering *dead_letterings; /* being written */
     struct slots_user user;
-    int64_t faults;        /* attempts in a row that met a fault of this machine */
+    int64_t faults;        /* attempts in a row that met a fault of ours */
+    enum fault_kind fault; /* of the last attempt */
     int64_t held_until_ms; /* no attempt before */
     struct loop_timer due; /* when something may be done */
     /* cursor of an event written by a later version of ESS; see sender_waits_for_newer */
@@ -93,6 +94,9 @@ void sender_test_cancel(struct sender *sender);
 /* The cursor of the event that blocks the lane because a later version of ESS wrote the event; 0:
  * none. */
 int64_t sender_waits_for_newer(const struct sender *sender);
+
+/* The fault of ours that the lane's events wait for. */
+enum fault_kind sender_fault(const struct sender *sender);
 
 /* The subscriber's topics have changed. */
 void sender_topics_changed(struct sender *sender);

@@ -80,6 +80,9 @@ static void subscriber_on_fill(void *arg, struct token *token) {
                  "a later version of ESS wrote the event at cursor %" PRId64
                  ": upgrade the dispatchers, or rewind past it",
                  sender_waits_for_newer(&s->live));
+    if (sender_fault(&s->live))
+        snprintf(token->reason, sizeof token->reason, "%s",
+                 fault_reason_of(sender_fault(&s->live)));
     jobs_to_token(&s->jobs, token);
     commands_to_token(&s->commands, token);
     memcpy(token->registration_id, s->record.registration_id, sizeof token->registration_id);

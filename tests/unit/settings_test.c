@@ -184,6 +184,43 @@ static void the_settings_that_ess_rests_on_are_refused(void **state) {
     assert_int_equal(settings.kafka.rdkafka.count, 2);
 }
 
+/* Whatever is wrong with it, the password is not printed. */
+static void a_bad_proxy_is_refused_without_its_secrets(void **state) {
+    static const char *const bad[] = {
+        "--egress.proxy=ess:s3cr3t@proxy:3128", "--egress.proxy=socks5://ess:s3cr3t@proxy:3128",
+        "--egress.proxy=http://ess:s3cr3t@proxy:port", "--egress.prxy=http://ess:s3cr3t@proxy:3128",
+        "egress.proxy=http://ess:s3cr3t@proxy:3128"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_refused(bad[i], "egress.pr");
+        assert_null(strstr(told, "s3cr3t"));
+    }
+    assert_int_equal(load_with(WORDS("ESS_EGRESS_PROXY=http://ess:s3cr3t@"), WORDS(NULL)), -1);
+    assert_non_null(strstr(told, "ESS_EGRESS_PROXY: must be http://host:port"));
+    assert_null(strstr(told, "s3cr3t"));
+    assert_int_equal(
+        load_with(WORDS("ESS_EGRESS_PROXY=http://ess:s3cr3t@proxy:1"), WORDS("--help")), -1);
+    assert_null(strstr(told, "s3cr3t"));
+}
+
+static void a_proxy_has_at_most_one_password(void **state) {
+    (void)state;
+    assert_int_equal(
+        load(WORDS("--egress.proxy=http://ess@proxy:1", "--egress.proxy_password_file=/x",
+                   "--egress.no_proxy=a.test,10.0.0.0/8")),
+        0);
+    assert_int_equal(settings.egress_no_proxy.count, 2);
+    settings_free(&settings);
+    assert_int_equal(
+        load(WORDS("--egress.proxy=http://ess:s3cr3t@proxy:1", "--egress.proxy_password_file=/x")),
+        -1);
+    assert_non_null(
+        strstr(told, "egress.proxy_password_file: egress.proxy has a password already"));
+    assert_null(strstr(told, "s3cr3t"));
+    assert_refused("--egress.proxy_password_file=/x", "needs a user in egress.proxy");
+    assert_refused("--egress.no_proxy=*.test", "egress.no_proxy: '*.test' is not a CIDR");
+}
+
 static void listening_needs_an_address_and_a_port(void **state) {
     (void)state;
     static const char *const good[] = {"127.0.0.1:0", "127.9.9.9:65535", "[::1]:8080",
@@ -332,6 +369,8 @@ int main(void) {
         settings_test(the_prefix_must_make_topics),
         settings_test(what_cannot_be_done_without_must_not_be_empty),
         settings_test(the_settings_that_ess_rests_on_are_refused),
+        settings_test(a_bad_proxy_is_refused_without_its_secrets),
+        settings_test(a_proxy_has_at_most_one_password),
         settings_test(listening_needs_an_address_and_a_port),
         settings_test(without_access_tokens_only_this_machine_may_ask),
         settings_test(options_that_contradict_each_other_are_refused),
