@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/model/event.h"
+#include "common/model/sns_grant.h"
 #include "common/net/no_proxy.h"
 #include "common/net/proxy_url.h"
 
@@ -64,6 +65,11 @@ static int check_proxy(const char *name, const char *value, struct error *err) {
 static int check_no_proxy(const char *name, const char *value, struct error *err) {
     (void)name;
     return no_proxy_check(value, err);
+}
+
+static int check_sns_grant(const char *name, const char *value, struct error *err) {
+    (void)name;
+    return sns_grant_check(value, err);
 }
 
 static int check_given(const char *name, const char *value, struct error *err) {
@@ -200,6 +206,8 @@ static const struct option table[] = {
      "file whose first line is the password for egress.proxy; read again on change"},
     {"egress.no_proxy", OPTION_LIST, AT(egress_no_proxy), NULL, 0, 0, check_no_proxy,
      "CIDRs, and domains with the names below them, that are called without egress.proxy"},
+    {"sns.own_credentials", OPTION_LIST, AT(sns_own_credentials), NULL, 0, 0, check_sns_grant,
+     "accounts, and ARNs of topics, to which clients may publish by the dispatcher's credentials"},
     {"delivery.timeout", OPTION_DURATION, AT(delivery.timeout_ms), "15s", 100, 5 * 60 * SECOND,
      NULL, "how long one attempt may take"},
     {"delivery.connect_timeout", OPTION_DURATION, AT(delivery.connect_timeout_ms), "5s", 100,

@@ -41,6 +41,7 @@ struct settings {
     struct option_list egress_allow, egress_dns;
     char *egress_ca_file, *egress_proxy, *egress_proxy_password_file;
     struct option_list egress_no_proxy;
+    struct option_list sns_own_credentials;
     struct {
         int64_t timeout_ms, connect_timeout_ms, idle_timeout_ms, connection_lifetime_ms;
         int64_t max_attempts, backoff_min_ms, backoff_max_ms, disable_after_ms;

@@ -6,6 +6,8 @@
 
 #include "common/base/hex.h"
 #include "common/model/event.h"
+#include "common/model/sns_grant.h"
+#include "common/model/sns_target.h"
 #include "common/model/spec.h"
 #include "ingest/ingest.h"
 #include "ingest/registry/registry.h"
@@ -141,6 +143,27 @@ int auth_registers_more(const struct ingest *ingest, const struct http_request *
                ? 0
                : error_set(err, "the access token already has %" PRId64 " subscribers, its limit",
                            count);
+}
+
+/* The spec goes on publishing with them to the same topic. */
+static bool auth_kept_credentials(const struct spec *old, const struct spec *spec) {
+    return old && old->sns && !old->sns->access_key_id &&
+           strcmp(old->sns->topic_arn, spec->sns->topic_arn) == 0 &&
+           strcmp(old->sns->url, spec->sns->url) == 0;
+}
+
+int auth_own_credentials(const struct ingest *ingest, const struct http_request *request,
+                         const struct spec *old, const struct spec *spec, struct error *err) {
+    const struct option_list *granted = &ingest->service.settings.sns_own_credentials;
+    if (!spec->sns || spec->sns->access_key_id || auth_is_admin(ingest, request) ||
+        auth_kept_credentials(old, spec))
+        return 0;
+    for (size_t i = 0; i < granted->count; i++)
+        if (sns_grant_covers(granted->items[i], spec->sns))
+            return 0;
+    return error_set_field(err, "sns.access_key_id",
+                           "is missing: sns.own_credentials does not grant the dispatcher's own "
+                           "credentials to this topic and endpoint");
 }
 
 bool auth_owns(const struct ingest *ingest, const struct http_request *request,

@@ -65,6 +65,12 @@ const char *auth_registrant(const struct ingest *ingest, const struct http_reque
 int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
                         struct error *err);
 
+/* Whether the principal may have ess-dispatcher publish with its own credentials to SNS, if the
+ * spec asks for that: an admin may, others to topics of sns.own_credentials, or as before (`old`,
+ * NULL: there is none). Returns 0, or -1 blaming "sns.access_key_id". */
+int auth_own_credentials(const struct ingest *ingest, const struct http_request *request,
+                         const struct spec *old, const struct spec *spec, struct error *err);
+
 /* Whether the principal owns the subscriber: an admin, the subscriber's own token, or the access
  * token that registered the subscriber. */
 bool auth_owns(const struct ingest *ingest, const struct http_request *request,

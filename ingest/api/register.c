@@ -161,6 +161,8 @@ void register_handle(void *arg, struct http_request *request) {
     } else if (auth_register(ingest, request, &r->spec, &err)) {
         authenticator_refuse(request, &err);
         registering_free(r);
+    } else if (auth_own_credentials(ingest, request, NULL, &r->spec, &err)) {
+        registering_refuse(r, 403, &err);
     } else if (!ingest_ready(ingest)) {
         error_set(&err, "Kafka does not answer, or the subscribers have not been read yet");
         registering_refuse(r, 503, &err);

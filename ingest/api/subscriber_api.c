@@ -249,6 +249,8 @@ void subscriber_api_replace(void *arg, struct http_request *request) {
     }
     if (auth_register(ingest, request, &spec, &err)) {
         call_forbid(call, &err);
+    } else if (auth_own_credentials(ingest, request, &entry->spec, &spec, &err)) {
+        call_refuse(call, 403, &err);
     } else {
         struct registry_write *write = registry_write_new(ingest, call->id, call->registration_id,
                                                           entry->keys_offset);

@@ -154,3 +154,29 @@ def test_a_conflict_tells_no_cursor_of_topics_that_one_may_not_read(guarded):
     assert publish(guarded, "wide", "drug.copay", id="common").json["cursor"] == first
     first = publish(guarded, "engine", "drug.copay", cursor=77).json["cursor"]
     assert publish(guarded, "engine", "drug.copay", 2, cursor=77).json["cursor"] == first
+
+
+ARN = "arn:aws:sns:us-east-1:123456789012:"
+
+
+def test_a_register_token_has_the_dispatchers_aws_credentials_only_where_they_are_granted(ess):
+    granted = {"sns.own_credentials": f"{ARN}granted-*,210987654321"}
+    ingest = ess.ingest({"auth.file": write_auth(ess, auth_file(TOKENS, {})), **granted})
+    own = {"access_key_id": "AKIATEST", "secret_access_key": "s3cr3t/of+AWS"}
+
+    def register(name, id, topic, **sns):
+        return call(ingest, "POST", "/register", name, {"id": id, "topics": ["drug.copay"], "sns": {"topic_arn": topic, **sns}})
+
+    for topic, more in ((f"{ARN}other", {}), (f"{ARN}granted-a", {"endpoint": "https://elsewhere.example"}), (f"{ARN}granted", {})):
+        refused = register("north", "refused", topic, **more)
+        assert refused.status == 403 and refused.json["detail"].startswith("sns.access_key_id: is missing: sns.own_credentials"), refused
+    assert call(ingest, "GET", "/ess/subscribers/refused", "admin").status == 404
+    assert register("north", "granted", f"{ARN}granted-a").status == 201
+    assert register("north", "account", "arn:aws:sns:eu-west-1:210987654321:any").status == 201
+    assert register("north", "own", f"{ARN}other", **own).status == 201
+    assert register("admin", "admins", f"{ARN}other").status == 201
+    spec = {"topics": ["drug.copay"], "sns": {"topic_arn": f"{ARN}another"}}
+    for id in ("granted", "own", "admins"):
+        assert put(ingest, id, "north", **spec).status == 403
+    assert put(ingest, "admins", "north", **spec | {"sns": {"topic_arn": f"{ARN}other"}}, throttle=5).status == 202
+    assert put(ingest, "admins", **spec).status == 202
