@@ -78,16 +78,37 @@ class Publisher(threading.Thread):
             raise self.failure
 
 
+def in_ess_form(event):
+    """A CloudEvent's attributes by ESS's names."""
+    if "specversion" not in event:
+        return event
+    names = {"id": "id", "type": "topic", "subject": "key", "time": "ts", "data": "data"}
+    cursors = {name: int(event[attribute]) for name, attribute in (("cursor", "sequence"), ("prev_cursor", "essprevcursor")) if attribute in event}
+    return cursors | {names[attribute]: value for attribute, value in event.items() if attribute in names}
+
+
+def events_of(body):
+    """The events of a request: one, or those of a batch."""
+    body = json.loads(body)
+    events = body if isinstance(body, list) else body.get("events", [body])
+    return [in_ess_form(event) for event in events]
+
+
 @dataclasses.dataclass
 class Receipt:
+    """Of one event; those of a batch have theirs at the same time."""
     at: float
     gone: bool  # its sender did not wait any more when it was read
-    cursor: int
+    event: dict  # in ESS's form
     attempt: int
     job: str
     id: str
     body: bytes
-    status: int  # that it was answered with; 0: not at all
+    status: int  # that it was answered with; 0: not at all, or a batch that was refused, whose events come again
+
+    @property
+    def cursor(self):
+        return self.event["cursor"]
 
 
 class Subscriber:
@@ -136,14 +157,17 @@ class Subscriber:
     def answer(self, request):
         if "X-ESS-Cursor" not in request.headers:  # a test delivery
             return Answer(cut=self.silent, delay=2 * self.silent)
-        answer = Answer(delay=3, cut=True) if self.silent else self.choose(request.cursor, int(request.headers["X-ESS-Attempt"]))
-        self.receipts.append(Receipt(request.at, request.gone, request.cursor, int(request.headers["X-ESS-Attempt"]), request.headers["X-ESS-Replay"],
-                                     request.headers["webhook-id"], request.body, 0 if answer.cut else answer.status))
+        events, attempt = events_of(request.body), int(request.headers["X-ESS-Attempt"])
+        answer = Answer(delay=3, cut=True) if self.silent else self.choose([event["cursor"] for event in events], attempt)
+        status = 0 if answer.cut or answer.status == 400 and len(events) > 1 else answer.status
+        for event in events:
+            id, body = (event["id"], json.dumps(event)) if "batch" in self.fields else (request.headers["webhook-id"], request.body)
+            self.receipts.append(Receipt(request.at, request.gone, event, attempt, request.headers["X-ESS-Replay"], id, body, status))
         return answer
 
-    def choose(self, cursor, attempt):
-        dice = random.Random(zlib.crc32(f"{self.id}/{cursor}/{attempt}".encode()))
-        if self.refuses and cursor % 23 == 0:
+    def choose(self, cursors, attempt):
+        dice = random.Random(zlib.crc32(f"{self.id}/{cursors[0]}/{attempt}".encode()))
+        if self.refuses and any(cursor % 23 == 0 for cursor in cursors):
             return Answer(400)
         p = dice.random()
         if p < 0.03:
@@ -169,6 +193,8 @@ def subscribers(ess):
         Subscriber(ess, "none-refuses", ["chaos.*"], ordering="none", refuses=True),
         Subscriber(ess, "strict-filter", ["chaos.*"], filters=FILTERS[:1], refuses=True),
         Subscriber(ess, "none-filter", ["chaos.*"], filters=FILTERS[1:2], ordering="none"),
+        Subscriber(ess, "strict-cloudevents", ["chaos.*"], format="cloudevents", filters=FILTERS[2:], refuses=True),
+        Subscriber(ess, "key-id", ["chaos.b", "chaos.c"], format="cloudevents", content="id", ordering="key"),
         Subscriber(ess, "strict-filters", ["chaos.*"], filters=FILTERS),
         Subscriber(ess, "key-filters", ["chaos.b", "chaos.c"], filters=FILTERS, ordering="key", refuses=True),
     ]
