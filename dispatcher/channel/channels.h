@@ -25,6 +25,9 @@ int channels_set_keys(struct channels *channels, const struct subscriber_keys *k
                       struct error *err);
 /* The spec in force has another endpoint: what was learnt for the last one is forgotten. */
 void channels_move(struct channels *channels);
+/* NULL, or what this process lacks to send as the spec in force wants: then nothing may be sent. */
+const char *channels_lack(const struct channels *channels);
+void channels_warn_of_lack(const struct channels *channels);
 /* The one that the spec in force chooses. */
 struct channel *channels_choose(struct channels *channels);
 /* Nothing may be under way. */

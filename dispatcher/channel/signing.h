@@ -29,7 +29,8 @@ struct signing {
 int signing_set(struct signing *signing, const struct subscriber_keys *keys, struct error *err);
 void signing_fini(struct signing *signing);
 
-/* NULL, or why nothing can be signed as the spec wants: this process has no key of its own. */
+/* NULL, or why nothing can be signed as the spec wants: this process has no key of its own. No
+ * function below may be called then. */
 const char *signing_lacks(const struct signing *signing, const struct spec *spec);
 /* The id of the key that makes the spec's signature ed25519; NULL: it has none. */
 const char *signing_key_id(const struct signing *signing, const struct spec *spec);

@@ -182,12 +182,8 @@ static void sns_send(struct channel *channel, struct delivery *delivery) {
     *p = (struct sns_publish){.loop = sns->loop, .delivery = delivery};
     loop_timer_init(&p->soon, sns_on_soon, p);
     delivery->under_way = p;
-    const char *lacks = signing_lacks(sns->signing, sns->spec);
-    size_t bytes = lacks ? 0 : sns_make_form(sns, delivery, &p->form);
-    if (lacks) {
-        snprintf(p->error, sizeof p->error, "%s", lacks);
-        sns_fail_soon(p, VERDICT_FAILED);
-    } else if (bytes > SNS_BYTES_MAX) {
+    size_t bytes = sns_make_form(sns, delivery, &p->form);
+    if (bytes > SNS_BYTES_MAX) {
         snprintf(p->error, sizeof p->error,
                  "the message has %zu bytes with its attributes; SNS takes %d", bytes,
                  SNS_BYTES_MAX);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/loop.h"
 #include "common/model/event.h"
 #include "common/model/event_form.h"
 #include "dispatcher/channel/https_post.h"
@@ -84,16 +83,12 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
 /* --- a delivery */
 
 struct webhook_attempt {
-    struct loop *loop;
     struct delivery *delivery;
-    struct oauth2_post *post; /* NULL: nothing is sent, and `soon` reports why */
-    struct loop_timer soon;
-    const char *error;
+    struct oauth2_post *post;
     struct buf composed; /* the body, where it is not the delivery's own */
 };
 
 static void webhook_attempt_free(struct webhook_attempt *a) {
-    loop_timer_clear(a->loop, &a->soon);
     buf_fini(&a->composed);
     free(a);
 }
@@ -127,12 +122,6 @@ static void webhook_on_done(void *arg, const struct https_result *result) {
     webhook_report(arg, &outcome);
 }
 
-static void webhook_on_soon(void *arg) {
-    struct webhook_attempt *a = arg;
-    const struct outcome outcome = {.verdict = VERDICT_FAILED, .error = a->error};
-    webhook_report(a, &outcome);
-}
-
 /* The body as the subscriber gets it. */
 static struct span webhook_compose(const struct webhook *w, struct webhook_attempt *a) {
     const struct span event = webhook_event_of(a->delivery);
@@ -142,46 +131,35 @@ static struct span webhook_compose(const struct webhook *w, struct webhook_attem
     return (struct span){a->composed.data, a->composed.len};
 }
 
-static void webhook_post(struct webhook *w, struct webhook_attempt *a) {
+static void webhook_send(struct channel *channel, struct delivery *delivery) {
+    struct webhook *w = (struct webhook *)channel;
     const struct spec *spec = w->spec;
+    struct webhook_attempt *a = mem_zero(sizeof *a);
+    a->delivery = delivery;
     const struct span body = webhook_compose(w, a);
     const struct https_request request = {
-        .headers = webhook_headers(w, a->delivery, body),
+        .headers = webhook_headers(w, delivery, body),
         .body = body,
         .timeout_ms = spec->timeout_ms >= 0 ? spec->timeout_ms : w->timeout_ms,
-        .fresh = a->delivery->fresh,
+        .fresh = delivery->fresh,
         .done = webhook_on_done,
         .arg = a,
     };
-    a->post = oauth2_send(w->oauth2, &request);
-}
-
-static void webhook_send(struct channel *channel, struct delivery *delivery) {
-    struct webhook *w = (struct webhook *)channel;
-    struct webhook_attempt *a = mem_zero(sizeof *a);
-    *a = (struct webhook_attempt){
-        .loop = w->loop, .delivery = delivery, .error = signing_lacks(w->signing, w->spec)};
-    loop_timer_init(&a->soon, webhook_on_soon, a);
     delivery->under_way = a;
-    if (a->error)
-        loop_timer_set(a->loop, &a->soon, clock_ms()); /* never from within */
-    else
-        webhook_post(w, a);
+    a->post = oauth2_send(w->oauth2, &request);
 }
 
 static void webhook_cancel(struct channel *channel, struct delivery *delivery) {
     struct webhook_attempt *a = delivery->under_way;
     (void)channel;
-    if (a->post)
-        oauth2_cancel(a->post);
+    oauth2_cancel(a->post);
     webhook_attempt_free(a);
 }
 
-void webhook_init(struct webhook *w, struct loop *loop, struct oauth2 *oauth2,
-                  struct signing *signing, const char *subscriber, const struct spec *spec,
-                  const char *feed, int64_t timeout_ms) {
+void webhook_init(struct webhook *w, struct oauth2 *oauth2, struct signing *signing,
+                  const char *subscriber, const struct spec *spec, const char *feed,
+                  int64_t timeout_ms) {
     *w = (struct webhook){.channel = {.send = webhook_send, .cancel = webhook_cancel},
-                          .loop = loop,
                           .oauth2 = oauth2,
                           .signing = signing,
                           .subscriber = subscriber,

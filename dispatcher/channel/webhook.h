@@ -9,12 +9,10 @@
 #include "dispatcher/channel/channel.h"
 #include "dispatcher/channel/signing.h"
 
-struct loop;
 struct oauth2;
 
 struct webhook {
     struct channel channel;
-    struct loop *loop;
     struct oauth2 *oauth2;   /* the way to the URL, with or without an access token */
     const char *subscriber;  /* the subscriber's id */
     const struct spec *spec; /* in force at each delivery */
@@ -25,9 +23,9 @@ struct webhook {
 
 /* The caller keeps all arguments, which must stay. Nothing can be sent while the signing has no
  * keys. */
-void webhook_init(struct webhook *webhook, struct loop *loop, struct oauth2 *oauth2,
-                  struct signing *signing, const char *subscriber, const struct spec *spec,
-                  const char *feed, int64_t timeout_ms);
+void webhook_init(struct webhook *webhook, struct oauth2 *oauth2, struct signing *signing,
+                  const char *subscriber, const struct spec *spec, const char *feed,
+                  int64_t timeout_ms);
 
 /* The meaning of an answer. `status` 0: no complete answer. */
 enum verdict webhook_judge(int status, int64_t retry_after_ms);

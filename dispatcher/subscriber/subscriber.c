@@ -1,7 +1,6 @@
 /* One subscriber; see subscriber.h. */
 #include "dispatcher/subscriber/subscriber.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/commands.h"
 #include "dispatcher/subscriber/dead_lettering.h"
+#include "dispatcher/subscriber/hold.h"
 #include "dispatcher/subscriber/jobs.h"
 #include "dispatcher/subscriber/policy.h"
 #include "dispatcher/subscriber/pulled.h"
@@ -75,14 +75,7 @@ static void subscriber_on_fill(void *arg, struct token *token) {
         token->position = feed_end(d->service.feed); /* a wanted event would have woken the lane */
     if (token->waiting && feed_trouble(d->service.feed))
         token->waiting = false; /* unread events in the log may be for the subscriber */
-    if (sender_waits_for_newer(&s->live) && !token->reason[0])
-        snprintf(token->reason, sizeof token->reason,
-                 "a later version of ESS wrote the event at cursor %" PRId64
-                 ": upgrade the dispatchers, or rewind past it",
-                 sender_waits_for_newer(&s->live));
-    if (sender_fault(&s->live))
-        snprintf(token->reason, sizeof token->reason, "%s",
-                 fault_reason_of(sender_fault(&s->live)));
+    hold_to_token(s, token);
     jobs_to_token(&s->jobs, token);
     commands_to_token(&s->commands, token);
     memcpy(token->registration_id, s->record.registration_id, sizeof token->registration_id);
@@ -297,7 +290,8 @@ static bool subscriber_take_token(struct subscriber *s) {
     }
     bool own = strcmp(token.registration_id, s->record.registration_id) == 0,
          went_back = own && other_log;
-    bool written = own && !went_back && token.generation == s->generation;
+    /* a reason may be the last owner's alone */
+    bool written = own && !went_back && token.generation == s->generation && !*token.reason;
     if (went_back) {
         log_check_amend(s->dispatcher->log_check, &token);
         log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", token.reason));
@@ -368,7 +362,7 @@ bool subscriber_may_send(const struct subscriber *s, const struct sender *sender
     if (!s->running || s->dispatcher->service.starting_over ||
         !partitions_may_start(s->dispatcher->partitions, s->partition))
         return false;
-    if (checkpoint_held(&s->checkpoint))
+    if (checkpoint_held(&s->checkpoint) || channels_lack(&s->channels))
         return false;
     return sender == &s->live ||
            (!s->live.lane.paused && !s->live.lane.disabled && !s->live.lane.policy.pulled);
@@ -433,7 +427,9 @@ static void subscriber_start(struct subscriber *s) {
     lane_pause(&s->live.lane, subscriber_wants_pause(s));
     s->running = true;
     lag_watch_begin(&s->lag, s->dispatcher->lag_monitor);
-    checkpoint_begin(&s->checkpoint, lane_state(&s->live.lane), s->live.lane.position, written);
+    checkpoint_begin(&s->checkpoint, lane_state(&s->live.lane), s->live.lane.position,
+                     written && !channels_lack(&s->channels));
+    channels_warn_of_lack(&s->channels);
     log_at(s->start_level, "subscriber_started", LOG_S("subscriber", s->id),
            LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
     if (s->checkpoint.in_log)
@@ -529,6 +525,7 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     if (moved)
         subscriber_take_new_endpoint(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
+    channels_warn_of_lack(&s->channels);
     subscriber_moved(s);
     subscriber_step_all(s);
 }

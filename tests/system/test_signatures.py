@@ -198,17 +198,41 @@ def test_without_the_option_ed25519_is_refused_and_the_set_is_empty(ess):
     assert not [message for message in ess.records("subscribers") if message.key() in (b"signed", b"signed/keys")]
 
 
-def test_a_dispatcher_without_the_option_sends_nothing_and_says_what_it_lacks(ess):
+def test_a_dispatcher_without_the_option_holds_the_subscriber_and_says_what_it_lacks(ess):
     write_keys(ess, new_key())
-    ingest, receiver = ess.ingest(signing(ess)), ess.receiver()
+    ingest, receiver, other = ess.ingest(signing(ess)), ess.receiver(), ess.receiver()
     dispatcher = ess.dispatcher()
-    id = register(ess, receiver, ["a"], signatures=["ed25519"], backoff_min="20ms", backoff_max="50ms")["id"]
-    ess.publish("a", 1)
-    wait_for(lambda: "signing.key_file" in ingest.status(id).get("last_error", ""))
-    assert not receiver.requests
+    id = register(ess, receiver, ["a"], signatures=["ed25519"], max_attempts=1, exhausted="dead_letter", backoff_min="20ms")["id"]
+    hmac = register(ess, other, ["a"])["id"]
+    cursor = ess.publish("a", 1)
+    wait_for(lambda: "signing.key_file" in ingest.status(id).get("reason", ""))
+    assert dispatcher.wait_line("signing_key_missing", subscriber=id)
+    other.wait(1)
+    answer = ingest.request("PUT", f"/ess/subscribers/{hmac}", json.dumps({"url": other.url(), "topics": ["a"], **BOTH}))
+    assert answer.status == 202, answer
+    dispatcher.wait_line("signing_key_missing", subscriber=hmac)
+    ingest.command(id, "test")
+    ess.publish("a", 2)
+    wait_for(lambda: "signing.key_file" in ingest.status(hmac).get("reason", ""))
+    assert not receiver.requests and len(other.requests) == 1 and ingest.status(id)["dead_lettered"] == 0
     dispatcher.term()
     ess.dispatcher(signing(ess))
-    assert receiver.wait(1)[0].headers["X-ESS-Key-Id"] == jwks(ess)[0]["kid"]
+    requests = receiver.wait(3)
+    assert {request.headers["X-ESS-Key-Id"] for request in requests} == {jwks(ess)[0]["kid"]}
+    assert cursor in [int(request.headers.get("X-ESS-Cursor", 0)) for request in requests]
+    other.wait(2)
+    wait_for(lambda: not any("reason" in ingest.status(one) for one in (id, hmac)))
+
+
+def test_a_reason_of_the_last_dispatcher_goes_with_it(ess):
+    """The subscriber is idle: nothing but the start may write its status."""
+    write_keys(ess, new_key())
+    ingest, dispatcher = ess.ingest(signing(ess)), ess.dispatcher()
+    id = register(ess, ess.receiver(), ["a"], signatures=["ed25519"])["id"]
+    wait_for(lambda: "signing.key_file" in ingest.status(id).get("reason", ""))
+    dispatcher.term()
+    ess.dispatcher(signing(ess))
+    wait_for(lambda: "reason" not in ingest.status(id))
 
 
 @pytest.mark.parametrize("value", ["ed25519", [], ["rsa"], ["hmac", "hmac"], None])

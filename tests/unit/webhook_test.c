@@ -87,7 +87,7 @@ static void what_the_endpoint_cannot_be_asked_is_unanswered(void **state) {
     struct https_client *client = https_client_new(loop, &options, &err);
     assert_non_null(client);
     oauth2_init(&oauth2, client, loop, &spec, 1000);
-    webhook_init(&webhook, loop, &oauth2, &signing, "s", &spec, "feed", 1000);
+    webhook_init(&webhook, &oauth2, &signing, "s", &spec, "feed", 1000);
     assert_int_equal(signing_set(&signing, &keys, &err), 0);
     buf_puts(&delivery.body, "{}");
     webhook.channel.send(&webhook.channel, &delivery);
