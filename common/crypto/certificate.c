@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { SIGNATURE_BYTES_MAX = 1024 }; /* of RSA with 8192 bits */
+
 static BIO *certificate_open(const char *pem) {
     BIO *bio = BIO_new_mem_buf(pem, -1);
     if (!bio)
@@ -82,14 +84,22 @@ static EVP_PKEY *certificate_read_key(const char *pem, struct error *err) {
     return key;
 }
 
-/* Whether the private part of the key belongs to its public part, which alone is compared with the
- * certificate. libcurl 7.88 shares connections by the certificate: a forged key beside
- * somebody's certificate must not come to somebody's connection. */
-static bool certificate_is_pair(EVP_PKEY *key) {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
-    bool pair = context && EVP_PKEY_pairwise_check(context) == 1;
-    EVP_PKEY_CTX_free(context);
-    return pair;
+/* Whether the key signs what the certificate verifies. X509_check_private_key compares public parts
+ * alone, so a key made to look like the one of somebody's certificate would pass; and libcurl 7.88
+ * shares connections by the certificate. (EVP_PKEY_pairwise_check looks for primes: seconds.) */
+static bool certificate_verifies(EVP_PKEY *private, EVP_PKEY *public) {
+    static const unsigned char text[] = "a text to sign";
+    unsigned char signature[SIGNATURE_BYTES_MAX];
+    size_t len = sizeof signature;
+    EVP_MD_CTX *signs = EVP_MD_CTX_new(), *verifies = EVP_MD_CTX_new();
+    bool fits = signs && verifies && EVP_PKEY_get_size(private) <= SIGNATURE_BYTES_MAX &&
+                EVP_DigestSignInit(signs, NULL, NULL, NULL, private) == 1 &&
+                EVP_DigestSign(signs, signature, &len, text, sizeof text) == 1 &&
+                EVP_DigestVerifyInit(verifies, NULL, NULL, NULL, public) == 1 &&
+                EVP_DigestVerify(verifies, signature, len, text, sizeof text) == 1;
+    EVP_MD_CTX_free(signs);
+    EVP_MD_CTX_free(verifies);
+    return fits;
 }
 
 int certificate_check_key(const char *certificate, const char *key, struct error *err) {
@@ -98,7 +108,8 @@ int certificate_check_key(const char *certificate, const char *key, struct error
         return -1;
     BIO *bio = certificate_open(certificate);
     X509 *x509 = certificate_next(bio);
-    bool fits = x509 && X509_check_private_key(x509, private) == 1 && certificate_is_pair(private);
+    bool fits = x509 && X509_check_private_key(x509, private) == 1 &&
+                certificate_verifies(private, X509_get0_pubkey(x509));
     ERR_clear_error();
     X509_free(x509);
     BIO_free(bio);

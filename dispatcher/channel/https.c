@@ -189,7 +189,7 @@ static void https_free(struct https_post *post) {
     handles_keep(&client->handles, post->handle);
     authorities_release(post->authorities);
     curl_slist_free_all(post->headers);
-    buf_fini(&post->answer);
+    buf_wipe(&post->answer); /* may hold a token */
     free(post);
 }
 

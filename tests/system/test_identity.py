@@ -215,6 +215,17 @@ def test_a_yaml_files_certificate_and_key_are_read_from_files_and_read_again(sha
     wait_for(lambda: shared.daemons[0].get("/ess/subscribers/filed").status == 404)
 
 
+def test_a_yaml_file_may_hold_the_texts_themselves(shared, nginx, authority):
+    tls = authority.client("inline")
+    texts = "".join(f"  {name}: |\n" + "".join(f"    {line}\n" for line in text.splitlines()) for name, text in tls.items())
+    shared.write("inline.yml", f"id: inline\nurl: {nginx.url()}\ntopics: [inline]\nsecret: s3cr3t\ntls:\n{texts}")
+    wait_for(lambda: shared.daemons[1].lines("subscriber_started", subscriber="inline"))
+    settled(shared, "inline", shared.publish("inline", {}))
+    assert clients(nginx.receiver) == ["CN=inline"]
+    (shared.subscribers / "inline.yml").unlink()
+    wait_for(lambda: shared.daemons[0].get("/ess/subscribers/inline").status == 404)
+
+
 def test_status_shows_the_end_of_the_certificate_and_warns_14_days_before(shared, authority):
     url, ingest = "https://example.com/hook", shared.daemons[0]
     assert "warnings" not in register(shared, "young", url=url, tls=authority.client("young", days=15))
@@ -307,6 +318,17 @@ def test_a_failing_token_server_holds_this_subscriber_up_and_costs_no_event(shar
     assert_hidden(shared, tokens.SECRET, "access-token-", "s3cr3t: of")
 
 
+def test_a_test_delivery_without_a_token_has_failed_and_says_why(shared, tokens):
+    tokens.first(Answer(503))
+    receiver = shared.receiver()
+    register(shared, "tested", url=receiver.url(), oauth2=tokens.fields())
+    generation = shared.daemons[0].command("tested", "test", {})["generation"]
+    wait_for(lambda: any(one["generation"] == generation for one in status(shared, "tested")["outcomes"]))
+    outcome, = [one for one in status(shared, "tested")["outcomes"] if one["generation"] == generation]
+    assert outcome["outcome"] == "failed" and "token server: status 503" in outcome["reason"] and receiver.requests == []
+    settled(shared, "tested", shared.publish("tested", {}))
+
+
 def test_a_slow_token_server_is_asked_once_while_the_deliveries_wait(shared, tokens):
     receiver = shared.receiver()
     tokens.receiver.answer = lambda request: Answer(delay=1, body=tokens.give(request).body)
@@ -358,8 +380,10 @@ def test_each_mistake_in_oauth2_is_named(shared):
             ({"oauth2": {"token_url": good["token_url"], "client_id": "c"}}, "oauth2.client_secret", "is missing"),
             ({"oauth2": {**good, "client_secret": "hid\nden"}}, "oauth2.client_secret", "printable ASCII"),
             ({"oauth2": {**good, "grant": "password"}}, "oauth2.grant", "is no field of oauth2"),
+            ({"oauth2": good, "url": None, "sns": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:t"}}, "oauth2", "wants a url"),
             ({"oauth2": good, "headers": {"authorization": "x"}}, "headers", "Authorization must not stand beside oauth2")]:
-        answer = shared.daemons[0].post(json.dumps({"id": "bad", "url": "https://example.com/", "topics": ["a"], **fields}), "/register")
+        spec = {"id": "bad", "url": "https://example.com/", "topics": ["a"], **fields}
+        answer = shared.daemons[0].post(json.dumps({name: value for name, value in spec.items() if value is not None}), "/register")
         assert answer.status == 400 and answer.json["field"] == field and part in answer.json["detail"], (fields, answer)
         assert b"hidden" not in answer.body
     assert shared.daemons[0].get("/ess/subscribers/bad").status == 404
