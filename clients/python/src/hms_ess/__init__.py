@@ -1,4 +1,4 @@
-"""hms-ess: publishes to ESS, reads its feed, and verifies what it delivers. Standard library only; Python 3.9 or later."""
+"""hms-ess: publishes to ESS, reads its feed, and verifies its webhooks. Standard library only; Python 3.9 or later."""
 from __future__ import annotations
 
 import threading

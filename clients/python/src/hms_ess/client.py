@@ -50,7 +50,7 @@ class Page(NamedTuple):
 
 
 def _named(event: Mapping[str, Any]) -> Dict[str, Any]:
-    """The event with an id or a cursor in it, so that it can be sent again."""
+    """The event with an id or a cursor, so that a repeat is recognised."""
     if not isinstance(event, Mapping) or not {"topic", "data"} <= event.keys():
         raise ValueError('an event must be such as {"topic": "drug.copay", "data": {"copay": 25}}')
     whole = {name: value for name, value in event.items() if value is not None or name == "data"}
@@ -72,7 +72,7 @@ def _query(path: str, topics: Topics, filter: Filter, **parameters: Optional[int
 
 
 class Client:
-    """Any thread may use it. `timeout` limits each wait on the network, in seconds. `retries` is how often a call is repeated after 429,
+    """May be used by several threads. `timeout` limits each wait on the network, in seconds. `retries` is how often a call is repeated after 429,
     502, 503, 504 or a lost connection. `tls` verifies an https server; without it, the system's CAs do."""
 
     def __init__(self, url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 10, retries: int = 8,
@@ -88,11 +88,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections that are kept. The client can be used again."""
+        """Closes the idle connections. The client can be used again."""
         self._http.close()
 
     def _call(self, method: str, path: str, body: Optional[bytes] = None, *, id: Optional[str] = None, longer: float = 0) -> Any:
-        """Makes a call, and repeats it while that can help. Only for calls that may be made twice."""
+        """Makes a call, and repeats it after a retryable error. Only for calls that may be made twice."""
         headers = {"Accept": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -117,8 +117,8 @@ class Client:
 
     def publish(self, topic: str, data: Any, *, key: Optional[str] = None, id: Optional[str] = None, cursor: Optional[int] = None,
                 ts: Optional[str] = None) -> Published:
-        """Returns once the event is in Kafka, on every in-sync replica. An event without `id` or `cursor` gets an id, by which ESS
-        recognises a repeat. An EssError has the event's `id`: publish with it to try again later."""
+        """Returns once the event is in Kafka, on every in-sync replica. An event without `id` or `cursor` gets an id. ESS
+        recognises a repeat by its id. After an EssError, publish again with `id=error.id` to try later."""
         event = _named({"topic": topic, "data": data, "key": key, "id": id, "cursor": cursor, "ts": ts})
         try:
             return _published(self._publish(event, event))
@@ -127,8 +127,8 @@ class Client:
             raise
 
     def publish_batch(self, events: Sequence[EventInput]) -> List[Published]:
-        """Publishes 1 to 1,000 events. ESS checks all of them before it appends any. After an EssError whose `retryable` is true, some of
-        them may be in the log: send the whole batch again. To be able to do so, give each event an `id`."""
+        """Publishes 1 to 1,000 events. ESS checks all of them before it appends any. After an EssError whose `retryable` is true, some events
+        may be in the log: send the whole batch again. Give each event an `id`, so that ESS recognises the repeats."""
         if isinstance(events, (str, bytes, Mapping)) or not 1 <= len(events) <= BATCH_MAX:
             raise ValueError(f"a batch must be a list of 1 to {BATCH_MAX} events")
         whole = [_named(event) for event in events]
@@ -136,7 +136,7 @@ class Client:
 
     def replay(self, since: int = 0, until: Optional[int] = None, topics: Topics = None, *, filter: Filter = None,
                limit: int = 500) -> Iterator[Event]:
-        """Every event above the cursor `since`, up to `until` (this one too) or the end. `limit` bounds one page."""
+        """Yields every event above the cursor `since`, up to and including `until`, or to the end. `limit` is the size of a page."""
         cursor, more = since, True
         while more:
             page = self._call("GET", _query("/ess/replay", topics, filter, since_cursor=cursor, until_cursor=until, limit=limit))
@@ -147,7 +147,7 @@ class Client:
 
     def poll(self, cursor: Optional[int] = None, topics: Topics = None, *, filter: Filter = None, limit: int = 500, wait: int = 30,
              stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Every event above `cursor` (the end unless set), and then each as it comes. Ends once `stop()` returns true; it is called before
+        """Yields every event above `cursor` (default: the end), then each new event. Ends once `stop()` returns true. `stop` is called before
         each request, so at least every `wait` seconds. After an EssError, continue from the last event's cursor."""
         if not 0 <= wait <= POLL_WAIT_MAX_S:
             raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")

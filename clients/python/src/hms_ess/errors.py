@@ -1,4 +1,4 @@
-"""What went wrong, in words that can be shown, and what to do next."""
+"""Errors. Each message is for people, and says what to do next."""
 from __future__ import annotations
 
 import json
@@ -8,7 +8,7 @@ from typing import Any, Callable, Mapping, Optional
 
 
 class EssError(Exception):
-    """`status` is the status of the answer, 0 if there was none. `problem` has the members of its body (RFC 9457); `field`, `index`, `id`
+    """`status` is the HTTP status of the answer; 0: no answer. `problem` has the members of the answer's body (RFC 9457); `field`, `index`, `id`
     and `cursor` are attributes too. `retryable`: the same call may succeed later, but not before `retry_after` seconds."""
 
     def __init__(self, message: str, *, status: int = 0, problem: Optional[Mapping[str, Any]] = None, retryable: bool = False,
@@ -25,7 +25,7 @@ class VerificationError(EssError):
     """A webhook that cannot be trusted; the message says why. Answer it with 401."""
 
 
-# 502 and 504 are a proxy's: the ingest behind it went away or did not answer, and may have taken the event.
+# 502 and 504 come from a proxy: the ingest behind it ended or did not answer, and may have taken the event.
 RETRYABLE = frozenset((429, 502, 503, 504))
 
 _ADVICE = {

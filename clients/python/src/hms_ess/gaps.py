@@ -1,5 +1,5 @@
-"""Nothing for a subscriber lies strictly between an event's prev_cursor and its cursor. So a receiver whose newest cursor is below
-prev_cursor has missed events, and knows between which cursors they lie."""
+"""Finds missed events. No event for a subscriber lies strictly between an event's prev_cursor and its cursor. So a receiver whose newest
+cursor is below prev_cursor has missed events, and knows their range."""
 from __future__ import annotations
 
 import threading
@@ -9,15 +9,15 @@ Event = Mapping[str, Any]
 
 
 class Gap(NamedTuple):
-    """Missing are the events with since < cursor <= until."""
+    """The events with since < cursor <= until are missing."""
     since: int
     until: int
 
 
 class GapDetector:
-    """Give every event to `take` as it arrives: it hands each event to your handler once, in order.
+    """Give every event to `take` as it arrives. `take` calls your handler once for each event, in order.
 
-    `cursor` is the newest cursor that the receiver has handled, and has kept; None if it has handled nothing yet. `fetch_missing(gap)`
+    `cursor` is the newest cursor that the receiver has handled and stored, or None at first. `fetch_missing(gap)`
     returns the events of a gap, such as `lambda gap: client.replay(gap.since, gap.until, topics)`. Any thread may call `take`; the calls
     run one at a time.
     """
@@ -27,21 +27,21 @@ class GapDetector:
 
     @property
     def cursor(self) -> Optional[int]:
-        """The newest cursor that was handled. Keep it together with what you did for the event."""
+        """The newest handled cursor. Store it together with the result of handling the event."""
         return self._cursor
 
     def gap_before(self, event: Event) -> Optional[Gap]:
-        """The range that is missing before this event; None if nothing is missing."""
+        """The missing range before this event, or None."""
         previous = event.get("prev_cursor")
         if self._cursor is None or previous is None or self._cursor >= previous:
             return None
         return Gap(self._cursor, previous)
 
     def take(self, event: Event, handle: Callable[[Event], object], *, replay: bool = False) -> None:
-        """Calls `handle` with the events that were missed before this one, and then with this one; not at all for a repeat. A dead letter that
-        is sent again (it has no prev_cursor) and an event of a replay job (`replay`: it came with the header X-ESS-Replay) stand beside the
-        live stream: they are always handled, and `cursor` stays. What `handle` or the fetch raises ends the call: answer with 503, and
-        the event's next delivery continues where this one stopped."""
+        """Calls `handle` with the events missed before this one, then with this one. Does not call `handle` for a repeat. Two kinds of events
+        are not part of the live stream: a redriven dead letter, which has no prev_cursor, and an event of a replay job (pass `replay=True`
+        if the webhook has the header X-ESS-Replay). They are always handled, and leave `cursor` unchanged. An exception of `handle` or of
+        the fetch ends the call: answer 503, and the next delivery of the event continues where this one stopped."""
         with self._lock:
             if replay or event.get("cursor") is None or event.get("prev_cursor") is None:
                 handle(event)

@@ -1,4 +1,4 @@
-"""Ids of events: by its id ESS recognises an event that is sent again."""
+"""Ids of events. ESS recognises a repeated event by its id."""
 from __future__ import annotations
 
 import re
@@ -16,7 +16,7 @@ def uuid7() -> str:
 
 
 def header_id(event: Mapping[str, Any]) -> Optional[str]:
-    """A proxy in front of several ingests sends what has one id to one of them. ESS makes the id of an event that only has a cursor
-    from topic and cursor; this is the same."""
+    """The value of X-ESS-Id, by which a proxy sends all requests with one id to the same ingest. For an event with a cursor and no id,
+    this is the id that ESS makes from topic and cursor. None if the id cannot be a header's value."""
     made = event["id"] if "id" in event else f"{event['topic']}:{event['cursor']}".replace(".", "/")
     return made if isinstance(made, str) and re.fullmatch(r"[!-~]{1,128}", made) else None

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from .errors import EssError, error_of_answer, error_of_network
 
 ANSWER_BYTES_MAX = 32 << 20  # ESS answers with 8 MiB at most
-IDLE_MAX = 16                # connections that are kept
+IDLE_MAX = 16                # idle connections to keep
 
 
 class Http:
-    """Any thread may use it: each request has a connection of its own while it lasts."""
+    """May be used by several threads: each request has a connection to itself."""
 
     def __init__(self, url: str, tls: Optional[ssl.SSLContext]) -> None:
         self._idle: Deque[http.client.HTTPConnection] = deque()
@@ -60,7 +60,7 @@ class Http:
         return response, answer
 
     def _answered(self, connection: http.client.HTTPConnection, *request: Any) -> Tuple[http.client.HTTPResponse, bytes]:
-        """Keeps the connection afterwards, unless the answer may not have been read to its end."""
+        """Makes a request on the connection. Keeps the connection afterwards, if the answer was read to its end."""
         try:
             response, answer = self._exchange(connection, *request)
         except BaseException:
@@ -77,7 +77,7 @@ class Http:
         if kept:
             try:
                 return self._answered(kept, *request)
-            except ConnectionError:  # the server has closed what was idle for too long
+            except ConnectionError:  # the server has closed the idle connection
                 self.close()
         return self._answered(self._new(timeout), *request)
 

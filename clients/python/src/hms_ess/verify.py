@@ -1,4 +1,4 @@
-"""The receiver's half: is this webhook really from ESS, and whole? After the Standard Webhooks specification."""
+"""For receivers: checks that a webhook comes from ESS unchanged, by the Standard Webhooks specification."""
 from __future__ import annotations
 
 import base64
@@ -42,7 +42,7 @@ def _text(value: Any) -> str:
 
 
 def _header(headers: Headers, name: str) -> str:
-    """Its values, joined by a space; names in any case. Takes mappings, and pairs of str or of bytes."""
+    """The values of a header, joined by a space. Ignores the case of names. Takes mappings, and pairs of str or bytes."""
     pairs = headers.items() if hasattr(headers, "items") else headers
     found = " ".join(_text(value) for key, value in pairs if _text(key).lower() == name)
     if not found:
@@ -51,7 +51,7 @@ def _header(headers: Headers, name: str) -> str:
 
 
 def _signed(signatures: str, keys: Iterable[bytes], message: bytes) -> bool:
-    """Whether any signature is that of any key. All are looked at, so that the time tells nothing."""
+    """Whether any signature belongs to any key. Compares all, so that the time reveals nothing."""
     good = False
     for key in keys:
         expected = b"v1," + base64.b64encode(hmac.new(key, message, hashlib.sha256).digest())
@@ -72,8 +72,8 @@ def _event(body: bytes) -> Dict[str, Any]:
 
 def verify(raw_body: Union[bytes, bytearray, memoryview, str], headers: Headers, secret: Union[str, Iterable[str]], *,
            tolerance: float = 300, now: Optional[float] = None) -> Dict[str, Any]:
-    """Checks the signature (in constant time) and the age of a webhook, and returns its event. `raw_body` are the bytes as they came, before
-    any parsing. During a rotation `secret` may be a list, of which one must fit. Raises a VerificationError that says what is wrong
+    """Checks the signature (in constant time) and the age of a webhook, and returns its event. `raw_body` is the body as received, before
+    any parsing. During a rotation `secret` may be a list of secrets, one of which must fit. Raises a VerificationError that says what is wrong
     with the webhook; ValueError and TypeError are mistakes of the caller. `tolerance` and `now` are seconds."""
     if not isinstance(raw_body, (bytes, bytearray, memoryview, str)):
         raise TypeError(f"verify: the body must be the raw bytes as they came, before any parsing, not {type(raw_body).__name__}")
