@@ -26,7 +26,7 @@ struct lag_monitor;
 struct dispatcher {
     struct service service;
     struct log_check *log_check;     /* NULL until the topics are there */
-    struct subscribers *subscribers; /* likewise */
+    struct subscribers *subscribers; /* NULL while no log is open */
     struct partitions *partitions;   /* from then on */
     struct match *match;
     struct https_client *https;

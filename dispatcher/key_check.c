@@ -1,4 +1,4 @@
-/* See key_check.h. */
+/* Checks the key file against the secrets in Kafka; see key_check.h. */
 #include "dispatcher/key_check.h"
 
 #include "common/base/clock.h"
@@ -16,7 +16,7 @@ static void key_check_on_record(void *arg, const struct kafka_record *record) {
     char id[SPEC_ID_BYTES_MAX + 1];
     if (subscriber_key_parse(record->key, id) != SUBSCRIBER_KEY_CHECK)
         return;
-    buf_clear(value); /* an older one may be sealed by a key that is no longer needed */
+    buf_clear(value); /* forget an older check record: its key may no longer be in the key file */
     if (record->value.data)
         buf_append(value, record->value.data, record->value.len);
 }

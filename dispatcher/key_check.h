@@ -1,6 +1,7 @@
-/* Whether the key file opens the secrets in Kafka: the sealed check record in partition 0 of
- * ess.subscribers says so, whichever dispatcher that partition is assigned to. Waits for the key
- * file, which ess-ingest makes, as long as it takes. Ends the program when the key does not fit. */
+/* Checks whether the key file opens the secrets in Kafka, by the sealed check record in partition 0
+ * of ess.subscribers. Every dispatcher reads that record, whatever partitions it owns. Waits for
+ * the key file, which ess-ingest creates, without a limit. Ends the program if the key does not
+ * fit. */
 #ifndef ESS_DISPATCHER_KEY_CHECK_H
 #define ESS_DISPATCHER_KEY_CHECK_H
 
@@ -26,7 +27,7 @@ struct key_check {
 void key_check_begin(struct dispatcher *d, void (*fits)(struct dispatcher *d));
 /* Nothing is called after this. */
 void key_check_end(struct dispatcher *d);
-/* Why the check record cannot be read; NULL: nothing is wrong as far as is known. */
+/* Why the check record cannot be read; NULL if no problem is known. */
 const char *key_check_trouble(const struct key_check *check);
 
 #endif

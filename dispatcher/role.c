@@ -1,5 +1,5 @@
-/* How ess-dispatcher is put together: its routes, its parts, and the way from an open log to ready.
- * The order of that way: the key that opens secrets, the log's tail, the consumer group. */
+/* How ess-dispatcher is put together: its routes, its parts, and the steps from an open log to
+ * ready: the key that opens secrets, the log's tail, the consumer group. */
 #include "dispatcher/role.h"
 
 #include <stdio.h>
@@ -30,10 +30,10 @@ static void dispatcher_role_on_trouble_changed(void *arg) {
     const struct dispatcher *d = arg;
     for (struct subscriber *s = subscribers_first(d->subscribers); s; s = s->hh.next)
         if (s->running)
-            checkpoint_soon(&s->checkpoint); /* its lag is another now */
+            checkpoint_soon(&s->checkpoint); /* its lag has changed */
 }
 
-/* --- what the partitions ask of their subscribers and of the process */
+/* --- callbacks of the partitions */
 
 static void dispatcher_role_on_record(void *arg, const struct kafka_record *record) {
     const struct dispatcher *d = arg;
@@ -107,7 +107,7 @@ static struct partitions *dispatcher_role_join(struct dispatcher *d, struct erro
     return partitions_new(&options, err);
 }
 
-/* What is pending, and why the newest one failed, outlives a start-over. */
+/* The count of pending tokens and the newest failure outlive a start-over. */
 static void dispatcher_role_begin_checkpoints(struct dispatcher *d) {
     struct checkpoints *all = &d->checkpoints;
     all->loop = d->service.loop;
@@ -147,8 +147,8 @@ static void dispatcher_role_on_log_found(void *arg) {
     key_check_begin(arg, dispatcher_role_open_log);
 }
 
-/* Tokens say of which log they are: what they are to say of this one is in Kafka, if it can be,
- * before another is read. */
+/* Each token names its log. Writes the tokens of the old log, if Kafka takes them, before a new log
+ * is read. */
 static bool dispatcher_role_on_leave(void *arg) {
     struct dispatcher *d = arg;
     int64_t now_ms = clock_ms();
@@ -222,7 +222,7 @@ static int dispatcher_role_open(void *arg, struct error *err) {
         .proxy = {.url = d->service.settings.egress_proxy,
                   .password_file = d->service.settings.egress_proxy_password_file,
                   .skipped = &d->service.settings.egress_no_proxy}};
-    /* before it has connected: then it need not be asked for later */
+    /* before the producer connects, which saves a request for metadata later */
     producer_warm(d->service.producer, d->service.tokens_topic);
     producer_warm(d->service.producer, d->dlq_topic);
     d->https = https_client_new(d->service.loop, &options, err);

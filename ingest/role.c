@@ -1,6 +1,6 @@
-/* How ess-ingest is put together: its routes, its parts, and the way from an open log to ready. The
- * order of that way: the log's tail and the subscribers' records, then the key that opens them,
- * then the files. */
+/* How ess-ingest is put together: its routes, its parts, and the steps from an open log to ready:
+ * first the log's tail and the subscribers' records, then the key that opens the records, then the
+ * files. */
 #include "ingest/role.h"
 
 #include <inttypes.h>
@@ -36,7 +36,7 @@
 #include "ingest/registry/registry_writer.h"
 #include "ingest/registry/reservations.h"
 
-enum { RECORD_REST_BYTES_MAX = 4096 }; /* of an event's record: all but its data */
+enum { RECORD_REST_BYTES_MAX = 4096 }; /* an event's record without its data */
 
 static const struct http_route ingest_role_routes[] = {
     {"POST", "/ess/publish", publish_handle, true, AUTH_PUBLISH},
@@ -108,8 +108,8 @@ static void ingest_role_on_advanced(void *arg, int64_t end) {
     http_readers_advanced(ingest);
 }
 
-/* There was no key file: one is made where nothing is sealed yet. Of ingests that start at once,
- * one makes it and the others take it. */
+/* Called without a key file. Creates the file if nothing is sealed yet. Of several ingests that
+ * start at the same time, one creates the file and the others read it. */
 static int ingest_role_make_key(struct ingest *ingest, bool wanted, struct error *err) {
     struct error reading;
     const char *path = ingest->service.settings.secrets_key_file;
@@ -122,7 +122,7 @@ static int ingest_role_make_key(struct ingest *ingest, bool wanted, struct error
     return ingest->keyring || (missing && !wanted) ? 0 : -1;
 }
 
-/* The registry is loaded. Does the key file open what was sealed? */
+/* After the registry is loaded: checks whether the key file opens the sealed records. */
 static int ingest_role_check_key(struct ingest *ingest, bool *old_key, struct error *err) {
     struct span check = registry_check(ingest->registry);
     const char *path = ingest->service.settings.secrets_key_file;
@@ -185,7 +185,7 @@ static void ingest_role_open_log(struct ingest *ingest) {
         service_refuse(s, "kafka_handle", err.message);
 }
 
-/* What Kafka would refuse is refused at the door. */
+/* Lowers max_event to what Kafka takes, so that ingest refuses what Kafka would refuse. */
 static void ingest_role_fit_events(struct ingest *ingest) {
     char reason[256];
     int64_t fits = ingest->service.genesis.record_bytes_max - RECORD_REST_BYTES_MAX;
@@ -214,7 +214,7 @@ static void ingest_role_on_log_lost(void *arg) {
     publisher_start_over(ingest->publisher);
     parked_readers_free(ingest->parked_readers);
     folder_free(ingest->folder);
-    ingest->folder = NULL; /* what the registry ends may ask for it */
+    ingest->folder = NULL; /* registry writes that end below may ask for the folder */
     acknowledging_end(ingest);
     registry_free(ingest->registry);
     ingest->parked_readers = NULL;
@@ -262,7 +262,7 @@ static int ingest_role_check(void *arg, struct error *err) {
     return ingest->filter ? 0 : -1;
 }
 
-/* Publishes under way get their answers while they are flushed. */
+/* Publishes under way get their answers during the flush. */
 static void ingest_role_close(void *arg) {
     struct ingest *ingest = arg;
     service_flush(&ingest->service);
