@@ -328,7 +328,7 @@ int settings_load(struct settings *s, const char *program, int argc, char **argv
                                               warn_unknown_variable, &err);
     *exit_status = result == OPTIONS_SHOWN ? 0 : 2;
     if (result == OPTIONS_SHOWN)
-        return -1; /* nothing is set yet */
+        return -1; /* no setting is loaded yet */
     if (result == OPTIONS_BAD || settings_check_together(s, &err)) {
         log_error("bad_option", LOG_S("reason", err.message));
         settings_free(s);

@@ -51,7 +51,7 @@ struct settings {
 };
 
 /* Opens the log, loads the settings, sets the log level, raises the limit of open files and forbids
- * core dumps. Returns 0. Returns -1 when the program is to end with `*exit_status`, with nothing to
+ * core dumps. Returns 0. Returns -1 when the program must end with `*exit_status`, with nothing to
  * free: 2 after a bad option (named on stderr), 0 after --help or --version. Warns on stderr about
  * an unknown ESS_ variable. */
 int settings_load(struct settings *settings, const char *program, int argc, char **argv,

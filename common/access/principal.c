@@ -169,9 +169,10 @@ static int check_unique(const struct principals *principals, const struct princi
                         struct error *err) {
     for (size_t i = 0; i < principals->count; i++) {
         if (strcmp(principals->items[i]->name, principal->name) == 0)
-            return principal_blame(principals->count, "name", err, "is another token's");
+            return principal_blame(principals->count, "name", err, "is used by another token too");
         if (principal_digest_equal(principals->items[i]->digest, principal->digest))
-            return principal_blame(principals->count, "sha256", err, "is another token's");
+            return principal_blame(principals->count, "sha256", err,
+                                   "is used by another token too");
     }
     return 0;
 }

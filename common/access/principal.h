@@ -34,7 +34,8 @@ struct principal {
     int64_t expires_ms;                           /* wall; -1: never */
     /* Id of the subscriber whose own token this is; "" for an operator's token. */
     char subscriber[PRINCIPAL_NAME_BYTES];
-    /* The subscriber's registration: a later one under the same id is another. */
+    /* The subscriber's registration id: a later registration under the same id is another
+     * subscriber. */
     char registration_id[37];
     size_t scopes_count;
     struct scope scopes[];

@@ -14,7 +14,7 @@ struct buf {
 
 void buf_init(struct buf *b); /* or zero the struct */
 void buf_fini(struct buf *b);
-void buf_wipe(struct buf *b);  /* buf_fini, after its content was overwritten: it held a secret */
+void buf_wipe(struct buf *b);  /* overwrites the content, a secret, then buf_fini */
 void buf_clear(struct buf *b); /* keeps the memory */
 
 /* Makes room for `more` bytes and returns where to write. Only bytes passed to buf_commit become
@@ -38,11 +38,11 @@ const char *buf_string(const struct buf *b);
 /* Hands the memory (NUL-terminated, freed by free()) to the caller and leaves the buffer empty. */
 char *buf_detach(struct buf *b, size_t *len);
 
-/* malloc, calloc and realloc that abort without memory, and return memory for 0 bytes too. */
+/* malloc, calloc and realloc that abort when memory runs out, and return memory for 0 bytes too. */
 void *mem_alloc(size_t bytes);
 void *mem_zero(size_t bytes);
 void *mem_resize(void *old, size_t bytes);
-/* Overwrites a secret, and frees it. NULL is nothing. */
+/* Overwrites a secret, and frees it. NULL is allowed. */
 void mem_wipe_string(char *secret);
 /* Copies exactly `len` bytes and appends a NUL. `text` may be NULL when `len` is 0. */
 char *mem_copy_string(const char *text, size_t len);

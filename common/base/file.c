@@ -64,7 +64,7 @@ int file_read_secret(const char *path, size_t max, struct buf *out, struct error
     return file_append(path, max, true, out, err) ? -1 : 0;
 }
 
-/* What this process or machine lacks says nothing about the file. */
+/* A lack of descriptors or memory says nothing about the file. */
 static bool file_watch_blames(int code) {
     return code != EMFILE && code != ENFILE && code != ENOMEM;
 }

@@ -23,9 +23,8 @@ int file_read_secret(const char *path, size_t max, struct buf *out, struct error
 enum { FILE_WATCH_MS = 2000 };
 
 /* Reads a file every FILE_WATCH_MS and reports changed bytes, whatever the change was (written in
- * place, renamed over, another mount). While no descriptor or memory is left to read the file,
- * nothing is known of the file, and nothing is reported. The caller embeds the struct, all zero at
- * first. Loop thread only. */
+ * place, renamed over, another mount). Reports nothing while no descriptor or memory is left to
+ * read the file. The caller embeds the struct, all zero at first. Loop thread only. */
 struct file_watch {
     struct loop *loop;
     struct loop_timer timer;
@@ -45,7 +44,7 @@ void file_watch_init(struct file_watch *watch, struct loop *loop, const char *pa
                      struct span content,
                      void (*changed)(void *arg, struct span content, const struct error *err),
                      void *arg);
-/* The content just reported cannot be taken now: the next look reports it again. */
+/* Call when the reported content cannot be used yet: the next look reports the content again. */
 void file_watch_again(struct file_watch *watch);
 void file_watch_fini(struct file_watch *watch);
 

@@ -285,7 +285,7 @@ static bool start_task(struct loop *loop, struct task *task) {
     return started;
 }
 
-/* Starts tasks in order, as far as the system gives threads. */
+/* Starts tasks in order, as long as the system gives threads. */
 static void start_waiting_tasks(struct loop *loop) {
     while (loop->tasks_waiting) {
         struct task *next = loop->tasks_waiting->next;
@@ -380,8 +380,8 @@ bool loop_free(struct loop *loop) {
     return true;
 }
 
-/* How long epoll may wait. epoll_wait does not count time asleep, and clock_ms does: hence
- * LONGEST_MS. */
+/* How long epoll may wait. epoll_wait does not count the time that the machine sleeps, but clock_ms
+ * does: hence LONGEST_MS. */
 static int loop_patience_ms(const struct loop *loop) {
     enum { LONGEST_MS = 60 * 1000 };
     if (loop->heap_count == 0)

@@ -10,8 +10,8 @@ struct pause { /* all zero at first */
     int64_t until_ms, length_ms;
 };
 
-/* Call when the event happens. Returns when to try again: at once, unless the last time was within
- * a minute. */
+/* Call when the event happens. Returns when to try again: at once, unless the event also happened
+ * within the minute before. */
 static inline int64_t pause_until(struct pause *p, int64_t now_ms) {
     if (!p->until_ms || now_ms - p->until_ms > PAUSE_FORGET_MS)
         p->length_ms = 0;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* 64 random bits; any state will do to begin with. */
+/* 64 random bits. The first state may be any number. */
 uint64_t random_next(uint64_t *state);
 
 #endif

@@ -13,7 +13,7 @@ struct offsets;
 struct feed_begin_options {
     const struct kafka_config *kafka;
     bool create;             /* create missing topics */
-    int64_t window_ms;       /* 0: genesis.recent is not asked for; else it is asked by */
+    int64_t window_ms;       /* 0: do not look up genesis.recent; otherwise look it up by */
     struct offsets *offsets; /* these */
     /* Callbacks; texts are valid until the callback returns. */
     void (*waiting)(void *arg, const char *reason); /* after a failed try, then once a minute */

@@ -1,7 +1,7 @@
 /* Serves readers behind the tail by jumps; see catchup.h. Builds one chunk at a time. A reader
- * waiting for the next chunk in sequence goes first for a while, since it costs no jump. Chunks are
- * built ahead for continuing readers. Records fetched beyond are dropped: if kept waiting,
- * librdkafka (2.0.2) would resume only up to a second after they are taken.
+ * waiting for the next chunk in sequence goes first for a while, since it costs no jump. Chunks
+ * are built ahead for continuing readers. Records fetched beyond the chunk are dropped: if they
+ * were kept waiting, librdkafka (2.0.2) would resume only up to a second after they are taken.
  *
  * A record of another feed may be a single foreign one (written by an ingest that had not yet
  * noticed that the topic was made again), or mean that the log was replaced: the genesis record is

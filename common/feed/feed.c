@@ -282,7 +282,7 @@ static void on_tail_record(void *arg, const struct kafka_record *record) {
     enum record_kind kind = feed_take(feed, record, tail_of(feed), &event);
     if (kind == RECORD_MISMATCH && record->offset <= feed->options.end) {
         chunk_pass(tail_of(feed),
-                   record->offset); /* foreign: the genesis record was read after it was written */
+                   record->offset); /* foreign: older than the reading of the genesis record */
         feed_skipped(feed, record->offset);
     } else if (kind == RECORD_MISMATCH) {
         feed_break_at(feed, record->offset);

@@ -54,7 +54,8 @@ bool feed_sure(const struct feed *feed);
 /* Why the log cannot be read for now, or NULL: fetches fail, the tail stands still although the log
  * grows, or the leader is silent. Noticed within seconds. */
 const char *feed_trouble(const struct feed *feed);
-/* The newest known cursor. Asked of the leader every second, so correct even while fetches fail. */
+/* The newest known cursor. The leader is asked every second, so the cursor is correct even while
+ * fetches fail. */
 int64_t feed_log_end(const struct feed *feed);
 /* Whether the tail has met a cursor above this one without a record. */
 bool feed_hole_above(const struct feed *feed, int64_t cursor);

@@ -107,12 +107,12 @@ static int find_bounds(struct range *range, const struct kafka_config *config, c
     if (*high > 0)
         return 0;
     if (!create)
-        return error_set(err, "%s: is empty so far; ess-ingest begins it", topic);
+        return error_set(err, "%s: is still empty; ess-ingest begins it", topic);
     if (write_genesis(config, topic, genesis->subscriber_partitions, err))
         return -1;
     if (range_bounds(range, topic, 0, low, high, err))
         return error_prefix(err, "%s: ", topic);
-    return *high > 0 ? 0 : error_set(err, "%s: is empty so far", topic);
+    return *high > 0 ? 0 : error_set(err, "%s: is still empty", topic);
 }
 
 static enum topics_state with_reader(struct range *range, const struct kafka_config *config,

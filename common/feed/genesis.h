@@ -14,10 +14,10 @@ struct genesis {
     char feed[37];                 /* the uuid at offset 0 */
     int64_t end;                   /* the newest cursor at the time of reading; 0: none */
     int64_t record_bytes_max;      /* of the topic, set by begin.c */
-    int32_t subscriber_partitions; /* that the places of all subscribers follow from, as long as the
-                                      feed lives */
-    int64_t recent; /* what was appended within feed_begin_options.window_ms is above this cursor;
-                       at most `end` */
+    int32_t subscriber_partitions; /* decides where the records of each subscriber are; fixed for
+                                      the life of the feed */
+    int64_t recent; /* every event appended within feed_begin_options.window_ms is above this
+                       cursor; at most `end` */
 };
 
 bool genesis_key(struct span kafka_key);

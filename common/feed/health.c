@@ -20,7 +20,8 @@ static void health_judge(struct feed_health *h, int64_t now_ms) {
                  "%s ends at cursor %lld, but nothing above cursor %lld is read", topic,
                  (long long)h->end, (long long)feed_end(h->feed));
     else if (now_ms - h->told_ms >= SILENT_MS)
-        snprintf(h->trouble, sizeof h->trouble, "the leader of %s does not tell its end: %s", topic,
+        snprintf(h->trouble, sizeof h->trouble,
+                 "the leader of %s does not report the end of the log: %s", topic,
                  h->silence[0] ? h->silence : "no answer");
     else
         h->trouble[0] = 0;
@@ -44,7 +45,7 @@ bool feed_health_failed(struct feed_health *h, const char *reason) {
     if (!first && strcmp(h->fault, reason) == 0)
         return false;
     snprintf(h->fault, sizeof h->fault, "%s", reason);
-    h->trouble[0] = 0; /* a different one is reported at once */
+    h->trouble[0] = 0; /* a different fault is reported at once */
     health_assess(h);
     return first;
 }
@@ -90,7 +91,7 @@ static void health_ask(struct feed_health *h) {
                               health_on_answer, h);
 }
 
-/* An answer that is under way may be the one of a leader before. */
+/* Drops the question under way, because its answer may come from an earlier leader. */
 void feed_health_suspect(struct feed_health *h) {
     if (h->suspected)
         return;

@@ -7,7 +7,7 @@
 enum {
     FEW_RECORDS = 16,
     NEAR_CHUNKS = 3,
-    JUDGED_MAX = 128 /* contents a call: a filter takes a microsecond or more for each */
+    JUDGED_MAX = 128 /* events judged per call: a filter takes over a microsecond each */
 };
 
 void feed_reader_init(struct feed_reader *r, const struct subscription *subscription,
@@ -44,16 +44,17 @@ static void learn_topics(struct feed_reader *r, const struct chunk *chunk) {
     }
 }
 
-/* Whether the reader wants the topic of the chunk's event `i`. Few topics are asked one by one. */
+/* Whether the reader wants the topic of the chunk's event `i`. While few events remain, asks about
+ * each topic by itself. */
 static bool wants_topic_of(struct feed_reader *r, const struct chunk *chunk, size_t i, bool few) {
     uint32_t topic = chunk_topic_of(chunk, i);
     return few ? subscription_wants_topic(r->subscription, chunk_topic_text(chunk, topic))
                : r->wanted[topic];
 }
 
-/* The index of the reader's next event above `position`, or the chunk's count. At most `*left`
- * events are excluded by their content; when `*left` is 0 afterwards, `event` is the last of them.
- */
+/* The index of the reader's next event above `position`, or the chunk's count. Looks at the
+ * content of at most `*left` events. If `*left` is 0 afterwards, `event` is the last one,
+ * and is excluded. */
 static size_t find_wanted(struct feed_reader *r, const struct chunk *chunk, int64_t position,
                           struct feed_event *event, int *left) {
     size_t i = chunk_find(chunk, position);

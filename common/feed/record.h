@@ -36,7 +36,7 @@ enum record_kind {
 enum record_kind record_read(const struct kafka_record *record, const char *feed_id,
                              struct feed_event *event, struct buf *scratch);
 
-/* Tells records at one offset apart: a hash of key and event id, never 0. */
+/* Distinguishes two records at the same offset: a hash of key and event id, never 0. */
 uint64_t record_identity(const struct kafka_record *record);
 
 /* An event's Kafka record, ready to send. Embedded; texts live as long as the draft and the

@@ -182,7 +182,7 @@ static int condition_take_numeric(struct condition *c, struct span json, struct 
         return error_set(err, "numeric takes a list such as [\">\", 0, \"<=\", 5]");
     do {
         if (!json_walk_element(&walk, &number))
-            return error_set(err, "numeric: a number is missing behind %.*s", (int)op.len, op.data);
+            return error_set(err, "numeric: a number is missing after %.*s", (int)op.len, op.data);
         if (condition_take_bound(c, op, number, err))
             return -1;
     } while (json_walk_element(&walk, &op));

@@ -24,8 +24,8 @@ struct http_peer {
     int64_t connections;
 };
 
-/* A connection whose last answer was sent while the client still writes. Closing now would reset
- * the connection and lose the answer. Arriving bytes are dropped. */
+/* A connection whose last answer was sent while the client still writes. Closing it now would reset
+ * the connection and lose the answer. Drops arriving bytes. */
 struct http_linger {
     struct http_server *server;
     struct loop_io io;

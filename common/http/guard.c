@@ -52,13 +52,13 @@ void guard_uri(struct guard *g, const char *uri) {
 static void look_at_line(struct guard *g, const char *method, const char *version) {
     bool old = strcmp(version, "HTTP/1.0") == 0;
     if (!*method || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-")])
-        guard_blame(g, "a method is written in capitals");
+        guard_blame(g, "a method must be in capitals");
     if (!old && strcmp(version, "HTTP/1.1") != 0)
-        guard_blame(g, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        guard_blame(g, "only HTTP/1.1 and HTTP/1.0 are supported");
     if (g->counts[GUARD_HOST] == 0 && !old)
         guard_blame(g, twice[GUARD_HOST]);
     if (g->counts[GUARD_TRANSFER_ENCODING] && (!g->chunked || old))
-        guard_blame(g, "the only transfer coding is chunked, in HTTP/1.1");
+        guard_blame(g, "the only supported transfer coding is chunked, in HTTP/1.1");
 }
 
 /* --- headers */
@@ -107,7 +107,7 @@ static void look_at_value(struct guard *g, enum guard_header header, const char 
     }
 }
 
-/* Each line must begin where the line before ended. */
+/* Each line must begin where the previous line ended. */
 static void look_at_place(struct guard *g, const char *name, size_t name_len, const char *value,
                           size_t value_len) {
     if (!g->next)
@@ -149,7 +149,7 @@ void guard_headers(struct guard *g, struct MHD_Connection *mhd, const char *meth
     if (lenient)
         g->next = version + strlen(version) + 2;
     if (lenient && (g->uri != method + strlen(method) + 1 || version != g->uri + g->uri_len + 1))
-        guard_blame(g, "between method, target and version stands one space each");
+        guard_blame(g, "method, target and version must be separated by one space each");
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, g);
     /* libmicrohttpd puts NULs over the CR LF of the last header and of the empty line. */
     if (g->next &&

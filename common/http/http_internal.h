@@ -17,7 +17,7 @@ enum {
     HTTP_QUERY_MAX = 16,
     HTTP_ID_BYTES = 65,
     HTTP_BODY_BYTES_DEFAULT = 64 * 1024,
-    HTTP_IDLE_MS = 60 * 1000, /* from an answer to the next request's first byte */
+    HTTP_IDLE_MS = 60 * 1000, /* from an answer to the first byte of the next request */
 };
 
 /* An open connection. */
@@ -30,7 +30,7 @@ struct http_connection {
     bool idle;                    /* between two requests, */
     uint64_t idle_turn;           /* turn of the loop when idling began */
     bool lingers;                 /* linger after the last answer */
-    struct http_request *watcher; /* told when the client closes; NULL: none */
+    struct http_request *watcher; /* notified when the client closes; NULL: none */
     struct http_connection *prev, *next;
 };
 
@@ -89,7 +89,7 @@ struct http_server {
     int listen_fd;
     char address[80];
     bool quiescing;
-    /* The service has freed its handlers' data: call none. */
+    /* The service has freed its handlers' data: call no handler. */
     bool stopping;
     /* libmicrohttpd must run: its own wake-up does not always reach the loop. */
     bool must_run;
@@ -121,7 +121,7 @@ void http_server_accept(struct http_server *server);
 enum MHD_Result http_connection_accept(void *cls, const struct sockaddr *address, socklen_t len);
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_ConnectionNotificationCode what);
-/* Cuts the connection at this time at the latest. */
+/* Sets the time at which the connection is cut. */
 void http_connection_deadline(struct http_connection *connection, int64_t wait_ms);
 /* Marks the start of a request, whose headers must be complete in time; or its end, after which the
  * connection is idle. */
@@ -132,8 +132,8 @@ void http_connection_end_request(struct http_connection *connection);
 void http_connection_watch(struct http_connection *connection, struct http_request *watcher);
 /* Closes lingering connections. */
 void http_connection_end_lingers(struct http_server *server);
-/* Time for a client to read so many bytes of an answer, which hold memory: a minute, plus 1 s per
- * 64 KB. */
+/* How long a client may take to read so many bytes of an answer, which hold memory: a minute, plus
+ * 1 s per 64 KB. */
 static inline int64_t http_answer_ms(size_t bytes) { return 60 * 1000 + (int64_t)(bytes / 64); }
 
 /* Makes a request after its request line; `uri` is as sent. */

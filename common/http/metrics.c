@@ -95,7 +95,7 @@ static double start_time(void) {
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = 0;
-    char *at = strrchr(text, ')'); /* the name before may contain anything */
+    char *at = strrchr(text, ')'); /* the process name before it may contain anything */
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at ? booted + strtod(at, NULL) / (double)sysconf(_SC_CLK_TCK) : 0;

@@ -56,7 +56,7 @@ int origin_check(const char *host, const char *origin, const char *fetch_site, c
     if (host && !origin_host_known(host, names, names_count))
         return error_set(err,
                          "without access tokens (auth.file) Host must be an address, localhost or "
-                         "a name in %s: a page could let a name of its own point here",
+                         "a name in %s: a web page could reach this service by a name of its own",
                          option);
     return 0;
 }

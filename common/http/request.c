@@ -134,7 +134,8 @@ static bool method_fits(const struct http_route *route, const char *method) {
     return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
 }
 
-/* Finds the route for path and method. Else answers, naming the methods for the path. */
+/* Finds the route for path and method. Otherwise answers 404, or 405 with the methods of the
+ * path. */
 static bool find_route(struct http_request *r, const char *method) {
     const struct http_server_options *o = &r->server->options;
     struct buf allow = {0};
@@ -152,7 +153,8 @@ static bool find_route(struct http_request *r, const char *method) {
     }
     if (allow.len)
         http_answer_header(r, "Allow", buf_string(&allow));
-    error_set(&err, allow.len ? "this path takes %s" : "there is nothing here", buf_string(&allow));
+    error_set(&err, allow.len ? "this path takes %s" : "this path does not exist",
+              buf_string(&allow));
     http_problem(r, allow.len ? 405 : 404, &err, NULL, 0);
     buf_fini(&allow);
     return false;
@@ -279,8 +281,7 @@ bool http_request_may_hold(const struct http_request *r, size_t more) {
 
 void http_request_no_room(struct http_request *r) {
     struct error err;
-    error_set(&err, "the bodies and answers of other requests hold all the memory that there is "
-                    "for them; try again");
+    error_set(&err, "bodies and answers of other requests use up the memory for them; try again");
     http_problem(r, 503, &err, NULL, NO_ROOM_RETRY_S);
 }
 

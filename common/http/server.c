@@ -155,8 +155,8 @@ static bool accept_one(struct http_server *server) {
     return fd >= 0;
 }
 
-/* libmicrohttpd 1.0 opens a connection only when run, so run after each: the limits must count
- * it. */
+/* libmicrohttpd 1.0 opens a connection only when run. Runs it after each connection, so that the
+ * limits count the connection. */
 static void on_connections(void *arg, uint32_t events) {
     struct http_server *server = arg;
     (void)events;
@@ -258,8 +258,8 @@ static int start_daemon(struct http_server *server, struct error *err) {
     return 0;
 }
 
-/* As many connections as configured (0: any number), as far as descriptors allow. Half of the rest
- * may linger. */
+/* The limit of connections: as configured (0: any number), or fewer for lack of descriptors. Half
+ * of the remaining descriptors may linger. */
 static void share_descriptors(struct http_server *server, int64_t wanted) {
     int64_t all = sysconf(_SC_OPEN_MAX),
             room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;

@@ -1,5 +1,5 @@
-/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes; while
- * there are none, the connection is suspended. */
+/* Answers of unknown length; see server.h. libmicrohttpd asks for the next bytes. The connection is
+ * suspended while no bytes are left to send. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ void http_stream_forget(struct http_request *r) {
 }
 
 void http_stream_call_drained(struct http_server *server) {
-    struct http_request *last = server->drained; /* newcomers have their turn later */
+    struct http_request *last = server->drained; /* streams added meanwhile get their turn later */
     while (last && last->drained_next)
         last = last->drained_next;
     for (bool more = last; more && server->drained;) {

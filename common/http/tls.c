@@ -61,7 +61,7 @@ static struct pair *pair_read(const struct tls *tls, const struct buf *certifica
     int result = gnutls_pcert_list_import_x509_raw(pair->chain, &pair->chain_count, &certificate,
                                                    GNUTLS_X509_FMT_PEM, 0);
     if (result < 0) {
-        error_set(err, "%s: is no certificate in PEM: %s", tls->certificate,
+        error_set(err, "%s: is not a certificate in PEM: %s", tls->certificate,
                   gnutls_strerror(result));
         free(pair);
         return NULL;
@@ -69,7 +69,7 @@ static struct pair *pair_read(const struct tls *tls, const struct buf *certifica
     if ((result = gnutls_privkey_init(&pair->key)) < 0 ||
         (result = gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0)) <
             0)
-        error_set(err, "%s: is no private key in PEM: %s", tls->key, gnutls_strerror(result));
+        error_set(err, "%s: is not a private key in PEM: %s", tls->key, gnutls_strerror(result));
     else if ((result = check_fit(&certificate, &key)) < 0)
         error_set(err, "%s: is not the key of %s: %s", tls->key, tls->certificate,
                   gnutls_strerror(result));

@@ -13,8 +13,8 @@ struct body {
     size_t count;
 };
 
-/* Reads an object; empty text (or white space) is {}. A member outside `known` (NULL-terminated;
- * NULL: any) is an error, with its name in err->field. Returns 0 or -1. */
+/* Reads an object. Empty text (or white space) counts as {}. A member outside `known`
+ * (NULL-terminated; NULL: any) is an error, with its name in err->field. Returns 0 or -1. */
 int body_parse(struct body *body, struct span text, const char *const *known, struct error *err);
 
 /* Returns NULL for an absent member. */

@@ -319,8 +319,8 @@ static int scan_value(struct scan *s, enum json_kind *kind) {
     }
 }
 
-/* Takes the random bytes that the kernel gives each program: no state, no system call. Hashed,
- * since the C library guards the stack with the same bytes. */
+/* Takes the random bytes that the kernel gives each program: no state, no system call. Hashes them,
+ * because the C library guards the stack with the same bytes. */
 static uint64_t process_seed(void) {
     uint64_t hash[2];
     siphash128((const unsigned char *)(uintptr_t)getauxval(AT_RANDOM), "json_scan", 9, hash);

@@ -13,7 +13,7 @@
 const char *json_string_scan(const char **at, const char *end, bool *escaped);
 
 /* Whether the whole of `value` is a valid string with its quotes. For text that another program may
- * have written: nothing below may read what has not been scanned. */
+ * have written: the functions below may read only scanned text. */
 bool json_string_is_valid(struct span value);
 
 /* Reads the text of a scanned string byte by byte, escapes resolved. */

@@ -1,6 +1,6 @@
-/* JSON as json-c's tree, for what is read once and is small: a subscriber, a command, a filter. No
- * number loses anything: written again (json_object_to_json_string) it has the digits that it came
- * with, where json-c's own reader cuts whole numbers at 64 bits. Any thread. */
+/* JSON as json-c's tree, for small texts that are read once: a subscriber, a command, a filter.
+ * Numbers keep all their digits when written again by json_object_to_json_string (json-c's own
+ * reader cuts whole numbers at 64 bits). Any thread. */
 #ifndef ESS_JSON_JSON_TREE_H
 #define ESS_JSON_JSON_TREE_H
 
@@ -8,12 +8,12 @@
 
 #include "common/base/span.h"
 
-/* The tree of a text that json_scan has accepted; its depth must have been bounded there. NULL for
- * `null`. The caller puts it. A string or name with U+0000 is cut there. */
+/* Builds the tree of a text that json_scan has accepted with a limit on depth. Returns NULL for
+ * `null`. The caller releases the tree by json_object_put. Cuts a string or name at U+0000. */
 struct json_object *json_tree_of(struct span text);
 
-/* A number, as JSON writes numbers (the text is copied). A whole number beyond int64 has int64's
- * end as its value, as json-c reads it. */
+/* Makes a number from its JSON text, which is copied. A whole number beyond int64 gets the nearest
+ * int64 as its value, as in json-c. */
 struct json_object *json_tree_number(const char *text);
 
 #endif

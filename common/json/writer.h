@@ -36,7 +36,7 @@ void json_put_comma(struct buf *out);
 
 /* --- members of the innermost open object */
 
-/* Puts a name without need of escapes. Put its value next. */
+/* Puts a name that needs no escapes. Put its value next. */
 void json_member(struct buf *out, const char *name);
 /* json_member for a name taken from JSON text, escapes included. */
 void json_member_named(struct buf *out, struct span name);

@@ -73,7 +73,8 @@ static int yaml_next(struct reader *r, yaml_event_t *event, struct error *err) {
     return -1;
 }
 
-/* YAML allows a plus, more zeros than needed, and no digit beside the point: JSON does not. */
+/* YAML allows a plus sign, leading zeros, and a point without a digit before or after it: JSON does
+ * not. */
 static void yaml_put_number(const char *text, struct buf *out) {
     size_t whole;
     if (*text == '-')
@@ -88,7 +89,7 @@ static void yaml_put_number(const char *text, struct buf *out) {
     buf_puts(out, text);
 }
 
-/* The text as a JSON number; NULL if it is no number. */
+/* Returns the text as a JSON number, or NULL if the text is not a number. */
 static struct json_object *yaml_number(const char *text) {
     size_t sign = *text == '-' || *text == '+', whole = strspn(text + sign, "0123456789"),
            point = text[sign + whole] == '.',

@@ -52,10 +52,10 @@ static const char *const reserved[] = {
 int kafka_check_rdkafka(const char *name, const char *value, struct error *err) {
     char reason[256];
     if (names_find(reserved, sizeof reserved / sizeof *reserved, name) >= 0)
-        return error_set(err, "ESS rests on its own value of this setting; leave it out");
+        return error_set(err, "ESS depends on its own value of this setting; leave it out");
     if (strncmp(name, "sasl.mechanism", strlen("sasl.mechanism")) == 0 &&
         strcasecmp(value, "OAUTHBEARER") == 0)
-        return error_set(err, "ESS cannot renew OAUTHBEARER's tokens: take SCRAM, GSSAPI, PLAIN "
+        return error_set(err, "ESS cannot renew OAUTHBEARER's tokens: use SCRAM, GSSAPI, PLAIN "
                               "over TLS, or a client certificate");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, reason, sizeof reason);

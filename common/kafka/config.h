@@ -37,7 +37,7 @@ int32_t kafka_partition_of(const char *subscriber_id, int32_t partitions);
  * table). */
 int kafka_check_rdkafka(const char *name, const char *value, struct error *err);
 
-/* Call at program end: waits for handles being destroyed. Returns false when some still are: end
+/* Call at program end: waits for handles being destroyed. Returns false if some handles remain: end
  * the program by _exit(). */
 bool kafka_handles_destroyed(int64_t timeout_ms);
 

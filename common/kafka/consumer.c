@@ -75,7 +75,7 @@ static enum consumer_fault fault_of(rd_kafka_resp_err_t code, bool fatal) {
     }
 }
 
-/* Reports errors of a partition, and fatal ones. Other errors concern one connection of several: a
+/* Reports fatal errors and errors of a partition. All other errors concern a single connection: a
  * failed TLS handshake or authentication. */
 static void on_lasting(struct consumer *c, rd_kafka_event_t *event, rd_kafka_resp_err_t code) {
     rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
@@ -158,8 +158,7 @@ struct consumer *consumer_new(struct loop *loop, const struct consumer_options *
         {"fetch.message.max.bytes", fetch},
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", queue_kib},
-        {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts its microseconds in an
-                                                         int: more would mean without a pause */
+        {"coordinator.query.interval.ms", "2000000"}, /* librdkafka counts in us, in an int */
         {NULL, NULL},
     };
     struct consumer *c = mem_zero(sizeof *c);

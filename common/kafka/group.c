@@ -110,7 +110,7 @@ struct group *group_new(struct loop *loop, const struct group_options *options, 
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
-        {"socket.timeout.ms", session}, /* an ask without an answer is given up */
+        {"socket.timeout.ms", session}, /* gives up an ask without an answer */
         {NULL, NULL},
     };
     struct group *g = mem_zero(sizeof *g);

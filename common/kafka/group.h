@@ -50,8 +50,8 @@ void group_leave(struct group *group);
 /* Makes the handle fail as after a fatal answer. For tests. */
 void group_break(struct group *group);
 
-/* May block until librdkafka's threads have ended. A member that has not left stays one until the
- * session ends. */
+/* May block until librdkafka's threads have ended. A member that has not left stays in the group
+ * until the session ends. */
 void group_free(struct group *group);
 
 #endif

@@ -35,8 +35,8 @@ static const struct kafka_setting common[] = {
     {"reconnect.backoff.ms", "50"}, /* a returning broker is found within a second */
     {"reconnect.backoff.max.ms", "1000"},
     {"topic.metadata.propagation.max.ms", "5000"},
-    {"socket.timeout.ms", "5000"}, /* a connection to a broker that hangs is given up, and the
-                                      partitions' new leaders are asked for */
+    {"socket.timeout.ms", "5000"}, /* gives up a connection to a broker that hangs, and asks for the
+                                      partitions' new leaders */
     {NULL, NULL},
 };
 
@@ -168,8 +168,8 @@ rd_kafka_t *kafka_handle_new_watched(rd_kafka_type_t type, const struct kafka_co
     *context = (struct handle_context){config->log, config->log_arg, watch};
     rd_kafka_conf_t *conf = handle_conf(context);
     if (apply_all(type, conf, config, settings, err) == 0 &&
-        /* ESS has no transactions; another program's, left open, would stop every reader until it
-           times out */
+        /* ESS uses no transactions; a transaction that another program leaves open would stop every
+         * reader until the transaction times out */
         (type == RD_KAFKA_PRODUCER ||
          handle_apply(conf, "isolation.level", "read_uncommitted", err) == 0) &&
         !(rk = rd_kafka_new(type, conf, reason, sizeof reason)))
@@ -199,7 +199,7 @@ rd_kafka_resp_err_t kafka_handle_offset(rd_kafka_t *rk, const char *topic, int32
     int64_t left_ms = deadline_ms - clock_ms();
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
-        *at; /* the call takes the time here */
+        *at; /* the call takes a time in this member */
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, left_ms > 0 ? (int)left_ms : 0);
     if (!code)
         code = list->elems[0].err;

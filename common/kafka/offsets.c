@@ -1,6 +1,6 @@
-/* Questions to partition leaders; see offsets.h. librdkafka's call blocks, so a loop task asks, one
- * per partition at a time; questions arriving meanwhile go with the next task. Many questions thus
- * cost neither a thread nor a look-up of the end each. */
+/* Questions to partition leaders; see offsets.h. librdkafka's call blocks, so a loop task asks: one
+ * task per partition at a time. Questions that arrive meanwhile go with the next task, so that many
+ * questions share one thread and one look-up of the end. */
 #include "common/kafka/offsets.h"
 
 #include <stdatomic.h>
@@ -137,8 +137,8 @@ static void begin_next(struct offsets *o) {
         begin_batch(o, q);
 }
 
-/* A callback may ask, cancel other questions, or free the offsets. The first question stays in the
- * batch to the last, since it names the partition. */
+/* A callback may ask, cancel other questions, or free the offsets. The first question names the
+ * partition, so it stays in the batch until the end. */
 static void offsets_done(void *arg) {
     struct offsets_batch *b = arg;
     struct offsets_question *q, *next;

@@ -317,9 +317,9 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     if (p->stopped)
         return error_set(err, "the service is stopping");
     if (!h)
-        return error_set(err, "Kafka lets nothing be written: %s", p->fault);
+        return error_set(err, "Kafka accepts no writes: %s", p->fault);
     if (p->pending_bytes + bytes > (size_t)p->options.queue_bytes)
-        return error_set(err, "too much waits for Kafka already");
+        return error_set(err, "too many records wait for Kafka");
     rd_kafka_resp_err_t code = producer_produce(h->rk, record, append);
     if (code)
         return error_set(err, "%s", rd_kafka_err2str(code));

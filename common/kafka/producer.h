@@ -44,7 +44,8 @@ struct append {
 
 struct producer_options {
     const struct kafka_config *kafka;
-    int64_t timeout_ms;  /* then an unwritten record is reported not written or unresolved */
+    int64_t timeout_ms;  /* after this, a record that is not written yet is reported as rejected or
+                            unresolved */
     int64_t queue_bytes; /* memory limit for unreported records */
     /* True when the first broker answers, false when the last one is lost. Unknown at the start.
      * May be NULL. */

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 200 }; /* half a millisecond of records; then others' turn */
+enum { EVENTS_A_TURN = 200 }; /* half a millisecond of records; then other events get a turn */
 
 static void queue_wake(struct kafka_queue *q) {
     uint64_t one = 1;

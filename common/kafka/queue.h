@@ -16,7 +16,7 @@ struct kafka_queue {
     int wake_fd;
     void (*event)(void *arg,
                   rd_kafka_event_t *event); /* the queue destroys the event after the call */
-    void (*emptied)(void *arg); /* nothing is left in it; NULL, unless set after kafka_queue_open */
+    void (*emptied)(void *arg); /* the queue is empty; may be set after kafka_queue_open */
     void *arg;
 };
 

@@ -13,8 +13,8 @@
 struct place {
     bool chosen, ended;
     bool unheard; /* in trouble: nothing read since the last try */
-    int64_t next; /* offset to be read: 0 at first, since the beginnings are asked for partition by
-                     partition */
+    int64_t next; /* next offset to read; 0 at first, not KAFKA_BEGINNING, which is looked up for
+                     one partition at a time */
 };
 
 enum { AGAIN_FIRST_MS = 1000, AGAIN_LONGEST_MS = 8000, SAY_AGAIN_MS = 60 * 1000 };

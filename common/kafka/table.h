@@ -17,15 +17,15 @@ struct table_options {
     const char *const *topics; /* full names, NULL-terminated; must outlive the table */
     int32_t partitions;        /* of each */
     bool chosen;               /* read nothing before table_choose */
-    int fetch_wait_ms; /* a partition that is chosen may wait so long for others, which stand at
-                          their ends; 0: 500 */
+    int fetch_wait_ms; /* how long a fetch may wait at the ends of partitions, which delays newly
+                          chosen ones; 0: 500 */
     /* The record's topic is the string in `topics`. */
     void (*record)(void *arg, const struct kafka_record *record);
     void (*loaded)(void *arg); /* once: all partitions read to the end. May be NULL */
     void (*ended)(void *arg, const char *topic,
                   int32_t partition); /* a partition was read to its end. May be NULL */
     /* Partitions cannot be read, for example without the right to; retried, continuing in place.
-     * NULL: all are readable again. Repeated once a minute while lasting. May be NULL. */
+     * NULL: all are readable again. Repeated once a minute while the trouble lasts. May be NULL. */
     void (*trouble)(void *arg, const char *reason);
     void (*failed)(void *arg, const char *reason); /* a topic is gone or was replaced: start over */
     void *arg;

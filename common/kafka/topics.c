@@ -99,7 +99,7 @@ static int topics_create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct s
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
         topic, partitions, (int)config->replication_factor, reason, sizeof reason);
     if (!wanted)
-        return error_set(err, "topic %s cannot be made: %s", topic, reason);
+        return error_set(err, "topic %s cannot be created: %s", topic, reason);
     for (size_t i = 0; i < s.count; i++)
         rd_kafka_NewTopic_set_config(wanted, s.names[i], s.values[i]);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk,
@@ -119,7 +119,7 @@ static int topics_create(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct s
                                      : RD_KAFKA_RESP_ERR_NO_ERROR;
     int result = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        result = error_set(err, "topic %s cannot be made: %s", topic,
+        result = error_set(err, "topic %s cannot be created: %s", topic,
                            rd_kafka_topic_result_error_string(results[0]));
     rd_kafka_event_destroy(event);
     return result;
@@ -132,7 +132,7 @@ static int topics_compare(const char *topic, const char *name, const char *wante
     if (strcmp(wanted, found) == 0)
         return 0;
     if (strcmp(name, "cleanup.policy") != 0) {
-        buf_printf(warnings, "topic %s: %s is %s, ESS makes it %s\n", topic, name, found, wanted);
+        buf_printf(warnings, "topic %s: %s is %s, ESS would set %s\n", topic, name, found, wanted);
         return 0;
     }
     return error_set(err,
@@ -176,13 +176,12 @@ static int check_settings(rd_kafka_t *rk, rd_kafka_queue_t *queue, const struct 
                                                : NULL;
     int result = 0;
     if (!count || rd_kafka_ConfigResource_error(found[0]))
-        buf_printf(&topics->warnings,
-                   "topic %s: its settings could not be checked (%s), and with another "
-                   "cleanup.policy than %s events are lost: give ESS "
-                   "the right DescribeConfigs, or look yourself\n",
-                   topic,
-                   count ? rd_kafka_err2str(rd_kafka_ConfigResource_error(found[0])) : "no answer",
-                   shape->cleanup);
+        buf_printf(
+            &topics->warnings,
+            "topic %s: its settings could not be checked (%s): with a cleanup.policy other than "
+            "%s, events are lost. Grant DescribeConfigs to ESS, or check the setting yourself\n",
+            topic, count ? rd_kafka_err2str(rd_kafka_ConfigResource_error(found[0])) : "no answer",
+            shape->cleanup);
     for (size_t i = 0; i < entries && result == 0; i++)
         if (rd_kafka_ConfigEntry_value(entry[i]))
             result = take_entry(shape, topic, &s, entry[i], topics, err);
@@ -267,7 +266,7 @@ static enum topics_state ensure_one(rd_kafka_t *rk, rd_kafka_queue_t *queue,
     if (partitions < 0)
         return TOPICS_AWAY;
     if (partitions == 0) {
-        error_set(err, "topic %s does not exist yet; ess-ingest makes it", topic);
+        error_set(err, "topic %s does not exist yet; ess-ingest creates it", topic);
         return TOPICS_AWAY;
     }
     if (judge_partitions(shape, topic, partitions, topics, err))

@@ -19,9 +19,9 @@ enum topics_state {
 
 /* The result of the check. */
 struct topics {
-    struct buf warnings; /* a line per setting that differs from ESS's own */
-    int64_t
-        record_bytes_max; /* max.message.bytes of the events; Kafka's default where nobody tells */
+    struct buf warnings;           /* a line per setting that differs from ESS's own */
+    int64_t record_bytes_max;      /* max.message.bytes of the events; Kafka's default if no broker
+                                      reports it */
     int32_t subscriber_partitions; /* of subscribers and of tokens */
 };
 

@@ -89,7 +89,7 @@ static const char *dead_letter_end(const struct json_member *member) {
     return member->value.data + member->value.len;
 }
 
-/* The cut of a member and one comma beside it; of NULL, nothing. */
+/* Cuts out a member and one comma beside it. For NULL, cuts nothing. */
 static struct cut dead_letter_cut(const struct json_member *members, size_t count,
                                   const struct json_member *member) {
     const struct json_member *last = &members[count - 1];
@@ -101,7 +101,7 @@ static struct cut dead_letter_cut(const struct json_member *members, size_t coun
                         member < last ? member[1].name.data - 1 : dead_letter_end(member)};
 }
 
-/* Where a text of the event is in its copy. */
+/* Maps a text of the event to the same text in the copy. */
 static struct span dead_letter_moved(struct span text, struct span event, struct cut cut,
                                      const struct buf *copy) {
     size_t at = (size_t)(text.data - event.data);

@@ -94,7 +94,7 @@ static int take_data(struct event *event, const struct json_member *member, size
     *too_large = true;
     return error_set_field(
         err, "data",
-        "is %zu bytes, and at most %zu are taken: publish a link to large data instead",
+        "is %zu bytes, but at most %zu are allowed: publish a link to large data instead",
         member->value.len, data_max);
 }
 
@@ -117,8 +117,8 @@ static int take_member(struct event *event, const struct json_member *member, si
         return take_ts(event, member, err);
     if (strcmp(name, "cursor") == 0)
         return take_cursor(event, member, err);
-    return error_set_field(err, name,
-                           "is no field of an event; they are topic, data, key, id, cursor, ts");
+    return error_set_field(
+        err, name, "is no field of an event; the fields are topic, data, key, id, cursor, ts");
 }
 
 bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
@@ -134,8 +134,8 @@ bool event_id_topic(const char *id, char topic[TOPIC_BYTES_MAX + 1]) {
     return topic_check((struct span){topic, len}, &ignored) == 0;
 }
 
-/* Fills in the members that the publisher left out. The publisher's cursor makes the id, so that a
- * repeated publish is a duplicate. */
+/* Fills in the members that the publisher left out. Without an id, makes the id from the
+ * publisher's cursor, so that a repeated publish is a duplicate. */
 static void fill_in(struct event *event, const char *made_id, const char *made_ts) {
     if (!event->has_own_id && event->has_source_cursor) {
         snprintf(event->id, sizeof event->id, "%s:%" PRId64, event->topic, event->source_cursor);

@@ -39,7 +39,7 @@ struct event {
     char ts[EVENT_TS_BYTES_MAX + 1];
     int64_t source_cursor;
     bool has_source_cursor;
-    /* The publisher gave the id, or the cursor that made the id. */
+    /* The publisher gave the id, or the cursor from which the id was made. */
     bool has_own_id;
     struct span data; /* line breaks included */
     bool tombstone;   /* a key and "data": null */

@@ -1,5 +1,5 @@
-/* Finds the subscriptions for a topic: a trie of pattern segments, so that an event costs what
- * matches, not what is registered. Pure, one thread. */
+/* Finds the subscriptions for a topic: a trie of pattern segments, so that the cost of an event
+ * grows with the matching patterns, not with the registered ones. Pure, one thread. */
 #ifndef ESS_MODEL_MATCH_H
 #define ESS_MODEL_MATCH_H
 

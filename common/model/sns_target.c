@@ -37,7 +37,7 @@ static const struct sns_partition *sns_partition_find(struct span name) {
     return NULL;
 }
 
-/* The partition that has the region; a region of none is of "aws". */
+/* The partition of the region; "aws" for a region outside of the known partitions. */
 static const struct sns_partition *sns_partition_of_region(struct span region) {
     for (size_t i = 1; i < sizeof partitions / sizeof *partitions; i++) {
         struct span begin = span_of(partitions[i].regions);
@@ -54,7 +54,7 @@ static bool sns_is_region(struct span region) {
 
 /* --- the topic's ARN */
 
-/* Returns the count of parts; the last one holds all that follows. */
+/* Returns the number of parts. The last part holds all of the remaining text. */
 static size_t sns_split(const char *arn, struct span parts[ARN_PARTS]) {
     size_t count = 0;
     while (count < ARN_PARTS) {
@@ -79,8 +79,8 @@ static int sns_check_name(struct sns_target *t, struct span name, struct error *
     if (name.len <= NAME_BYTES_MAX && sns_holds_only(stem, LOWER UPPER DIGITS "_-"))
         return 0;
     return error_set_field(err, "sns.topic_arn",
-                           "must end with a topic's name: at most %d letters, digits, _ and -, and "
-                           ".fifo behind them for a FIFO topic",
+                           "must end with a topic's name: at most %d letters, digits, _ and -, "
+                           "followed by .fifo for a FIFO topic",
                            NAME_BYTES_MAX);
 }
 
@@ -116,7 +116,7 @@ static int sns_find_region(struct sns_target *t, struct span arns, struct error 
     return 0;
 }
 
-/* The signature is over the whole path; AWS's own endpoints have none. */
+/* Refuses a path: the signature covers the path, and AWS's own endpoints have no path. */
 static int sns_check_endpoint(const struct sns_target *t, const struct spec_rules *rules,
                               struct error *err) {
     if (url_check("sns.endpoint", t->endpoint, rules->allowed, rules->allowed_count, err))
@@ -168,7 +168,7 @@ static int sns_check(struct sns_target *t, const struct spec_rules *rules, struc
 #define SNS_MEMBER(member, max, secret)                                                            \
     {#member, offsetof(struct sns_target, member), max, MEMBER_VISIBLE, secret}
 
-/* All of them go into a header or a signature: none may hold a space or what cannot be seen. */
+/* Each text goes into a header or a signature: spaces and invisible characters are refused. */
 static const struct member members[] = {
     SNS_MEMBER(topic_arn, ARN_BYTES_MAX, false),
     SNS_MEMBER(region, REGION_BYTES_MAX, false),

@@ -82,14 +82,15 @@ static int open_sealed(struct json_object *object, const char *name, const char 
     return 0;
 }
 
-/* `values` is an object; it is wiped. */
+/* Appends the object `values`, sealed, and wipes it. */
 static void put_sealed_values(struct buf *out, const char *name, const char *id, struct buf *values,
                               const struct keyring *keyring) {
     put_sealed(out, name, id, (struct span){values->data, values->len}, keyring);
     buf_wipe(values);
 }
 
-/* What the spec shows by name only. */
+/* Appends, sealed, what the spec shows by name only: values of headers, and secret members of
+ * fields. */
 static void subscriber_put_secrets(const struct spec *spec, const struct keyring *keyring,
                                    struct buf *out) {
     struct buf values = {0};
@@ -120,7 +121,8 @@ void subscriber_record_to_json(const struct subscriber_record *r, const struct k
     json_end_object(out);
 }
 
-/* The object that put_sealed_values has sealed; the caller's. NULL with the reason. */
+/* Opens the object sealed by put_sealed_values. The caller frees it. Returns NULL with the
+ * reason. */
 static struct json_object *open_sealed_values(struct json_object *object, const char *name,
                                               const char *id, const struct keyring *keyring,
                                               bool *old_key, struct error *err) {
@@ -132,7 +134,7 @@ static struct json_object *open_sealed_values(struct json_object *object, const 
     if (json_object_is_type(values, json_type_object))
         return values;
     json_object_put(values);
-    error_set_field(err, name, "is no object");
+    error_set_field(err, name, "is not an object");
     return NULL;
 }
 
@@ -148,7 +150,7 @@ static int restore_headers(struct json_object *object, struct json_object *spec,
     return 0;
 }
 
-/* The same for the secret members of a field. */
+/* Puts the opened secret members of a field into the spec. */
 static int restore_secrets(struct json_object *object, struct json_object *spec, const char *field,
                            const char *id, const struct keyring *keyring, bool *old_key,
                            struct error *err) {
@@ -262,7 +264,8 @@ static int read_old_secrets(struct subscriber_keys *keys, struct json_object *ob
         struct subscriber_old_secret *old = &keys->old[i];
         if (!json_object_is_type(one, json_type_object) ||
             !json_object_object_get_ex(one, "until", &until))
-            return error_set_field(err, "old", "is no list of secrets with their ends");
+            return error_set_field(err, "old",
+                                   "is not a list of secrets with the times at which they end");
         if (subscriber_read_secret(one, id, keyring, &old->secret, old_key, err))
             return -1;
         old->until_ms = json_object_get_int64(until);
@@ -328,7 +331,7 @@ int subscriber_desired_from_json(struct subscriber_desired *desired, struct span
 static enum subscriber_key subscriber_kind_of(struct span rest) {
     static const struct {
         const char *text;
-        bool begins; /* and something must follow */
+        bool begins; /* the key only begins with this, and more text must follow */
         enum subscriber_key kind;
     } kinds[] = {
         {"", false, SUBSCRIBER_KEY_SPEC},         {"/keys", false, SUBSCRIBER_KEY_KEYS},

@@ -1,6 +1,6 @@
-/* Which events of the log a reader of it wants: those of a topic that one of its patterns matches,
- * and of these, where it has a filter, those whose content the filter matches. The one place that
- * decides it, for subscribers and for readers by HTTP. One owner; one thread at a time. */
+/* Which events of the log a reader wants: the topic must match one of the patterns, and the content
+ * must match the filter, if there is a filter. Decides for subscribers and for readers by HTTP
+ * alike. One owner; one thread at a time. */
 #ifndef ESS_MODEL_SUBSCRIPTION_H
 #define ESS_MODEL_SUBSCRIPTION_H
 
@@ -16,13 +16,13 @@ struct event_filter;
 struct subscription {
     char **patterns; /* owned */
     size_t patterns_count;
-    struct event_filter *filter; /* its own; NULL: any content */
+    struct event_filter *filter; /* owned; NULL: any content */
 };
 
 /* Adds a copy of a pattern checked by pattern_check. */
 void subscription_add(struct subscription *subscription, const char *pattern);
-/* The filter, JSON that need not have been scanned. Returns 0, or -1 with err->field "filter…", the
- * place in it. */
+/* Sets the filter from JSON, scanned or not. Returns 0, or -1 with the place in err->field:
+ * "filter" and the path below. */
 int subscription_set_filter(struct subscription *subscription, struct span json, struct error *err);
 void subscription_fini(struct subscription *subscription);
 
@@ -36,8 +36,8 @@ bool subscription_wants_content(const struct subscription *subscription, struct 
 bool subscription_wants(const struct subscription *subscription, struct span topic,
                         struct span stored);
 
-/* Why it wants no event at all, whatever its `data` is, in words for people; NULL when it may want
- * some. For a warning: it finds only what contradicts itself about topic, id and key. */
+/* Why the subscription can match no event at all, as text for people; NULL if it may match some.
+ * For a warning: finds only contradictions about topic, id and key. */
 const char *subscription_hopeless(const struct subscription *subscription);
 
 #endif

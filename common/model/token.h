@@ -89,7 +89,7 @@ struct token {
     /* Offset of the newest applied command; -1: none. Older ones are applied, except `pending`. */
     int64_t applied;
     int64_t epoch; /* offset of the writer's fence; -1: none */
-    /* Number among the writer's checkpoints: within an epoch, the highest is the newest. 0:
+    /* Counts the writer's checkpoints: within an epoch, the highest number is the newest. 0:
      * unnumbered. */
     int64_t number;
     int64_t failing_since_ms; /* wall; 0: not failing */
@@ -139,7 +139,7 @@ void token_add_attempt(struct token *token, const struct token_attempt *attempt)
 bool token_has_redriven(const struct token *token, int64_t offset);
 
 /* Appends an outcome to a list of TOKEN_OUTCOMES_MAX, dropping the oldest when full. *list may be
- * NULL with none. */
+ * NULL when empty. */
 void token_add_outcome(struct token_outcome **list, int64_t *count,
                        const struct token_outcome *outcome);
 

@@ -1,5 +1,5 @@
-/* A subscriber's URL; see url.h. Parsed by libcurl, as at delivery, so that both read the URL
- * alike: libcurl resolves %xx in a host, and turns 0x7f.1 into 127.0.0.1. */
+/* A subscriber's URL; see url.h. Parsed by libcurl, as at delivery, so that both understand the URL
+ * in the same way: libcurl resolves %xx in a host, and turns 0x7f.1 into 127.0.0.1. */
 #include "common/net/url.h"
 
 #include <arpa/inet.h>
@@ -37,9 +37,9 @@ static int check_host(const char *field, const char *host, const struct cidr *al
             err, field, "%s is not a public address, and egress.allow does not allow it", host);
     }
     if (host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")])
-        return error_set_field(
-            err, field,
-            "has a host that is not of letters, digits, hyphens and dots; write others as xn--…");
+        return error_set_field(err, field,
+                               "has a host with characters other than letters, digits, hyphens and "
+                               "dots; write them as xn--…");
     if (is_localhost(host) && !loopback_allowed(allowed, count))
         return error_set_field(
             err, field, "%s is this machine itself, which egress.allow does not allow", host);
@@ -77,7 +77,7 @@ int url_check(const char *field, const char *url, const struct cidr *allowed, si
                                    "may hold only printable ASCII without spaces and backslashes; "
                                    "encode others with %%");
     if (strncasecmp(url, "https://", 8) != 0)
-        return error_set_field(err, field, "must begin with https://; nothing is sent in clear");
+        return error_set_field(err, field, "must begin with https://; nothing is sent unencrypted");
     if (strchr(url, '#'))
         return error_set_field(err, field, "must not have a fragment (#…)");
     if (url[8] == '/') /* libcurl ignores an extra slash */

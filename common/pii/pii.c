@@ -89,7 +89,7 @@ static int pii_take_name(struct pii *pii, struct pii_rule *rule, struct json_obj
         return pii_blame(at, "name", -1, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
     for (size_t i = 0; i < at->rule; i++)
         if (strcmp(pii->rules[i].name, text) == 0)
-            return pii_blame(at, "name", -1, "is the name of a rule before already");
+            return pii_blame(at, "name", -1, "is already the name of an earlier rule");
     rule->name = mem_copy_string(text, len);
     return 0;
 }
@@ -102,7 +102,7 @@ static int take_list(struct pii_rule *rule, struct json_object *list, const char
     struct error reason;
     if (count == 0 || count > max)
         return pii_blame(at, field, -1,
-                         count ? "has too many items" : "must be a list of texts, one at least");
+                         count ? "has too many items" : "must be a list of at least one text");
     for (size_t i = 0; i < count; i++) {
         const char *text = pii_text_of(json_object_array_get_idx(list, i));
         const char *wrong = text ? take(rule, text, &reason) : "must be text; put it in quotes";
@@ -157,7 +157,7 @@ static int pii_check_fields(struct json_object *rule, const struct place *at) {
         if (names_find(known, sizeof known / sizeof *known, name) < 0)
             return pii_blame(
                 at, name, -1,
-                "is no field of a rule; these are name, topics, paths, detect and action");
+                "is no field of a rule; the fields are name, topics, paths, detect and action");
     }
     return 0;
 }
@@ -173,7 +173,7 @@ static int take_rule(struct pii *pii, struct json_object *tree, const struct pla
         return -1;
     if (!paths == !detect)
         return pii_blame(at, paths ? "detect" : "", -1,
-                         paths ? "must not stand beside paths; make a rule of each"
+                         paths ? "must not stand beside paths; write a rule for each"
                                : "must have paths or detect");
     if (paths ? take_list(rule, paths, "paths", PII_PATHS_MAX, take_path, at)
               : take_list(rule, detect, "detect", DETECT_KINDS, pii_take_kind, at))
@@ -202,7 +202,7 @@ static int take_file(struct pii *pii, struct json_object *root, struct error *er
         (void)value;
         if (strcmp(name, "rules") != 0 && strcmp(name, "hash_key") != 0)
             return error_set_field(err, name,
-                                   "is no field of this file; these are rules and hash_key");
+                                   "is no field of this file; the fields are rules and hash_key");
     }
     size_t count = json_object_is_type(rules, json_type_array) ? json_object_array_length(rules)
                                                                : PII_RULES_MAX + 1;

@@ -1,4 +1,4 @@
-/* What every part of a service may ask of the whole; see service.h. Calls none of these parts:
+/* The functions of a service that all of its parts use; see service.h. None of them calls a part:
  * starting over only arms a timer. */
 #include "common/service/service.h"
 

@@ -1,5 +1,5 @@
-/* The course of a service: opening, beginning, starting over, closing; see service.h. Each part
- * that both services have stands here with its callbacks. */
+/* The life of a service: opening, beginning, starting over, closing; see service.h. Has the
+ * callbacks of the parts that both services share. */
 #include "common/service/service.h"
 
 #include <signal.h>
@@ -104,8 +104,8 @@ static int service_open_http(struct service *s, struct error *err) {
             connections = (int64_t)http_server_connections_max(s->http);
     if (connections < wanted)
         log_warn("few_descriptors", LOG_N("connections", connections), LOG_N("wanted", wanted),
-                 LOG_S("reason", "the limit of open files (ulimit -n) allows no more beside those "
-                                 "that Kafka needs"));
+                 LOG_S("reason", "the limit of open files (ulimit -n) allows no more besides the "
+                                 "descriptors that Kafka needs"));
     log_info("listening", LOG_S("address", http_server_address(s->http)),
              LOG_S("scheme", s->tls ? "https" : "http"));
     return 0;
@@ -142,8 +142,8 @@ static void service_on_crowded(void *arg, size_t readers) {
     if (log_limit_pass(&s->crowded_warning, clock_ms(), CROWDED_PERIOD_MS, &held_back))
         log_warn("feed_cache_small", LOG_N("readers", (int64_t)readers),
                  LOG_N("feed_cache", s->settings.feed_cache),
-                 LOG_S("reason", "most of what is read from Kafka has to make room before it is "
-                                 "used: raise feed.cache"));
+                 LOG_S("reason", "most of what is read from Kafka is evicted before it is used: "
+                                 "raise feed.cache"));
 }
 
 static void service_on_foreign(void *arg, int64_t cursor) {
@@ -180,7 +180,7 @@ static void service_on_waiting(void *arg, const char *reason) {
 
 static void service_on_warning(void *arg, const char *reason) {
     const struct service *s = arg;
-    if (s->plan.makes_topics) /* one service's warning is enough */
+    if (s->plan.makes_topics) /* a warning from one of the services is enough */
         log_warn("topic_differs", LOG_S("reason", reason));
 }
 

@@ -25,7 +25,7 @@ def run(program, *arguments, **environment):
     ("--delivery.max_attempts=0", "delivery.max_attempts: must be from"), ("--delivery.max_attempts=ten", "is not a whole number"),
     ("--log.level=loud", "log.level: must be debug, info, warn or error"), ("--auth.insecure=perhaps", "is not true or false"),
     ("--egress.allow=10.0.0.0/33", "egress.allow: "), ("--egress.allow=10.0.0.0/8,nowhere", "egress.allow: "), ("--kafka.prefix=a/b", "kafka.prefix: "),
-    ("--kafka.rdkafka.acks=1", "kafka.rdkafka.acks: ESS rests on"), ("--kafka.rdkafka.no.such=1", "kafka.rdkafka.no.such: "),
+    ("--kafka.rdkafka.acks=1", "kafka.rdkafka.acks: ESS depends on"), ("--kafka.rdkafka.no.such=1", "kafka.rdkafka.no.such: "),
     ("--ingest.listen=0.0.0.0:0", "ingest.listen: 0.0.0.0:0 is not a loopback"), ("--dispatcher.listen=[::]:0", "dispatcher.listen: "),
     ("--delivery.backoff_max=10ms", "delivery.backoff_max: must not be below"), ("--kafka.replication_factor=0", "must be -1"),
     ("--config=/no/such/file.yml", "/no/such/file.yml"),

@@ -109,7 +109,7 @@ def test_a_changed_certificate_is_shown_without_a_restart_and_a_bad_one_is_not(e
         wait_for(lambda: "renewed.example" in names(https, ess.ca))
         assert exchange(before, request(b"GET", b"/healthz")).startswith(b"HTTP/1.1 200 ")
     pem.write_text("not a certificate")
-    assert "is no certificate in PEM" in wait_for(lambda: https.lines("bad_certificate")[1:])[0]["reason"]
+    assert "is not a certificate in PEM" in wait_for(lambda: https.lines("bad_certificate")[1:])[0]["reason"]
     key.unlink()
     assert "No such file" in wait_for(lambda: https.lines("bad_certificate")[2:])[0]["reason"]
     assert "renewed.example" in names(https, ess.ca)
@@ -118,8 +118,8 @@ def test_a_changed_certificate_is_shown_without_a_restart_and_a_bad_one_is_not(e
 
 @pytest.mark.parametrize("change, reason", [
     (lambda pem, key: pem.unlink(), "server.pem: No such file"),
-    (lambda pem, key: key.write_text("x"), "server.key: is no private key in PEM"),
-    (lambda pem, key: shutil.copy(key, pem), "server.pem: is no certificate in PEM"),
+    (lambda pem, key: key.write_text("x"), "server.key: is not a private key in PEM"),
+    (lambda pem, key: shutil.copy(key, pem), "server.pem: is not a certificate in PEM"),
 ], ids=["no certificate", "no key", "a key for a certificate"])
 def test_a_bad_certificate_at_the_start_is_refused(tmp_path, ca, change, reason):
     pem, key = tmp_path / "server.pem", tmp_path / "server.key"

@@ -1,5 +1,4 @@
-/* auth.file: what is read from it, what is refused with its line and field, and which token is
- * known by it. */
+/* auth.file: what is read, what is refused with line and field, and which tokens are known. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,10 +99,10 @@ static void test_a_bad_file_is_refused_with_line_and_field(void **state) {
         {TOKEN("a", SHA_OF_TEST, "scopes: [admin]\n  name: b"), "5: name: is given twice"},
         {TOKEN("a", SHA_OF_TEST,
                "scopes: [admin]\n- {name: a, sha256: " SHA_OF_ABC ", scopes: [admin]}"),
-         "5: tokens[1].name: is another token's"},
+         "5: tokens[1].name: is used by another token too"},
         {TOKEN("a", SHA_OF_TEST,
                "scopes: [admin]\n- {name: b, sha256: " SHA_OF_TEST ", scopes: [admin]}"),
-         "5: tokens[1].sha256: is another token's"},
+         "5: tokens[1].sha256: is used by another token too"},
         {TOKEN("&x a", SHA_OF_TEST, "scopes: [admin]"), "2: anchors"},
         {"tokens: [\n", "2: "},
     };
@@ -157,7 +156,7 @@ static void test_of_a_changed_file_the_same_principals_stay_the_same_ones(void *
     assert_ptr_equal(find(&after, "abc"), find(&before, "abc"));
     assert_ptr_not_equal(find(&after, "test"), held);
     principals_fini(&before);
-    assert_string_equal(held->scopes[0].pattern, "drug.*"); /* whoever holds it still may */
+    assert_string_equal(held->scopes[0].pattern, "drug.*"); /* a holder still may */
     assert_string_equal(find(&after, "abc")->name, "ops");
     principal_release(held);
     principals_fini(&after);

@@ -174,7 +174,7 @@ static void the_settings_that_ess_rests_on_are_refused(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char word[80];
         snprintf(word, sizeof word, "--kafka.rdkafka.%s=1", names[i]);
-        assert_refused(word, "ESS rests on its own value of this setting");
+        assert_refused(word, "ESS depends on its own value of this setting");
     }
     assert_refused("--kafka.rdkafka.no.such.thing=1",
                    "--kafka.rdkafka.no.such.thing: librdkafka: ");
