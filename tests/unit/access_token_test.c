@@ -1,4 +1,4 @@
-/* Access tokens: printable, never the same, known again by their hash. */
+/* Access tokens: printable, never the same twice, recognised by their hash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

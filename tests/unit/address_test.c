@@ -1,5 +1,5 @@
-/* Which addresses may be called: the edges of every range that is not public, IPv6 addresses that
- * carry an IPv4 one, every spelling of a literal, and what the operator allows. */
+/* Which addresses may be called: the edges of every range that is not public, IPv6 addresses with
+ * an IPv4 address embedded, every spelling of a literal, and what the operator allows. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -27,8 +27,7 @@ static struct sockaddr_storage address_of(const char *text) {
     return storage;
 }
 
-/* Whether `text` may be called where the operator allows the ranges of a list that ends with NULL.
- */
+/* Whether `text` may be called. The operator allows these ranges, NULL-terminated. */
 static bool may_call(const char *text, const char *const *ranges) {
     struct sockaddr_storage address = address_of(text);
     struct cidr allowed[8];
@@ -51,8 +50,8 @@ static void test_public_addresses_may_be_called(void **state) {
             fail_msg("%s", public[i]);
 }
 
-/* The first and last address of each range; "" where what stands before or behind it is not public
- * either. */
+/* The first and last address of each range; "" where the address before or after the range is not
+ * public either. */
 static const struct {
     const char *before, *first, *last, *behind;
 } ranges[] = {
@@ -110,8 +109,8 @@ static void test_the_edges_of_every_special_range_are_refused_and_their_public_n
     }
 }
 
-/* The ways in which IPv6 carries an IPv4 address: mapped, NAT64, 6to4, compatible, and Teredo as
- * client and as server. */
+/* How an IPv6 address embeds an IPv4 address: mapped, NAT64, 6to4, compatible, Teredo client and
+ * Teredo server. */
 static void carry(const char *ipv4, char out[6][INET6_ADDRSTRLEN + 8]) {
     unsigned char b[4];
     assert_int_equal(inet_pton(AF_INET, ipv4, b), 1);
@@ -148,7 +147,7 @@ static void test_an_ipv6_address_that_carries_a_public_ipv4_one_may_be_called_by
     carry("8.8.8.8", carried);
     for (int c = 0; c < 3; c++)
         assert_true(may_call(carried[c], NULL));
-    for (int c = 3; c < 6; c++) /* compatible and Teredo are no way to anybody */
+    for (int c = 3; c < 6; c++) /* compatible and Teredo addresses are never allowed */
         assert_false(may_call(carried[c], NULL));
 }
 

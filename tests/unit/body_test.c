@@ -1,4 +1,4 @@
-/* The body of a call: what is taken, and what is refused with the member to blame. */
+/* The body of a call: what is accepted, and what is refused with the member to blame. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void test_a_text_fits_and_has_no_zero_character(void **state) {
     assert_int_equal(body_text(&body, "topic", out, sizeof out, "text", &err), 0);
     assert_string_equal(out, "abc");
     assert_int_equal(body_text(&body, "cursor", out, sizeof out, "text", &err),
-                     0); /* absent: it stays */
+                     0); /* absent: left unchanged */
     assert_string_equal(out, "abc");
     assert_int_equal(PARSE("{\"topic\":\"abcd\"}"), 0);
     assert_int_equal(body_text(&body, "topic", out, sizeof out, "text", &err), -1);

@@ -1,4 +1,4 @@
-/* The growing buffer: its NUL, its growth, and what it makes of text for JSON. */
+/* The growing buffer: its NUL, its growth, and its JSON strings. */
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +92,7 @@ static void bytes_written_to_reserved_room_count_once_they_are_committed(void **
     (void)state;
     struct buf b = {0};
     buf_puts(&b, "text");
-    memset(buf_reserve(&b, 200), 'x', 200); /* more than is kept */
+    memset(buf_reserve(&b, 200), 'x', 200); /* more than the buffer keeps */
     buf_commit(&b, 3);
     assert_int_equal(b.len, 7);
     assert_string_equal(buf_string(&b), "textxxx");
@@ -175,7 +175,7 @@ static void a_parser_reads_back_what_was_written(void **state) {
         buf_json_string(&b, text, sizeof text);
         json_error_t err;
         json_t *read = json_loadb(b.data, b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                                  &err); /* json-c 0.18 takes no UTF-8 when strict */
+                                  &err); /* json-c 0.18 accepts no UTF-8 in strict mode */
         assert_true(json_is_string(read));
         if (round % 2) {
             assert_int_equal(json_string_length(read), sizeof text);

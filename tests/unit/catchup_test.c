@@ -1,5 +1,5 @@
-/* Jumps behind the tail, on librdkafka's mock broker: what is skipped there, and what must not be.
- */
+/* Jumps behind the tail, on librdkafka's mock broker: which records are skipped, and which must not
+ * be. */
 #include "feed_world.h"
 
 enum { MIB = 1024 * 1024 };
@@ -18,7 +18,7 @@ static void a_stray_of_another_feed_is_skipped_where_the_genesis_record_is_the_f
     run_until(&w, party_ended, &p);
     assert_int_equal(w.broken, 0);
     assert_int_equal(p.events, 45);
-    assert_int_equal(w.foreign, 5); /* the tail does not tell of where it begins */
+    assert_int_equal(w.foreign, 5); /* the tail does not report the record at which it begins */
     assert_false(p.compacted);
     feed_reader_fini(&p.reader);
     teardown(&w);
@@ -90,7 +90,7 @@ static void readers_who_go_away_while_they_wait_leave_the_others_be(void **state
 
 static bool some_read(void *arg) { return ((struct party *)arg)->events > 0; }
 
-/* It stops after its first chunk, which is longer than what is read ahead is kept. */
+/* The reader pauses after its first chunk, for longer than chunks read ahead are kept. */
 static bool a_second_has_passed(void *arg) { return clock_ms() > *(int64_t *)arg; }
 
 static void a_reader_that_pauses_goes_on_where_it_stood(void **state) {

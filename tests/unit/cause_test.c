@@ -1,4 +1,5 @@
-/* librdkafka's log lines as an operator sees them: each kind once a minute, the worst only. */
+/* librdkafka's log lines as an operator sees them: only warnings and worse, each kind once a
+ * minute. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

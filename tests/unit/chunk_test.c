@@ -89,7 +89,7 @@ static void test_holes_are_known_between_any_two_cursors(void **state) {
     (void)state;
     add(chunk, 11, "t", "a");
     add(chunk, 14, "t", "b"); /* 12 and 13 are missing */
-    chunk_pass(chunk, 15);    /* a record, though no event */
+    chunk_pass(chunk, 15);    /* a record that is not an event */
     add(chunk, 16, "t", "c");
     chunk_pass(chunk, 20); /* 17 to 19 are missing */
     chunk_extend(chunk, 22);

@@ -1,5 +1,5 @@
-/* Commands as records: what is written is read again, and what is none is refused with what is
- * wrong. */
+/* Commands as records: a written command can be read back, and anything else is refused with the
+ * reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -25,8 +25,9 @@ static int free_server(void **state) {
     return free_loop(state);
 }
 
-/* Whether one from this address is taken. The client's end stays open. libmicrohttpd 1.0 counts a
- * connection that it did not accept itself when it next runs; 0.9.75 counts it at once. */
+/* Whether a connection from this address is accepted. The client's end stays open. libmicrohttpd
+ * 1.0 counts a connection that it did not accept itself when it next runs; 0.9.75 counts it at
+ * once. */
 static bool connects(const char *text) {
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     struct sockaddr_in v4 = {.sin_family = AF_INET};

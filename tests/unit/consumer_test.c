@@ -1,5 +1,5 @@
-/* Assignments of a consumer on librdkafka's mock broker: it is told to read elsewhere before it
- * began to read, and in the middle. */
+/* Assignments of a consumer on librdkafka's mock broker: a new assignment arrives before the
+ * consumer has begun to read, or while it reads. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -79,13 +79,13 @@ static void assignments_at_once_leave_the_last_one_in_force(void **state) {
     run_until(&w, has_ended, &seen);
     assert_int_equal(seen.first, 5);
     assert_int_equal(seen.count, RECORDS - 5);
-    assign(&seen, 0); /* and freed while it is taking hold */
+    assign(&seen, 0); /* freed while the assignment takes effect */
     assign(&seen, 1);
     consumer_free(seen.consumer);
     teardown(&w);
 }
 
-/* --- jumps to and fro */
+/* --- jumps back and forth */
 
 struct jumper {
     struct seen seen;
@@ -99,7 +99,8 @@ static void jump(struct jumper *j) {
     assign(&j->seen, j->next);
 }
 
-/* Takes a few, and leaves librdkafka the time to fetch as much as it may before the next jump. */
+/* Takes a few records, then waits so that librdkafka fetches as much as it may before the next
+ * jump. */
 static void on_record_at_a_place(void *arg, const struct kafka_record *record) {
     struct jumper *j = arg;
     assert_int_equal(record->offset, j->next);
@@ -134,7 +135,7 @@ static void a_jump_from_where_all_was_fetched_that_may_be_takes_no_second(void *
     teardown(&w);
 }
 
-/* --- what befalls a connection */
+/* --- lost connections */
 
 static atomic_int failures_logged;
 
@@ -160,7 +161,7 @@ static void a_connection_that_is_not_authenticated_is_not_a_log_that_cannot_be_r
     setup(&w);
     w.config.rdkafka = (struct option_map){.names = names, .values = values, .count = 4};
     w.config.log = on_kafka_log;
-    open_consumer(&seen, &w); /* which fails the test when it is told of a lasting fault */
+    open_consumer(&seen, &w); /* fails the test on a lasting fault */
     assign(&seen, 0);
     run_until(&w, has_failed, &failures_logged);
     run_until(&w, looked_often, &looks);

@@ -1,4 +1,4 @@
-/* The record of a dead letter: what is written is read again, shown to users, and redriven. */
+/* The record of a dead letter: written, read back, shown to users, and redriven. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

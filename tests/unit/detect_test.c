@@ -1,4 +1,4 @@
-/* Personal data by its form: what is found, what is left alone, and that no text makes it slow. */
+/* Personal data by its form: what is found, what is not, and that no text makes the search slow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,8 +41,8 @@ struct example {
 static void check(unsigned kinds, const struct example *examples, size_t count) {
     struct buf out = {0};
     for (size_t i = 0; i < count; i++) {
-        char *text = mem_alloc(
-            strlen(examples[i].text)); /* no NUL behind: a sanitizer sees a step beyond the end */
+        char *text = mem_alloc(strlen(examples[i].text)); /* no NUL at the end, so that a sanitizer
+                                                             detects a read beyond the end */
         memcpy(text, examples[i].text, strlen(examples[i].text));
         mark((struct span){text, strlen(examples[i].text)}, kinds, &out);
         assert_string_equal(buf_string(&out),
@@ -200,8 +200,8 @@ static void test_the_kinds_have_names(void **state) {
     assert_int_equal(detect_kind_of(""), -1);
 }
 
-/* A megabyte of each takes less than a second of CPU, with room for a sanitizer; what grows with
- * the square would take minutes. */
+/* A megabyte of each takes less than a second of CPU, with room for a sanitizer. Quadratic time
+ * would take minutes. */
 static void test_no_text_makes_it_slow(void **state) {
     static const char *const pieces[] = {"a",
                                          "@",

@@ -1,4 +1,4 @@
-/* Errors that can be printed as they are, however long what they speak of is. */
+/* Errors can be printed as they are, however long their arguments are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

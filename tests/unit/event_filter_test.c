@@ -92,7 +92,7 @@ static void test_the_examples_of_event_ruler_give_the_documented_answers(void **
         {true, "{\"detail\":{\"c-count\":[{\"exists\":true}]}}"},
         {false, "{\"detail\":{\"c-count\":[{\"exists\":false}]}}"},
         {true, "{\"detail\":{\"e-count\":[{\"exists\":false}]}}"},
-        {true, "{\"detail\":[{\"exists\":false}]}"}, /* no scalar stands there */
+        {true, "{\"detail\":[{\"exists\":false}]}"}, /* no scalar is at that place */
         {true, "{\"time\":[{\"prefix\":\"2017-10-02\"}],\"detail\":{\"state\":[{\"anything-but\":"
                "\"initializing\"}],\"c-count\":[{\"numeric\":[\">\",0,\"<=\",5]}],\"d-count\":[{"
                "\"numeric\":[\"<\",10]}],\"x-limit\":[{\"anything-but\":[100,200,300]}],"

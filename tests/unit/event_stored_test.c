@@ -1,4 +1,4 @@
-/* Where `data` stands in stored bytes, whatever else is stored with it. */
+/* Finds `data` in stored bytes, whatever other members there are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ static const char *const bodies[] = {
 };
 enum { BODIES = sizeof bodies / sizeof *bodies };
 
-/* The stored form, and the data in it as it must be. */
+/* A stored form, and the expected data in it. */
 static void store(const char *body, struct buf *stored, struct buf *data) {
     struct event event;
     struct error err;
@@ -53,8 +53,8 @@ static void test_data_is_found_behind_any_envelope(void **state) {
     buf_fini(&data);
 }
 
-/* Each beginning of stored bytes, in memory of its own, so that a sanitizer sees a step beyond it.
- */
+/* Each prefix of stored bytes, in memory of its own, so that a sanitizer detects a read beyond the
+ * end. */
 static void test_bytes_that_are_cut_off_are_never_read_beyond(void **state) {
     struct buf stored = {0}, data = {0};
     (void)state;

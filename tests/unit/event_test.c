@@ -1,5 +1,4 @@
-/* The event: what a publisher may send, the bytes that are stored of it, and those that are
- * delivered. */
+/* The event: what a publisher may send, which bytes are stored, and which bytes are delivered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +13,7 @@
 
 #define ID "0190b6a0-0000-7000-8000-000000000001"
 #define TS "2024-05-07T14:03:11.123Z"
-/* As stored, with the id and time that are made where the publisher gave none. */
+/* As stored, with the id and time that fill in for members that the publisher left out. */
 #define STORED(topic, rest) "{'topic':'" topic "','id':'" ID "','ts':'" TS "'," rest "}"
 enum { DATA_MAX = 256 * 1024 };
 
@@ -42,7 +41,7 @@ static int parse_bytes(struct span body) {
 
 static int parse(const char *body) { return parse_bytes(span_of(json(body))); }
 
-/* The body is taken and stored as `expected`. */
+/* The body is accepted, and stored as `expected`. */
 static void assert_stored(const char *body, const char *expected) {
     if (parse(body))
         fail_msg("%s: %s", body, err.message);
@@ -485,7 +484,7 @@ static void test_what_was_stored_can_be_spliced_for_any_topic_and_stays_json(voi
         event_store(&event, &out);
         assert_true(event_stored_valid(content(&out), span_of(topics[i])));
         buf_clear(&delivered);
-        buf_puts(&delivered, "["); /* it is appended */
+        buf_puts(&delivered, "["); /* event_splice appends */
         event_splice(content(&out), strlen(topics[i]), 9, 8, true, &delivered);
         buf_puts(&delivered, "]");
         assert_int_equal(json_scan(content(&delivered), JSON_DEPTH_MAX, &err), 0);
@@ -517,7 +516,7 @@ static void test_only_bytes_that_begin_like_a_stored_event_of_the_topic_are_spli
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         size_t len = strlen(foreign[i]);
         char *copy = memcpy(mem_alloc(len), json(foreign[i]),
-                            len); /* so that a sanitizer sees a step beyond its end */
+                            len); /* so that a sanitizer detects a read beyond the end */
         if (event_stored_valid((struct span){copy, len}, span_of("a")))
             fail_msg("%s", foreign[i]);
         free(copy);

@@ -1,5 +1,5 @@
-/* The log of events in a test: a list in memory, with holes where compaction took records, and with
- * parts that do not come before the test lets them. Takes the place of common/feed/feed.c. */
+/* A log of events for tests, in place of common/feed/feed.c: a list in memory, with holes where
+ * compaction took records, and with parts that arrive only when the test says so. */
 #ifndef ESS_TESTS_FEED_FAKE_H
 #define ESS_TESTS_FEED_FAKE_H
 
@@ -11,7 +11,7 @@
 enum { FAKE_CURSORS = 100000 };
 
 struct fake_event {
-    const char *topic; /* NULL: no record is there */
+    const char *topic; /* NULL: no record at this cursor */
     char *stored;
     bool newer;
 };
@@ -19,7 +19,7 @@ struct fake_event {
 static struct feed {
     struct fake_event events[FAKE_CURSORS];
     int64_t end;
-    int64_t absent_from; /* what is at this cursor and above comes later; 0: nothing */
+    int64_t absent_from; /* cursors from here on arrive later; 0: all are present */
     struct feed_reader *waits[10];
     bool unsure;
     const char *trouble;
@@ -46,7 +46,7 @@ static inline int64_t fake_event(const char *topic, size_t bytes) {
 /* The next cursor has no record. */
 static inline void fake_hole(void) { fake_feed.events[++fake_feed.end].topic = NULL; }
 
-/* What did not come is there. */
+/* The events that were absent arrive. */
 static inline void fake_feed_bring(void) {
     fake_feed.absent_from = 0;
     for (int i = 0; i < 10; i++) {

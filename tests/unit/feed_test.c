@@ -175,7 +175,7 @@ static void the_tail_goes_on_while_a_reader_comes_from_far_behind(void **state) 
 
 static bool party_paused(void *arg) { return ((struct party *)arg)->paused; }
 
-/* As lanes do whose endpoints are slow: an event each, and then the others have their turn. */
+/* Like lanes with slow endpoints: each reads one event, then the others get a turn. */
 static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_they_take(
     void **state) {
     enum { PARTIES = 40, APART = EVENTS / PARTIES, EACH = 30 };
@@ -276,7 +276,7 @@ static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_rec
     run_until(&w, world_sure, &w);
     rd_kafka_mock_broker_set_down(w.mock, 1);
     run_until(&w, world_unsure, &w);
-    party_init(&p, &w, 0, NULL); /* nothing may be read before it is sure */
+    party_init(&p, &w, 0, NULL); /* nothing may be read before the feed is sure */
     party_step(&p);
     assert_int_equal(p.events, 0);
     rd_kafka_mock_broker_set_up(w.mock, 1);
@@ -345,7 +345,8 @@ static bool world_silence_noted(void *arg) {
 
 static bool world_believes_or_broken(void *arg) { return world_believes(arg) || world_broken(arg); }
 
-/* A leader that has just been elected tells fetches of an end below what it has, for a moment. */
+/* A leader that has just been elected reports an end below its real end to fetches, for a
+ * moment. */
 static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it(void **state) {
     struct world w;
     (void)state;

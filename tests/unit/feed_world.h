@@ -1,5 +1,5 @@
-/* What feed_test.c and catchup_test.c stand on: librdkafka's mock broker with a log, a loop, and a
- * feed that reads it. The mock keeps 5 MB of a partition: a test's log must be smaller. */
+/* Shared by feed_test.c and catchup_test.c: librdkafka's mock broker with a log, a loop, and a feed
+ * that reads it. The mock keeps 5 MB of a partition: a test's log must be smaller. */
 #ifndef ESS_TESTS_FEED_WORLD_H
 #define ESS_TESTS_FEED_WORLD_H
 
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <librdkafka/rdkafka.h>
 
-#include <librdkafka/rdkafka_mock.h> /* after the other */
+#include <librdkafka/rdkafka_mock.h> /* must follow rdkafka.h */
 
 #include "common/base/clock.h"
 #include "common/feed/feed.h"
@@ -34,7 +34,7 @@ struct world {
     struct offsets *offsets; /* the feed's */
     struct feed *feed;
     int64_t written; /* cursor of the newest record; -1: none */
-    /* what the feed told */
+    /* reported by the feed */
     int64_t appended, last_appended, foreign, broken, crowded;
     char reason[200];
     /* of run_until */
@@ -187,7 +187,7 @@ static inline void open_feed(struct world *w, const char *feed, int64_t cache_by
     open_feed_from(w, feed, cache_bytes, w->written);
 }
 
-/* One who reads from a place to the end. */
+/* A reader from a position to the end. */
 struct party {
     struct world *world;
     struct feed_reader reader;
@@ -195,7 +195,7 @@ struct party {
     struct subscription subscription;
     int64_t position;
     int64_t events, bytes;
-    int64_t waits; /* how often a chunk was not there */
+    int64_t waits; /* how often a chunk was not in memory */
     bool ended, compacted, paused;
     int64_t pause_after; /* so many events; 0: never */
 };

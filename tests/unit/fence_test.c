@@ -1,4 +1,4 @@
-/* Fences: what is written is read again, and what cannot be read is somebody else's. */
+/* Fences: a written fence can be read back, and an unreadable fence belongs to another owner. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

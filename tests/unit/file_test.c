@@ -1,5 +1,4 @@
-/* Files: read whole up to a limit, and watched. A look is what the watch's timer does, done at
- * once. */
+/* Files: read whole up to a limit, and watched. A look calls the watch's timer at once. */
 #include "loop_fixture.h"
 
 #include <fcntl.h>
@@ -128,7 +127,7 @@ static void test_a_file_that_went_is_told_once_and_again_when_it_is_back(void **
     assert_string_equal(reason, "");
     assert_string_equal(content, "one");
     file_watch_fini(&watch);
-    file_watch_fini(&watch); /* and one that was never begun */
+    file_watch_fini(&watch); /* also a watch that was never begun */
 }
 
 static void look_without_descriptors(struct file_watch *watch) {

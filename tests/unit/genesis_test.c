@@ -1,4 +1,4 @@
-/* What the log's first record says besides its name. */
+/* The content of the log's first record besides its key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Membership in a consumer group on librdkafka's mock broker: what members are told, and that an
- * ask is answered by whether they still are members. */
+/* Membership in a consumer group on librdkafka's mock broker: what members are notified of, and
+ * that the answer to an ask says whether the asker is still a member. */
 #include "common/kafka/group.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ static void on_revoked(void *arg, bool lost) {
     struct member *m = arg;
     m->assigned = false;
     m->revoked++;
-    m->lost += lost; /* and it does not let go */
+    m->lost += lost; /* no release follows */
 }
 
 static void on_answered(void *arg, uint64_t ask, bool granted) {
@@ -88,7 +88,7 @@ static bool was_answered(void *arg) { return members[0].answered == *(const uint
 static bool first_has_left(void *arg) { return (void)arg, members[0].has_left; }
 static bool first_failed(void *arg) { return (void)arg, members[0].fatal > 0; }
 
-/* Returns whether it is granted. */
+/* Returns whether the ask is granted. */
 static bool ask(uint64_t number) {
     assert_int_equal(group_ask(members[0].group, members[0].partitions[0], number), 0);
     run_until(&world, was_answered, &number);
@@ -115,7 +115,7 @@ static void test_a_second_member_waits_until_the_first_has_let_go_or_has_left(vo
     run_until(&world, first_has_all, NULL);
     join(&members[1]);
     run_until(&world, first_was_told, NULL);
-    ask(1); /* which is answered all the while: Kafka principals it, the mock does not */
+    ask(1); /* answered meanwhile: Kafka grants it, the mock does not */
     assert_false(members[1].assigned);
     assert_int_equal(members[0].lost, 0);
     group_leave(members[0].group);

@@ -1,5 +1,5 @@
-/* The JSON scanner on batches: the elements of an array, how deep each may be, and where it ends.
- */
+/* The JSON scanner on batches: the elements of an array, the depth of each, and where the array
+ * ends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ struct elements {
     int refuse_at; /* -1: none */
 };
 
-/* An element has the members that it would have alone. */
+/* An element in a batch has the same members as the same text alone. */
 static int take_element(void *arg, size_t index, const struct json_element *element,
                         struct error *err) {
     struct elements *seen = arg;

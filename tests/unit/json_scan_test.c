@@ -28,7 +28,7 @@ static void put_nested(struct buf *out, unsigned depth) {
     buf_puts(out, "}");
 }
 
-/* --- the corpus, and the two parsers that the scanner is held against */
+/* --- the corpus, and the two parsers to compare the scanner with */
 
 static bool scanner_takes(struct span text, unsigned depth_max) {
     struct error err;
@@ -52,9 +52,9 @@ static bool yajl_takes(struct span text) {
     return taken;
 }
 
-/* Who takes the documents of a group. All differences between the three are here. */
+/* Which parser accepts the documents of a group. Lists all differences between the three. */
 static const struct group {
-    const char *name; /* with which its documents' names begin */
+    const char *name; /* prefix of the documents' names */
     bool scanner, jansson, yajl;
 } groups[] = {
     {"y_", true, true, true},           {"n_", false, false, false},
@@ -96,7 +96,7 @@ static size_t each_document(void (*check)(const char *name, struct span document
         }
         size_t len = (size_t)(to - line);
         char *document = memcpy(mem_alloc(len), line,
-                                len); /* so that a sanitizer sees a step beyond its end */
+                                len); /* so that a sanitizer detects a read beyond the end */
         check(name, (struct span){document, len});
         free(document);
         count++;
@@ -129,8 +129,8 @@ static void test_the_scanner_and_two_other_parsers_judge_the_corpus_as_its_group
     assert_int_equal(disagreements, 0);
 }
 
-/* For what all three judge alike: no U+0000 (jansson loses a raw one behind a token), no number
- * that is too large. */
+/* Leaves out what the three judge differently: U+0000 (jansson loses a raw one after a token), and
+ * too large numbers. */
 static void hold_against_both(struct span text) {
     bool taken = scanner_takes(text, JSON_DEPTH_MAX),
          jansson = jansson_takes(text, JSON_REJECT_DUPLICATES);
@@ -200,7 +200,7 @@ static void test_every_code_unit_alone_and_as_either_half_of_a_pair_is_judged_as
     }
 }
 
-/* --- what a refusal says */
+/* --- reasons */
 
 static void test_a_refusal_tells_line_column_and_reason(void **state) {
     static const struct {
@@ -346,8 +346,8 @@ static void put_small_objects(struct buf *out, size_t n) {
     buf_puts(out, "]");
 }
 
-/* Beside many names of the outer object each inner one has a few: they must not be compared with
- * the outer's. */
+/* The outer object has many names, each inner object a few: inner names must not be compared with
+ * outer names. */
 static void put_objects_in_members(struct buf *out, size_t n) {
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s\"%zu\":{\"a\":[{\"b\":0}],\"c\":0}", i ? "," : "{", i);
@@ -365,7 +365,7 @@ static void put_escapes(struct buf *out, size_t n) {
     buf_puts(out, "\"");
 }
 
-/* Milliseconds of CPU that a scan takes, the least of three. */
+/* CPU time of a scan in ms, the least of three runs. */
 static double scan_cost_ms(void (*put)(struct buf *, size_t), size_t n) {
     struct buf text = {0};
     double least = 1e9;
@@ -392,7 +392,9 @@ static void test_the_time_grows_with_the_input_only(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         double some = scan_cost_ms(shapes[i], 6250),
-               many = scan_cost_ms(shapes[i], 100000); /* 16 times: were it the square, 256 */
+               many = scan_cost_ms(
+                   shapes[i],
+                   100000); /* 16 times as many; quadratic time would be 256 times as long */
         if (many > 80 * (some + 0.2))
             fail_msg("shape %zu: %.1f ms, and %.1f ms for 16 times as much", i, some, many);
     }

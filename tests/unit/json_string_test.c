@@ -1,4 +1,4 @@
-/* JSON strings: what escapes stand for, byte by byte, and texts that do not fit. */
+/* JSON strings: escapes resolved byte by byte, and texts that do not fit. */
 #include <limits.h>
 #include <locale.h>
 #include <setjmp.h>
@@ -65,7 +65,7 @@ static void test_all_code_points_are_resolved_as_the_c_library_encodes_them(void
 }
 
 static void test_a_text_fits_with_its_nul_or_is_refused(void **state) {
-    char *out = malloc(4); /* so that a sanitizer sees a step beyond it */
+    char *out = malloc(4); /* so that a sanitizer detects a write beyond it */
     (void)state;
     assert_int_equal(json_unescape(span_of("\"abc\""), out, 4), 3);
     assert_string_equal(out, "abc");

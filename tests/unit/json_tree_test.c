@@ -1,4 +1,4 @@
-/* JSON as a tree: what is written again is what was read, to the last digit. */
+/* JSON as a tree: written again, it equals what was read, to the last digit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

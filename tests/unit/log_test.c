@@ -1,4 +1,4 @@
-/* Log lines as they reach stderr, which is a socket here that keeps every write(2) apart. */
+/* Log lines as they reach stderr: here a socket that keeps every write(2) separate. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ static void end_capture(void) {
     close(ends[1]);
 }
 
-/* The next write, without its line's end; NULL when there was none. */
+/* The next write, without its line end; NULL if nothing was written. */
 static const char *next_write(void) {
     static char text[WRITE_BYTES_MAX];
     ssize_t n = recv(ends[0], text, sizeof text - 1, MSG_DONTWAIT);
@@ -51,7 +51,7 @@ static void no_more_writes(void) {
     close(ends[0]);
 }
 
-/* What a line says after its time. */
+/* The part of a line after its time. */
 static const char *after_time(const char *line) {
     assert_non_null(line);
     assert_int_equal(strncmp(line, "ts=", 3), 0);
@@ -226,7 +226,7 @@ static void *write_lines(void *arg) {
     return NULL;
 }
 
-/* Reads until the writers are gone; every line must be one of theirs, whole. */
+/* Reads until the writers have ended. Every line must be a whole line of theirs. */
 static void *count_lines(void *arg) {
     FILE *in = arg;
     char *line = NULL;
@@ -273,7 +273,7 @@ static void lines_of_several_threads_never_mix(void **state) {
     close(ends[0]);
 }
 
-/* --- stderr that takes nothing */
+/* --- a blocked stderr */
 
 static int pipe_ends[2];
 
@@ -290,7 +290,7 @@ static void end_pipe(void) {
     close(pipe_ends[1]);
 }
 
-/* Logs until a line is dropped; how many were taken. */
+/* Logs until a line is dropped. Returns how many lines were written. */
 static int fill(void) {
     int64_t before = log_dropped();
     int lines = 0;
@@ -341,7 +341,7 @@ static void whoever_shares_the_pipe_still_may_wait_for_it(void **state) {
     close(pipe_ends[0]);
 }
 
-/* No description of its own can be had there. */
+/* stderr cannot be reopened here. */
 static void a_full_socket_drops_lines_too(void **state) {
     (void)state;
     begin_capture();

@@ -1,4 +1,4 @@
-/* A loop for each test, turned once at a time, and descriptors that have something to read. */
+/* A loop for each test, run one turn at a time, and descriptors with something to read. */
 #ifndef ESS_TESTS_LOOP_FIXTURE_H
 #define ESS_TESTS_LOOP_FIXTURE_H
 

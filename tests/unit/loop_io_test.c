@@ -1,5 +1,5 @@
-/* The loop's descriptors, above all when callbacks change and clear those that were fetched with
- * them. */
+/* The loop's descriptors, above all callbacks that change and clear descriptors fetched in the same
+ * turn. */
 #include "tests/unit/loop_fixture.h"
 
 enum { PAIRS_MAX = 200 };
@@ -104,8 +104,7 @@ static void more_ready_descriptors_than_one_batch_holds_all_have_their_turn(void
     }
 }
 
-/* Two of them are ready at once, and the one that is called first does away with the other, memory
- * and all. */
+/* Two descriptors are ready at once. The first callback clears and frees the other. */
 static struct end *survivor;
 
 static void free_the_other(void *arg, uint32_t events) {
@@ -150,7 +149,7 @@ static void a_timer_may_clear_a_descriptor_that_is_ready(void **state) {
     end_fini(&e);
 }
 
-/* Wants only to write from now on, both of them. */
+/* Makes both descriptors wait only to write. */
 static void turn_to_writing(void *arg, uint32_t events) {
     struct end *e = arg;
     note_ready(arg, events);

@@ -22,7 +22,7 @@ static void what_a_stop_left_undone_is_done_by_the_next_run(void **state) {
     }
     loop_run(loop);
     assert_int_equal(pair[0].calls + pair[1].calls, 1);
-    loop_io_clear(loop, &pair[pair[1].calls].io); /* the one that was called */
+    loop_io_clear(loop, &pair[pair[1].calls].io); /* the descriptor that was called */
     loop_run(loop);
     assert_int_equal(pair[0].calls, 1);
     assert_int_equal(pair[1].calls, 1);
@@ -339,8 +339,8 @@ static int64_t cpu_ms(void) {
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* One that is finished and one that is not; a descriptor that is ready all the while is no reason
- * to spin. */
+/* One task has finished, another has not. A descriptor that stays ready must not make the loop
+ * spin. */
 static void freeing_the_loop_waits_for_unfinished_tasks_and_tells_nobody(void **state) {
     (void)state;
     struct job quick, slow;
@@ -381,11 +381,11 @@ static void a_task_that_hangs_is_left_behind_with_its_loop(void **state) {
     assert_true(hung.worked && !hung.done);
 }
 
-/* --- tasks that get no thread */
+/* --- tasks without a thread */
 
-enum { NO_SUCH_STACK_BITS = 47 }; /* more than there are addresses */
+enum { NO_SUCH_STACK_BITS = 47 }; /* larger than the address space */
 
-/* From now on a thread wants so large a stack that there is none; 0: the usual one. */
+/* Sets the stack size of new threads; 0: the usual size. */
 static void want_stacks_of(size_t bytes) {
     static size_t usual;
     pthread_attr_t attr;

@@ -1,4 +1,4 @@
-/* The loop's deadlines, above all when callbacks move and clear those that are due. */
+/* The loop's deadlines, above all callbacks that move and clear due deadlines. */
 #include "tests/unit/loop_fixture.h"
 
 enum { MANY = 1000, FAR_MS = 24 * 60 * 60 * 1000 };
@@ -7,7 +7,7 @@ enum { MANY = 1000, FAR_MS = 24 * 60 * 60 * 1000 };
 struct alarm {
     struct loop_timer timer;
     int *count;
-    int fired; /* as which, from 1; 0: not */
+    int fired; /* its place in the order, from 1; 0: has not fired */
     int times;
     int64_t fired_ms;
 };
@@ -195,7 +195,7 @@ static void a_due_deadline_that_another_moves_fires_where_it_was_moved_to(void *
     loop_timer_clear(loop, &pair[1].alarm.timer);
 }
 
-/* Sets itself again, for the same time, each time that it fires. */
+/* Sets itself for the same time whenever it fires. */
 struct eager {
     struct loop_timer timer;
     int64_t at_ms; /* 0: for now */

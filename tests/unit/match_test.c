@@ -1,4 +1,4 @@
-/* Who wants a topic: the trie against the one-line rules of patterns, and against
+/* Finding the members for a topic: the trie compared with the rules of patterns, and with
  * pattern_matches(). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,7 +202,7 @@ static void removing_a_thousand_patterns_leaves_no_trace(void **state) {
         found += calls(match, topic);
     }
     assert_true(found > 1000);
-    for (int i = 0; i < 1000; i++) /* in another order than they came */
+    for (int i = 0; i < 1000; i++) /* in another order than they were added */
         match_remove(match, span_of(patterns[i * 617 % 1000]),
                      &parties[i * 617 % 1000 % 300].member);
     for (int i = 0; i < 1000; i++) {
@@ -247,8 +247,8 @@ static bool has_twin(const struct crowd *crowd, int i, int k) {
     return false;
 }
 
-/* Fills the place when it is empty, else empties it. The same pattern twice is one, so it goes with
- * the last. */
+/* Fills the place if it is empty, otherwise empties it. A pattern in two places counts once, and
+ * goes with the last of them. */
 static void change_one(struct match *match, struct crowd *crowd, uint64_t *seed) {
     int i = (int)(next_random(seed) % MEMBERS), k = (int)(next_random(seed) % PATTERNS_EACH);
     char *pattern = crowd->patterns[i][k];
@@ -276,7 +276,7 @@ static void the_trie_agrees_with_pattern_matches_over_random_changes(void **stat
             called += check_topic(match, &crowd, topic);
         }
     }
-    assert_true(called > topics); /* the comparison was not of nothing */
+    assert_true(called > topics); /* the comparison covered matches */
     assert_true(called < topics * MEMBERS / 2);
     match_free(match);
 }

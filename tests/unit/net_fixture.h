@@ -1,4 +1,4 @@
-/* A network namespace of the test's own, with nothing in it but loopback, if that is wanted. */
+/* A network namespace of the test's own: empty, or with loopback only. */
 #ifndef ESS_TESTS_NET_FIXTURE_H
 #define ESS_TESTS_NET_FIXTURE_H
 
@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The process is in it from then on. False: this machine does not let it (not root). */
+/* Moves the process into the namespace. Returns false if the machine does not allow it (not
+ * root). */
 static bool enter_empty_network(bool loopback) {
     struct ifreq lo = {.ifr_flags = IFF_UP};
     if (unshare(CLONE_NEWNET) != 0)

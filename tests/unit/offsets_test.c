@@ -1,5 +1,5 @@
-/* Questions about a partition's end on librdkafka's mock broker: many at once, one that nobody
- * wants to know any more, and answers that are still due at the end. */
+/* Questions about a partition's end on librdkafka's mock broker: many at once, cancelled ones, and
+ * answers still due at the end. */
 #include "common/kafka/offsets.h"
 #include "feed_world.h"
 
@@ -8,7 +8,7 @@ enum { RECORDS = 7, QUESTIONS = 250 };
 struct asker {
     struct world *world;
     struct offsets *offsets;
-    struct offsets_question *other; /* is dropped by the first answer */
+    struct offsets_question *other; /* cancelled by the first answer */
     int answers, failures;
     int64_t end;
 };
@@ -58,8 +58,8 @@ static void what_was_dropped_is_not_answered(void **state) {
     struct asker a;
     (void)state;
     open_world(&w, &a);
-    offsets_drop(ask(&a)); /* its task is at work */
-    offsets_drop(ask(&a)); /* waits for the next one */
+    offsets_drop(ask(&a)); /* its task is running */
+    offsets_drop(ask(&a)); /* waits for the next task */
     ask(&a);
     a.other = ask(&a); /* in the same answer */
     run_until(&w, answered_once, &a);

@@ -1,5 +1,5 @@
-/* The options' YAML file: nested and dotted, lists and maps, and everything in it that is refused
- * with its line. */
+/* The YAML file of options: nested and dotted names, lists and maps, and everything that is
+ * refused, with its line. */
 #include "tests/unit/options_fixture.h"
 
 #define BYTE_ORDER_MARK(text) "\xef\xbb\xbf" text
@@ -259,7 +259,7 @@ static void a_file_of_a_mebibyte_is_read_and_a_larger_one_refused(void **state) 
     free(text);
 }
 
-/* Whatever stands in the file, reading it ends, and with a reason when it is refused. */
+/* Whatever the file holds, reading ends, and a refusal has a reason. */
 static void no_change_of_one_byte_makes_it_crash(void **state) {
     (void)state;
     static const char whole[] =

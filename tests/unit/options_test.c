@@ -1,5 +1,5 @@
-/* Options: what each type takes, where they come from and which wins, and what a refusal says. The
- * file's own tests are in options_file_test.c. */
+/* Options: what each type accepts, the sources and their precedence, and the reasons of refusals.
+ * Tests of the file are in options_file_test.c. */
 #include "tests/unit/options_fixture.h"
 
 #include "common/version.h"
@@ -350,7 +350,7 @@ static void an_option_without_its_value_is_refused(void **state) {
     assert_int_equal(target.attempts, -5);
 }
 
-/* --- what is shown */
+/* --- --help and --version */
 
 static char shown[16384];
 

@@ -51,13 +51,14 @@ static void test_a_page_may_call_only_the_server_that_it_came_from(void **state)
     assert_int_equal(check("ess.example", "https://ess.example", NULL), 0);
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         assert_int_equal(check("127.0.0.1:8080", foreign[i], NULL), -1);
-    assert_int_equal(check("evil.example", "http://evil.example", "same-origin"), -1); /* rebound */
+    assert_int_equal(check("evil.example", "http://evil.example", "same-origin"),
+                     -1); /* rebinding */
 }
 
 static void test_a_cross_site_fetch_is_refused_without_an_origin_too(void **state) {
     (void)state;
     assert_int_equal(check("127.0.0.1:8080", NULL, "cross-site"), -1);
-    assert_int_equal(check("127.0.0.1:8080", NULL, "none"), 0); /* typed by a person */
+    assert_int_equal(check("127.0.0.1:8080", NULL, "none"), 0); /* typed into the address bar */
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* Topics and patterns: the limits of each, and matching and containment held against regular
- * expressions and enumeration. */
+/* Topics and patterns: their limits; matching and containment compared with regular expressions and
+ * enumeration. */
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>

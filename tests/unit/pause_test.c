@@ -1,4 +1,4 @@
-/* How long to wait before something is tried again. */
+/* How long to wait before trying again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

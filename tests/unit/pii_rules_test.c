@@ -1,5 +1,4 @@
-/* The file of PII rules: what it may say, and what is told, with line and field, of one that is
- * wrong. */
+/* The file of PII rules: what it may contain, and the line, field and reason of each mistake. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

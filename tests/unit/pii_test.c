@@ -1,5 +1,5 @@
-/* The PII filter: what each action leaves of values found by path and by form, and that every other
- * byte stays. */
+/* The PII filter: what each action makes of values found by path and by form. All other
+ * bytes stay. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,8 +33,8 @@ static struct pii *rules_of(const char *yaml) {
     return pii;
 }
 
-/* `expected` NULL: nothing is filtered. The data stands in memory of its own, so that a sanitizer
- * sees a step beyond it. */
+/* `expected` NULL: nothing is filtered. The data is in memory of its own, so that a sanitizer
+ * detects a read beyond the end. */
 static void check_with(const struct pii *pii, const char *topic, const char *data,
                        const char *expected) {
     struct buf out = {0};
@@ -301,7 +301,7 @@ static void test_where_it_was_is_told_without_what_it_was(void **state) {
     assert_string_equal(told.data, "0: ");
 }
 
-/* --- documents made at random, with what they must become beside them */
+/* --- random documents, each with its expected result */
 
 struct maker {
     unsigned seed;

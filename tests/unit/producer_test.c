@@ -1,5 +1,5 @@
-/* The producer on librdkafka's mock broker: every record is reported once, whatever becomes of
- * broker and handle. */
+/* The producer on librdkafka's mock broker: every record is reported once, whatever happens to the
+ * broker and the handle. */
 #include "common/kafka/producer.h"
 
 #include <stdbool.h>
@@ -71,7 +71,7 @@ static bool was_replaced(void *arg) { return replaced == *(const size_t *)arg; }
 static bool is_up(void *arg) { return ups == *(const size_t *)arg; }
 static bool is_down(void *arg) { return downs == *(const size_t *)arg; }
 
-/* Returns how many of the first `n` were written; their offsets rise. */
+/* Returns how many of the first `n` records were written. Their offsets must rise. */
 static size_t check_reports(size_t n) {
     size_t written = 0;
     int64_t last = -1;
@@ -149,7 +149,7 @@ static void one_that_goes_fatal_while_idle_is_replaced_too(void **state) {
     assert_int_equal(check_reports(count), 2);
 }
 
-/* Of those that are sent once the last one was reported, one is written. */
+/* Sends one more record after each report, until one is written. */
 static bool wrote_again(void *arg) {
     (void)arg;
     if (producer_pending(producer))
@@ -200,7 +200,7 @@ static void while_the_broker_is_away_records_fail_in_time_and_then_it_goes_on(vo
     int64_t began_ms = clock_ms();
     assert_true(send_one());
     run_until(&world, all_reported, NULL);
-    assert_int_equal(sent[0].fate, PRODUCER_REJECTED); /* it never left */
+    assert_int_equal(sent[0].fate, PRODUCER_REJECTED); /* never sent */
     assert_true(clock_ms() - began_ms >= TIMEOUT_MS - 100);
     rd_kafka_mock_broker_set_up(world.mock, 1);
     run_until(&world, is_up, &twice);
@@ -240,7 +240,7 @@ static bool broke_again(void *arg) {
     return replaced >= *(const size_t *)arg;
 }
 
-/* As without the right to make a producer id. */
+/* Fails like a user without the right to make a producer id. */
 static void one_that_goes_fatal_again_and_again_pauses_longer_and_longer_and_says_why(
     void **state) {
     (void)state;

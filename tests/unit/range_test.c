@@ -1,5 +1,4 @@
-/* Stretches of a partition on librdkafka's mock broker, and the one record that is appended for
- * once. */
+/* Ranges of a partition on librdkafka's mock broker, and appending a single record. */
 #include "common/kafka/range.h"
 
 #include "common/kafka/producer.h"
@@ -47,7 +46,7 @@ static void a_range_is_read_to_its_end_and_no_further(void **state) {
     struct range *range = open_range(&w);
     struct reading reading = read_from(range, 5, 9, -1);
     assert_true(reading.first == 5 && reading.count == 4);
-    reading = read_from(range, 0, 1, -1); /* back again on the same handle */
+    reading = read_from(range, 0, 1, -1); /* backwards on the same handle */
     assert_true(reading.first == 0 && reading.count == 1);
     range_free(range);
     teardown(&w);

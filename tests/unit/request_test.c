@@ -1,5 +1,5 @@
-/* Answers for which libmicrohttpd has no memory: their connections are closed, the server goes on.
- */
+/* Answers for which libmicrohttpd has no memory: the connection is closed, and the server
+ * continues. */
 #include "loop_fixture.h"
 
 #include <dlfcn.h>
@@ -11,7 +11,7 @@
 
 #include "common/http/http_internal.h"
 
-/* --- libmicrohttpd's own, unless there is no memory */
+/* --- libmicrohttpd's functions, which fail while no_memory is set */
 
 static bool no_memory;
 

@@ -1,5 +1,4 @@
-/* Scopes: how they are written, and that each allows its own kind within its pattern and nothing
- * else. */
+/* Scopes: how they are written, and that each allows only its own kind within its pattern. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Secrets at rest: opened only with the right key, for the right subscriber, unchanged; and key
- * files that are made once, with rights for their owner alone. */
+/* Secrets at rest: opened only with the right key, for the right subscriber, and unchanged. Key
+ * files: made once, readable by the owner only. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static struct keyring *ring_of(const char *lines) {
 
 static struct span content(const struct buf *b) { return (struct span){b->data, b->len}; }
 
-/* Opens a copy that ends where the span does, so that a sanitizer sees a step beyond it. */
+/* Opens a copy that ends where the span ends, so that a sanitizer detects a read beyond the end. */
 static int open_copy(const struct keyring *ring, const char *id, struct span sealed,
                      struct buf *out) {
     char *copy = memcpy(mem_alloc(sealed.len), sealed.data ? sealed.data : "", sealed.len);
@@ -195,7 +195,7 @@ static void test_a_key_that_the_file_lacks_is_named(void **state) {
     assert_int_equal(open_copy(two, "md-mm1", content(&sealed), &opened), -1);
     assert_non_null(
         strstr(err.message, "sealed with key 630dcd29, which the key file does not hold"));
-    memcpy(sealed.data, keyring_id(two), 8); /* the other key's id does not make it its text */
+    memcpy(sealed.data, keyring_id(two), 8); /* another key's id */
     assert_int_equal(open_copy(two, "md-mm1", content(&sealed), &opened), -1);
     assert_null(opened.data);
     buf_fini(&sealed);
@@ -311,7 +311,7 @@ static void test_a_key_file_that_a_group_may_read_is_taken_where_root_owns_it(vo
         if (!ring)
             fail_msg("%s", err.message);
         keyring_free(ring);
-        assert_int_equal(chown(path, 12345, 12345), 0); /* neither ours nor root's */
+        assert_int_equal(chown(path, 12345, 12345), 0); /* neither our user's nor root's */
         assert_no_ring("640 will do where root owns it");
     }
 }
@@ -362,7 +362,7 @@ static void test_a_missing_key_file_is_told_apart(void **state) {
     assert_non_null(strstr(err.message, "No such file"));
 }
 
-/* --- making one */
+/* --- making a key file */
 
 static void test_a_key_file_is_made_for_its_owner_alone_with_its_folder(void **state) {
     char deeper[160], file[192];

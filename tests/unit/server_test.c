@@ -1,5 +1,5 @@
-/* The HTTP server's limits of connections, and its end: what its service has freed is asked no
- * more. */
+/* The HTTP server's limits of connections, and its end: no callback into a service that has freed
+ * its data. */
 #include "loop_fixture.h"
 
 #include <errno.h>
@@ -87,7 +87,7 @@ static void test_a_body_that_is_whole_while_the_server_goes_is_not_handled(void 
 
 enum { CALLERS = 6, CALLERS_MAX = 2 };
 
-/* All of them at once, before the server looks; how many it turned away. */
+/* Opens all connections before the server looks. Returns how many the server refused. */
 static int call_at_once(struct http_server *server) {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;

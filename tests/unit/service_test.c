@@ -51,7 +51,7 @@ static void run_for(struct service *s, int64_t ms) {
     loop_run(s->loop);
 }
 
-/* Each is turned in turn until all say that they wait for Kafka. */
+/* Runs each loop in turn until all services report that they wait for Kafka. */
 static void run_all(struct service **services, size_t count) {
     size_t waiting = 0;
     for (int64_t give_up = clock_ms() + PATIENCE_MS; waiting < count && clock_ms() < give_up;) {

@@ -1,5 +1,5 @@
-/* The two signatures: published vectors, OpenSSL's one-shot HMAC beside the reused context, and
- * what a secret may be. */
+/* The two signatures: published vectors, the reused context compared with OpenSSL's one-shot HMAC,
+ * and which secrets are valid. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,8 +150,7 @@ static void test_every_secret_has_its_whsec_form(void **state) {
     assert_whsec("\u00e9", "whsec_w6k=");
     assert_whsec("whsec_czNjcjN0", "whsec_czNjcjN0");
     assert_whsec("whsec", "whsec_d2hzZWM=");
-    assert_whsec("WHSEC_a",
-                 "whsec_V0hTRUNfYQ=="); /* the prefix is as it is written: this is a key's bytes */
+    assert_whsec("WHSEC_a", "whsec_V0hTRUNfYQ=="); /* case-sensitive: not the prefix */
 }
 
 static void test_a_secret_that_people_choose_has_nothing_invisible_at_its_ends(void **state) {

@@ -1,4 +1,4 @@
-/* SipHash: the same as OpenSSL's, for all lengths about a block. */
+/* SipHash: equal to OpenSSL's, for all lengths around a block. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* The field `sns` of a spec: what of an ARN, a region, an endpoint and credentials is taken, and
- * what follows from them. */
+/* The field `sns` of a spec: which ARNs, regions, endpoints and credentials are accepted, and what
+ * is derived from them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,4 @@
-/* Tables on librdkafka's mock broker: all partitions, or those that are chosen, read once each and
- * then followed. */
+/* Tables on librdkafka's mock broker: all or chosen partitions are read once, then followed. */
 #include "common/kafka/table.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The replay token as a record: what is written is read again, what is missing or unknown does no
- * harm, what is not ours is told from what is newer. */
+/* The replay token as a record: a written token can be read back, missing or unknown members do no
+ * harm, and foreign records are distinguished from newer ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static int free_token(void **state) {
 static int read_token(const char *text) {
     size_t len = strlen(text);
     char *copy = memcpy(mem_alloc(len), text,
-                        len); /* so that a sanitizer sees a step beyond its end */
+                        len); /* so that a sanitizer detects a read beyond the end */
     for (size_t i = 0; i < len; i++)
         copy[i] = copy[i] == '\'' ? '"' : copy[i];
     newer = true;
@@ -227,7 +227,7 @@ static void test_settled_ranges_and_jobs_come_back(void **state) {
     buf_fini(&text);
 }
 
-/* Ranges that cannot be are left out: then those events are sent once more. */
+/* Impossible ranges are left out: their events are sent again. */
 static void test_of_settled_ranges_only_ascending_ones_above_the_position_count(void **state) {
     static const struct {
         const char *ranges;
@@ -265,7 +265,7 @@ static void test_of_settled_ranges_only_ascending_ones_above_the_position_count(
     buf_fini(&text);
 }
 
-/* A job that cannot be read must not become another one: the token is refused, and its subscriber
+/* An unreadable job must not be read as a different job: the token is refused, and the subscriber
  * waits. */
 static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
     static const char *const bad[] = {

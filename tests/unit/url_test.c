@@ -1,5 +1,5 @@
-/* Which URLs may be registered: https, no credentials, no fragment, no literal address that is not
- * public in any spelling. */
+/* Which URLs may be registered: https, without credentials or fragment, and without a non-public
+ * literal address in any spelling. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@ static struct error err;
 static struct cidr allowed[3];
 static size_t allowed_count;
 
-/* Each of a list that ends with NULL is taken, or refused with the reason. */
+/* Each URL of a NULL-terminated list is accepted, or refused with the reason. */
 static void each_taken(const char *const *urls) {
     for (; *urls; urls++)
         if (url_check("url", *urls, allowed, allowed_count, &err))

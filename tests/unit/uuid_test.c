@@ -1,4 +1,4 @@
-/* UUIDs: their form, and that those of later times sort behind. */
+/* UUIDs: their form, and that later ones sort after earlier ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

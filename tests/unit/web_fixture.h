@@ -17,7 +17,7 @@
 /* One request on a connection of its own. */
 struct client {
     int fd;
-    struct buf answer; /* as it came */
+    struct buf answer; /* as received */
     bool ended;        /* the server has closed it */
 };
 

@@ -1,4 +1,4 @@
-/* Writing JSON: commas stand where they belong, and every text is valid. */
+/* Writing JSON: commas are in the right places, and every text is valid. */
 #include "common/json/writer.h"
 
 #include <setjmp.h>
@@ -52,7 +52,7 @@ static void commas_stand_between_members_and_elements(void **state) {
                    "\"last\":true}");
 }
 
-/* A text may end with what elsewhere says that no comma is due. */
+/* A string may end with a character that otherwise means that no comma is due. */
 static void what_a_text_ends_with_does_not_count(void **state) {
     static const char *const ends[] = {"{", "[", ":", ",", "\"", "\\"};
     struct error err;

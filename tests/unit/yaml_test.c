@@ -1,5 +1,5 @@
-/* YAML as a tree: the line of each value, wherever it is nested. (What is refused, spec_yaml_test.c
- * has.) */
+/* YAML as a tree: the line of each value, at any depth. (Refusals are tested in
+ * spec_yaml_test.c.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
