@@ -27,6 +27,8 @@ def map_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A read that may wait does not."""
+    """A read that may wait does not. A body of white space, which counts as {}, is no bad one."""
+    if isinstance(case.body, bytes) and not case.body.strip():
+        case.body = b"{"
     if case.operation.path in ("/ess/poll", "/ess/subscribers/{id}/next") and str((case.query or {}).get("wait", 0)).isdecimal() and int((case.query or {}).get("wait", 0)) <= 60:
         case.query = {**(case.query or {}), "wait": 0}
