@@ -360,7 +360,7 @@ def test_no_acknowledgement_is_lost_whatever_is_killed(ess):
     consumer = threading.Thread(target=consume)
     consumer.start()
     random.seed(7)
-    for n in range(12):
+    for n in range(5):
         for _ in range(20):
             published.append(ess.publish("kill.a", n, ingest=ingests[1]))
         victims = [ingests[0], random.choice(dispatchers)] if n % 3 else [ingests[0], *dispatchers]
