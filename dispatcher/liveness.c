@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/message.h"
 #include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/subscriber.h"
 #include "dispatcher/subscriber/subscribers.h"
@@ -32,8 +33,10 @@ const char *liveness_waits_for(const struct sender *sender) {
 
 static bool liveness_is_at_rest(const struct sender *sender) {
     const struct lane *lane = &sender->lane;
-    if (sender->test)
+    if (message_next(sender))
         return false;
+    if (lane->pending)
+        return standing_waits(&sender->subscriber->standing);
     if (lane->paused || lane->disabled || (lane->policy.pulled && lane->window.count))
         return true;
     return sender->job < 0 ? lane_idle(lane) : lane_done(lane) && sender->subscriber->jobs.due.slot;

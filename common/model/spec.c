@@ -69,12 +69,20 @@ static int spec_check_endpoint(const struct spec *spec, struct error *err) {
     return spec_check_access(spec, err);
 }
 
+/* Fields that rest on the endpoint's answers. SNS takes what it gets, whoever reads it later. */
+static int spec_check_answers(const struct spec *spec, struct error *err) {
+    const char *field = spec->handshake ? "handshake" : spec->heartbeat_ms ? "heartbeat" : NULL;
+    if (field && !spec->url)
+        return error_set_field(err, field, "needs a url: only an endpoint can answer");
+    return 0;
+}
+
 /* Checks fields against each other. */
 static int spec_check_together(struct spec *spec, const struct spec_rules *rules,
                                struct error *err) {
     if (rules->from_file && !*spec->id)
         return error_set_field(err, "id", "is missing");
-    if (spec_check_endpoint(spec, err))
+    if (spec_check_endpoint(spec, err) || spec_check_answers(spec, err))
         return -1;
     if (!spec->subscription.patterns_count)
         return error_set_field(err, "topics", "is missing");
@@ -196,6 +204,24 @@ bool spec_put_secrets(const struct spec *spec, const char *field, struct buf *ou
     return false;
 }
 
+static void spec_put_expires(const struct spec *spec, struct buf *out) {
+    char text[CLOCK_TEXT_BYTES];
+    if (!spec->expires_ms)
+        return;
+    clock_format(spec->expires_ms, text);
+    json_member_string(out, "expires", text);
+}
+
+static void spec_put_vigil(const struct spec *spec, struct buf *out) {
+    if (spec->adaptive)
+        json_member_bool(out, "adaptive", true);
+    if (spec->handshake)
+        json_member_bool(out, "handshake", true);
+    if (spec->heartbeat_ms)
+        put_duration(out, "heartbeat", spec->heartbeat_ms);
+    spec_put_expires(spec, out);
+}
+
 void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
     json_member_string(out, "id", spec->id);
     spec_put_endpoint(spec, values, out);
@@ -216,11 +242,14 @@ void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
     put_duration(out, "disable_after", spec->disable_after_ms);
     if (spec->dead_letters_all)
         json_member_string(out, "exhausted", "dead_letter");
+    spec_put_vigil(spec, out);
     if (spec->headers_count)
         spec_put_headers(spec, values, out);
     spec_put_form(spec, out);
     if (spec->description)
         json_member_string(out, "description", spec->description);
+    if (spec->owner)
+        json_member_string(out, "owner", spec->owner);
 }
 
 void spec_to_json(const struct spec *spec, bool values, struct buf *out) {
@@ -270,5 +299,6 @@ void spec_fini(struct spec *spec) {
     mem_wipe_string(spec->secret);
     free(spec->secret_file);
     free(spec->description);
+    free(spec->owner);
     *spec = (struct spec){0};
 }

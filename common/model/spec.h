@@ -67,6 +67,11 @@ struct spec {
     char *description;      /* NULL if absent */
     struct event_form form; /* format and content */
     unsigned signatures;    /* spec_signed bits; 0: as SPEC_SIGNED_HMAC */
+    char *owner;            /* NULL if absent */
+    bool adaptive;          /* the endpoint's rate is found by trying */
+    bool handshake;         /* the endpoint gets nothing before it has answered a handshake */
+    int64_t heartbeat_ms;   /* 0: none */
+    int64_t expires_ms;     /* wall; 0: never */
 };
 
 /* The rules to check a spec by. */
@@ -80,6 +85,7 @@ struct spec_rules {
      * but secret_file, which the caller reads. */
     int (*read_file)(void *arg, const char *path, size_t max, struct buf *out, struct error *err);
     void *arg;
+    int64_t now_ms; /* wall: `expires` must lie behind it; 0: it may lie anywhere */
 };
 
 /* Reads a YAML document. On failure err's message is "<line>: <field>: <reason>" (the caller

@@ -187,6 +187,24 @@ static int take_from(struct spec *spec, struct json_object *value, struct error 
     return 0;
 }
 
+static int take_expires(struct spec *spec, struct json_object *value,
+                        const struct spec_rules *rules, struct error *err) {
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
+    if (clock_parse(text, strlen(text), &spec->expires_ms) || spec->expires_ms <= 0)
+        return error_set_field(err, "expires", "must be a time such as 2034-05-07T14:03:11Z");
+    if (rules->now_ms && spec->expires_ms <= rules->now_ms)
+        return error_set_field(err, "expires", "must lie in the future");
+    return 0;
+}
+
+static int take_flag(const char *field, struct json_object *value, bool *out, struct error *err) {
+    *out = json_object_get_boolean(value);
+    return json_object_is_type(value, json_type_boolean)
+               ? 0
+               : error_set_field(err, field, "must be true or false");
+}
+
 static const char *const orderings[] = {
     [SPEC_STRICT] = "strict", [SPEC_KEY] = "key", [SPEC_NONE] = "none"};
 
@@ -306,6 +324,7 @@ static const struct spec_field fields[] = {
     {.name = "signatures", .take_by_rules = spec_take_signatures},
     {.name = "tls", .take_by_rules = take_tls},
     {.name = "oauth2", .take_by_rules = take_oauth2},
+    {.name = "expires", .take_by_rules = take_expires},
 };
 
 /* A text as it is. */
@@ -318,6 +337,17 @@ struct spec_text {
 static const struct spec_text texts[] = {
     {"secret_file", 4095, true, offsetof(struct spec, secret_file)},
     {"description", DESCRIPTION_BYTES_MAX, false, offsetof(struct spec, description)},
+    {"owner", DESCRIPTION_BYTES_MAX, false, offsetof(struct spec, owner)},
+};
+
+/* True or false. */
+struct spec_flag {
+    const char *name;
+    size_t at; /* of the bool in struct spec */
+};
+static const struct spec_flag flags[] = {
+    {"adaptive", offsetof(struct spec, adaptive)},
+    {"handshake", offsetof(struct spec, handshake)},
 };
 
 /* A whole number or a duration within bounds. */
@@ -334,6 +364,7 @@ static const struct spec_limit limits[] = {
     {"backoff_min", true, 10, HOUR, offsetof(struct spec, backoff_min_ms)},
     {"backoff_max", true, 10, DAY, offsetof(struct spec, backoff_max_ms)},
     {"disable_after", true, MINUTE, 30LL * DAY, offsetof(struct spec, disable_after_ms)},
+    {"heartbeat", true, 10 * SECOND, DAY, offsetof(struct spec, heartbeat_ms)},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -355,6 +386,9 @@ int spec_take_field(struct spec *spec, const char *name, struct json_object *val
         if (strcmp(texts[i].name, name) == 0 && (rules->from_file || !texts[i].of_file))
             return spec_take_text(name, value, texts[i].max_bytes,
                                   (char **)((char *)spec + texts[i].at), err);
+    for (size_t i = 0; i < COUNT(flags); i++)
+        if (strcmp(flags[i].name, name) == 0)
+            return take_flag(name, value, (bool *)((char *)spec + flags[i].at), err);
     for (size_t i = 0; i < COUNT(limits); i++)
         if (strcmp(limits[i].name, name) == 0)
             return spec_take_limit(spec, &limits[i], value, err);

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "common/json/json_scan.h"
 #include "common/json/writer.h"
 
-static const char *const state_names[] = {"active", "retrying", "paused", "disabled"};
+static const char *const state_names[] = {"active", "retrying", "paused", "disabled", "pending"};
 
 const char *token_state_name(enum token_state state) { return state_names[state]; }
 
@@ -171,6 +172,13 @@ static void token_put_outcomes(struct buf *out, const struct token *t) {
     json_end_list(out);
 }
 
+static void token_put_state(const struct token *t, struct buf *out) {
+    bool pending = t->state == TOKEN_PENDING;
+    json_member_string(out, "state", token_state_name(pending ? TOKEN_PAUSED : t->state));
+    if (pending)
+        json_member_bool(out, "awaits_handshake", true);
+}
+
 void token_to_json(const struct token *t, struct buf *out) {
     char hash[20];
     json_put_object(out);
@@ -186,7 +194,7 @@ void token_to_json(const struct token *t, struct buf *out) {
         json_member_number(out, "rewinds", t->rewinds);
     json_member_bool(out, "compacted", t->compacted);
     json_member_bool(out, "waiting", t->waiting);
-    json_member_string(out, "state", token_state_name(t->state));
+    token_put_state(t, out);
     if (*t->reason)
         json_member_string(out, "reason", t->reason);
     json_member_number(out, "generation", t->generation);
@@ -205,6 +213,10 @@ void token_to_json(const struct token *t, struct buf *out) {
         json_member_number(out, "skipping", t->skipping);
     json_member_number(out, "delivered", t->delivered);
     json_member_number(out, "dead_lettered", t->dead_lettered);
+    if (t->rate > 0)
+        json_member_real(out, "rate", t->rate);
+    if (*t->handshake)
+        json_member_string(out, "handshake", t->handshake);
     json_member_number(out, "redriven", t->redriven);
     json_member_number(out, "redriven_count", t->redriven_count);
     put_attempts(out, t);
@@ -234,6 +246,13 @@ static int64_t token_number(struct json_object *object, const char *name, int64_
 static bool token_truth(struct json_object *object, const char *name) {
     struct json_object *value = token_member(object, name, json_type_boolean);
     return value && json_object_get_boolean(value);
+}
+
+/* A number above 0; 0 where there is none. */
+static double token_real(struct json_object *object, const char *name) {
+    struct json_object *value = NULL;
+    double n = json_object_object_get_ex(object, name, &value) ? json_object_get_double(value) : 0;
+    return isfinite(n) && n > 0 ? n : 0;
 }
 
 static void token_text(struct json_object *object, const char *name, char *out, size_t out_size) {
@@ -378,7 +397,8 @@ static int read_state(struct token *t, struct json_object *object, struct error 
     int found = token_state_of(name);
     if (found < 0)
         return error_set_field(err, "state", "missing or unknown");
-    t->state = (enum token_state)found;
+    bool pending = found == TOKEN_PAUSED && token_truth(object, "awaits_handshake");
+    t->state = pending ? TOKEN_PENDING : (enum token_state)found;
     return 0;
 }
 
@@ -413,6 +433,8 @@ static int read_members(struct token *t, struct json_object *object, struct erro
     t->dead_lettered = token_number(object, "dead_lettered", 0);
     t->rewinds = token_number(object, "rewinds", 0);
     t->compacted = token_truth(object, "compacted");
+    t->rate = token_real(object, "rate");
+    token_text(object, "handshake", t->handshake, sizeof t->handshake);
     t->applied = token_number(object, "applied", -1);
     t->redriven = token_number(object, "redriven", -1);
     t->redriven_count = token_number(object, "redriven_count", 0);

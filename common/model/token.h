@@ -22,10 +22,12 @@ enum {
     TOKEN_PENDING_MAX = 16,
     TOKEN_OUTCOMES_MAX = 8,
     TOKEN_REDRIVEN_MAX = 1000,
+    TOKEN_HANDSHAKE_BYTES = 33, /* of a handshake's id: 32 hex digits */
 };
 #define TOKEN_NUMBER_MAX (INT64_C(1) << 60)
 
-enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED };
+/* PENDING: the endpoint has yet to answer a handshake. */
+enum token_state { TOKEN_ACTIVE, TOKEN_RETRYING, TOKEN_PAUSED, TOKEN_DISABLED, TOKEN_PENDING };
 
 /* One failed attempt. */
 struct token_attempt {
@@ -106,6 +108,9 @@ struct token {
     /* Event being dead-lettered by a skip, until Kafka has the dead letter; 0: none. */
     int64_t skipping;
     int64_t delivered, dead_lettered;
+    double rate; /* events a second, of an adaptive subscriber; 0: not adaptive */
+    /* Id of the newest handshake that was answered; "": none. */
+    char handshake[TOKEN_HANDSHAKE_BYTES];
     /* Dead letters up to this offset of their partition were redriven; -1: none. */
     int64_t redriven;
     int64_t redriven_count; /* dead letters delivered by redrives */
@@ -151,7 +156,8 @@ void token_to_json(const struct token *token, struct buf *out);
 int token_from_json(struct token *token, struct span text, bool *newer, struct error *err);
 
 const char *token_state_name(enum token_state state);
-/* Returns the state or -1. */
+/* Returns the state or -1. A record has no state "pending", which older versions cannot read:
+ * token_to_json writes "paused" with a member beside it. */
 int token_state_of(const char *name);
 
 /* The checkpoint to keep, while a subscriber's checkpoints are read in log order. All zero at

@@ -57,14 +57,21 @@ struct outcome {
     const char *excerpt; /* beginning of the answer, printable; NULL: none */
 };
 
-enum delivery_kind { DELIVERY_LIVE, DELIVERY_REPLAY, DELIVERY_REDRIVE, DELIVERY_TEST };
+enum delivery_kind {
+    DELIVERY_LIVE,
+    DELIVERY_REPLAY,
+    DELIVERY_REDRIVE,
+    DELIVERY_TEST,      /* an event outside of the log, without a cursor */
+    DELIVERY_HANDSHAKE, /* no event: the body goes as it is; its topic is the handshake's id */
+    DELIVERY_HEARTBEAT, /* no event either, and without a topic */
+};
 
 /* One attempt to deliver an event. The caller keeps the struct in place until `done` is called or
  * the attempt is cancelled. */
 struct delivery {
     enum delivery_kind kind;
     int64_t job;                        /* of a replay or redrive */
-    int64_t cursor;                     /* the log's; a test has none */
+    int64_t cursor;                     /* the log's, of an event of the log */
     int64_t number;                     /* of the attempt, from 1 */
     struct span topic, id, traceparent; /* need not stay; traceparent may be empty */
     struct buf body;                    /* the event as delivered */

@@ -57,6 +57,20 @@ static struct span webhook_event_of(const struct delivery *delivery) {
     return (struct span){delivery->body.data, delivery->body.len};
 }
 
+/* What the delivery is: an event by its topic and cursor, or a handshake. A heartbeat says so in
+ * its body. */
+static struct curl_slist *webhook_add_subject(struct curl_slist *list,
+                                              const struct delivery *delivery) {
+    if (delivery->kind == DELIVERY_HANDSHAKE)
+        return webhook_add_span(list, "X-ESS-Handshake", delivery->topic);
+    if (delivery->kind == DELIVERY_HEARTBEAT)
+        return list;
+    list = webhook_add_span(list, "X-ESS-Topic", delivery->topic);
+    if (delivery->kind == DELIVERY_TEST)
+        return list;
+    return webhook_add_number(list, "X-ESS-Cursor", delivery->cursor);
+}
+
 static struct curl_slist *webhook_headers(struct webhook *w, const struct delivery *delivery,
                                           struct span body) {
     const struct spec *spec = w->spec;
@@ -65,9 +79,7 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
                                           event_form_type(spec->form, webhook_event_of(delivery)));
     list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
     list = signing_add(list, "X-ESS-Subscriber", w->subscriber);
-    list = webhook_add_span(list, "X-ESS-Topic", delivery->topic);
-    if (delivery->kind != DELIVERY_TEST)
-        list = webhook_add_number(list, "X-ESS-Cursor", delivery->cursor);
+    list = webhook_add_subject(list, delivery);
     list = webhook_add_number(list, "X-ESS-Attempt", delivery->number);
     if (delivery->kind == DELIVERY_REPLAY || delivery->kind == DELIVERY_REDRIVE)
         list = webhook_add_number(list, "X-ESS-Replay", delivery->job);

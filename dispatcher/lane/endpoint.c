@@ -5,12 +5,19 @@
 
 uint64_t endpoint_start(struct endpoint *e) {
     e->in_flight++;
+    adaptive_start(&e->adaptive, 1);
     return e->started++;
 }
 
 void endpoint_end(struct endpoint *e) {
     assert(e->in_flight > 0);
     e->in_flight--;
+}
+
+void endpoint_answer(struct endpoint *e, uint64_t attempt, const struct outcome *outcome,
+                     int64_t now_ms) {
+    if (!endpoint_moved_since(e, attempt))
+        adaptive_answer(&e->adaptive, attempt, e->started, outcome, 1, now_ms);
 }
 
 bool endpoint_takes(const struct endpoint *e) { return !e->probing || e->in_flight == 0; }
@@ -27,6 +34,7 @@ void endpoint_forget(struct endpoint *e) {
 
 void endpoint_move(struct endpoint *e) {
     endpoint_forget(e);
+    adaptive_forget(&e->adaptive);
     e->moved_at = e->started;
 }
 

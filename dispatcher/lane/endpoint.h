@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dispatcher/lane/adaptive.h"
+
 struct endpoint {
     int64_t until_ms; /* backed off until then */
     int64_t failures; /* back-offs in a row */
@@ -26,12 +28,17 @@ struct endpoint {
                                  failing */
     int64_t failing_ms;       /* time in which attempts were made and all failed */
     int64_t failed_at_ms;     /* the newest failure; 0: not known */
+    struct adaptive adaptive; /* the rate that the endpoint takes */
 };
 
 /* An attempt starts. Returns its number. */
 uint64_t endpoint_start(struct endpoint *endpoint);
 /* The attempt was answered, failed, or was called off. */
 void endpoint_end(struct endpoint *endpoint);
+
+/* What the attempt's outcome says about the rate. */
+void endpoint_answer(struct endpoint *endpoint, uint64_t attempt, const struct outcome *outcome,
+                     int64_t now_ms);
 
 /* Whether another attempt may start at until_ms: false while a probe is under way. */
 bool endpoint_takes(const struct endpoint *endpoint);

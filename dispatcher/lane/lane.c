@@ -47,6 +47,7 @@ void lane_init(struct lane *lane, const struct lane_policy *policy, struct throt
         .policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->window.by_key = policy->ordering == SPEC_KEY;
+    adaptive_set(&endpoint->adaptive, policy->adaptive_per_sec);
 }
 
 static void lane_forget_settled(struct lane *lane) {
@@ -78,6 +79,7 @@ bool lane_may_give_up(const struct lane *lane) {
 
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
     lane->policy = *policy;
+    adaptive_set(&lane->endpoint->adaptive, policy->adaptive_per_sec);
     window_set_by_key(&lane->window, policy->ordering == SPEC_KEY);
 }
 
@@ -154,9 +156,14 @@ static enum lane_todo lane_next_pulled(struct lane *lane) {
     return LANE_SCAN;
 }
 
+int64_t lane_paced_ms(const struct lane *lane, int64_t now_ms) {
+    return lane_later(throttle_next_ms(lane->throttle),
+                      adaptive_next_ms(&lane->endpoint->adaptive, now_ms));
+}
+
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     const struct window_entry *skipped = lane_skipped(lane);
-    int64_t earliest = lane_later(throttle_next_ms(lane->throttle), lane->endpoint->until_ms);
+    int64_t earliest = lane_later(lane_paced_ms(lane, now_ms), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
     if (skipped) {
         *cursor = skipped->cursor;
@@ -164,8 +171,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
     }
     if (lane->policy.pulled)
         return lane_next_pulled(lane);
-    if (lane->disabled || lane->paused || lane->window.in_flight >= lane_in_flight_max(lane) ||
-        !endpoint_takes(lane->endpoint))
+    if (lane->disabled || lane->paused || lane->pending ||
+        lane->window.in_flight >= lane_in_flight_max(lane) || !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
     struct window_entry *e = lane_startable(lane, now_ms, due_ms);
     bool scan = !e && lane_may_scan(lane);
@@ -307,6 +314,10 @@ static void lane_succeed(struct lane *lane, struct window_entry *e) {
     lane_settle(lane, e);
 }
 
+static int64_t lane_backoff_min_ms(const struct lane *lane, const struct outcome *outcome) {
+    return adaptive_backoff_min_ms(&lane->endpoint->adaptive, outcome, lane->policy.backoff_min_ms);
+}
+
 /* What a failure says about the endpoint. Between two failures in a row lie at most the longest
  * wait, one attempt and the throttle's window. Beyond that no attempt was made. */
 static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome, int64_t now_ms,
@@ -319,16 +330,16 @@ static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome,
     if (outcome->verdict != VERDICT_OVERLOADED && outcome->verdict != VERDICT_UNANSWERED &&
         outcome->verdict != VERDICT_UNSENT)
         return;
-    int64_t wait = retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms, e->failures + 1,
-                                 outcome->retry_after_ms, random);
+    int64_t wait = retry_wait_ms(lane_backoff_min_ms(lane, outcome), policy->backoff_max_ms,
+                                 e->failures + 1, outcome->retry_after_ms, random);
     endpoint_back_off(e, now_ms, now_ms + wait);
 }
 
 static void lane_retry_later(struct lane *lane, struct window_entry *e,
                              const struct outcome *outcome, int64_t now_ms, uint64_t random) {
-    const struct lane_policy *policy = &lane->policy;
-    e->retry_at_ms = now_ms + retry_wait_ms(policy->backoff_min_ms, policy->backoff_max_ms,
-                                            e->attempts, outcome->retry_after_ms, random);
+    e->retry_at_ms = now_ms + retry_wait_ms(lane_backoff_min_ms(lane, outcome),
+                                            lane->policy.backoff_max_ms, e->attempts,
+                                            outcome->retry_after_ms, random);
     window_set_state(&lane->window, e, ENTRY_BACKOFF);
 }
 
@@ -339,6 +350,13 @@ static void lane_disable_for_failure(struct lane *lane) {
     lane_disable(lane, reason);
 }
 
+static bool lane_disable_if_failing(struct lane *lane) {
+    if (lane->endpoint->failing_ms < lane->policy.disable_after_ms)
+        return false;
+    lane_disable_for_failure(lane);
+    return true;
+}
+
 /* Another server stands in the way of every event: none is to be given up for it. */
 static void lane_fail_unsent(struct lane *lane, struct window_entry *e,
                              const struct outcome *outcome, int64_t now_ms, int64_t wall_ms,
@@ -347,22 +365,21 @@ static void lane_fail_unsent(struct lane *lane, struct window_entry *e,
     e->attempts--;
     e->retry_at_ms = lane->endpoint->until_ms;
     window_set_state(&lane->window, e, ENTRY_BACKOFF);
-    if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
-        lane_disable_for_failure(lane);
+    lane_disable_if_failing(lane);
 }
 
 static void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
                       int64_t now_ms, int64_t wall_ms, uint64_t random) {
     lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
-    if (e->attempts >= lane->policy.max_attempts && lane_may_give_up(lane)) {
+    e->spared += adaptive_spares(&lane->endpoint->adaptive, outcome);
+    if (e->attempts - e->spared >= lane->policy.max_attempts && lane_may_give_up(lane)) {
         e->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
         window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
         lane_retry_later(lane, e, outcome, now_ms, random);
     }
-    if (lane->endpoint->failing_ms >= lane->policy.disable_after_ms)
-        lane_disable_for_failure(lane);
+    lane_disable_if_failing(lane);
 }
 
 static void lane_disable_for_gone(struct lane *lane, int status) {
@@ -376,6 +393,7 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e && e->state == ENTRY_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
     lane_end_attempt(lane, e, now_ms);
+    endpoint_answer(lane->endpoint, e->endpoint_number, outcome, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         lane_succeed(lane, e);
         return ENTRY_SETTLED;
@@ -397,16 +415,42 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     return e->state;
 }
 
+/* Of what is no event of the log. */
+enum { NO_CURSOR = 0, ONLY_ATTEMPT = 1 };
+
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random) {
-    enum { TEST_CURSOR = 0, TEST_ATTEMPT = 1 };
+    endpoint_answer(lane->endpoint, endpoint_number, outcome, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         endpoint_succeed(lane->endpoint, endpoint_number);
         return;
     }
-    lane_note_failed(lane, TEST_CURSOR, TEST_ATTEMPT, outcome, wall_ms);
+    lane_note_failed(lane, NO_CURSOR, ONLY_ATTEMPT, outcome, wall_ms);
     if (outcome->verdict != VERDICT_REFUSED && outcome->verdict != VERDICT_GONE)
         lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+}
+
+int64_t lane_handshaken(struct lane *lane, uint64_t endpoint_number, int64_t attempt,
+                        const struct outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                        uint64_t random) {
+    struct endpoint *e = lane->endpoint;
+    endpoint_answer(e, endpoint_number, outcome, now_ms);
+    if (outcome->verdict == VERDICT_DELIVERED) {
+        endpoint_succeed(e, endpoint_number);
+        return now_ms;
+    }
+    lane_note_failed(lane, NO_CURSOR, attempt, outcome, wall_ms);
+    lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
+    if (!lane_disable_if_failing(lane) && outcome->verdict == VERDICT_GONE)
+        lane_disable_for_gone(lane, outcome->status);
+    int64_t wait = retry_wait_ms(lane_backoff_min_ms(lane, outcome), lane->policy.backoff_max_ms,
+                                 attempt, outcome->retry_after_ms, random);
+    return lane_later(now_ms + wait, e->until_ms);
+}
+
+void lane_heartbeat_answered(struct lane *lane, const struct outcome *outcome, int64_t wall_ms) {
+    if (outcome->verdict != VERDICT_DELIVERED)
+        lane_note_failed(lane, NO_CURSOR, ONLY_ATTEMPT, outcome, wall_ms);
 }
 
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
@@ -450,6 +494,8 @@ void lane_pause(struct lane *lane, bool paused) {
         endpoint_pause(lane->endpoint);
 }
 
+void lane_await_handshake(struct lane *lane, bool pending) { lane->pending = pending; }
+
 void lane_disable(struct lane *lane, const char *reason) {
     snprintf(lane->reason, sizeof lane->reason, "%s", reason);
     lane->disabled = true;
@@ -472,6 +518,7 @@ void lane_resume(struct lane *lane) {
         e->attempts = e->state == ENTRY_IN_FLIGHT        ? 1
                       : e->state == ENTRY_DEAD_LETTERING ? e->attempts
                                                          : 0;
+        e->spared = e->state == ENTRY_DEAD_LETTERING ? e->spared : 0;
         if (e->state == ENTRY_BACKOFF)
             window_set_state(&lane->window, e, ENTRY_QUEUED);
     }
@@ -512,5 +559,7 @@ enum token_state lane_state(const struct lane *lane) {
         return TOKEN_DISABLED;
     if (lane->paused)
         return TOKEN_PAUSED;
+    if (lane->pending)
+        return TOKEN_PENDING;
     return lane->endpoint->failing_since_ms && !lane_idle(lane) ? TOKEN_RETRYING : TOKEN_ACTIVE;
 }

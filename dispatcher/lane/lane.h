@@ -34,6 +34,7 @@ struct lane_policy {
     int64_t disable_after_ms;
     /* every event that has used up its attempts is given up, however many before */
     bool dead_letters_all;
+    double adaptive_per_sec; /* the ceiling of an adaptive rate; 0: not adaptive */
     /* a redrive: a refused event stays a dead letter, however many were refused before */
     bool redrive;
     /* The consumer fetches the events and acknowledges them: the lane finds the next event and
@@ -46,6 +47,7 @@ struct lane {
     struct throttle *throttle; /* shared with the subscriber's jobs and tests, as is endpoint */
     struct endpoint *endpoint;
     bool paused, disabled;
+    bool pending;                     /* the endpoint has yet to answer a handshake */
     char reason[TOKEN_REASON_BYTES];  /* why the lane is disabled; "" if it is not */
     int64_t position, scanned, until; /* until: INT64_MAX, or the last cursor of a job */
     int64_t appended_ms;              /* wall: append time of the newest known event; 0: unknown */
@@ -115,6 +117,8 @@ enum lane_todo {
      * is due. */
     LANE_SCAN,
 };
+/* When the throttle and the rate let the next attempt start: possibly in the past. */
+int64_t lane_paced_ms(const struct lane *lane, int64_t now_ms);
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms);
 
 /* The next event above `scanned` is at `cursor`; `compacted`: records between are missing.
@@ -155,6 +159,13 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
  * the endpoint, a failure joins the token's list of failed attempts. */
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random);
+/* Reports the outcome of attempt number `attempt` at a handshake. A failure joins the token's list
+ * and counts for disable_after; 410 disables. Returns when the next attempt may start. */
+int64_t lane_handshaken(struct lane *lane, uint64_t endpoint_number, int64_t attempt,
+                        const struct outcome *outcome, int64_t now_ms, int64_t wall_ms,
+                        uint64_t random);
+/* Reports the outcome of a heartbeat. A failure joins the token's list, and does nothing else. */
+void lane_heartbeat_answered(struct lane *lane, const struct outcome *outcome, int64_t wall_ms);
 /* ESS called the attempt off. The attempt counts for the throttle only. */
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms);
 /* Further attempts at the event use new connections. */
@@ -172,6 +183,8 @@ const struct window_entry *lane_entry(const struct lane *lane, int64_t cursor);
 /* --- operator commands */
 
 void lane_pause(struct lane *lane, bool paused);
+/* While pending, nothing is sent. */
+void lane_await_handshake(struct lane *lane, bool pending);
 void lane_disable(struct lane *lane, const char *reason);
 /* Dead-letters the oldest event with a failed attempt, after any attempt under way. Returns the
  * event's cursor; 0: no such event, or a skip is already waiting. */
@@ -189,7 +202,7 @@ void lane_acknowledge(struct lane *lane, int64_t cursor);
 bool lane_idle(const struct lane *lane);
 /* A job's: everything up to `until` is settled. */
 bool lane_done(const struct lane *lane);
-/* The state shown in status: disabled, else paused, else retrying or active. */
+/* The state shown in status: disabled, else paused, else pending, else retrying or active. */
 enum token_state lane_state(const struct lane *lane);
 
 #endif

@@ -26,6 +26,7 @@ void lane_init_from_token(struct lane *lane, const struct lane_policy *policy,
         memcpy(lane->failed, token->attempts, (size_t)token->attempts_count * sizeof *lane->failed);
     }
     lane_set_settled(lane, token->settled, token->settled_count);
+    adaptive_restore(&endpoint->adaptive, token->rate);
     if (token->state == TOKEN_DISABLED)
         lane_disable(lane, token->reason);
 }
@@ -93,8 +94,9 @@ void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_RE
 }
 
 void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, struct token *token) {
-    int64_t next_ms = lane->disabled || lane->paused ? INT64_MAX
-                                                     : lane_checkpoint_next_retry_ms(lane);
+    int64_t next_ms = lane->disabled || lane->paused || lane->pending
+                          ? INT64_MAX
+                          : lane_checkpoint_next_retry_ms(lane);
     token->position = lane->position;
     token->last = lane->last;
     token->last_id_hash = lane->last_id_hash;
@@ -109,6 +111,7 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     token->given_up = lane->given_up;
     token->refused_in_row = lane->refused_in_row;
     token->skipping = lane->skipping;
+    token->rate = lane->endpoint->adaptive.per_sec;
     token->delivered = lane->delivered;
     token->dead_lettered = lane->dead_lettered;
     for (int64_t i = 0; i < lane->failed_count; i++)

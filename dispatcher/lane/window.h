@@ -42,6 +42,7 @@ struct window_entry {
     uint64_t key_hash;
     int64_t appended_ms; /* wall: when the event was appended to the log; 0: unknown */
     int64_t attempts;    /* made so far */
+    int64_t spared;      /* of these, that do not count for max_attempts */
     int64_t retry_at_ms; /* while in BACKOFF */
     uint64_t throttle_slot;
     uint64_t endpoint_number; /* of the newest attempt */

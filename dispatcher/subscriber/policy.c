@@ -21,6 +21,9 @@ struct lane_policy policy_of(const struct spec *spec, const struct settings *def
         .disable_after_ms = policy_or_default(spec->disable_after_ms,
                                               defaults->delivery.disable_after_ms),
         .dead_letters_all = spec->dead_letters_all,
+        .adaptive_per_sec = !spec->adaptive      ? 0
+                            : spec->throttle > 0 ? spec->throttle
+                                                 : ADAPTIVE_CEILING_PER_SEC,
     };
     if (policy.backoff_max_ms < policy.backoff_min_ms) /* one from the spec, one a default */
         policy.backoff_max_ms = policy.backoff_min_ms;

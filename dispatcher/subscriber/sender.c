@@ -8,6 +8,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
 #include "dispatcher/subscriber/dead_lettering.h"
+#include "dispatcher/subscriber/message.h"
 #include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/subscriber.h"
 
@@ -109,10 +110,8 @@ static void sender_count(struct dispatcher *d, const struct attempt *a,
         histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
 }
 
-/* The outcome says nothing about the present endpoint. A failure at an earlier URL is tried again
- * at the new URL. */
-static bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
-                                  const struct outcome *outcome) {
+bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
+                           const struct outcome *outcome) {
     return outcome->verdict == VERDICT_CALLED_OFF ||
            (outcome->verdict != VERDICT_DELIVERED &&
             endpoint_moved_since(sender->lane.endpoint, endpoint_number));
@@ -128,7 +127,7 @@ static void sender_log_hold(const struct sender *sender, const struct outcome *o
                  LOG_N("held_back", held_back));
 }
 
-static void sender_hold(struct sender *sender, const struct outcome *outcome) {
+void sender_hold(struct sender *sender, const struct outcome *outcome) {
     sender->fault = outcome->fault;
     if (!outcome->fault)
         return;
@@ -137,7 +136,7 @@ static void sender_hold(struct sender *sender, const struct outcome *outcome) {
     sender->owner->soon(sender->owner_arg); /* the token names the fault */
 }
 
-static void sender_release(struct sender *sender) {
+void sender_release(struct sender *sender) {
     sender->faults = 0;
     sender->fault = FAULT_NONE;
 }
@@ -239,72 +238,6 @@ static void sender_send_dead_letter(struct sender *sender, const struct redrive_
     a->delivery.id = letter->id;
     buf_append(&a->delivery.body, letter->body.data, letter->body.len);
     attempt_send(a);
-}
-
-/* --- a test */
-
-static void test_end(struct sender_test *test) {
-    struct sender *sender = test->sender;
-    throttle_finish(sender->lane.throttle, test->throttle_slot, clock_ms());
-    endpoint_end(sender->lane.endpoint);
-    test->under_way = false;
-    slots_give(&sender->subscriber->dispatcher->slots, &sender->user);
-}
-
-static void test_call_off(struct sender_test *test, const struct outcome *outcome) {
-    test->delivery.fresh |= outcome->stale;
-    sender_hold(test->sender, outcome);
-    sender_step(test->sender);
-}
-
-static void test_on_done(struct delivery *delivery, const struct outcome *outcome) {
-    struct sender_test *test = (struct sender_test *)delivery;
-    struct sender *sender = test->sender;
-    struct dispatcher *d = sender->subscriber->dispatcher;
-    test_end(test);
-    fault_note(d, outcome);
-    if (sender_learnt_nothing(sender, test->endpoint_number, outcome)) {
-        test_call_off(test, outcome);
-        return;
-    }
-    sender_release(sender);
-    sender->test = NULL;
-    lane_tested(&sender->lane, test->endpoint_number, outcome, clock_ms(), clock_wall_ms(),
-                dispatcher_random(d));
-    sender->owner->answered(sender->owner_arg, outcome);
-    test->done(test, outcome);
-}
-
-static void test_send(struct sender *sender) {
-    struct subscriber *s = sender->subscriber;
-    struct sender_test *test = sender->test;
-    test->throttle_slot = throttle_start(sender->lane.throttle);
-    test->endpoint_number = endpoint_start(sender->lane.endpoint);
-    test->under_way = true;
-    slots_take(&s->dispatcher->slots, &sender->user);
-    channel_send(channels_choose(&s->channels), &test->delivery);
-}
-
-static int64_t test_due_ms(const struct sender *sender) {
-    return sender->test && !sender->test->under_way ? throttle_next_ms(sender->lane.throttle)
-                                                    : INT64_MAX;
-}
-
-void sender_test(struct sender *sender, struct sender_test *test) {
-    sender->test = test;
-    test->sender = sender;
-    test->delivery.kind = DELIVERY_TEST;
-    test->delivery.number = 1;
-    test->delivery.done = test_on_done;
-    sender_wake(sender);
-}
-
-void sender_test_cancel(struct sender *sender) {
-    if (sender->test && sender->test->under_way) {
-        channel_cancel(&sender->test->delivery);
-        test_end(sender->test);
-    }
-    sender->test = NULL;
 }
 
 /* --- what to send. Each function returns false if the sender must wait; the sender is woken
@@ -461,7 +394,7 @@ static void sender_wait_until(struct sender *sender, int64_t due_ms, int64_t now
     struct dispatcher *d = sender->subscriber->dispatcher;
     if (due_ms == INT64_MAX)
         return;
-    if (due_ms == throttle_next_ms(sender->lane.throttle) && due_ms > sender->throttled_until_ms) {
+    if (due_ms == lane_paced_ms(&sender->lane, now_ms) && due_ms > sender->throttled_until_ms) {
         d->throttle_wait_ms +=
             due_ms - (now_ms > sender->throttled_until_ms ? now_ms : sender->throttled_until_ms);
         sender->throttled_until_ms = due_ms;
@@ -472,11 +405,11 @@ static void sender_wait_until(struct sender *sender, int64_t due_ms, int64_t now
 /* Makes one step. Returns whether another step may follow at once. */
 static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_start) {
     struct dispatcher *d = sender->subscriber->dispatcher;
-    int64_t cursor = 0, due_ms = INT64_MAX, test_ms = test_due_ms(sender);
-    bool tests = test_ms <= now_ms;
-    enum lane_todo todo = tests ? LANE_SEND : lane_next(&sender->lane, now_ms, &cursor, &due_ms);
+    int64_t cursor = 0, due_ms = INT64_MAX, message_ms = message_due_ms(sender, now_ms);
+    bool message = message_ms <= now_ms;
+    enum lane_todo todo = message ? LANE_SEND : lane_next(&sender->lane, now_ms, &cursor, &due_ms);
     if (todo == LANE_NOTHING) {
-        sender_wait_until(sender, due_ms < test_ms ? due_ms : test_ms, now_ms);
+        sender_wait_until(sender, due_ms < message_ms ? due_ms : message_ms, now_ms);
         return false;
     }
     if (!may_start) { /* others get a turn */
@@ -486,8 +419,8 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
     if (todo != LANE_DEAD_LETTER && !sender->lane.policy.pulled &&
         !slots_ask(&d->slots, &sender->user))
         return false;
-    if (tests)
-        test_send(sender);
+    if (message)
+        message_send_next(sender);
     else if (!sender_go_on(sender, todo, cursor)) {
         if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
             sender_wait_until(sender, due_ms,

@@ -14,6 +14,7 @@
 
 struct subscriber;
 struct attempt;
+struct message;
 struct dead_lettering;
 struct redrive;
 
@@ -34,17 +35,6 @@ struct sender_owner {
     void (*done)(void *arg);
 };
 
-/* A test delivery: one attempt at an event outside of the log. The maker owns the struct, sets
- * `done`, and sets topic, id and body of the delivery, which must stay. */
-struct sender_test {
-    struct delivery delivery;                                              /* first */
-    void (*done)(struct sender_test *test, const struct outcome *outcome); /* may free the test */
-    /* the sender's */
-    struct sender *sender;
-    bool under_way;
-    uint64_t throttle_slot, endpoint_number;
-};
-
 struct sender {
     struct subscriber *subscriber;
     const struct sender_owner *owner;
@@ -56,7 +46,7 @@ struct sender {
     struct feed_reader scanner;             /* looks for new events */
     struct feed_reader finder;              /* fetches failed events again */
     struct attempt *attempts;               /* under way, at events of the lane */
-    struct sender_test *test;               /* waits, or is under way; NULL: none */
+    struct message *messages;               /* waiting, and under way */
     struct dead_lettering *dead_letterings; /* being written */
     struct slots_user user;
     int64_t faults;        /* attempts in a row that met a fault of ours */
@@ -85,12 +75,6 @@ void sender_wake(struct sender *sender);
  * The lane stays. */
 void sender_cancel(struct sender *sender);
 
-/* Makes a test delivery, one at a time, before any event: as soon as the throttle and a slot
- * allow, whatever the lane's state and the endpoint's back-off, since a person asked. */
-void sender_test(struct sender *sender, struct sender_test *test);
-/* Calls off the waiting or running test; `done` is not called. */
-void sender_test_cancel(struct sender *sender);
-
 /* The cursor of the event that blocks the lane because a later version of ESS wrote the event; 0:
  * none. */
 int64_t sender_waits_for_newer(const struct sender *sender);
@@ -100,6 +84,15 @@ enum fault_kind sender_fault(const struct sender *sender);
 
 /* The subscriber's topics have changed. */
 void sender_topics_changed(struct sender *sender);
+
+/* Whether an attempt's outcome says nothing about the present endpoint. A failure at an earlier URL
+ * is tried again at the new URL. */
+bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
+                           const struct outcome *outcome);
+/* After a fault of this machine: holds back the sender's next attempts for a while. */
+void sender_hold(struct sender *sender, const struct outcome *outcome);
+/* An attempt met no fault. */
+void sender_release(struct sender *sender);
 
 /* Kafka has the dead letter of the event. */
 void sender_dead_lettered(struct sender *sender, int64_t lane_cursor);

@@ -14,22 +14,21 @@
 #include "dispatcher/subscriber/jobs.h"
 #include "dispatcher/subscriber/policy.h"
 #include "dispatcher/subscriber/pulled.h"
-#include "dispatcher/subscriber/redrive.h"
 #include "dispatcher/subscriber/test_delivery.h"
 
 enum { SILENCE_MS = 1000 }; /* a connection refused at once holds no slot for long */
 
-static void subscriber_step_all(struct subscriber *s) {
+void subscriber_step_all(struct subscriber *s) {
     sender_step(&s->live);
     if (s->jobs.sender)
         sender_step(s->jobs.sender);
 }
 
-/* A disabled lane goes on, and every back-off ends. */
-static void subscriber_resume(struct subscriber *s) {
+void subscriber_resume(struct subscriber *s) {
     lane_resume(&s->live.lane);
     if (s->jobs.sender)
         lane_resume(&s->jobs.sender->lane);
+    standing_resume(&s->standing);
     subscriber_step_all(s);
 }
 
@@ -52,8 +51,7 @@ int64_t subscriber_oldest_ms(const struct subscriber *s) {
     return oldest_ms || lane_idle(&s->live.lane) ? oldest_ms : s->lag.oldest_ms;
 }
 
-/* The lane has moved or changed state. */
-static void subscriber_moved(struct subscriber *s) {
+void subscriber_moved(struct subscriber *s) {
     checkpoint_moved(&s->checkpoint, lane_state(&s->live.lane));
 }
 
@@ -71,6 +69,7 @@ static void subscriber_on_fill(void *arg, struct token *token) {
     token->last_success_ms = s->last_success_ms;
     token->oldest_ms = subscriber_oldest_ms(s);
     lane_to_token(&s->live.lane, clock_ms(), clock_wall_ms(), token);
+    standing_to_token(&s->standing, token);
     if (token->waiting && feed_end(d->service.feed) > token->position)
         token->position = feed_end(d->service.feed); /* a wanted event would have woken the lane */
     if (token->waiting && feed_trouble(d->service.feed))
@@ -87,32 +86,7 @@ static void subscriber_on_released(void *arg) { subscriber_wake_all(arg); }
 static const struct checkpoint_owner checkpoint_owner = {.fill = subscriber_on_fill,
                                                          .released = subscriber_on_released};
 
-/* --- callbacks of jobs */
-
-static void subscriber_on_letter_ready(void *arg) { sender_step(arg); }
-
-static int subscriber_on_job_open(void *arg, struct sender *sender, const struct token_job *job,
-                                  struct error *err) {
-    struct subscriber *s = arg;
-    struct redrive *redrive = NULL;
-    const struct lane_policy policy = jobs_policy(&s->live.lane.policy, job);
-    if (job->redrive && !(redrive = redrive_new(s->dispatcher, s->id, s->record.registration_id,
-                                                job, subscriber_on_letter_ready, sender, err)))
-        return -1;
-    sender_init(sender, s, subscriber_as_sender_owner(), s, job->job, redrive);
-    lane_init(&sender->lane, &policy, &s->throttle, &s->endpoint, job->position);
-    return 0;
-}
-
-static void subscriber_on_job_ended(void *arg, const struct token_job *job, const char *outcome) {
-    struct subscriber *s = arg;
-    commands_note(&s->commands, job->job, job->redrive ? "redrive" : "replay", outcome, "",
-                  job->delivered);
-    subscriber_moved(s);
-}
-
-static const struct jobs_owner jobs_owner = {.open = subscriber_on_job_open,
-                                             .ended = subscriber_on_job_ended};
+/* --- callbacks of the log proof */
 
 static void subscriber_on_judged(void *arg) {
     struct subscriber *s = arg;
@@ -208,7 +182,8 @@ struct subscriber *subscriber_new(struct dispatcher *d, const char *id, int32_t 
     channels_init(&s->channels, d->service.loop, d->https, &d->service.signing_keys, s->id,
                   &s->record.spec, d->service.genesis.feed,
                   d->service.settings.delivery.timeout_ms);
-    jobs_init(&s->jobs, d->service.loop, s->id, &jobs_owner, s);
+    subscriber_init_jobs(s);
+    subscriber_init_standing(s);
     const struct commands_options commands = {.loop = d->service.loop,
                                               .producer = d->service.producer,
                                               .offsets = d->service.offsets,
@@ -281,6 +256,7 @@ static bool subscriber_take_token(struct subscriber *s) {
     s->last_success_ms = 0;
     jobs_from_token(&s->jobs, NULL);
     commands_from_token(&s->commands, NULL);
+    standing_from_token(&s->standing, NULL);
     bool other_log = s->log_proof.verdict == LOG_WENT_BACK;
     log_proof_rely(&s->log_proof, 0);
     struct span text = checkpoint_text(&s->checkpoint);
@@ -303,6 +279,7 @@ static bool subscriber_take_token(struct subscriber *s) {
         s->generation = token.applied > s->generation ? token.applied : s->generation;
         jobs_from_token(&s->jobs, &token);
         commands_from_token(&s->commands, &token);
+        standing_from_token(&s->standing, &token);
     } else {
         lane_init(lane, &policy, &s->throttle, &s->endpoint, s->record.start);
     }
@@ -364,12 +341,12 @@ bool subscriber_may_send(const struct subscriber *s, const struct sender *sender
         return false;
     if (checkpoint_held(&s->checkpoint) || channels_lack(&s->channels))
         return false;
+    const struct lane *live = &s->live.lane;
     return sender == &s->live ||
-           (!s->live.lane.paused && !s->live.lane.disabled && !s->live.lane.policy.pulled);
+           (!live->paused && !live->disabled && !live->pending && !live->policy.pulled);
 }
 
-/* Sends nothing more until a resume. */
-static void subscriber_disable(struct subscriber *s, const char *reason) {
+void subscriber_disable(struct subscriber *s, const char *reason) {
     if (!s->live.lane.disabled)
         lane_disable(&s->live.lane, reason);
     log_warn("subscriber_disabled", LOG_S("subscriber", s->id), LOG_S("reason", reason));
@@ -385,8 +362,10 @@ static void subscriber_on_answered(void *arg, const struct outcome *outcome) {
     bool silent = (outcome->verdict == VERDICT_UNANSWERED || outcome->verdict == VERDICT_UNSENT) &&
                   outcome->duration_ms >= SILENCE_MS;
     slots_set_silent(&s->dispatcher->slots, &s->slots, silent);
-    if (outcome->verdict == VERDICT_DELIVERED)
-        s->last_success_ms = clock_wall_ms();
+    if (outcome->verdict != VERDICT_DELIVERED)
+        return;
+    s->last_success_ms = clock_wall_ms();
+    standing_delivered(&s->standing);
 }
 static void subscriber_on_disabled(void *arg, const char *reason) {
     subscriber_disable(arg, reason);
@@ -430,6 +409,7 @@ static void subscriber_start(struct subscriber *s) {
     checkpoint_begin(&s->checkpoint, lane_state(&s->live.lane), s->live.lane.position,
                      written && !channels_lack(&s->channels));
     channels_warn_of_lack(&s->channels);
+    standing_begin(&s->standing);
     log_at(s->start_level, "subscriber_started", LOG_S("subscriber", s->id),
            LOG_N("generation", s->generation), LOG_N("position", s->live.lane.position));
     if (s->checkpoint.in_log)
@@ -442,6 +422,7 @@ static void subscriber_start(struct subscriber *s) {
 
 void subscriber_close(struct subscriber *s) {
     test_delivery_cancel(s);
+    standing_close(&s->standing);
     commands_cancel(&s->commands);
     sender_cancel(&s->live);
     if (s->jobs.sender)
@@ -452,6 +433,7 @@ void subscriber_stop(struct subscriber *s, bool keep) {
     if (!s->running)
         return;
     test_delivery_cancel(s);
+    standing_end(&s->standing);
     commands_stop(&s->commands);
     sender_cancel(&s->live);
     jobs_stop(&s->jobs);
@@ -522,6 +504,7 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     if (s->jobs.sender)
         sender_topics_changed(s->jobs.sender);
     subscriber_renew_policy(s);
+    standing_renew(&s->standing);
     if (moved)
         subscriber_take_new_endpoint(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
@@ -575,6 +558,7 @@ void subscriber_set_desired(struct subscriber *s, const struct subscriber_desire
     if (!s->running)
         return;
     lane_pause(&s->live.lane, subscriber_wants_pause(s));
+    standing_pause(&s->standing);
     subscriber_moved(s);
     subscriber_step_all(s);
 }

@@ -20,6 +20,7 @@
 #include "dispatcher/subscriber/jobs.h"
 #include "dispatcher/subscriber/lag_monitor.h"
 #include "dispatcher/subscriber/sender.h"
+#include "dispatcher/subscriber/standing.h"
 
 struct dispatcher;
 struct test_delivery;
@@ -68,6 +69,7 @@ struct subscriber {
     struct slots_group slots; /* of all attempts at the endpoint */
     struct sender live;
     struct jobs jobs;
+    struct standing standing; /* handshake, heartbeat, expiry */
     struct channels channels; /* the ways to the endpoint */
     int64_t last_success_ms;  /* as in the token */
     struct log_limit failures, compacted, certificate;
@@ -108,6 +110,17 @@ void subscriber_stop(struct subscriber *s, bool keep);
 
 /* The callbacks for the subscriber's senders; their owner_arg is the subscriber. */
 const struct sender_owner *subscriber_as_sender_owner(void);
+/* For subscriber.c: the parts that report to files of their own. */
+void subscriber_init_standing(struct subscriber *s);
+void subscriber_init_jobs(struct subscriber *s);
+/* A disabled lane goes on, and every back-off ends. */
+void subscriber_resume(struct subscriber *s);
+/* Sends nothing more until a resume. */
+void subscriber_disable(struct subscriber *s, const char *reason);
+/* The lane has moved or changed state. */
+void subscriber_moved(struct subscriber *s);
+/* The lanes do what they can do now. */
+void subscriber_step_all(struct subscriber *s);
 /* An event for the subscriber arrived while the lane was behind: no waking until the lane is at
  * the end again. */
 void subscriber_behind(struct subscriber *s);

@@ -9,11 +9,13 @@
 #include "common/base/log.h"
 #include "common/json/writer.h"
 #include "common/model/command.h"
+#include "dispatcher/dispatcher.h"
 #include "dispatcher/subscriber/commands.h"
+#include "dispatcher/subscriber/message.h"
 #include "dispatcher/subscriber/subscriber.h"
 
 struct test_delivery {
-    struct sender_test test; /* first */
+    struct message message; /* first */
     struct subscriber *subscriber;
     int64_t generation;
     char topic[TOPIC_BYTES_MAX + 1], id[40];
@@ -21,7 +23,7 @@ struct test_delivery {
 
 static void test_delivery_free(struct test_delivery *t) {
     t->subscriber->test = NULL;
-    buf_fini(&t->test.delivery.body);
+    buf_fini(&t->message.delivery.body);
     free(t);
 }
 
@@ -36,9 +38,11 @@ static void test_delivery_note(const struct test_delivery *t, const struct outco
                   outcome->error ? outcome->error : text, -1);
 }
 
-static void test_delivery_on_done(struct sender_test *test, const struct outcome *outcome) {
-    struct test_delivery *t = (struct test_delivery *)test;
+static void test_delivery_on_done(struct message *message, const struct outcome *outcome) {
+    struct test_delivery *t = (struct test_delivery *)message;
     struct subscriber *s = t->subscriber;
+    lane_tested(&s->live.lane, message->endpoint_number, outcome, clock_ms(), clock_wall_ms(),
+                dispatcher_random(s->dispatcher));
     test_delivery_note(t, outcome);
     s->tested = t->generation;
     test_delivery_free(t);
@@ -46,7 +50,7 @@ static void test_delivery_on_done(struct sender_test *test, const struct outcome
 }
 
 static void test_delivery_make_body(struct test_delivery *t, const struct command *command) {
-    struct buf *body = &t->test.delivery.body;
+    struct buf *body = &t->message.delivery.body;
     char ts[CLOCK_TEXT_BYTES];
     clock_format(clock_wall_ms(), ts);
     json_put_object(body);
@@ -64,19 +68,22 @@ bool test_delivery(struct subscriber *s, const struct command *command, int64_t 
         return false;
     struct test_delivery *t = s->test = mem_zero(sizeof *t);
     *t = (struct test_delivery){
-        .test.done = test_delivery_on_done, .subscriber = s, .generation = generation};
+        .message.done = test_delivery_on_done, .subscriber = s, .generation = generation};
     snprintf(t->topic, sizeof t->topic, "%s", command->topic);
     snprintf(t->id, sizeof t->id, "ess-test-%" PRId64, generation);
-    t->test.delivery.topic = span_of(t->topic);
-    t->test.delivery.id = span_of(t->id);
+    t->message.delivery.kind = DELIVERY_TEST;
+    t->message.delivery.number = 1;
+    t->message.delivery.topic = span_of(t->topic);
+    t->message.delivery.id = span_of(t->id);
     test_delivery_make_body(t, command);
-    sender_test(&s->live, &t->test);
+    message_post(&s->live, &t->message);
+    standing_hurry(&s->standing); /* the test waits for the handshake, and a person for the test */
     return false;
 }
 
 void test_delivery_cancel(struct subscriber *s) {
     if (!s->test)
         return;
-    sender_test_cancel(&s->live);
+    message_withdraw(&s->test->message);
     test_delivery_free(s->test);
 }

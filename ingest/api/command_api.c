@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/number.h"
 #include "common/json/body.h"
 #include "common/model/command.h"
@@ -124,11 +125,24 @@ void command_api_pause(void *arg, struct http_request *request) {
     call_send(call, write);
 }
 
+/* Refuses to resume what would be disabled again at once. */
+static bool command_api_is_expired(struct call *call) {
+    const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
+    char text[CLOCK_TEXT_BYTES];
+    struct error err;
+    if (!entry->readable || !entry->spec.expires_ms || entry->spec.expires_ms > clock_wall_ms())
+        return false;
+    clock_format(entry->spec.expires_ms, text);
+    error_set_field(&err, "expires", "the subscriber expired at %s: give it a later time", text);
+    call_refuse(call, 409, &err);
+    return true;
+}
+
 /* Also resumes a disabled subscriber and ends a back-off. */
 void command_api_resume(void *arg, struct http_request *request) {
     struct body body;
     struct call *call = command_api_begin(arg, request, COMMAND_RESUME, no_members, &body);
-    if (!call)
+    if (!call || command_api_is_expired(call))
         return;
     struct registry_write *write = command_api_registry_write_of(call);
     command_api_add_desired(call, write, false);

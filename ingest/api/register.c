@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/access/access_token.h"
+#include "common/base/clock.h"
 #include "common/crypto/signature.h"
 #include "common/json/writer.h"
 #include "common/model/event.h"
@@ -150,10 +151,11 @@ static void register_make_missing(struct spec *spec) {
 
 void register_handle(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
-    const struct spec_rules rules = ingest_spec_rules(ingest);
+    struct spec_rules rules = ingest_spec_rules(ingest);
     struct error err;
     if (!http_request_no_query(request))
         return;
+    rules.now_ms = clock_wall_ms();
     struct registering *r = mem_zero(sizeof *r);
     *r = (struct registering){.ingest = ingest, .request = request};
     if (spec_from_json(&r->spec, http_request_body(request), &rules, &err)) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/json/body.h"
 #include "common/json/writer.h"
 #include "common/model/oauth2_grant.h"
@@ -113,7 +114,8 @@ static int subscriber_api_parse_list(const struct http_request *request, struct 
     if (state)
         list->state = token_state_of(state);
     return state && list->state < 0
-               ? error_set_field(err, "state", "must be active, retrying, paused or disabled")
+               ? error_set_field(err, "state",
+                                 "must be active, retrying, paused, disabled or pending")
                : 0;
 }
 
@@ -200,10 +202,11 @@ void subscriber_api_list(void *arg, struct http_request *request) {
 static int subscriber_api_parse_spec(const struct ingest *ingest,
                                      const struct registry_entry *entry, struct span text,
                                      struct spec *spec, struct error *err) {
-    const struct spec_rules rules = ingest_spec_rules(ingest);
+    struct spec_rules rules = ingest_spec_rules(ingest);
     struct buf json = {0};
     struct body body;
     struct kept_secrets kept;
+    rules.now_ms = clock_wall_ms();
     int result = body_parse(&body, text, NULL, err) ||
                          kept_secrets_put_body(&kept, &entry->spec, &body, &json, err) ||
                          spec_from_json(spec, (struct span){json.data, json.len}, &rules, err)

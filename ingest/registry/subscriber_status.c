@@ -158,7 +158,11 @@ enum token_state subscriber_status_state(const struct ingest *ingest,
     if (*reason)
         return TOKEN_DISABLED;
     *reason = token && *token->reason ? token->reason : NULL;
-    return token ? token->state : registry_paused(entry) ? TOKEN_PAUSED : TOKEN_ACTIVE;
+    if (token)
+        return token->state;
+    return registry_paused(entry)  ? TOKEN_PAUSED
+           : entry->spec.handshake ? TOKEN_PENDING
+                                   : TOKEN_ACTIVE;
 }
 
 int64_t subscriber_status_position(const struct registry_entry *entry, const struct token *token) {
@@ -207,6 +211,8 @@ static void subscriber_status_put_progress(struct buf *out, const struct ingest 
         subscriber_status_put_time(out, "as_of", token->written_ms);
     if (token && token->next_attempt_ms > clock_wall_ms()) /* otherwise the attempt is under way */
         subscriber_status_put_time(out, "next_attempt", token->next_attempt_ms);
+    if (token && token->rate > 0)
+        json_member_real(out, "rate", token->rate);
     json_member_number(out, "delivered", token ? token->delivered : 0);
     json_member_number(out, "dead_lettered", token ? token->dead_lettered : 0);
     json_member_number(out, "redriven", token ? token->redriven_count : 0);
@@ -214,7 +220,8 @@ static void subscriber_status_put_progress(struct buf *out, const struct ingest 
 
 static void subscriber_status_put_job(struct buf *out, const struct token *token,
                                       const struct token_job *job) {
-    bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED;
+    bool stands = token->state == TOKEN_PAUSED || token->state == TOKEN_DISABLED ||
+                  token->state == TOKEN_PENDING;
     json_put_object(out);
     json_member_number(out, "job", job->job);
     json_member_string(out, "kind", job->redrive ? "redrive" : "replay");

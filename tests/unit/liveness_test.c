@@ -82,6 +82,26 @@ static void a_job_that_is_done_waits_for_its_end(void **state) {
     assert_false(liveness_is_stuck(&s.live));
 }
 
+static void a_pending_lane_needs_a_handshake_that_is_due_or_posted(void **state) {
+    struct message handshake = {.delivery.kind = DELIVERY_HANDSHAKE, .sender = &s.live},
+                   test = {.delivery.kind = DELIVERY_TEST, .sender = &s.live};
+    (void)state;
+    s.standing.options.sender = &s.live;
+    lane_await_handshake(&s.live.lane, true);
+    s.live.messages = test.prev = &test; /* waits for the handshake too */
+    assert_true(liveness_is_stuck(&s.live));
+    s.standing.handshake_due.slot = 1;
+    assert_false(liveness_is_stuck(&s.live));
+    s.live.messages = handshake.prev = &handshake;
+    assert_true(liveness_is_stuck(&s.live)); /* nothing sends it */
+    s.live.due.slot = 1;
+    assert_false(liveness_is_stuck(&s.live));
+    s.live.due.slot = 0;
+    handshake.under_way = true;
+    s.slots.in_flight = 1;
+    assert_false(liveness_is_stuck(&s.live));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -90,6 +110,7 @@ int main(void) {
         TEST(an_event_that_waits_at_the_end_needs_a_timer),
         TEST(what_a_lane_waits_for_is_named),
         TEST(a_job_that_is_done_waits_for_its_end),
+        TEST(a_pending_lane_needs_a_handshake_that_is_due_or_posted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,8 @@ static struct token full_token(void) {
         .refused_in_row = 19,
         .delivered = INT64_MAX,
         .dead_lettered = 3,
+        .rate = 6.5,
+        .handshake = "00112233445566778899aabbccddeeff",
         .applied = 6,
         .redriven = 2,
         .written_ms = 71,
@@ -315,9 +317,9 @@ static void test_a_job_that_cannot_be_makes_the_token_unreadable(void **state) {
 }
 
 static void test_every_state_has_its_name_and_comes_back(void **state) {
-    static const char *const names[] = {"active", "retrying", "paused", "disabled"};
+    static const char *const names[] = {"active", "retrying", "paused", "disabled", "pending"};
     (void)state;
-    for (int i = TOKEN_ACTIVE; i <= TOKEN_DISABLED; i++) {
+    for (int i = TOKEN_ACTIVE; i <= TOKEN_PENDING; i++) {
         struct token written = full_token();
         struct buf text = {0};
         written.state = (enum token_state)i;
@@ -325,6 +327,7 @@ static void test_every_state_has_its_name_and_comes_back(void **state) {
         token_to_json(&written, &text);
         assert_int_equal(read_bytes((struct span){text.data, text.len}), 0);
         assert_int_equal(token.state, i);
+        assert_null(strstr(buf_string(&text), "\"state\":\"pending\""));
         token_fini(&written);
         buf_fini(&text);
     }

@@ -130,6 +130,14 @@ export interface SubscriberSpec {
   max_attempts?: number
   /** dead_letter: every event is given up after its attempts, also while the endpoint fails. */
   exhausted?: 'wait' | 'dead_letter'
+  /** Finds the rate that the endpoint takes, with `throttle` as the ceiling. */
+  adaptive?: boolean
+  /** Nothing is delivered before the endpoint has answered a handshake. */
+  handshake?: boolean
+  /** After this long without a delivery, an idle endpoint is told that nothing is missing. */
+  heartbeat?: string
+  /** When the subscriber is disabled. */
+  expires?: string
   /** Sent with each delivery. */
   headers?: Record<string, string>
   /** A client certificate, a private CA, or both. */
@@ -143,6 +151,7 @@ export interface SubscriberSpec {
   content?: 'full' | 'id'
   /** ed25519: by ESS's own key, whose public half is at /.well-known/jwks.json. */
   signatures?: Array<'hmac' | 'ed25519'>
+  owner?: string
   [field: string]: unknown
 }
 
