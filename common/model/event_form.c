@@ -40,7 +40,7 @@ static void event_form_read(struct span body, struct event_members *members) {
     *members = (struct event_members){0};
     for (json_walk_init(&walk, body); json_walk_member(&walk, &name, &value);)
         for (int i = 0; i < MEMBERS; i++)
-            if (!members->of[i].len && span_equal(name, span_of(member_names[i])))
+            if (span_equal(name, span_of(member_names[i])))
                 members->of[i] = value;
 }
 
