@@ -11,6 +11,7 @@ import pytest
 import ess as words
 from aws import KEY, REGION, signature_of
 from ess import CA, Answer, Receiver, wait_for
+from identity import Authority, MutualTls, TokenServer
 from names import NameServer
 from proxies import PASSWORD, USER, Proxy, TlsFront, Tinyproxy
 
@@ -378,3 +379,23 @@ def test_sns_goes_through_the_proxy_too(ess, proxies):
     assert f"Signature={signature_of(request)}" in request.headers["Authorization"]
     assert proxy.tunnels() == [receiver.url("").removeprefix("https://")]
     assert KEY["access_key_id"] not in "".join(proxy.heads)
+
+
+def test_tokens_are_fetched_through_the_proxy_and_client_certificates_reach_the_endpoint(ess, proxies, tmp_path):
+    proxies.append(proxy := Tinyproxy(tmp_path))
+    proxies.append(nginx := MutualTls(tmp_path / "nginx", ess.receiver(), ess.ca.certificate(), authority := Authority("vendor's CA")))
+    tokens = TokenServer(ess.receiver(), "proxied")
+    dispatcher = begin(ess, proxy.url)
+    made = ess.daemons[0].post(json.dumps({"id": "s", "topics": ["a"], **STRICT, "url": nginx.url(), "tls": authority.client("proxied"),
+                                           "oauth2": tokens.fields()}), "/register")
+    assert made.status == 201, made
+    dispatcher.wait_line("subscriber_started", subscriber="s")
+    proxy.kill9()  # before there is a token
+    cursors = [ess.publish("a", n) for n in range(2)]
+    check_held_up(ess, "proxy", "cannot be reached")
+    assert "failing_since" not in ess.daemons[0].status("s")
+    proxy.start()
+    check_nothing_was_counted(ess, nginx.receiver, cursors)
+    assert all("proxied" in request.headers["X-Client"] and request.headers["Authorization"] == f"Bearer {tokens.of(1)}"
+               for request in nginx.receiver.requests)
+    assert sorted(set(proxy.tunnels())) == sorted([f"127.0.0.1:{nginx.port}", tokens.receiver.url("").removeprefix("https://")])
