@@ -121,7 +121,7 @@ class Subscriber:
         if filters:
             fields["filter"] = filters[0]
         self.ordering, self.throttle = fields.get("ordering", "strict"), fields.get("throttle")
-        self.receiver, self.receipts = receiver or ess.receiver(), []
+        self.receiver, self.receipts, self.heartbeats = receiver or ess.receiver(), [], []
         self.silent, self.url = False, self.receiver.url(host=name)
         self.receiver.idle_timeout = 120
         self.receiver.answer = self.answer
@@ -155,7 +155,9 @@ class Subscriber:
         return self._wants(event, any)
 
     def answer(self, request):
-        if "X-ESS-Cursor" not in request.headers:  # a test delivery
+        if "X-ESS-Cursor" not in request.headers:  # a test delivery, a handshake or a heartbeat
+            if "heartbeat" in (body := json.loads(request.body)):
+                self.heartbeats.append((request.at, body["cursor"], body["prev_cursor"]))
             return Answer(cut=self.silent, delay=2 * self.silent)
         events, attempt = events_of(request.body), int(request.headers["X-ESS-Attempt"])
         answer = Answer(delay=3, cut=True) if self.silent else self.choose([event["cursor"] for event in events], attempt)

@@ -138,4 +138,16 @@ def job_is_done(log, subscriber, job, low, high):
         yield f"{subscriber.id}: job {job} of {low}..{high} lacks {few(wanted - done)}, and has {few(done - possible)}"
 
 
-OF_A_SUBSCRIBER = (all_is_settled, order_is_kept, repeats_are_the_same, chain_is_whole, throttle_holds)
+def heartbeats_are_true(log, subscriber):
+    """Who has got a heartbeat has everything up to its cursor, and its prev_cursor is the newest event of these."""
+    wanted, settled_at = log.wanted(subscriber), {cursor: 0 for cursor in log.dead[subscriber.id]}
+    for receipt in subscriber.receipts:
+        if receipt.job is None and receipt.status // 100 == 2:
+            settled_at.setdefault(receipt.cursor, receipt.at)
+    for at, cursor, prev in subscriber.heartbeats:
+        told = wanted[:bisect.bisect_right(wanted, cursor)]
+        if prev != (told[-1] if told else 0) or any(settled_at.get(c, at + 1) > at for c in told):
+            yield f"{subscriber.id}: the heartbeat of {cursor} names {prev}, and {few(c for c in told if settled_at.get(c, at + 1) > at)} came later"
+
+
+OF_A_SUBSCRIBER = (all_is_settled, order_is_kept, repeats_are_the_same, chain_is_whole, throttle_holds, heartbeats_are_true)
