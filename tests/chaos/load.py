@@ -197,6 +197,10 @@ def subscribers(ess):
         Subscriber(ess, "none-filter", ["chaos.*"], filters=FILTERS[1:2], ordering="none"),
         Subscriber(ess, "strict-cloudevents", ["chaos.*"], format="cloudevents", filters=FILTERS[2:], refuses=True),
         Subscriber(ess, "key-id", ["chaos.b", "chaos.c"], format="cloudevents", content="id", ordering="key"),
+        Subscriber(ess, "strict-batch", ["chaos.*"], batch={"max_events": 20, "max_wait": "200ms"}, refuses=True),
+        Subscriber(ess, "key-batch", ["chaos.b", "chaos.c"], batch={"max_events": 7}, ordering="key", filters=FILTERS),
+        Subscriber(ess, "none-batch", ["chaos.*"], batch={"max_events": 50, "max_bytes": "4KiB"}, ordering="none", format="cloudevents",
+                   max_in_flight=4, throttle=60),
         Subscriber(ess, "strict-filters", ["chaos.*"], filters=FILTERS),
         Subscriber(ess, "key-filters", ["chaos.b", "chaos.c"], filters=FILTERS, ordering="key", refuses=True),
     ]

@@ -305,14 +305,14 @@ def test_none_is_missing_after_a_kill_in_the_middle(ess, aws, name):
     front, topic = Front(aws, ess.receiver()), aws.topic(name)
     register(ess, "killed", topic, front, ["killed"], ordering="strict" if name.endswith(".fifo") else "none")
     cursors = []
-    publisher = threading.Thread(target=lambda: cursors.extend(ess.publish("killed", {"n": n}, key=f"key-{n % 7}") for n in range(EVENTS)))
+    publisher = threading.Thread(target=lambda: cursors.extend(ess.publish("killed", {"n": n}, key=f"key-{n % 7}") for n in range(EVENTS)), daemon=True)
     publisher.start()
-    wait_for(lambda: len(front.receiver.requests) >= EVENTS // 2, patience)
+    wait_for(lambda: topic.receive() and len(front.receiver.requests) >= EVENTS // 2, patience)  # moto is slow with a long queue
     dispatcher.kill9()
     assert len(front.receiver.requests) < EVENTS, "it was not in the middle"
     publisher.join()
     dispatcher.start()
-    wait_for(lambda: status(ess, "killed")["cursor"] >= cursors[-1], patience, lambda: status(ess, "killed"))
+    wait_for(lambda: topic.receive() and status(ess, "killed")["cursor"] >= cursors[-1], patience, lambda: status(ess, "killed"))
     sent = collections.Counter(json.loads(form(request)["Message"])["cursor"] for request in front.receiver.requests)
     found = [json.loads(message["Body"])["cursor"] for message in topic.receive()]
     print(f"{name}: events={EVENTS} requests={sent.total()} in_the_queue={len(found)} twice={len(found) - len(set(found))}")
