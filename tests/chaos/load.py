@@ -12,7 +12,7 @@ from ess import Answer
 
 TOPICS = ["chaos.a", "chaos.a", "chaos.b", "chaos.c"]
 KEYS = [f"key-{n}" for n in range(6)] + [None]
-STATES = ["MD", "MD", "VA", "WV", "DC"]
+STATES = ["MD"] * 40 + ["VA"] * 20 + ["WV"] * 20 + ["DC"] * 15 + ["WY"] * 5
 FILTERS = [{"data": {"state": states}} for states in (["MD", "VA"], ["MD", "WV"], ["MD"])]
 
 
@@ -197,10 +197,9 @@ def subscribers(ess):
         Subscriber(ess, "none-filter", ["chaos.*"], filters=FILTERS[1:2], ordering="none"),
         Subscriber(ess, "strict-cloudevents", ["chaos.*"], format="cloudevents", filters=FILTERS[2:], refuses=True),
         Subscriber(ess, "key-id", ["chaos.b", "chaos.c"], format="cloudevents", content="id", ordering="key"),
-        Subscriber(ess, "strict-batch", ["chaos.*"], batch={"max_events": 20, "max_wait": "200ms"}, refuses=True),
-        Subscriber(ess, "key-batch", ["chaos.b", "chaos.c"], batch={"max_events": 7}, ordering="key", filters=FILTERS),
-        Subscriber(ess, "none-batch", ["chaos.*"], batch={"max_events": 50, "max_bytes": "4KiB"}, ordering="none", format="cloudevents",
-                   max_in_flight=4, throttle=60),
+        Subscriber(ess, "handshake", ["chaos.a"], handshake=True, filters=FILTERS[2:]),
+        Subscriber(ess, "heartbeat", ["chaos.c"], heartbeat="10s", filters=[{"data": {"state": ["WY"]}}], refuses=True),
+        Subscriber(ess, "adaptive", ["chaos.b"], adaptive=True, throttle=200, ordering="none", filters=[{"data": {"state": ["WV"]}}]),
         Subscriber(ess, "strict-filters", ["chaos.*"], filters=FILTERS),
         Subscriber(ess, "key-filters", ["chaos.b", "chaos.c"], filters=FILTERS, ordering="key", refuses=True),
     ]
