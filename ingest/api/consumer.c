@@ -36,7 +36,10 @@ static int consumer_look(const struct ingest *ingest, const struct registry_entr
     view->previous = at_token ? token->last : view->position;
     view->compacted = at_token && token->compacted;
     int result = 0;
-    if (view->state == TOKEN_DISABLED)
+    if (token && strcmp(token->feed, ingest->service.genesis.feed) != 0)
+        result = error_set(err, "%s stands in another log: a dispatcher has yet to compare the two",
+                           entry->id);
+    else if (view->state == TOKEN_DISABLED)
         result = error_set(err, "%s is disabled: %s", entry->id,
                            reason ? reason : "see its status");
     else if (!spec_is_pulled(&entry->spec))

@@ -156,7 +156,7 @@ static void http_reader_on_not_appeared(void *arg) {
     struct error err;
     int64_t end = ingest_end(p->ingest);
     DL_DELETE2(p->ingest->http_readers->appearing, p, appear_prev, appear_next);
-    if (p->position > end && ingest_ready(p->ingest)) {
+    if (p->position > end && ingest_ready(p->ingest) && !p->admitted) {
         error_set_field(&err, p->cursor_name, "%" PRId64 " is beyond the end of the log, %" PRId64,
                         p->position, end);
         http_reader_refuse(p, &err);

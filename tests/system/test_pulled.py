@@ -8,6 +8,7 @@ import pytest
 
 from ess import PATIENCE_S, Answer, wait_for
 from test_auth import TOKENS, auth_file, bearer, write_auth
+from test_log import delete_events_topic, genesis_of
 
 
 class Consumer:
@@ -382,3 +383,26 @@ def test_no_acknowledgement_is_lost_whatever_is_killed(ess):
     wait_for(lambda: (checkpoint(ess, "kill") or {}).get("position", 0) >= published[-1])
     ess.publish("kill.a", "after", ingest=ingests[0])
     assert len(pulled.cursors()) == 1
+
+
+def test_a_log_made_again_disables_it_and_makes_old_acknowledgements_void(ess):
+    ess.allow("start_over")
+    ingest, dispatcher = ess.ingest(), ess.dispatcher()
+    pulled = Consumer(ingest, ["again.a"])
+    cursors = [ess.publish("again.a", n) for n in range(5)]
+    pulled.ack(cursors[3])
+    wait_for(lambda: (checkpoint(ess, pulled.id) or {}).get("position") == cursors[3])
+    feed = genesis_of(ess)
+    delete_events_topic(ess)
+    ingest.wait_line("start_over")
+    dispatcher.wait_line("start_over")
+    wait_for(lambda: ingest.get("/readyz").status == 200)
+    answer = wait_for(lambda: pulled.ask().status == 409 and pulled.tell({"cursor": 0}))
+    assert answer.status == 409
+    wait_for(lambda: pulled.status().get("reason", "").startswith("log went back"), told=pulled.status)
+    assert genesis_of(ess) != feed and pulled.ask().status == 409
+    cursors = [ess.publish("again.a", n) for n in range(6)]
+    pulled.given("resume")
+    assert pulled.cursors() == cursors
+    assert pulled.ack(cursors[1]) == cursors[1] and pulled.cursors() == cursors[2:]
+    wait_for(lambda: checkpoint(ess, pulled.id)["position"] == cursors[1])

@@ -102,6 +102,16 @@ static void a_pending_lane_needs_a_handshake_that_is_due_or_posted(void **state)
     assert_false(liveness_is_stuck(&s.live));
 }
 
+static void an_event_that_a_consumer_is_to_fetch_needs_nothing(void **state) {
+    (void)state;
+    s.live.lane.policy.pulled = true;
+    assert_true(liveness_is_stuck(&s.live)); /* it has yet to find the event */
+    lane_found(&s.live.lane, 8, 1, 1, false);
+    assert_false(liveness_is_stuck(&s.live));
+    lane_acknowledge(&s.live.lane, 8);
+    assert_true(liveness_is_stuck(&s.live));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -111,6 +121,7 @@ int main(void) {
         TEST(what_a_lane_waits_for_is_named),
         TEST(a_job_that_is_done_waits_for_its_end),
         TEST(a_pending_lane_needs_a_handshake_that_is_due_or_posted),
+        TEST(an_event_that_a_consumer_is_to_fetch_needs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
