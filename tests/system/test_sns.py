@@ -234,11 +234,6 @@ def test_a_bad_spec_is_refused_with_its_place(shared, front, fields, sns, field,
     assert shared.daemons[0].get("/ess/subscribers/bad").status == 404
 
 
-def test_neither_url_nor_sns_is_refused(shared):
-    answer = shared.daemons[0].post(json.dumps({"topics": ["a"]}), "/register")
-    assert answer.status == 400 and answer.json["field"] == "url" and "or sns" in answer.json["detail"]
-
-
 def test_a_file_and_the_dispatchers_own_credentials(tmp_path_factory, broker, ca, aws, monkeypatch):
     with running_on_shared(tmp_path_factory.mktemp("own"), broker, ca) as ess:
         front, topic = Front(aws, ess.receiver()), aws.topic("own")
