@@ -147,6 +147,7 @@ static void sns_sign(const struct sns *sns, struct sns_message *message, struct 
     const int64_t wall_ms = clock_wall_ms();
     char id[EVENT_ID_BYTES_MAX + 1];
     snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
+    *proof = (struct sns_proof){.seconds = ""};
     snprintf(proof->seconds, sizeof proof->seconds, "%" PRId64, wall_ms / 1000);
     signing_standard(sns->signing, sns->spec, id, wall_ms, message->body, proof->signature);
     sns_message_add(message, "ess-timestamp", span_of(proof->seconds));
