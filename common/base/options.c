@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/options_internal.h"
+#include "common/base/size.h"
 #include "common/version.h"
 
 enum { NAME_BYTES = 256, HINT_DISTANCE_MAX = 3 };
@@ -53,29 +54,6 @@ void options_free(const struct option *table, size_t count, void *target) {
 
 /* --- values */
 
-static int parse_size(const char *text, int64_t *bytes) {
-    static const struct {
-        const char *name;
-        int shift;
-    } units[] = {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
-    char *end;
-    if (!isdigit((unsigned char)*text))
-        return -1;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    while (*end == ' ')
-        end++;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcasecmp(end, units[i].name) != 0)
-            continue;
-        if (errno || n > INT64_MAX >> units[i].shift)
-            return -1;
-        *bytes = n << units[i].shift;
-        return 0;
-    }
-    return -1;
-}
-
 static int parse_bool(const char *text, int64_t *value) {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -98,12 +76,8 @@ static int parse_int(const char *text, int64_t *value) {
 static void format_number(enum option_type type, int64_t n, char out[CLOCK_TEXT_BYTES]) {
     if (type == OPTION_DURATION)
         clock_format_duration(n, out);
-    else if (type == OPTION_SIZE && n && n % (1 << 30) == 0)
-        snprintf(out, CLOCK_TEXT_BYTES, "%" PRId64 "GiB", n >> 30);
-    else if (type == OPTION_SIZE && n && n % (1 << 20) == 0)
-        snprintf(out, CLOCK_TEXT_BYTES, "%" PRId64 "MiB", n >> 20);
-    else if (type == OPTION_SIZE && n && n % (1 << 10) == 0)
-        snprintf(out, CLOCK_TEXT_BYTES, "%" PRId64 "KiB", n >> 10);
+    else if (type == OPTION_SIZE)
+        size_format(n, out);
     else
         snprintf(out, CLOCK_TEXT_BYTES, "%" PRId64, n);
 }
@@ -117,7 +91,7 @@ static int set_number(const struct option *o, int64_t *member, const char *text,
     int64_t value = 0;
     int bad = o->type == OPTION_INT    ? parse_int(text, &value)
               : o->type == OPTION_BOOL ? parse_bool(text, &value)
-              : o->type == OPTION_SIZE ? parse_size(text, &value)
+              : o->type == OPTION_SIZE ? size_parse(text, &value)
                                        : clock_parse_duration(text, strlen(text), &value);
     if (bad)
         return error_set(err, "'%s' is not %s", text, kinds[o->type]);

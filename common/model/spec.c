@@ -234,6 +234,10 @@ void spec_put_members(const struct spec *spec, bool values, struct buf *out) {
         json_member_string(out, "ordering", spec_ordering_name(spec->ordering));
     if (spec->max_in_flight != (spec->ordering == SPEC_STRICT ? 1 : 16))
         json_member_number(out, "max_in_flight", spec->max_in_flight);
+    if (spec->batch.max_events) {
+        json_member(out, "batch");
+        batch_limits_to_json(&spec->batch, out);
+    }
     put_duration(out, "timeout", spec->timeout_ms);
     if (spec->max_attempts >= 0)
         json_member_number(out, "max_attempts", spec->max_attempts);

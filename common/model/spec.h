@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/span.h"
+#include "common/model/batch_limits.h"
 #include "common/model/event_form.h"
 #include "common/model/subscription.h"
 #include "common/net/address.h"
@@ -56,6 +57,7 @@ struct spec {
     /* exhausted: dead_letter: every event is given up after its attempts. */
     bool dead_letters_all;
     int64_t max_in_flight;
+    struct batch_limits batch;
     int64_t
         timeout_ms; /* this and the next five: -1 when left out (the dispatcher's default holds) */
     int64_t max_attempts;

@@ -12,6 +12,7 @@
 #include "common/base/names.h"
 #include "common/crypto/signature.h"
 #include "common/json/json_tree.h"
+#include "common/model/batch_limits.h"
 #include "common/model/oauth2_grant.h"
 #include "common/model/pattern.h"
 #include "common/model/sns_target.h"
@@ -97,6 +98,11 @@ static int take_oauth2(struct spec *spec, struct json_object *value, const struc
                        struct error *err) {
     spec->oauth2 = oauth2_grant_new(value, rules, err);
     return spec->oauth2 ? 0 : -1;
+}
+
+static int take_batch(struct spec *spec, struct json_object *value, const struct spec_rules *rules,
+                      struct error *err) {
+    return batch_limits_from_tree(&spec->batch, value, rules, err);
 }
 
 /* --- lists, numbers, durations */
@@ -325,6 +331,7 @@ static const struct spec_field fields[] = {
     {.name = "tls", .take_by_rules = take_tls},
     {.name = "oauth2", .take_by_rules = take_oauth2},
     {.name = "expires", .take_by_rules = take_expires},
+    {.name = "batch", .take_by_rules = take_batch},
 };
 
 /* A text as it is. */

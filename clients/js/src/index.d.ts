@@ -108,6 +108,15 @@ export interface Oauth2 {
   audience?: string
 }
 
+export interface BatchLimits {
+  /** 1 to 1,000; 100 unless set. */
+  max_events?: number
+  /** 1KiB to 4MiB, as a number or such as 256KiB; 1MiB unless set. */
+  max_bytes?: number | string
+  /** How long the first event waits for others: 0s to 60s, 0s unless set. */
+  max_wait?: string
+}
+
 export interface SubscriberSpec {
   /** Either this or sns. Without both the subscriber is pulled: next and ack. */
   url?: string
@@ -121,6 +130,8 @@ export interface SubscriberSpec {
   from?: 'end' | 'beginning' | number | string
   ordering?: 'strict' | 'key' | 'none'
   max_in_flight?: number
+  /** Several events in one request. */
+  batch?: BatchLimits
   /** Durations: 250ms, 15s, 1h30m, 7d. */
   timeout?: string
   backoff_min?: string
