@@ -1,10 +1,12 @@
-/* At most ceil(N) attempts in any sliding window of ceil(N)/N seconds, as seen by the receiver:
+/* At most ceil(N) events in any sliding window of ceil(N)/N seconds, as seen by the receiver:
  * attempt i starts at the earliest one window after attempt i-ceil(N) was *finished* (answered,
- * or connection closed). Pure: the caller passes the time. */
+ * or connection closed). A request with several events counts as an attempt for each. Pure: the
+ * caller passes the time. */
 #ifndef ESS_DISPATCHER_THROTTLE_H
 #define ESS_DISPATCHER_THROTTLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct throttle {
@@ -31,10 +33,25 @@ void throttle_fill(struct throttle *throttle, int64_t now_ms);
  * decides. */
 int64_t throttle_next_ms(const struct throttle *throttle);
 
+/* The same for a request with `count` events. One with more than ceil(N), which only an edit of the
+ * rate can make, starts when nothing is left in the window. */
+int64_t throttle_next_for_ms(const struct throttle *throttle, size_t count);
+/* How many events a request may have that starts now; `most` at most. */
+size_t throttle_ready(const struct throttle *throttle, size_t most, int64_t now_ms);
+/* The most events that a request can ever start with. */
+size_t throttle_most(const struct throttle *throttle);
+
 /* Counts the start of an attempt. Returns the attempt's number, for throttle_finish. */
 uint64_t throttle_start(struct throttle *throttle);
+/* The same for a request with `count` events: the number of the first. */
+uint64_t throttle_start_many(struct throttle *throttle, size_t count);
 /* The answer is there or the connection is closed, at `now_ms`. The throttle rounds up, so that a
  * window is never short by a clock tick. */
 void throttle_finish(struct throttle *throttle, uint64_t attempt, int64_t now_ms);
+/* The same for a request. What it had above ceil(N) keeps the window full for longer. */
+void throttle_finish_many(struct throttle *throttle, uint64_t first, size_t count, int64_t now_ms);
+
+/* After the finish: the event was not sent. */
+void throttle_forget(struct throttle *throttle, uint64_t attempt);
 
 #endif

@@ -404,6 +404,51 @@ static void to_unlimited_and_back_with_an_attempt_in_flight_ends_well(void **sta
     throttle_fini(&throttle);
 }
 
+/* Requests of several events, of which some are not sent, never exceed the rate. */
+static void no_window_holds_more_events_than_its_rate_in_requests_of_many(void **state) {
+    enum { BURST = 7, REQUESTS = 2000 };
+    static int64_t sent_ms[REQUESTS * BURST];
+    size_t sent = 0;
+    int64_t now_ms = 1000;
+    uint64_t random = 88172645463325252U;
+    struct throttle throttle;
+    (void)state;
+    throttle_init(&throttle, BURST);
+    for (int i = 0; i < REQUESTS; i++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        size_t wanted = 1 + random % BURST;
+        int64_t next_ms = throttle_next_for_ms(&throttle, wanted);
+        now_ms = next_ms > now_ms ? next_ms : now_ms + (int64_t)(random >> 32) % 100;
+        size_t count = throttle_ready(&throttle, wanted, now_ms);
+        assert_true(count >= 1 && count <= wanted);
+        uint64_t first = throttle_start_many(&throttle, count);
+        throttle_finish_many(&throttle, first, count, now_ms);
+        for (size_t j = 0; j < count; j++) {
+            if (random >> j & 1)
+                sent_ms[sent++] = now_ms;
+            else
+                throttle_forget(&throttle, first + j);
+        }
+    }
+    for (size_t i = BURST; i < sent; i++)
+        assert_true(sent_ms[i] - sent_ms[i - BURST] >= 1000);
+    throttle_fini(&throttle);
+}
+
+static void a_request_above_the_burst_passes_and_is_paid_for(void **state) {
+    struct throttle throttle;
+    (void)state;
+    throttle_init(&throttle, 2);
+    throttle_finish(&throttle, throttle_start(&throttle), 5000);
+    assert_int_equal(throttle_next_for_ms(&throttle, 10), 6001);
+    assert_int_equal(throttle_most(&throttle), 2);
+    uint64_t first = throttle_start_many(&throttle, 10);
+    assert_true(throttle_next_ms(&throttle) == INT64_MAX);
+    throttle_finish_many(&throttle, first, 10, 7000);
+    assert_int_equal(throttle_next_ms(&throttle), 7001 + 4000 + 1000);
+    throttle_fini(&throttle);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_sliding_window_holds_more_than_its_rate),
@@ -419,6 +464,8 @@ int main(void) {
         cmocka_unit_test(a_raise_lets_only_the_difference_through_at_once),
         cmocka_unit_test(an_attempt_in_flight_over_an_edit_still_holds_its_place),
         cmocka_unit_test(to_unlimited_and_back_with_an_attempt_in_flight_ends_well),
+        cmocka_unit_test(no_window_holds_more_events_than_its_rate_in_requests_of_many),
+        cmocka_unit_test(a_request_above_the_burst_passes_and_is_paid_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
