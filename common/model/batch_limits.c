@@ -81,7 +81,10 @@ int batch_limits_from_tree(struct batch_limits *limits, struct json_object *valu
 void batch_limits_to_json(const struct batch_limits *limits, struct buf *out) {
     char bytes[SIZE_TEXT_BYTES], wait[CLOCK_TEXT_BYTES];
     size_format(limits->max_bytes, bytes);
-    clock_format_duration(limits->max_wait_ms, wait);
+    if (limits->max_wait_ms)
+        clock_format_duration(limits->max_wait_ms, wait);
+    else
+        snprintf(wait, sizeof wait, "0s");
     json_put_object(out);
     json_member_number(out, "max_events", limits->max_events);
     json_member_string(out, "max_bytes", bytes);

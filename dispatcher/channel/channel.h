@@ -42,7 +42,11 @@ enum fault_kind {
 
 /* The outcome of one attempt. The texts are valid until `done` returns. */
 struct outcome {
-    enum verdict verdict;
+    enum verdict verdict; /* on all events of the delivery */
+    /* of an endpoint that judges the events of a batch one by one: the verdict on each, in their
+     * order. DELIVERED, FAILED, REFUSED, or CALLED_OFF for one that was not sent. NULL: `verdict`
+     * holds for all, else for the endpoint */
+    const enum verdict *each;
     enum fault_kind fault; /* why the attempt was called off; else FAULT_NONE */
     bool alone;            /* the fault keeps this endpoint alone from being reached */
     /* called off because a kept-alive connection had ended: the next attempt may be made at once,
@@ -66,16 +70,27 @@ enum delivery_kind {
     DELIVERY_HEARTBEAT, /* no event either, and without a topic */
 };
 
-/* One attempt to deliver an event. The caller keeps the struct in place until `done` is called or
- * the attempt is cancelled. */
+/* An event of a batch. */
+struct delivery_event {
+    int64_t cursor; /* the log's; a test has none */
+    size_t at, len; /* where it stands in the body */
+};
+
+/* One attempt to deliver an event, or several. The caller keeps the struct in place until `done` is
+ * called or the attempt is cancelled. */
 struct delivery {
     enum delivery_kind kind;
-    int64_t job;                        /* of a replay or redrive */
-    int64_t cursor;                     /* the log's, of an event of the log */
-    int64_t number;                     /* of the attempt, from 1 */
-    struct span topic, id, traceparent; /* need not stay; traceparent may be empty */
-    struct buf body;                    /* the event as delivered */
-    bool fresh;                         /* on a new connection */
+    int64_t job;    /* of a replay or redrive */
+    int64_t cursor; /* the log's, of the last event, where it is one of the log */
+    int64_t number; /* of the attempt, from 1 */
+    /* of the event; a batch has none of them. Need not stay; traceparent may be empty */
+    struct span topic, id, traceparent;
+    /* the event in ESS's own form; of a batch {"events":[…]} with such events (delivery.h) */
+    struct buf body;
+    bool batch; /* the subscriber takes batches, this of one event included */
+    struct delivery_event *events;
+    size_t events_count, events_cap;
+    bool fresh; /* on a new connection */
     /* may free the delivery, send and cancel others */
     void (*done)(struct delivery *delivery, const struct outcome *outcome);
     struct channel *channel; /* the channel of the delivery */

@@ -3,9 +3,11 @@
 
 #include <assert.h>
 
-uint64_t endpoint_start(struct endpoint *e) {
+uint64_t endpoint_start(struct endpoint *e) { return endpoint_start_many(e, 1); }
+
+uint64_t endpoint_start_many(struct endpoint *e, int64_t events) {
     e->in_flight++;
-    adaptive_start(&e->adaptive, 1);
+    adaptive_start(&e->adaptive, events);
     return e->started++;
 }
 
@@ -15,9 +17,9 @@ void endpoint_end(struct endpoint *e) {
 }
 
 void endpoint_answer(struct endpoint *e, uint64_t attempt, const struct outcome *outcome,
-                     int64_t now_ms) {
+                     int64_t events, int64_t now_ms) {
     if (!endpoint_moved_since(e, attempt))
-        adaptive_answer(&e->adaptive, attempt, e->started, outcome, 1, now_ms);
+        adaptive_answer(&e->adaptive, attempt, e->started, outcome, events, now_ms);
 }
 
 bool endpoint_takes(const struct endpoint *e) { return !e->probing || e->in_flight == 0; }

@@ -33,12 +33,14 @@ struct endpoint {
 
 /* An attempt starts. Returns its number. */
 uint64_t endpoint_start(struct endpoint *endpoint);
+/* The same at several events in one request. */
+uint64_t endpoint_start_many(struct endpoint *endpoint, int64_t events);
 /* The attempt was answered, failed, or was called off. */
 void endpoint_end(struct endpoint *endpoint);
 
 /* What the attempt's outcome says about the rate. */
 void endpoint_answer(struct endpoint *endpoint, uint64_t attempt, const struct outcome *outcome,
-                     int64_t now_ms);
+                     int64_t events, int64_t now_ms);
 
 /* Whether another attempt may start at until_ms: false while a probe is under way. */
 bool endpoint_takes(const struct endpoint *endpoint);

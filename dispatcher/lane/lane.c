@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "dispatcher/lane/lane_internal.h"
 #include "dispatcher/lane/retry.h"
 
 static int64_t lane_later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -32,11 +33,17 @@ static void lane_advance(struct lane *lane) {
     }
 }
 
-static void lane_settle(struct lane *lane, struct window_entry *e) {
+void lane_settle_alone(struct lane *lane, struct window_entry *e) {
     if (e->cursor == lane->skipping)
         lane->skipping = 0;
     window_settle(&lane->window, e);
     lane_advance(lane);
+}
+
+static void lane_settle(struct lane *lane, struct window_entry *e) {
+    struct window_entry *rest = lane_batch_unlink(&lane->window, e);
+    lane_settle_alone(lane, e);
+    lane_batch_go_on(&lane->window, rest);
 }
 
 /* --- beginning and end */
@@ -47,13 +54,8 @@ void lane_init(struct lane *lane, const struct lane_policy *policy, struct throt
         .policy = *policy, .throttle = throttle, .endpoint = endpoint, .until = INT64_MAX};
     lane->position = lane->scanned = lane->last = lane->newest = position;
     lane->window.by_key = policy->ordering == SPEC_KEY;
+    lane->window.by_batch = policy->batch.max_events > 0;
     adaptive_set(&endpoint->adaptive, policy->adaptive_per_sec);
-}
-
-static void lane_forget_settled(struct lane *lane) {
-    free(lane->settled);
-    lane->settled = NULL;
-    lane->settled_at = lane->settled_count = 0;
 }
 
 void lane_fini(struct lane *lane) {
@@ -63,23 +65,20 @@ void lane_fini(struct lane *lane) {
     lane->failed = NULL;
 }
 
-void lane_set_settled(struct lane *lane, const struct token_range *ranges, int64_t count) {
-    lane_forget_settled(lane);
-    if (count == 0)
-        return;
-    lane->settled = mem_zero((size_t)count * sizeof *ranges);
-    lane->settled_count = count;
-    memcpy(lane->settled, ranges, (size_t)count * sizeof *ranges);
-}
-
 bool lane_may_give_up(const struct lane *lane) {
     return lane->policy.dead_letters_all ||
            (!lane->given_up && !lane->giving_up && lane->refused_in_row < LANE_REFUSED_MAX);
 }
 
 void lane_set_policy(struct lane *lane, const struct lane_policy *policy) {
+    const struct batch_limits *now = &policy->batch, *before = &lane->policy.batch;
+    if (policy->ordering != lane->policy.ordering || now->max_events != before->max_events ||
+        now->max_bytes != before->max_bytes)
+        lane_batch_dissolve_all(&lane->window);
     lane->policy = *policy;
     adaptive_set(&lane->endpoint->adaptive, policy->adaptive_per_sec);
+    lane->batch.moves = lane->window.moves - 1; /* the run is measured by the new limits */
+    window_set_by_batch(&lane->window, policy->batch.max_events > 0);
     window_set_by_key(&lane->window, policy->ordering == SPEC_KEY);
 }
 
@@ -102,39 +101,61 @@ static struct window_entry *lane_startable(const struct lane *lane, int64_t now_
     return NULL;
 }
 
+/* More events would not go out any sooner. */
+static bool lane_is_full(const struct lane *lane) {
+    if (!lane->window.by_batch)
+        return lane->window.count >= (lane_strict(lane) ? 1 : LANE_WINDOW_MAX);
+    return lane->batch.closed || lane->batch.count >= throttle_most(lane->throttle) ||
+           lane->window.count >= (lane_strict(lane) ? lane->batch.count + 1 : LANE_WINDOW_MAX);
+}
+
 static bool lane_may_scan(const struct lane *lane) {
-    if (lane->at_end || lane->scanned >= lane->until)
-        return false;
-    return lane->window.count < (lane_strict(lane) ? 1 : LANE_WINDOW_MAX);
+    return !lane->at_end && lane->scanned < lane->until && !lane_is_full(lane);
 }
 
-/* --- ranges that the token has as settled */
+/* --- batches */
 
-/* Drops the ranges that end at `cursor` or below. Each range ends with an event of the
- * subscriber. If compaction took that event, its cursor is still the prev_cursor of the next
- * event. */
-static void lane_pass_settled(struct lane *lane, int64_t cursor) {
-    while (lane->settled_at < lane->settled_count && lane->settled[lane->settled_at].to <= cursor) {
-        int64_t to = lane->settled[lane->settled_at++].to;
-        if (to > lane->newest) {
-            lane->newest = to;
-            lane->newest_id_hash = 0;
-        }
+bool lane_makes_batches(const struct lane *lane) { return lane->window.by_batch; }
+
+void lane_expect(struct lane *lane, int64_t bytes) { lane->expected_bytes = bytes; }
+
+void lane_close_batch(struct lane *lane) { lane->batch.closed = true; }
+
+/* When a batch that is not full goes: a log that is slow to read holds up no event for long. */
+static int64_t lane_batch_due_ms(const struct lane *lane) {
+    enum { READING_MS = 1000 };
+    int64_t wait_ms = lane->policy.batch.max_wait_ms;
+    if (lane_may_scan(lane) && wait_ms < READING_MS)
+        wait_ms = READING_MS;
+    return lane->batch.since_ms + (lane->scanned < lane->until ? wait_ms : 0);
+}
+
+/* The first event of the next batch, if the batch is full or has waited; else *due_ms is no later
+ * than its time. Under strict order nothing may stand before it. */
+static const struct window_entry *lane_first_of_batch(struct lane *lane, int64_t now_ms,
+                                                      int64_t *due_ms) {
+    struct lane_batch *b = &lane->batch;
+    lane_batch_measure(b, &lane->window, &lane->policy.batch);
+    if (!b->first || (lane_strict(lane) && b->first != window_oldest(&lane->window)))
+        return NULL;
+    if (b->since_cursor != b->first->cursor || b->since_ms == 0) {
+        b->since_cursor = b->first->cursor;
+        b->since_ms = now_ms;
     }
-    if (lane->settled_count && lane->settled_at == lane->settled_count)
-        lane_forget_settled(lane);
+    int64_t batch_due_ms = lane_is_full(lane) ? now_ms : lane_batch_due_ms(lane);
+    if (batch_due_ms <= now_ms)
+        return b->first;
+    *due_ms = batch_due_ms < *due_ms ? batch_due_ms : *due_ms;
+    return NULL;
 }
 
-/* Skips to the last event of a range: nothing else in the range is needed, and the id of the last
- * event is. */
-static void lane_skip_settled(struct lane *lane) {
-    if (lane->settled_at == lane->settled_count)
+void lane_fix(struct lane *lane, int64_t cursor, int64_t now_ms) {
+    if (!lane->window.by_batch || window_find(&lane->window, cursor)->fixed)
         return;
-    const struct token_range *range = &lane->settled[lane->settled_at];
-    if (range->from <= lane->scanned + 1 && range->to - 1 > lane->scanned) {
-        lane->scanned = range->to - 1;
-        lane->compacted = false;
-    }
+    lane_batch_measure(&lane->batch, &lane->window, &lane->policy.batch);
+    assert(lane->batch.first && lane->batch.first->cursor == cursor);
+    size_t count = throttle_ready(lane->throttle, lane->batch.count, now_ms);
+    lane_batch_fix(&lane->batch, &lane->window, count ? count : 1);
 }
 
 /* The skipped event; NULL while an attempt or a dead letter is under way, or before the event is
@@ -156,14 +177,17 @@ static enum lane_todo lane_next_pulled(struct lane *lane) {
     return LANE_SCAN;
 }
 
-int64_t lane_paced_ms(const struct lane *lane, int64_t now_ms) {
-    return lane_later(throttle_next_ms(lane->throttle),
+static int64_t lane_paced_for_ms(const struct lane *lane, size_t count, int64_t now_ms) {
+    return lane_later(throttle_next_for_ms(lane->throttle, count),
                       adaptive_next_ms(&lane->endpoint->adaptive, now_ms));
+}
+
+int64_t lane_paced_ms(const struct lane *lane, int64_t now_ms) {
+    return lane_paced_for_ms(lane, 1, now_ms);
 }
 
 enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int64_t *due_ms) {
     const struct window_entry *skipped = lane_skipped(lane);
-    int64_t earliest = lane_later(lane_paced_ms(lane, now_ms), lane->endpoint->until_ms);
     *due_ms = INT64_MAX;
     if (skipped) {
         *cursor = skipped->cursor;
@@ -174,7 +198,12 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
     if (lane->disabled || lane->paused || lane->pending ||
         lane->window.in_flight >= lane_in_flight_max(lane) || !endpoint_takes(lane->endpoint))
         return LANE_NOTHING;
-    struct window_entry *e = lane_startable(lane, now_ms, due_ms);
+    const struct window_entry *e = lane_startable(lane, now_ms, due_ms);
+    size_t count = e && e->fixed ? lane_batch_count(e) : 1;
+    if (!e && lane->window.by_batch)
+        e = lane_first_of_batch(lane, now_ms, due_ms);
+    int64_t earliest = lane_later(lane_paced_for_ms(lane, count, now_ms),
+                                  lane->endpoint->until_ms);
     bool scan = !e && lane_may_scan(lane);
     int64_t retry_ms = lane_later(*due_ms, earliest); /* of the window's entries */
     *due_ms = e || (scan && earliest > now_ms) ? earliest : retry_ms;
@@ -196,13 +225,18 @@ bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t ke
                                        .cursor = cursor,
                                        .prev = lane->newest,
                                        .prev_id_hash = lane->newest_id_hash,
-                                       .key_hash = key_hash};
+                                       .key_hash = key_hash,
+                                       .bytes = lane->expected_bytes};
+    uint64_t moves = lane->window.moves;
     bool settled = lane->settled_at < lane->settled_count &&
                    lane->settled[lane->settled_at].from <= cursor;
     lane->scanned = lane->newest = cursor;
     lane->newest_id_hash = id_hash;
     lane->compacted = false;
-    bool may_start = !settled && window_push(&lane->window, &found)->state == ENTRY_QUEUED;
+    const struct window_entry *e = settled ? NULL : window_push(&lane->window, &found);
+    bool may_start = e && e->state == ENTRY_QUEUED;
+    if (e && lane->window.by_batch)
+        lane_batch_note_pushed(&lane->batch, &lane->window, e, moves, &lane->policy.batch);
     lane_pass_settled(lane, cursor);
     lane_advance(lane);
     return may_start && !lane->policy.pulled;
@@ -244,10 +278,18 @@ void lane_wake(struct lane *lane, int64_t passed) {
 const struct window_entry *lane_start(struct lane *lane, int64_t cursor) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e);
+    e->ends_request |= !e->fixed;
+    e->fixed = true;
     window_set_state(&lane->window, e, ENTRY_IN_FLIGHT);
     e->attempts++;
-    e->throttle_slot = throttle_start(lane->throttle);
-    e->endpoint_number = endpoint_start(lane->endpoint);
+    size_t count = 1;
+    for (struct window_entry *sent = e;; sent = sent->batch_next, count++) {
+        sent->sent = true;
+        if (sent->ends_request)
+            break;
+    }
+    e->throttle_slot = throttle_start_many(lane->throttle, count);
+    e->endpoint_number = endpoint_start_many(lane->endpoint, (int64_t)count);
     return e;
 }
 
@@ -255,7 +297,7 @@ const struct window_entry *lane_start(struct lane *lane, int64_t cursor) {
  * an attempt has already sent: its bytes stay the same on every retry. */
 static void lane_forget_unwanted(struct lane *lane, const struct window_entry *e,
                                  struct window_entry *above) {
-    if (above && above->prev == e->cursor && above->attempts == 0) {
+    if (above && above->prev == e->cursor && !above->sent) {
         above->prev = e->prev;
         above->prev_id_hash = e->prev_id_hash;
         above->compacted |= e->compacted;
@@ -273,7 +315,8 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
     assert(e);
     if (!compacted)
         lane_forget_unwanted(lane, e, above);
-    else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
+    else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT &&
+             !(above->sent && above->state == ENTRY_BATCHED))
         above->compacted = true;
     else
         lane->compacted = true; /* for the next event found */
@@ -282,8 +325,8 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
 
 /* --- outcomes */
 
-static void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number,
-                             const struct outcome *outcome, int64_t wall_ms) {
+void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number,
+                      const struct outcome *outcome, int64_t wall_ms) {
     struct token_attempt *attempt;
     if (!lane->failed)
         lane->failed = mem_zero(TOKEN_ATTEMPTS_MAX * sizeof *lane->failed);
@@ -301,17 +344,45 @@ static void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number,
              outcome->excerpt ? outcome->excerpt : "");
 }
 
-static void lane_end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
-    throttle_finish(lane->throttle, e->throttle_slot, now_ms);
+void lane_end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
+    throttle_finish_many(lane->throttle, e->throttle_slot, lane_batch_count(e), now_ms);
     endpoint_end(lane->endpoint);
 }
 
-static void lane_succeed(struct lane *lane, struct window_entry *e) {
-    lane->delivered++;
+/* A request that waits behind one that was delivered: its events had used up their attempts, maybe
+ * in an outage that is over, and get a few more. */
+static void lane_encourage(const struct lane *lane, struct window_entry *rest) {
+    enum { ATTEMPTS = 3 };
+    int64_t most = lane_later(lane->policy.max_attempts - ATTEMPTS, 0) + rest->spared;
+    rest->attempts = rest->attempts > most ? most : rest->attempts;
+}
+
+static void lane_settle_request(struct lane *lane, struct window_entry *e) {
+    struct window_entry *rest = e;
+    const bool dissolves = e->dissolves;
+    for (bool last = false; !last; e = rest) {
+        last = e->ends_request;
+        rest = e->batch_next;
+        lane->delivered++;
+        lane_settle_alone(lane, e);
+    }
+    if (!rest)
+        return;
+    lane_encourage(lane, rest);
+    lane_batch_go_on(&lane->window, rest);
+    if (dissolves)
+        lane_batch_dissolve(&lane->window, rest);
+}
+
+void lane_note_2xx(struct lane *lane, const struct window_entry *e) {
     lane->given_up = false;
     lane->refused_in_row = 0;
     endpoint_succeed(lane->endpoint, e->endpoint_number);
-    lane_settle(lane, e);
+}
+
+static void lane_succeed(struct lane *lane, struct window_entry *e) {
+    lane_note_2xx(lane, e);
+    lane_settle_request(lane, e);
 }
 
 static int64_t lane_backoff_min_ms(const struct lane *lane, const struct outcome *outcome) {
@@ -338,8 +409,9 @@ static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome,
 static void lane_retry_later(struct lane *lane, struct window_entry *e,
                              const struct outcome *outcome, int64_t now_ms, uint64_t random) {
     e->retry_at_ms = now_ms + retry_wait_ms(lane_backoff_min_ms(lane, outcome),
-                                            lane->policy.backoff_max_ms, e->attempts,
-                                            outcome->retry_after_ms, random);
+                                            lane->policy.backoff_max_ms,
+                                            e->attempts - e->waits_from, outcome->retry_after_ms,
+                                            random);
     window_set_state(&lane->window, e, ENTRY_BACKOFF);
 }
 
@@ -368,11 +440,29 @@ static void lane_fail_unsent(struct lane *lane, struct window_entry *e,
     lane_disable_if_failing(lane);
 }
 
-static void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
-                      int64_t now_ms, int64_t wall_ms, uint64_t random) {
+/* Halves the request. Both halves wait as if their attempts began now. */
+static void lane_narrow(struct window_entry *e, size_t count) {
+    struct window_entry *second = lane_batch_halve(e, count);
+    e->waits_from = second->waits_from = second->attempts = e->attempts;
+    second->spared = e->spared;
+}
+
+/* Other events are other requests: their attempts count from the beginning. */
+static void lane_halve_refused(struct lane *lane, struct window_entry *e) {
+    e->attempts = e->spared = 0;
+    lane_narrow(e, lane_batch_count(e));
+    window_set_state(&lane->window, e, ENTRY_QUEUED);
+}
+
+void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
+               int64_t now_ms, int64_t wall_ms, uint64_t random) {
+    size_t count = lane_batch_count(e);
     lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     e->spared += adaptive_spares(&lane->endpoint->adaptive, outcome);
-    if (e->attempts - e->spared >= lane->policy.max_attempts && lane_may_give_up(lane)) {
+    bool gives_up = e->attempts - e->spared >= lane->policy.max_attempts && lane_may_give_up(lane);
+    if (gives_up && count > 1)
+        lane_narrow(e, count);
+    if (gives_up && count == 1) {
         e->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
         window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
@@ -393,7 +483,8 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e && e->state == ENTRY_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
     lane_end_attempt(lane, e, now_ms);
-    endpoint_answer(lane->endpoint, e->endpoint_number, outcome, now_ms);
+    endpoint_answer(lane->endpoint, e->endpoint_number, outcome, (int64_t)lane_batch_count(e),
+                    now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         lane_succeed(lane, e);
         return ENTRY_SETTLED;
@@ -404,6 +495,8 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
         lane_disable_for_gone(lane, outcome->status);
     } else if (outcome->verdict == VERDICT_UNSENT) {
         lane_fail_unsent(lane, e, outcome, now_ms, wall_ms, random);
+    } else if (outcome->verdict == VERDICT_REFUSED && !e->ends_request) {
+        lane_halve_refused(lane, e);
     } else if (outcome->verdict == VERDICT_REFUSED &&
                (lane->policy.redrive || lane_may_give_up(lane))) {
         lane->refused_in_row += !lane->policy.redrive;
@@ -412,6 +505,8 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     } else {
         lane_fail(lane, e, outcome, now_ms, wall_ms, random);
     }
+    if (e->dissolves)
+        lane_batch_dissolve(&lane->window, e);
     return e->state;
 }
 
@@ -420,7 +515,7 @@ enum { NO_CURSOR = 0, ONLY_ATTEMPT = 1 };
 
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,
                  int64_t now_ms, int64_t wall_ms, uint64_t random) {
-    endpoint_answer(lane->endpoint, endpoint_number, outcome, now_ms);
+    endpoint_answer(lane->endpoint, endpoint_number, outcome, 1, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         endpoint_succeed(lane->endpoint, endpoint_number);
         return;
@@ -434,7 +529,7 @@ int64_t lane_handshaken(struct lane *lane, uint64_t endpoint_number, int64_t att
                         const struct outcome *outcome, int64_t now_ms, int64_t wall_ms,
                         uint64_t random) {
     struct endpoint *e = lane->endpoint;
-    endpoint_answer(e, endpoint_number, outcome, now_ms);
+    endpoint_answer(e, endpoint_number, outcome, 1, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         endpoint_succeed(e, endpoint_number);
         return now_ms;
@@ -459,6 +554,8 @@ void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     lane_end_attempt(lane, e, now_ms);
     e->attempts--;
     window_set_state(&lane->window, e, ENTRY_QUEUED);
+    if (e->dissolves)
+        lane_batch_dissolve(&lane->window, e);
 }
 
 void lane_wants_fresh(struct lane *lane, int64_t cursor) {
@@ -468,6 +565,10 @@ void lane_wants_fresh(struct lane *lane, int64_t cursor) {
 const struct window_entry *lane_dead_letter(struct lane *lane, int64_t cursor) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e);
+    if (!e->ends_request && e->batch_next) {
+        e->batch_next->attempts = e->batch_next->spared = 0;
+        e->ends_request = true;
+    }
     e->reason = DEAD_LETTER_SKIPPED;
     if (e->state == ENTRY_BACKOFF)
         window_set_state(&lane->window, e, ENTRY_QUEUED);
@@ -484,82 +585,4 @@ void lane_dead_lettered(struct lane *lane, int64_t cursor) {
         lane->given_up = true;
     }
     lane_settle(lane, e);
-}
-
-/* --- operator commands */
-
-void lane_pause(struct lane *lane, bool paused) {
-    lane->paused = paused;
-    if (paused)
-        endpoint_pause(lane->endpoint);
-}
-
-void lane_await_handshake(struct lane *lane, bool pending) { lane->pending = pending; }
-
-void lane_disable(struct lane *lane, const char *reason) {
-    snprintf(lane->reason, sizeof lane->reason, "%s", reason);
-    lane->disabled = true;
-}
-
-int64_t lane_skip(struct lane *lane) {
-    const struct window_entry *e = lane->skipping ? NULL : window_oldest_failed(&lane->window);
-    lane->skipping = e ? e->cursor : lane->skipping;
-    return e ? e->cursor : 0;
-}
-
-void lane_resume(struct lane *lane) {
-    lane->given_up = false;
-    lane->refused_in_row = 0;
-    lane->disabled = false;
-    lane->reason[0] = 0;
-    endpoint_forget(lane->endpoint);
-    for (size_t i = 0; i < lane->window.count; i++) {
-        struct window_entry *e = lane->window.entries[i];
-        e->attempts = e->state == ENTRY_IN_FLIGHT        ? 1
-                      : e->state == ENTRY_DEAD_LETTERING ? e->attempts
-                                                         : 0;
-        e->spared = e->state == ENTRY_DEAD_LETTERING ? e->spared : 0;
-        if (e->state == ENTRY_BACKOFF)
-            window_set_state(&lane->window, e, ENTRY_QUEUED);
-    }
-}
-
-static void lane_go_to(struct lane *lane, int64_t position) {
-    assert(lane->window.in_flight == 0);
-    window_clear(&lane->window);
-    lane_forget_settled(lane);
-    lane->giving_up = 0;
-    lane->skipping = 0;
-    lane->position = lane->scanned = lane->last = lane->newest = position;
-    lane->last_id_hash = lane->newest_id_hash = 0;
-    lane->compacted = lane->last_compacted = false;
-    lane->at_end = false;
-}
-
-void lane_rewind(struct lane *lane, int64_t position) {
-    lane->rewinds++;
-    lane_go_to(lane, position);
-}
-
-void lane_acknowledge(struct lane *lane, int64_t cursor) {
-    const struct token_range settled = {cursor, cursor};
-    assert(cursor > lane->position);
-    lane_go_to(lane, cursor - 1);
-    lane_set_settled(lane, &settled, 1);
-}
-
-bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }
-
-bool lane_done(const struct lane *lane) {
-    return lane->window.count == 0 && lane->scanned >= lane->until;
-}
-
-enum token_state lane_state(const struct lane *lane) {
-    if (lane->disabled)
-        return TOKEN_DISABLED;
-    if (lane->paused)
-        return TOKEN_PAUSED;
-    if (lane->pending)
-        return TOKEN_PENDING;
-    return lane->endpoint->failing_since_ms && !lane_idle(lane) ? TOKEN_RETRYING : TOKEN_ACTIVE;
 }

@@ -3,7 +3,8 @@
  * A state machine without I/O and without a clock. A lane knows cursors, not events. The owner
  * asks lane_next what to do, looks in the log for the subscriber's next event (lane_found,
  * lane_passed, lane_at_end), makes the attempts that lane_start counts, and reports outcomes by
- * lane_finish. A retry reads the event again by the cursor.
+ * lane_finish. A retry reads the event again by the cursor. With batches an attempt is at several
+ * events (lane_batch.h): it goes by the cursor of its first.
  *
  * The window holds events that were found and are not settled, LANE_WINDOW_MAX at most.
  * Everything up to `position` is settled: answered 2xx, or dead-lettered in Kafka. Everything up
@@ -20,6 +21,7 @@
 #include "common/model/token.h"
 #include "dispatcher/channel/channel.h"
 #include "dispatcher/lane/endpoint.h"
+#include "dispatcher/lane/lane_batch.h"
 #include "dispatcher/lane/throttle.h"
 #include "dispatcher/lane/window.h"
 
@@ -32,6 +34,7 @@ struct lane_policy {
     int64_t max_attempts;
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t disable_after_ms;
+    struct batch_limits batch;
     /* every event that has used up its attempts is given up, however many before */
     bool dead_letters_all;
     double adaptive_per_sec; /* the ceiling of an adaptive rate; 0: not adaptive */
@@ -60,6 +63,8 @@ struct lane {
     /* compaction took records between newest and scanned; between last and position */
     bool compacted, last_compacted;
     struct window window;
+    struct lane_batch batch; /* the events that wait for the next batch */
+    int64_t expected_bytes;  /* of the event about to be found */
     /* from the token, ascending, above scanned: events found in these ranges are settled */
     struct token_range *settled;
     int64_t settled_at, settled_count; /* ranges before settled_at were passed */
@@ -107,7 +112,7 @@ enum lane_todo {
     /* Nothing to do until *due_ms (INT64_MAX: until something happens). */
     LANE_NOTHING,
     /* Start the event at *cursor, which stands in the window: fetch it, then call lane_start or
-     * lane_missing. */
+     * lane_missing. With batches: lane_fix first, then fetch each event of the request. */
     LANE_SEND,
     /* The event at *cursor was skipped, whatever the lane's state: fetch it, then call
      * lane_dead_letter or lane_missing. */
@@ -126,6 +131,16 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
  * wait. */
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
                 bool compacted);
+/* How large the body of the event at `cursor` is at most. Only while the lane makes batches, and
+ * before lane_found: the size decides which batch has the event. */
+void lane_expect(struct lane *lane, int64_t bytes);
+/* No event can be found before some of those found are settled. */
+void lane_close_batch(struct lane *lane);
+/* Whether several events go in one request. */
+bool lane_makes_batches(const struct lane *lane);
+/* Decides which events go with the one at `cursor`, from lane_next, unless it is decided. */
+void lane_fix(struct lane *lane, int64_t cursor, int64_t now_ms);
+
 /* Notes when the event at `cursor` was appended, in wall time. */
 void lane_note_appended(struct lane *lane, int64_t cursor, int64_t appended_ms);
 /* Append time of the oldest unsettled event, or of an event before it; 0: nothing waits, or
@@ -138,23 +153,30 @@ void lane_at_end(struct lane *lane, int64_t cursor, bool compacted);
 /* The log has no event for the lane up to `passed`, and one right after. Only while at_end. */
 void lane_wake(struct lane *lane, int64_t passed);
 
-/* Starts an attempt at an event from lane_next or lane_found. Returns the entry with the attempt
- * counted, valid until the next call. */
+/* Starts an attempt at an event from lane_next or lane_found, and at those that go with it. Returns
+ * the entry with the attempt counted, valid until the next call. */
 const struct window_entry *lane_start(struct lane *lane, int64_t cursor);
 /* Starts dead-lettering: the caller writes the dead letter, then calls lane_dead_lettered.
  * Returns the entry, valid until the next call. */
 const struct window_entry *lane_dead_letter(struct lane *lane, int64_t cursor);
 /* Settles an event that has left the log or is no longer wanted. If compaction took the event,
- * the next event is marked `compacted`. */
+ * the next event is marked `compacted`. The rest of its batch stays together. */
 void lane_missing(struct lane *lane, int64_t cursor, bool compacted);
 
-/* Reports the outcome of an attempt, except a called-off one. Returns the entry's new state.
+/* Reports the outcome of an attempt, except a called-off one. Returns the first entry's new state.
+ * Where a request with several events is refused, or has used up its attempts and one could be
+ * given up, it is halved in place of a dead letter, until the event that fails stands alone.
  * ENTRY_DEAD_LETTERING: the caller writes the dead letter (with the entry's `reason`), then calls
  * lane_dead_lettered. Once an event was given up for its attempts, or LANE_REFUSED_MAX in a row
  * were refused, nothing more is given up before a 2xx: the lane waits, the log is the queue.
  * dead_letters_all lifts this limit. */
 enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct outcome *outcome,
                              int64_t now_ms, int64_t wall_ms, uint64_t random);
+/* The same for a request whose events were judged one by one (outcome->each). Delivered events are
+ * settled, refused ones begin to be dead-lettered where they may be given up; the others stay
+ * together as a request. An event to be dead-lettered stays in the window (lane_entry). */
+void lane_finish_each(struct lane *lane, int64_t cursor, const struct outcome *outcome,
+                      int64_t now_ms, int64_t wall_ms, uint64_t random);
 /* Reports the outcome of a test delivery, given the endpoint's number of the attempt. A 2xx frees
  * the endpoint, a failure joins the token's list of failed attempts. */
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,

@@ -88,8 +88,9 @@ void lane_reason(const struct lane *lane, const char *help, char reason[TOKEN_RE
     snprintf(reason, TOKEN_REASON_BYTES, "%s", lane->reason);
     if (f && (lane->policy.ordering == SPEC_STRICT || full || lane_state(lane) == TOKEN_RETRYING))
         snprintf(reason, TOKEN_REASON_BYTES,
-                 "%sevent %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
-                 full ? "too many events wait for a retry; " : "", f->cursor, f->attempts, why,
+                 "%s%s %" PRId64 " failed at attempt %" PRId64 " and waits for the next%s: %s",
+                 full ? "too many events wait for a retry; " : "",
+                 lane_batch_next(f) ? "the batch from event" : "event", f->cursor, f->attempts, why,
                  help);
 }
 
@@ -117,4 +118,20 @@ void lane_to_token(const struct lane *lane, int64_t now_ms, int64_t wall_ms, str
     for (int64_t i = 0; i < lane->failed_count; i++)
         token_add_attempt(token, &lane->failed[i]);
     token->settled_count = lane_settled(lane, &token->settled);
+}
+
+bool lane_idle(const struct lane *lane) { return lane->at_end && lane->window.count == 0; }
+
+bool lane_done(const struct lane *lane) {
+    return lane->window.count == 0 && lane->scanned >= lane->until;
+}
+
+enum token_state lane_state(const struct lane *lane) {
+    if (lane->disabled)
+        return TOKEN_DISABLED;
+    if (lane->paused)
+        return TOKEN_PAUSED;
+    if (lane->pending)
+        return TOKEN_PENDING;
+    return lane->endpoint->failing_since_ms && !lane_idle(lane) ? TOKEN_RETRYING : TOKEN_ACTIVE;
 }

@@ -16,7 +16,8 @@ static int64_t slots_quarter_of(const struct slots *c) { return c->max / 4 > 0 ?
 
 static bool slots_has_free(const struct slots *c, const struct slots_group *group) {
     int64_t quarter = slots_quarter_of(c), free = c->max - c->in_flight;
-    if (c->closed || free <= 0 || (group->silent && c->silent_in_flight >= quarter))
+    if (c->closed || free <= 0 || c->batch_bytes >= SLOTS_BATCH_BYTES ||
+        (group->silent && c->silent_in_flight >= quarter))
         return false;
     return group->in_flight < quarter || free > quarter;
 }
@@ -78,6 +79,8 @@ void slots_give(struct slots *c, struct slots_user *user) {
     user->group->ended(user->group->arg);
     slots_serve_soon(c);
 }
+
+void slots_hold(struct slots *c, int64_t bytes) { c->batch_bytes += bytes; }
 
 void slots_set_silent(struct slots *c, struct slots_group *group, bool silent) {
     struct slots_user *user;

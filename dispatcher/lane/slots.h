@@ -39,6 +39,7 @@ struct slots_user {
 struct slots {
     int64_t max, in_flight;
     int64_t silent_in_flight; /* of the silent groups */
+    int64_t batch_bytes;      /* of the batches under way */
     struct slots_user *queue, *silent_queue;
     int64_t waiting; /* in both queues */
     bool closed;
@@ -64,6 +65,11 @@ void slots_probe(struct slots *slots);
 void slots_leave(struct slots *slots, struct slots_user *user);
 /* Whether the group's last attempt had no answer. */
 void slots_set_silent(struct slots *slots, struct slots_group *group, bool silent);
+
+/* The body of a batch under way, which begins (`bytes` above 0) or has ended (below 0; before
+ * slots_give). While all of them have SLOTS_BATCH_BYTES or more, no webhook may start. */
+enum { SLOTS_BATCH_BYTES = 256 * 1024 * 1024 };
+void slots_hold(struct slots *slots, int64_t bytes);
 
 /* Gives queued users their turns while slots are free. */
 void slots_serve(struct slots *slots);

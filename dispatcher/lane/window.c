@@ -12,9 +12,12 @@
 
 #define GO(state) (1U << (state))
 static const unsigned legal[ENTRY_STATES] = {
-    [ENTRY_BLOCKED] = GO(ENTRY_QUEUED),
+    [ENTRY_BLOCKED] = GO(ENTRY_QUEUED) | GO(ENTRY_OPEN) | GO(ENTRY_BATCHED),
+    [ENTRY_OPEN] = GO(ENTRY_QUEUED) | GO(ENTRY_BLOCKED) | GO(ENTRY_BATCHED),
+    [ENTRY_BATCHED] = GO(ENTRY_QUEUED) | GO(ENTRY_OPEN) | GO(ENTRY_BLOCKED) | GO(ENTRY_SETTLED) |
+                      GO(ENTRY_DEAD_LETTERING) | GO(ENTRY_IN_FLIGHT),
     [ENTRY_QUEUED] = GO(ENTRY_IN_FLIGHT) | GO(ENTRY_SETTLED) | GO(ENTRY_BLOCKED) |
-                     GO(ENTRY_DEAD_LETTERING),
+                     GO(ENTRY_DEAD_LETTERING) | GO(ENTRY_OPEN),
     [ENTRY_IN_FLIGHT] = GO(ENTRY_SETTLED) | GO(ENTRY_BACKOFF) | GO(ENTRY_DEAD_LETTERING) |
                         GO(ENTRY_QUEUED) | GO(ENTRY_BLOCKED),
     [ENTRY_BACKOFF] = GO(ENTRY_IN_FLIGHT) | GO(ENTRY_SETTLED) | GO(ENTRY_QUEUED) |
@@ -47,6 +50,10 @@ static void window_fit(struct window_entry ***list, size_t *cap, size_t count) {
 
 static bool window_waits(enum entry_state state) {
     return state == ENTRY_QUEUED || state == ENTRY_BACKOFF;
+}
+
+static bool window_may_start(enum entry_state state) {
+    return window_waits(state) || state == ENTRY_OPEN;
 }
 
 static int64_t window_due_ms(const struct window_entry *e) {
@@ -128,7 +135,8 @@ static void window_leave_key(struct window *w, struct window_entry *e) {
 
 void window_clear(struct window *w) {
     struct window_key *key, *next;
-    bool by_key = w->by_key;
+    const struct window empty = {
+        .by_key = w->by_key, .by_batch = w->by_batch, .moves = w->moves + 1};
     HASH_ITER(hh, w->keys, key, next) {
         window_free_key(w, key);
     }
@@ -136,7 +144,7 @@ void window_clear(struct window *w) {
         free(w->entries[i]);
     free(w->entries);
     free(w->heap);
-    *w = (struct window){.by_key = by_key};
+    *w = empty;
 }
 
 /* The index of the first entry at `cursor` or above. */
@@ -164,7 +172,8 @@ struct window_entry *window_oldest(const struct window *w) {
 struct window_entry *window_oldest_failed(const struct window *w) {
     for (size_t i = 0; i < w->count; i++) {
         struct window_entry *e = w->entries[i];
-        if (e->state != ENTRY_DEAD_LETTERING && e->attempts > (e->state == ENTRY_IN_FLIGHT))
+        if (e->state != ENTRY_DEAD_LETTERING && e->state != ENTRY_BATCHED &&
+            e->attempts > (e->state == ENTRY_IN_FLIGHT))
             return e;
     }
     return NULL;
@@ -194,8 +203,11 @@ struct window_entry *window_push(struct window *w, const struct window_entry *en
 }
 
 void window_set_state(struct window *w, struct window_entry *e, enum entry_state state) {
-    if (window_waits(state) && window_held_by_key(e))
+    if (state == ENTRY_QUEUED && w->by_batch && !e->fixed)
+        state = ENTRY_OPEN;
+    if (window_may_start(state) && window_held_by_key(e))
         state = ENTRY_BLOCKED;
+    w->moves++;
     assert(legal[e->state] & GO(state));
     if (window_waits(e->state))
         window_heap_remove(w, e);
@@ -213,6 +225,14 @@ void window_settle(struct window *w, struct window_entry *e) {
     memmove(w->entries + rank, w->entries + rank + 1, (w->count - rank) * sizeof *w->entries);
     window_fit(&w->entries, &w->cap, w->count);
     free(e);
+}
+
+void window_set_by_batch(struct window *w, bool by_batch) {
+    w->by_batch = by_batch;
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->entries[i]->fixed && window_may_start(w->entries[i]->state) &&
+            (w->entries[i]->state == ENTRY_OPEN) != by_batch)
+            window_set_state(w, w->entries[i], ENTRY_QUEUED);
 }
 
 static void window_forget_keys(struct window *w) {
@@ -235,7 +255,7 @@ void window_set_by_key(struct window *w, bool by_key) {
         window_forget_keys(w);
     for (size_t i = 0; by_key && i < w->count; i++) {
         window_join_key(w, w->entries[i]);
-        if (window_waits(w->entries[i]->state) && window_held_by_key(w->entries[i]))
+        if (window_may_start(w->entries[i]->state) && window_held_by_key(w->entries[i]))
             window_set_state(w, w->entries[i], ENTRY_BLOCKED);
     }
 }
