@@ -10,10 +10,11 @@
 #include "common/model/event.h"
 #include "common/model/event_form.h"
 #include "common/model/sns_target.h"
+#include "dispatcher/channel/delivery.h"
 #include "dispatcher/channel/https_post.h"
 #include "dispatcher/channel/sns_message.h"
 
-enum { ANSWER_BYTES = 4096, SAID_BYTES = 128 };
+enum { ANSWER_BYTES = 16384, SAID_BYTES = 128 };
 
 static const char no_credentials[] =
     "no AWS credentials: give the subscriber its own, or set "
@@ -28,6 +29,9 @@ struct sns_publish {
     enum verdict verdict;
     char error[SNS_ERROR_BYTES];
     struct buf form;
+    /* of a batch: the verdict on each event, and which of them are entries of the request */
+    enum verdict *each;
+    size_t entries[SNS_ENTRIES_MAX], entries_count;
     char *scope, *access_key_id, *secret_access_key;
     struct https_sigv4 sigv4;
 };
@@ -35,6 +39,7 @@ struct sns_publish {
 static void sns_publish_free(struct sns_publish *p) {
     loop_timer_clear(p->loop, &p->soon);
     buf_fini(&p->form);
+    free(p->each);
     free(p->scope);
     free(p->access_key_id);
     mem_wipe_string(p->secret_access_key);
@@ -47,11 +52,31 @@ static void sns_report(struct sns_publish *p, const struct outcome *outcome) {
     sns_publish_free(p);
 }
 
+/* The verdict on SNS; *each_judged: those on the events stand in p->each. */
+static enum verdict sns_judge_entries(struct sns_publish *p, const struct https_result *result,
+                                      bool *each_judged, char error[SNS_ERROR_BYTES],
+                                      struct span *said) {
+    enum verdict of_entries[SNS_ENTRIES_MAX];
+    enum verdict verdict = sns_judge_batch(result->status, result->answer, p->entries_count,
+                                           of_entries, each_judged, error, said);
+    if (!*each_judged && verdict == VERDICT_REFUSED && p->entries_count == 1) {
+        of_entries[0] = verdict;
+        *each_judged = true;
+    }
+    for (size_t i = 0; *each_judged && i < p->entries_count; i++)
+        p->each[p->entries[i]] = of_entries[i];
+    return verdict;
+}
+
 static void sns_on_done(void *arg, const struct https_result *result) {
     struct sns_publish *p = arg;
-    char said[SAID_BYTES];
+    char said[SAID_BYTES], error[SNS_ERROR_BYTES];
     struct span message;
-    enum verdict verdict = sns_judge(result->status, result->answer, p->error, &message);
+    bool each_judged = false;
+    enum verdict verdict = p->each ? sns_judge_entries(p, result, &each_judged, error, &message)
+                                   : sns_judge(result->status, result->answer, error, &message);
+    if (*error)
+        memcpy(p->error, error, sizeof error); /* else there may be that of an event too large */
     snprintf(said, sizeof said, "%.*s", (int)message.len, message.data ? message.data : "");
     sns_make_printable(said);
     struct outcome outcome = https_outcome(result, verdict);
@@ -59,6 +84,8 @@ static void sns_on_done(void *arg, const struct https_result *result) {
         outcome.error = p->error;
     if (*said)
         outcome.excerpt = said;
+    if (each_judged)
+        outcome.each = p->each;
     sns_report(p, &outcome);
 }
 
@@ -66,7 +93,11 @@ static void sns_on_done(void *arg, const struct https_result *result) {
 
 static void sns_on_soon(void *arg) {
     struct sns_publish *p = arg;
-    const struct outcome outcome = {.verdict = p->verdict, .error = p->error};
+    const struct outcome outcome = {
+        .verdict = p->verdict,
+        .error = p->error,
+        .each = p->verdict == VERDICT_REFUSED ? p->each : NULL,
+    };
     sns_report(p, &outcome);
 }
 
@@ -155,25 +186,108 @@ static void sns_sign(const struct sns *sns, struct sns_message *message, struct 
     sns_message_add(message, "ess-key-id", span_of(signing_key_id(sns->signing, sns->spec)));
 }
 
-/* Returns the message's size. */
-static size_t sns_make_form(const struct sns *sns, const struct delivery *delivery,
-                            struct buf *form) {
-    const struct sns_target *target = sns->spec->sns;
-    struct buf body = {0};
-    event_form_put(sns->spec->form, sns->feed,
-                   (struct span){delivery->body.data, delivery->body.len}, &body);
-    struct sns_message message = {.topic_arn = span_of(target->topic_arn),
-                                  .body = {body.data, body.len}};
+/* What of a message is not the delivery's. */
+struct sns_made {
+    struct buf body;
     struct sns_texts texts;
     struct sns_proof proof;
-    sns_message_add_delivery(&message, delivery, &texts);
-    sns_sign(sns, &message, &proof, delivery);
+};
+
+/* Of a delivery with one event. The caller frees made->body. */
+static void sns_make_message(const struct sns *sns, const struct delivery *delivery,
+                             struct sns_message *message, struct sns_made *made) {
+    const struct sns_target *target = sns->spec->sns;
+    made->body = (struct buf){0};
+    event_form_put(sns->spec->form, sns->feed,
+                   (struct span){delivery->body.data, delivery->body.len}, &made->body);
+    *message = (struct sns_message){.topic_arn = span_of(target->topic_arn),
+                                    .body = {made->body.data, made->body.len}};
+    sns_message_add_delivery(message, delivery, &made->texts);
+    sns_sign(sns, message, &made->proof, delivery);
     if (target->fifo)
-        sns_message_set_fifo(&message, delivery, sns->feed);
-    sns_message_to_form(&message, form);
-    const size_t bytes = sns_message_bytes(&message);
-    buf_fini(&body);
-    return bytes;
+        sns_message_set_fifo(message, delivery, sns->feed);
+}
+
+/* Whether SNS takes a message of this size at all. If not, the error says so. */
+static bool sns_is_small_enough(struct sns_publish *p, size_t bytes) {
+    if (bytes > SNS_BYTES_MAX)
+        snprintf(p->error, sizeof p->error,
+                 "the message has %zu bytes with its attributes; SNS takes %d", bytes,
+                 SNS_BYTES_MAX);
+    return bytes <= SNS_BYTES_MAX;
+}
+
+/* Returns whether there is something to send. */
+static bool sns_make_form(const struct sns *sns, struct sns_publish *p) {
+    struct sns_message message;
+    struct sns_made made;
+    sns_make_message(sns, p->delivery, &message, &made);
+    sns_message_to_form(&message, &p->form);
+    buf_fini(&made.body);
+    return sns_is_small_enough(p, sns_message_bytes(&message));
+}
+
+/* --- a batch */
+
+static bool sns_has_group(char groups[][SNS_ID_BYTES], size_t count, const char *group) {
+    for (size_t i = 0; i < count; i++)
+        if (*group && strcmp(groups[i], group) == 0)
+            return true;
+    return false;
+}
+
+/* What happens to the next event of a batch. */
+enum sns_entry { SNS_ENTRY_ADDED, SNS_ENTRY_REFUSED, SNS_ENTRY_LEFT };
+
+struct sns_entries {
+    char groups[SNS_ENTRIES_MAX][SNS_ID_BYTES];
+    size_t bytes;
+};
+
+static enum sns_entry sns_add_entry(struct sns_publish *p, const struct sns_message *message,
+                                    struct sns_entries *entries) {
+    const size_t bytes = sns_message_bytes(message), count = p->entries_count;
+    if (!sns_is_small_enough(p, bytes))
+        return SNS_ENTRY_REFUSED;
+    if (count == SNS_ENTRIES_MAX || entries->bytes + bytes > SNS_BYTES_MAX ||
+        sns_has_group(entries->groups, count, message->group))
+        return SNS_ENTRY_LEFT;
+    entries->bytes += bytes;
+    memcpy(entries->groups[count], message->group, sizeof message->group);
+    sns_batch_add(message, count, &p->form);
+    return SNS_ENTRY_ADDED;
+}
+
+static enum sns_entry sns_add_event(const struct sns *sns, struct sns_publish *p, size_t number,
+                                    struct sns_entries *entries) {
+    struct sns_event event;
+    struct sns_message message;
+    struct sns_made made;
+    sns_event_of(p->delivery, number, &event);
+    sns_make_message(sns, &event.delivery, &message, &made);
+    enum sns_entry result = sns_add_entry(p, &message, entries);
+    buf_fini(&made.body);
+    return result;
+}
+
+/* The form has as many of the first events as fit. An event too large for SNS is refused here. */
+static bool sns_make_batch(const struct sns *sns, struct sns_publish *p) {
+    const size_t count = delivery_count(p->delivery);
+    struct sns_entries entries = {.bytes = 0};
+    p->each = mem_zero(count * sizeof *p->each);
+    for (size_t i = 0; i < count; i++)
+        p->each[i] = VERDICT_CALLED_OFF;
+    sns_batch_begin(span_of(sns->spec->sns->topic_arn), &p->form);
+    for (size_t i = 0; i < count; i++) {
+        enum sns_entry result = sns_add_event(sns, p, i, &entries);
+        if (result == SNS_ENTRY_LEFT)
+            break;
+        if (result == SNS_ENTRY_REFUSED)
+            p->each[i] = VERDICT_REFUSED;
+        else
+            p->entries[p->entries_count++] = i;
+    }
+    return p->entries_count;
 }
 
 static void sns_send(struct channel *channel, struct delivery *delivery) {
@@ -183,11 +297,7 @@ static void sns_send(struct channel *channel, struct delivery *delivery) {
     *p = (struct sns_publish){.loop = sns->loop, .delivery = delivery};
     loop_timer_init(&p->soon, sns_on_soon, p);
     delivery->under_way = p;
-    size_t bytes = sns_make_form(sns, delivery, &p->form);
-    if (bytes > SNS_BYTES_MAX) {
-        snprintf(p->error, sizeof p->error,
-                 "the message has %zu bytes with its attributes; SNS takes %d", bytes,
-                 SNS_BYTES_MAX);
+    if (!(delivery->batch ? sns_make_batch : sns_make_form)(sns, p)) {
         sns_fail_soon(p, VERDICT_REFUSED);
     } else if (!credentials.access_key_id || !credentials.secret_access_key) {
         snprintf(p->error, sizeof p->error, "%s", no_credentials);

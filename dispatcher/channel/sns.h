@@ -1,5 +1,8 @@
 /* The channel to a topic of AWS SNS: each delivery is a Publish of SNS's Query API, signed by AWS
  * Signature Version 4, whose message is the event and whose attributes are those of docs/api.md.
+ * A batch is a PublishBatch with as many of its first events as SNS takes at a time; those left are
+ * called off. To a FIFO topic it ends before the second event of a group: SNS does not say that it
+ * holds back a later one of the group when an earlier one fails.
  * One a subscriber. Loop thread only; nothing blocks. */
 #ifndef ESS_DISPATCHER_SNS_H
 #define ESS_DISPATCHER_SNS_H

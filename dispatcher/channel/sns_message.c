@@ -6,10 +6,12 @@
 #include <stdio.h>
 
 #include "common/base/hex.h"
+#include "common/base/number.h"
 #include "common/json/json_string.h"
 #include "common/json/json_walk.h"
 #include "common/model/event.h"
 #include "common/net/form.h"
+#include "dispatcher/channel/delivery.h"
 
 /* --- the message */
 
@@ -34,6 +36,25 @@ static struct span sns_member_of(struct span body, const char *wanted) {
 
 static struct span sns_body_of(const struct delivery *delivery) {
     return (struct span){delivery->body.data, delivery->body.len};
+}
+
+static struct span sns_unquoted(struct span text) {
+    return text.len >= 2 ? (struct span){text.data + 1, text.len - 2} : (struct span){0};
+}
+
+void sns_event_of(const struct delivery *batch, size_t number, struct sns_event *event) {
+    const struct span body = delivery_event_body(batch, number), id = sns_member_of(body, "id");
+    const long id_len = json_string_is_valid(id) ? json_unescape(id, event->id, sizeof event->id)
+                                                 : 0;
+    event->delivery = (struct delivery){
+        .kind = batch->kind,
+        .job = batch->job,
+        .cursor = batch->events[number].cursor,
+        .number = batch->number,
+        .topic = sns_unquoted(sns_member_of(body, "topic")),
+        .id = {event->id, id_len > 0 ? (size_t)id_len : 0},
+        .body = {.data = batch->body.data + batch->events[number].at, .len = body.len},
+    };
 }
 
 static bool sns_is_replay(const struct delivery *delivery) {
@@ -107,25 +128,49 @@ size_t sns_message_bytes(const struct sns_message *m) {
     return bytes;
 }
 
-static void sns_put_attribute(struct buf *out, size_t number, const char *part, struct span value) {
-    char name[64];
-    snprintf(name, sizeof name, "MessageAttributes.entry.%zu.%s", number, part);
-    form_put(out, name, value);
+/* A name of a batch's entry begins with `prefix`. */
+static void sns_put(struct buf *out, const char *prefix, const char *name, struct span value) {
+    char whole[160];
+    snprintf(whole, sizeof whole, "%s%s", prefix, name);
+    form_put(out, whole, value);
+}
+
+static void sns_put_attribute(struct buf *out, const char *prefix, size_t number,
+                              const struct sns_attribute *attribute) {
+    char entry[96];
+    snprintf(entry, sizeof entry, "%sMessageAttributes.entry.%zu.", prefix, number);
+    sns_put(out, entry, "Name", span_of(attribute->name));
+    sns_put(out, entry, "Value.DataType", span_of(data_type));
+    sns_put(out, entry, "Value.StringValue", attribute->value);
+}
+
+static void sns_put_message(const struct sns_message *m, const char *prefix, struct buf *out) {
+    for (size_t i = 0; i < m->attributes_count; i++)
+        sns_put_attribute(out, prefix, i + 1, &m->attributes[i]);
+    if (*m->group) {
+        sns_put(out, prefix, "MessageGroupId", span_of(m->group));
+        sns_put(out, prefix, "MessageDeduplicationId", span_of(m->deduplication));
+    }
+    sns_put(out, prefix, "Message", m->body);
 }
 
 void sns_message_to_form(const struct sns_message *m, struct buf *out) {
     buf_puts(out, "Action=Publish&Version=2010-03-31");
-    form_put(out, "TopicArn", m->topic_arn);
-    for (size_t i = 0; i < m->attributes_count; i++) {
-        sns_put_attribute(out, i + 1, "Name", span_of(m->attributes[i].name));
-        sns_put_attribute(out, i + 1, "Value.DataType", span_of(data_type));
-        sns_put_attribute(out, i + 1, "Value.StringValue", m->attributes[i].value);
-    }
-    if (*m->group) {
-        form_put(out, "MessageGroupId", span_of(m->group));
-        form_put(out, "MessageDeduplicationId", span_of(m->deduplication));
-    }
-    form_put(out, "Message", m->body);
+    sns_put(out, "", "TopicArn", m->topic_arn);
+    sns_put_message(m, "", out);
+}
+
+void sns_batch_begin(struct span topic_arn, struct buf *out) {
+    buf_puts(out, "Action=PublishBatch&Version=2010-03-31");
+    sns_put(out, "", "TopicArn", topic_arn);
+}
+
+void sns_batch_add(const struct sns_message *m, size_t number, struct buf *out) {
+    char prefix[64], id[24];
+    snprintf(prefix, sizeof prefix, "PublishBatchRequestEntries.member.%zu.", number + 1);
+    snprintf(id, sizeof id, "%zu", number);
+    sns_put(out, prefix, "Id", span_of(id));
+    sns_put_message(m, prefix, out);
 }
 
 /* --- the answer */
@@ -168,6 +213,7 @@ static const struct sns_code {
     {"TooManyRequests", VERDICT_OVERLOADED, "SNS asks for a pause"},
     {"RequestLimitExceeded", VERDICT_OVERLOADED, "SNS asks for a pause"},
     {"KMSThrottling", VERDICT_OVERLOADED, "the key service of the topic asks for a pause"},
+    {"BatchRequestTooLong", VERDICT_REFUSED, NULL},
     {"InvalidParameter", VERDICT_REFUSED, NULL},
     {"InvalidParameterValue", VERDICT_REFUSED, NULL},
     {"ParameterValueInvalid", VERDICT_REFUSED, NULL},
@@ -227,4 +273,75 @@ enum verdict sns_judge(int status, struct span answer, char error[SNS_ERROR_BYTE
     if (known && known->verdict == VERDICT_REFUSED)
         return status < 500 && !sns_find(*said, "TopicArn") ? VERDICT_REFUSED : VERDICT_FAILED;
     return known ? known->verdict : sns_judge_status(status);
+}
+
+/* --- the answer to a batch */
+
+/* Takes the next <member> off the list; false: there is none. */
+static bool sns_take_member(struct span *list, struct span *member) {
+    *member = sns_element(*list, "member");
+    if (!member->data)
+        return false;
+    const char *end = member->data + member->len, *list_end = list->data + list->len;
+    *list = (struct span){end, (size_t)(list_end - end)};
+    return true;
+}
+
+/* Which entry a member is about; `count`: none of them. */
+static size_t sns_entry_of(struct span member, size_t count) {
+    int64_t number = number_parse(sns_element(member, "Id"));
+    return number >= 0 && (size_t)number < count ? (size_t)number : count;
+}
+
+/* An entry that SNS did not take. What is wrong with the request is told by no code of an entry. */
+static enum verdict sns_judge_entry(struct span member, char error[SNS_ERROR_BYTES],
+                                    struct span *said) {
+    const struct span code = sns_code_of(member), words = sns_element(member, "Message");
+    const struct sns_code *known = sns_code_find(code);
+    if (!*error) {
+        sns_put_words(error, code, known && known->words ? span_of(known->words) : words);
+        *said = words;
+    }
+    return known ? known->verdict : VERDICT_FAILED;
+}
+
+static void sns_judge_failed(struct span list, size_t count, enum verdict each[SNS_ENTRIES_MAX],
+                             char error[SNS_ERROR_BYTES], struct span *said) {
+    for (struct span member; sns_take_member(&list, &member);) {
+        size_t entry = sns_entry_of(member, count);
+        if (entry < count)
+            each[entry] = sns_judge_entry(member, error, said);
+    }
+}
+
+/* The worst that was met says something about SNS only if it took nothing. */
+static enum verdict sns_judge_all(const enum verdict *each, size_t count) {
+    enum verdict all = VERDICT_REFUSED;
+    for (size_t i = 0; i < count; i++) {
+        if (each[i] == VERDICT_DELIVERED)
+            return VERDICT_DELIVERED;
+        if (each[i] != VERDICT_REFUSED && all != VERDICT_OVERLOADED)
+            all = each[i];
+    }
+    return all;
+}
+
+enum verdict sns_judge_batch(int status, struct span answer, size_t count,
+                             enum verdict each[SNS_ENTRIES_MAX], bool *judged,
+                             char error[SNS_ERROR_BYTES], struct span *said) {
+    *judged = status >= 200 && status <= 299 && sns_find(answer, "<PublishBatchRes");
+    if (!*judged)
+        return sns_judge(status, answer, error, said);
+    struct span list = sns_element(answer, "Successful");
+    *error = 0;
+    *said = (struct span){0};
+    for (size_t i = 0; i < count; i++)
+        each[i] = VERDICT_FAILED; /* one that the answer says nothing about is sent again */
+    for (struct span member; sns_take_member(&list, &member);) {
+        size_t entry = sns_entry_of(member, count);
+        if (entry < count && sns_element(member, "MessageId").len)
+            each[entry] = VERDICT_DELIVERED;
+    }
+    sns_judge_failed(sns_element(answer, "Failed"), count, each, error, said);
+    return sns_judge_all(each, count);
 }

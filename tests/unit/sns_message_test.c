@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dispatcher/channel/delivery.h"
 #include "dispatcher/channel/sns_message.h"
 
 #define EVENT(members)                                                                             \
@@ -269,6 +270,96 @@ static void an_answer_that_is_cut_or_hostile_is_read_within_its_bounds(void **st
     assert_string_equal(error, "Of Another:  %s%n ");
 }
 
+/* --- batches */
+
+static void a_batch_numbers_its_entries(void **state) {
+    struct sns_message message = {.topic_arn = span_of("t"), .body = span_of("a")};
+    struct buf form = {0};
+    (void)state;
+    sns_message_add(&message, "ess-id", span_of("x"));
+    snprintf(message.group, sizeof message.group, "g");
+    snprintf(message.deduplication, sizeof message.deduplication, "d");
+    sns_batch_begin(message.topic_arn, &form);
+    sns_batch_add(&message, 0, &form);
+    sns_batch_add(&message, 9, &form);
+#define ENTRY(number, id)                                                                          \
+    "&PublishBatchRequestEntries.member." number ".Id=" id                                         \
+    "&PublishBatchRequestEntries.member." number ".MessageAttributes.entry.1.Name=ess-id"          \
+    "&PublishBatchRequestEntries.member." number                                                   \
+    ".MessageAttributes.entry.1.Value.DataType=String"                                             \
+    "&PublishBatchRequestEntries.member." number ".MessageAttributes.entry.1.Value.StringValue=x"  \
+    "&PublishBatchRequestEntries.member." number ".MessageGroupId=g"                               \
+    "&PublishBatchRequestEntries.member." number ".MessageDeduplicationId=d"                       \
+    "&PublishBatchRequestEntries.member." number ".Message=a"
+    assert_string_equal(buf_string(&form),
+                        "Action=PublishBatch&Version=2010-03-31&TopicArn=t" ENTRY("1", "0")
+                            ENTRY("10", "9"));
+    buf_fini(&form);
+}
+
+static void an_event_of_a_batch_is_a_message_of_its_own(void **state) {
+    struct delivery batch = {.kind = DELIVERY_LIVE, .batch = true};
+    struct sns_event event;
+    (void)state;
+    delivery_begin_event(&batch, 41);
+    buf_puts(&batch.body, EVENT(""));
+    delivery_end_event(&batch);
+    delivery_begin_event(&batch, 42);
+    buf_puts(&batch.body, "{\"topic\":\"c\",\"cursor\":42,\"id\":\"a\\\"b\",\"data\":1}");
+    delivery_end_event(&batch);
+    delivery_end(&batch);
+    sns_event_of(&batch, 1, &event);
+    assert_true(event.delivery.cursor == 42 && span_equal(event.delivery.topic, span_of("c")) &&
+                span_equal(event.delivery.id, span_of("a\"b")));
+    assert_int_equal(event.delivery.body.data[event.delivery.body.len - 1], '}');
+    delivery_fini(&batch);
+}
+
+#define TAKEN(id) "<member><MessageId>m</MessageId><Id>" id "</Id></member>"
+#define FAILED(id, code)                                                                           \
+    "<member><Id>" id "</Id><Code>" code "</Code><Message>words</Message></member>"
+#define RESULT(taken, failed)                                                                      \
+    "<PublishBatchResponse><PublishBatchResult><Successful>" taken "</Successful><Failed>" failed  \
+    "</Failed></PublishBatchResult></PublishBatchResponse>"
+
+static void each_entry_of_a_batch_is_judged_by_its_code(void **state) {
+    enum verdict each[SNS_ENTRIES_MAX];
+    bool judged;
+    const struct span answer = span_of(RESULT(
+        TAKEN("2") TAKEN("0"), FAILED("1", "InvalidParameter") FAILED("3", "ThrottledException")
+                                   FAILED("4", "Odd") FAILED("99", "Odd") FAILED("x", "Odd")));
+    (void)state;
+    assert_int_equal(sns_judge_batch(200, answer, 6, each, &judged, error, &said),
+                     VERDICT_DELIVERED);
+    assert_true(judged);
+    const enum verdict expected[] = {VERDICT_DELIVERED,  VERDICT_REFUSED, VERDICT_DELIVERED,
+                                     VERDICT_OVERLOADED, VERDICT_FAILED,  VERDICT_FAILED};
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(each[i], expected[i]);
+    assert_string_equal(error, "InvalidParameter: words");
+}
+
+static void what_sns_says_of_a_whole_batch_is_on_all(void **state) {
+    enum verdict each[SNS_ENTRIES_MAX];
+    bool judged;
+    (void)state;
+    assert_int_equal(sns_judge_batch(200, span_of(RESULT("", FAILED("0", "Throttled"))), 1, each,
+                                     &judged, error, &said),
+                     VERDICT_OVERLOADED);
+    assert_true(judged);
+    assert_int_equal(sns_judge_batch(400,
+                                     span_of("<Code>BatchRequestTooLong</Code><Message>m"
+                                             "</Message>"),
+                                     2, each, &judged, error, &said),
+                     VERDICT_REFUSED);
+    assert_false(judged);
+    assert_int_equal(sns_judge_batch(200, span_of("<html/>"), 2, each, &judged, error, &said),
+                     VERDICT_FAILED);
+    assert_false(judged);
+    assert_int_equal(sns_judge_batch(0, (struct span){0}, 2, each, &judged, error, &said),
+                     VERDICT_UNANSWERED);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_form_encodes_all_but_the_unreserved_characters),
@@ -284,6 +375,10 @@ int main(void) {
         cmocka_unit_test(throttling_is_by_code_or_status),
         cmocka_unit_test(a_message_that_sns_never_takes_is_refused),
         cmocka_unit_test(an_answer_that_is_cut_or_hostile_is_read_within_its_bounds),
+        cmocka_unit_test(a_batch_numbers_its_entries),
+        cmocka_unit_test(an_event_of_a_batch_is_a_message_of_its_own),
+        cmocka_unit_test(each_entry_of_a_batch_is_judged_by_its_code),
+        cmocka_unit_test(what_sns_says_of_a_whole_batch_is_on_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
