@@ -164,6 +164,10 @@ bench-catch-up: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/feed ## ho
 bench-filter: $(BUILD)/bench/filter ## what a filter of 10 conditions adds to an event, beside a bare JSON scan
 	@$<
 
+.PHONY: bench-batch
+bench-batch: all setup-test $(BUILD)/bench/feed ## how fast a strict subscriber catches up with batches; EVENTS=1000000 for more
+	@build/venv/bin/python tests/bench/batch.py
+
 .PHONY: bench-delivery
 bench-delivery: all setup-test $(BUILD)/bench/webhooks $(BUILD)/bench/load ## how fast webhooks are sent, beside a bare libcurl loop
 	@build/venv/bin/python tests/bench/delivery.py

@@ -13,7 +13,11 @@ void delivery_begin_event(struct delivery *d, int64_t cursor) {
         d->events_cap = d->events_cap ? d->events_cap * 2 : 8;
         d->events = mem_resize(d->events, d->events_cap * sizeof *d->events);
     }
-    buf_puts(&d->body, d->events_count ? "," : "{\"events\":[");
+    if (d->events_count == 0) {
+        json_put_object(&d->body);
+        json_member_list(&d->body, "events");
+    }
+    json_put_comma(&d->body);
     d->events[d->events_count++] = (struct delivery_event){.cursor = cursor, .at = d->body.len};
 }
 
@@ -25,8 +29,10 @@ void delivery_end_event(struct delivery *d) {
 }
 
 void delivery_end(struct delivery *d) {
-    if (d->batch)
-        buf_puts(&d->body, "]}");
+    if (!d->batch)
+        return;
+    json_end_list(&d->body);
+    json_end_object(&d->body);
 }
 
 void delivery_fini(struct delivery *d) {

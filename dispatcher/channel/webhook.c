@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/model/event.h"
 #include "common/model/event_form.h"
+#include "dispatcher/channel/delivery.h"
 #include "dispatcher/channel/https_post.h"
 #include "dispatcher/channel/oauth2.h"
 
@@ -53,8 +54,19 @@ static struct curl_slist *webhook_add_number(struct curl_slist *list, const char
     return signing_add(list, name, text);
 }
 
-static struct span webhook_event_of(const struct delivery *delivery) {
-    return (struct span){delivery->body.data, delivery->body.len};
+/* A batch is named by its first and last cursor: between them no event was left out that came
+ * later (lane_batch.h), so that a receiver may drop what it knows by this name. */
+static void webhook_id(const struct delivery *delivery, char id[EVENT_ID_BYTES_MAX + 1]) {
+    if (delivery->batch && delivery->kind != DELIVERY_TEST)
+        snprintf(id, EVENT_ID_BYTES_MAX + 1, "ess-%" PRId64 "-%" PRId64,
+                 delivery_first_cursor(delivery), delivery->cursor);
+    else
+        snprintf(id, EVENT_ID_BYTES_MAX + 1, "%.*s", (int)delivery->id.len, delivery->id.data);
+}
+
+static const char *webhook_type(const struct spec *spec, const struct delivery *delivery) {
+    return delivery->batch ? event_form_batch_type(spec->form)
+                           : event_form_type(spec->form, delivery_event_body(delivery, 0));
 }
 
 /* What the delivery is: an event by its topic and cursor, or a handshake. A heartbeat says so in
@@ -65,7 +77,10 @@ static struct curl_slist *webhook_add_subject(struct curl_slist *list,
         return webhook_add_span(list, "X-ESS-Handshake", delivery->topic);
     if (delivery->kind == DELIVERY_HEARTBEAT)
         return list;
-    list = webhook_add_span(list, "X-ESS-Topic", delivery->topic);
+    if (delivery->batch)
+        list = webhook_add_number(list, "X-ESS-Events", (int64_t)delivery_count(delivery));
+    else
+        list = webhook_add_span(list, "X-ESS-Topic", delivery->topic);
     if (delivery->kind == DELIVERY_TEST)
         return list;
     return webhook_add_number(list, "X-ESS-Cursor", delivery->cursor);
@@ -75,15 +90,14 @@ static struct curl_slist *webhook_headers(struct webhook *w, const struct delive
                                           struct span body) {
     const struct spec *spec = w->spec;
     char id[EVENT_ID_BYTES_MAX + 1];
-    struct curl_slist *list = signing_add(NULL, "Content-Type",
-                                          event_form_type(spec->form, webhook_event_of(delivery)));
+    struct curl_slist *list = signing_add(NULL, "Content-Type", webhook_type(spec, delivery));
     list = curl_slist_append(list, "Expect:"); /* no extra round trip for large bodies */
     list = signing_add(list, "X-ESS-Subscriber", w->subscriber);
     list = webhook_add_subject(list, delivery);
     list = webhook_add_number(list, "X-ESS-Attempt", delivery->number);
     if (delivery->kind == DELIVERY_REPLAY || delivery->kind == DELIVERY_REDRIVE)
         list = webhook_add_number(list, "X-ESS-Replay", delivery->job);
-    snprintf(id, sizeof id, "%.*s", (int)delivery->id.len, delivery->id.data);
+    webhook_id(delivery, id);
     list = signing_headers(w->signing, spec, list, id, clock_wall_ms(), body);
     if (delivery->traceparent.len)
         list = webhook_add_span(list, "traceparent", delivery->traceparent);
@@ -134,12 +148,25 @@ static void webhook_on_done(void *arg, const struct https_result *result) {
     webhook_report(arg, &outcome);
 }
 
+static void webhook_compose_batch(const struct webhook *w, const struct delivery *delivery,
+                                  struct buf *out) {
+    const struct event_form form = w->spec->form;
+    event_form_begin_batch(form, out);
+    for (size_t i = 0; i < delivery_count(delivery); i++)
+        event_form_put(form, w->feed, delivery_event_body(delivery, i), out);
+    event_form_end_batch(form, out);
+}
+
 /* The body as the subscriber gets it. */
 static struct span webhook_compose(const struct webhook *w, struct webhook_attempt *a) {
-    const struct span event = webhook_event_of(a->delivery);
+    const struct delivery *delivery = a->delivery;
+    const struct span event = delivery_event_body(delivery, 0);
     if (!event_form_changes(w->spec->form, event))
-        return event;
-    event_form_put(w->spec->form, w->feed, event, &a->composed);
+        return (struct span){delivery->body.data, delivery->body.len};
+    if (delivery->batch)
+        webhook_compose_batch(w, delivery, &a->composed);
+    else
+        event_form_put(w->spec->form, w->feed, event, &a->composed);
     return (struct span){a->composed.data, a->composed.len};
 }
 

@@ -202,8 +202,7 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
     size_t count = e && e->fixed ? lane_batch_count(e) : 1;
     if (!e && lane->window.by_batch)
         e = lane_first_of_batch(lane, now_ms, due_ms);
-    int64_t earliest = lane_later(lane_paced_for_ms(lane, count, now_ms),
-                                  lane->endpoint->until_ms);
+    int64_t earliest = lane_later(lane_paced_for_ms(lane, count, now_ms), lane->endpoint->until_ms);
     bool scan = !e && lane_may_scan(lane);
     int64_t retry_ms = lane_later(*due_ms, earliest); /* of the window's entries */
     *due_ms = e || (scan && earliest > now_ms) ? earliest : retry_ms;
@@ -408,10 +407,9 @@ static void lane_fail_endpoint(struct lane *lane, const struct outcome *outcome,
 
 static void lane_retry_later(struct lane *lane, struct window_entry *e,
                              const struct outcome *outcome, int64_t now_ms, uint64_t random) {
-    e->retry_at_ms = now_ms + retry_wait_ms(lane_backoff_min_ms(lane, outcome),
-                                            lane->policy.backoff_max_ms,
-                                            e->attempts - e->waits_from, outcome->retry_after_ms,
-                                            random);
+    e->retry_at_ms = now_ms +
+                     retry_wait_ms(lane_backoff_min_ms(lane, outcome), lane->policy.backoff_max_ms,
+                                   e->attempts - e->waits_from, outcome->retry_after_ms, random);
     window_set_state(&lane->window, e, ENTRY_BACKOFF);
 }
 

@@ -1,5 +1,5 @@
 /* A redrive's dead letters; see redrive.h. Dead letters read ahead wait in a list. The first
- * stays until a later one is asked for, since the first may have to be sent again. */
+ * stay until they are released, since they may have to be sent again. */
 #include "dispatcher/subscriber/redrive.h"
 
 #include <stdlib.h>
@@ -29,6 +29,7 @@ struct redrive {
     void (*ready)(void *arg);
     void *arg;
     struct read_letter *ahead; /* in the order of their offsets */
+    struct read_letter *at;    /* the last one asked for; NULL: it was released */
     size_t ahead_bytes;
     bool asked;
     struct loop_timer turn; /* reports to the owner from the loop */
@@ -66,6 +67,7 @@ static void redrive_free_letter(struct read_letter *letter) {
 static void redrive_drop_first(struct redrive *r) {
     struct read_letter *first = r->ahead;
     r->ahead_bytes -= first->text.len;
+    r->at = r->at == first ? NULL : r->at;
     DL_DELETE(r->ahead, first);
     redrive_free_letter(first);
 }
@@ -115,9 +117,13 @@ static void redrive_on_turn(void *arg) {
     r->ready(r->arg);
 }
 
+static bool redrive_wants_more(const struct redrive *r) {
+    return !redrive_read_all(r) && r->ahead_bytes <= redrive_reader_share_bytes(r->reader) / 2;
+}
+
 /* Reads on before the list runs dry, so that sending never waits for reading. */
 static void redrive_read_on(struct redrive *r) {
-    if (!redrive_read_all(r) && r->ahead_bytes <= redrive_reader_share_bytes(r->reader) / 2)
+    if (redrive_wants_more(r))
         redrive_reader_ask(r->reader, &r->user);
 }
 
@@ -157,21 +163,37 @@ void redrive_free(struct redrive *r) {
 
 bool redrive_waits(const struct redrive *r) { return r->asked; }
 
+void redrive_release(struct redrive *r, int64_t settled) {
+    while (r->ahead && r->ahead->letter.offset <= settled)
+        redrive_drop_first(r);
+}
+
+/* The first letter above `position`: most often the one after the last asked for. */
+static struct read_letter *redrive_above(struct redrive *r, int64_t position) {
+    struct read_letter *at = r->at && r->at->letter.offset <= position ? r->at : r->ahead;
+    while (at && at->letter.offset <= position)
+        at = at->next;
+    if (at)
+        r->at = at;
+    return at;
+}
+
 enum redrive_result redrive_next(struct redrive *r, int64_t position, struct redrive_letter *letter,
                                  int64_t *passed) {
-    while (r->ahead && r->ahead->letter.offset <= position)
-        redrive_drop_first(r);
+    const struct read_letter *above = redrive_above(r, position);
     *passed = position;
     redrive_read_on(r);
     r->asked = false;
-    if (r->ahead) {
-        *letter = r->ahead->letter;
+    if (above) {
+        *letter = above->letter;
         return REDRIVE_LETTER;
     }
     if (redrive_read_all(r)) {
         *passed = r->job->to;
         return REDRIVE_END;
     }
+    if (!redrive_wants_more(r))
+        return REDRIVE_FULL;
     r->asked = true;
     return REDRIVE_LATER;
 }

@@ -21,8 +21,9 @@ struct redrive_letter {
 };
 
 enum redrive_result {
-    /* the next dead letter above the position; valid until a higher one is asked for */
+    /* the next dead letter above the position; valid until it is released */
     REDRIVE_LETTER,
+    REDRIVE_FULL,  /* none of those in memory; no more are read before some are released */
     REDRIVE_END,   /* there is none up to `to` */
     REDRIVE_LATER, /* `ready` is called when the answer is known */
 };
@@ -36,6 +37,8 @@ void redrive_free(struct redrive *redrive);
 
 /* REDRIVE_LATER was the last answer, and `ready` was not called yet. */
 bool redrive_waits(const struct redrive *redrive);
+/* Dead letters up to `settled` are not asked for again. */
+void redrive_release(struct redrive *redrive, int64_t settled);
 /* The next dead letter above `position`; `passed`: no dead letter up to there. */
 enum redrive_result redrive_next(struct redrive *redrive, int64_t position,
                                  struct redrive_letter *letter, int64_t *passed);

@@ -5,8 +5,10 @@
 #include <utlist.h>
 
 #include "common/base/clock.h"
+#include "dispatcher/channel/delivery.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/ownership/partitions.h"
+#include "dispatcher/subscriber/attempt.h"
 #include "dispatcher/subscriber/dead_lettering.h"
 #include "dispatcher/subscriber/message.h"
 #include "dispatcher/subscriber/redrive.h"
@@ -16,16 +18,10 @@ enum {
     FAILURE_LOG_PERIOD_MS = 10000,
     STARTS_A_TURN = 64,
     JOB_LOOK_MS = 200,
+    /* at most, of what a delivered event has and a stored one has not */
+    SPLICE_BYTES = 80,
+    CLOUDEVENT_BYTES = 400,
     NEWER_LOOK_MS = 60 * 1000
-};
-
-/* An attempt under way. */
-struct attempt {
-    struct delivery delivery; /* first */
-    struct sender *sender;
-    int64_t lane_cursor; /* the lane's name for the event */
-    int64_t appended_ms; /* 0: not known */
-    struct attempt *prev, *next;
 };
 
 static void sender_on_turn(void *arg) { sender_step(arg); }
@@ -50,14 +46,21 @@ void sender_init(struct sender *sender, struct subscriber *subscriber,
 void sender_topics_changed(struct sender *sender) {
     feed_reader_changed(&sender->scanner);
     feed_reader_changed(&sender->finder);
+    sender_batch_drop(sender); /* its events may go in other requests now */
 }
 
 /* The slot is free again, which wakes all senders waiting for a delivery slot or for the
  * attempt's slot in the throttle. */
 static void attempt_end(struct attempt *a) {
+    struct slots *slots = &a->sender->subscriber->dispatcher->slots;
     DL_DELETE(a->sender->attempts, a);
-    slots_give(&a->sender->subscriber->dispatcher->slots, &a->sender->user);
-    buf_fini(&a->delivery.body);
+    slots_hold(slots, -a->held_bytes);
+    slots_give(slots, &a->sender->user);
+    attempt_free(a);
+}
+
+void attempt_free(struct attempt *a) {
+    delivery_fini(&a->delivery);
     free(a);
 }
 
@@ -65,6 +68,7 @@ void sender_cancel(struct sender *sender) {
     struct attempt *a, *next;
     struct dispatcher *d = sender->subscriber->dispatcher;
     slots_leave(&d->slots, &sender->user);
+    sender_batch_drop(sender);
     DL_FOREACH_SAFE(sender->attempts, a, next) {
         channel_cancel(&a->delivery);
         lane_abort(&sender->lane, a->lane_cursor, clock_ms());
@@ -84,7 +88,7 @@ void sender_fini(struct sender *sender) {
 
 /* --- an attempt */
 
-static void sender_log_failure(const struct attempt *a, const struct outcome *outcome) {
+void sender_log_failure(const struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct subscriber *s = sender->subscriber;
     const struct window_entry *entry = lane_entry(&sender->lane, a->lane_cursor);
@@ -96,6 +100,7 @@ static void sender_log_failure(const struct attempt *a, const struct outcome *ou
     if (!log_limit_pass(&s->failures, now, FAILURE_LOG_PERIOD_MS, &held_back))
         return;
     log_warn("delivery_failed", LOG_S("subscriber", s->id), LOG_N("cursor", a->delivery.cursor),
+             LOG_N("events", (int64_t)delivery_count(&a->delivery)),
              LOG_N("attempt", a->delivery.number), LOG_N("status", outcome->status),
              LOG_S("error", outcome->error), LOG_N("retry_in_ms", wait),
              LOG_N("held_back", held_back));
@@ -103,11 +108,24 @@ static void sender_log_failure(const struct attempt *a, const struct outcome *ou
 
 static void sender_count(struct dispatcher *d, const struct attempt *a,
                          const struct outcome *outcome) {
-    d->deliveries[outcome->verdict]++;
+    for (size_t i = 0; i < delivery_count(&a->delivery); i++)
+        d->deliveries[outcome->each ? outcome->each[i] : outcome->verdict]++;
     histogram_observe_us(&d->delivery_seconds, outcome->duration_ms * 1000);
-    if (outcome->verdict == VERDICT_DELIVERED && a->appended_ms &&
-        a->delivery.kind == DELIVERY_LIVE)
-        histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - a->appended_ms) * 1000);
+}
+
+/* The events of the attempt that were delivered, before the lane forgets them. */
+static void sender_note_delivered(struct sender *sender, const struct attempt *a,
+                                  const enum verdict *each) {
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    const struct window_entry *e = lane_entry(&sender->lane, a->lane_cursor);
+    for (size_t i = 0; e; e = lane_batch_next(e), i++) {
+        if (each && each[i] != VERDICT_DELIVERED)
+            continue;
+        if (sender->job >= 0)
+            sender->owner->delivered(sender->owner_arg, e->cursor);
+        else if (e->appended_ms)
+            histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - e->appended_ms) * 1000);
+    }
 }
 
 bool sender_learnt_nothing(const struct sender *sender, uint64_t endpoint_number,
@@ -158,21 +176,34 @@ static void attempt_call_off(struct attempt *a, const struct outcome *outcome) {
     sender_step(sender);
 }
 
+static void sender_finish_all(struct attempt *a, const struct outcome *outcome) {
+    struct sender *sender = a->sender;
+    struct dispatcher *d = sender->subscriber->dispatcher;
+    enum entry_state now = lane_finish(&sender->lane, a->lane_cursor, outcome, clock_ms(),
+                                       clock_wall_ms(), dispatcher_random(d));
+    if (now != ENTRY_SETTLED)
+        sender_log_failure(a, outcome);
+    if (now == ENTRY_DEAD_LETTERING)
+        dead_lettering_begin(sender, lane_entry(&sender->lane, a->lane_cursor), a->delivery.cursor,
+                             delivery_event_body(&a->delivery, 0), outcome);
+}
+
+static void sender_finish(struct attempt *a, const struct outcome *outcome) {
+    if (outcome->each)
+        sender_batch_finish_each(a, outcome);
+    else
+        sender_finish_all(a, outcome);
+}
+
 static void attempt_finish(struct attempt *a, const struct outcome *outcome) {
     struct sender *sender = a->sender;
     struct dispatcher *d = sender->subscriber->dispatcher;
     bool was_disabled = sender->lane.disabled;
     sender_release(sender);
     sender_count(d, a, outcome);
-    enum entry_state now = lane_finish(&sender->lane, a->lane_cursor, outcome, clock_ms(),
-                                       clock_wall_ms(), dispatcher_random(d));
-    if (now != ENTRY_SETTLED)
-        sender_log_failure(a, outcome);
-    else if (sender->job >= 0)
-        sender->owner->delivered(sender->owner_arg, a->lane_cursor);
-    if (now == ENTRY_DEAD_LETTERING)
-        dead_lettering_begin(sender, lane_entry(&sender->lane, a->lane_cursor), a->delivery.cursor,
-                             (struct span){a->delivery.body.data, a->delivery.body.len}, outcome);
+    if (outcome->verdict == VERDICT_DELIVERED)
+        sender_note_delivered(sender, a, outcome->each);
+    sender_finish(a, outcome);
     sender->owner->answered(sender->owner_arg, outcome);
     attempt_end(a);
     if (sender->lane.disabled && !was_disabled)
@@ -197,22 +228,19 @@ static enum delivery_kind sender_kind_of(const struct sender *sender) {
     return sender->redrive ? DELIVERY_REDRIVE : DELIVERY_REPLAY;
 }
 
-/* An attempt at an event of the lane, at `cursor` in the log. */
-static struct attempt *attempt_new(struct sender *sender, const struct window_entry *entry,
-                                   int64_t cursor) {
+struct attempt *attempt_new(struct sender *sender, const struct window_entry *entry) {
     struct attempt *a = mem_zero(sizeof *a);
     a->sender = sender;
     a->lane_cursor = entry->cursor;
     a->delivery = (struct delivery){.kind = sender_kind_of(sender),
                                     .job = sender->job,
-                                    .cursor = cursor,
                                     .number = entry->attempts,
                                     .fresh = entry->fresh,
                                     .done = attempt_on_done};
     return a;
 }
 
-static void attempt_send(struct attempt *a) {
+void attempt_send(struct attempt *a) {
     struct subscriber *s = a->sender->subscriber;
     slots_take(&s->dispatcher->slots, &a->sender->user);
     DL_APPEND(a->sender->attempts, a);
@@ -221,8 +249,8 @@ static void attempt_send(struct attempt *a) {
 
 static void sender_send_event(struct sender *sender, const struct feed_event *event) {
     const struct window_entry *entry = lane_start(&sender->lane, event->cursor);
-    struct attempt *a = attempt_new(sender, entry, event->cursor);
-    a->appended_ms = event->appended_ms;
+    struct attempt *a = attempt_new(sender, entry);
+    a->delivery.cursor = event->cursor;
     a->delivery.topic = event->topic;
     a->delivery.id = event->id;
     a->delivery.traceparent = event->traceparent;
@@ -233,7 +261,8 @@ static void sender_send_event(struct sender *sender, const struct feed_event *ev
 
 static void sender_send_dead_letter(struct sender *sender, const struct redrive_letter *letter) {
     const struct window_entry *entry = lane_start(&sender->lane, letter->offset);
-    struct attempt *a = attempt_new(sender, entry, letter->cursor);
+    struct attempt *a = attempt_new(sender, entry);
+    a->delivery.cursor = letter->cursor;
     a->delivery.topic = letter->topic;
     a->delivery.id = letter->id;
     buf_append(&a->delivery.body, letter->body.data, letter->body.len);
@@ -247,9 +276,17 @@ static uint64_t sender_key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
+/* At most; a batch is bounded by it. */
+static int64_t sender_bytes_of(const struct sender *sender, const struct feed_event *event) {
+    bool cloudevent = sender->subscriber->record.spec.form.format == EVENT_FORMAT_CLOUDEVENTS;
+    return (int64_t)event->stored.len + (cloudevent ? CLOUDEVENT_BYTES : SPLICE_BYTES);
+}
+
 static void sender_note_found(struct sender *sender, const struct feed_event *event,
                               bool compacted) {
     struct lane *lane = &sender->lane;
+    if (lane_makes_batches(lane))
+        lane_expect(lane, sender_bytes_of(sender, event));
     bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id),
                                 sender_key_hash(event), compacted);
     lane_note_appended(lane, event->cursor, event->appended_ms);
@@ -259,7 +296,7 @@ static void sender_note_found(struct sender *sender, const struct feed_event *ev
 }
 
 /* Only an upgrade helps, or a rewind. */
-static bool sender_wait_at_newer(struct sender *sender, int64_t cursor) {
+bool sender_wait_at_newer(struct sender *sender, int64_t cursor) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     int64_t held_back, now_ms = clock_ms();
     loop_timer_set(d->service.loop, &sender->due, now_ms + NEWER_LOOK_MS);
@@ -336,7 +373,7 @@ static void sender_dead_letter(struct sender *sender, const struct feed_event *e
 
 /* While the event waited for another attempt, compaction took it, or the subscriber stopped
  * wanting it. */
-static void sender_give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
+void sender_give_up_missing(struct sender *sender, int64_t cursor, bool compacted) {
     struct subscriber *s = sender->subscriber;
     int64_t held_back;
     lane_missing(&sender->lane, cursor, compacted);
@@ -369,10 +406,16 @@ static bool sender_find_dead_letter(struct sender *sender, bool again, int64_t o
     struct lane *lane = &sender->lane;
     struct redrive_letter letter;
     int64_t passed;
+    redrive_release(sender->redrive, lane->position);
     switch (redrive_next(sender->redrive, again ? offset - 1 : lane->scanned, &letter, &passed)) {
     case REDRIVE_LETTER:
+        if (!again)
+            lane_expect(lane, (int64_t)letter.body.len);
         if (again || lane_found(lane, letter.offset, token_id_hash(letter.id), 0, false))
             sender_send_dead_letter(sender, &letter);
+        return true;
+    case REDRIVE_FULL:
+        lane_close_batch(lane);
         return true;
     case REDRIVE_END:
         lane_passed(lane, passed, false);
@@ -383,7 +426,10 @@ static bool sender_find_dead_letter(struct sender *sender, bool again, int64_t o
     return false;
 }
 
-static bool sender_go_on(struct sender *sender, enum lane_todo todo, int64_t cursor) {
+static bool sender_go_on(struct sender *sender, enum lane_todo todo, int64_t cursor,
+                         int64_t now_ms) {
+    if (todo == LANE_SEND && lane_makes_batches(&sender->lane))
+        return sender_batch_send(sender, cursor, now_ms);
     if (sender->redrive)
         return sender_find_dead_letter(sender, todo == LANE_SEND, cursor);
     return todo == LANE_SCAN ? sender_scan(sender) : sender_fetch_again(sender, todo, cursor);
@@ -402,6 +448,13 @@ static void sender_wait_until(struct sender *sender, int64_t due_ms, int64_t now
     loop_timer_set(d->service.loop, &sender->due, due_ms);
 }
 
+/* Whether the step may start an attempt: also a find does, unless it waits for a batch. */
+static bool sender_may_start_with(const struct sender *sender, enum lane_todo todo) {
+    if (todo == LANE_DEAD_LETTER || sender->lane.policy.pulled)
+        return false;
+    return todo == LANE_SEND || !lane_makes_batches(&sender->lane);
+}
+
 /* Makes one step. Returns whether another step may follow at once. */
 static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_start) {
     struct dispatcher *d = sender->subscriber->dispatcher;
@@ -416,12 +469,11 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
         loop_timer_set(d->service.loop, &sender->due, now_ms);
         return false;
     }
-    if (todo != LANE_DEAD_LETTER && !sender->lane.policy.pulled &&
-        !slots_ask(&d->slots, &sender->user))
+    if (sender_may_start_with(sender, todo) && !slots_ask(&d->slots, &sender->user))
         return false;
     if (message)
         message_send_next(sender);
-    else if (!sender_go_on(sender, todo, cursor)) {
+    else if (!sender_go_on(sender, todo, cursor, now_ms)) {
         if (todo == LANE_SCAN && (sender->due.slot == 0 || due_ms < sender->due.at_ms))
             sender_wait_until(sender, due_ms,
                               now_ms); /* a due event does not wait for an event not yet found */

@@ -43,10 +43,11 @@ struct sender {
     int64_t job; /* the job's number; -1: the live lane */
     /* the source of dead letters, by offset; NULL: the events of the feed, by cursor */
     struct redrive *redrive;
-    struct feed_reader scanner;             /* looks for new events */
-    struct feed_reader finder;              /* fetches failed events again */
-    struct attempt *attempts;               /* under way, at events of the lane */
-    struct message *messages;               /* waiting, and under way */
+    struct feed_reader scanner; /* looks for new events */
+    struct feed_reader finder;  /* fetches failed events again */
+    struct attempt *attempts;   /* under way, at events of the lane */
+    struct attempt *draft;      /* a batch whose events are not all read yet; NULL: none */
+    struct message *messages;   /* waiting, and under way */
     struct dead_lettering *dead_letterings; /* being written */
     struct slots_user user;
     int64_t faults;        /* attempts in a row that met a fault of ours */

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/json/writer.h"
 #include "common/model/command.h"
+#include "dispatcher/channel/delivery.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscriber/commands.h"
 #include "dispatcher/subscriber/message.h"
@@ -23,7 +24,7 @@ struct test_delivery {
 
 static void test_delivery_free(struct test_delivery *t) {
     t->subscriber->test = NULL;
-    buf_fini(&t->message.delivery.body);
+    delivery_fini(&t->message.delivery);
     free(t);
 }
 
@@ -53,12 +54,15 @@ static void test_delivery_make_body(struct test_delivery *t, const struct comman
     struct buf *body = &t->message.delivery.body;
     char ts[CLOCK_TEXT_BYTES];
     clock_format(clock_wall_ms(), ts);
+    delivery_begin_event(&t->message.delivery, 0);
     json_put_object(body);
     json_member_string(body, "topic", t->topic);
     json_member_string(body, "id", t->id);
     json_member_string(body, "ts", ts);
     json_member_raw(body, "data", span_of(command->data));
     json_end_object(body);
+    delivery_end_event(&t->message.delivery);
+    delivery_end(&t->message.delivery);
 }
 
 bool test_delivery(struct subscriber *s, const struct command *command, int64_t generation) {
@@ -75,6 +79,7 @@ bool test_delivery(struct subscriber *s, const struct command *command, int64_t 
     t->message.delivery.number = 1;
     t->message.delivery.topic = span_of(t->topic);
     t->message.delivery.id = span_of(t->id);
+    t->message.delivery.batch = lane_makes_batches(&s->live.lane);
     test_delivery_make_body(t, command);
     message_post(&s->live, &t->message);
     standing_hurry(&s->standing); /* the test waits for the handshake, and a person for the test */

@@ -324,3 +324,110 @@ def test_none_is_missing_after_a_kill_in_the_middle(ess, aws, name):
             times[form(request)["MessageDeduplicationId"]].append(request.at)
         assert len(times) == EVENTS and all(at[-1] - at[0] < 300 for at in times.values())
     assert collections.Counter(found) <= sent
+
+
+# --- batches
+
+
+def entries(request):
+    """The messages of a PublishBatch."""
+    fields, found = form(request), []
+    assert fields["Action"] == "PublishBatch"
+    while (body := fields.get(f"PublishBatchRequestEntries.member.{len(found) + 1}.Message")) is not None:
+        found.append(json.loads(body))
+    return found
+
+
+def data_of(found):
+    return [event["data"] for event in found]
+
+
+def paused(ess, id, topic, front, topics, **fields):
+    register(ess, id, topic, front, topics, **fields)
+    generation = command(ess, id, "pause")["generation"]
+    wait_for(lambda: status(ess, id)["generation"] >= generation)
+
+
+def partly(taken, failed):
+    """The answer to a PublishBatch that took some entries; failed: {entry: code}."""
+    some = "".join(f"<member><Id>{entry}</Id><MessageId>m-{entry}</MessageId></member>" for entry in taken)
+    rest = "".join(f"<member><Id>{entry}</Id><Code>{code}</Code><Message>words</Message><SenderFault>true</SenderFault></member>"
+                   for entry, code in failed.items())
+    body = (f'<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Successful>{some}</Successful>'
+            f"<Failed>{rest}</Failed></PublishBatchResult></PublishBatchResponse>")
+    return Answer(200, {"Content-Type": "text/xml"}, body.encode())
+
+
+def test_a_batch_of_events_is_a_publish_batch_and_each_arrives_signed(shared, aws, front):
+    topic = aws.topic("many")
+    paused(shared, "many", topic, front, ["many"], batch={"max_events": 100})
+    cursors = [shared.publish("many", n, id=f'many"{n}') for n in range(25)]
+    command(shared, "many", "resume")
+    messages = sorted(topic.wait(25), key=lambda m: json.loads(m["Body"])["cursor"])
+    assert [json.loads(message["Body"])["cursor"] for message in messages] == cursors
+    assert [len(entries(request)) for request in front.receiver.requests] == [10, 10, 5]
+    for n, message in enumerate(messages):
+        found = attributes(message)
+        assert (found["ess-cursor"], found["ess-id"], found["ess-topic"]) == (str(cursors[n]), f'many"{n}', "many")
+    wait_for(lambda: status(shared, "many")["delivered"] == 25)
+
+
+def test_entries_that_fail_are_treated_each_by_its_code(shared, aws, front):
+    topic = aws.topic("partly")
+    paused(shared, "partly", topic, front, ["partly"], batch={})
+    front.first(partly([0, 2, 4], {1: "InvalidParameter", 3: "InternalError", 5: "InternalError"}), partly([0], {1: "Throttled"}))
+    cursors = [shared.publish("partly", n) for n in range(6)]
+    command(shared, "partly", "resume")
+    wait_for(lambda: status(shared, "partly")["delivered"] == 5)
+    assert [data_of(entries(request)) for request in front.receiver.requests] == [[0, 1, 2, 3, 4, 5], [3, 5], [5]]
+    letter, = [json.loads(m.value()) for m in shared.records("dlq") if m.key() == b"partly"]
+    assert (letter["cursor"], letter["reason"], letter["event"]["data"]) == (cursors[1], "refused", 1)
+    assert letter["error"].startswith("InvalidParameter")
+    assert status(shared, "partly")["dead_lettered"] == 1
+
+
+def test_a_request_to_a_fifo_topic_ends_before_the_second_event_of_a_group(shared, aws, front):
+    topic = aws.topic("groups.fifo")
+    paused(shared, "groups", topic, front, ["groups"], batch={})
+    cursors = [shared.publish("groups", n, key=f"k{n % 3}" if n < 9 else "k0") for n in range(12)]
+    command(shared, "groups", "resume")
+    topic.wait(12)
+    assert [json.loads(message["Body"])["cursor"] for message in topic.receive()] == cursors
+    wait_for(lambda: status(shared, "groups")["delivered"] == 12)
+    assert [data_of(entries(request)) for request in front.receiver.requests] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9], [10], [11]]
+
+
+def test_fifo_order_holds_over_entries_that_fail_and_answers_that_are_lost(shared, aws, front):
+    topic = aws.topic("rough.fifo")
+    paused(shared, "rough", topic, front, ["rough"], batch={}, ordering="key", max_attempts=1000)
+    turn = [0]
+
+    def answer(request):
+        """Of every third request the answer is lost, though SNS has taken it; of every third nothing is taken."""
+        turn[0] += 1
+        if turn[0] % 3 == 1:
+            return error(500, "InternalFailure", "again")
+        taken = front.answer(request)
+        return Answer(cut=True) if turn[0] % 3 == 0 else taken
+
+    front.receiver.answer = answer
+    for n in range(60):
+        shared.publish("rough", n, key=f"k{n % 7}")
+    command(shared, "rough", "resume")
+    wait_for(lambda: status(shared, "rough")["delivered"] == 60)
+    found = [json.loads(message["Body"]) for message in topic.wait(60)]
+    for key in range(7):
+        assert [event["data"] for event in found if event["key"] == f"k{key}"] == list(range(key, 60, 7))
+
+
+def test_an_event_too_large_for_sns_is_the_only_one_of_its_batch_that_is_given_up(shared, aws, front):
+    topic = aws.topic("toolarge")
+    paused(shared, "toolarge", topic, front, ["toolarge"], batch={"max_bytes": "4MiB"})
+    sizes = [10, 90000, 255 * 1024, 90000, 90000, 10]
+    cursors = [shared.publish("toolarge", "x" * size) for size in sizes]
+    command(shared, "toolarge", "resume")
+    wait_for(lambda: status(shared, "toolarge")["delivered"] + status(shared, "toolarge")["dead_lettered"] == 6)
+    found = {json.loads(message["Body"])["cursor"] for message in topic.wait(5)}
+    lost = [json.loads(m.value())["cursor"] for m in shared.records("dlq") if m.key() == b"toolarge"]
+    assert found | set(lost) == set(cursors) and len(lost) <= 1
+    assert all(sum(len(json.dumps(e)) for e in entries(request)) <= 256 * 1024 for request in front.receiver.requests if len(entries(request)) > 1)

@@ -301,37 +301,6 @@ static void test_durations_have_their_ranges_and_a_unit(void **state) {
     each_refused("exhausted", VALUES("'never'", "true", "null"), "wait or dead_letter");
 }
 
-static void test_a_batch_has_three_limits_with_defaults(void **state) {
-    (void)state;
-    assert_int_equal(read_with(&from_api, with("batch", "{}")), 0);
-    assert_true(spec.batch.max_events == 100 && spec.batch.max_bytes == 1 << 20 &&
-                spec.batch.max_wait_ms == 0);
-    spec_fini(&spec);
-    each_taken("batch", VALUES("{'max_events':1}", "{'max_events':1000}", "{'max_bytes':1024}",
-                               "{'max_bytes':'4MiB'}", "{'max_wait':'0s'}", "{'max_wait':'60s'}"));
-    each_refused("batch", VALUES("5", "[]", "null", "true"), "a map with max_events");
-}
-
-static void test_a_batch_out_of_bounds_names_the_member(void **state) {
-    static const struct {
-        const char *value, *field, *reason;
-    } cases[] = {
-        {"{'max_events':0}", "batch.max_events", "from 1 to 1000"},
-        {"{'max_events':1001}", "batch.max_events", "from 1 to 1000"},
-        {"{'max_events':'5'}", "batch.max_events", "whole number"},
-        {"{'max_events':1.5}", "batch.max_events", "whole number"},
-        {"{'max_bytes':1023}", "batch.max_bytes", "from 1KiB to 4MiB"},
-        {"{'max_bytes':'5MiB'}", "batch.max_bytes", "from 1KiB to 4MiB"},
-        {"{'max_bytes':'many'}", "batch.max_bytes", "a size"},
-        {"{'max_wait':'61s'}", "batch.max_wait", "from 0s to 60s"},
-        {"{'max_wait':5}", "batch.max_wait", "a duration"},
-        {"{'events':5}", "batch.events", "is no field of batch"},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_refused(with("batch", cases[i].value), cases[i].field, cases[i].reason);
-}
-
 static void test_from_is_end_beginning_a_cursor_or_a_time(void **state) {
     static const struct {
         const char *value;
@@ -540,8 +509,6 @@ static void test_equal_specs_are_written_as_equal_bytes(void **state) {
     assert_written_the_same(with("timeout", "'60s'"), with("timeout", "'1m'"));
     assert_written_the_same(with("ordering", "'strict'"), with("max_in_flight", "1"));
     assert_written_the_same(with("ordering", "'strict'"), with("exhausted", "'wait'"));
-    assert_written_the_same(with("batch", "{'max_bytes':262144}"),
-                            with("batch", "{'max_bytes':'256KiB'}"));
     assert_written_the_same(
         "{'url':'https://v.example/h','topics':['a'],'ordering':'key','max_in_flight':16}",
         with("ordering", "'key'"));
@@ -598,8 +565,6 @@ int main(void) {
         cmocka_unit_test(test_a_throttle_is_a_number_from_a_hundredth_to_ten_thousand),
         cmocka_unit_test(test_whole_numbers_have_their_ranges),
         cmocka_unit_test(test_durations_have_their_ranges_and_a_unit),
-        cmocka_unit_test(test_a_batch_has_three_limits_with_defaults),
-        cmocka_unit_test(test_a_batch_out_of_bounds_names_the_member),
         cmocka_unit_test(test_from_is_end_beginning_a_cursor_or_a_time),
         cmocka_unit_test(test_ordering_is_one_of_three_and_strict_has_one_in_flight),
         cmocka_unit_test(test_backoff_max_is_not_below_backoff_min),
