@@ -219,6 +219,9 @@ void lane_rewind(struct lane *lane, int64_t position);
 /* The consumer has everything up to `cursor`, which is above the position. The lane reads the event
  * there once more, for its id. No attempt may be under way. */
 void lane_acknowledge(struct lane *lane, int64_t cursor);
+/* A pulled lane forgets what it has found above the position, and looks again. No attempt may be
+ * under way. */
+void lane_look_again(struct lane *lane);
 
 /* Nothing is under way or waits, and the log holds no further event for the lane. */
 bool lane_idle(const struct lane *lane);

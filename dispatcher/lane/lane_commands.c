@@ -41,17 +41,25 @@ void lane_resume(struct lane *lane) {
     }
 }
 
-static void lane_go_to(struct lane *lane, int64_t position) {
+static void lane_forget_found(struct lane *lane) {
     assert(lane->window.in_flight == 0);
     window_clear(&lane->window);
     lane->batch = (struct lane_batch){0};
-    lane_forget_settled(lane);
     lane->giving_up = 0;
     lane->skipping = 0;
-    lane->position = lane->scanned = lane->last = lane->newest = position;
-    lane->last_id_hash = lane->newest_id_hash = 0;
-    lane->compacted = lane->last_compacted = false;
+    lane->scanned = lane->position;
+    lane->newest = lane->last;
+    lane->newest_id_hash = lane->last_id_hash;
+    lane->compacted = lane->last_compacted;
     lane->at_end = false;
+}
+
+static void lane_go_to(struct lane *lane, int64_t position) {
+    lane_forget_settled(lane);
+    lane->position = lane->last = position;
+    lane->last_id_hash = 0;
+    lane->last_compacted = false;
+    lane_forget_found(lane);
 }
 
 void lane_rewind(struct lane *lane, int64_t position) {
@@ -65,3 +73,5 @@ void lane_acknowledge(struct lane *lane, int64_t cursor) {
     lane_go_to(lane, cursor - 1);
     lane_set_settled(lane, &settled, 1);
 }
+
+void lane_look_again(struct lane *lane) { lane_forget_found(lane); }

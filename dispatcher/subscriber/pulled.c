@@ -46,6 +46,14 @@ void pulled_acknowledge(struct subscriber *s, const struct acknowledgement *read
     sender_step(&s->live);
 }
 
+void pulled_look_again(struct subscriber *s) {
+    if (!s->live.lane.policy.pulled || !s->live.lane.window.count)
+        return;
+    dead_lettering_forget(&s->live);
+    subscriber_behind(s);
+    lane_look_again(&s->live.lane);
+}
+
 bool pulled_refuses_test(struct subscriber *s, int64_t generation) {
     if (!spec_is_pulled(&s->record.spec))
         return false;

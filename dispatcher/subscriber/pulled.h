@@ -16,6 +16,8 @@ struct subscriber;
 bool pulled_begin(struct subscriber *s);
 /* An acknowledgement was read. */
 void pulled_acknowledge(struct subscriber *s, const struct acknowledgement *read);
+/* Topics or filter may have changed: the event that the lane holds may not be the next one. */
+void pulled_look_again(struct subscriber *s);
 /* True for a pulled subscriber: notes that the test of this generation is refused. */
 bool pulled_refuses_test(struct subscriber *s, int64_t generation);
 

@@ -507,6 +507,7 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     standing_renew(&s->standing);
     if (moved)
         subscriber_take_new_endpoint(s);
+    pulled_look_again(s);
     log_info("subscriber_changed", LOG_S("subscriber", s->id), LOG_N("generation", s->generation));
     channels_warn_of_lack(&s->channels);
     subscriber_moved(s);

@@ -152,6 +152,17 @@ def test_no_event_goes_out_of_a_call_that_began_before_a_change(shared, consumer
     assert what != "changed" or answer.json["events"] == []
 
 
+def test_what_it_no_longer_wants_is_no_lag(shared, consumer):
+    pulled = consumer(["left.a"])
+    shared.publish("left.a", 1)
+    wait_for(lambda: pulled.status().get("waiting_since"))
+    assert pulled.put(topics=["left.b"]).status == 202
+    wait_for(lambda: pulled.status()["lag"] == 0, told=pulled.status)
+    cursor = shared.publish("left.b", 1)
+    assert wait_for(lambda: pulled.cursors()) == [cursor]
+    wait_for(lambda: pulled.status().get("waiting_since"))
+
+
 def test_a_paused_one_gives_nothing_and_takes_acknowledgements(shared, consumer):
     pulled = consumer(["paused.a"])
     cursors = [shared.publish("paused.a", n) for n in range(3)]

@@ -97,6 +97,24 @@ static void a_rewind_is_counted_and_an_acknowledgement_is_not(UNUSED void **stat
     token_fini(&token);
 }
 
+static void with_other_topics_it_looks_again_from_its_position(UNUSED void **state) {
+    pull(true);
+    find(4);
+    lane_acknowledge(&lane, 4);
+    find(4);
+    find(9);
+    lane_look_again(&lane);
+    assert_int_equal(lane.position, 4);
+    find(7); /* it was passed before */
+    assert_int_equal(lane_entry(&lane, 7)->prev, 4);
+    lane_note_appended(&lane, 7, WALL_OFFSET);
+    lane_look_again(&lane);
+    assert_int_equal(next(&ignored), LANE_SCAN);
+    lane_at_end(&lane, 9, false);
+    assert_true(lane_idle(&lane));
+    assert_int_equal(lane.last, 4);
+}
+
 static void with_an_endpoint_it_goes_on_where_the_consumer_stopped(UNUSED void **state) {
     pull(true);
     find(4);
@@ -125,6 +143,7 @@ int main(void) {
         pulled_test(a_checkpoint_in_between_loses_nothing),
         pulled_test(a_paused_one_finds_nothing_and_can_be_acknowledged),
         pulled_test(a_rewind_is_counted_and_an_acknowledgement_is_not),
+        pulled_test(with_other_topics_it_looks_again_from_its_position),
         pulled_test(with_an_endpoint_it_goes_on_where_the_consumer_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
