@@ -22,6 +22,7 @@ struct consumer_view {
     int64_t position;
     int64_t previous; /* the newest event for the subscriber up to there; or the position */
     bool compacted;   /* records between the two are gone */
+    int64_t rewinds;  /* so far */
 };
 
 /* Returns 0, or -1 with the reason why the subscriber is not pulled at present. */
@@ -32,6 +33,7 @@ static int consumer_look(const struct ingest *ingest, const struct registry_entr
     const char *reason;
     view->state = subscriber_status_state(ingest, entry, token, &reason);
     view->position = subscriber_status_position(entry, token);
+    view->rewinds = token ? token->rewinds : 0;
     bool at_token = token && token->position == view->position;
     view->previous = at_token ? token->last : view->position;
     view->compacted = at_token && token->compacted;
@@ -63,7 +65,7 @@ struct consumer_page {
     struct ingest *ingest;
     char id[SPEC_ID_BYTES_MAX + 1], registration_id[37];
     int64_t generation; /* of the spec */
-    int64_t position;
+    int64_t rewinds;
 };
 
 static void consumer_refuse(struct http_request *request, unsigned status,
@@ -71,7 +73,8 @@ static void consumer_refuse(struct http_request *request, unsigned status,
     http_problem(request, status, err, NULL, 0);
 }
 
-/* The topics have changed: the next page has what the consumer is to get. */
+/* The topics have changed, or a rewind has moved the position: the next page has what the consumer
+ * is to get. The cursor is the position, as the consumer may acknowledge it. */
 static void consumer_answer_nothing(struct http_request *request, int64_t position) {
     struct buf body = {0};
     json_put_object(&body);
@@ -84,8 +87,8 @@ static void consumer_answer_nothing(struct http_request *request, int64_t positi
     http_answer(request, 200, "application/json", &body);
 }
 
-/* No event goes out of a page that was begun before the subscriber was paused, changed or deleted.
- */
+/* No event and no cursor goes out of a page that was begun before the subscriber was paused,
+ * changed, rewound or deleted. */
 static bool consumer_still(void *arg, struct http_request *request) {
     const struct consumer_page *page = arg;
     struct registry *registry = page->ingest->registry;
@@ -98,8 +101,8 @@ static bool consumer_still(void *arg, struct http_request *request) {
     } else if (consumer_look(page->ingest, entry, &view, &err) ||
                consumer_check_paused(entry, &view, &err)) {
         consumer_refuse(request, 409, &err);
-    } else if (entry->generation != page->generation) {
-        consumer_answer_nothing(request, page->position);
+    } else if (entry->generation != page->generation || view.rewinds != page->rewinds) {
+        consumer_answer_nothing(request, view.position);
     } else {
         return true;
     }
@@ -121,7 +124,7 @@ static void consumer_begin_page(struct ingest *ingest, struct http_request *requ
                                 const struct consumer_view *view) {
     struct consumer_page *page = mem_zero(sizeof *page);
     *page = (struct consumer_page){
-        .ingest = ingest, .generation = entry->generation, .position = view->position};
+        .ingest = ingest, .generation = entry->generation, .rewinds = view->rewinds};
     memcpy(page->id, entry->id, sizeof page->id);
     memcpy(page->registration_id, entry->registration_id, sizeof page->registration_id);
     const struct page_order order = {.subscription = consumer_subscription(&entry->spec),

@@ -137,6 +137,8 @@ static void page_go(struct http_reader *reader) {
 /* No event arrived in time, or reading takes too long. */
 static void page_on_over(void *arg) {
     struct page *page = arg;
+    if (page_is_over(page))
+        return;
     if (page->reader.at_end.woken)
         loop_timer_set(page->reader.ingest->service.loop, &page->over,
                        clock_ms() + READ_MS); /* an event arrived in this very turn */

@@ -23,7 +23,7 @@ static const char not_confirmed[] = "Kafka did not confirm the acknowledgement i
 /* One call. */
 struct acknowledging_call {
     char registration_id[37];
-    int64_t cursor;
+    int64_t rewinds, cursor; /* rewinds: a rewind since the call makes it void */
     void (*done)(void *arg, const char *refused);
     void *arg;
     struct acknowledging_call *prev, *next;
@@ -113,7 +113,8 @@ static struct acknowledgement acknowledging_collect(const struct acknowledging *
     memcpy(all.registration_id, entry->registration_id, sizeof all.registration_id);
     memcpy(all.feed, feed, sizeof all.feed);
     DL_FOREACH(a->waiting, call) {
-        if (call->cursor > all.cursor && strcmp(call->registration_id, entry->registration_id) == 0)
+        if (call->cursor > all.cursor && call->rewinds == all.rewinds &&
+            strcmp(call->registration_id, entry->registration_id) == 0)
             all.cursor = call->cursor;
     }
     acknowledgement_take(&all, &entry->acknowledged, entry->registration_id, feed);
@@ -169,7 +170,10 @@ bool acknowledging_add(struct ingest *ingest, struct registry_entry *entry, int6
     if (a->late)
         return false;
     struct acknowledging_call *call = mem_zero(sizeof *call);
-    *call = (struct acknowledging_call){.cursor = cursor, .done = done, .arg = arg};
+    *call = (struct acknowledging_call){.rewinds = acknowledging_rewinds(ingest, entry),
+                                        .cursor = cursor,
+                                        .done = done,
+                                        .arg = arg};
     memcpy(call->registration_id, entry->registration_id, sizeof call->registration_id);
     DL_APPEND(a->waiting, call);
     if (!a->writing && !a->due.slot)

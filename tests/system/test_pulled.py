@@ -152,6 +152,36 @@ def test_no_event_goes_out_of_a_call_that_began_before_a_change(shared, consumer
     assert what != "changed" or answer.json["events"] == []
 
 
+def test_a_call_that_began_before_new_topics_does_not_pass_their_events(shared, consumer):
+    """Its time is over before it finds anything, and the consumer acknowledges its cursor."""
+    pulled, got = consumer(["over.a"]), []
+    waiting = threading.Thread(target=lambda: got.append(pulled.next(wait=12)))
+    waiting.start()
+    wait_for(lambda: shared.daemons[0].metrics().get("ess_readers", 0) or not waiting.is_alive())
+    assert pulled.put(topics=["over.a", "over.b"]).status == 202
+    cursor = shared.publish("over.b", 1)
+    waiting.join(PATIENCE_S)
+    assert got[0]["events"] == [] and pulled.ack(got[0]["cursor"]) < cursor
+    assert pulled.cursors() == [cursor]
+
+
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_call_that_began_before_a_rewind_does_not_undo_it(shared, consumer, finds):
+    pulled, got = consumer([f"undo.{finds}"]), []
+    cursors = [shared.publish(f"undo.{finds}", n) for n in range(3)]
+    pulled.ack(cursors[2])
+    waiting = threading.Thread(target=lambda: got.append(pulled.next(wait=50 if finds else 12)))
+    waiting.start()
+    wait_for(lambda: shared.daemons[0].metrics().get("ess_readers", 0) or not waiting.is_alive())
+    pulled.given("rewind", {"cursor": cursors[0]})
+    while waiting.is_alive():
+        if finds:
+            cursors.append(shared.publish(f"undo.{finds}", 1))
+        waiting.join(0.2)
+    pulled.ack(got[0]["cursor"])
+    assert wait_for(lambda: pulled.cursors()[:2]) == cursors[1:3]
+
+
 def test_what_it_no_longer_wants_is_no_lag(shared, consumer):
     pulled = consumer(["left.a"])
     shared.publish("left.a", 1)
