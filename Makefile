@@ -143,7 +143,7 @@ endif
 .PHONY: bench
 bench: ## all of the below, one after the other
 	@for what in $(BENCHES); do echo "== bench-$$what"; $(MAKE) --no-print-directory bench-$$what || exit 1; done
-BENCHES ?= filter latency publish delivery failures idle takeover isolation catch-up pull ownership js
+BENCHES ?= filter latency publish delivery batch failures idle takeover isolation catch-up pull ownership js
 .PHONY: bench-js bench-latency bench-idle bench-takeover bench-isolation bench-catch-up bench-failures
 bench-latency: all setup-test $(BUILD)/bench/latency ## from a publish to its answer, and to a webhook, beside their limits
 	@build/venv/bin/python tests/bench/latency.py
