@@ -348,6 +348,13 @@ def paused(ess, id, topic, front, topics, **fields):
     wait_for(lambda: status(ess, id)["generation"] >= generation)
 
 
+def resume(ess, id):
+    """Once the dispatcher has read all that was published: so the first batch is full."""
+    end = ess.daemons[0].metrics()["ess_feed_cursor"]
+    wait_for(lambda: ess.daemons[1].metrics()["ess_feed_cursor"] >= end)
+    command(ess, id, "resume")
+
+
 def partly(taken, failed):
     """The answer to a PublishBatch that took some entries; failed: {entry: code}."""
     some = "".join(f"<member><Id>{entry}</Id><MessageId>m-{entry}</MessageId></member>" for entry in taken)
@@ -362,7 +369,7 @@ def test_a_batch_of_events_is_a_publish_batch_and_each_arrives_signed(shared, aw
     topic = aws.topic("many")
     paused(shared, "many", topic, front, ["many"], batch={"max_events": 100})
     cursors = [shared.publish("many", n, id=f'many"{n}') for n in range(25)]
-    command(shared, "many", "resume")
+    resume(shared, "many")
     messages = sorted(topic.wait(25), key=lambda m: json.loads(m["Body"])["cursor"])
     assert [json.loads(message["Body"])["cursor"] for message in messages] == cursors
     assert [len(entries(request)) for request in front.receiver.requests] == [10, 10, 5]
@@ -377,7 +384,7 @@ def test_entries_that_fail_are_treated_each_by_its_code(shared, aws, front):
     paused(shared, "partly", topic, front, ["partly"], batch={})
     front.first(partly([0, 2, 4], {1: "InvalidParameter", 3: "InternalError", 5: "InternalError"}), partly([0], {1: "Throttled"}))
     cursors = [shared.publish("partly", n) for n in range(6)]
-    command(shared, "partly", "resume")
+    resume(shared, "partly")
     wait_for(lambda: status(shared, "partly")["delivered"] == 5)
     assert [data_of(entries(request)) for request in front.receiver.requests] == [[0, 1, 2, 3, 4, 5], [3, 5], [5]]
     letter, = [json.loads(m.value()) for m in shared.records("dlq") if m.key() == b"partly"]
@@ -390,7 +397,7 @@ def test_a_request_to_a_fifo_topic_ends_before_the_second_event_of_a_group(share
     topic = aws.topic("groups.fifo")
     paused(shared, "groups", topic, front, ["groups"], batch={})
     cursors = [shared.publish("groups", n, key=f"k{n % 3}" if n < 9 else "k0") for n in range(12)]
-    command(shared, "groups", "resume")
+    resume(shared, "groups")
     topic.wait(12)
     assert [json.loads(message["Body"])["cursor"] for message in topic.receive()] == cursors
     wait_for(lambda: status(shared, "groups")["delivered"] == 12)
@@ -413,7 +420,7 @@ def test_fifo_order_holds_over_entries_that_fail_and_answers_that_are_lost(share
     front.receiver.answer = answer
     for n in range(60):
         shared.publish("rough", n, key=f"k{n % 7}")
-    command(shared, "rough", "resume")
+    resume(shared, "rough")
     wait_for(lambda: status(shared, "rough")["delivered"] == 60)
     found = [json.loads(message["Body"]) for message in topic.wait(60)]
     for key in range(7):
@@ -425,7 +432,7 @@ def test_an_event_too_large_for_sns_is_the_only_one_of_its_batch_that_is_given_u
     paused(shared, "toolarge", topic, front, ["toolarge"], batch={"max_bytes": "4MiB"})
     sizes = [10, 90000, 255 * 1024, 90000, 90000, 10]
     cursors = [shared.publish("toolarge", "x" * size) for size in sizes]
-    command(shared, "toolarge", "resume")
+    resume(shared, "toolarge")
     wait_for(lambda: status(shared, "toolarge")["delivered"] + status(shared, "toolarge")["dead_lettered"] == 6)
     found = {json.loads(message["Body"])["cursor"] for message in topic.wait(5)}
     lost = [json.loads(m.value())["cursor"] for m in shared.records("dlq") if m.key() == b"toolarge"]
