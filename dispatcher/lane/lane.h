@@ -131,8 +131,8 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
  * wait. */
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
                 bool compacted);
-/* How large the body of the event at `cursor` is at most. Only while the lane makes batches, and
- * before lane_found: the size decides which batch has the event. */
+/* How large the body of the next event found is at most. Before lane_found: the size decides which
+ * batch has the event, also where the lane makes batches only later. */
 void lane_expect(struct lane *lane, int64_t bytes);
 /* No event can be found before some of those found are settled. */
 void lane_close_batch(struct lane *lane);

@@ -48,7 +48,7 @@ struct window_entry {
     int64_t prev;          /* cursor of the subscriber's previous event: prev_cursor */
     uint64_t prev_id_hash; /* of the previous event; 0: unknown */
     uint64_t key_hash;
-    int64_t bytes;       /* of its body, at most; known only while the lane makes batches */
+    int64_t bytes;       /* of its body, at most */
     int64_t appended_ms; /* wall: when the event was appended to the log; 0: unknown */
     int64_t attempts;    /* made so far at the request that begins with this event */
     int64_t spared;      /* of these, that do not count for max_attempts */

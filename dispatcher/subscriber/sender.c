@@ -285,8 +285,7 @@ static int64_t sender_bytes_of(const struct sender *sender, const struct feed_ev
 static void sender_note_found(struct sender *sender, const struct feed_event *event,
                               bool compacted) {
     struct lane *lane = &sender->lane;
-    if (lane_makes_batches(lane))
-        lane_expect(lane, sender_bytes_of(sender, event));
+    lane_expect(lane, sender_bytes_of(sender, event));
     bool may_start = lane_found(lane, event->cursor, token_id_hash(event->id),
                                 sender_key_hash(event), compacted);
     lane_note_appended(lane, event->cursor, event->appended_ms);

@@ -186,6 +186,22 @@ def test_max_bytes_bounds_a_batch_and_a_larger_event_goes_alone(shared, receiver
     assert [[e["data"]["n"] for e in events(r)] for r in receiver.requests] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9], [10], [11, 12, 13]]
 
 
+def test_max_bytes_bounds_events_that_waited_before_there_were_batches(shared, receiver):
+    fields = {"ordering": "key", "max_attempts": 1000, "backoff_min": "20ms", "backoff_max": "50ms"}
+    open_again = threading.Event()
+    judge(receiver, lambda request: 200 if open_again.is_set() else 503)
+    shared.subscribe("later", receiver, ["later"], **fields)
+    made = [shared.publish("later", "x" * 1000, key="k") for _ in range(40)]
+    receiver.wait(2)  # the rest waits behind the first
+    wait_for(lambda: shared.daemons[1].metrics()["ess_feed_cursor"] >= made[-1])
+    receiver.wait(len(receiver.requests) + 2)
+    shared.subscribe("later", receiver, ["later"], batch={"max_events": 100, "max_bytes": "4KiB"}, **fields)
+    open_again.set()
+    wait_for(lambda: status(shared, "later")["delivered"] == 40)
+    assert max(len(request.body) for request in receiver.requests) <= 4096
+    assert [event["cursor"] for event in delivered(receiver)] == made
+
+
 def test_the_throttle_counts_events(shared, receiver):
     paused(shared, "throttled", receiver, ["throttled"], batch={"max_events": 50}, throttle=10)
     publish(shared, "throttled", 35)
