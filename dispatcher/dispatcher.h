@@ -40,6 +40,7 @@ struct dispatcher {
     struct slots slots;          /* of webhooks under way */
     struct loop_timer slots_due; /* those that wait for it are served */
     int64_t draft_bytes;         /* of batches that wait for the rest of their events */
+    int64_t heartbeats;          /* posted */
     struct loop_timer liveness_due, certificates_due;
     struct checkpoints checkpoints;
     int64_t dead_letters_pending;          /* not yet reported by Kafka */

@@ -20,7 +20,7 @@ int64_t heartbeat_look_ms(const struct heartbeat *h, int64_t now_ms) {
 
 bool heartbeat_may_go(const struct lane *lane, int64_t now_ms) {
     const struct endpoint *e = lane->endpoint;
-    return lane_idle(lane) && lane_state(lane) == TOKEN_ACTIVE && !e->probing &&
+    return lane_idle(lane) && lane_state(lane) == TOKEN_ACTIVE && endpoint_takes(e) &&
            e->until_ms <= now_ms && lane_paced_ms(lane, now_ms) <= now_ms;
 }
 

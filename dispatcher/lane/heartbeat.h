@@ -28,7 +28,9 @@ int64_t heartbeat_due_ms(const struct heartbeat *heartbeat);
 int64_t heartbeat_look_ms(const struct heartbeat *heartbeat, int64_t now_ms);
 
 /* Whether a heartbeat may be sent now: everything found is settled, the lane stands at the end of
- * the log, nothing keeps deliveries back, and the endpoint is not backed off. */
+ * the log, nothing keeps deliveries back, and the endpoint is neither backed off nor probed. An
+ * idle lane's endpoint that has failed gets one once its back-off is over: its next event may come
+ * in days. */
 bool heartbeat_may_go(const struct lane *lane, int64_t now_ms);
 /* Appends the body: the lane has settled everything up to `end`, the log's end. */
 void heartbeat_put_body(const struct lane *lane, int64_t end, int64_t wall_ms, struct buf *out);

@@ -49,7 +49,12 @@ static void message_end(struct message *m) {
     slots_give(&m->sender->subscriber->dispatcher->slots, &m->sender->user);
 }
 
+static void message_count(const struct message *m, int64_t more) {
+    m->sender->subscriber->dispatcher->heartbeats += message_is_heartbeat(m) ? more : 0;
+}
+
 static void message_unlist(struct message *m) {
+    message_count(m, -1);
     DL_DELETE(m->sender->messages, m);
     m->sender = NULL;
 }
@@ -95,6 +100,7 @@ void message_post(struct sender *sender, struct message *m) {
     m->sender = sender;
     m->delivery.done = message_on_done;
     DL_APPEND(sender->messages, m);
+    message_count(m, 1);
     sender_wake(sender);
 }
 
@@ -109,4 +115,22 @@ void message_withdraw(struct message *m) {
     message_recall(m);
     if (m->sender)
         message_unlist(m);
+}
+
+/* --- room for events */
+
+static struct message *message_find_heartbeat(const struct sender *sender) {
+    struct message *m = sender->messages;
+    while (m && !(message_is_heartbeat(m) && m->under_way))
+        m = m->next;
+    return m;
+}
+
+void message_yield(struct sender *sender) {
+    static const struct outcome called_off = {.verdict = VERDICT_CALLED_OFF};
+    struct message *m = message_find_heartbeat(sender);
+    if (!m || throttle_next_ms(sender->lane.throttle) != INT64_MAX)
+        return;
+    message_withdraw(m);
+    m->done(m, &called_off);
 }

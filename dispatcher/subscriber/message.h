@@ -41,5 +41,8 @@ struct message *message_next(const struct sender *sender);
 int64_t message_due_ms(const struct sender *sender, int64_t now_ms);
 /* Sends it. */
 void message_send_next(struct sender *sender);
+/* Another delivery waits. If the throttle waits for a heartbeat under way, the heartbeat is called
+ * off: its endpoint may let it hang. */
+void message_yield(struct sender *sender);
 
 #endif

@@ -462,6 +462,8 @@ static bool sender_make_step(struct sender *sender, int64_t now_ms, bool may_sta
     enum lane_todo todo = message ? LANE_SEND : lane_next(&sender->lane, now_ms, &cursor, &due_ms);
     if (todo == LANE_NOTHING) {
         sender_wait_until(sender, due_ms < message_ms ? due_ms : message_ms, now_ms);
+        if (!lane_idle(&sender->lane) || message_next(sender))
+            message_yield(&sender->subscriber->live);
         return false;
     }
     if (!may_start) { /* others get a turn */

@@ -147,8 +147,9 @@ static void standing_on_heartbeat_done(struct message *message, const struct out
     struct standing *st = container_of(message, struct standing, beating);
     heartbeat_note(&st->heartbeat, clock_ms());
     standing_arm_heartbeat(st);
-    if (outcome->verdict != VERDICT_CALLED_OFF)
-        lane_heartbeat_answered(standing_lane(st), outcome, clock_wall_ms());
+    if (outcome->verdict == VERDICT_CALLED_OFF)
+        return;
+    lane_heartbeat_answered(standing_lane(st), outcome, clock_wall_ms());
     st->options.owner->changed(st->options.arg);
 }
 

@@ -4,10 +4,18 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/subscriber/subscriber.h"
 
+/* Heartbeats leave three quarters of the slots to events, and half of the rest to heartbeats of
+ * endpoints that answer. */
+static bool subscriber_may_beat(const struct subscriber *s) {
+    const struct dispatcher *d = s->dispatcher;
+    return d->heartbeats <= d->slots.max / (s->slots.silent ? 8 : 4) &&
+           subscriber_may_send(s, &s->live);
+}
+
 static int64_t subscriber_on_log_end(void *arg) {
     const struct subscriber *s = arg;
     const struct feed *feed = s->dispatcher->service.feed;
-    return subscriber_may_send(s, &s->live) && !feed_trouble(feed) ? feed_end(feed) : -1;
+    return subscriber_may_beat(s) && !feed_trouble(feed) ? feed_end(feed) : -1;
 }
 
 static uint64_t subscriber_on_random(void *arg) {

@@ -245,6 +245,41 @@ def test_an_idle_endpoint_is_told_that_it_has_everything_and_nothing_waits_for_i
     hanging.release()
 
 
+def test_an_event_calls_off_a_heartbeat_that_the_throttle_would_wait_for(shared, receiver):
+    receiver.answer = lambda request: Answer(hang=is_heartbeat(request))
+    register(shared, receiver, ["beat.throttled"], heartbeat="10s", throttle=1, timeout="5m")
+    wait_for(lambda: heartbeats(receiver))
+    cursor = shared.publish("beat.throttled", 1)
+    wait_for(lambda: cursors(receiver) == [cursor])
+    receiver.release()
+
+
+def test_an_endpoint_that_lost_its_last_event_gets_heartbeats_again(shared, receiver):
+    subscriber = register(shared, receiver, ["beat.lost"], heartbeat="10s", max_attempts=2)
+    receiver.stop()
+    cursor = shared.publish("beat.lost", 1)
+    wait_for(lambda: subscriber.status()["dead_lettered"] == 1)
+    receiver.start()
+    wait_for(lambda: heartbeats(receiver))
+    assert heartbeats(receiver)[0].json["prev_cursor"] == cursor
+
+
+def test_heartbeats_that_hang_leave_the_slots_to_events(ess):
+    ingest, hanging, receiver = ess.ingest(), ess.receiver(), ess.receiver()
+    ess.dispatcher({"dispatcher.max_connections": 8})
+    hanging.answer = lambda request: Answer(hang=True)
+    for _ in range(12):
+        register(ess, hanging, ["beat.never"], heartbeat="10s", timeout="5m")
+    Subscriber(ingest, receiver, ["beat.other"])
+    hanging.wait(3)
+    all_due = time.monotonic() + 12
+    while time.monotonic() < all_due:
+        cursor = ess.publish("beat.other", 1)
+        wait_for(lambda: cursors(receiver)[-1:] == [cursor], 30)
+    assert len(hanging.requests) == 3
+    hanging.release()
+
+
 # --- expiry
 
 

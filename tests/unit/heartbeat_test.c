@@ -52,7 +52,10 @@ static void an_endpoint_that_is_backed_off_or_throttled_gets_none(UNUSED void **
     lane_at_end(&lane, 30, false);
     endpoint_back_off(&endpoint, now_ms, now_ms + 100);
     assert_false(heartbeat_may_go(&lane, now_ms));
-    assert_false(heartbeat_may_go(&lane, now_ms + 200)); /* is probed */
+    assert_true(heartbeat_may_go(&lane, now_ms + 100)); /* no event may come for a day */
+    endpoint_start(&endpoint);
+    assert_false(heartbeat_may_go(&lane, now_ms + 100)); /* a job probes it */
+    endpoint_end(&endpoint);
     endpoint_forget(&endpoint);
     throttle_set_rate(&throttle, 1);
     throttle_finish(&throttle, throttle_start(&throttle), now_ms);
