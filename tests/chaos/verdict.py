@@ -69,13 +69,14 @@ def firsts(subscriber):
 
 
 def order_is_kept(log, subscriber):
+    """An event that an earlier filter excluded comes late where a dispatcher begins again at a checkpoint before it."""
     if subscriber.ordering == "none":
         return
-    newest = collections.defaultdict(int)
+    newest, wanted = collections.defaultdict(int), set(log.wanted(subscriber))
     for receipt in firsts(subscriber):
         event = log.events[receipt.cursor]
         key = (event["topic"], event.get("key")) if subscriber.ordering == "key" else None
-        if receipt.cursor < newest[key]:
+        if receipt.cursor < newest[key] and receipt.cursor in wanted:
             yield f"{subscriber.id}: {receipt.cursor} came first after {newest[key]} ({key})"
         newest[key] = max(newest[key], receipt.cursor)
 
