@@ -111,7 +111,7 @@ class Vendor:
     """A subscriber with an endpoint in Java, behind a receiver that ends TLS and hands on. `loses`: answers 200 and hands nothing on."""
 
     def __init__(self, ess, ingest, classes, *more_secrets, id="vendor", topic="drug.copay", **fields):
-        self.ingest, self.id, self.receiver, self.loses, self.statuses = ingest, id, ess.receiver(), lambda event: False, []
+        self.ingest, self.id, self.receiver, self.loses, self.statuses, self.port = ingest, id, ess.receiver(), lambda body: False, [], 0
         self.receiver.answer = self.hand_on
         made = self.post("/register", id=id, url=self.receiver.url(), topics=[topic], **fields)
         environment = {**os.environ, "SECRETS": " ".join([*more_secrets, made["whsec"]]), "ESS_URL": f"http://{ingest.address}",
@@ -145,7 +145,7 @@ class Vendor:
     def hand_on(self, request):
         if self.loses(request.json):
             return Answer(200)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", wait_for(lambda: self.port), timeout=60)
         try:
             connection.request("POST", "/", request.body, {name: value for name, value in request.headers.items() if name.lower() != "host"})
             self.statuses.append(connection.getresponse().status)
@@ -197,6 +197,25 @@ def test_what_the_subscribers_filter_excludes_is_not_fetched(ess, endpoint):
     vendor.loses = lambda event: event["data"] == "lost"
     cursors = [ess.publish("drug.copay", data) for data in ("first", "excluded", "lost", "excluded too", "last")]
     vendor.wait_handled(cursors[::2])
+
+
+def test_a_handshake_batches_and_a_heartbeat_are_taken_and_the_heartbeat_shows_what_was_lost(ess, endpoint):
+    asked = {"batch": {"max_events": 3, "max_wait": "60s"}, "heartbeat": "10s", "handshake": True}
+    vendors = [endpoint(id=format, format=format, **asked) for format in ("ess", "cloudevents")]
+    ingest = vendors[0].ingest
+
+    def publish(*data):
+        return [one["cursor"] for one in ingest.post(json.dumps([{"topic": "drug.copay", "data": n} for n in data])).json["results"]]
+    for vendor in vendors:
+        wait_for(lambda: ingest.status(vendor.id)["state"] == "active")
+        vendor.loses = lambda body: '"data": 6' in json.dumps(body)  # the second batch
+    cursors = publish(*range(1, 7))
+    for vendor in vendors:
+        vendor.wait_handled(cursors)
+    cursors += publish(7, 8, 9)
+    for vendor in vendors:
+        vendor.wait_handled(cursors)
+        assert set(vendor.statuses) == {204} and "handshake" in vendor.receiver.requests[0].json
 
 
 def test_a_webhook_with_another_secret_is_refused_with_401(ess, endpoint):

@@ -1,4 +1,5 @@
 """hms-ess, the client for JavaScript: its tests by Node's own runner, against a real ess-ingest."""
+import http.client
 import json
 import os
 import shutil
@@ -6,9 +7,11 @@ import subprocess
 
 import pytest
 
-from ess import ROOT, wait_for
+from ess import ROOT, Answer, wait_for
+from snippets import snippets
 
 CLIENT = ROOT / "clients/js"
+DOCUMENT = "clients/js/README.md"
 
 
 def test_the_javascript_client_keeps_its_promises(ess):
@@ -25,6 +28,95 @@ def test_npm_pack_takes_what_is_published_and_no_tests(tmp_path):
     files = {file["path"] for file in json.loads(done.stdout)[0]["files"]}
     assert {"package.json", "README.md", "LICENSE", "src/index.js", "src/index.d.ts"} <= files
     assert not any(file.startswith("test/") for file in files)
+
+
+# The README's example, behind Node's own server.
+ENDPOINT = """
+import http from 'node:http'
+const lastHandled = Number(process.env.LAST_HANDLED)
+const handle = async (event) => console.log(event.data)
+
+EXAMPLE
+const server = http.createServer(async (request, response) => {
+  const parts = []
+  for await (const part of request) parts.push(part)
+  try {
+    await onWebhook(Buffer.concat(parts), request.headers)
+    response.statusCode = 204
+  } catch (error) {
+    console.log(error)
+    response.statusCode = 503
+  }
+  response.end()
+})
+server.listen(0, '127.0.0.1', () => console.log(server.address().port))
+"""
+
+
+class Vendor:
+    """A subscriber with an endpoint in Node, behind a receiver that ends TLS and hands on. `loses`: answers 200 and hands nothing on."""
+
+    def __init__(self, ess, ingest, program, id, **fields):
+        self.id, self.receiver, self.loses, self.port = id, ess.receiver(), lambda body: False, 0
+        self.receiver.answer = self.hand_on
+        made = ingest.post(json.dumps({"id": id, "url": self.receiver.url(), "topics": ["drug.*"], **fields}), "/register").json
+        environment = {**os.environ, "ESS_URL": f"http://{ingest.address}", "ESS_SECRET": made["whsec"], "LAST_HANDLED": str(made["cursor"])}
+        self.said = ess.folder / f"{id}.out"
+        with open(self.said, "wb") as out:
+            self.process = subprocess.Popen(["node", program], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.port = int(wait_for(self.lines)[0])
+
+    def lines(self):
+        return [line.strip() for line in self.said.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def hand_on(self, request):
+        if self.loses(request.json):
+            return Answer(200)
+        connection = http.client.HTTPConnection("127.0.0.1", wait_for(lambda: self.port), timeout=60)
+        try:
+            connection.request("POST", "/", request.body, {name: value for name, value in request.headers.items() if name.lower() != "host"})
+            return Answer(connection.getresponse().status)
+        finally:
+            connection.close()
+
+    def wait_handled(self, *data):
+        wait_for(lambda: len(self.lines()) > len(data), told=self.lines)
+        assert self.lines()[1:] == [str(one) for one in data]
+
+
+@pytest.fixture
+def endpoint(ess, tmp_path):
+    """Makes vendors, and ends their processes."""
+    example, = (snippet.text for snippet in snippets(DOCUMENT, "js") if "new GapDetector" in snippet.text)
+    program, ingest, vendors = tmp_path / "endpoint.mjs", ess.ingest(), []
+    program.write_text(ENDPOINT.replace("EXAMPLE", example.replace("'hms-ess'", f"'{CLIENT}/src/index.js'")))
+    ess.dispatcher()
+
+    def make(id, **fields):
+        vendors.append(Vendor(ess, ingest, program, id, **fields))
+        return vendors[-1]
+    yield make
+    for vendor in vendors:
+        vendor.process.kill()
+        vendor.process.wait()
+
+
+def test_a_handshake_batches_and_a_heartbeat_are_taken_and_the_heartbeat_shows_what_was_lost(ess, endpoint):
+    asked = {"batch": {"max_events": 3, "max_wait": "60s"}, "heartbeat": "10s", "handshake": True}
+    vendors, ingest = [endpoint(format, format=format, **asked) for format in ("ess", "cloudevents")], ess.daemons[0]
+
+    def publish(*data):
+        assert ingest.post(json.dumps([{"topic": "drug.copay", "data": n} for n in data])).status == 201
+    for vendor in vendors:
+        wait_for(lambda: ingest.status(vendor.id)["state"] == "active")
+        vendor.loses = lambda body: '"data": 6' in json.dumps(body)  # the second batch
+    publish(*range(1, 7))
+    for vendor in vendors:
+        vendor.wait_handled(1, 2, 3, 4, 5, 6)
+    publish(7, 8, 9)
+    for vendor in vendors:
+        vendor.wait_handled(*range(1, 10))
+        assert "handshake" in vendor.receiver.requests[0].json
 
 
 VERIFY = """

@@ -55,12 +55,12 @@ def test_the_good_vectors_are_also_good_to_the_standard_webhooks_library():
 class Vendor:
     """A subscriber whose endpoint is written with hms-ess. `loses` events: answers 200 and forgets them, as a vendor's crash would."""
 
-    def __init__(self, ess, ingest, id, topic):
+    def __init__(self, ess, ingest, id, topic, **fields):
         self.ingest, self.id, self.topic, self.receiver = ingest, id, topic, ess.receiver()
         self.client = hms_ess.Client(f"http://{ingest.address}")
-        self.secrets, self.handled, self.loses, self.fetched = [], [], lambda event: False, []
+        self.secrets, self.handled, self.loses, self.fetched, self.gaps = [], [], lambda body: False, [], None
         self.receiver.answer = self.on_webhook
-        made = self.post({"id": id, "url": self.receiver.url(), "topics": [topic]}, "/register")
+        made = self.post({"id": id, "url": self.receiver.url(), "topics": [topic], **fields}, "/register")
         self.secrets.append(made["whsec"])
         self.gaps = hms_ess.GapDetector(made["cursor"], fetch_missing=self.fetch)
 
@@ -80,12 +80,13 @@ class Vendor:
         return self.client.replay(gap.since, gap.until, self.topic)
 
     def on_webhook(self, request):
+        wait_for(lambda: self.gaps)  # a handshake may come before the answer to its registration
         try:
-            event = hms_ess.verify(request.body, request.headers, self.secrets)
+            body = hms_ess.verify(request.body, request.headers, self.secrets)
         except hms_ess.VerificationError:
             return Answer(401)
-        if not self.loses(event):
-            self.gaps.take(event, lambda one: self.handled.append(one["data"]), replay="X-ESS-Replay" in request.headers)
+        if not self.loses(body):
+            self.gaps.take(body, lambda one: self.handled.append(one["data"]), replay="X-ESS-Replay" in request.headers)
         return Answer(200)
 
     def publish(self, *data):
@@ -132,6 +133,26 @@ def test_a_test_delivery_and_a_redriven_dead_letter_leave_the_stream_alone(ess):
     vendor.wait_handled("first", "a test", "poison")
     vendor.publish("last")  # the dead letter lies between, as a gap
     vendor.wait_handled("first", "a test", "poison", "poison", "last")
+
+
+def test_a_handshake_batches_and_a_heartbeat_are_taken_and_the_heartbeat_shows_what_was_lost(ess):
+    ingest = ess.ingest()
+    ess.dispatcher()
+    asked = {"batch": {"max_events": 3, "max_wait": "60s"}, "heartbeat": "10s", "handshake": True}
+    vendors = [Vendor(ess, ingest, format, "drug.copay", format=format, **asked) for format in ("ess", "cloudevents")]
+    for vendor in vendors:
+        wait_for(lambda: ingest.status(vendor.id)["state"] == "active")
+        vendor.loses = lambda body: '"data": 6' in json.dumps(body)  # the second batch
+    cursors = [one.cursor for one in vendors[0].client.publish_batch([{"topic": "drug.copay", "data": n} for n in range(1, 7)])]
+    other = ess.publish("other", 0)
+    for vendor in vendors:
+        vendor.wait_handled(1, 2, 3, 4, 5, 6)
+        wait_for(lambda: vendor.gaps.cursor >= other)
+        assert vendor.fetched == [(cursors[2], cursors[5])]
+    vendors[0].client.publish_batch([{"topic": "drug.copay", "data": n} for n in (7, 8, 9)])
+    for vendor in vendors:
+        vendor.wait_handled(*range(1, 10))
+        assert len(vendor.fetched) == 1 and "handshake" in vendor.receiver.requests[0].json
 
 
 def test_a_rotation_loses_nothing_while_both_secrets_are_known(ess):

@@ -26,6 +26,42 @@ export interface EssEvent {
   data: unknown
 }
 
+/** An event of a subscriber with `format: cloudevents`. */
+export interface CloudEvent {
+  specversion: '1.0'
+  id: string
+  source: string
+  /** The topic. */
+  type: string
+  /** The key. */
+  subject?: string
+  time?: string
+  /** cursor and prev_cursor, as 20 digits. */
+  sequence?: string
+  essprevcursor?: string
+  esscompacted?: boolean
+  esssourcecursor?: string
+  datacontenttype?: string
+  data?: unknown
+}
+
+/** Of a subscriber with `heartbeat`: it has got everything up to `cursor`, and `prev_cursor` was its newest event. */
+export interface Heartbeat {
+  heartbeat: true
+  cursor: number
+  prev_cursor: number
+  ts: string
+}
+
+/** Of a subscriber with `handshake`: to be answered with a 2xx. */
+export interface Handshake {
+  handshake: string
+  subscriber: string
+}
+
+/** Any body of a webhook: an event, a batch of events, a heartbeat or a handshake. */
+export type Body = EssEvent | CloudEvent | { events: EssEvent[] } | CloudEvent[] | Heartbeat | Handshake
+
 export interface Published {
   cursor: number
   id: string
@@ -248,14 +284,17 @@ export interface JwkSet {
   keys: Array<{ kty?: string; crv?: string; x?: string; kid?: string; [member: string]: unknown }>
 }
 
-/** Checks a webhook's signature (constant time) and age, and returns its event; throws an EssError. */
-export function verify(
+/**
+ * Checks a webhook's signature (constant time) and age, and returns its body, parsed; throws an EssError. What a subscriber asks for is
+ * what it gets: with `format`, `batch`, `heartbeat` or `handshake` name the type, as in `verify<Body>(…)`.
+ */
+export function verify<B extends Body = EssEvent>(
   rawBody: Uint8Array | string,
   headers: HeadersLike,
   /** Or ESS's public keys, for a subscriber with signatures: ed25519; or several, of which one must fit: during a rotation. */
   secret: string | JwkSet | Array<string | JwkSet>,
   options?: { toleranceS?: number; now?: number }
-): EssEvent
+): B
 
 export class GapDetector {
   constructor(options?: {
@@ -265,10 +304,11 @@ export class GapDetector {
   })
   /** The newest cursor that was handled. */
   readonly cursor: number | undefined
-  gapBefore(event: EssEvent): { since: number; until: number } | null
+  gapBefore(event: EssEvent | CloudEvent | Heartbeat): { since: number; until: number } | null
   /**
    * The events to handle now, in order, each once. A redriven one, which has no prev_cursor, and one that came with the header
-   * X-ESS-Replay (`replay`) are always given.
+   * X-ESS-Replay (`replay`) are always given. A batch gives its events; a heartbeat gives those that it shows to be missing, and moves
+   * `cursor`; a handshake gives none. With `format: cloudevents` name the type: `take<CloudEvent | EssEvent>(…)`.
    */
-  take(event: EssEvent, options?: { replay?: boolean }): AsyncGenerator<EssEvent, void, undefined>
+  take<E extends EssEvent | CloudEvent = EssEvent>(body: Body, options?: { replay?: boolean }): AsyncGenerator<E, void, undefined>
 }

@@ -70,20 +70,24 @@ function signed(signatures, checks, parts) {
   return good
 }
 
-function eventOf(body) {
-  let event
+const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value)
+
+/** An object; a batch has several: in `events`, or as an array of CloudEvents. */
+function parsedOf(body) {
+  let parsed
   try {
-    event = JSON.parse(body.toString('utf8'))
+    parsed = JSON.parse(body.toString('utf8'))
   } catch (cause) {
     throw new EssError('verify: the body is signed, but no JSON; did ESS send it?', { cause })
   }
-  if (event === null || typeof event !== 'object' || Array.isArray(event))
+  const objects = Array.isArray(parsed) ? parsed : (parsed?.events ?? [parsed])
+  if (!Array.isArray(objects) || objects.length === 0 || !objects.every(isObject))
     throw new EssError('verify: the body is signed, but no JSON object; did ESS send it?')
-  return event
+  return parsed
 }
 
 /**
- * Checks the signature and the age of a webhook, and returns its event. `rawBody` are the bytes as they came, not an object that
+ * Checks the signature and the age of a webhook, and returns its body, parsed. `rawBody` are the bytes as they came, not an object that
  * was parsed from them. `secret` may be ESS's public keys (a JWK Set), or an array, of which one must fit. Throws an EssError that
  * says what is wrong.
  */
@@ -100,5 +104,5 @@ export function verify(rawBody, headers, secret, { toleranceS = 300, now = Date.
     throw new EssError(`verify: the timestamp is more than ${toleranceS} s away from this clock; is one of the clocks wrong, or was it recorded?`)
   if (!signed(signatures, checks, [`${id}.${timestamp}.`, body]))
     throw new EssError('verify: the signature does not fit; is it the secret of this subscriber, and the body as it came?')
-  return eventOf(body)
+  return parsedOf(body)
 }

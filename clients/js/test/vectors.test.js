@@ -23,13 +23,15 @@ for (const { name, secrets = [], jwks, headers, body, now, tolerance, error } of
     else assert.deepEqual(call(), JSON.parse(body))
   })
 
-/** Takes one event; what was asked for, what was handled, and whether that ended with a failure. */
-async function take(gaps, given, { event, replay, fails_at, handled }) {
+const cursorOf = ({ cursor, sequence }) => cursor ?? (sequence ? Number(sequence) : null)
+
+/** Takes one event or body; what was asked for, what was handled, and whether that ended with a failure. */
+async function take(gaps, given, { event, body, replay, fails_at, handled }) {
   const seen = []
   try {
-    for await (const one of gaps.take(event, { replay })) {
-      if (fails_at !== undefined && one.cursor === fails_at) throw new Error('cannot be handled')
-      seen.push(one.cursor ?? null)
+    for await (const one of gaps.take(body === undefined ? event : JSON.parse(body), { replay })) {
+      if (fails_at !== undefined && cursorOf(one) === fails_at) throw new Error('cannot be handled')
+      seen.push(cursorOf(one))
     }
   } catch (e) {
     assert.match(e.message, /cannot be/)

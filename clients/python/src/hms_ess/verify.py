@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 import time
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Tuple, Union
 
 from .errors import VerificationError
 
@@ -60,19 +60,22 @@ def _signed(signatures: str, keys: Iterable[bytes], message: bytes) -> bool:
     return good
 
 
-def _event(body: bytes) -> Dict[str, Any]:
+def _parsed(body: bytes) -> Any:
+    """An object; a batch has several: in `events`, or as a list of CloudEvents."""
     try:
-        event = json.loads(body)
+        parsed = json.loads(body)
     except ValueError as cause:
         raise VerificationError("verify: the body is signed, but no JSON; did ESS send it?") from cause
-    if not isinstance(event, dict):
+    objects = parsed.get("events", [parsed]) if isinstance(parsed, dict) else parsed
+    if not isinstance(objects, list) or not objects or not all(isinstance(one, dict) for one in objects):
         raise VerificationError("verify: the body is signed, but no JSON object; did ESS send it?")
-    return event
+    return parsed
 
 
 def verify(raw_body: Union[bytes, bytearray, memoryview, str], headers: Headers, secret: Union[str, Iterable[str]], *,
-           tolerance: float = 300, now: Optional[float] = None) -> Dict[str, Any]:
-    """Checks the signature (in constant time) and the age of a webhook, and returns its event. `raw_body` is the body as received, before
+           tolerance: float = 300, now: Optional[float] = None) -> Any:
+    """Checks the signature (in constant time) and the age of a webhook, and returns its body, parsed: a dict, or a list for a batch of
+    CloudEvents. `raw_body` is the body as received, before
     any parsing. During a rotation `secret` may be a list of secrets, one of which must fit. Raises a VerificationError that says what is wrong
     with the webhook; ValueError and TypeError are mistakes of the caller. `tolerance` and `now` are seconds."""
     if not isinstance(raw_body, (bytes, bytearray, memoryview, str)):
@@ -86,4 +89,4 @@ def verify(raw_body: Union[bytes, bytearray, memoryview, str], headers: Headers,
                                 "or was it recorded?")
     if not _signed(signatures, keys, f"{id}.{timestamp}.".encode() + body):
         raise VerificationError("verify: the signature does not fit; is it the secret of this subscriber, and the body as it came?")
-    return _event(body)
+    return _parsed(body)

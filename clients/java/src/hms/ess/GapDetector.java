@@ -36,7 +36,7 @@ public final class GapDetector {
         return cursor;
     }
 
-    /** The range that is missing before this event; null if nothing is missing. */
+    /** The range that is missing before this event or heartbeat; null if nothing is missing. */
     public synchronized Gap gapBefore(Event event) {
         return cursor == Event.NONE || cursor >= event.prevCursor() ? null : new Gap(cursor, event.prevCursor());
     }
@@ -46,9 +46,18 @@ public final class GapDetector {
      * has no prev_cursor) and an event of a replay job stand beside the live stream: they are always handled, and the cursor stays. What
      * the handler or the fetch throws ends the call: answer with 503, and the event's next delivery goes on where this one ended.
      *
-     * @param replay the event came with the header X-ESS-Replay
+     * The events of a batch are taken one after the other. A heartbeat shows a gap as an event does, and moves the cursor; a handshake
+     * moves nothing. The handler gets neither. Events may be CloudEvents.
+     *
+     * @param body   what {@link Webhook#verify} has returned
+     * @param replay the webhook came with the header X-ESS-Replay
      */
-    public synchronized void take(Event event, boolean replay, Handler handler) throws Exception {
+    public synchronized void take(Event body, boolean replay, Handler handler) throws Exception {
+        for (Event event : body.each())
+            one(event, replay, handler);
+    }
+
+    private void one(Event event, boolean replay, Handler handler) throws Exception {
         if (replay || event.cursor() == Event.NONE || event.prevCursor() == Event.NONE) {
             handler.handle(event);
             return;
@@ -69,7 +78,8 @@ public final class GapDetector {
     private void once(Event event, Handler handler) throws Exception {
         if (event.cursor() <= cursor)
             return;
-        handler.handle(event);
+        if (!event.isHeartbeat())
+            handler.handle(event);
         cursor = event.cursor();
     }
 }

@@ -57,7 +57,7 @@ public final class Webhook {
     }
 
     /**
-     * Checks the signature (in constant time) and the age, and returns the event.
+     * Checks the signature (in constant time) and the age, and returns the body: an event, a batch, a heartbeat or a handshake.
      *
      * @param rawBody the bytes as they came, before any parsing
      * @param header  gives the value of a header, whatever the case of its name, or null: {@code request::getHeader} of a servlet,
@@ -68,7 +68,7 @@ public final class Webhook {
         return Event.of(new String(rawBody, StandardCharsets.UTF_8));
     }
 
-    /** The same without reading the body: for {@code format: cloudevents}. */
+    /** The same without reading the body: to give it to the CloudEvents SDK. */
     public void check(byte[] rawBody, Function<String, String> header) throws EssException {
         String id = required(header, "webhook-id");
         String timestamp = required(header, "webhook-timestamp");

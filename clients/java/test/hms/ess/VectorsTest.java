@@ -99,7 +99,7 @@ public final class VectorsTest {
 
         private boolean take(List<Object> handled) {
             try {
-                gaps.take(event(step.get("event")), step.containsKey("replay"), event -> {
+                gaps.take(step.containsKey("body") ? Event.of((String) step.get("body")) : event(step.get("event")), step.containsKey("replay"), event -> {
                     Long cursor = event.cursor() == Event.NONE ? null : event.cursor();
                     if (cursor != null && cursor.equals(step.get("fails_at")))
                         throw new IllegalStateException("cannot be handled");
