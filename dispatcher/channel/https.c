@@ -20,7 +20,12 @@
 #include "dispatcher/channel/route.h"
 #include "dispatcher/channel/sockets.h"
 
-enum { EXCERPT_BYTES = 128, ANSWER_BYTES_MAX = 64 * 1024, HEADER_BYTES_MAX = 64 * 1024 };
+enum {
+    EXCERPT_BYTES = 128,
+    ANSWER_BYTES_MAX = 64 * 1024,
+    HEADER_BYTES_MAX = 64 * 1024,
+    TUNNEL_BYTES_MAX = 16 * 1024
+};
 
 static const char died[] = "the connection was closed before an answer came";
 
@@ -37,6 +42,8 @@ struct https_post {
     const char *failure;   /* reason of a failure found before curl got the request; NULL: none */
     enum fault_kind fault; /* fault of a failure found before curl got the request */
     bool fresh, opened;    /* a new connection is wanted; was begun */
+    bool tunnelled;        /* the proxy has made a tunnel on the new connection */
+    size_t tunnel_bytes;   /* of the headers of its answer to CONNECT */
     int64_t timeout_ms;
     bool added; /* curl has the request */
     struct span body;
@@ -162,14 +169,29 @@ static size_t https_on_write(char *data, size_t size, size_t count, void *arg) {
     return post->answer_bytes > ANSWER_BYTES_MAX ? 0 : len; /* the status counts; skip the rest */
 }
 
+/* Only before a request on a new connection. After a refusal curl would read a body for as long as
+ * the proxy sends one, and nothing else would run meanwhile. */
+static size_t https_on_tunnel_header(struct https_post *post, bool ends, size_t len) {
+    long status = 0;
+    post->tunnel_bytes += len;
+    if (!ends)
+        return post->tunnel_bytes > TUNNEL_BYTES_MAX ? 0 : len;
+    curl_easy_getinfo(post->handle->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    post->tunnelled = status / 100 == 2;
+    return post->tunnelled ? len : 0;
+}
+
 /* A line of the answer's headers. An empty line ends the headers, including those of each 1xx
  * before. */
 static size_t https_on_header(char *data, size_t size, size_t count, void *arg) {
     struct https_post *post = arg;
     long status = 0;
     size_t len = size * count;
+    bool ends = len && (*data == '\r' || *data == '\n');
+    if (post->route.proxied && !post->exchange.begun)
+        return https_on_tunnel_header(post, ends, len);
     post->header_bytes += len;
-    if (len && (*data == '\r' || *data == '\n')) {
+    if (ends) {
         curl_easy_getinfo(post->handle->easy, CURLINFO_RESPONSE_CODE, &status);
         post->exchange.answered = status >= 200;
     }
@@ -213,9 +235,8 @@ static void https_complete(struct https_post *post, const struct https_result *f
 /* --- through the proxy */
 
 /* The request never had a tunnel to the endpoint. */
-static bool https_lacks_tunnel(const struct https_post *post, long connect_status) {
-    return post->route.proxied && post->opened && !post->exchange.begun &&
-           connect_status / 100 != 2;
+static bool https_lacks_tunnel(const struct https_post *post) {
+    return post->route.proxied && post->opened && !post->exchange.begun && !post->tunnelled;
 }
 
 static void https_judge_tunnel(struct https_post *post, CURLcode code, long connect_status,
@@ -282,7 +303,7 @@ static struct https_result https_judge(struct https_post *post, CURLcode code,
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool counts = post->exchange.answered && code != CURLE_OPERATION_TIMEDOUT;
-    bool lacks_tunnel = !counts && https_lacks_tunnel(post, connect_status);
+    bool lacks_tunnel = !counts && https_lacks_tunnel(post);
     if (!lacks_tunnel)
         handshake_explain(&post->handle->handshake, clock_wall_ms(), post->reason,
                           sizeof post->reason);
@@ -294,7 +315,7 @@ static struct https_result https_judge(struct https_post *post, CURLcode code,
         .stale = !counts && https_is_stale(post, code),
         .retry_after_ms = retry_after_s < INT_MAX ? (int64_t)retry_after_s * 1000 : INT_MAX,
     };
-    if (post->route.proxied && (connect_status / 100 == 2 || counts))
+    if (post->tunnelled || (post->route.proxied && counts))
         proxy_note_passed(post->client->proxy);
     if (lacks_tunnel)
         https_judge_tunnel(post, code, connect_status, &result);

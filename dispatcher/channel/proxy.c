@@ -151,7 +151,6 @@ void proxy_set(const struct proxy *p, CURL *easy, const char *ca_file) {
         return;
     curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, SYSTEM_CERTIFICATES);
     curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca_file);
@@ -213,7 +212,7 @@ static bool proxy_is_tls(CURLcode code) {
 
 void proxy_judge(const struct proxy *p, CURLcode code, int status, struct proxy_failure *failure) {
     *failure = (struct proxy_failure){0};
-    if (status) {
+    if (status >= 300) {
         failure->fault = proxy_fault_of(status);
         failure->alone = proxy_passed_lately(p);
         snprintf(failure->text, sizeof failure->text, "the proxy answers %d to CONNECT%s", status,
@@ -223,9 +222,9 @@ void proxy_judge(const struct proxy *p, CURLcode code, int status, struct proxy_
         failure->fault = FAULT_PROXY_TLS;
     } else {
         failure->fault = FAULT_PROXY;
-        failure->error = code == CURLE_COULDNT_CONNECT
-                             ? "the proxy cannot be reached"
-                             : "the proxy ends the connection without an answer";
+        failure->error = code == CURLE_COULDNT_CONNECT ? "the proxy cannot be reached"
+                         : status ? "the proxy's answer to CONNECT is none that makes a tunnel"
+                                  : "the proxy ends the connection without an answer";
         failure->alone = code != CURLE_COULDNT_CONNECT && proxy_passed_lately(p);
     }
 }

@@ -122,7 +122,8 @@ class TlsFront(Piper):
 
 
 class Proxy(Piper):
-    """Answers CONNECT with `status`, or with what `answer` says of a target, and with 200 makes the tunnel. Keeps the heads of all requests."""
+    """Answers CONNECT with `status`, or with what `answer` says of a target, and with 200 makes the tunnel. Keeps the heads of all requests.
+    Instead of a status, two texts: the first is sent once, the second for as long as it is the answer."""
 
     def __init__(self):
         self.status, self.answer, self.heads = 200, lambda target: self.status, []
@@ -143,6 +144,10 @@ class Proxy(Piper):
             nobody, silence = socket.socketpair()
             with nobody, silence:
                 self.pipe(connection, nobody)
+        elif isinstance(status, tuple):
+            connection.sendall(status[0])
+            while status[1] and self._open and self.answer(words[1]) == status:
+                connection.sendall(status[1])
         elif status != 200:
             connection.sendall(b"HTTP/1.1 %d As Told\r\nContent-Length: 5\r\nConnection: close\r\n\r\nPAGE\n" % status)
         else:

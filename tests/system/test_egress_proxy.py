@@ -199,6 +199,28 @@ def test_what_a_proxy_answers_of_itself_counts_for_nobody(ess, proxies, status, 
     check_nothing_was_counted(ess, receiver, cursors)
 
 
+ODD_ANSWERS = {"endless page": (b"HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"1000\r\n%s\r\n" % (b"x" * 4096)),
+               "endless headers": (b"HTTP/1.1 200 OK\r\n", b"X-More: %s\r\n" % (b"x" * 1000)),
+               "endless line": (b"HTTP/1.1 200 OK\r\nX-More: ", b"x" * 4096),
+               "endless promise": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+               "cut": (b"HTTP/1.1 200 OK\r\nX-More: ", b"")}
+
+
+@pytest.mark.parametrize("kind", ODD_ANSWERS)
+def test_an_answer_of_the_proxy_that_makes_no_tunnel_counts_for_nobody_and_ends(ess, proxies, kind):
+    proxies.append(proxy := Proxy())
+    proxy.status = ODD_ANSWERS[kind]
+    dispatcher = begin(ess, proxy.url)
+    receiver = ess.receiver()
+    ess.subscribe("s", receiver, ["a"], **STRICT)
+    cursors = [ess.publish("a", n) for n in range(3)]
+    login = b"407" in proxy.status[0]
+    check_held_up(ess, "proxy_login" if login else "proxy", "user and password" if login else "does not answer")
+    proxy.status = 200
+    check_nothing_was_counted(ess, receiver, cursors)
+    assert "kafka_error" not in dispatcher.text()  # which comes of a loop that stands still
+
+
 def test_a_gateway_error_for_one_endpoint_holds_up_nobody_else(ess, proxies):
     proxies.append(proxy := Proxy())
     dispatcher = begin(ess, proxy.url)
