@@ -314,8 +314,7 @@ void lane_missing(struct lane *lane, int64_t cursor, bool compacted) {
     assert(e);
     if (!compacted)
         lane_forget_unwanted(lane, e, above);
-    else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT &&
-             !(above->sent && above->state == ENTRY_BATCHED))
+    else if (above && above->prev == cursor && above->state != ENTRY_IN_FLIGHT)
         above->compacted = true;
     else
         lane->compacted = true; /* for the next event found */

@@ -281,7 +281,9 @@ static void an_event_that_has_left_the_log_leaves_its_batch(UNUSED void **state)
     now_ms = due_ms();
     fix(1);
     lane_missing(&lane, 3, true);
+    assert_true(lane_entry(&lane, 4)->compacted && lane_entry(&lane, 4)->prev == 3);
     lane_missing(&lane, 1, true);
+    assert_true(lane_entry(&lane, 2)->compacted && !lane.compacted);
     assert_int_equal(fix(2), 2);
     lane_missing(&lane, 4, true);
     assert_int_equal(start(2), 1);
