@@ -30,7 +30,8 @@ static int tear_down(UNUSED void **state) {
     return 0;
 }
 
-/* Names and texts in turn, to NULL. */
+#define END (const char *)NULL
+/* Names and texts in turn, to END. */
 static struct tls_identity *take(const char *name, ...) {
     struct buf json = {0};
     va_list list;
@@ -56,27 +57,27 @@ static void assert_error(const struct tls_identity *identity, const char *field,
 
 static void each_mistake_has_its_reason(UNUSED void **state) {
     assert_error(take(NULL), "tls", "must have certificate and key, or ca");
-    assert_error(take("certificate", certificate, NULL), "tls.key", "is missing");
-    assert_error(take("key", key, NULL), "tls.certificate", "is missing");
-    assert_error(take("certificate", "x", "key", key, NULL), "tls.certificate",
+    assert_error(take("certificate", certificate, END), "tls.key", "is missing");
+    assert_error(take("key", key, END), "tls.certificate", "is missing");
+    assert_error(take("certificate", "x", "key", key, END), "tls.certificate",
                  "is no PEM certificate");
-    assert_error(take("certificate", key, "key", key, NULL), "tls.certificate",
+    assert_error(take("certificate", key, "key", key, END), "tls.certificate",
                  "holds a private key");
-    assert_error(take("certificate", certificate, "key", "x", NULL), "tls.key",
+    assert_error(take("certificate", certificate, "key", "x", END), "tls.key",
                  "is no PEM private key");
-    assert_error(take("certificate", certificate, "key", other_key, NULL), "tls.key",
+    assert_error(take("certificate", certificate, "key", other_key, END), "tls.key",
                  "does not fit the certificate");
-    assert_error(take("certificate", certificate, "key", encrypted, NULL), "tls.key",
+    assert_error(take("certificate", certificate, "key", encrypted, END), "tls.key",
                  "is encrypted");
-    assert_error(take("ca", "x", NULL), "tls.ca", "is no PEM certificate");
-    assert_error(take("key_file", "k", NULL), "tls.key_file", "is no field of tls");
-    assert_error(take("pin", "k", NULL), "tls.pin", "is no field of tls");
+    assert_error(take("ca", "x", END), "tls.ca", "is no PEM certificate");
+    assert_error(take("key_file", "k", END), "tls.key_file", "is no field of tls");
+    assert_error(take("pin", "k", END), "tls.pin", "is no field of tls");
 }
 
 static void the_key_is_shown_by_name(UNUSED void **state) {
     struct buf shown = {0};
     struct tls_identity *identity = take("key", key, "certificate", certificate, "ca", certificate,
-                                         NULL);
+                                         END);
     assert_non_null(identity);
     tls_identity_to_json(identity, false, &shown);
     assert_non_null(strstr(buf_string(&shown), "\"secrets\":[\"key\"]"));
@@ -90,7 +91,7 @@ static void the_key_is_shown_by_name(UNUSED void **state) {
 
 static void a_private_ca_may_stand_alone(UNUSED void **state) {
     struct buf shown = {0};
-    struct tls_identity *identity = take("ca", certificate, NULL);
+    struct tls_identity *identity = take("ca", certificate, END);
     assert_non_null(identity);
     assert_int_equal(identity->not_after_ms, 0);
     assert_false(tls_identity_put_secrets(identity, &shown));
@@ -115,26 +116,26 @@ static void parts_may_be_files(UNUSED void **state) {
     int reads = 0;
     rules.read_file = read_file;
     rules.arg = &reads;
-    struct tls_identity *identity = take("certificate_file", "c.pem", "key_file", "key.pem", NULL);
+    struct tls_identity *identity = take("certificate_file", "c.pem", "key_file", "key.pem", END);
     assert_non_null(identity);
     assert_int_equal(reads, 2);
     assert_true(tls_identity_has_files(identity));
     assert_string_equal(identity->key, key);
     tls_identity_free(identity);
-    assert_error(take("certificate_file", "c.pem", "key_file", "gone", NULL), "tls.key_file",
+    assert_error(take("certificate_file", "c.pem", "key_file", "gone", END), "tls.key_file",
                  "gone: No such file");
-    assert_error(take("certificate_file", "c.pem", "key_file", "other.key", NULL), "tls.key_file",
+    assert_error(take("certificate_file", "c.pem", "key_file", "other.key", END), "tls.key_file",
                  "other.key does not fit the certificate");
-    assert_error(take("certificate_file", "key.pem", "key_file", "key.pem", NULL),
+    assert_error(take("certificate_file", "key.pem", "key_file", "key.pem", END),
                  "tls.certificate_file", "key.pem holds a private key");
-    assert_error(take("certificate_file", "c.pem", "certificate", certificate, NULL),
+    assert_error(take("certificate_file", "c.pem", "certificate", certificate, END),
                  "tls.certificate_file", "must not stand beside certificate");
 }
 
 static void the_end_is_warned_of_for_14_days(UNUSED void **state) {
     const int64_t day_ms = PEM_DAY_S * INT64_C(1000);
     struct buf text = {0};
-    struct tls_identity *identity = take("certificate", certificate, "key", key, NULL);
+    struct tls_identity *identity = take("certificate", certificate, "key", key, END);
     assert_non_null(identity);
     int64_t end_ms = identity->not_after_ms;
     assert_false(tls_identity_warning(identity, end_ms - 14 * day_ms - 1, &text));
@@ -150,7 +151,7 @@ static void the_end_is_warned_of_for_14_days(UNUSED void **state) {
 /* Another version of OpenSSL may judge otherwise; the subscriber goes on. */
 static void a_record_is_not_judged_again(UNUSED void **state) {
     rules.from_record = true;
-    struct tls_identity *identity = take("certificate", "x", "key", "y", "later", "z", NULL);
+    struct tls_identity *identity = take("certificate", "x", "key", "y", "later", "z", END);
     assert_non_null(identity);
     tls_identity_free(identity);
 }
