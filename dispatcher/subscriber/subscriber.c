@@ -478,15 +478,19 @@ static void subscriber_renew_policy(struct subscriber *s) {
 }
 
 /* An attempt under way to the old endpoint may still settle its event. A failure there says
- * nothing. Without an endpoint nothing can be tried again, so everything under way ends. */
+ * nothing. No access token of the old endpoint goes to the new one. */
+static void subscriber_leave_endpoint(struct subscriber *s) {
+    endpoint_move(&s->endpoint);
+    channels_move(&s->channels);
+    slots_set_silent(&s->dispatcher->slots, &s->slots, false);
+}
+
+/* Without an endpoint nothing can be tried again, so everything under way ends. */
 static void subscriber_take_new_endpoint(struct subscriber *s) {
     if (spec_is_pulled(&s->record.spec)) {
         subscriber_close(s);
         commands_apply(&s->commands);
     }
-    endpoint_move(&s->endpoint);
-    channels_move(&s->channels);
-    slots_set_silent(&s->dispatcher->slots, &s->slots, false);
     subscriber_resume(s);
 }
 
@@ -504,7 +508,9 @@ static void subscriber_replace_record(struct subscriber *s, struct subscriber_re
     if (s->jobs.sender)
         sender_topics_changed(s->jobs.sender);
     subscriber_renew_policy(s);
-    standing_renew(&s->standing);
+    if (moved)
+        subscriber_leave_endpoint(s);
+    standing_renew(&s->standing); /* may resume the lane */
     if (moved)
         subscriber_take_new_endpoint(s);
     pulled_look_again(s);

@@ -1,6 +1,7 @@
 """Subscribers that prove who they are: a client certificate before nginx (`tls`), an access token from a token server (`oauth2`)."""
 import json
 import ssl
+import time
 import urllib.parse
 
 import pytest
@@ -404,6 +405,18 @@ def test_a_put_keeps_the_client_secret_for_one_server_only(shared, tokens):
     assert put(shared, "kept-secret", oauth2={**oauth2, "client_secret": "another"}).status == 202
     settled(shared, "kept-secret", shared.publish("kept-secret", {}))
     assert tokens.credentials(tokens.requests[1]) == ["ess client", "another"] and bearers(receiver)[1] == f"Bearer {tokens.of(2)}"
+
+
+def test_an_expired_subscriber_that_is_renewed_takes_no_token_to_a_new_url(shared, tokens):
+    old, new = shared.receiver(), shared.receiver()
+    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+    register(shared, "renewed", url=old.url(), oauth2=tokens.fields(), expires=expires)
+    settled(shared, "renewed", shared.publish("renewed", {}))
+    wait_for(lambda: shown(shared, "renewed")["status"]["state"] == "disabled")
+    shared.publish("renewed", {})
+    assert put(shared, "renewed", url=new.url(), secret="n3w-s3cr3t", oauth2=tokens.fields(), expires=None).status == 202
+    new.wait(1)
+    assert bearers(new) == [f"Bearer {tokens.of(2)}"]
 
 
 # --- both, and a kill -9
