@@ -66,10 +66,16 @@ int64_t adaptive_next_ms(struct adaptive *a, int64_t now_ms) {
     return (int64_t)ceil(a->next_ms);
 }
 
+size_t adaptive_most(const struct adaptive *a) {
+    if (!adaptive_holds(a))
+        return SIZE_MAX;
+    return a->per_sec < 2 ? 1 : (size_t)a->per_sec;
+}
+
 void adaptive_start(struct adaptive *a, int64_t events) {
     if (!adaptive_holds(a))
         return;
-    a->next_ms += (double)events * adaptive_interval_ms(a);
+    a->next_ms += fmin((double)events, (double)adaptive_most(a)) * adaptive_interval_ms(a);
     a->pressed = !a->idle;
     a->idle = false;
 }

@@ -9,6 +9,7 @@
 #define ESS_DISPATCHER_ADAPTIVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dispatcher/channel/channel.h"
@@ -42,7 +43,10 @@ void adaptive_forget(struct adaptive *adaptive);
 
 /* When the next event may start: possibly in the past. */
 int64_t adaptive_next_ms(struct adaptive *adaptive, int64_t now_ms);
-/* Events start now, after adaptive_next_ms. */
+/* How many events may start at once: what the rate lets through in a second, at least one. */
+size_t adaptive_most(const struct adaptive *adaptive);
+/* Events start now, after adaptive_next_ms. More than adaptive_most, of a request that is older
+ * than the rate, count as so many. */
 void adaptive_start(struct adaptive *adaptive, int64_t events);
 
 /* Whether the endpoint asks for less. */

@@ -101,11 +101,18 @@ static struct window_entry *lane_startable(const struct lane *lane, int64_t now_
     return NULL;
 }
 
+/* How many events the throttle and the rate let through at once. */
+static size_t lane_most(const struct lane *lane) {
+    size_t throttled = throttle_most(lane->throttle),
+           adapted = adaptive_most(&lane->endpoint->adaptive);
+    return throttled < adapted ? throttled : adapted;
+}
+
 /* More events would not go out any sooner. */
 static bool lane_is_full(const struct lane *lane) {
     if (!lane->window.by_batch)
         return lane->window.count >= (lane_strict(lane) ? 1 : LANE_WINDOW_MAX);
-    return lane->batch.closed || lane->batch.count >= throttle_most(lane->throttle) ||
+    return lane->batch.closed || lane->batch.count >= lane_most(lane) ||
            lane->window.count >= (lane_strict(lane) ? lane->batch.count + 1 : LANE_WINDOW_MAX);
 }
 
@@ -154,7 +161,8 @@ void lane_fix(struct lane *lane, int64_t cursor, int64_t now_ms) {
         return;
     lane_batch_measure(&lane->batch, &lane->window, &lane->policy.batch);
     assert(lane->batch.first && lane->batch.first->cursor == cursor);
-    size_t count = throttle_ready(lane->throttle, lane->batch.count, now_ms);
+    size_t most = lane_most(lane), wanted = lane->batch.count < most ? lane->batch.count : most,
+           count = throttle_ready(lane->throttle, wanted, now_ms);
     lane_batch_fix(&lane->batch, &lane->window, count ? count : 1);
 }
 

@@ -422,6 +422,24 @@ static void a_batch_is_full_with_what_the_throttle_lets_through(UNUSED void **st
     assert_int_equal(due_ms(), now_ms + 1001);
 }
 
+static void a_batch_that_meets_an_outage_does_not_hold_up_what_follows(UNUSED void **state) {
+    struct lane_policy policy = lane.policy;
+    policy.adaptive_per_sec = 1000;
+    policy.max_attempts = 1000;
+    lane_set_policy(&lane, &policy);
+    batches_of(100, 100000, 0);
+    start_all(1, 100);
+    for (int n = 0; n < 20; n++) {
+        finish(1, 503);
+        assert_int_equal(start_later(1), 100);
+    }
+    finish(1, 200);
+    assert_true(due_ms() <= now_ms + 20000);
+    now_ms = due_ms();
+    find(101, 0);
+    assert_int_equal(start(101), 1); /* what the low rate lets through at once */
+}
+
 static void a_batch_above_an_edited_throttle_passes_in_the_end(UNUSED void **state) {
     batches_of(10, 10000, 0);
     start_all(1, 10);
@@ -501,6 +519,7 @@ int main(void) {
         TEST(after_a_take_over_nothing_is_skipped),
         TEST(the_throttle_counts_events),
         TEST(a_batch_is_full_with_what_the_throttle_lets_through),
+        TEST(a_batch_that_meets_an_outage_does_not_hold_up_what_follows),
         TEST(a_batch_above_an_edited_throttle_passes_in_the_end),
         TEST(without_batches_what_is_left_goes_one_by_one),
         TEST(a_change_while_a_batch_is_under_way_holds_from_its_end),
