@@ -326,7 +326,7 @@ def test_a_changed_file_renews_and_one_that_has_expired_before_the_start_stays_s
 
 
 BAD = [("adaptive", 1, "true or false"), ("handshake", "yes", "true or false"), ("heartbeat", "9s", "from 10s"), ("heartbeat", 10, "from 10s"),
-       ("heartbeat", "25h", "to 1d"), ("expires", "tomorrow", "a time such as"), ("expires", 5, "a time such as"), ("expires", at(-1), "in the future"),
+       ("heartbeat", "25h", "to 1d"), ("expires", "tomorrow", "a time such as"), ("expires", 5, "a time such as"), ("expires", "2024-05-07T14:03:11Z", "in the future"),
        ("owner", "", "empty"), ("owner", "x" * 1025, "1024")]
 
 
