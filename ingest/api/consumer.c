@@ -140,6 +140,10 @@ void consumer_next(void *arg, struct http_request *request) {
     struct ingest *ingest = arg;
     struct consumer_view view;
     struct error err;
+    if (page_check_order(request, &err)) {
+        consumer_refuse(request, 400, &err);
+        return;
+    }
     const struct registry_entry *entry = call_find(ingest, request);
     if (!entry)
         return;

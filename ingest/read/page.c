@@ -217,11 +217,15 @@ void page_poll(void *arg, struct http_request *request) {
     page_begin(page);
 }
 
+int page_check_order(const struct http_request *request, struct error *err) {
+    static const char *const known[] = {"limit", "wait", NULL};
+    return http_request_query_check(request, known, err);
+}
+
 void page_answer_order(struct ingest *ingest, struct http_request *request,
                        const struct page_order *order) {
     static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
                                                  page_end};
-    static const char *const known[] = {"limit", "wait", NULL};
     struct error err;
     int64_t wait_s = 0;
     struct page *page = page_new(&kind, ingest, request);
@@ -231,8 +235,7 @@ void page_answer_order(struct ingest *ingest, struct http_request *request,
     page->reader.previous = order->previous;
     page->reader.compacted = order->compacted;
     page->reader.admitted = true;
-    if (http_request_query_check(request, known, &err) ||
-        http_reader_number(request, "limit", 1, LIMIT_MAX, &page->reader.limit, &err) ||
+    if (http_reader_number(request, "limit", 1, LIMIT_MAX, &page->reader.limit, &err) ||
         http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err)) {
         page_refuse(page, &err);
         return;

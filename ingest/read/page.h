@@ -27,6 +27,8 @@ struct page_order {
     bool (*still)(void *arg, struct http_request *request);
     void *arg; /* the page frees it by free() */
 };
+/* Checks the names of the query's parameters, which comes before any look at the subscriber. */
+int page_check_order(const struct http_request *request, struct error *err);
 /* Answers like page_poll: `limit` and `wait` are the request's, where `wait` left out is 0. */
 void page_answer_order(struct ingest *ingest, struct http_request *request,
                        const struct page_order *order);
