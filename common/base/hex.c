@@ -10,7 +10,7 @@ void hex_put(const unsigned char *bytes, size_t count, char *out) {
     *out = 0;
 }
 
-static int hex_digit(char c) {
+int hex_digit(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')

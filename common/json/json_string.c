@@ -1,15 +1,8 @@
 /* JSON strings; see json_string.h. */
 #include "common/json/json_string.h"
 
+#include "common/base/hex.h"
 #include "common/base/utf8.h"
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* The code unit of four hex digits at p, or -1. */
 static int code_unit(const char *p, const char *end) {
