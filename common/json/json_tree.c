@@ -9,6 +9,10 @@
 #include "common/json/json_string.h"
 #include "common/json/json_walk.h"
 
+const char *json_tree_text(struct json_object *value) {
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
 static void json_tree_free_text(struct json_object *object, void *text) {
     (void)object;
     free(text);
@@ -25,7 +29,7 @@ struct json_object *json_tree_number(const char *text) {
 }
 
 /* The text of a string with its quotes; the caller frees it. */
-static char *json_tree_text(struct span quoted, long *len) {
+static char *json_tree_unescape(struct span quoted, long *len) {
     char *text = mem_alloc(quoted.len);
     *len = json_unescape(quoted, text, quoted.len);
     return text;
@@ -33,7 +37,7 @@ static char *json_tree_text(struct span quoted, long *len) {
 
 static struct json_object *json_tree_string(struct span quoted) {
     long len;
-    char *text = json_tree_text(quoted, &len);
+    char *text = json_tree_unescape(quoted, &len);
     struct json_object *string = json_object_new_string_len(text, (int)len);
     free(text);
     return string;
@@ -56,7 +60,7 @@ static struct json_object *json_tree_object(struct span value) {
     long len;
     json_walk_init(&walk, value);
     while (json_walk_member(&walk, &inner, &member)) {
-        char *name = json_tree_text((struct span){inner.data - 1, inner.len + 2}, &len);
+        char *name = json_tree_unescape((struct span){inner.data - 1, inner.len + 2}, &len);
         json_object_object_add(object, name, json_tree_of(member));
         free(name);
     }

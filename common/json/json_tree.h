@@ -16,4 +16,7 @@ struct json_object *json_tree_of(struct span text);
  * int64 as its value, as in json-c. */
 struct json_object *json_tree_number(const char *text);
 
+/* The text of a string; "" for any other value. Lives as long as the value. */
+const char *json_tree_text(struct json_object *value);
+
 #endif

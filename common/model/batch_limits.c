@@ -17,10 +17,6 @@ enum {
     WAIT_MAX_MS = 60 * 1000,
 };
 
-static const char *batch_text_of(struct json_object *value) {
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
 static int batch_take_events(struct batch_limits *limits, struct json_object *value,
                              struct error *err) {
     limits->max_events = json_object_is_type(value, json_type_int) ? json_object_get_int64(value)
@@ -35,7 +31,7 @@ static int batch_take_bytes(struct batch_limits *limits, struct json_object *val
                             struct error *err) {
     bool number = json_object_is_type(value, json_type_int);
     limits->max_bytes = number ? json_object_get_int64(value) : 0;
-    if ((number || size_parse(batch_text_of(value), &limits->max_bytes) == 0) &&
+    if ((number || size_parse(json_tree_text(value), &limits->max_bytes) == 0) &&
         limits->max_bytes >= BYTES_MIN && limits->max_bytes <= BATCH_BYTES_MAX)
         return 0;
     return error_set_field(err, "batch.max_bytes",
@@ -44,7 +40,7 @@ static int batch_take_bytes(struct batch_limits *limits, struct json_object *val
 
 static int batch_take_wait(struct batch_limits *limits, struct json_object *value,
                            struct error *err) {
-    const char *text = batch_text_of(value);
+    const char *text = json_tree_text(value);
     return clock_parse_duration(text, strlen(text), &limits->max_wait_ms) == 0 &&
                    limits->max_wait_ms >= 0 && limits->max_wait_ms <= WAIT_MAX_MS
                ? 0

@@ -160,8 +160,7 @@ static int take_integer(const char *field, struct json_object *value, int64_t mi
 
 static int take_duration(const char *field, struct json_object *value, int64_t min, int64_t max,
                          int64_t *out, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
-                                                                    : "";
+    const char *text = json_tree_text(value);
     char min_text[CLOCK_TEXT_BYTES], max_text[CLOCK_TEXT_BYTES];
     int64_t ms;
     clock_format_duration(min, min_text);
@@ -174,8 +173,7 @@ static int take_duration(const char *field, struct json_object *value, int64_t m
 }
 
 static int take_from(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
-                                                                    : "";
+    const char *text = json_tree_text(value);
     if (json_object_is_type(value, json_type_int)) {
         spec->from = SPEC_FROM_CURSOR;
         return take_integer("from", value, 0, CURSOR_MAX, &spec->from_value, err);
@@ -195,8 +193,7 @@ static int take_from(struct spec *spec, struct json_object *value, struct error 
 
 static int take_expires(struct spec *spec, struct json_object *value,
                         const struct spec_rules *rules, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
-                                                                    : "";
+    const char *text = json_tree_text(value);
     if (clock_parse(text, strlen(text), &spec->expires_ms) || spec->expires_ms <= 0)
         return error_set_field(err, "expires", "must be a time such as 2034-05-07T14:03:11Z");
     if (rules->now_ms && spec->expires_ms <= rules->now_ms)
@@ -217,8 +214,7 @@ static const char *const orderings[] = {
 const char *spec_ordering_name(enum spec_ordering ordering) { return orderings[ordering]; }
 
 static int take_ordering(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
-                                                                    : "";
+    const char *text = json_tree_text(value);
     int found = names_find(orderings, sizeof orderings / sizeof *orderings, text);
     if (found < 0)
         return error_set_field(err, "ordering", "must be strict, key or none");
@@ -227,8 +223,7 @@ static int take_ordering(struct spec *spec, struct json_object *value, struct er
 }
 
 static int take_exhausted(struct spec *spec, struct json_object *value, struct error *err) {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
-                                                                    : "";
+    const char *text = json_tree_text(value);
     spec->dead_letters_all = strcmp(text, "dead_letter") == 0;
     return spec->dead_letters_all || strcmp(text, "wait") == 0
                ? 0

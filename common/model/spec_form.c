@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 
 #include "common/base/names.h"
+#include "common/json/json_tree.h"
 #include "common/json/writer.h"
 
 static const char *const formats[] = {[EVENT_FORMAT_ESS] = "ess",
@@ -13,9 +14,7 @@ static const char *const signatures[] = {"hmac", "ed25519"}; /* in the order of 
 enum { KINDS = 2 };
 
 static int spec_form_find(const char *const *names, struct json_object *value) {
-    return json_object_is_type(value, json_type_string)
-               ? names_find(names, KINDS, json_object_get_string(value))
-               : -1;
+    return names_find(names, KINDS, json_tree_text(value));
 }
 
 int spec_take_format(struct spec *spec, struct json_object *value, struct error *err) {
