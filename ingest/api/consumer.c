@@ -73,20 +73,6 @@ static void consumer_refuse(struct http_request *request, unsigned status,
     http_problem(request, status, err, NULL, 0);
 }
 
-/* The topics have changed, or a rewind has moved the position: the next page has what the consumer
- * is to get. The cursor is the position, as the consumer may acknowledge it. */
-static void consumer_answer_nothing(struct http_request *request, int64_t position) {
-    struct buf body = {0};
-    json_put_object(&body);
-    json_member_list(&body, "events");
-    json_end_list(&body);
-    json_member_number(&body, "cursor", position);
-    json_member_bool(&body, "more", true);
-    json_end_object(&body);
-    buf_puts(&body, "\n");
-    http_answer(request, 200, "application/json", &body);
-}
-
 /* No event and no cursor goes out of a page that was begun before the subscriber was paused,
  * changed, rewound or deleted. */
 static bool consumer_still(void *arg, struct http_request *request) {
@@ -102,7 +88,9 @@ static bool consumer_still(void *arg, struct http_request *request) {
                consumer_check_paused(entry, &view, &err)) {
         consumer_refuse(request, 409, &err);
     } else if (entry->generation != page->generation || view.rewinds != page->rewinds) {
-        consumer_answer_nothing(request, view.position);
+        /* the next page has the right events; the cursor is the position, so that the consumer may
+         * acknowledge it */
+        page_answer_empty(request, view.position);
     } else {
         return true;
     }

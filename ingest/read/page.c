@@ -40,13 +40,22 @@ static void page_free(struct page *page) {
     free(page);
 }
 
+static void page_put_begin(struct buf *body) {
+    json_put_object(body);
+    json_member_list(body, "events");
+}
+
+static void page_send(struct http_request *request, struct buf *body, int64_t cursor, bool more) {
+    json_end_list(body);
+    json_member_number(body, "cursor", cursor);
+    json_member_bool(body, "more", more);
+    json_end_object(body);
+    buf_puts(body, "\n");
+    http_answer(request, 200, "application/json", body);
+}
+
 static void page_answer(struct page *page, bool more) {
-    json_end_list(&page->body);
-    json_member_number(&page->body, "cursor", http_reader_reached(&page->reader));
-    json_member_bool(&page->body, "more", more);
-    json_end_object(&page->body);
-    buf_puts(&page->body, "\n");
-    http_answer(page->reader.request, 200, "application/json", &page->body);
+    page_send(page->reader.request, &page->body, http_reader_reached(&page->reader), more);
     page_free(page);
 }
 
@@ -156,9 +165,19 @@ static struct page *page_new(const struct http_reader_kind *kind, struct ingest 
     http_reader_init(&page->reader, kind, ingest, request);
     page->reader.limit = LIMIT_DEFAULT;
     loop_timer_init(&page->over, page_on_over, page);
-    json_put_object(&page->body);
-    json_member_list(&page->body, "events");
+    page_put_begin(&page->body);
     return page;
+}
+
+/* Reads `limit` and `wait`. */
+static int page_read_limits(struct page *page, int64_t wait_default_s, struct error *err) {
+    struct http_request *request = page->reader.request;
+    int64_t wait_s = wait_default_s;
+    if (http_reader_number(request, "limit", 1, LIMIT_MAX, &page->reader.limit, err) ||
+        http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, err))
+        return -1;
+    page->wait_until_ms = clock_ms() + wait_s * 1000;
+    return 0;
 }
 
 static void page_begin(struct page *page) {
@@ -167,6 +186,12 @@ static void page_begin(struct page *page) {
                    page->wait_until_ms > over_ms ? page->wait_until_ms : over_ms);
     page->begin = page->reader.position;
     http_reader_begin(&page->reader);
+}
+
+/* page_begin for a page that may wait. */
+static void page_begin_poll(struct page *page) {
+    http_request_watch(page->reader.request);
+    page_begin(page);
 }
 
 static void page_refuse(struct page *page, const struct error *err) {
@@ -195,26 +220,23 @@ void page_replay(void *arg, struct http_request *request) {
         page_begin(page);
 }
 
+/* Of a page that may wait. */
+static const struct http_reader_kind page_poll_kind = {"cursor", page_go, page_abandon, page_lapse,
+                                                       page_end};
+
 void page_poll(void *arg, struct http_request *request) {
-    static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
-                                                 page_end};
     static const char *const known[] = {"cursor", "topics", "filter", "limit", "wait", NULL};
     struct error err;
-    int64_t wait_s = WAIT_S_DEFAULT;
-    struct page *page = page_new(&kind, arg, request);
+    struct page *page = page_new(&page_poll_kind, arg, request);
     struct http_reader *reader = &page->reader;
     reader->position = -1;
     if (http_request_query_check(request, known, &err) ||
         http_reader_number(request, "cursor", 0, INT64_MAX, &reader->position, &err) ||
-        http_reader_number(request, "limit", 1, LIMIT_MAX, &reader->limit, &err) ||
-        http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err) ||
-        http_reader_topics(reader, &err) || http_reader_filter(reader, &err)) {
+        page_read_limits(page, WAIT_S_DEFAULT, &err) || http_reader_topics(reader, &err) ||
+        http_reader_filter(reader, &err))
         page_refuse(page, &err);
-        return;
-    }
-    page->wait_until_ms = clock_ms() + wait_s * 1000;
-    http_request_watch(request);
-    page_begin(page);
+    else
+        page_begin_poll(page);
 }
 
 int page_check_order(const struct http_request *request, struct error *err) {
@@ -224,23 +246,22 @@ int page_check_order(const struct http_request *request, struct error *err) {
 
 void page_answer_order(struct ingest *ingest, struct http_request *request,
                        const struct page_order *order) {
-    static const struct http_reader_kind kind = {"cursor", page_go, page_abandon, page_lapse,
-                                                 page_end};
     struct error err;
-    int64_t wait_s = 0;
-    struct page *page = page_new(&kind, ingest, request);
+    struct page *page = page_new(&page_poll_kind, ingest, request);
     page->order = *order;
     page->reader.subscription = order->subscription;
     page->reader.position = order->position;
     page->reader.previous = order->previous;
     page->reader.compacted = order->compacted;
     page->reader.admitted = true;
-    if (http_reader_number(request, "limit", 1, LIMIT_MAX, &page->reader.limit, &err) ||
-        http_reader_number(request, "wait", 0, WAIT_S_MAX, &wait_s, &err)) {
+    if (page_read_limits(page, 0, &err))
         page_refuse(page, &err);
-        return;
-    }
-    page->wait_until_ms = clock_ms() + wait_s * 1000;
-    http_request_watch(request);
-    page_begin(page);
+    else
+        page_begin_poll(page);
+}
+
+void page_answer_empty(struct http_request *request, int64_t cursor) {
+    struct buf body = {0};
+    page_put_begin(&body);
+    page_send(request, &body, cursor, true);
 }

@@ -32,5 +32,7 @@ int page_check_order(const struct http_request *request, struct error *err);
 /* Answers like page_poll: `limit` and `wait` are the request's, where `wait` left out is 0. */
 void page_answer_order(struct ingest *ingest, struct http_request *request,
                        const struct page_order *order);
+/* Answers with a page without events. `more` is true: the next page may have some at once. */
+void page_answer_empty(struct http_request *request, int64_t cursor);
 
 #endif
