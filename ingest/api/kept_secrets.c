@@ -9,6 +9,7 @@
 #include "common/json/json_walk.h"
 #include "common/json/writer.h"
 #include "common/model/oauth2_grant.h"
+#include "common/model/sns_target.h"
 #include "common/net/url.h"
 
 enum { TEXT_BYTES = 2048 };
@@ -55,14 +56,17 @@ static int kept_put_headers(struct kept_secrets *kept, struct span names, struct
 
 /* --- maps with secret members */
 
-/* Secrets stay only while `guard`, which they belong to, is there, and the same as before if
- * `same`. */
+static const char *kept_key_id(const struct spec *old) { return old->sns->access_key_id; }
+static const char *kept_client_id(const struct spec *old) { return old->oauth2->client_id; }
+
+/* Secrets belong to a visible member of their field, the guard. They stay only while the guard is
+ * there and, if it has an `old` text, has that text still. */
 static const struct kept_rule {
     const char *field, *guard;
-    bool same;
-} rules[] = {{"sns", "access_key_id", true},
-             {"tls", "certificate", false}, /* a renewed one may have the old key */
-             {"oauth2", "client_id", true}};
+    const char *(*old)(const struct spec *old); /* of a spec that has the field's secrets */
+} rules[] = {{"sns", "access_key_id", kept_key_id},
+             {"tls", "certificate", NULL}, /* a renewed one may have the old key */
+             {"oauth2", "client_id", kept_client_id}};
 
 static const struct kept_rule *kept_find_rule(const struct json_member *member) {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -71,7 +75,7 @@ static const struct kept_rule *kept_find_rule(const struct json_member *member) 
     return NULL;
 }
 
-/* Empty: there is none. */
+/* The value of a member; empty if the object has no such member. */
 static struct span kept_find(struct span object, struct span wanted) {
     struct json_walk walk;
     struct span name, value;
@@ -81,26 +85,14 @@ static struct span kept_find(struct span object, struct span wanted) {
     return (struct span){NULL, 0};
 }
 
-static bool kept_same_text(struct span a, struct span b) {
-    char one[TEXT_BYTES], other[TEXT_BYTES];
-    return a.len && a.data[0] == '"' && b.len && b.data[0] == '"' &&
-           json_unescape(a, one, sizeof one) >= 0 && json_unescape(b, other, sizeof other) >= 0 &&
-           strcmp(one, other) == 0;
-}
-
 static bool kept_passes_guard(const struct kept_rule *rule, const struct spec *old,
                               struct span value) {
-    struct buf shown = {0};
+    char text[TEXT_BYTES];
     const struct span now = kept_find(value, span_of(rule->guard));
-    if (!rule->same)
+    if (!rule->old)
         return now.len > 0;
-    spec_to_json(old, false, &shown);
-    const struct span before = kept_find(
-        kept_find((struct span){shown.data, shown.len}, span_of(rule->field)),
-        span_of(rule->guard));
-    bool same = kept_same_text(now, before);
-    buf_fini(&shown);
-    return same;
+    return now.len && now.data[0] == '"' && json_unescape(now, text, sizeof text) >= 0 &&
+           strcmp(text, rule->old(old)) == 0;
 }
 
 /* Puts the old secrets that `value` leaves out: none if it has the first of them, to which the
