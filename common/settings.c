@@ -256,7 +256,7 @@ static int parse_allowed(struct settings *s, struct error *err) {
     return 0;
 }
 
-/* The URL was checked alone. */
+/* Checks egress.proxy_password_file against egress.proxy, which check_proxy has accepted. */
 static int settings_check_proxy(const struct settings *s, struct error *err) {
     struct proxy_url url = {0};
     struct error ignored;

@@ -57,7 +57,8 @@ bool ingest_ready(const struct ingest *ingest);
  * shown. */
 bool ingest_knows_subscribers(const struct ingest *ingest);
 
-/* What a spec is checked by that comes by HTTP. */
+/* The rules to check a spec by, without what depends on where the spec comes from: from_file and
+ * now_ms. */
 struct spec_rules ingest_spec_rules(const struct ingest *ingest);
 
 /* The newest cursor that this ingest knows of by reading or writing it. */

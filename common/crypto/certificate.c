@@ -21,7 +21,7 @@ static BIO *certificate_open(const char *pem) {
     return bio;
 }
 
-/* Nobody types a passphrase. `arg` is told that one was asked for. */
+/* Notes in `arg`, a bool, that the key or certificate needs a passphrase. Gives no passphrase. */
 static int certificate_on_passphrase(char *out, int size, int writing, void *arg) {
     bool *asked = arg;
     (void)out, (void)size, (void)writing;

@@ -118,8 +118,8 @@ static void event_form_put_allowed(struct span text, struct buf *out) {
     }
 }
 
-/* A key that is no string of up to 256 bytes, which only another program can have appended, is
- * none. */
+/* Puts no subject for a key that is not a string of up to 256 bytes, which only another program can
+ * have appended. */
 static void event_form_put_subject(struct buf *out, struct span value) {
     char key[EVENT_KEY_BYTES_MAX + 1];
     struct buf subject = {0};

@@ -18,12 +18,12 @@ struct event_form {
 };
 
 /* Whether event_form_put would change the body. ESS's own messages (a handshake, a heartbeat) are
- * no events, and go as they are. */
+ * not events, and stay as they are. */
 bool event_form_changes(struct event_form form, struct span body);
 /* Appends an event, given in ESS's own form as event_splice writes it; in a list, with the comma
  * before it. `feed` is the log's id. A body that is no event is appended as it is. */
 void event_form_put(struct event_form form, const char *feed, struct span body, struct buf *out);
-/* The media type of what event_form_put makes of this body. */
+/* The media type of the result of event_form_put for this body. */
 const char *event_form_type(struct event_form form, struct span body);
 
 /* Several events in one body, each by event_form_put: {"events":[…]}, or the list of CloudEvents'

@@ -1,5 +1,5 @@
-/* How a subscriber's deliveries come to an access token: the field `oauth2` of a spec, for the
- * client credentials grant (RFC 6749, 4.4). Pure, any thread. */
+/* The field `oauth2` of a spec: how to get an access token for deliveries, by the client
+ * credentials grant (RFC 6749, 4.4). Pure, any thread. */
 #ifndef ESS_MODEL_OAUTH2_GRANT_H
 #define ESS_MODEL_OAUTH2_GRANT_H
 

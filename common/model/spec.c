@@ -25,7 +25,7 @@ static bool spec_has_header(const struct spec *spec, const char *name) {
     return false;
 }
 
-/* What belongs to a URL. */
+/* Checks fields that need a URL. */
 static int spec_check_access(const struct spec *spec, struct error *err) {
     if (spec->tls && !spec->url)
         return error_set_field(err, "tls", "wants a url beside it");
@@ -39,8 +39,8 @@ static int spec_check_access(const struct spec *spec, struct error *err) {
 
 bool spec_is_pulled(const struct spec *spec) { return !spec->url && !spec->sns; }
 
-/* What is given of a pulled subscriber must make sense without an endpoint. A secret means most
- * likely that the url was forgotten. */
+/* Refuses fields that make no sense without an endpoint. A secret most likely means that the url
+ * was forgotten. */
 static int spec_check_pulled(const struct spec *spec, struct json_object *tree, struct error *err) {
     static const char *const without_endpoint[] = {"id",          "topics", "filter",  "from",
                                                    "description", "owner",  "expires", "notify"};
@@ -69,7 +69,8 @@ static int spec_check_endpoint(const struct spec *spec, struct error *err) {
     return spec_check_access(spec, err);
 }
 
-/* Fields that rest on the endpoint's answers. SNS takes what it gets, whoever reads it later. */
+/* Checks fields that depend on the endpoint's answers. An answer of SNS says nothing about the
+ * programs that read the topic. */
 static int spec_check_answers(const struct spec *spec, struct error *err) {
     const char *field = spec->handshake ? "handshake" : spec->heartbeat_ms ? "heartbeat" : NULL;
     if (field && !spec->url)

@@ -1,5 +1,5 @@
-/* Who a subscriber's deliveries come from, and whom they trust, in TLS: the field `tls` of a spec,
- * that is a client certificate with its key, and a private CA. Pure, any thread. */
+/* The field `tls` of a spec: a client certificate with its key, by which the endpoint knows ESS,
+ * and a private CA, by which ESS knows the endpoint. Pure, any thread. */
 #ifndef ESS_MODEL_TLS_IDENTITY_H
 #define ESS_MODEL_TLS_IDENTITY_H
 
@@ -16,11 +16,11 @@ enum { TLS_IDENTITY_PEM_BYTES_MAX = 16 * 1024, TLS_IDENTITY_WARN_DAYS = 14 };
 
 /* The texts are PEM, its own, and NULL when left out. */
 struct tls_identity {
-    char *certificate, *key; /* both or none */
-    char *ca;                /* the endpoint's certificate is to be signed by one of these */
+    char *certificate, *key; /* both or neither */
+    char *ca;                /* CA certificates, one of which must have signed the endpoint's */
     /* names of files as the YAML file has them; their content was read */
     char *certificate_file, *key_file, *ca_file;
-    int64_t not_after_ms; /* the end of the certificate, wall; 0: there is none */
+    int64_t not_after_ms; /* when the certificate expires, wall; 0: no certificate */
 };
 
 /* Reads the field's value, and the files that it names by rules->read_file. Returns NULL with the
@@ -38,8 +38,8 @@ void tls_identity_to_json(const struct tls_identity *identity, bool secrets, str
 /* Appends an object of the key alone. Returns whether there is one. */
 bool tls_identity_put_secrets(const struct tls_identity *identity, struct buf *out);
 
-/* Appends why the certificate needs a new one: it has expired, or will within
- * TLS_IDENTITY_WARN_DAYS. Returns false, and appends nothing, while neither is so. */
+/* Appends a warning if the certificate has expired, or will expire within TLS_IDENTITY_WARN_DAYS.
+ * Otherwise appends nothing, and returns false. */
 bool tls_identity_warning(const struct tls_identity *identity, int64_t wall_ms, struct buf *out);
 
 #endif

@@ -248,7 +248,7 @@ static bool token_truth(struct json_object *object, const char *name) {
     return value && json_object_get_boolean(value);
 }
 
-/* A number above 0; 0 where there is none. */
+/* Returns a number above 0, or 0 if the object has no such number. */
 static double token_real(struct json_object *object, const char *name) {
     struct json_object *value = NULL;
     double n = json_object_object_get_ex(object, name, &value) ? json_object_get_double(value) : 0;

@@ -15,7 +15,8 @@ static const char proxy_url_form[] =
     "must be http://host:port or https://host:port, with a user and password before the host where "
     "the proxy asks for them, percent-encoded";
 
-/* Copies a part; NULL: there is none. Sets `bad` for one that cannot be decoded. */
+/* Copies a part of the URL. Returns NULL if the URL has no such part. Sets `bad` if the part cannot
+ * be decoded. */
 static char *proxy_url_part(CURLU *parts, CURLUPart what, unsigned flags, bool *bad) {
     char *part = NULL, *copy = NULL;
     CURLUcode code = curl_url_get(parts, what, &part, flags);

@@ -1,4 +1,4 @@
-/* See signing_file.h. A bad file leaves the keys in force that it had. */
+/* See signing_file.h. After a bad change of the file, the last good keys stay in force. */
 #include "common/service/signing_file.h"
 
 #include "common/service/service.h"

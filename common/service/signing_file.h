@@ -6,8 +6,8 @@
 
 struct service;
 
-/* Fills `signing_keys` of the service, and keeps it up to date; without the option it stays empty.
- * Returns -1 with file, key and reason. */
+/* Fills `signing_keys` of the service, and keeps it up to date. Without the option it stays empty.
+ * Returns 0, or -1 with the option, the file and the reason. */
 int signing_file_open(struct service *service, struct error *err);
 void signing_file_close(struct service *service);
 

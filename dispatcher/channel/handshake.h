@@ -21,7 +21,7 @@ struct handshake {
 
 /* A new handle: it trusts the system's certificates. */
 void handshake_init(CURL *easy);
-/* Sets a handle up for requests of this identity (copied), or of none: NULL. */
+/* Sets a handle up for requests of this identity (copied); NULL: without an identity. */
 void handshake_set(struct handshake *handshake, CURL *easy, const struct tls_identity *identity);
 
 /* Puts into words why a handshake failed, where `reason`, libcurl's words, is an alert about the

@@ -123,7 +123,8 @@ static void oauth2_serve(struct oauth2 *o) {
     }
 }
 
-/* Whoever is told may send again, which begins another fetch, or cancel others. */
+/* Reports the result to all requests that wait for the current fetch. A `done` callback may send
+ * again, which begins another fetch, or cancel other requests. */
 static void oauth2_fail(struct oauth2 *o, const struct https_result *result) {
     const uint64_t fetch = o->fetches;
     while (o->waiting && o->waiting->fetch == fetch)

@@ -21,7 +21,7 @@ struct proxy *proxy_new(struct loop *loop, const struct https_proxy_options *opt
                         struct error *err);
 /* The sockets of its own requests. */
 void proxy_use(struct proxy *proxy, struct sockets *sockets);
-/* Nobody may wait for an answer. Before the multi handle is cleaned up. */
+/* Call while no request waits for an answer, and before the multi handle is cleaned up. */
 void proxy_free(struct proxy *proxy);
 
 /* The proxy's own host and port. */

@@ -20,7 +20,8 @@ void sns_message_add(struct sns_message *m, const char *name, struct span value)
         m->attributes[m->attributes_count++] = (struct sns_attribute){name, value};
 }
 
-/* The value of a member that stands before the event's data; empty: there is none. */
+/* Returns the value of a member before the event's data, or an empty span if no such member is
+ * there. */
 static struct span sns_member_of(struct span body, const char *wanted) {
     struct json_walk walk;
     struct span name, value;
@@ -277,7 +278,7 @@ enum verdict sns_judge(int status, struct span answer, char error[SNS_ERROR_BYTE
 
 /* --- the answer to a batch */
 
-/* Takes the next <member> off the list; false: there is none. */
+/* Takes the next <member> off the list. Returns false at the end of the list. */
 static bool sns_take_member(struct span *list, struct span *member) {
     *member = sns_element(*list, "member");
     if (!member->data)
@@ -287,13 +288,14 @@ static bool sns_take_member(struct span *list, struct span *member) {
     return true;
 }
 
-/* Which entry a member is about; `count`: none of them. */
+/* Returns the number of the entry that a member is about, or `count` for an unknown entry. */
 static size_t sns_entry_of(struct span member, size_t count) {
     int64_t number = number_parse(sns_element(member, "Id"));
     return number >= 0 && (size_t)number < count ? (size_t)number : count;
 }
 
-/* An entry that SNS did not take. What is wrong with the request is told by no code of an entry. */
+/* Judges an entry that SNS did not take. An error code of an entry never means that the request is
+ * wrong. */
 static enum verdict sns_judge_entry(struct span member, char error[SNS_ERROR_BYTES],
                                     struct span *said) {
     const struct span code = sns_code_of(member), words = sns_element(member, "Message");

@@ -58,8 +58,8 @@ void sns_message_to_form(const struct sns_message *message, struct buf *out);
 void sns_batch_begin(struct span topic_arn, struct buf *out);
 void sns_batch_add(const struct sns_message *message, size_t number, struct buf *out);
 
-/* What an answer means. `error`: the reason in words, with SNS's code; "" where there is none but
- * the status. `said`: SNS's own words, a span of the answer; empty: none. */
+/* What an answer means. `error`: the reason in words, with SNS's code; "" if the answer has only
+ * a status. `said`: SNS's own words, a span of the answer; may be empty. */
 enum verdict sns_judge(int status, struct span answer, char error[SNS_ERROR_BYTES],
                        struct span *said);
 /* The same of a PublishBatch with `count` entries. With a 2xx, `each` gets the verdict on each

@@ -145,7 +145,7 @@ int auth_registers_more(const struct ingest *ingest, const struct http_request *
                            count);
 }
 
-/* The spec goes on publishing with them to the same topic. */
+/* Whether the old spec published to the same topic with the dispatcher's own credentials. */
 static bool auth_kept_credentials(const struct spec *old, const struct spec *spec) {
     return old && old->sns && !old->sns->access_key_id &&
            strcmp(old->sns->topic_arn, spec->sns->topic_arn) == 0 &&

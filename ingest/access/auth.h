@@ -65,9 +65,10 @@ const char *auth_registrant(const struct ingest *ingest, const struct http_reque
 int auth_registers_more(const struct ingest *ingest, const struct http_request *request,
                         struct error *err);
 
-/* Whether the principal may have ess-dispatcher publish with its own credentials to SNS, if the
- * spec asks for that: an admin may, others to topics of sns.own_credentials, or as before (`old`,
- * NULL: there is none). Returns 0, or -1 blaming "sns.access_key_id". */
+/* Checks whether the principal may have ess-dispatcher publish to SNS with the dispatcher's own
+ * credentials, if the spec wants that. An admin may. Others may for topics of sns.own_credentials,
+ * or if the old spec did so already (`old`; NULL: a new subscriber). Returns 0, or -1 blaming
+ * "sns.access_key_id". */
 int auth_own_credentials(const struct ingest *ingest, const struct http_request *request,
                          const struct spec *old, const struct spec *spec, struct error *err);
 

@@ -46,7 +46,7 @@ static bool command_api_has_too_many(struct call *call) {
     return true;
 }
 
-/* What delivers needs an endpoint. */
+/* Refuses a command that delivers events to a subscriber without an endpoint. */
 static bool command_api_lacks_endpoint(struct call *call, enum command_kind kind) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     struct error err;
@@ -125,7 +125,7 @@ void command_api_pause(void *arg, struct http_request *request) {
     call_send(call, write);
 }
 
-/* Refuses to resume what would be disabled again at once. */
+/* Refuses to resume an expired subscriber, which would be disabled again at once. */
 static bool command_api_is_expired(struct call *call) {
     const struct registry_entry *entry = registry_find(call->ingest->registry, call->id);
     char text[CLOCK_TEXT_BYTES];

@@ -1,5 +1,5 @@
-/* The consumer of a pulled subscriber; see consumer.h. The position is the checkpoint's, or what
- * was acknowledged since: ess-ingest needs no dispatcher for either call. */
+/* The consumer of a pulled subscriber; see consumer.h. The position is the checkpoint's, or the
+ * cursor acknowledged since. ess-ingest needs no dispatcher for either call. */
 #include "ingest/api/consumer.h"
 
 #include <inttypes.h>
@@ -20,7 +20,7 @@
 struct consumer_view {
     enum token_state state;
     int64_t position;
-    int64_t previous; /* the newest event for the subscriber up to there; or the position */
+    int64_t previous; /* the newest event for the subscriber up to the position, or the position */
     bool compacted;   /* records between the two are gone */
     int64_t rewinds;  /* so far */
 };

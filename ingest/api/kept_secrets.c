@@ -95,8 +95,8 @@ static bool kept_passes_guard(const struct kept_rule *rule, const struct spec *o
            strcmp(text, rule->old(old)) == 0;
 }
 
-/* Puts the old secrets that `value` leaves out: none if it has the first of them, to which the
- * others belong. Returns whether there was one. */
+/* Puts the old secrets that `value` leaves out. Puts nothing if `value` has the first secret, to
+ * which the others belong. Returns whether old secrets are kept. */
 static bool kept_put_old(struct span secrets, struct span value, struct buf *out) {
     struct json_walk walk;
     struct span name, secret;

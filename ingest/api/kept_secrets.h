@@ -1,6 +1,6 @@
-/* A PUT of a subscriber, whose body need not repeat the secrets: it keeps those that it leaves out,
- * and what GET shows may come back. Secrets are kept for one server only, since otherwise a change
- * of the URL would send them elsewhere. Pure. */
+/* A PUT of a subscriber need not repeat the secrets: secrets that its body leaves out are kept, and
+ * the body may be what GET shows. Secrets are kept for one server only, since otherwise a change of
+ * the URL would send them elsewhere. Pure. */
 #ifndef ESS_INGEST_KEPT_SECRETS_H
 #define ESS_INGEST_KEPT_SECRETS_H
 
@@ -11,16 +11,16 @@
 
 struct kept_secrets {
     const struct spec *old; /* must stay */
-    const char *field;      /* one that keeps secrets of the old spec; NULL: none does */
-    bool oauth2;            /* the field oauth2 does */
+    const char *field;      /* a field that keeps secrets of the old spec; NULL: no field does */
+    bool oauth2;            /* whether the field oauth2 keeps its secret */
 };
 
-/* Appends the body as the JSON of a whole spec, which is secret. Returns -1, blaming a field, where
- * there is nothing to keep. */
+/* Appends the body as the JSON of a whole spec, which is secret. Returns 0, or -1 blaming a field
+ * that has nothing to keep. */
 int kept_secrets_put_body(struct kept_secrets *kept, const struct spec *old,
                           const struct body *body, struct buf *out, struct error *err);
-/* Puts a URL's query back where it came as shown, and checks that the spec made from the body keeps
- * no secret for another server. */
+/* Restores the URLs that the body has as GET shows them. Then checks that the spec made from the
+ * body keeps no secret for another server. */
 int kept_secrets_check(const struct kept_secrets *kept, struct spec *spec, struct error *err);
 
 /* A URL as it is shown: without the values of its query. The text is the caller's. */

@@ -106,7 +106,7 @@ static bool subscriber_file_unchanged(const struct subscriber_file *file, const 
            file->modified.tv_nsec == now->st_mtim.tv_nsec;
 }
 
-/* A change of one of these does not show at the YAML file. */
+/* Whether the YAML file names other files. Their changes do not show in the YAML file itself. */
 static bool subscriber_file_names_files(const struct spec *spec) {
     return spec->secret_file || (spec->tls && tls_identity_has_files(spec->tls));
 }

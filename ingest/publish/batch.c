@@ -76,7 +76,7 @@ static int batch_take_lines(struct reading *r, struct span body, struct error *e
 }
 
 bool batch_is_array(struct span body) {
-    size_t at = 0; /* the end is not looked at: an incomplete body is asked about piece by piece */
+    size_t at = 0; /* skips space at the beginning only: this is called for each piece of a body */
     while (at < body.len && batch_is_space(body.data[at]))
         at++;
     return at < body.len && body.data[at] == '[';

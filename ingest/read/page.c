@@ -29,7 +29,7 @@ struct page {
     int64_t begin;         /* the start position */
     int64_t wait_until_ms; /* a poll's deadline; 0: no waiting */
     struct loop_timer over;
-    struct page_order order; /* all zero for a page without */
+    struct page_order order; /* all zero for a page that is not for a subscriber */
 };
 
 static void page_free(struct page *page) {
@@ -108,7 +108,8 @@ static void page_at_newer(struct page *page) {
         page_abandon(&page->reader);
 }
 
-/* The subscriber that the page is for has changed: what it gets now is another page's. */
+/* Whether the subscriber has changed since the page began. If so, `still` has answered the request,
+ * and the page is freed. */
 static bool page_is_over(struct page *page) {
     if (!page->order.still || page->order.still(page->order.arg, page->reader.request))
         return false;

@@ -16,20 +16,21 @@ struct ingest;
 void page_replay(void *arg, struct http_request *request);
 void page_poll(void *arg, struct http_request *request);
 
-/* A page for a subscriber, of what is above `position`. */
+/* A page for a subscriber, with the events above `position`. */
 struct page_order {
     struct subscription subscription; /* the page frees it */
     int64_t position;
     int64_t previous; /* the newest event for the subscriber up to there, or the position */
     bool compacted;   /* compaction removed records between the two */
-    /* Asked whenever the page goes on. False: the subscriber has changed, and this function has
-     * answered the request. */
+    /* Called before each step of the page. Returns false if the subscriber has changed, after
+     * answering the request. */
     bool (*still)(void *arg, struct http_request *request);
     void *arg; /* the page frees it by free() */
 };
-/* Checks the names of the query's parameters, which comes before any look at the subscriber. */
+/* Checks the names of the query's parameters. Call before looking up the subscriber. */
 int page_check_order(const struct http_request *request, struct error *err);
-/* Answers like page_poll: `limit` and `wait` are the request's, where `wait` left out is 0. */
+/* Answers like page_poll, with `limit` and `wait` of the request. Without `wait`, waits for
+ * nothing. */
 void page_answer_order(struct ingest *ingest, struct http_request *request,
                        const struct page_order *order);
 /* Answers with a page without events. `more` is true: the next page may have some at once. */

@@ -29,7 +29,7 @@ struct acknowledging_call {
     struct acknowledging_call *prev, *next;
 };
 
-/* Of one subscriber; there while something waits or is written. */
+/* The acknowledgements of one subscriber. Exists while a call waits or a record is under way. */
 struct acknowledging {
     UT_hash_handle hh;
     struct ingest *ingest;
@@ -54,7 +54,7 @@ static void acknowledging_tell(struct acknowledging_call **calls, const char *re
     }
 }
 
-/* The next record is due, and how soon after the ones before. */
+/* Sets when the next record is written: now, or later if records were written too fast. */
 static void acknowledging_plan(struct acknowledging *a, const struct registry_entry *entry) {
     int64_t now_ms = clock_ms(), due_ms = entry->acknowledged_paced_ms - BURST_MS;
     loop_timer_set(a->ingest->service.loop, &a->due, due_ms > now_ms ? due_ms : now_ms);
@@ -67,7 +67,7 @@ static void acknowledging_on_late(void *arg) {
     acknowledging_tell(&a->waiting, not_confirmed);
 }
 
-/* A record that follows the subscriber's deletion is of no use to anybody. */
+/* Erases a record that was written after the subscriber's deletion. */
 static void acknowledging_clean_up(const struct acknowledging *a,
                                    const struct registry_entry *entry) {
     char key[ACKNOWLEDGEMENT_KEY_BYTES];
@@ -104,7 +104,8 @@ static int64_t acknowledging_rewinds(const struct ingest *ingest,
     return rewinds;
 }
 
-/* Everything that waits, and what another writer's record has shadowed. */
+/* The acknowledgement that counts among the waiting ones and the one in force, which another
+ * writer's record may have shadowed. */
 static struct acknowledgement acknowledging_collect(const struct acknowledging *a,
                                                     const struct registry_entry *entry) {
     const char *feed = a->ingest->service.genesis.feed;
@@ -187,6 +188,6 @@ void acknowledging_end(struct ingest *ingest) {
         acknowledging_tell(&a->waiting, "the log is being read again");
         if (!a->writing)
             acknowledging_free(a);
-        /* otherwise the write's end does */
+        /* otherwise the end of the write frees it */
     }
 }

@@ -1,6 +1,6 @@
-/* Writes what the consumers of pulled subscribers acknowledge: one record at a time for a
- * subscriber, with the highest cursor that was acknowledged meanwhile, and in the long run
- * ACKNOWLEDGING_PER_S a second. A record counts once it was read back. Loop thread only. */
+/* Writes what the consumers of pulled subscribers acknowledge. Each subscriber has one record under
+ * way at a time, with the highest cursor acknowledged so far, and ACKNOWLEDGING_PER_S records a
+ * second in the long run. A record counts once it was read back. Loop thread only. */
 #ifndef ESS_INGEST_ACKNOWLEDGING_H
 #define ESS_INGEST_ACKNOWLEDGING_H
 
@@ -18,7 +18,7 @@ enum { ACKNOWLEDGING_PER_S = 20 };
 bool acknowledging_add(struct ingest *ingest, struct registry_entry *entry, int64_t cursor,
                        void (*done)(void *arg, const char *refused), void *arg);
 
-/* Refuses whatever waits. Call before the registry ends. */
+/* Refuses the calls that wait. Call before registry_free. */
 void acknowledging_end(struct ingest *ingest);
 
 #endif

@@ -45,8 +45,8 @@ struct registry_entry {
     UT_hash_handle by_token;           /* linked while the keys hold an access token */
     int64_t keys_offset;               /* -1: no keys record */
     struct subscriber_desired desired; /* registration_id "": no such record */
-    /* of a pulled subscriber; registration_id "": none. `shadowed`: the newest record in the log is
-     * another, which does not count: append this one again */
+    /* of a pulled subscriber; registration_id "": nothing acknowledged. `shadowed`: a newer record
+     * in the log does not count, so this one must be appended again */
     struct acknowledgement acknowledged;
     bool acknowledged_shadowed;
     int64_t acknowledged_paced_ms; /* see acknowledging.c */

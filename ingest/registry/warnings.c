@@ -24,7 +24,7 @@ static const struct {
 } kinds[] = {{"filter_matches_nothing", warnings_of_filter},
              {"certificate_expires", warnings_of_certificate}};
 
-/* One kind. Returns whether the list has begun. */
+/* Adds the warning of one kind, if the spec has it. Returns whether the list has begun. */
 static bool warnings_add(size_t kind, const struct spec *spec, bool logs, bool begun,
                          struct buf *out) {
     struct buf text = {0};
