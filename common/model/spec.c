@@ -42,8 +42,8 @@ bool spec_is_pulled(const struct spec *spec) { return !spec->url && !spec->sns; 
 /* Refuses fields that make no sense without an endpoint. A secret most likely means that the url
  * was forgotten. */
 static int spec_check_pulled(const struct spec *spec, struct json_object *tree, struct error *err) {
-    static const char *const without_endpoint[] = {"id",          "topics", "filter",  "from",
-                                                   "description", "owner",  "expires", "notify"};
+    static const char *const without_endpoint[] = {"id",          "topics", "filter", "from",
+                                                   "description", "owner",  "expires"};
     if (!spec_is_pulled(spec))
         return 0;
     if (spec->secret || spec->secret_file)
