@@ -3,7 +3,7 @@ export interface EventInput {
   /** 1 to 8 segments of A-Z a-z 0-9 _ - joined by dots. */
   topic: string
   data: unknown
-  /** What the event is about. Kafka keeps the newest event of each topic and key for ever. */
+  /** What the event is about. Of each topic and key, Kafka keeps the newest event beyond the replay window. */
   key?: string
   /** Names the event: sent twice with one id within an hour, it is in the feed once. Made when neither id nor cursor is given. */
   id?: string
@@ -53,7 +53,7 @@ export interface Heartbeat {
   ts: string
 }
 
-/** Of a subscriber with `handshake`: to be answered with a 2xx. */
+/** Of a subscriber with `handshake`: answer it with a 2xx. */
 export interface Handshake {
   handshake: string
   subscriber: string
@@ -154,7 +154,7 @@ export interface BatchLimits {
 }
 
 export interface SubscriberSpec {
-  /** Either this or sns. Without both the subscriber is pulled: next and ack. */
+  /** Either this or sns. A subscriber with neither is pulled: see next and ack. */
   url?: string
   sns?: Sns
   topics: string[]
@@ -181,7 +181,7 @@ export interface SubscriberSpec {
   adaptive?: boolean
   /** Nothing is delivered before the endpoint has answered a handshake. */
   handshake?: boolean
-  /** After this long without a delivery, an idle endpoint is told that nothing is missing. */
+  /** How long an endpoint gets nothing before ESS sends it a heartbeat, which says that no event is missing. */
   heartbeat?: string
   /** When the subscriber is disabled. */
   expires?: string
@@ -189,7 +189,7 @@ export interface SubscriberSpec {
   headers?: Record<string, string>
   /** A client certificate, a private CA, or both. */
   tls?: Tls
-  /** Where the endpoint wants an access token. */
+  /** How ESS gets the access token that the endpoint wants. */
   oauth2?: Oauth2
   description?: string
   /** cloudevents: CloudEvents 1.0, structured JSON. */
@@ -243,13 +243,13 @@ export interface Client {
   replay(options?: ReadOptions & { since?: number; until?: number }): AsyncGenerator<EssEvent, void, undefined>
   /** Every event above `cursor` (the end unless set), and then each as it comes; ends with `signal`. */
   poll(options?: ReadOptions & { cursor?: number; waitS?: number }): AsyncGenerator<EssEvent, never, undefined>
-  /** What a pulled subscriber is to get next. Waits up to `waitS` seconds (0 unless set) for a first event. */
+  /** The next events of a pulled subscriber. Waits up to `waitS` seconds (0 unless set) for a first event. */
   next(id: string, options?: { limit?: number; waitS?: number; signal?: AbortSignal }): Promise<Page>
-  /** Everything up to `cursor` is done, and is not given again. Resolves with the position, once it is in Kafka. */
+  /** Acknowledges everything up to `cursor`: ESS does not give it again. Resolves with the position, once it is in Kafka. */
   ack(id: string, cursor: number, options?: CallOptions): Promise<number>
   /**
-   * Each event of a pulled subscriber as it comes. When the next one is asked for, the ones before are done: they are acknowledged with
-   * their page. Ends with `signal`.
+   * Yields each event of a pulled subscriber. Ask for the next event once the one before it is handled: a page is acknowledged when the
+   * event after it is asked for. Ends with `signal`.
    */
   consume(id: string, options?: { limit?: number; waitS?: number; signal?: AbortSignal }): AsyncGenerator<EssEvent, never, undefined>
   /** Registers a webhook. */

@@ -30,7 +30,7 @@ class _Needed(TypedDict):
 
 class EventInput(_Needed, total=False):
     """What a publisher sends."""
-    key: str     # what the event is about; Kafka keeps the newest event of each topic and key for ever
+    key: str     # what the event is about; of each topic and key, Kafka keeps the newest event beyond the replay window
     id: str      # names the event; generated if neither id nor cursor is given
     cursor: int  # the publisher's own counter; arrives as source_cursor
     ts: str      # RFC 3339
@@ -43,7 +43,7 @@ class Published(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a pulled subscriber is to get next."""
+    """The next events of a pulled subscriber."""
     events: List[Event]
     cursor: int  # read up to here; acknowledge it if a page without events has more
     more: bool   # the log has more
@@ -157,22 +157,22 @@ class Client:
             cursor = page["cursor"]
 
     def next(self, id: str, *, limit: int = 500, wait: int = 0) -> Page:
-        """What a pulled subscriber is to get next. Waits up to `wait` seconds for a first event. Without an ack, the next call gives the
-        same events."""
+        """Returns the next events of a pulled subscriber. Waits up to `wait` seconds for a first event. Without an ack, the next call returns
+        the same events."""
         if not 0 <= wait <= POLL_WAIT_MAX_S:
             raise ValueError(f"wait must be 0 to {POLL_WAIT_MAX_S} seconds")
         page = self._call("GET", _query(f"/ess/subscribers/{quote(id, safe='')}/next", None, None, limit=limit, wait=wait), longer=wait)
         return Page(page["events"], page["cursor"], page["more"])
 
     def ack(self, id: str, cursor: int) -> int:
-        """Everything up to `cursor` is done, and is not given again. Returns the position, once it is in Kafka."""
+        """Acknowledges everything up to `cursor`: ESS does not give it again. Returns the position, once it is in Kafka."""
         body = json.dumps({"cursor": cursor}).encode()
         position: int = self._call("POST", f"/ess/subscribers/{quote(id, safe='')}/ack", body)["cursor"]
         return position
 
     def consume(self, id: str, *, limit: int = 500, wait: int = 30, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Each event of a pulled subscriber as it comes. When the caller asks for the next one, the ones before are done: they are
-        acknowledged with their page. Ends once `stop()` returns true; it is called before each request."""
+        """Yields each event of a pulled subscriber. Ask for the next event once the one before it is handled: a page is acknowledged when the
+        event after it is asked for. Ends once `stop()` returns true. `stop` is called before each request."""
         while not stop():
             page = self.next(id, limit=limit, wait=wait)
             yield from page.events

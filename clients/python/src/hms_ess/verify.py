@@ -75,9 +75,8 @@ def _parsed(body: bytes) -> Any:
 def verify(raw_body: Union[bytes, bytearray, memoryview, str], headers: Headers, secret: Union[str, Iterable[str]], *,
            tolerance: float = 300, now: Optional[float] = None) -> Any:
     """Checks the signature (in constant time) and the age of a webhook, and returns its body, parsed: a dict, or a list for a batch of
-    CloudEvents. `raw_body` is the body as received, before
-    any parsing. During a rotation `secret` may be a list of secrets, one of which must fit. Raises a VerificationError that says what is wrong
-    with the webhook; ValueError and TypeError are mistakes of the caller. `tolerance` and `now` are seconds."""
+    CloudEvents. `raw_body` is the body as received, before any parsing. During a rotation `secret` may be a list of secrets, one of which
+    must fit. Raises a VerificationError that says what is wrong with the webhook; ValueError and TypeError are mistakes of the caller. `tolerance` and `now` are seconds."""
     if not isinstance(raw_body, (bytes, bytearray, memoryview, str)):
         raise TypeError(f"verify: the body must be the raw bytes as they came, before any parsing, not {type(raw_body).__name__}")
     keys = _keys(secret)
