@@ -6,41 +6,19 @@ import struct
 import threading
 import time
 
+from listener import Listener
 
-class BadEnd:
-    """`way` is one of the methods below. Counts its connections, and keeps the cursor and attempt of each whole request."""
+
+class BadEnd(Listener):
+    """`way` is one of the methods below. Keeps the cursor and attempt of each whole request."""
 
     def __init__(self, certificate, way):
-        self.connections, self.requests, self._open = 0, [], True
-        self.unasked, self.hung_up = False, threading.Event()
-        self._way = getattr(self, way)
+        self.requests, self.unasked, self.hung_up = [], False, threading.Event()
+        self.serve = getattr(self, way)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(*certificate)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = "https://127.0.0.1:%d/hook" % self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._open = False
-        self._socket.close()
-
-    def _accept(self):
-        while self._open:
-            try:
-                connection = self._socket.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        connection.settimeout(60)
-        try:
-            self._way(connection)
-        except (OSError, ssl.SSLError):
-            pass
-        finally:
-            connection.close()
+        super().__init__()
+        self.url = f"https://127.0.0.1:{self.port}/hook"
 
     def _request(self, connection):
         """The TLS connection, once its request is there: whoever closes with some of it unread resets the connection."""

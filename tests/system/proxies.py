@@ -1,5 +1,4 @@
 """Forward proxies for tests, on loopback: a real one (tinyproxy), one in this process that answers CONNECT as it is told, and TLS before either."""
-import contextlib
 import os
 import re
 import select
@@ -7,9 +6,9 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 
 from ess import ENVIRONMENT, free_port, wait_for
+from listener import Listener
 
 USER, PASSWORD = "ess", "pr0xy-s3cr3t"
 
@@ -61,35 +60,12 @@ class Tinyproxy:
         return re.findall(r"\): CONNECT (\S+) HTTP", text)
 
 
-class Piper:
-    """Listens, and passes the bytes of each connection on to another one. Notes connections that end by a reset."""
+class Piper(Listener):
+    """Passes the bytes of each connection on to another one. Notes connections that end by a reset."""
 
-    def __init__(self, tls=None):
-        self.resets, self._open, self._tls = 0, True, tls
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def stop(self):
-        self._open = False
-        self._socket.close()
-
-    def _accept(self):
-        while self._open:
-            try:
-                connection = self._socket.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
-
-    def _run(self, connection):
-        with contextlib.suppress(OSError), connection:
-            connection.settimeout(60)
-            if not self._tls:
-                self.serve(connection)
-                return
-            with self._tls.wrap_socket(connection, server_side=True) as wrapped:
-                self.serve(wrapped)
+    def __init__(self):
+        self.resets = 0
+        super().__init__()
 
     def pipe(self, one, other):
         """Until either ends."""
@@ -113,12 +89,12 @@ class TlsFront(Piper):
     def __init__(self, certificate, behind):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*certificate)
-        self.behind = behind
-        super().__init__(tls)
+        self.behind, self._tls = behind, tls
+        super().__init__()
 
     def serve(self, connection):
-        with socket.create_connection(("127.0.0.1", self.behind)) as onward:
-            self.pipe(connection, onward)
+        with self._tls.wrap_socket(connection, server_side=True) as front, socket.create_connection(("127.0.0.1", self.behind)) as onward:
+            self.pipe(front, onward)
 
 
 class Proxy(Piper):

@@ -18,7 +18,7 @@ def end_that(ess):
         return ends[0]
     yield start
     for end in ends:
-        end.close()
+        end.stop()
 
 
 def settled(ess, cursor):

@@ -39,7 +39,7 @@ def crowd(tmp_path_factory, broker, ca):
             ess.publish("a", n)
         yield ess, dispatcher, healthy, ends, before
         for end in ends.values():
-            end.close()
+            end.stop()
 
 
 def test_the_healthy_get_everything_meanwhile(crowd):
@@ -82,7 +82,7 @@ def test_when_all_connections_hang_those_who_wait_have_their_turns(ess):
         ess.publish("a", n)
     healthy.wait(60)
     for end in hanging:
-        end.close()
+        end.stop()
 
 
 def test_a_certificate_that_does_not_fit_is_a_failed_attempt(ess):

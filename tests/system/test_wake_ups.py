@@ -87,7 +87,7 @@ def test_ending_what_holds_all_places_serves_those_who_wait(ess, way):
     for n in range(8 if way == "rewind" else 0):
         assert ingest.post(f'{{"cursor":{at_end}}}', f"/ess/subscribers/hung-{n}/rewind").status == 202
     assert healthy.wait(1)[0].cursor == cursor
-    end.close()
+    end.stop()
 
 
 def test_one_hung_subscriber_leaves_a_quarter_of_the_places_to_the_others(ess):
@@ -101,7 +101,7 @@ def test_one_hung_subscriber_leaves_a_quarter_of_the_places_to_the_others(ess):
         ess.publish("a", n)
     healthy.wait(20)
     assert dispatcher.metrics()["ess_in_flight"] >= 6
-    end.close()
+    end.stop()
 
 
 def test_more_hung_subscribers_than_places_share_a_quarter_of_them(ess):
@@ -120,7 +120,7 @@ def test_more_hung_subscribers_than_places_share_a_quarter_of_them(ess):
         ess.publish("a", n)
         assert dispatcher.metrics()["ess_in_flight"] <= 3
     healthy.wait(50)
-    end.close()
+    end.stop()
 
 
 def test_a_test_delivery_takes_a_place_like_any_other(ess):
