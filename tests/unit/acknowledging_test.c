@@ -35,6 +35,13 @@ static bool acknowledge(int64_t cursor, struct told *told) {
     return acknowledging_add(&world.ingest, world_entry("a"), cursor, on_done, told);
 }
 
+/* Kafka confirms nothing until world.held is false again: the record is under way. */
+static void acknowledge_unconfirmed(int64_t cursor, struct told *told) {
+    world.held = true;
+    acknowledge(cursor, told);
+    world_settle();
+}
+
 static int64_t position(void) { return subscriber_status_position(world_entry("a"), NULL); }
 
 /* Another ingest's record. */
@@ -68,9 +75,7 @@ static void an_acknowledgement_is_answered_once_its_record_was_read(void **state
 static void those_that_come_while_one_is_written_share_the_next_record(void **state) {
     struct told first = {0}, others = {0};
     (void)state;
-    world.held = true;
-    acknowledge(6, &first);
-    world_settle();
+    acknowledge_unconfirmed(6, &first);
     for (int64_t cursor = 30; cursor > 10; cursor--)
         acknowledge(cursor, &others);
     world.held = false;
@@ -99,9 +104,7 @@ static void in_the_long_run_twenty_records_a_second_are_written(void **state) {
 static void a_record_that_hides_a_higher_one_is_followed_by_the_higher_one(void **state) {
     struct told told = {0};
     (void)state;
-    world.held = true;
-    acknowledge(9, &told);
-    world_settle();
+    acknowledge_unconfirmed(9, &told);
     another_writes(40, 0);
     world.held = false;
     world_settle();
@@ -125,9 +128,7 @@ static void one_from_before_a_rewind_hides_none_from_after_it(void **state) {
 static void a_refusal_by_kafka_is_told_to_all_that_wait(void **state) {
     struct told told = {0};
     (void)state;
-    world.held = true;
-    acknowledge(9, &told);
-    world_settle();
+    acknowledge_unconfirmed(9, &told);
     acknowledge(10, &told);
     world_report(PRODUCER_REJECTED, false);
     world.held = false;
@@ -140,9 +141,7 @@ static void a_refusal_by_kafka_is_told_to_all_that_wait(void **state) {
 static void nobody_waits_longer_than_five_seconds_for_kafka(void **state) {
     struct told told = {0};
     (void)state;
-    world.held = true;
-    acknowledge(9, &told);
-    world_settle();
+    acknowledge_unconfirmed(9, &told);
     acknowledge(10, &told);
     world_pass(5100);
     assert_int_equal(told.refused, 2);
@@ -159,9 +158,7 @@ static void nobody_waits_longer_than_five_seconds_for_kafka(void **state) {
 static void a_record_behind_the_subscribers_deletion_is_erased(void **state) {
     struct told told = {0};
     (void)state;
-    world.held = true;
-    acknowledge(9, &told);
-    world_settle();
+    acknowledge_unconfirmed(9, &told);
     world_write("a", "", NULL);
     world.held = false;
     world_settle();

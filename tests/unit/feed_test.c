@@ -10,6 +10,14 @@ static void write_log(struct world *w) {
         write_event(w, FEED_A, i % 10 == 3 ? "rare" : "often", EVENT_BYTES);
 }
 
+/* A world whose feed stands at the log's end and is sure of it. */
+static void setup_tail(struct world *w) {
+    setup(w);
+    write_log(w);
+    open_feed(w, FEED_A, MIB);
+    run_until(w, world_sure, w);
+}
+
 static void a_reader_from_the_beginning_gets_every_event_in_order_and_then_the_end(void **state) {
     struct world w;
     struct party p;
@@ -153,10 +161,7 @@ static void the_tail_goes_on_while_a_reader_comes_from_far_behind(void **state) 
     struct world w;
     struct party p;
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     party_init(&p, &w, 0, NULL);
     party_step(&p);
     for (int i = 0; i < 100; i++)
@@ -182,10 +187,7 @@ static void more_readers_than_large_chunks_in_the_cache_read_little_more_than_th
     struct world w;
     struct party parties[PARTIES];
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     for (int i = 0; i < PARTIES; i++)
         party_init(&parties[i], &w, i * APART, NULL);
     for (int round = 1; round <= EACH; round++) {
@@ -270,10 +272,7 @@ static void a_lost_broker_makes_the_feed_unsure_until_it_has_read_its_newest_rec
     struct world w;
     struct party p;
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     rd_kafka_mock_broker_set_down(w.mock, 1);
     run_until(&w, world_unsure, &w);
     party_init(&p, &w, 0, NULL); /* nothing may be read before the feed is sure */
@@ -350,10 +349,7 @@ static bool world_believes_or_broken(void *arg) { return world_believes(arg) || 
 static void an_end_below_what_was_read_is_believed_only_when_the_leader_confirms_it(void **state) {
     struct world w;
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     feed_health_suspect(&w.feed->health);
     assert_int_equal(w.broken, 0);
     run_until(&w, world_believes, &w);
@@ -369,10 +365,7 @@ static void a_leader_that_does_not_answer_is_asked_again(void **state) {
     enum { LIST_OFFSETS = 2 };
     struct world w;
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     rd_kafka_mock_push_request_errors(w.mock, LIST_OFFSETS, 2,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
@@ -389,10 +382,7 @@ static void what_is_read_after_the_leader_was_asked_does_not_break_the_feed(void
     enum { LIST_OFFSETS = 2, LATE_MS = 300 };
     struct world w;
     (void)state;
-    setup(&w);
-    write_log(&w);
-    open_feed(&w, FEED_A, MIB);
-    run_until(&w, world_sure, &w);
+    setup_tail(&w);
     rd_kafka_mock_broker_push_request_error_rtts(w.mock, 1, LIST_OFFSETS, 1,
                                                  RD_KAFKA_RESP_ERR_NO_ERROR, LATE_MS);
     feed_health_suspect(&w.feed->health);
