@@ -54,8 +54,7 @@ class BadEnd(Listener):
             time.sleep(1)
 
     def resets(self, connection):
-        self._request(connection)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._request(connection).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def sends_endless_headers(self, connection):
         tls = self._request(connection)
