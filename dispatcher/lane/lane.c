@@ -350,9 +350,13 @@ void lane_note_failed(struct lane *lane, int64_t cursor, int64_t number,
              outcome->excerpt ? outcome->excerpt : "");
 }
 
-void lane_end_attempt(struct lane *lane, const struct window_entry *e, int64_t now_ms) {
-    throttle_finish_many(lane->throttle, e->throttle_slot, lane_batch_count(e), now_ms);
+void lane_end_attempt(struct lane *lane, const struct window_entry *e,
+                      const struct outcome *outcome, int64_t now_ms) {
+    const size_t count = lane_batch_count(e);
+    throttle_finish_many(lane->throttle, e->throttle_slot, count, now_ms);
     endpoint_end(lane->endpoint);
+    if (outcome)
+        endpoint_answer(lane->endpoint, e->endpoint_number, outcome, (int64_t)count, now_ms);
 }
 
 /* A request that waits behind one that was delivered: its events had used up their attempts, maybe
@@ -487,9 +491,7 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
                              int64_t now_ms, int64_t wall_ms, uint64_t random) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e && e->state == ENTRY_IN_FLIGHT && outcome->verdict != VERDICT_CALLED_OFF);
-    lane_end_attempt(lane, e, now_ms);
-    endpoint_answer(lane->endpoint, e->endpoint_number, outcome, (int64_t)lane_batch_count(e),
-                    now_ms);
+    lane_end_attempt(lane, e, outcome, now_ms);
     if (outcome->verdict == VERDICT_DELIVERED) {
         lane_succeed(lane, e);
         return ENTRY_SETTLED;
@@ -556,7 +558,7 @@ void lane_heartbeat_answered(struct lane *lane, const struct outcome *outcome, i
 void lane_abort(struct lane *lane, int64_t cursor, int64_t now_ms) {
     struct window_entry *e = window_find(&lane->window, cursor);
     assert(e);
-    lane_end_attempt(lane, e, now_ms);
+    lane_end_attempt(lane, e, NULL, now_ms);
     e->attempts--;
     window_set_state(&lane->window, e, ENTRY_QUEUED);
     if (e->dissolves)

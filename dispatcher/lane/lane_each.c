@@ -88,9 +88,7 @@ void lane_finish_each(struct lane *lane, int64_t cursor, const struct outcome *o
     struct window_entry *e = window_find(&lane->window, cursor), *rest;
     const struct window_entry was = *e;
     assert(e->state == ENTRY_IN_FLIGHT);
-    lane_end_attempt(lane, e, now_ms);
-    endpoint_answer(lane->endpoint, e->endpoint_number, outcome, (int64_t)lane_batch_count(e),
-                    now_ms);
+    lane_end_attempt(lane, e, outcome, now_ms);
     lane_forget_unsent(lane, e, outcome->each);
     struct outcome of_rest = *outcome;
     if (outcome->verdict == VERDICT_DELIVERED) {
