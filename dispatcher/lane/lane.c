@@ -450,8 +450,8 @@ static void lane_fail_unsent(struct lane *lane, struct window_entry *e,
 }
 
 /* Halves the request. Both halves wait as if their attempts began now. */
-static void lane_narrow(struct window_entry *e, size_t count) {
-    struct window_entry *second = lane_batch_halve(e, count);
+static void lane_narrow(struct window_entry *e) {
+    struct window_entry *second = lane_batch_halve(e);
     e->waits_from = second->waits_from = second->attempts = e->attempts;
     second->spared = e->spared;
 }
@@ -459,23 +459,22 @@ static void lane_narrow(struct window_entry *e, size_t count) {
 /* Other events are other requests: their attempts count from the beginning. */
 static void lane_halve_refused(struct lane *lane, struct window_entry *e) {
     e->attempts = e->spared = 0;
-    lane_narrow(e, lane_batch_count(e));
+    lane_narrow(e);
     window_set_state(&lane->window, e, ENTRY_QUEUED);
 }
 
 void lane_fail(struct lane *lane, struct window_entry *e, const struct outcome *outcome,
                int64_t now_ms, int64_t wall_ms, uint64_t random) {
-    size_t count = lane_batch_count(e);
     lane_fail_endpoint(lane, outcome, now_ms, wall_ms, random);
     e->spared += adaptive_spares(&lane->endpoint->adaptive, outcome);
     bool gives_up = e->attempts - e->spared >= lane->policy.max_attempts && lane_may_give_up(lane);
-    if (gives_up && count > 1)
-        lane_narrow(e, count);
-    if (gives_up && count == 1) {
+    if (gives_up && e->ends_request) {
         e->reason = DEAD_LETTER_ATTEMPTS;
         lane->giving_up++;
         window_set_state(&lane->window, e, ENTRY_DEAD_LETTERING);
     } else {
+        if (gives_up)
+            lane_narrow(e);
         lane_retry_later(lane, e, outcome, now_ms, random);
     }
     lane_disable_if_failing(lane);

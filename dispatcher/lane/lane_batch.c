@@ -84,7 +84,8 @@ int64_t lane_batch_bytes(const struct window_entry *e) {
     return bytes;
 }
 
-struct window_entry *lane_batch_halve(struct window_entry *first, size_t count) {
+struct window_entry *lane_batch_halve(struct window_entry *first) {
+    const size_t count = lane_batch_count(first);
     assert(count > 1);
     struct window_entry *e = first;
     for (size_t i = 1; i < count / 2; i++)

@@ -50,7 +50,7 @@ const struct window_entry *lane_batch_next(const struct window_entry *entry);
 
 /* Halves a request of several events. Returns the first of the second half, whose attempts the
  * caller sets. */
-struct window_entry *lane_batch_halve(struct window_entry *first, size_t count);
+struct window_entry *lane_batch_halve(struct window_entry *first);
 /* Lets what follows a settled request begin. */
 void lane_batch_go_on(struct window *window, struct window_entry *rest);
 /* Takes an entry that is to leave the window out of its chain. Returns what follows it if it was
