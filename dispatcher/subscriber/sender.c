@@ -118,13 +118,14 @@ static void sender_note_delivered(struct sender *sender, const struct attempt *a
                                   const enum verdict *each) {
     struct dispatcher *d = sender->subscriber->dispatcher;
     const struct window_entry *e = lane_entry(&sender->lane, a->lane_cursor);
+    const int64_t wall_ms = clock_wall_ms();
     for (size_t i = 0; e; e = lane_batch_next(e), i++) {
         if (each && each[i] != VERDICT_DELIVERED)
             continue;
         if (sender->job >= 0)
             sender->owner->delivered(sender->owner_arg, e->cursor);
         else if (e->appended_ms)
-            histogram_observe_us(&d->end_to_end_seconds, (clock_wall_ms() - e->appended_ms) * 1000);
+            histogram_observe_us(&d->end_to_end_seconds, (wall_ms - e->appended_ms) * 1000);
     }
 }
 
