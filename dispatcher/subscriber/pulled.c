@@ -42,7 +42,7 @@ void pulled_acknowledge(struct subscriber *s, const struct acknowledgement *read
         return;
     if (!pulled_move(s))
         return;
-    checkpoint_moved(&s->checkpoint, lane_state(&s->live.lane));
+    subscriber_moved(s);
     sender_step(&s->live);
 }
 
