@@ -12,15 +12,18 @@
 
 /* An event in the window.
  *
- *   state                 to                                             meaning
- *   ENTRY_BLOCKED         QUEUED OPEN BATCHED                            behind its key's earlier
- *   ENTRY_OPEN            QUEUED BLOCKED BATCHED                         waits for a batch
- *   ENTRY_BATCHED         QUEUED OPEN BLOCKED SETTLED DEAD_LETTERING     goes with its batch's
- * first IN_FLIGHT ENTRY_QUEUED          IN_FLIGHT SETTLED BLOCKED DEAD_LETTERING OPEN  may start
- *   ENTRY_IN_FLIGHT       SETTLED BACKOFF DEAD_LETTERING QUEUED BLOCKED  attempt under way
- *   ENTRY_BACKOFF         IN_FLIGHT SETTLED QUEUED BLOCKED               attempt failed
- *   ENTRY_DEAD_LETTERING  SETTLED                                        writing the dead letter
- *   ENTRY_SETTLED                                                        has left the window */
+ *   state                 to                                    meaning
+ *   ENTRY_BLOCKED         QUEUED OPEN BATCHED                   behind its key's earlier
+ *   ENTRY_OPEN            QUEUED BLOCKED BATCHED                waits for a batch
+ *   ENTRY_BATCHED         QUEUED OPEN BLOCKED IN_FLIGHT         goes with its batch's first
+ *                         DEAD_LETTERING SETTLED
+ *   ENTRY_QUEUED          IN_FLIGHT OPEN BLOCKED                may start
+ *                         DEAD_LETTERING SETTLED
+ *   ENTRY_IN_FLIGHT       BACKOFF QUEUED BLOCKED                attempt under way
+ *                         DEAD_LETTERING SETTLED
+ *   ENTRY_BACKOFF         IN_FLIGHT QUEUED BLOCKED SETTLED      attempt failed
+ *   ENTRY_DEAD_LETTERING  SETTLED                               writing the dead letter
+ *   ENTRY_SETTLED                                               has left the window */
 enum entry_state {
     ENTRY_BLOCKED,
     ENTRY_OPEN,
@@ -79,9 +82,8 @@ struct window {
 /* An empty window is all zero. */
 void window_clear(struct window *window); /* frees all entries */
 
-/* Appends an event above all others: QUEUED (OPEN by batch), or BLOCKED by an earlier entry of the
- * same key.
- * Copied; returns the window's own entry. */
+/* Appends a copy of the event above all others: QUEUED (OPEN by batch), or BLOCKED by an earlier
+ * entry of the same key. Returns the copy. */
 struct window_entry *window_push(struct window *window, const struct window_entry *entry);
 /* NULL: not in the window. */
 struct window_entry *window_find(const struct window *window, int64_t cursor);
