@@ -176,8 +176,7 @@ static const struct window_entry *lane_skipped(struct lane *lane) {
     return e && (e->state == ENTRY_QUEUED || e->state == ENTRY_BACKOFF) ? e : NULL;
 }
 
-/* A pulled lane knows the oldest event that waits for its consumer, and so where the lane stands.
- */
+/* A pulled lane finds one event: the oldest that waits for its consumer. */
 static enum lane_todo lane_next_pulled(struct lane *lane) {
     if (lane->disabled || lane->paused || lane->window.count || !lane_may_scan(lane))
         return LANE_NOTHING;
@@ -516,7 +515,7 @@ enum entry_state lane_finish(struct lane *lane, int64_t cursor, const struct out
     return e->state;
 }
 
-/* Of what is no event of the log. */
+/* For a delivery that is not an event of the log. */
 enum { NO_CURSOR = 0, ONLY_ATTEMPT = 1 };
 
 void lane_tested(struct lane *lane, uint64_t endpoint_number, const struct outcome *outcome,

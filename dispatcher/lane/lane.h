@@ -131,10 +131,11 @@ enum lane_todo lane_next(struct lane *lane, int64_t now_ms, int64_t *cursor, int
  * wait. */
 bool lane_found(struct lane *lane, int64_t cursor, uint64_t id_hash, uint64_t key_hash,
                 bool compacted);
-/* How large the body of the next event found is at most. Before lane_found: the size decides which
- * batch has the event, also where the lane makes batches only later. */
+/* Sets the most bytes that the body of the next event found may have, for the bounds of a batch.
+ * Call before lane_found, also while the lane makes no batches: it may make some later. */
 void lane_expect(struct lane *lane, int64_t bytes);
-/* No event can be found before some of those found are settled. */
+/* No further event can be found before some of those found are settled: the next batch grows no
+ * more. */
 void lane_close_batch(struct lane *lane);
 /* Whether several events go in one request. */
 bool lane_makes_batches(const struct lane *lane);

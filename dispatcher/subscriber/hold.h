@@ -6,7 +6,8 @@
 
 struct subscriber;
 
-/* Fills in the token's reason, which the lane has filled in before; nothing where nothing holds. */
+/* Writes into the token why the events are held back. Call after the lane has written its own
+ * reason, which stays if nothing holds the events back. */
 void hold_to_token(const struct subscriber *subscriber, struct token *token);
 
 #endif

@@ -1,6 +1,6 @@
-/* A message: one delivery of what is no event of the log (a test, a handshake, a heartbeat). It
- * goes the way of an event and counts for the throttle, but waits in no window. A sender's messages
- * go before its events, as soon as throttle and slots allow. Loop thread only. */
+/* A message: a delivery that is not an event of the log (a test, a handshake, a heartbeat). It goes
+ * the way of an event and counts for the throttle, but is never in a window. A sender's messages go
+ * before its events, as soon as throttle and slots allow. Loop thread only. */
 #ifndef ESS_DISPATCHER_MESSAGE_H
 #define ESS_DISPATCHER_MESSAGE_H
 

@@ -1,5 +1,5 @@
-/* A redrive's dead letters; see redrive.h. Dead letters read ahead wait in a list. The first
- * stay until they are released, since they may have to be sent again. */
+/* A redrive's dead letters; see redrive.h. Dead letters read ahead wait in a list. Each
+ * stays until it is released, since it may have to be sent again. */
 #include "dispatcher/subscriber/redrive.h"
 
 #include <stdlib.h>

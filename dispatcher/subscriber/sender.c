@@ -18,7 +18,7 @@ enum {
     FAILURE_LOG_PERIOD_MS = 10000,
     STARTS_A_TURN = 64,
     JOB_LOOK_MS = 200,
-    /* at most, of what a delivered event has and a stored one has not */
+    /* at most: what a delivered event has in addition to the stored one */
     SPLICE_BYTES = 80,
     CLOUDEVENT_BYTES = 400,
     NEWER_LOOK_MS = 60 * 1000
@@ -277,7 +277,7 @@ static uint64_t sender_key_hash(const struct feed_event *event) {
     return token_id_hash(event->topic) ^ (event->key.len ? token_id_hash(event->key) * 31 : 0);
 }
 
-/* At most; a batch is bounded by it. */
+/* The most bytes that the event's body may have, for the bounds of a batch. */
 static int64_t sender_bytes_of(const struct sender *sender, const struct feed_event *event) {
     bool cloudevent = sender->subscriber->record.spec.form.format == EVENT_FORMAT_CLOUDEVENTS;
     return (int64_t)event->stored.len + (cloudevent ? CLOUDEVENT_BYTES : SPLICE_BYTES);
@@ -448,7 +448,8 @@ static void sender_wait_until(struct sender *sender, int64_t due_ms, int64_t now
     loop_timer_set(d->service.loop, &sender->due, due_ms);
 }
 
-/* Whether the step may start an attempt: also a find does, unless it waits for a batch. */
+/* Whether the step may start an attempt. A scan starts the event that it finds, unless the event
+ * waits for a batch. */
 static bool sender_may_start_with(const struct sender *sender, enum lane_todo todo) {
     if (todo == LANE_DEAD_LETTER || sender->lane.policy.pulled)
         return false;

@@ -12,7 +12,8 @@
 #include "dispatcher/subscriber/sender.h"
 #include "dispatcher/subscriber/subscriber.h"
 
-/* Of all batches that wait for Kafka with a part of their events: what is above is read again. */
+/* The most that all batches which wait for Kafka with a part of their events may hold. A batch that
+ * would hold more is dropped, and read again. */
 enum { DRAFT_BYTES_MAX = 64 * 1024 * 1024 };
 
 enum draft_result {
