@@ -1,16 +1,15 @@
 """hms-ess, the client for Java: the test vectors, and an endpoint in Java that gets real webhooks. Debian's headless Java runtime has the compiler
 as a module, so no JDK is needed; where a Java has none, all of this is skipped."""
 import functools
-import http.client
 import json
-import os
 import shutil
 import subprocess
 
 import pytest
 
-from ess import ROOT, Answer, wait_for
+from ess import ROOT, wait_for
 from snippets import snippets
+from vendors import Vendor
 
 CLIENT = ROOT / "clients/java"
 DOCUMENT = "clients/java/README.md"
@@ -107,53 +106,6 @@ public class Endpoint {
 """
 
 
-class Vendor:
-    """A subscriber with an endpoint in Java, behind a receiver that ends TLS and hands on. `loses`: answers 200 and hands nothing on."""
-
-    def __init__(self, ess, ingest, classes, *more_secrets, id="vendor", topic="drug.copay", **fields):
-        self.ingest, self.id, self.receiver, self.loses, self.statuses, self.port = ingest, id, ess.receiver(), lambda body: False, [], 0
-        self.receiver.answer = self.hand_on
-        made = self.post("/register", id=id, url=self.receiver.url(), topics=[topic], **fields)
-        environment = {**os.environ, "SECRETS": " ".join([*more_secrets, made["whsec"]]), "ESS_URL": f"http://{ingest.address}",
-                       "LAST_HANDLED": str(made["cursor"]), **({"FILTER": json.dumps(fields["filter"])} if "filter" in fields else {})}
-        self.said = ess.folder / f"{id}.out"
-        with open(self.said, "wb") as out:
-            self.process = subprocess.Popen(["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes, "Endpoint"],
-                                            env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        self.port = int(wait_for(self.lines)[0])
-
-    def lines(self):
-        return [line for line in self.said.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def handled(self):
-        return [line.strip() for line in self.lines()[1:]]
-
-    def wait_handled(self, cursors):
-        wait_for(lambda: len(self.handled()) >= len(cursors), told=self.handled)
-        assert self.handled() == [str(cursor) for cursor in cursors]
-
-    def post(self, path, **members):
-        answer = self.ingest.post(json.dumps(members), path)
-        assert answer.status in (201, 202), answer
-        return answer.json
-
-    def command(self, name, **members):
-        """Returns when it is in force."""
-        answer = self.post(f"/ess/subscribers/{self.id}/{name}", **members)
-        wait_for(lambda: self.ingest.status(self.id)["generation"] >= answer["generation"])
-
-    def hand_on(self, request):
-        if self.loses(request.json):
-            return Answer(200)
-        connection = http.client.HTTPConnection("127.0.0.1", wait_for(lambda: self.port), timeout=60)
-        try:
-            connection.request("POST", "/", request.body, {name: value for name, value in request.headers.items() if name.lower() != "host"})
-            self.statuses.append(connection.getresponse().status)
-            return Answer(self.statuses[-1])
-        finally:
-            connection.close()
-
-
 @pytest.fixture
 def endpoint(ess, tmp_path):
     """Makes vendors, and ends their processes."""
@@ -161,16 +113,19 @@ def endpoint(ess, tmp_path):
     assert len(example.text.splitlines()) <= 5
     source = tmp_path / "Endpoint.java"
     source.write_text(ENDPOINT.replace("EXAMPLE", example.text))
-    classes, ingest, vendors = compiled(tmp_path, source), ess.ingest(), []
+    classes, vendors = compiled(tmp_path, source), []
+    command = ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes, "Endpoint"]
+    ess.ingest()
     ess.dispatcher()
 
-    def make(*more_secrets, **fields):
-        vendors.append(Vendor(ess, ingest, classes, *more_secrets, **fields))
+    def make(*more_secrets, id="vendor", **fields):
+        def variables(made):
+            return {"SECRETS": " ".join([*more_secrets, made["whsec"]]), **({"FILTER": json.dumps(fields["filter"])} if "filter" in fields else {})}
+        vendors.append(Vendor(ess, command, variables, id, "drug.copay", **fields))
         return vendors[-1]
     yield make
     for vendor in vendors:
-        vendor.process.kill()
-        vendor.process.wait()
+        vendor.end()
 
 
 def test_what_an_endpoint_lost_is_noticed_fetched_in_pages_and_handled_in_order(ess, endpoint):
@@ -182,6 +137,7 @@ def test_what_an_endpoint_lost_is_noticed_fetched_in_pages_and_handled_in_order(
     ess.publish("other", 0)
     cursors.append(ess.publish("drug.copay", "last"))
     vendor.wait_handled(cursors)
+    wait_for(lambda: len(vendor.statuses) >= 2)  # the program prints an event before its answer is here
     assert vendor.statuses == [204, 204]
     vendor.loses = lambda event: False
     vendor.command("rewind", cursor=cursors[-3])  # two repeats

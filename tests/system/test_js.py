@@ -1,5 +1,4 @@
 """hms-ess, the client for JavaScript: its tests by Node's own runner, against a real ess-ingest."""
-import http.client
 import json
 import os
 import shutil
@@ -7,8 +6,9 @@ import subprocess
 
 import pytest
 
-from ess import ROOT, Answer, wait_for
+from ess import ROOT, wait_for
 from snippets import snippets
+from vendors import Vendor
 
 CLIENT = ROOT / "clients/js"
 DOCUMENT = "clients/js/README.md"
@@ -53,52 +53,21 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port))
 """
 
 
-class Vendor:
-    """A subscriber with an endpoint in Node, behind a receiver that ends TLS and hands on. `loses`: answers 200 and hands nothing on."""
-
-    def __init__(self, ess, ingest, program, id, **fields):
-        self.id, self.receiver, self.loses, self.port = id, ess.receiver(), lambda body: False, 0
-        self.receiver.answer = self.hand_on
-        made = ingest.post(json.dumps({"id": id, "url": self.receiver.url(), "topics": ["drug.*"], **fields}), "/register").json
-        environment = {**os.environ, "ESS_URL": f"http://{ingest.address}", "ESS_SECRET": made["whsec"], "LAST_HANDLED": str(made["cursor"])}
-        self.said = ess.folder / f"{id}.out"
-        with open(self.said, "wb") as out:
-            self.process = subprocess.Popen(["node", program], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        self.port = int(wait_for(self.lines)[0])
-
-    def lines(self):
-        return [line.strip() for line in self.said.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def hand_on(self, request):
-        if self.loses(request.json):
-            return Answer(200)
-        connection = http.client.HTTPConnection("127.0.0.1", wait_for(lambda: self.port), timeout=60)
-        try:
-            connection.request("POST", "/", request.body, {name: value for name, value in request.headers.items() if name.lower() != "host"})
-            return Answer(connection.getresponse().status)
-        finally:
-            connection.close()
-
-    def wait_handled(self, *data):
-        wait_for(lambda: len(self.lines()) > len(data), told=self.lines)
-        assert self.lines()[1:] == [str(one) for one in data]
-
-
 @pytest.fixture
 def endpoint(ess, tmp_path):
     """Makes vendors, and ends their processes."""
     example, = (snippet.text for snippet in snippets(DOCUMENT, "js") if "new GapDetector" in snippet.text)
-    program, ingest, vendors = tmp_path / "endpoint.mjs", ess.ingest(), []
+    program, vendors = tmp_path / "endpoint.mjs", []
     program.write_text(ENDPOINT.replace("EXAMPLE", example.replace("'hms-ess'", f"'{CLIENT}/src/index.js'")))
+    ess.ingest()
     ess.dispatcher()
 
     def make(id, **fields):
-        vendors.append(Vendor(ess, ingest, program, id, **fields))
+        vendors.append(Vendor(ess, ["node", program], lambda made: {"ESS_SECRET": made["whsec"]}, id, "drug.*", **fields))
         return vendors[-1]
     yield make
     for vendor in vendors:
-        vendor.process.kill()
-        vendor.process.wait()
+        vendor.end()
 
 
 def test_a_handshake_batches_and_a_heartbeat_are_taken_and_the_heartbeat_shows_what_was_lost(ess, endpoint):
@@ -112,10 +81,10 @@ def test_a_handshake_batches_and_a_heartbeat_are_taken_and_the_heartbeat_shows_w
         vendor.loses = lambda body: '"data": 6' in json.dumps(body)  # the second batch
     publish(*range(1, 7))
     for vendor in vendors:
-        vendor.wait_handled(1, 2, 3, 4, 5, 6)
+        vendor.wait_handled(range(1, 7))
     publish(7, 8, 9)
     for vendor in vendors:
-        vendor.wait_handled(*range(1, 10))
+        vendor.wait_handled(range(1, 10))
         assert "handshake" in vendor.receiver.requests[0].json
 
 
