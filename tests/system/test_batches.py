@@ -213,12 +213,12 @@ def test_the_throttle_counts_events(shared, receiver):
 
 
 def test_a_batch_larger_than_an_edited_throttle_passes(shared, receiver):
-    paused(shared, "edited", receiver, ["edited"], batch={"max_events": 6})
+    paused(shared, "edited", receiver, ["edited"], batch={"max_events": 6}, max_attempts=1000)
     judge(receiver, lambda request: 503)
     publish(shared, "edited", 6)
     resume(shared, "edited")
     receiver.wait(2)
-    shared.subscribe("edited", receiver, ["edited"], batch={"max_events": 6}, throttle=2)
+    shared.subscribe("edited", receiver, ["edited"], batch={"max_events": 6}, max_attempts=1000, throttle=2)
     judge(receiver, lambda request: 200)
     wait_for(lambda: status(shared, "edited")["delivered"] == 6)
     assert [event["data"] for event in delivered(receiver)] == list(range(6))
@@ -312,7 +312,7 @@ def test_a_test_delivery_has_the_form_of_a_batch(shared, receiver):
 
 
 def test_a_skip_takes_the_first_event_of_a_batch_that_fails(shared, receiver):
-    paused(shared, "skips", receiver, ["skips"], batch=LIMITS)
+    paused(shared, "skips", receiver, ["skips"], batch=LIMITS, max_attempts=1000)
     judge(receiver, lambda request: 503 if 0 in numbers(request) else 200)
     publish(shared, "skips", 4)
     resume(shared, "skips")
@@ -325,11 +325,11 @@ def test_a_skip_takes_the_first_event_of_a_batch_that_fails(shared, receiver):
 
 def test_batches_begin_and_end_with_the_field(shared, receiver):
     receiver.answer = lambda request: Answer(503 if "X-ESS-Events" in request.headers else 200)
-    paused(shared, "changes", receiver, ["changes"], batch=LIMITS)
+    paused(shared, "changes", receiver, ["changes"], batch=LIMITS, max_attempts=1000)
     made = publish(shared, "changes", 4)
     resume(shared, "changes")
     receiver.wait(2)
-    shared.subscribe("changes", receiver, ["changes"])
+    shared.subscribe("changes", receiver, ["changes"], max_attempts=1000)
     wait_for(lambda: status(shared, "changes")["delivered"] == 4)
     singles = [request for request in receiver.requests if "X-ESS-Events" not in request.headers]
     assert [request.json["cursor"] for request in singles] == made

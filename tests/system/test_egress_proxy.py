@@ -135,7 +135,7 @@ def test_a_proxy_that_dies_in_the_middle_of_a_request_costs_nothing(ess, proxies
 @pytest.mark.parametrize("under_way", [False, True])
 def test_a_silent_proxy_is_no_silent_endpoint(ess, proxies, tmp_path, under_way):
     proxies.append(proxy := Tinyproxy(tmp_path))
-    dispatcher = begin(ess, proxy.url, **{"delivery.timeout": "2s", "delivery.connect_timeout": "1s"})
+    dispatcher = begin(ess, proxy.url, **{"delivery.timeout": "4s", "delivery.connect_timeout": "3s"})
     receiver = ess.receiver()
     ess.subscribe("s", receiver, ["a"], **STRICT)
     cursors = []
@@ -165,7 +165,7 @@ def test_a_silent_endpoint_behind_a_proxy_that_lives_is_the_endpoints_fault(ess,
 def test_an_endpoint_that_only_the_proxy_waits_for_holds_up_nobody_else(ess, proxies):
     """The proxy says nothing of that endpoint, as it does while it tries to reach it, and lives."""
     proxies.append(proxy := Proxy())
-    dispatcher = begin(ess, proxy.url, **{"delivery.connect_timeout": "1s"})
+    dispatcher = begin(ess, proxy.url, **{"delivery.connect_timeout": "3s"})
     receiver, dead = ess.receiver(), ess.receiver()
     waited = dead.url("").removeprefix("https://")
     proxy.answer = lambda target: None if target == waited else 200
@@ -369,7 +369,7 @@ def test_a_proxy_that_speaks_tls_is_verified(ess, proxies, tmp_path):
 def test_an_attempt_that_is_given_up_resets_its_tunnel(ess, proxies):
     """What the kernel still holds is dropped, and a proxy that sees a reset drops what it holds."""
     proxies.append(proxy := Proxy())
-    begin(ess, proxy.url, **{"delivery.timeout": "500ms"})
+    begin(ess, proxy.url, **{"delivery.timeout": "3s"})
     receiver = ess.receiver()
     ess.subscribe("s", receiver, ["a"], max_attempts=1000, backoff_min="10ms", backoff_max="10ms")
     receiver.answers(Answer(hang=True))
@@ -382,13 +382,13 @@ def test_an_attempt_that_is_given_up_resets_its_tunnel(ess, proxies):
 
 def test_a_tunnel_that_the_endpoint_closes_is_made_again_without_a_failure(ess, proxies):
     proxies.append(proxy := Proxy())
-    begin(ess, proxy.url)
+    dispatcher = begin(ess, proxy.url)
     receiver = ess.receiver()
     ess.subscribe("s", receiver, ["a"], **STRICT)
     cursors = []
     for n in range(5):
         cursors.append(ess.publish("a", n))
-        receiver.wait(n + 1)
+        wait_for(lambda: dispatcher.metrics()['ess_deliveries_total{outcome="settled"}'] == n + 1)  # the answer has arrived
         for connection in receiver.connections:
             connection.close()
         receiver.connections.clear()

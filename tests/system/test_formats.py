@@ -118,7 +118,7 @@ def test_a_retry_has_the_same_bytes_and_a_signature_that_fits(shared, make):
 
 
 def test_a_put_changes_the_form_of_what_waits(shared, make):
-    subscriber = make(["changed"], backoff_min="20ms", backoff_max="50ms")
+    subscriber = make(["changed"], backoff_min="20ms", backoff_max="50ms", max_attempts=1000)
     subscriber.receiver.answer = lambda request: Answer(200 if "cloudevents" in request.headers["Content-Type"] else 500)
     cursor = shared.publish("changed", {"ssn": SECRET})
     subscriber.receiver.wait(1)

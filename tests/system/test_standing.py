@@ -41,7 +41,7 @@ def refuses(receiver, status=503):
     receiver.answer = lambda request: Answer(status if is_handshake(request) else 200)
 
 
-QUICK = {"backoff_min": "50ms", "backoff_max": "200ms", "timeout": "1s"}
+QUICK = {"backoff_min": "50ms", "backoff_max": "200ms"}
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_an_endpoint_gets_its_handshake_and_nothing_else_until_it_answers(shared
 
 def test_silence_a_cut_connection_and_a_redirect_are_no_answer(shared, receiver):
     receiver.answers(Answer(hang=True), Answer(cut=True), Answer(302, {"Location": receiver.url("/elsewhere")}), 404, 422, 200)
-    subscriber = register(shared, receiver, ["shake.silent"], handshake=True)
+    subscriber = register(shared, receiver, ["shake.silent"], handshake=True, timeout="3s")
     cursor = shared.publish("shake.silent", 1)
     requests = receiver.wait(7)
     assert [is_handshake(request) for request in requests] == [True] * 6 + [False] and requests[6].cursor == cursor
@@ -290,9 +290,10 @@ def at(seconds):
 def test_an_expired_subscriber_is_disabled_until_it_is_renewed(ess):
     ingest, receiver = ess.ingest(), ess.receiver()
     dispatcher = ess.dispatcher()
-    subscriber = register(ess, receiver, ["ends.a"], expires=at(4))
+    subscriber = register(ess, receiver, ["ends.a"], expires=at(3600))
     first = ess.publish("ends.a", 1)
     receiver.wait(1)
+    subscriber.replace(expires=at(6))
     assert wait_state(subscriber, "disabled")["reason"] == "expired"
     cursor = ess.publish("ends.a", 2)
     answer = ingest.request("POST", f"/ess/subscribers/{subscriber.id}/resume", "{}")
@@ -305,7 +306,7 @@ def test_an_expired_subscriber_is_disabled_until_it_is_renewed(ess):
     assert wait_state(subscriber, "disabled") and receiver.cursors() == [first]
     subscriber.replace(expires=at(3600))
     wait_for(lambda: receiver.cursors() == [first, cursor])
-    subscriber.replace(expires=at(3))
+    subscriber.replace(expires=at(6))
     wait_state(subscriber, "disabled")
     subscriber.replace(expires=None)
     wait_state(subscriber, "active")
