@@ -12,7 +12,7 @@ from test_log import delete_events_topic, genesis_of
 
 
 class Consumer:
-    """A pulled subscriber, registered by HTTP or by whoever made it, and its consumer."""
+    """A pulled subscriber and its consumer. With `topics` it is registered by HTTP; otherwise it exists already."""
 
     def __init__(self, ingest, topics=None, id=None, headers=None, **fields):
         self.ingest, self.id, self.headers, self.registration = ingest, id, headers, None
