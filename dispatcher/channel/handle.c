@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/net/address.h"
 
 static void handle_forget_url(struct handle *handle) {
     free(handle->url);
@@ -31,6 +32,7 @@ void handle_set_url(struct handle *handle, const char *text) {
     curl_url_cleanup(url);
     curl_easy_setopt(handle->easy, CURLOPT_URL, text);
     handle->url = mem_copy_string(text, strlen(text));
+    address_from_literal(handle->host, &handle->literal);
 }
 
 void handle_sign(struct handle *handle, const struct https_sigv4 *sigv4) {

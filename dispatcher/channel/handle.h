@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "dispatcher/channel/handshake.h"
 #include "dispatcher/channel/https_post.h"
@@ -14,6 +15,7 @@
 struct handle {
     CURL *easy;
     char *url, *host, *port;
+    struct sockaddr_storage literal; /* the address that the host is; of family 0 if it is a name */
     bool signs; /* it holds credentials */
     struct handshake handshake;
 };

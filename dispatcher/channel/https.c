@@ -438,8 +438,8 @@ static void https_on_route(void *arg) {
 
 static void https_begin(struct https_post *post, const char *url) {
     handle_set_url(post->handle, url);
-    if (route_find(&post->route, &post->client->routes, post->handle->host, post->handle->port,
-                   post->began_ms, https_on_route, post))
+    if (route_find(&post->route, &post->client->routes, post->handle, post->began_ms,
+                   https_on_route, post))
         https_launch(post);
 }
 

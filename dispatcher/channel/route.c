@@ -132,13 +132,13 @@ static void route_on_proxy_late(void *arg) {
 static void route_connect_to(struct route *route, const struct candidates *found) {
     struct buf line = {0};
     const struct sockaddr *target =
-        found->addresses[proxy_choose(route->routes->proxy, route->host, found->count)];
+        found->addresses[proxy_choose(route->routes->proxy, route->handle->host, found->count)];
     memcpy(&route->target, target,
            target->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                          : sizeof(struct sockaddr_in));
     buf_puts(&line, "::");
     route_put_address(&line, target);
-    buf_printf(&line, ":%s", route->port);
+    buf_printf(&line, ":%s", route->handle->port);
     route->connect_to = curl_slist_append(NULL, buf_string(&line));
     buf_fini(&line);
 }
@@ -161,7 +161,7 @@ static bool route_go_by_proxy(struct route *route, const struct candidates *foun
 static struct candidates route_unproxied(const struct route *route,
                                          const struct candidates *found) {
     struct candidates some = {0};
-    if (!route->routes->proxy || proxy_skips_host(route->routes->proxy, route->host))
+    if (!route->routes->proxy || proxy_skips_host(route->routes->proxy, route->handle->host))
         return *found;
     for (size_t i = 0; i < found->count; i++)
         if (proxy_skips_address(route->routes->proxy, found->addresses[i]))
@@ -169,13 +169,13 @@ static struct candidates route_unproxied(const struct route *route,
     return some;
 }
 
-/* `literal`: the host is the address itself, which curl needs no pin for. */
-static bool route_go(struct route *route, const struct candidates *found, bool literal) {
+/* For a host that is the address itself curl needs no pin. */
+static bool route_go(struct route *route, const struct candidates *found) {
     const struct candidates direct = route_unproxied(route, found);
     if (!direct.count)
         return route_go_by_proxy(route, found);
-    if (!literal)
-        route_pin(route, route->host, route->port, &direct);
+    if (!route->handle->literal.ss_family)
+        route_pin(route, route->handle->host, route->handle->port, &direct);
     return true;
 }
 
@@ -191,7 +191,7 @@ static bool route_use_answer(struct route *route, const struct resolver_answer *
             found.addresses[found.count++] = address;
     }
     if (found.count)
-        return route_go(route, &found, false);
+        return route_go(route, &found);
     return answer->count
                ? route_fail(route, route_not_public, FAULT_NONE)
                : route_fail(route, answer->error, route_find_name_fault(route, answer->no_server));
@@ -211,23 +211,18 @@ static void route_on_late(void *arg) {
     route->done(route->arg);
 }
 
-bool route_find(struct route *route, struct routes *routes, const char *host, const char *port,
+bool route_find(struct route *route, struct routes *routes, const struct handle *handle,
                 int64_t began_ms, void (*done)(void *arg), void *arg) {
-    struct sockaddr_storage literal;
-    *route = (struct route){.routes = routes,
-                            .host = host,
-                            .port = port,
-                            .done = done,
-                            .arg = arg,
-                            .began_ms = began_ms};
-    if (address_from_literal(host, &literal)) {
-        const struct candidates one = {.addresses = {(const struct sockaddr *)&literal},
+    *route = (struct route){
+        .routes = routes, .handle = handle, .done = done, .arg = arg, .began_ms = began_ms};
+    if (handle->literal.ss_family) {
+        const struct candidates one = {.addresses = {(const struct sockaddr *)&handle->literal},
                                        .count = 1};
         return route_is_allowed(route, one.addresses[0])
-                   ? route_go(route, &one, true)
+                   ? route_go(route, &one)
                    : route_fail(route, route_not_public, FAULT_NONE);
     }
-    const struct resolver_answer *answer = route_resolve(route, host, route_on_resolved,
+    const struct resolver_answer *answer = route_resolve(route, handle->host, route_on_resolved,
                                                          route_on_late);
     return answer && route_use_answer(route, answer);
 }

@@ -13,6 +13,7 @@
 #include "common/base/loop.h"
 #include "common/net/address.h"
 #include "dispatcher/channel/channel.h"
+#include "dispatcher/channel/handle.h"
 #include "dispatcher/channel/proxy.h"
 #include "dispatcher/channel/resolver.h"
 
@@ -31,8 +32,8 @@ struct routes {
 /* Embedded, all zero at first. */
 struct route {
     struct routes *routes;
-    const char *host, *port; /* the endpoint's */
-    void (*done)(void *arg); /* the way is known, or `failure` says why not */
+    const struct handle *handle; /* has the endpoint's URL */
+    void (*done)(void *arg);     /* the way is known, or `failure` says why not */
     void *arg;
     int64_t began_ms;
 
@@ -48,9 +49,9 @@ struct route {
 
 extern const char route_not_public[];
 
-/* Begins to look for the way of a request that began at `began_ms`. Returns true if it is known at
- * once; otherwise `done` is called later. */
-bool route_find(struct route *route, struct routes *routes, const char *host, const char *port,
+/* Begins to look for the way of a request that began at `began_ms`, to the URL of its handle, which
+ * must stay. Returns true if the way is known at once; otherwise `done` is called later. */
+bool route_find(struct route *route, struct routes *routes, const struct handle *handle,
                 int64_t began_ms, void (*done)(void *arg), void *arg);
 /* `done` is not called any more. */
 void route_fini(struct route *route);
