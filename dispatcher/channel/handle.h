@@ -16,7 +16,8 @@ struct handle {
     CURL *easy;
     char *url, *host, *port;
     struct sockaddr_storage literal; /* the address that the host is; of family 0 if it is a name */
-    bool signs; /* it holds credentials */
+    bool signs;                      /* it holds credentials */
+    bool proxied;                    /* it is set to go through the proxy */
     struct handshake handshake;
 };
 

@@ -363,6 +363,7 @@ static void https_prepare(void *arg, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     handshake_init(easy);
+    proxy_set(NULL, easy, NULL);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(o->idle_timeout_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)(o->lifetime_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ess/" ESS_VERSION);
@@ -375,6 +376,18 @@ static void https_prepare(void *arg, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, https_on_header);
 }
 
+/* Most requests go past any proxy, which a new handle is prepared for. */
+static void https_set_way(struct https_post *post) {
+    struct handle *handle = post->handle;
+    bool proxied = post->route.proxied;
+    if (!proxied && !handle->proxied)
+        return;
+    curl_easy_setopt(handle->easy, CURLOPT_CONNECT_TO, post->route.connect_to);
+    proxy_set(proxied ? post->client->proxy : NULL, handle->easy,
+              authorities_path(post->authorities));
+    handle->proxied = proxied;
+}
+
 /* Sets what differs by request. Headers and a body below 64 KiB go out in one write. */
 static void https_configure(struct https_post *post) {
     CURL *easy = post->handle->easy;
@@ -382,9 +395,7 @@ static void https_configure(struct https_post *post) {
     post->authorities = authorities_take(post->client->authorities);
     curl_easy_setopt(easy, CURLOPT_CAINFO, authorities_path(post->authorities));
     curl_easy_setopt(easy, CURLOPT_RESOLVE, post->route.pins);
-    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, post->route.connect_to);
-    proxy_set(post->route.proxied ? post->client->proxy : NULL, easy,
-              authorities_path(post->authorities));
+    https_set_way(post);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)post->fresh);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, https_left_of(post->timeout_ms, spent_ms));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

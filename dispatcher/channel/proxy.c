@@ -140,8 +140,7 @@ bool proxy_skips_address(const struct proxy *p, const struct sockaddr *address) 
     return no_proxy_has_address(p->options.skipped->items, p->options.skipped->count, address);
 }
 
-/* Both texts are set each time: a handle's earlier request may have had others, and curl would take
- * those of the environment for ones that are missing. */
+/* "" is no proxy, and no host without it: curl would take those of the environment for NULL. */
 void proxy_set(const struct proxy *p, CURL *easy, const char *ca_file) {
     curl_easy_setopt(easy, CURLOPT_PROXY, p ? p->url.server : "");
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
