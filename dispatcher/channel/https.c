@@ -455,7 +455,7 @@ static void https_begin(struct https_post *post, const char *url) {
 }
 
 struct https_post *https_send(struct https_client *client, const struct https_request *request) {
-    struct https_post *post = mem_zero(sizeof *post);
+    struct https_post *post = mem_alloc(sizeof *post);
     *post = (struct https_post){.client = client,
                                 .headers = request->headers,
                                 .body = request->body,

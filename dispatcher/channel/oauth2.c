@@ -215,7 +215,7 @@ static void oauth2_on_soon(void *arg) {
 }
 
 struct oauth2_post *oauth2_send(struct oauth2 *o, const struct https_request *request) {
-    struct oauth2_post *post = mem_zero(sizeof *post);
+    struct oauth2_post *post = mem_alloc(sizeof *post);
     *post = (struct oauth2_post){.oauth2 = o, .request = *request};
     loop_timer_init(&post->soon, oauth2_on_soon, post);
     if (o->spec->oauth2 && (!o->token || clock_ms() >= o->until_ms))

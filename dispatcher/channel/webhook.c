@@ -173,8 +173,8 @@ static struct span webhook_compose(const struct webhook *w, struct webhook_attem
 static void webhook_send(struct channel *channel, struct delivery *delivery) {
     struct webhook *w = (struct webhook *)channel;
     const struct spec *spec = w->spec;
-    struct webhook_attempt *a = mem_zero(sizeof *a);
-    a->delivery = delivery;
+    struct webhook_attempt *a = mem_alloc(sizeof *a);
+    *a = (struct webhook_attempt){.delivery = delivery};
     const struct span body = webhook_compose(w, a);
     const struct https_request request = {
         .headers = webhook_headers(w, delivery, body),
