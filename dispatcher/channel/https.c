@@ -304,7 +304,7 @@ static struct https_result https_judge(struct https_post *post, CURLcode code,
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool counts = post->exchange.answered && code != CURLE_OPERATION_TIMEDOUT;
     bool lacks_tunnel = !counts && https_lacks_tunnel(post);
-    if (!lacks_tunnel)
+    if (!counts && !lacks_tunnel)
         handshake_explain(&post->handle->handshake, clock_wall_ms(), post->reason,
                           sizeof post->reason);
     struct https_result result = {
