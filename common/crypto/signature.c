@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hex.h"
 #include "common/crypto/base64.h"
 
 #define WHSEC "whsec_"
@@ -108,16 +109,11 @@ static void signature_end(struct signer *signer, unsigned char mac[MAC_BYTES]) {
 }
 
 void signer_hex(struct signer *signer, struct span body, char out[SIGNATURE_HEX_BYTES]) {
-    static const char digits[] = "0123456789abcdef";
     unsigned char mac[MAC_BYTES];
     signature_begin(signer);
     signature_add(signer, body);
     signature_end(signer, mac);
-    for (int i = 0; i < MAC_BYTES; i++) {
-        out[2 * i] = digits[mac[i] >> 4];
-        out[2 * i + 1] = digits[mac[i] & 15];
-    }
-    out[SIGNATURE_HEX_BYTES - 1] = 0;
+    hex_put(mac, MAC_BYTES, out);
 }
 
 void signer_webhook(struct signer *signer, struct span id, int64_t timestamp_s, struct span body,
