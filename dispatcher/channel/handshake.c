@@ -6,8 +6,6 @@
 
 #include "common/base/clock.h"
 
-#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
-
 static void handshake_set_blob(CURL *easy, CURLoption option, char *pem) {
     struct curl_blob blob = {.data = pem, .len = pem ? strlen(pem) : 0, .flags = CURL_BLOB_COPY};
     curl_easy_setopt(easy, option, pem ? &blob : NULL);

@@ -12,6 +12,8 @@
 
 #include "common/model/tls_identity.h"
 
+#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
+
 /* What an easy handle has at present; all zero at first. */
 struct handshake {
     bool set;

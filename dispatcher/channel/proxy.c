@@ -13,10 +13,9 @@
 #include "common/base/log.h"
 #include "common/net/no_proxy.h"
 #include "common/net/proxy_url.h"
+#include "dispatcher/channel/handshake.h"
 
 enum { PASSWORD_BYTES_MAX = 4096, TURNS_MAX = 4096, RECENT_MS = 10000, PROBE_MS = 2000 };
-
-#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 
 /* A host with an address to which no tunnel could be made. */
 struct proxy_turn {
@@ -252,7 +251,7 @@ static void proxy_prepare_probe(struct proxy *p, const char *ca_file) {
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)PROBE_MS);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
+    handshake_init(easy);
     curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, p->pins);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, proxy_on_data);
