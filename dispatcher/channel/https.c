@@ -201,8 +201,7 @@ static size_t https_on_header(char *data, size_t size, size_t count, void *arg) 
 static void https_free(struct https_post *post) {
     struct https_client *client = post->client;
     DL_DELETE(client->under_way, post);
-    if (post->question.asked)
-        proxy_forget(client->proxy, &post->question);
+    proxy_forget(client->proxy, &post->question);
     loop_timer_clear(client->loop, &post->timer);
     if (post->added)
         curl_multi_remove_handle(client->multi, post->handle->easy);
