@@ -33,8 +33,7 @@ bool address_allowed(const struct sockaddr *address, const struct cidr *allowed,
                      size_t allowed_count);
 
 /* Whether `host` is a literal address in any spelling accepted by resolvers (brackets, octal, hex,
- * decimal); stores the address. Names, "localhost" included, are not literals: family 0 is stored.
- */
+ * decimal); stores the address, of family 0 for a name. "localhost" too is a name. */
 bool address_from_literal(const char *host, struct sockaddr_storage *out);
 
 #endif

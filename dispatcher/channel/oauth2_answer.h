@@ -10,7 +10,7 @@ enum {
     OAUTH2_ANSWER_BYTES_MAX = 16 * 1024,
     OAUTH2_TOKEN_BYTES_MAX = 8 * 1024, /* it goes into a header */
     OAUTH2_ERROR_BYTES = 96,
-    OAUTH2_LIFETIME_S = 300, /* of a token whose lifetime is not told */
+    OAUTH2_LIFETIME_S = 300, /* of a token whose answer has no expires_in */
     OAUTH2_LIFETIME_S_MAX = 24 * 60 * 60,
 };
 
